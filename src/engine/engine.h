@@ -1,0 +1,124 @@
+// What a simulated worker runs: vLLM V1's continuous batching on virtual time.
+//
+// One step computes at most max_num_batched_tokens tokens: running sequences first (one token each when
+// decoding, what is left of the prompt when prefilling), then waiting sequences in order while budget,
+// seats (max_num_seqs) and free blocks remain. KV blocks are paged and prefix-cached; free blocks stay
+// cached until evicted, least recently used first. When a running sequence needs a block and none is
+// free, the sequence admitted last is preempted: its blocks are freed, it waits at the front and is
+// recomputed.
+//
+// The engine knows no clock, socket or thread: its owner starts a step, lets the returned duration pass
+// and finishes it. Not thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "timing/engine_profile.h"
+#include "tokens/vocabulary.h"
+
+namespace kvasir {
+
+// Names a sequence for the life of its engine.
+enum class SequenceId : uint64_t {};
+
+enum class WaitingOrder {
+  kFcfs,      // first come, first served
+  kPriority,  // lower SequenceRequest::priority first, then first come
+};
+
+struct EngineOptions {
+  WaitingOrder order = WaitingOrder::kFcfs;
+  bool prefix_caching = true;
+};
+
+struct SequenceRequest {
+  std::vector<TokenId> prompt;  // at least one token
+  uint32_t max_tokens = 1;      // at least 1; prompt and answer together fit max_model_len
+  // The answer is a function of this number and of nothing else (see answer_seed()).
+  uint64_t answer_seed = 0;
+  // Prompts share cached blocks only under the same salt.
+  uint64_t cache_salt = 0;
+  int priority = 0;
+};
+
+// The seed of one choice's answer: a function of the worker's seed, the prompt, the sampling fields (as one
+// hash) and the choice's index; never of worker, batch or order.
+uint64_t answer_seed(uint64_t seed, const std::vector<TokenId>& prompt, uint64_t sampling_hash,
+                     uint32_t choice);
+// The `position`th token (0 first) of the answer: always a word with a leading space.
+TokenId answer_token(uint64_t answer_seed, uint32_t position);
+
+struct SequenceTimes {
+  TimePoint submitted{};
+  TimePoint scheduled{};    // first admission
+  TimePoint first_token{};  // end of the step that produced it
+};
+
+// One token, made by the step that just finished. The last one of a sequence has `finished` set (its length
+// limit was reached); its blocks are free from then on.
+struct TokenEvent {
+  SequenceId sequence{};
+  TokenId token = 0;
+  uint32_t position = 0;  // 0 for the first
+  bool finished = false;
+  uint32_t cached_tokens = 0;  // of the prompt, at first admission
+  SequenceTimes times;
+};
+
+// Totals since the engine was made, and gauges of now. Names follow vLLM's metrics.
+struct EngineStats {
+  uint32_t num_requests_running = 0;
+  uint32_t num_requests_waiting = 0;
+  double kv_cache_usage = 0;          // share of blocks in use by sequences, 0 to 1
+  uint64_t prefix_cache_queries = 0;  // tokens looked up at first admission
+  uint64_t prefix_cache_hits = 0;     // tokens of them found
+  uint64_t num_preemptions = 0;
+  uint64_t prompt_tokens = 0;      // computed or found by finished prefills
+  uint64_t generation_tokens = 0;
+  uint64_t steps = 0;
+};
+
+class Engine {
+ public:
+  Engine(const EngineProfile& profile, const EngineOptions& options);
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  // Why this request can never run here (empty prompt, longer than max_model_len, more blocks than there are).
+  Result<void> check(uint64_t prompt_tokens, uint32_t max_tokens) const;
+
+  // Precondition: check() passes.
+  SequenceId submit(SequenceRequest request, TimePoint now);
+
+  // Forgets the sequence and frees its blocks, at once or, while a step computes it, when the step
+  // finishes. No event follows. A finished or unknown sequence is ignored.
+  void cancel(SequenceId sequence);
+
+  // Starts a step when there is work and none is running: how long it takes. Nothing to do: nullopt.
+  std::optional<Duration> start_step(TimePoint now);
+  bool step_running() const;
+
+  // Ends the running step: what it made, in batch order. Valid until the next call. Precondition:
+  // step_running().
+  const std::vector<TokenEvent>& finish_step(TimePoint now);
+
+  // Tokens computed by the last step started.
+  uint32_t last_step_tokens() const;
+
+  EngineStats stats() const;
+
+  // Forgets every cached block that no sequence uses. False when some block was in use (vLLM then keeps all).
+  bool reset_prefix_cache();
+
+ private:
+  class State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace kvasir

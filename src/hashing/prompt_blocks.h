@@ -1,0 +1,24 @@
+// Chained hashes of a prompt's raw bytes, for the approximate index.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "model/block_hash.h"
+
+namespace kvasir {
+
+// Bytes of prompt in a block of the built-in policies: 512 tokens of four bytes, Mooncake's block.
+inline constexpr size_t kPromptBytesPerBlock = 2048;
+
+// One hash for each full block of `block_bytes` bytes of `prompt`; each covers all bytes before it and
+// `salt` (the model's name and the cache salt, hashed). A tail shorter than a block has none. XXH3, seeded by the parent.
+void hash_prompt_blocks(std::string_view prompt, uint64_t salt, size_t block_bytes,
+                        std::vector<BlockHash>& blocks);
+
+// A salt from a model's name and an optional cache salt.
+uint64_t prompt_salt(std::string_view model, std::string_view cache_salt);
+
+}  // namespace kvasir

@@ -1,0 +1,28 @@
+// The list of the built-in policies.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "scheduling/picker.h"
+#include "timing/engine_profile.h"
+
+namespace kvasir {
+
+struct PolicyOptions {
+  size_t endpoints = 0;
+  // What the cost policies predict with; the learned scale corrects it.
+  EngineProfile profile;
+  uint64_t seed = 0;
+};
+
+// round-robin, random, least-load, load-cost, kv.
+std::span<const std::string_view> policy_names();
+
+// The error names the policies there are.
+Result<std::unique_ptr<Picker>> make_policy(std::string_view name, const PolicyOptions& options);
+
+}  // namespace kvasir

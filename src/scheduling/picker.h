@@ -1,0 +1,38 @@
+// A Picker: the last word of a policy. Among the candidates left, it names the endpoint that gets the request.
+// Pickers are plugins (src/plugins), one file pair each, listed in plugins/roster.cc.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "base/clock.h"
+#include "model/decision.h"
+#include "model/request.h"
+
+namespace kvasir {
+
+struct Snapshot;
+
+struct PickContext {
+  const Request& request;
+  const Snapshot& fleet;
+  std::span<const EndpointId> candidates;  // at least one; healthy, not tried before for this request
+  TimePoint now{};
+};
+
+// The scheduler calls every method under its mutex, so an implementation needs no lock of its own; it must not
+// block. pick() books what it needs in the same step; first_token() and ended() release it. For each pick
+// ended() is called once; first_token() at most once, before it.
+class Picker {
+ public:
+  virtual ~Picker() = default;
+
+  virtual Decision pick(const PickContext& context) = 0;
+  virtual void first_token(RequestId request, TimePoint now) = 0;
+  virtual void ended(RequestId request, TimePoint now) = 0;
+
+  // Bytes of prompt in a block, when the picker wants Request::blocks; 0 when it does not.
+  virtual size_t prompt_bytes_per_block() const { return 0; }
+};
+
+}  // namespace kvasir
