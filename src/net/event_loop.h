@@ -1,0 +1,99 @@
+// One thread's loop over sockets, timers and work posted by other threads (epoll).
+//
+// Everything is called on the loop's own thread, except post() and stop(), which any thread may call.
+// Lives on one thread; neither copied nor moved.
+#pragma once
+
+#include <sys/epoll.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+
+namespace kvasir {
+
+// Told when its descriptor is ready. `events` are EPOLL* bits.
+class IoHandler {
+ public:
+  virtual ~IoHandler() = default;
+  virtual void on_io(uint32_t events) = 0;
+};
+
+// Names a timer that was set; kNoTimer names none.
+enum class TimerId : uint64_t {};
+inline constexpr TimerId kNoTimer{0};
+
+class EventLoop {
+ public:
+  static Result<std::unique_ptr<EventLoop>> create();
+  ~EventLoop();
+  EventLoop(const EventLoop&) = delete;
+  EventLoop& operator=(const EventLoop&) = delete;
+
+  // Runs until stop(). Work already posted when stop() is called is still done.
+  void run();
+  void stop();
+
+  // Runs `work` on the loop's thread, soon.
+  void post(std::function<void()> work);
+
+  // Runs `work` at the end of the current iteration: the place to destroy an object that is still on the
+  // call stack.
+  void defer(std::function<void()> work) { deferred_.push_back(std::move(work)); }
+
+  // Level-triggered. The handler must stay alive until unwatch(); after unwatch() it is not called again.
+  // Neither closes the descriptor.
+  void watch(int descriptor, uint32_t events, IoHandler& handler);
+  void modify(int descriptor, uint32_t events, IoHandler& handler);
+  void unwatch(int descriptor, IoHandler& handler);
+
+  // Calls `work` once, `delay` from now or a little later. cancel() of a timer that has fired, or of
+  // kNoTimer, does nothing.
+  TimerId after(Duration delay, std::function<void()> work);
+  void cancel(TimerId timer);
+
+  // The time at which the current iteration began.
+  TimePoint now() const { return now_; }
+
+  // A buffer for reads, shared by everything on this loop: its content is lost when a handler returns.
+  static constexpr size_t kScratchBytes = 64 * 1024;
+  char* scratch() { return scratch_.get(); }
+
+ private:
+  struct Deadline {
+    TimePoint at;
+    uint64_t timer;
+  };
+
+  EventLoop(int epoll_descriptor, int wake_descriptor);
+  int wait();
+  void dispatch(int count);
+  void fire_timers();
+  void run_posted();
+  void run_deferred();
+  Duration until_next_deadline() const;
+
+  const int epoll_;
+  const int wake_;
+  SteadyClock clock_;
+  TimePoint now_;
+  bool stopped_ = false;
+  std::vector<epoll_event> ready_;
+  size_t next_ready_ = 0;  // of the batch being dispatched
+  size_t ready_count_ = 0;
+  std::vector<Deadline> deadlines_;  // a heap, earliest first; cancelled timers stay until they are due
+  std::unordered_map<uint64_t, std::function<void()>> timers_;
+  uint64_t last_timer_ = 0;
+  std::vector<std::function<void()>> deferred_;
+  std::mutex posted_mutex_;
+  std::vector<std::function<void()>> posted_;
+  std::unique_ptr<char[]> scratch_;
+};
+
+}  // namespace kvasir

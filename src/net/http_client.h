@@ -1,0 +1,100 @@
+// An HTTP/1.1 client on one EventLoop: a pool of kept-alive connections to one origin. All calls happen on
+// the loop's thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+#include <vector>
+
+#include "base/clock.h"
+#include "net/http_head.h"
+#include "net/socket.h"
+
+namespace kvasir {
+
+class EventLoop;
+class HttpCall;
+class HttpClient;
+
+struct HttpClientLimits {
+  Duration connect_timeout = std::chrono::seconds(5);
+  Duration first_byte_timeout = std::chrono::seconds(600);  // request sent to first byte of the answer
+  Duration idle_timeout = std::chrono::seconds(300);        // without a byte while an answer is read
+  Duration keep_alive_timeout = std::chrono::seconds(60);   // an unused connection is closed after it
+  size_t head_bytes = 64 * 1024;
+  size_t idle_connections = 1024;  // kept for later; more are closed when their answer is complete
+};
+
+struct HttpFailure {
+  enum class Kind : uint8_t {
+    kConnect,           // no connection: refused, unreachable, or too slow
+    kClosed,            // closed or reset before the answer was complete
+    kStale,             // a kept-alive connection was closed before any byte of the answer: safe to try again
+    kFirstByteTimeout,
+    kIdleTimeout,
+    kMalformed,         // the answer is not HTTP
+  };
+  Kind kind;
+  std::string message;
+};
+
+// Told of an answer as it arrives. Exactly one of on_end() and on_failure() comes last, unless the call is
+// cancelled. A call may be cancelled from any of these.
+class HttpCallObserver {
+ public:
+  virtual ~HttpCallObserver() = default;
+  virtual void on_head(const HttpHead& head) = 0;
+  // Body bytes without their framing.
+  virtual void on_body(std::string_view bytes) { static_cast<void>(bytes); }
+  // The same bytes with their framing, after the on_body() calls for them: one call for each read.
+  virtual void on_raw(std::string_view bytes) { static_cast<void>(bytes); }
+  virtual void on_end() = 0;
+  virtual void on_failure(const HttpFailure& failure) = 0;
+};
+
+// One request under way. Owned by its client; valid until on_end(), on_failure() or cancel().
+class HttpCall {
+ public:
+  // Gives the call up and closes its connection. The observer hears no more.
+  void cancel();
+  // Stops and goes on reading the answer, for a reader that cannot keep up.
+  void pause();
+  void resume();
+
+ private:
+  friend class HttpClientConnection;
+  HttpCall() = default;
+  class HttpClientConnection* connection_ = nullptr;
+};
+
+class HttpClient {
+ public:
+  // `loop` must outlive the client.
+  HttpClient(EventLoop& loop, const SocketAddress& address, HttpClientLimits limits = {});
+  // Cancels the calls that are under way.
+  ~HttpClient();
+  HttpClient(const HttpClient&) = delete;
+  HttpClient& operator=(const HttpClient&) = delete;
+
+  // Sends `head` (request line, fields, empty line) and `body`. Both, and `observer`, must stay valid until
+  // the call ends. `is_head_request`: the method is HEAD, so the answer has no body. Nothing is reported
+  // before start() has returned.
+  HttpCall& start(std::string_view head, std::string_view body, HttpCallObserver& observer,
+                  bool is_head_request = false);
+
+  size_t connections() const { return connections_.size(); }
+
+ private:
+  friend class HttpClientConnection;
+
+  EventLoop& loop_;
+  const SocketAddress address_;
+  const HttpClientLimits limits_;
+  std::unordered_set<class HttpClientConnection*> connections_;
+  std::vector<class HttpClientConnection*> idle_;  // last used last: taken from the back
+};
+
+}  // namespace kvasir

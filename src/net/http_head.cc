@@ -1,0 +1,69 @@
+#include "net/http_head.h"
+
+#include <algorithm>
+
+namespace kvasir {
+namespace {
+
+char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
+
+}  // namespace
+
+bool equal_ignoring_case(std::string_view a, std::string_view b) {
+  return a.size() == b.size() &&
+         std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return lower(x) == lower(y); });
+}
+
+std::string_view HttpHead::path() const {
+  const std::string_view whole = target();
+  return whole.substr(0, whole.find('?'));
+}
+
+std::optional<std::string_view> HttpHead::find(std::string_view name) const {
+  for (const FieldSpan& field : fields_) {
+    if (equal_ignoring_case(view(field.name), name)) return view(field.value);
+  }
+  return std::nullopt;
+}
+
+void HttpHead::clear() {
+  bytes_.clear();
+  fields_.clear();
+  method_ = target_ = reason_ = {};
+  status_ = 0;
+  minor_version_ = 1;
+  content_length_.reset();
+  chunked_ = false;
+  keep_alive_ = true;
+}
+
+void HttpHead::set_request_line(std::string_view method, std::string_view target, int minor_version) {
+  method_ = store(method);
+  target_ = store(target);
+  minor_version_ = minor_version;
+}
+
+void HttpHead::set_status_line(int status, std::string_view reason, int minor_version) {
+  status_ = status;
+  reason_ = store(reason);
+  minor_version_ = minor_version;
+}
+
+void HttpHead::add_field(std::string_view name, std::string_view value) {
+  const Span stored_name = store(name);
+  fields_.push_back({stored_name, store(value)});
+}
+
+void HttpHead::set_framing(std::optional<uint64_t> content_length, bool chunked, bool keep_alive) {
+  content_length_ = content_length;
+  chunked_ = chunked;
+  keep_alive_ = keep_alive;
+}
+
+HttpHead::Span HttpHead::store(std::string_view text) {
+  const Span span{static_cast<uint32_t>(bytes_.size()), static_cast<uint32_t>(text.size())};
+  bytes_.append(text);
+  return span;
+}
+
+}  // namespace kvasir

@@ -1,0 +1,25 @@
+// Bytes on their way into a non-blocking socket: written at once when the socket takes them, kept otherwise.
+#pragma once
+
+#include <string_view>
+
+#include "net/byte_buffer.h"
+
+namespace kvasir {
+
+class OutputQueue {
+ public:
+  // Sends `first` then `second` behind what is queued. False when the connection is broken.
+  bool send(int socket, std::string_view first, std::string_view second = {});
+  // Sends what is queued, as far as the socket takes it. False when the connection is broken.
+  bool flush(int socket);
+  size_t size() const { return queued_.size() - sent_; }
+
+ private:
+  void compact();
+
+  ByteBuffer queued_;
+  size_t sent_ = 0;  // of queued_
+};
+
+}  // namespace kvasir

@@ -1,0 +1,141 @@
+#include "net/socket.h"
+
+#include <netdb.h>
+#include <netinet/tcp.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <memory>
+
+namespace kvasir {
+namespace {
+
+constexpr int kListenBacklog = 4096;
+
+struct AddressListDeleter {
+  void operator()(addrinfo* list) const { freeaddrinfo(list); }
+};
+
+Error system_error(const std::string& what) { return Error{what + ": " + std::strerror(errno)}; }
+
+Result<SocketAddress> look_up(const std::string& host, uint16_t port, int flags) {
+  addrinfo hints{};
+  hints.ai_family = AF_UNSPEC;
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = flags;
+  addrinfo* raw = nullptr;
+  const int code = getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &raw);
+  const std::unique_ptr<addrinfo, AddressListDeleter> list(raw);
+  if (code != 0) return Error{"cannot resolve host '" + host + "': " + gai_strerror(code)};
+  const addrinfo* best = list.get();
+  for (const addrinfo* entry = list.get(); entry != nullptr; entry = entry->ai_next) {
+    if (entry->ai_family == AF_INET) {
+      best = entry;
+      break;
+    }
+  }
+  SocketAddress address;
+  std::memcpy(&address.storage, best->ai_addr, best->ai_addrlen);
+  address.size = best->ai_addrlen;
+  return address;
+}
+
+Result<Descriptor> open_socket(const SocketAddress& address) {
+  Descriptor socket(::socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!socket.open()) return system_error("cannot open a socket");
+  return socket;
+}
+
+}  // namespace
+
+Descriptor::~Descriptor() {
+  if (value_ >= 0) close(value_);
+}
+
+Result<SocketAddress> resolve(const std::string& host, uint16_t port) {
+  return look_up(host, port, AI_ADDRCONFIG);
+}
+
+Result<Descriptor> listen_tcp(const std::string& host, uint16_t port, bool reuse_port) {
+  Result<SocketAddress> address = look_up(host, port, AI_PASSIVE);
+  if (!address) return address.error();
+  Result<Descriptor> socket = open_socket(*address);
+  if (!socket) return socket.error();
+  const int on = 1;
+  setsockopt(socket->get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (reuse_port) setsockopt(socket->get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+  const std::string where = host + ":" + std::to_string(port);
+  const auto* raw = reinterpret_cast<const sockaddr*>(&address->storage);
+  if (bind(socket->get(), raw, address->size) != 0) {
+    if (errno == EADDRINUSE) {
+      return Error{"port " + std::to_string(port) + " is already in use on " + host +
+                   ": stop the program that holds it, or choose another with --port"};
+    }
+    return system_error("cannot listen on " + where);
+  }
+  if (listen(socket->get(), kListenBacklog) != 0) return system_error("cannot listen on " + where);
+  return socket;
+}
+
+uint16_t local_port(const Descriptor& socket) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &size);
+  if (address.ss_family == AF_INET6) {
+    return ntohs(reinterpret_cast<const sockaddr_in6*>(&address)->sin6_port);
+  }
+  return ntohs(reinterpret_cast<const sockaddr_in*>(&address)->sin_port);
+}
+
+Result<Descriptor> start_connect(const SocketAddress& address) {
+  Result<Descriptor> socket = open_socket(address);
+  if (!socket) return socket;
+  set_no_delay(*socket);
+  const auto* raw = reinterpret_cast<const sockaddr*>(&address.storage);
+  if (connect(socket->get(), raw, address.size) != 0 && errno != EINPROGRESS) {
+    return system_error("cannot connect");
+  }
+  return socket;
+}
+
+int connect_error(const Descriptor& socket) {
+  int error = 0;
+  socklen_t size = sizeof error;
+  getsockopt(socket.get(), SOL_SOCKET, SO_ERROR, &error, &size);
+  return error;
+}
+
+void set_no_delay(const Descriptor& socket) {
+  const int on = 1;
+  setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+Result<HostPort> parse_http_origin(std::string_view url) {
+  const Error bad{"'" + std::string(url) + "' is not an address: write http://HOST:PORT"};
+  if (url.starts_with("http://")) url.remove_prefix(7);
+  if (url.ends_with("/")) url.remove_suffix(1);
+  const size_t colon = url.rfind(':');
+  if (colon == std::string_view::npos || colon == 0) return bad;
+  std::string_view host = url.substr(0, colon);
+  const std::string_view digits = url.substr(colon + 1);
+  HostPort origin;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), origin.port);
+  if (error != std::errc() || end != digits.data() + digits.size() || origin.port == 0) return bad;
+  if (host.starts_with("[") && host.ends_with("]")) {
+    host = host.substr(1, host.size() - 2);
+  } else if (host.find(':') != std::string_view::npos) {
+    return bad;
+  }
+  if (host.empty() || host.find('/') != std::string_view::npos) return bad;
+  origin.host = host;
+  return origin;
+}
+
+std::string to_string(const HostPort& origin) {
+  const bool ipv6 = origin.host.find(':') != std::string::npos;
+  return (ipv6 ? "[" + origin.host + "]" : origin.host) + ":" + std::to_string(origin.port);
+}
+
+}  // namespace kvasir

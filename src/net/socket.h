@@ -1,0 +1,63 @@
+// TCP sockets: addresses, listening, connecting. Every socket made here is non-blocking and closes on exec.
+#pragma once
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "base/result.h"
+
+namespace kvasir {
+
+// Owns a descriptor. Neither copied nor shared.
+class Descriptor {
+ public:
+  Descriptor() = default;
+  explicit Descriptor(int value) : value_(value) {}
+  Descriptor(Descriptor&& other) noexcept : value_(std::exchange(other.value_, -1)) {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    std::swap(value_, other.value_);
+    return *this;
+  }
+  ~Descriptor();
+
+  int get() const { return value_; }
+  bool open() const { return value_ >= 0; }
+
+ private:
+  int value_ = -1;
+};
+
+struct SocketAddress {
+  sockaddr_storage storage{};
+  socklen_t size = 0;
+};
+
+// A host's address: a literal or, by a blocking look-up, a name. Prefers IPv4.
+Result<SocketAddress> resolve(const std::string& host, uint16_t port);
+
+// `reuse_port`: several sockets may listen on one port, each gets a share of the connections. Port 0 takes
+// a free one; see local_port().
+Result<Descriptor> listen_tcp(const std::string& host, uint16_t port, bool reuse_port);
+uint16_t local_port(const Descriptor& socket);
+
+// Starts to connect: the socket becomes writable when it is done; then connect_error() is 0 or an errno.
+Result<Descriptor> start_connect(const SocketAddress& address);
+int connect_error(const Descriptor& socket);
+
+void set_no_delay(const Descriptor& socket);
+
+// "http://HOST:PORT" or "HOST:PORT" (no path but "/"); an IPv6 host stands in brackets.
+struct HostPort {
+  std::string host;
+  uint16_t port = 0;
+};
+Result<HostPort> parse_http_origin(std::string_view url);
+// HOST:PORT as it stands in a Host field, IPv6 in brackets.
+std::string to_string(const HostPort& origin);
+
+}  // namespace kvasir
