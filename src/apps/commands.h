@@ -1,0 +1,17 @@
+// The subcommands of the binary. Each function adds one to `app`; when it is chosen, it runs and leaves the
+// process's exit code in `exit_code`: 0 done, 1 it failed (one clear line on standard error says why), 2 the
+// command line or the configuration is wrong.
+#pragma once
+
+namespace CLI {
+class App;
+}
+
+namespace kvasir {
+
+void add_worker_command(CLI::App& app, int& exit_code);
+void add_gateway_command(CLI::App& app, int& exit_code);
+void add_up_command(CLI::App& app, int& exit_code);
+void add_bench_command(CLI::App& app, int& exit_code);
+
+}  // namespace kvasir

@@ -1,0 +1,24 @@
+// The binary: one subcommand for each program.
+#include <CLI/CLI.hpp>
+
+#include "apps/commands.h"
+
+int main(int argument_count, char** arguments) {
+  CLI::App app("Kvasir decides which worker runs each LLM inference request, and carries it there.",
+               "kvasir");
+  app.set_version_flag("--version", "kvasir 0.1.0");
+  app.require_subcommand(1);
+  app.footer("Start here: kvasir up");
+  int exit_code = 0;
+  kvasir::add_up_command(app, exit_code);
+  kvasir::add_gateway_command(app, exit_code);
+  kvasir::add_worker_command(app, exit_code);
+  kvasir::add_bench_command(app, exit_code);
+  try {
+    app.parse(argument_count, arguments);
+  } catch (const CLI::ParseError& error) {
+    const int code = app.exit(error);
+    return code == 0 ? 0 : 2;
+  }
+  return exit_code;
+}

@@ -1,0 +1,72 @@
+// Starts workers and a gateway as one tree of processes, watches them, and stops them. Used by `kvasir up`
+// and, once for each arm, by `kvasir bench ab`.
+//
+// A worker that dies is started again on its port, with growing pauses; a gateway that dies too. When the
+// supervising process itself dies, however it dies, its children are killed with it (PR_SET_PDEATHSIG).
+// All calls happen on the loop's thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+
+namespace kvasir {
+
+class EventLoop;
+
+struct FleetOptions {
+  std::string binary = "/proc/self/exe";  // the kvasir to run
+  std::string host = "127.0.0.1";         // where everything listens
+  uint32_t workers = 8;                   // to start; ignored when worker_urls is not empty
+  std::vector<std::string> worker_urls;   // workers that run already: none is started
+  uint16_t port = 8000;                   // of the gateway; 0: a free one
+  double time_scale = 1;
+  std::string policy = "kv";
+  std::string engine_profile;  // empty: the default
+  uint32_t gateway_threads = 0;  // 0: the gateway's own default
+  std::vector<std::string> worker_arguments;  // further arguments for each worker
+  std::string log_directory;  // one file for each process; empty: they share standard error
+  Duration ready_timeout = std::chrono::seconds(60);
+};
+
+struct ProcessStatus {
+  std::string name;  // "gateway", "worker-0", ...
+  uint16_t port = 0;
+  int64_t pid = 0;
+  bool alive = false;
+  uint32_t restarts = 0;
+};
+
+class FleetSupervisor {
+ public:
+  // Starts everything. Fails at once when a port is taken, the binary or a file is missing; what was started is
+  // stopped again. `loop` must outlive the supervisor.
+  static Result<std::unique_ptr<FleetSupervisor>> start(EventLoop& loop, const FleetOptions& options);
+  // Kills what stop() has not stopped.
+  ~FleetSupervisor();
+  FleetSupervisor(const FleetSupervisor&) = delete;
+  FleetSupervisor& operator=(const FleetSupervisor&) = delete;
+
+  // Calls back once: when the gateway and every worker answer /health, or with the reason why not (a process
+  // exited while starting, with the last lines it logged; or ready_timeout passed).
+  void when_ready(std::function<void(Result<void>)> ready);
+
+  uint16_t gateway_port() const;
+  const std::vector<std::string>& worker_urls() const;
+  std::vector<ProcessStatus> processes() const;
+
+  // SIGTERM to all, SIGKILL to what is left after `grace`; calls back when none is left.
+  void stop(Duration grace, std::function<void()> stopped);
+
+ private:
+  class State;
+  explicit FleetSupervisor(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace kvasir
