@@ -16,7 +16,8 @@ from transformers import AutoTokenizer
 
 CHAT = [
     {"role": "system", "content": "bab bab"},
-    {"role": "user", "content": [{"type": "text", "text": "vov"}, {"type": "image_url", "image_url": {}},
+    {"role": "user", "content": [{"type": "text", "text": "vov"},
+                                 {"type": "image_url", "image_url": {}},
                                  {"type": "text", "text": " bab"}]},
     {"role": "assistant", "content": None},
     {"role": "user", "content": "caf\u00e9 \n"},
@@ -56,8 +57,9 @@ def main():
     arguments.add_argument("--cases", required=True, help="JSON lines of text and ids")
     options = arguments.parse_args()
     tokenizer = AutoTokenizer.from_pretrained(options.tokenizer)
-    if (tokenizer.eos_token_id, tokenizer.bos_token, len(tokenizer)) != (2304, None, 2305):
-        fail("special tokens", (tokenizer.eos_token_id, tokenizer.bos_token, len(tokenizer)), (2304, None, 2305))
+    special = (tokenizer.eos_token_id, tokenizer.bos_token, len(tokenizer))
+    if special != (2304, None, 2305):
+        fail("end of sequence, beginning, size", special, (2304, None, 2305))
     check_chat(tokenizer)
     print(f"{check_cases(tokenizer, options.cases)} texts, all equal")
 
