@@ -9,13 +9,13 @@ namespace {
 
 using Json = nlohmann::json;
 
-// Limits that keep every step of every profile within 2^63 nanoseconds: the longest possible step
+// Limits that keep every step of every profile within 2^63 nanoseconds: the longest possible step reads
 // reads 2^20 rows of 2^24 tokens, or prefills 2^24 tokens after 2^24.
 constexpr uint64_t kTokensMax = 1 << 24;
 constexpr uint64_t kRowsMax = 1 << 20;
-constexpr uint64_t kKvTokensMax = 1ULL << 32;
+constexpr uint64_t kKvTokensMax = 1 << 30;
 constexpr uint64_t kBlockSizeMax = 1 << 16;
-constexpr double kMillisecondsMax = 1e6;
+constexpr double kMillisecondsMax = 1e5;
 constexpr double kMillisecondsPerTokenMax = 1e-2;
 constexpr size_t kTablePointsMax = 1024;
 
