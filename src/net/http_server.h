@@ -49,9 +49,9 @@ class HttpExchange {
   };
 
   const HttpHead& head() const;
-  // The decoded body; valid until the exchange ends.
+  // The decoded body; valid until the exchange ends. When it is not empty, 64 bytes behind it may be read
+  // (ByteBuffer::kReadablePadding).
   std::string_view body() const;
-  // HOST of the peer, for logs.
   void set_observer(Observer* observer);
 
   // A whole answer. `fields`: further header lines, each "Name: value\r\n"; Content-Length, Date-free.
