@@ -10,7 +10,7 @@ ApproximateIndex::ApproximateIndex(size_t endpoints)
 // Doubling steps, then halving ones: most endpoints hold nothing or little of a prompt.
 uint32_t ApproximateIndex::match(EndpointId endpoint, std::span<const BlockHash> chain) const {
   const LruBlockSet& blocks = endpoints_[index_of(endpoint)];
-  size_t present = 0;           // chain[present - 1] is there
+  size_t present = 0;            // chain[present - 1] is there
   size_t absent = chain.size();  // chain[absent] is not, or is past the end
   for (size_t step = 1; present + step <= chain.size(); step *= 2) {
     if (!blocks.contains(chain[present + step - 1])) {

@@ -1,9 +1,8 @@
 // Cost of the approximate index for a 100k-token prompt: 200 blocks of 512 tokens.
-#include "kvindex/approximate_index.h"
-
 #include <benchmark/benchmark.h>
 
 #include "base/random.h"
+#include "kvindex/approximate_index.h"
 
 namespace kvasir {
 namespace {

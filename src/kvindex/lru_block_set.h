@@ -1,7 +1,7 @@
 // A set of block hashes of limited size that forgets the least recently touched one.
 //
-// Open addressing beside a doubly linked list of indices. It grows by doubling up to its capacity and
-// allocates nothing after that. Not thread-safe.
+// Open addressing beside a doubly linked list of indices. It grows by doubling up to its capacity
+// and allocates nothing after that. Not thread-safe.
 #pragma once
 
 #include <cstddef>
@@ -40,7 +40,8 @@ class LruBlockSet {
 
   size_t home(BlockHash hash) const { return (hash * 0x9e3779b97f4a7c15ULL) >> shift_; }
   size_t next(size_t slot) const { return (slot + 1) & (slots_.size() - 1); }
-  // The slot that holds `hash`, or the empty one where it belongs. Precondition: slots_ is not empty.
+  // The slot that holds `hash`, or the empty one where it belongs. Precondition: slots_ is not
+  // empty.
   size_t find(BlockHash hash) const;
   void add(BlockHash hash);
   void rebuild_slots(size_t slots);
@@ -51,8 +52,8 @@ class LruBlockSet {
   void forget_oldest();
 
   size_t capacity_;
-  unsigned shift_ = 63;       // 64 - log2(slots_.size())
-  std::vector<Slot> slots_;   // a power of two, at most half full
+  unsigned shift_ = 63;      // 64 - log2(slots_.size())
+  std::vector<Slot> slots_;  // a power of two, at most half full
   std::vector<Node> nodes_;
   std::vector<uint32_t> free_;  // nodes in no list
   uint32_t newest_ = kNone;

@@ -15,7 +15,8 @@ namespace {
 
 using ::testing::ElementsAre;
 
-// What a FakePicker saw; no lock, so that a thread checker catches calls outside the scheduler's mutex.
+// What a FakePicker saw; no lock, so that a thread checker catches calls outside the scheduler's
+// mutex.
 struct Log {
   std::vector<EndpointId> candidates;
   std::map<RequestId, std::string> calls;
