@@ -1,7 +1,7 @@
 // BookingMap<Booking>: what a policy remembers of each request in flight.
 //
-// Open addressing with linear probing. It grows with the most requests ever in flight and allocates nothing
-// after that. Not thread-safe.
+// Open addressing with linear probing. It grows with the most requests ever in flight and allocates
+// nothing after that. Not thread-safe.
 #pragma once
 
 #include <cstddef>
@@ -40,7 +40,8 @@ class BookingMap {
   // Precondition: booked.
   void erase(RequestId request) {
     size_t gap = find_slot(request);
-    KVASIR_ASSERT(request != 0 && slots_[gap].request == request, "only a booked request is erased");
+    KVASIR_ASSERT(request != 0 && slots_[gap].request == request,
+                  "only a booked request is erased");
     for (size_t at = next(gap); slots_[at].request != 0; at = next(at)) {
       const size_t from_home = (at - home(slots_[at].request)) & mask();
       if (from_home < ((at - gap) & mask())) continue;

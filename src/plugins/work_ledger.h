@@ -1,16 +1,19 @@
-// The work in flight on each endpoint, in seconds: what a gateway can know from what it sent, the first
-// tokens and the ends.
+// The work in flight on each endpoint, in seconds: what a gateway can know from what it sent, the
+// first tokens and the ends.
 //
-// A request is pending (its prefill waits or runs) until its first token, then it decodes until it ends.
-// An endpoint prefills its pending requests one after the other, in the order they were sent:
+// A request is pending (its prefill waits or runs) until its first token, then it decodes until it
+// ends. An endpoint prefills its pending requests one after the other, in the order they were sent:
 //   wait = the rest of the first one's prefill + the prefills of those behind it.
-// The first one's rest is its prediction less the time since it became the first; when it is overdue, the
-// time it is overdue: a worker that is late is not free.
+// The first one's rest is its prediction less the time since it became the first; when it is
+// overdue, the time it is overdue: a worker that is late is not free.
 //
-// The first token of an invisible request is not seen. It starts to decode at the predicted end of its
-// prefill, or when a request that was sent to the endpoint after it answers. routing_policy.md §2.
+// The first token of an invisible request is not seen. It starts to decode at the predicted end of
+// its prefill, or when a request that was sent to the endpoint after it answers.
 //
-// Times are the policy clock's and never run backwards. Not thread-safe: it lives under the scheduler's mutex.
+// Source: routing_policy.md §2.
+//
+// Times are the policy clock's and never run backwards. Not thread-safe: it lives under the
+// scheduler's mutex.
 #pragma once
 
 #include <cstdint>
@@ -40,8 +43,8 @@ struct PrefillObservation {
 
 class WorkLedger {
  public:
-  // Above this share of its KV cache an endpoint may be refusing to admit. Below 1 because the tokens of the
-  // answers are not counted.
+  // Above this share of its KV cache an endpoint may be refusing to admit. Below 1 because the
+  // tokens of the answers are not counted.
   static constexpr double kAdmissionShare = 0.9;
 
   // `max_num_seqs`: sequences an endpoint runs at most; 0 when unknown.
@@ -57,8 +60,9 @@ class WorkLedger {
   // Precondition: the request is not booked.
   void book(EndpointId endpoint, const PendingWork& work, TimePoint now);
 
-  // For a booked request. Answers how long its prefill took when that can be told: the first token is
-  // visible, the request was the first in line, and when it became so the endpoint could admit it.
+  // For a booked request. Answers how long its prefill took when that can be told: the first token
+  // is visible, the request was the first in line, and when it became so the endpoint could admit
+  // it.
   std::optional<PrefillObservation> first_token(RequestId request, TimePoint now);
 
   // Forgets a booked request.

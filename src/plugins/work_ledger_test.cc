@@ -9,7 +9,9 @@ using std::chrono::seconds;
 
 constexpr EndpointId kWorker{0};
 
-TimePoint at(int second) { return TimePoint(seconds(second)); }
+TimePoint at(int second) {
+  return TimePoint(seconds(second));
+}
 
 PendingWork visible(RequestId request, int prefill_seconds, uint32_t tokens = 100) {
   return PendingWork{request, seconds(prefill_seconds), tokens, true};
