@@ -152,6 +152,45 @@ TEST(Preemption, TheLastAdmittedGivesWayAndGoesOnWhereItStopped) {
   EXPECT_EQ(run.events.back().sequence, waiting);
 }
 
+std::vector<TokenEvent> step_until_preemption(EngineRun& run) {
+  std::vector<TokenEvent> made;
+  while (run.engine.stats().num_preemptions == 0) made = run.step();
+  return made;
+}
+
+// Without the prefix cache the first chunk of what was preempted would fit at once.
+TEST(Preemption, NobodyIsAdmittedInTheSameStep) {
+  EngineRun run(small_profile(), {WaitingOrder::kFcfs, false});
+  submit_too_much(run, {0, 0, 0});
+  EXPECT_EQ(step_until_preemption(run).size(), 2u);
+  EXPECT_EQ(run.engine.stats().num_requests_waiting, 1u);
+  run.step();
+  EXPECT_EQ(run.engine.stats().num_requests_waiting, 0u);
+}
+
+TEST(Preemption, TheOthersStayInTheStep) {
+  EngineRun run(small_profile(), {WaitingOrder::kPriority, true});
+  const auto ids = submit_too_much(run, {1, 0, 0});
+  const auto events = step_until_preemption(run);
+  ASSERT_EQ(events.size(), 2u);
+  EXPECT_EQ(events[0].sequence, ids[1]);
+  EXPECT_EQ(events[1].sequence, ids[2]);
+}
+
+TEST(Preemption, GivesBackItsShareOfTheBudget) {
+  EngineProfile profile = small_profile();
+  profile.max_num_batched_tokens = 40;
+  EngineRun run(profile, {WaitingOrder::kPriority, true});
+  SequenceRequest unimportant = request_of(prompt_of(320), 100);
+  unimportant.priority = 1;
+  run.submit(std::move(unimportant));
+  run.step();
+  run.submit(prompt_of(320, 1000), 100);
+  run.submit(prompt_of(600, 2000), 100);
+  step_until_preemption(run);
+  EXPECT_EQ(run.engine.last_step_tokens(), 40u);
+}
+
 TEST(Preemption, TakesTheLeastImportantSequence) {
   EngineRun run(small_profile(), {WaitingOrder::kPriority, true});
   const auto ids = submit_too_much(run, {1, 0, 0});
@@ -164,7 +203,7 @@ TEST(Preemption, TakesTheLeastImportantSequence) {
 TEST(Preemption, APreemptedSequenceCanBeCancelled) {
   EngineRun run;
   const auto ids = submit_too_much(run, {0, 0, 0});
-  while (run.engine.stats().num_preemptions == 0) run.step();
+  step_until_preemption(run);
   EXPECT_EQ(run.engine.stats().num_requests_waiting, 1u);
   run.engine.cancel(ids[2]);
   EXPECT_EQ(run.engine.stats().num_requests_waiting, 0u);
