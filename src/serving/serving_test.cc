@@ -14,6 +14,7 @@ struct Counts {
   int picked = 0, first_tokens = 0, ended = 0;
   size_t blocks = 0;
   uint32_t tokens = 0;
+  bool visible = false;
 };
 
 class CountingPicker final : public Picker {
@@ -22,6 +23,7 @@ class CountingPicker final : public Picker {
   Decision pick(const PickContext& context) override {
     ++counts_.picked;
     counts_.blocks = context.request.blocks.size();
+    counts_.visible = context.request.first_token_visible;
     counts_.tokens = context.request.prompt_tokens;
     Decision decision;
     decision.endpoint = context.candidates.front();
@@ -81,11 +83,12 @@ TEST_F(RoutedRequestTest, EveryBookingIsReleasedOnce) {
   EXPECT_EQ(counts_.ended, 2);
 }
 
-TEST_F(RoutedRequestTest, FirstTokenOfAnUnstreamedAnswerIsNotSeen) {
-  RoutedRequest request(scheduler_, estimator_, 1, peek(false));
-  request.choose();
-  request.first_token();
-  EXPECT_EQ(counts_.first_tokens, 0);
+TEST_F(RoutedRequestTest, OnlyAStreamShowsItsFirstToken) {
+  for (const bool stream : {false, true}) {
+    RoutedRequest request(scheduler_, estimator_, 1, peek(stream));
+    request.choose();
+    EXPECT_EQ(counts_.visible, stream);
+  }
 }
 
 TEST_F(RoutedRequestTest, BlocksAndTokensComeFromThePrompt) {
