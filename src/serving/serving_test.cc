@@ -5,7 +5,7 @@
 #include "scheduling/scheduler.h"
 #include "serving/routed_request.h"
 #include "serving/token_estimator.h"
-#include "serving/usage_tail.h"
+#include "serving/usage_watch.h"
 
 namespace kvasir {
 namespace {
@@ -113,13 +113,14 @@ TEST(TokenEstimator, LearnsFromUsageAndIgnoresNonsense) {
   EXPECT_NEAR(estimator.estimate(1000), 500, 5);
 }
 
-TEST(UsageTail, FindsTheLastCountInPieces) {
-  UsageTail tail;
-  tail.add(std::string(5000, 'x'));
-  tail.add("data: {\"usage\":{\"prompt_to");
-  tail.add("kens\": 123,\"total_tokens\":130}}\n\ndata: [DONE]\n\n");
-  EXPECT_EQ(tail.prompt_tokens(), 123u);
-  EXPECT_FALSE(UsageTail().prompt_tokens());
+TEST(UsageWatch, FindsTheCountOfACompleteNumber) {
+  UsageWatch watch;
+  watch.look("data: {\"text\":\"\\\"prompt_tokens\\\":7,\"}");
+  EXPECT_FALSE(watch.prompt_tokens());
+  watch.look("data: {\"usage\":{\"prompt_tokens\": 12");
+  EXPECT_FALSE(watch.prompt_tokens());
+  watch.look("data: {\"usage\":{\"prompt_tokens\": 123,\"total_tokens\":130}}\n\n");
+  EXPECT_EQ(watch.prompt_tokens(), 123u);
 }
 
 }  // namespace
