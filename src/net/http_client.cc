@@ -28,6 +28,7 @@ class HttpClientConnection final : public IoHandler, private Http1Parser::BodySi
   HttpCall& start(std::string_view head, std::string_view body, HttpCallObserver& observer,
                   bool is_head_request);
   void cancel() { close(); }
+  bool request_sent() const { return unsent_head_.empty() && unsent_body_.empty(); }
   void set_paused(bool paused);
   void detach_and_close();
   void on_io(uint32_t events) override;
@@ -211,8 +212,7 @@ void HttpClientConnection::on_end_of_input() {
 
 void HttpClientConnection::on_answer_complete() {
   HttpCallObserver* observer = observer_;
-  const bool request_sent = unsent_head_.empty() && unsent_body_.empty();
-  if (parser_.head().keep_alive() && request_sent &&
+  if (parser_.head().keep_alive() && request_sent() &&
       client_.idle_.size() < client_.limits_.idle_connections) {
     become_idle();
   } else {
@@ -300,6 +300,7 @@ void HttpClientConnection::on_deadline() {
 
 void HttpCall::cancel() { connection_->cancel(); }
 void HttpCall::pause() { connection_->set_paused(true); }
+bool HttpCall::request_sent() const { return connection_->request_sent(); }
 void HttpCall::resume() { connection_->set_paused(false); }
 
 HttpClient::HttpClient(EventLoop& loop, const SocketAddress& address, HttpClientLimits limits)

@@ -63,6 +63,8 @@ class HttpCall {
   // Stops and goes on reading the answer, for a reader that cannot keep up.
   void pause();
   void resume();
+  // Whether head and body were handed to the kernel; they need not stay valid any longer then.
+  bool request_sent() const;
 
  private:
   friend class HttpClientConnection;
