@@ -114,6 +114,7 @@ int run_gateway(const GatewayFlags& flags) {
   if (!options) return fail(2, options.error().message);
   Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();
   if (!loop) return fail(1, loop.error().message);
+  GatewayMetrics metrics(options->workers, options->policy);
   std::unique_ptr<Gateway> gateway;
   Result<std::unique_ptr<SignalWatcher>> signals = SignalWatcher::create(
       **loop, {SIGINT, SIGTERM}, [&loop, &gateway, stopping = false](int) mutable {
@@ -122,7 +123,6 @@ int run_gateway(const GatewayFlags& flags) {
         gateway->drain([&loop] { (*loop)->stop(); });
       });
   if (!signals) return fail(1, signals.error().message);
-  GatewayMetrics metrics(options->workers, options->policy);
   Result<std::unique_ptr<Gateway>> created =
       Gateway::create(**loop, *options, metrics, [&metrics] { return metrics.page(); });
   if (!created) return fail(1, created.error().message);
