@@ -47,7 +47,7 @@ Result<void> UpSession::start_fleet() {
   client_ = std::make_unique<HttpClient>(*loop_, *address);
   fetch_ = std::make_unique<HttpFetch>(*client_, origin_);
   say(starting_text(options_));
-  fleet_->when_ready([this](Result<void> outcome) { on_ready(outcome); });
+  fleet_->when_ready([this](const Result<void>& outcome) { on_ready(outcome); });
   return {};
 }
 

@@ -25,7 +25,7 @@ Child::~Child() {
 }
 
 Result<void> Child::start() {
-  const Result<void> launched = launch();
+  Result<void> launched = launch();
   if (!launched) return launched;
   Result<std::unique_ptr<HealthCheck>> check =
       HealthCheck::start(loop_, address_, [this] { on_healthy(); });

@@ -64,10 +64,10 @@ Result<void> FleetSupervisor::State::start() {
   Result<void> prepared = prepare();
   if (!prepared) return prepared;
   for (const auto& worker : workers_) {
-    const Result<void> started = worker->start();
+    Result<void> started = worker->start();
     if (!started) return started;
   }
-  const Result<void> watched = watch_worker_urls();
+  Result<void> watched = watch_worker_urls();
   if (!watched) return watched;
   timer_ = loop_.after(options_.ready_timeout, [this] { on_too_late(); });
   return {};
@@ -87,7 +87,7 @@ Result<void> FleetSupervisor::State::prepare() {
   }
   worker_urls_ = options_.worker_urls;
   if (worker_urls_.empty()) {
-    const Result<void> added = add_workers();
+    Result<void> added = add_workers();
     if (!added) return added;
   }
   return add_gateway(std::move(*gateway_lease));

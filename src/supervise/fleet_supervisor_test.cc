@@ -166,7 +166,7 @@ TEST_F(FleetSupervisorTest, WorkersThatRunAlreadyAreUsed) {
   options.log_directory += "/second";
   const auto second = std::move(FleetSupervisor::start(*loop_, options).value());
   bool ready = false;
-  second->when_ready([&](Result<void> outcome) { ready = outcome.ok(); });
+  second->when_ready([&](const Result<void>& outcome) { ready = outcome.ok(); });
   EXPECT_TRUE(run_until([&] { return ready; }));
   EXPECT_EQ(second->processes().size(), 1u);
   EXPECT_EQ(second->worker_urls(), fleet_->worker_urls());
