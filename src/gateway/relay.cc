@@ -71,12 +71,15 @@ void Relay::attempt() {
   call_ = &thread_.clients_[index]->start(upstream_head_, exchange_.body(), *this, head_request_);
 }
 
-void Relay::on_head(const HttpHead& head) { answer_ = head; }
+void Relay::on_head(const HttpHead& head) {
+  answer_ = head;
+  status_ = head.status();
+}
 
 void Relay::on_body(std::string_view bytes) {
   note_first_byte();
   if (mode_ == Mode::kHeld) send_withheld();
-  if (inference_) usage_.add(bytes);
+  if (inference_) usage_.look(bytes);
   if (mode_ == Mode::kReframed) exchange_.write(bytes);
 }
 
@@ -108,8 +111,7 @@ void Relay::send_withheld() {
   added.selected_pod = thread_.hosts_[index_of(decision_.endpoint)];
   added.scheduling_ms = to_milliseconds(scheduling_);
   added.cache_prefix_tokens = decision_.cached_tokens;
-  const int status = answer_.status();
-  const bool bodiless = head_request_ || status == 204 || status == 304;
+  const bool bodiless = head_request_ || status_ == 204 || status_ == 304;
   const bool framed = answer_.chunked() || answer_.content_length() || bodiless;
   const bool modern_client = exchange_.head().minor_version() >= 1;
   if (framed && (modern_client || !answer_.chunked())) {
@@ -119,9 +121,15 @@ void Relay::send_withheld() {
     if (!withheld_.empty()) exchange_.write_raw(withheld_);
   } else {
     mode_ = Mode::kReframed;
-    exchange_.start(status, relayed_fields(answer_, added));
+    exchange_.start(status_, relayed_fields(answer_, added));
   }
-  if (call_ != nullptr && call_->request_sent()) exchange_.release_body();
+  // An answer may stream for minutes: what only a retry would need goes now.
+  answer_ = HttpHead();
+  withheld_ = std::string();
+  if (call_ != nullptr && call_->request_sent()) {
+    exchange_.release_body();
+    upstream_head_ = std::string();
+  }
 }
 
 void Relay::on_end() {
@@ -131,9 +139,8 @@ void Relay::on_end() {
   }
   release();
   if (mode_ == Mode::kHeld) send_withheld();
-  const int status = answer_.status();
   mode_ == Mode::kRaw ? exchange_.finish_raw() : exchange_.finish();
-  finish(status, true);
+  finish(status_, true);
 }
 
 void Relay::on_failure(const HttpFailure& failure) {

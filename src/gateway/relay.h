@@ -12,7 +12,7 @@
 #include "net/http_client.h"
 #include "net/http_server.h"
 #include "serving/routed_request.h"
-#include "serving/usage_tail.h"
+#include "serving/usage_watch.h"
 
 namespace kvasir {
 
@@ -55,7 +55,8 @@ class Relay final : private HttpCallObserver, private HttpExchange::Observer {
   std::string upstream_head_;
   HttpHead answer_;        // withheld until the first body byte,
   std::string withheld_;  // with the framing before it
-  UsageTail usage_;
+  int status_ = 0;        // of the answer
+  UsageWatch usage_;
   Decision decision_;
   TimePoint arrived_;
   Duration scheduling_{};

@@ -81,8 +81,12 @@ class PredictedCostPicker final : public Picker {
 
   uint32_t cached_tokens(EndpointId endpoint, const Request& request) const {
     if (!uses_blocks()) return 0;
-    const uint64_t matched = uint64_t{kTokensPerBlock} * index_.match(endpoint, request.blocks);
-    return static_cast<uint32_t>(std::min<uint64_t>(matched, request.prompt_tokens));
+    const uint64_t blocks = index_.match(endpoint, request.blocks);
+    const uint64_t tokens = request.prompt_bytes == 0
+                                ? kTokensPerBlock * blocks
+                                : request.prompt_tokens * kPromptBytesPerBlock * blocks /
+                                      request.prompt_bytes;
+    return static_cast<uint32_t>(std::min<uint64_t>(tokens, request.prompt_tokens));
   }
 
   double prefill_seconds(uint32_t prompt, uint32_t cached, const DecodeLoad& load) const {

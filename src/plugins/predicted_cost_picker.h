@@ -23,6 +23,8 @@
 //   Request::prompt_tokens: may be an estimate; 0 is taken as 1. A Decision never claims more
 //   cached tokens than it.
 //
+//   Request::prompt_bytes: says how many tokens a matched block holds; unknown, four bytes are one.
+//
 //   Request::blocks: with none, nothing matches and nothing is remembered.
 //
 //   kv_capacity_tokens: not reported, the profile's kv_tokens; when that is 0, too,

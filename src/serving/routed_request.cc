@@ -13,9 +13,9 @@ RoutedRequest::RoutedRequest(Scheduler& scheduler, TokenEstimator& estimator, Re
   if (!peek) return;
   request_.model = peek->model;
   request_.first_token_visible = peek->stream;
-  prompt_bytes_ = peek->prompt.size();
-  request_.prompt_tokens = peek->prompt_ids.value_or(estimator.estimate(prompt_bytes_));
-  if (peek->prompt_ids) prompt_bytes_ = 0;  // nothing to learn from an exact count
+  request_.prompt_bytes = peek->prompt.size();
+  request_.prompt_tokens = peek->prompt_ids.value_or(estimator.estimate(request_.prompt_bytes));
+  length_is_estimated_ = !peek->prompt_ids;
   if (const size_t block_bytes = scheduler.prompt_bytes_per_block(); block_bytes > 0) {
     hash_prompt_blocks(peek->prompt, prompt_salt(peek->model, peek->cache_salt), block_bytes, blocks_);
     request_.blocks = blocks_;
@@ -38,7 +38,7 @@ std::optional<Decision> RoutedRequest::choose() {
 void RoutedRequest::exclude_chosen() { tried_.push_back(chosen_); }
 
 void RoutedRequest::first_token() {
-  if (!booked_ || first_token_seen_ || !request_.first_token_visible) return;
+  if (!booked_ || first_token_seen_) return;
   first_token_seen_ = true;
   scheduler_.first_token(request_.id);
 }
@@ -50,7 +50,7 @@ void RoutedRequest::ended() {
 }
 
 void RoutedRequest::learn_prompt_tokens(uint32_t tokens) {
-  if (prompt_bytes_ > 0) estimator_.learn(prompt_bytes_, tokens);
+  if (length_is_estimated_) estimator_.learn(request_.prompt_bytes, tokens);
 }
 
 }  // namespace kvasir

@@ -32,6 +32,7 @@ class RoutedRequest {
   // The chosen endpoint failed: choose() will not name it again.
   void exclude_chosen();
 
+  // The first body byte arrived: the first token of a stream, the whole answer otherwise.
   void first_token();
   // The answer is complete or given up.
   void ended();
@@ -43,7 +44,7 @@ class RoutedRequest {
   Request request_;
   std::vector<BlockHash> blocks_;
   std::vector<EndpointId> tried_;
-  size_t prompt_bytes_ = 0;
+  bool length_is_estimated_ = false;
   EndpointId chosen_{};
   bool booked_ = false;
   bool first_token_seen_ = false;

@@ -5,7 +5,7 @@
 #include "scheduling/scheduler.h"
 #include "serving/routed_request.h"
 #include "serving/token_estimator.h"
-#include "serving/usage_tail.h"
+#include "serving/usage_watch.h"
 
 namespace kvasir {
 namespace {
@@ -14,6 +14,7 @@ struct Counts {
   int picked = 0, first_tokens = 0, ended = 0;
   size_t blocks = 0;
   uint32_t tokens = 0;
+  bool visible = false;
 };
 
 class CountingPicker final : public Picker {
@@ -22,6 +23,7 @@ class CountingPicker final : public Picker {
   Decision pick(const PickContext& context) override {
     ++counts_.picked;
     counts_.blocks = context.request.blocks.size();
+    counts_.visible = context.request.first_token_visible;
     counts_.tokens = context.request.prompt_tokens;
     Decision decision;
     decision.endpoint = context.candidates.front();
@@ -81,11 +83,12 @@ TEST_F(RoutedRequestTest, EveryBookingIsReleasedOnce) {
   EXPECT_EQ(counts_.ended, 2);
 }
 
-TEST_F(RoutedRequestTest, FirstTokenOfAnUnstreamedAnswerIsNotSeen) {
-  RoutedRequest request(scheduler_, estimator_, 1, peek(false));
-  request.choose();
-  request.first_token();
-  EXPECT_EQ(counts_.first_tokens, 0);
+TEST_F(RoutedRequestTest, OnlyAStreamShowsItsFirstToken) {
+  for (const bool stream : {false, true}) {
+    RoutedRequest request(scheduler_, estimator_, 1, peek(stream));
+    request.choose();
+    EXPECT_EQ(counts_.visible, stream);
+  }
 }
 
 TEST_F(RoutedRequestTest, BlocksAndTokensComeFromThePrompt) {
@@ -110,13 +113,14 @@ TEST(TokenEstimator, LearnsFromUsageAndIgnoresNonsense) {
   EXPECT_NEAR(estimator.estimate(1000), 500, 5);
 }
 
-TEST(UsageTail, FindsTheLastCountInPieces) {
-  UsageTail tail;
-  tail.add(std::string(5000, 'x'));
-  tail.add("data: {\"usage\":{\"prompt_to");
-  tail.add("kens\": 123,\"total_tokens\":130}}\n\ndata: [DONE]\n\n");
-  EXPECT_EQ(tail.prompt_tokens(), 123u);
-  EXPECT_FALSE(UsageTail().prompt_tokens());
+TEST(UsageWatch, FindsTheCountOfACompleteNumber) {
+  UsageWatch watch;
+  watch.look("data: {\"text\":\"\\\"prompt_tokens\\\":7,\"}");
+  EXPECT_FALSE(watch.prompt_tokens());
+  watch.look("data: {\"usage\":{\"prompt_tokens\": 12");
+  EXPECT_FALSE(watch.prompt_tokens());
+  watch.look("data: {\"usage\":{\"prompt_tokens\": 123,\"total_tokens\":130}}\n\n");
+  EXPECT_EQ(watch.prompt_tokens(), 123u);
 }
 
 }  // namespace
