@@ -13,8 +13,9 @@ namespace kvasir {
 // Bytes of prompt in a block of the built-in policies: 512 tokens of four bytes, Mooncake's block.
 inline constexpr size_t kPromptBytesPerBlock = 2048;
 
-// One hash for each full block of `block_bytes` bytes of `prompt`; each covers all bytes before it and
-// `salt` (the model's name and the cache salt, hashed). A tail shorter than a block has none. XXH3, seeded by the parent.
+// Replaces `blocks` by one hash for each full block of `block_bytes` bytes of `prompt`; each covers
+// all bytes before it and `salt` (the model's name and the cache salt, hashed). A tail shorter than a
+// block has none. XXH3, seeded by the parent. Precondition: block_bytes > 0.
 void hash_prompt_blocks(std::string_view prompt, uint64_t salt, size_t block_bytes,
                         std::vector<BlockHash>& blocks);
 

@@ -1,5 +1,7 @@
 // Writes the simulated vocabulary as files that Hugging Face tokenizers and transformers load, so that
-// clients which count tokens themselves (AIPerf) count what the worker counts.
+// clients which count tokens themselves (AIPerf) count what the worker counts. They give encode()'s
+// tokens for every text but those that hold kEndOfSequenceText, which they split into bytes without
+// looking for words in it. Checked by tests/clients/check_tokenizer.py.
 #pragma once
 
 #include <string>
