@@ -29,6 +29,7 @@ class HttpClientConnection final : public IoHandler, private Http1Parser::BodySi
                   bool is_head_request);
   void cancel() { close(); }
   void set_paused(bool paused);
+  bool request_sent() const { return unsent_head_.empty() && unsent_body_.empty(); }
   void detach_and_close();
   void on_io(uint32_t events) override;
 
@@ -211,8 +212,7 @@ void HttpClientConnection::on_end_of_input() {
 
 void HttpClientConnection::on_answer_complete() {
   HttpCallObserver* observer = observer_;
-  const bool request_sent = unsent_head_.empty() && unsent_body_.empty();
-  if (parser_.head().keep_alive() && request_sent &&
+  if (parser_.head().keep_alive() && request_sent() &&
       client_.idle_.size() < client_.limits_.idle_connections) {
     become_idle();
   } else {
@@ -301,6 +301,7 @@ void HttpClientConnection::on_deadline() {
 void HttpCall::cancel() { connection_->cancel(); }
 void HttpCall::pause() { connection_->set_paused(true); }
 void HttpCall::resume() { connection_->set_paused(false); }
+bool HttpCall::request_sent() const { return connection_->request_sent(); }
 
 HttpClient::HttpClient(EventLoop& loop, const SocketAddress& address, HttpClientLimits limits)
     : loop_(loop), address_(address), limits_(limits) {}
