@@ -1,11 +1,186 @@
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdlib>
+#include <iostream>
+#include <thread>
+
+#include <malloc.h>
+#include <sys/resource.h>
 
 #include "apps/commands.h"
+#include "apps/gateway_metrics.h"
+#include "gateway/gateway.h"
+#include "net/event_loop.h"
+#include "net/signal_watcher.h"
+#include "plugins/roster.h"
+#include "telemetry/log.h"
+
+#include <csignal>
 
 namespace kvasir {
+namespace {
+
+struct GatewayFlags {
+  std::string host = "127.0.0.1";
+  uint16_t port = 8000;
+  std::vector<std::string> worker_urls;
+  std::string policy;
+  std::string engine_profile{kDefaultEngineProfile};
+  double time_scale = 1;
+  uint32_t threads = 0;
+  size_t body_mib = 64;
+  size_t header_kib = 64;
+  double first_byte_timeout_s = 600;
+  double idle_timeout_s = 300;
+  double drain_timeout_s = 30;
+  double health_interval_s = 1;
+  uint32_t unhealthy_threshold = 2;
+  uint32_t healthy_threshold = 1;
+  uint32_t attempts = 4;
+  std::string log_level = "info";
+};
+
+// Memory of bodies is handed back and taken again at every request: mapping it anew each time would cost
+// more than the request.
+void keep_freed_memory() {
+  mallopt(M_MMAP_THRESHOLD, 32 * 1024 * 1024);
+  mallopt(M_TRIM_THRESHOLD, 256 * 1024 * 1024);
+}
+
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// DYN_ROUTER_MODE in the words of NVIDIA Dynamo's frontend.
+Result<std::string> policy_of_dynamo(const std::string& mode) {
+  if (mode == "least-loaded") return std::string("least-load");
+  for (const std::string_view name : policy_names()) {
+    if (mode == name) return mode;
+  }
+  return Error{"DYN_ROUTER_MODE: '" + mode +
+               "' is not supported here; use round-robin, random, least-loaded or kv"};
+}
+
+Result<std::string> chosen_policy(const GatewayFlags& flags) {
+  if (!flags.policy.empty()) return flags.policy;
+  const char* mode = std::getenv("DYN_ROUTER_MODE");
+  return mode != nullptr && *mode != '\0' ? policy_of_dynamo(mode) : Result<std::string>(std::string("kv"));
+}
+
+Result<GatewayOptions> options_of(const GatewayFlags& flags) {
+  GatewayOptions options;
+  options.host = flags.host;
+  options.port = flags.port;
+  for (const std::string& url : flags.worker_urls) {
+    Result<HostPort> worker = parse_http_origin(url);
+    if (!worker) return Error{"--worker-urls: " + worker.error().message};
+    options.workers.push_back(*worker);
+  }
+  Result<std::string> policy = chosen_policy(flags);
+  if (!policy) return policy.error();
+  options.policy = *policy;
+  Result<EngineProfile> profile = load_engine_profile(flags.engine_profile);
+  if (!profile) return Error{"--engine-profile: " + profile.error().message};
+  options.profile = *profile;
+  options.time_scale = flags.time_scale;
+  options.threads = flags.threads > 0 ? flags.threads : std::max(1u, std::thread::hardware_concurrency());
+  options.server.body_bytes = flags.body_mib * 1024 * 1024;
+  options.server.head_bytes = flags.header_kib * 1024;
+  options.client.head_bytes = options.server.head_bytes;
+  options.client.first_byte_timeout = from_seconds(flags.first_byte_timeout_s);
+  options.client.idle_timeout = from_seconds(flags.idle_timeout_s);
+  options.drain_timeout = from_seconds(flags.drain_timeout_s);
+  options.monitor.interval = from_seconds(flags.health_interval_s);
+  options.monitor.unhealthy_threshold = flags.unhealthy_threshold;
+  options.monitor.healthy_threshold = flags.healthy_threshold;
+  options.attempts_max = flags.attempts;
+  return options;
+}
+
+int fail(int code, const std::string& message) {
+  std::cerr << "kvasir gateway: " << message << "\n";
+  return code;
+}
+
+int run_gateway(const GatewayFlags& flags) {
+  set_log_component("gateway");
+  if (flags.log_level == "warning") set_log_level(LogLevel::kWarning);
+  keep_freed_memory();
+  raise_descriptor_limit();
+  Result<GatewayOptions> options = options_of(flags);
+  if (!options) return fail(2, options.error().message);
+  Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();
+  if (!loop) return fail(1, loop.error().message);
+  GatewayMetrics metrics(options->workers, options->policy);
+  std::unique_ptr<Gateway> gateway;
+  Result<std::unique_ptr<SignalWatcher>> signals = SignalWatcher::create(
+      **loop, {SIGINT, SIGTERM}, [&loop, &gateway, stopping = false](int) mutable {
+        if (std::exchange(stopping, true)) return (*loop)->stop();
+        log_info("stopping: running requests may end, new ones are refused");
+        gateway->drain([&loop] { (*loop)->stop(); });
+      });
+  if (!signals) return fail(1, signals.error().message);
+  Result<std::unique_ptr<Gateway>> created =
+      Gateway::create(**loop, *options, metrics, [&metrics] { return metrics.page(); });
+  if (!created) return fail(1, created.error().message);
+  gateway = std::move(*created);
+  log_info("serving on http://" + to_string(HostPort{options->host, gateway->port()}) + ", policy " +
+           options->policy + ", " + std::to_string(options->workers.size()) + " workers, " +
+           std::to_string(options->threads) + " threads");
+  (*loop)->run();
+  return 0;
+}
+
+}  // namespace
 
 void add_gateway_command(CLI::App& app, int& exit_code) {
-  app.add_subcommand("gateway")->callback([&exit_code] { exit_code = 1; });
+  CLI::App* command = app.add_subcommand(
+      "gateway", "Serve one OpenAI endpoint in front of many workers and route each request");
+  auto flags = std::make_shared<GatewayFlags>();
+  command->add_option("--worker-urls", flags->worker_urls, "Workers, as http://HOST:PORT[,...]")
+      ->required()
+      ->delimiter(',');
+  command->add_option("--port", flags->port, "Port to listen on; 0 takes a free one")->capture_default_str();
+  command->add_option("--host", flags->host, "Address to listen on")->capture_default_str();
+  command->add_option("--policy", flags->policy,
+                      "How to route: round-robin, random, least-load, load-cost or kv\n"
+                      "(default: the variable DYN_ROUTER_MODE, else kv)");
+  command->add_option("--engine-profile", flags->engine_profile,
+                      "Profile (name or file) that the cost policies predict with")->capture_default_str();
+  command->add_option("--time-scale", flags->time_scale, "Model seconds a second, when the workers are simulated with it")
+      ->check(CLI::PositiveNumber)->capture_default_str();
+  command->add_option("--threads", flags->threads, "Threads (default: one for each core)");
+  command->add_option("--max-body-mib", flags->body_mib, "Largest request body; beyond it 413")
+      ->check(CLI::Range(1, 4096))->capture_default_str();
+  command->add_option("--max-header-kib", flags->header_kib, "Largest request head; beyond it 431")
+      ->check(CLI::Range(1, 1024))->capture_default_str();
+  command->add_option("--first-byte-timeout", flags->first_byte_timeout_s,
+                      "Seconds a worker may take to its first byte; then 504")
+      ->check(CLI::PositiveNumber)->capture_default_str();
+  command->add_option("--idle-timeout", flags->idle_timeout_s,
+                      "Seconds a started answer may stand still; then it is cut")
+      ->check(CLI::PositiveNumber)->capture_default_str();
+  command->add_option("--drain-timeout", flags->drain_timeout_s,
+                      "Seconds that running requests get after SIGTERM")
+      ->check(CLI::NonNegativeNumber)->capture_default_str();
+  command->add_option("--health-interval", flags->health_interval_s, "Seconds between health checks")
+      ->check(CLI::PositiveNumber)->capture_default_str();
+  command->add_option("--unhealthy-threshold", flags->unhealthy_threshold,
+                      "Failed checks in a row that take a worker out")
+      ->check(CLI::Range(1, 1000))->capture_default_str();
+  command->add_option("--healthy-threshold", flags->healthy_threshold,
+                      "Passed checks in a row that bring it back")
+      ->check(CLI::Range(1, 1000))->capture_default_str();
+  command->add_option("--max-attempts", flags->attempts,
+                      "Attempts for one request while nothing was sent back")
+      ->check(CLI::Range(1, 100))->capture_default_str();
+  command->add_option("--log-level", flags->log_level, "info or warning")
+      ->check(CLI::IsMember({"info", "warning"}))->capture_default_str();
+  command->footer("Example: kvasir gateway --worker-urls http://10.0.0.1:8000,http://10.0.0.2:8000 --policy kv");
+  command->callback([flags, &exit_code] { exit_code = run_gateway(*flags); });
 }
 
 }  // namespace kvasir

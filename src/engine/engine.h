@@ -5,7 +5,8 @@
 // seats (max_num_seqs) and free blocks remain. KV blocks are paged and prefix-cached; free blocks stay
 // cached until evicted, least recently used first. When a running sequence needs a block and none is
 // free, the sequence admitted last is preempted: its blocks are freed, it waits at the front and is
-// recomputed.
+// recomputed. (By priority: the one that would have been admitted last is preempted, and waits at its
+// place.)
 //
 // The engine knows no clock, socket or thread: its owner starts a step, lets the returned duration pass
 // and finishes it. Not thread-safe.
@@ -113,8 +114,12 @@ class Engine {
 
   EngineStats stats() const;
 
-  // Forgets every cached block that no sequence uses. False when some block was in use (vLLM then keeps all).
+  // Forgets every cached block. False when some sequence uses a block: then all are kept, as in vLLM.
   bool reset_prefix_cache();
+
+  // Whether the books balance: every block is free, or in use by as many sequences as it counts. For
+  // tests: walks everything.
+  bool consistent() const;
 
  private:
   class State;

@@ -17,6 +17,8 @@ struct Request {
   std::string_view model;
   // Prompt length in tokens: exact when the prompt came as ids, else estimated.
   uint32_t prompt_tokens = 0;
+  // Length of the prompt's bytes that `blocks` were hashed from; 0 when unknown.
+  uint64_t prompt_bytes = 0;
   // Chained hashes of the prompt's full blocks, first block first. Empty when the policy needs none.
   std::span<const BlockHash> blocks;
   // Whether the first token will be seen (a streamed answer) or only the end.

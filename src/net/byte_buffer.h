@@ -10,6 +10,9 @@ namespace kvasir {
 
 class ByteBuffer {
  public:
+  // Bytes behind the content that may be read (their value means nothing), for parsers that read in wide steps.
+  static constexpr size_t kReadablePadding = 64;
+
   size_t size() const { return size_; }
   size_t capacity() const { return capacity_; }
   std::string_view view() const { return {bytes_.get(), size_}; }
@@ -40,7 +43,8 @@ class ByteBuffer {
  private:
   void grow(size_t needed) {
     const size_t capacity = needed > 2 * capacity_ ? needed : 2 * capacity_;
-    auto bytes = std::make_unique_for_overwrite<char[]>(capacity);
+    auto bytes = std::make_unique_for_overwrite<char[]>(capacity + kReadablePadding);
+    std::memset(bytes.get() + capacity, 0, kReadablePadding);
     if (size_ > 0) std::memcpy(bytes.get(), bytes_.get(), size_);
     bytes_ = std::move(bytes);
     capacity_ = capacity;

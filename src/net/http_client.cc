@@ -28,8 +28,8 @@ class HttpClientConnection final : public IoHandler, private Http1Parser::BodySi
   HttpCall& start(std::string_view head, std::string_view body, HttpCallObserver& observer,
                   bool is_head_request);
   void cancel() { close(); }
-  void set_paused(bool paused);
   bool request_sent() const { return unsent_head_.empty() && unsent_body_.empty(); }
+  void set_paused(bool paused);
   void detach_and_close();
   void on_io(uint32_t events) override;
 
@@ -300,8 +300,8 @@ void HttpClientConnection::on_deadline() {
 
 void HttpCall::cancel() { connection_->cancel(); }
 void HttpCall::pause() { connection_->set_paused(true); }
-void HttpCall::resume() { connection_->set_paused(false); }
 bool HttpCall::request_sent() const { return connection_->request_sent(); }
+void HttpCall::resume() { connection_->set_paused(false); }
 
 HttpClient::HttpClient(EventLoop& loop, const SocketAddress& address, HttpClientLimits limits)
     : loop_(loop), address_(address), limits_(limits) {}

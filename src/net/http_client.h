@@ -63,7 +63,7 @@ class HttpCall {
   // Stops and goes on reading the answer, for a reader that cannot keep up.
   void pause();
   void resume();
-  // Whether the whole request was handed to the kernel: its head and body are no longer needed.
+  // Whether head and body were handed to the kernel; they need not stay valid any longer then.
   bool request_sent() const;
 
  private:
@@ -81,8 +81,8 @@ class HttpClient {
   HttpClient(const HttpClient&) = delete;
   HttpClient& operator=(const HttpClient&) = delete;
 
-  // Sends `head` (request line, fields, empty line) and `body`. Both must stay valid until the call ends or
-  // its request_sent(), `observer` until it ends. `is_head_request`: the method is HEAD, so the answer has no body. Nothing is reported
+  // Sends `head` (request line, fields, empty line) and `body`. Both, and `observer`, must stay valid until
+  // the call ends. `is_head_request`: the method is HEAD, so the answer has no body. Nothing is reported
   // before start() has returned.
   HttpCall& start(std::string_view head, std::string_view body, HttpCallObserver& observer,
                   bool is_head_request = false);

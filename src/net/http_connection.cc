@@ -321,6 +321,7 @@ void HttpConnection::close_now() {
 
 const HttpHead& HttpExchange::head() const { return connection_.parser_.head(); }
 std::string_view HttpExchange::body() const { return connection_.body_.view(); }
+void HttpExchange::release_body() { connection_.body_.release(); }
 void HttpExchange::set_observer(Observer* observer) { connection_.observer_ = observer; }
 size_t HttpExchange::unsent_bytes() const { return connection_.output_.size(); }
 bool HttpExchange::client_keeps_alive() const { return connection_.keep_alive_; }

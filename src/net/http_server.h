@@ -49,9 +49,11 @@ class HttpExchange {
   };
 
   const HttpHead& head() const;
-  // The decoded body; valid until the exchange ends.
+  // The decoded body; valid until the exchange ends. When it is not empty, 64 bytes behind it may be read
+  // (ByteBuffer::kReadablePadding).
   std::string_view body() const;
-  // HOST of the peer, for logs.
+  // Gives the body's memory back before the exchange ends: an answer may stream for minutes.
+  void release_body();
   void set_observer(Observer* observer);
 
   // A whole answer. `fields`: further header lines, each "Name: value\r\n"; Content-Length, Date-free.

@@ -1,0 +1,93 @@
+#include "apps/gateway_metrics.h"
+
+#include <algorithm>
+
+#include "telemetry/log.h"
+
+namespace kvasir {
+namespace {
+
+const std::vector<double> kLatencySeconds = {0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
+                                             5,     10,   20,    40,   80,  160,  320, 640};
+const std::vector<double> kSchedulingSeconds = {5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 1e-2};
+
+}  // namespace
+
+GatewayMetrics::GatewayMetrics(const std::vector<HostPort>& workers, const std::string& policy)
+    : policy_(policy),
+      in_flight_(registry_.gauge("kvasir_gateway_requests_in_flight",
+                                 "Requests being answered now.")),
+      duration_(registry_.histogram("kvasir_gateway_request_duration_seconds",
+                                    "From the whole request read to the end of its answer.",
+                                    kLatencySeconds, {{"policy", policy}})),
+      time_to_first_token_(registry_.histogram(
+          "kvasir_gateway_time_to_first_token_seconds",
+          "From the whole request read to the first body byte of the worker's answer.",
+          kLatencySeconds, {{"policy", policy}})),
+      scheduling_(registry_.histogram("kvasir_gateway_scheduling_seconds",
+                                      "Reading, hashing and picking for one request.",
+                                      kSchedulingSeconds, {{"policy", policy}})) {
+  for (const HostPort& worker : workers) {
+    const std::string name = to_string(worker);
+    const Labels labels = {{"endpoint", name}};
+    endpoints_.push_back(
+        {name,
+         &registry_.gauge("kvasir_gateway_upstream_healthy", "1 while its health checks pass.", labels),
+         &registry_.gauge("kvasir_gateway_upstream_requests_in_flight",
+                          "Requests that the endpoint is answering now.", labels),
+         &registry_.counter("kvasir_gateway_upstream_requests_total",
+                            "Attempts sent to the endpoint.", labels),
+         &registry_.counter("kvasir_gateway_upstream_retries_total",
+                            "Attempts that failed there before the first body byte.", labels)});
+  }
+}
+
+void GatewayMetrics::on_health_changed(const Endpoint& endpoint, bool healthy) {
+  const auto found = std::find_if(endpoints_.begin(), endpoints_.end(),
+                                  [&](const PerEndpoint& candidate) { return candidate.name == endpoint.name; });
+  if (found != endpoints_.end()) found->healthy->set(healthy ? 1 : 0);
+  if (healthy) {
+    log_info("endpoint " + endpoint.name + " is healthy");
+  } else {
+    log_warning("endpoint " + endpoint.name + " is unhealthy: no requests go there");
+  }
+}
+
+void GatewayMetrics::on_started() { in_flight_.add(1); }
+
+void GatewayMetrics::on_routed(EndpointId endpoint) {
+  PerEndpoint& routed = endpoints_[index_of(endpoint)];
+  routed.in_flight->add(1);
+  routed.requests->add();
+}
+
+void GatewayMetrics::on_released(EndpointId endpoint) {
+  endpoints_[index_of(endpoint)].in_flight->add(-1);
+}
+
+void GatewayMetrics::on_retry(EndpointId failed, std::string_view reason) {
+  endpoints_[index_of(failed)].retries->add();
+  log_warning("retry: endpoint " + endpoints_[index_of(failed)].name + ": " + std::string(reason));
+}
+
+void GatewayMetrics::on_finished(const RequestReport& report) {
+  in_flight_.add(-1);
+  requests(report.status).add();
+  if (!report.inference) return;
+  duration_.observe(to_seconds(report.total));
+  scheduling_.observe(to_seconds(report.scheduling));
+  if (report.first_byte) time_to_first_token_.observe(to_seconds(*report.first_byte));
+}
+
+void GatewayMetrics::on_refused(int status, std::string_view reason) {
+  requests(status).add();
+  log_info("refused a request with " + std::to_string(status) + ": " + std::string(reason));
+}
+
+Counter& GatewayMetrics::requests(int status) {
+  return registry_.counter("kvasir_gateway_requests_total",
+                           "Requests by the status of their answer (499: the client left).",
+                           {{"code", std::to_string(status)}, {"policy", policy_}});
+}
+
+}  // namespace kvasir

@@ -1,0 +1,198 @@
+#include "engine/engine.h"
+
+#include <string>
+#include <unordered_map>
+
+#include "base/assert.h"
+#include "engine/batcher.h"
+
+namespace kvasir {
+
+class Engine::State {
+ public:
+  State(const EngineProfile& profile, const EngineOptions& options)
+      : profile_(profile), model_(profile.step), batcher_(profile, options) {}
+
+  Result<void> check(uint64_t prompt_tokens, uint32_t max_tokens) const;
+  SequenceId submit(SequenceRequest request, TimePoint now);
+  void cancel(SequenceId id);
+  std::optional<Duration> start_step(TimePoint now);
+  const std::vector<TokenEvent>& finish_step(TimePoint now);
+
+  bool step_running() const { return step_running_; }
+  uint32_t last_step_tokens() const { return last_step_tokens_; }
+  EngineStats stats() const;
+  bool reset_prefix_cache() { return batcher_.cache().forget_prefixes(); }
+  bool consistent() const;
+
+ private:
+  // What finish_step() does with one running sequence; false: it leaves.
+  bool advance(Sequence& sequence, TimePoint now);
+  void make_token(Sequence& sequence, TimePoint now);
+
+  const EngineProfile profile_;
+  const StepModel model_;
+  Batcher batcher_;
+  std::unordered_map<uint64_t, std::unique_ptr<Sequence>> sequences_;
+  std::vector<TokenEvent> events_;
+  std::vector<SequenceId> gone_;  // left in the step that just finished
+  EngineStats totals_;            // the gauges in it are not kept up to date
+  uint64_t last_id_ = 0;
+  uint32_t last_step_tokens_ = 0;
+  bool step_running_ = false;
+};
+
+Result<void> Engine::State::check(uint64_t prompt_tokens, uint32_t max_tokens) const {
+  if (prompt_tokens == 0) return Error{"the prompt is empty"};
+  if (max_tokens == 0) return Error{"the answer needs at least one token"};
+  const auto too_long = [&](uint64_t limit, const std::string& of) {
+    return Error{std::to_string(prompt_tokens) + " prompt tokens and up to " +
+                 std::to_string(max_tokens) + " answer tokens are more than the " +
+                 std::to_string(limit) + " tokens of " + of};
+  };
+  if (prompt_tokens > profile_.max_model_len ||
+      prompt_tokens + max_tokens > profile_.max_model_len) {
+    return too_long(profile_.max_model_len, "the model's context");
+  }
+  // The last token of an answer is never computed on.
+  const uint64_t blocks =
+      (prompt_tokens + max_tokens - 1 + profile_.block_size - 1) / profile_.block_size;
+  if (blocks > profile_.kv_blocks()) {
+    return too_long(profile_.kv_blocks() * profile_.block_size, "the KV cache");
+  }
+  return {};
+}
+
+SequenceId Engine::State::submit(SequenceRequest request, TimePoint now) {
+  KVASIR_ASSERT(check(request.prompt.size(), request.max_tokens), "only what can run is submitted");
+  auto sequence = std::make_unique<Sequence>();
+  sequence->id = SequenceId{++last_id_};
+  sequence->priority = request.priority;
+  sequence->prompt_tokens = static_cast<uint32_t>(request.prompt.size());
+  sequence->max_tokens = request.max_tokens;
+  sequence->answer_seed = request.answer_seed;
+  sequence->times.submitted = now;
+  batcher_.cache().start(*sequence, request.prompt, request.cache_salt);
+  batcher_.add(*sequence);
+  sequences_.emplace(last_id_, std::move(sequence));
+  return SequenceId{last_id_};
+}
+
+void Engine::State::cancel(SequenceId id) {
+  const auto found = sequences_.find(static_cast<uint64_t>(id));
+  if (found == sequences_.end()) return;
+  Sequence& sequence = *found->second;
+  if (step_running_ && sequence.scheduled > 0) {
+    sequence.cancelled = true;
+    return;
+  }
+  batcher_.remove(sequence);
+  sequences_.erase(found);
+}
+
+std::optional<Duration> Engine::State::start_step(TimePoint now) {
+  if (step_running_) return std::nullopt;
+  const StepWork work = batcher_.plan(now);
+  if (work.tokens == 0) return std::nullopt;
+  step_running_ = true;
+  last_step_tokens_ = static_cast<uint32_t>(work.tokens);
+  ++totals_.steps;
+  return from_seconds(model_.step_seconds(work));
+}
+
+const std::vector<TokenEvent>& Engine::State::finish_step(TimePoint now) {
+  KVASIR_ASSERT(step_running_, "a step is running");
+  step_running_ = false;
+  events_.clear();
+  gone_.clear();
+  batcher_.sweep([&](Sequence& sequence) { return advance(sequence, now); });
+  for (const SequenceId id : gone_) sequences_.erase(static_cast<uint64_t>(id));
+  return events_;
+}
+
+bool Engine::State::advance(Sequence& sequence, TimePoint now) {
+  sequence.computed += sequence.scheduled;
+  sequence.scheduled = 0;
+  if (!sequence.cancelled && sequence.computed == sequence.tokens()) make_token(sequence, now);
+  const bool leaves = sequence.cancelled || sequence.generated == sequence.max_tokens;
+  if (leaves) gone_.push_back(sequence.id);
+  return !leaves;
+}
+
+void Engine::State::make_token(Sequence& sequence, TimePoint now) {
+  if (sequence.generated == 0) {
+    sequence.times.first_token = now;
+    totals_.prompt_tokens += sequence.prompt_tokens;
+  }
+  TokenEvent event;
+  event.sequence = sequence.id;
+  event.token = answer_token(sequence.answer_seed, sequence.generated);
+  event.position = sequence.generated++;
+  event.finished = sequence.generated == sequence.max_tokens;
+  event.cached_tokens = sequence.cached_tokens;
+  event.times = sequence.times;
+  events_.push_back(event);
+  ++totals_.generation_tokens;
+  if (!event.finished) batcher_.cache().append(sequence, event.token);
+}
+
+EngineStats Engine::State::stats() const {
+  EngineStats stats = totals_;
+  const BlockPool& pool = batcher_.cache().pool();
+  stats.num_requests_running = static_cast<uint32_t>(batcher_.running());
+  stats.num_requests_waiting = static_cast<uint32_t>(batcher_.waiting());
+  stats.kv_cache_usage = 1 - static_cast<double>(pool.free_count()) / pool.size();
+  stats.prefix_cache_queries = batcher_.admissions().tokens;
+  stats.prefix_cache_hits = batcher_.admissions().cached_tokens;
+  stats.num_preemptions = batcher_.preemptions();
+  return stats;
+}
+
+bool Engine::State::consistent() const {
+  uint64_t references = 0;
+  for (const auto& entry : sequences_) {
+    const Sequence& sequence = *entry.second;
+    references += sequence.blocks.size();
+    if (!sequence.running && !sequence.blocks.empty()) return false;
+    if (sequence.computed > sequence.blocks.size() * profile_.block_size) return false;
+  }
+  return batcher_.running() + batcher_.waiting() == sequences_.size() &&
+         batcher_.cache().pool().consistent(references);
+}
+
+Engine::Engine(const EngineProfile& profile, const EngineOptions& options)
+    : state_(std::make_unique<State>(profile, options)) {}
+Engine::~Engine() = default;
+
+Result<void> Engine::check(uint64_t prompt_tokens, uint32_t max_tokens) const {
+  return state_->check(prompt_tokens, max_tokens);
+}
+SequenceId Engine::submit(SequenceRequest request, TimePoint now) {
+  return state_->submit(std::move(request), now);
+}
+void Engine::cancel(SequenceId sequence) {
+  state_->cancel(sequence);
+}
+std::optional<Duration> Engine::start_step(TimePoint now) {
+  return state_->start_step(now);
+}
+bool Engine::step_running() const {
+  return state_->step_running();
+}
+const std::vector<TokenEvent>& Engine::finish_step(TimePoint now) {
+  return state_->finish_step(now);
+}
+uint32_t Engine::last_step_tokens() const {
+  return state_->last_step_tokens();
+}
+EngineStats Engine::stats() const {
+  return state_->stats();
+}
+bool Engine::reset_prefix_cache() {
+  return state_->reset_prefix_cache();
+}
+bool Engine::consistent() const {
+  return state_->consistent();
+}
+
+}  // namespace kvasir

@@ -1,0 +1,37 @@
+// A sequence inside the engine: the prompt and the answer so far, as far as scheduling needs them.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "engine/engine.h"
+#include "model/block_hash.h"
+
+namespace kvasir {
+
+struct Sequence {
+  SequenceId id{};
+  int priority = 0;
+  uint32_t prompt_tokens = 0;
+  uint32_t max_tokens = 0;
+  uint64_t answer_seed = 0;
+  SequenceTimes times;
+
+  uint32_t generated = 0;  // tokens of the answer made so far; they stay when it is preempted
+  uint32_t computed = 0;   // tokens whose KV is in `blocks`
+  uint32_t scheduled = 0;  // tokens that the running step computes, 0 when it is not part of it
+  bool running = false;    // admitted and not preempted since
+  bool cancelled = false;  // to be forgotten when the running step finishes
+  bool admitted_before = false;
+  uint32_t cached_tokens = 0;  // of the prompt, at first admission
+
+  std::vector<uint32_t> blocks;   // in the pool, one reference each
+  uint32_t named_blocks = 0;      // the first of them, already findable in the prefix cache
+  BlockHash root = 0;             // parent of the first block
+  std::vector<BlockHash> hashes;  // of the full blocks of prompt and answer so far
+  std::vector<TokenId> tail;      // the tokens after those; shorter than a block
+
+  uint32_t tokens() const { return prompt_tokens + generated; }
+};
+
+}  // namespace kvasir

@@ -1,0 +1,150 @@
+#include "feeds/endpoint_monitor.h"
+
+#include <charconv>
+#include <optional>
+
+#include "fleet/fleet.h"
+#include "net/event_loop.h"
+#include "wire/prometheus_text.h"
+
+namespace kvasir {
+namespace {
+
+// A metrics page of vLLM is about 60 kB; a longer one is not read to its end.
+constexpr size_t kMetricsPageBytesMax = 4 * 1024 * 1024;
+
+HttpClientLimits limits_of(const MonitorOptions& options) {
+  HttpClientLimits limits;
+  limits.connect_timeout = limits.first_byte_timeout = limits.idle_timeout = options.timeout;
+  limits.idle_connections = 1;
+  return limits;
+}
+
+std::optional<uint64_t> number_in(const MetricSample& sample, std::string_view label) {
+  const auto text = sample.label(label);
+  uint64_t number = 0;
+  if (!text || std::from_chars(text->data(), text->data() + text->size(), number).ec != std::errc()) {
+    return std::nullopt;
+  }
+  return number;
+}
+
+std::optional<uint64_t> kv_capacity_tokens(std::string_view page) {
+  const auto sample = find_metric(page, "vllm:cache_config_info");
+  if (!sample) return std::nullopt;
+  const auto block_size = number_in(*sample, "block_size");
+  const auto blocks = number_in(*sample, "num_gpu_blocks");
+  if (!block_size || !blocks || *block_size == 0 || *blocks == 0) return std::nullopt;
+  return *block_size * *blocks;
+}
+
+}  // namespace
+
+// One endpoint: a check is under way, or a timer runs towards the next.
+class EndpointMonitor::Watched final : private HttpCallObserver {
+ public:
+  Watched(EndpointMonitor& monitor, EndpointId id, const SocketAddress& address)
+      : monitor_(monitor),
+        id_(id),
+        endpoint_(monitor.fleet_.snapshot()->endpoints[index_of(id)].endpoint),
+        client_(monitor.loop_, address, limits_of(monitor.options_)) {
+    const std::string rest = " HTTP/1.1\r\nHost: " + to_string(HostPort{endpoint_.host, endpoint_.port}) + "\r\n\r\n";
+    health_request_ = "GET /health" + rest;
+    metrics_request_ = "GET /metrics" + rest;
+    check();
+  }
+  ~Watched() override { monitor_.loop_.cancel(timer_); }
+
+  void count_failure() {
+    successes_ = 0;
+    if (++failures_ >= monitor_.options_.unhealthy_threshold) set_healthy(false);
+  }
+
+ private:
+  void check() {
+    timer_ = kNoTimer;
+    reading_metrics_ = false;
+    client_.start(health_request_, {}, *this);
+  }
+
+  void read_metrics() {
+    reading_metrics_ = true;
+    page_.clear();
+    client_.start(metrics_request_, {}, *this);
+  }
+
+  void on_head(const HttpHead& head) override { status_ = head.status(); }
+  void on_body(std::string_view bytes) override {
+    if (reading_metrics_ && page_.size() < kMetricsPageBytesMax) page_.append(bytes);
+  }
+  void on_end() override {
+    if (reading_metrics_) {
+      if (const auto tokens = kv_capacity_tokens(page_)) monitor_.fleet_.set_kv_capacity(id_, *tokens);
+      page_ = std::string();
+      count_success();
+    } else if (status_ != 200) {
+      count_failure();
+    } else if (!healthy_) {
+      return read_metrics();  // the capacity is known before the first request is routed
+    } else {
+      count_success();
+    }
+    schedule_next();
+  }
+  void on_failure(const HttpFailure&) override {
+    // A worker without /metrics is healthy all the same.
+    reading_metrics_ ? count_success() : count_failure();
+    schedule_next();
+  }
+
+  void count_success() {
+    failures_ = 0;
+    if (++successes_ >= monitor_.options_.healthy_threshold) set_healthy(true);
+  }
+
+  void set_healthy(bool healthy) {
+    if (healthy == healthy_) return;
+    healthy_ = healthy;
+    was_healthy_ = was_healthy_ || healthy;
+    monitor_.fleet_.set_healthy(id_, healthy);
+    monitor_.probe_.on_health_changed(endpoint_, healthy);
+  }
+
+  void schedule_next() {
+    const MonitorOptions& options = monitor_.options_;
+    timer_ = monitor_.loop_.after(was_healthy_ ? options.interval : options.first_interval,
+                                  [this] { check(); });
+  }
+
+  EndpointMonitor& monitor_;
+  const EndpointId id_;
+  const Endpoint endpoint_;
+  HttpClient client_;
+  std::string health_request_;
+  std::string metrics_request_;
+  std::string page_;
+  TimerId timer_ = kNoTimer;
+  int status_ = 0;
+  bool reading_metrics_ = false;
+  bool healthy_ = false;
+  bool was_healthy_ = false;
+  uint32_t successes_ = 0;
+  uint32_t failures_ = 0;
+};
+
+EndpointMonitor::EndpointMonitor(EventLoop& loop, Fleet& fleet,
+                                 const std::vector<SocketAddress>& addresses, MonitorProbe& probe,
+                                 MonitorOptions options)
+    : loop_(loop), fleet_(fleet), probe_(probe), options_(options) {
+  for (uint32_t i = 0; i < addresses.size(); ++i) {
+    watched_.push_back(std::make_unique<Watched>(*this, EndpointId(i), addresses[i]));
+  }
+}
+
+EndpointMonitor::~EndpointMonitor() = default;
+
+void EndpointMonitor::report_failure(EndpointId endpoint) {
+  loop_.post([this, endpoint] { watched_[index_of(endpoint)]->count_failure(); });
+}
+
+}  // namespace kvasir

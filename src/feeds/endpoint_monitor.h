@@ -1,0 +1,56 @@
+// Watches the endpoints of a fleet: asks each for GET /health, once every interval, and reads from
+// GET /metrics how large its KV cache is when it comes up (vLLM's cache_config_info).
+//
+// An endpoint starts unhealthy. It becomes healthy after `healthy_threshold` good answers in a row and unhealthy
+// after `unhealthy_threshold` bad ones; a failed connection that the gateway saw counts as a bad one.
+// Lives on one loop's thread; report_failure() may be called from any.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "model/endpoint.h"
+#include "net/http_client.h"
+
+namespace kvasir {
+
+class EventLoop;
+class Fleet;
+
+struct MonitorOptions {
+  Duration interval = std::chrono::seconds(1);
+  Duration timeout = std::chrono::seconds(2);  // of one check
+  // Until an endpoint has been healthy once it is asked this often.
+  Duration first_interval = std::chrono::milliseconds(50);
+  uint32_t healthy_threshold = 1;
+  uint32_t unhealthy_threshold = 2;
+};
+
+class MonitorProbe {
+ public:
+  virtual ~MonitorProbe() = default;
+  virtual void on_health_changed(const Endpoint& endpoint, bool healthy) = 0;
+};
+
+class EndpointMonitor {
+ public:
+  // All references must outlive the monitor; addresses[i] is where EndpointId i of the fleet answers.
+  EndpointMonitor(EventLoop& loop, Fleet& fleet, const std::vector<SocketAddress>& addresses,
+                  MonitorProbe& probe, MonitorOptions options);
+  ~EndpointMonitor();
+
+  // A request found that it could not connect there. Thread-safe.
+  void report_failure(EndpointId endpoint);
+
+ private:
+  class Watched;
+  EventLoop& loop_;
+  Fleet& fleet_;
+  MonitorProbe& probe_;
+  const MonitorOptions options_;
+  std::vector<std::unique_ptr<Watched>> watched_;
+};
+
+}  // namespace kvasir

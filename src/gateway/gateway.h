@@ -1,0 +1,67 @@
+// The gateway as a whole: fleet, scheduler, monitor, and one GatewayThread for each thread. Everything a
+// request touches lives on its own thread but for the scheduler and the token estimator.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "fleet/fleet.h"
+#include "gateway/gateway_options.h"
+#include "gateway/probe.h"
+#include "scheduling/scheduler.h"
+#include "serving/token_estimator.h"
+
+namespace kvasir {
+
+class EventLoop;
+class GatewayThread;
+
+class Gateway {
+ public:
+  // Binds the port. `loop` is the calling thread's and runs the monitor and the first thread's connections;
+  // the others get threads of their own. `metrics_page` renders GET /metrics, from any thread. All must outlive
+  // the gateway.
+  static Result<std::unique_ptr<Gateway>> create(EventLoop& loop, const GatewayOptions& options,
+                                                 GatewayProbe& probe,
+                                                 std::function<std::string()> metrics_page);
+  ~Gateway();
+
+  uint16_t port() const { return port_; }
+
+  // Stops accepting, lets running requests end (at most drain_timeout), then calls `drained` on the
+  // loop's thread.
+  void drain(std::function<void()> drained);
+
+ private:
+  friend class GatewayThread;
+  friend class Relay;
+
+  Gateway(EventLoop& loop, const GatewayOptions& options, GatewayProbe& probe,
+          std::function<std::string()> metrics_page, std::unique_ptr<Picker> picker,
+          std::vector<SocketAddress> addresses);
+  Result<void> listen();
+
+  EventLoop& loop_;
+  const GatewayOptions options_;
+  GatewayProbe& probe_;
+  const std::function<std::string()> metrics_page_;
+  const std::vector<SocketAddress> addresses_;
+  SteadyClock steady_clock_;
+  ScaledClock policy_clock_;
+  Fleet fleet_;
+  Scheduler scheduler_;
+  TokenEstimator estimator_;
+  std::unique_ptr<EndpointMonitor> monitor_;
+  std::vector<std::unique_ptr<EventLoop>> loops_;  // of the threads beyond the first
+  std::vector<std::unique_ptr<GatewayThread>> parts_;
+  std::vector<std::thread> threads_;
+  uint16_t port_ = 0;
+  size_t undrained_ = 0;
+};
+
+}  // namespace kvasir

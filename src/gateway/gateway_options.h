@@ -1,0 +1,34 @@
+// What `kvasir gateway` can be told. Every limit has its name and its default here.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "feeds/endpoint_monitor.h"
+#include "net/http_client.h"
+#include "net/http_server.h"
+#include "timing/engine_profile.h"
+
+namespace kvasir {
+
+struct GatewayOptions {
+  std::string host = "127.0.0.1";
+  uint16_t port = 8000;  // 0: a free one
+  std::vector<HostPort> workers;
+  std::string policy = "kv";
+  EngineProfile profile;
+  double time_scale = 1;  // model seconds a second, for the policy's clock
+  uint32_t threads = 1;
+  HttpServerLimits server;
+  HttpClientLimits client;
+  MonitorOptions monitor;
+  // Attempts for one request, the first included; each on another endpoint, save after a stale connection.
+  uint32_t attempts_max = 4;
+  // Answer bytes a slow client may leave unread here before the worker's connection is paused.
+  size_t unread_bytes_max = 1024 * 1024;
+  Duration drain_timeout = std::chrono::seconds(30);
+};
+
+}  // namespace kvasir

@@ -1,0 +1,212 @@
+#include "gateway/relay.h"
+
+#include <cstdio>
+
+#include "gateway/gateway.h"
+#include "gateway/gateway_thread.h"
+#include "gateway/relay_head.h"
+
+namespace kvasir {
+namespace {
+
+// What nginx calls a client that left; only in reports, never sent.
+constexpr int kClientClosedRequest = 499;
+
+std::string random_id(Random& random) {
+  char text[17];
+  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(random.next()));
+  return text;
+}
+
+TimePoint wall_now() { return SteadyClock().now(); }
+
+}  // namespace
+
+Relay::Relay(GatewayThread& thread, HttpExchange& exchange, bool inference)
+    : thread_(thread),
+      exchange_(exchange),
+      arrived_(wall_now()),
+      inference_(inference),
+      head_request_(exchange.head().method() == "HEAD") {
+  const auto given = exchange.head().find("x-request-id");
+  request_id_ = given ? std::string(*given) : random_id(thread.random_);
+}
+
+Relay::~Relay() { release(); }
+
+void Relay::start(const std::optional<RequestPeek>& peek) {
+  thread_.gateway_.probe_.on_started();
+  exchange_.set_observer(this);
+  if (inference_) {
+    routed_.emplace(thread_.gateway_.scheduler_, thread_.gateway_.estimator_,
+                    thread_.next_request_id(), peek);
+  }
+  attempt();
+}
+
+bool Relay::choose() {
+  if (inference_) {
+    const std::optional<Decision> decision = routed_->choose();
+    if (decision) decision_ = *decision;
+    return decision.has_value();
+  }
+  const std::optional<EndpointId> endpoint = thread_.next_in_turn(tried_);
+  if (endpoint) decision_.endpoint = *endpoint;
+  return endpoint.has_value();
+}
+
+void Relay::attempt() {
+  const TimePoint begin = attempts_ == 0 ? arrived_ : wall_now();
+  const bool chosen = choose();
+  scheduling_ += wall_now() - begin;
+  if (!chosen) {
+    return attempts_ == 0 ? fail(503, "no worker is available") : fail(502, "no worker could answer");
+  }
+  ++attempts_;
+  thread_.gateway_.probe_.on_routed(decision_.endpoint);
+  routed_now_ = true;
+  const uint32_t index = index_of(decision_.endpoint);
+  upstream_head_ = upstream_request_head(exchange_.head(), exchange_.body().size(),
+                                         thread_.hosts_[index], request_id_);
+  call_ = &thread_.clients_[index]->start(upstream_head_, exchange_.body(), *this, head_request_);
+}
+
+void Relay::on_head(const HttpHead& head) {
+  answer_ = head;
+  status_ = head.status();
+}
+
+void Relay::on_body(std::string_view bytes) {
+  note_first_byte();
+  if (mode_ == Mode::kHeld) send_withheld();
+  if (inference_) usage_.look(bytes);
+  if (mode_ == Mode::kReframed) exchange_.write(bytes);
+}
+
+void Relay::on_raw(std::string_view bytes) {
+  if (mode_ == Mode::kHeld) withheld_.append(bytes);  // framing alone is no body byte yet
+  if (mode_ == Mode::kRaw) exchange_.write_raw(bytes);
+  if (exchange_.unsent_bytes() > thread_.gateway_.options_.unread_bytes_max && !paused_) {
+    paused_ = true;
+    call_->pause();
+  }
+}
+
+void Relay::on_drained() {
+  if (!paused_) return;
+  paused_ = false;
+  call_->resume();
+}
+
+void Relay::note_first_byte() {
+  if (first_byte_) return;
+  first_byte_ = wall_now() - arrived_;
+  if (routed_) routed_->first_token();
+}
+
+// From here on the request cannot be tried elsewhere.
+void Relay::send_withheld() {
+  RelayFields added;
+  added.request_id = request_id_;
+  added.selected_pod = thread_.hosts_[index_of(decision_.endpoint)];
+  added.scheduling_ms = to_milliseconds(scheduling_);
+  added.cache_prefix_tokens = decision_.cached_tokens;
+  const bool bodiless = head_request_ || status_ == 204 || status_ == 304;
+  const bool framed = answer_.chunked() || answer_.content_length() || bodiless;
+  const bool modern_client = exchange_.head().minor_version() >= 1;
+  if (framed && (modern_client || !answer_.chunked())) {
+    mode_ = Mode::kRaw;
+    const bool keep_alive = exchange_.client_keeps_alive() && modern_client;
+    exchange_.start_raw(relayed_head(answer_, added, keep_alive), keep_alive);
+    if (!withheld_.empty()) exchange_.write_raw(withheld_);
+  } else {
+    mode_ = Mode::kReframed;
+    exchange_.start(status_, relayed_fields(answer_, added));
+  }
+  // An answer may stream for minutes: what only a retry would need goes now.
+  answer_ = HttpHead();
+  withheld_ = std::string();
+  if (call_ != nullptr && call_->request_sent()) {
+    exchange_.release_body();
+    upstream_head_ = std::string();
+  }
+}
+
+void Relay::on_end() {
+  call_ = nullptr;
+  if (routed_) {
+    if (const auto tokens = usage_.prompt_tokens()) routed_->learn_prompt_tokens(*tokens);
+  }
+  release();
+  if (mode_ == Mode::kHeld) send_withheld();
+  mode_ == Mode::kRaw ? exchange_.finish_raw() : exchange_.finish();
+  finish(status_, true);
+}
+
+void Relay::on_failure(const HttpFailure& failure) {
+  using Kind = HttpFailure::Kind;
+  call_ = nullptr;
+  withheld_.clear();
+  if (mode_ != Mode::kHeld) {
+    // Part of the answer is out: cutting it is the only honest end.
+    exchange_.abort();
+    return finish(502, false);
+  }
+  if (failure.kind == Kind::kConnect || failure.kind == Kind::kClosed) {
+    thread_.gateway_.monitor_->report_failure(decision_.endpoint);
+  }
+  if (failure.kind == Kind::kFirstByteTimeout || failure.kind == Kind::kIdleTimeout) {
+    // The worker may be at work on it: another attempt would double the load that made it late.
+    return fail(504, "the worker did not answer in time");
+  }
+  retry(failure.message, failure.kind == Kind::kStale);
+}
+
+void Relay::retry(std::string_view reason, bool same_endpoint) {
+  thread_.gateway_.probe_.on_retry(decision_.endpoint, reason);
+  if (!same_endpoint) {
+    if (routed_) routed_->exclude_chosen();
+    tried_.push_back(decision_.endpoint);
+  }
+  release();
+  if (attempts_ >= thread_.gateway_.options_.attempts_max) {
+    return fail(502, "no worker could answer");
+  }
+  attempt();
+}
+
+void Relay::fail(int status, std::string_view message) {
+  release();
+  const std::string fields =
+      std::string(kJsonType).append("x-request-id: ").append(request_id_).append("\r\n");
+  exchange_.respond(status, fields, error_body(status, message));
+  finish(status, true);
+}
+
+void Relay::on_client_gone() {
+  if (call_ != nullptr) call_->cancel();
+  finish(kClientClosedRequest, false);
+}
+
+void Relay::release() {
+  if (routed_) routed_->ended();
+  if (routed_now_) thread_.gateway_.probe_.on_released(decision_.endpoint);
+  routed_now_ = false;
+}
+
+void Relay::finish(int status, bool complete) {
+  release();
+  RequestReport report;
+  report.status = status;
+  if (attempts_ > 0) report.endpoint = decision_.endpoint;
+  report.inference = inference_;
+  report.complete = complete;
+  report.total = wall_now() - arrived_;
+  report.first_byte = first_byte_;
+  report.scheduling = scheduling_;
+  thread_.gateway_.probe_.on_finished(report);
+  thread_.relays_.erase(this);
+  delete this;
+}
+
+}  // namespace kvasir

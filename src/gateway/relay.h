@@ -1,0 +1,72 @@
+// One request on its way through the gateway: to a worker, to another when that one fails before the first
+// body byte came, and the answer back, byte for byte. Owns itself: it is deleted when the request is over.
+// Private to gateway/.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "gateway/probe.h"
+#include "net/http_client.h"
+#include "net/http_server.h"
+#include "serving/routed_request.h"
+#include "serving/usage_watch.h"
+
+namespace kvasir {
+
+class GatewayThread;
+
+class Relay final : private HttpCallObserver, private HttpExchange::Observer {
+ public:
+  Relay(GatewayThread& thread, HttpExchange& exchange, bool inference);
+  ~Relay() override;
+
+  void start(const std::optional<RequestPeek>& peek);
+
+ private:
+  // How the body goes back to the client.
+  enum class Mode : uint8_t { kHeld, kRaw, kReframed };
+
+  bool choose();
+  void attempt();
+  void on_head(const HttpHead& head) override;
+  void on_body(std::string_view bytes) override;
+  void on_raw(std::string_view bytes) override;
+  void on_end() override;
+  void on_failure(const HttpFailure& failure) override;
+  void on_client_gone() override;
+  void on_drained() override;
+
+  void send_withheld();
+  void note_first_byte();
+  void retry(std::string_view reason, bool same_endpoint);
+  void fail(int status, std::string_view message);
+  void release();
+  void finish(int status, bool complete);
+
+  GatewayThread& thread_;
+  HttpExchange& exchange_;
+  HttpCall* call_ = nullptr;
+  std::optional<RoutedRequest> routed_;  // inference only
+  std::vector<EndpointId> tried_;        // otherwise
+  std::string request_id_;
+  std::string upstream_head_;
+  HttpHead answer_;        // withheld until the first body byte,
+  std::string withheld_;  // with the framing before it
+  int status_ = 0;        // of the answer
+  UsageWatch usage_;
+  Decision decision_;
+  TimePoint arrived_;
+  Duration scheduling_{};
+  std::optional<Duration> first_byte_;
+  uint32_t attempts_ = 0;
+  Mode mode_ = Mode::kHeld;
+  const bool inference_;
+  const bool head_request_;
+  bool routed_now_ = false;  // the probe counts an attempt at decision_.endpoint
+  bool paused_ = false;
+};
+
+}  // namespace kvasir

@@ -1,0 +1,29 @@
+// The heads that the gateway writes: a client's request as it goes to a worker, a worker's answer as it goes
+// back. Fields that belong to one connection (RFC 9110 §7.6.1) stay behind; all others pass in order.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "net/http_head.h"
+
+namespace kvasir {
+
+// `host`: the worker's HOST:PORT. `request_id` is added when the client sent none.
+std::string upstream_request_head(const HttpHead& request, size_t body_bytes, std::string_view host,
+                                  std::string_view request_id);
+
+struct RelayFields {
+  std::string_view request_id;
+  std::string_view selected_pod;
+  double scheduling_ms = 0;
+  uint32_t cache_prefix_tokens = 0;
+};
+
+// The field lines of an answer to be relayed, without those of framing and connection.
+std::string relayed_fields(const HttpHead& answer, const RelayFields& added);
+
+// The whole head of an answer whose body is relayed as it is framed.
+std::string relayed_head(const HttpHead& answer, const RelayFields& added, bool keep_alive);
+
+}  // namespace kvasir

@@ -1,0 +1,46 @@
+#include "plugins/least_load_picker.h"
+
+#include <vector>
+
+#include "base/assert.h"
+#include "plugins/booking_map.h"
+#include "plugins/rotation.h"
+
+namespace kvasir {
+namespace {
+
+class LeastLoadPicker final : public Picker {
+ public:
+  explicit LeastLoadPicker(size_t endpoints) : in_flight_(endpoints) {}
+
+  Decision pick(const PickContext& context) override {
+    Decision decision;
+    decision.endpoint = rotation_.cheapest(
+        context.candidates, [this](EndpointId id) { return in_flight_[index_of(id)]; });
+    ++in_flight_[index_of(decision.endpoint)];
+    bookings_.insert(context.request.id, decision.endpoint);
+    return decision;
+  }
+
+  void first_token(RequestId, TimePoint) override {}
+
+  void ended(RequestId request, TimePoint) override {
+    const EndpointId* endpoint = bookings_.find(request);
+    KVASIR_ASSERT(endpoint != nullptr, "only a request that was picked for ends");
+    --in_flight_[index_of(*endpoint)];
+    bookings_.erase(request);
+  }
+
+ private:
+  std::vector<uint32_t> in_flight_;
+  BookingMap<EndpointId> bookings_;
+  Rotation rotation_;
+};
+
+}  // namespace
+
+std::unique_ptr<Picker> make_least_load_picker(size_t endpoints) {
+  return std::make_unique<LeastLoadPicker>(endpoints);
+}
+
+}  // namespace kvasir

@@ -1,0 +1,15 @@
+// random: any candidate, each equally likely.
+//
+// Intent: a baseline, and the reference's choice among equals.
+// Inputs: none. The same seed and the same calls give the same picks.
+#pragma once
+
+#include <memory>
+
+#include "scheduling/picker.h"
+
+namespace kvasir {
+
+std::unique_ptr<Picker> make_random_picker(uint64_t seed);
+
+}  // namespace kvasir

@@ -1,0 +1,107 @@
+// The cost of schedule(), first_token() and ended() for a 100k-token prompt (200 blocks) on a busy
+// fleet: each endpoint has pending and decoding requests, and the prompt's first half was sent to
+// one in eight. `allocations` counts operator new per iteration.
+#include <benchmark/benchmark.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <new>
+
+#include "base/random.h"
+#include "fleet/fleet.h"
+#include "plugins/roster.h"
+#include "scheduling/scheduler.h"
+
+namespace {
+std::atomic<uint64_t> allocations{0};
+}  // namespace
+
+[[gnu::noinline]] void* operator new(size_t size) {
+  allocations.fetch_add(1, std::memory_order_relaxed);
+  if (void* memory = std::malloc(size)) return memory;
+  std::abort();
+}
+[[gnu::noinline]] void operator delete(void* memory) noexcept {
+  std::free(memory);
+}
+[[gnu::noinline]] void operator delete(void* memory, size_t) noexcept {
+  std::free(memory);
+}
+
+namespace kvasir {
+namespace {
+
+constexpr uint32_t kPromptTokens = 100'000;
+constexpr size_t kBlocks = kPromptTokens / 512 + 1;
+
+// The shape of the default profile; the numbers do not matter here.
+EngineProfile profile() {
+  EngineProfile profile;
+  profile.max_num_batched_tokens = 8192;
+  profile.max_num_seqs = 256;
+  profile.kv_tokens = 370'000;
+  profile.step.overhead_ms = 4;
+  profile.step.dense_ms_by_tokens = {{1, 10.2},   {64, 11.5},  {128, 13.7}, {256, 19.2},
+                                     {512, 32.4}, {2048, 112}, {8192, 430}};
+  profile.step.prefill_attention_ms = 4.75e-6;
+  profile.step.decode_attention_ms = 4.7e-5;
+  profile.step.sampling_floor_ms = 0.41;
+  profile.step.sampling_ms_per_row = 0.0022;
+  return profile;
+}
+
+std::vector<BlockHash> chain_of(uint64_t prompt, size_t blocks) {
+  std::vector<BlockHash> chain;
+  for (uint64_t i = 0; i < blocks; ++i) chain.push_back(mix64(prompt * kBlocks + i));
+  return chain;
+}
+
+Request request_of(RequestId id, uint32_t tokens, const std::vector<BlockHash>& blocks) {
+  Request request;
+  request.id = id;
+  request.prompt_tokens = tokens;
+  request.blocks = blocks;
+  request.first_token_visible = true;
+  return request;
+}
+
+void make_busy(Scheduler& scheduler, size_t endpoints) {
+  Random random(1);
+  const auto wanted = chain_of(0, kBlocks / 2);
+  for (RequestId id = 1; id <= endpoints * 12; ++id) {
+    const uint32_t tokens = 1000 + static_cast<uint32_t>(random.below(20'000));
+    const auto blocks = id <= endpoints / 8 ? wanted : chain_of(id, tokens / 512);
+    scheduler.schedule(request_of(id, tokens, blocks), {});
+    if (id % 4 != 0) scheduler.first_token(id);
+  }
+}
+
+void schedule(benchmark::State& state, std::string_view policy) {
+  const size_t endpoints = state.range(0);
+  Fleet fleet{std::vector<Endpoint>(endpoints)};
+  for (uint32_t i = 0; i < endpoints; ++i) fleet.set_healthy(EndpointId(i), true);
+  ManualClock clock;
+  Scheduler scheduler(fleet, make_policy(policy, {endpoints, profile(), 1}).value(), clock);
+  make_busy(scheduler, endpoints);
+
+  const auto blocks = chain_of(0, kBlocks);
+  RequestId id = 1'000'000;
+  uint64_t before = 0;
+  for (auto _ : state) {
+    if (before == 0) before = allocations;
+    scheduler.schedule(request_of(++id, kPromptTokens, blocks), {});
+    scheduler.first_token(id);
+    scheduler.ended(id);
+  }
+  state.counters["allocations"] = benchmark::Counter(static_cast<double>(allocations - before),
+                                                     benchmark::Counter::kAvgIterations);
+}
+BENCHMARK_CAPTURE(schedule, kv, "kv")->Arg(8)->Arg(100)->Arg(1000);
+BENCHMARK_CAPTURE(schedule, load_cost, "load-cost")->Arg(8)->Arg(100)->Arg(1000);
+BENCHMARK_CAPTURE(schedule, least_load, "least-load")->Arg(8)->Arg(1000);
+BENCHMARK_CAPTURE(schedule, round_robin, "round-robin")->Arg(8)->Arg(1000);
+
+}  // namespace
+}  // namespace kvasir
+
+BENCHMARK_MAIN();

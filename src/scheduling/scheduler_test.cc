@@ -1,0 +1,137 @@
+#include "scheduling/scheduler.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <string>
+#include <thread>
+
+#include "fleet/fleet.h"
+#include "scheduling/picker.h"
+
+namespace kvasir {
+namespace {
+
+using ::testing::ElementsAre;
+
+// What a FakePicker saw; no lock, so that a thread checker catches calls outside the scheduler's
+// mutex.
+struct Log {
+  std::vector<EndpointId> candidates;
+  std::map<RequestId, std::string> calls;
+  TimePoint last{};
+  bool time_ran_backwards = false;
+};
+
+class FakePicker final : public Picker {
+ public:
+  explicit FakePicker(Log& log) : log_(log) {}
+
+  Decision pick(const PickContext& context) override {
+    note(context.request.id, "p", context.now);
+    log_.candidates.assign(context.candidates.begin(), context.candidates.end());
+    return Decision{context.candidates.back(), 7, Duration(1), Duration(2)};
+  }
+  void first_token(RequestId request, TimePoint now) override { note(request, "f", now); }
+  void ended(RequestId request, TimePoint now) override { note(request, "e", now); }
+  size_t prompt_bytes_per_block() const override { return 64; }
+
+ private:
+  void note(RequestId request, const char* what, TimePoint now) {
+    log_.calls[request] += what;
+    if (now < log_.last) log_.time_ran_backwards = true;
+    log_.last = now;
+  }
+
+  Log& log_;
+};
+
+class SchedulerTest : public ::testing::Test {
+ protected:
+  SchedulerTest() : fleet_({Endpoint{"a", "a", 1}, Endpoint{"b", "b", 2}, Endpoint{"c", "c", 3}}) {
+    for (uint32_t i = 0; i < 3; ++i) fleet_.set_healthy(EndpointId(i), true);
+  }
+
+  static Request request(RequestId id) {
+    Request request;
+    request.id = id;
+    return request;
+  }
+
+  Fleet fleet_;
+  ManualClock clock_;
+  Log log_;
+  Scheduler scheduler_{fleet_, std::make_unique<FakePicker>(log_), clock_};
+};
+
+TEST_F(SchedulerTest, ThePickersDecisionIsReturnedUnchanged) {
+  const auto decision = scheduler_.schedule(request(1), {});
+  ASSERT_TRUE(decision.has_value());
+  EXPECT_EQ(decision->endpoint, EndpointId(2));
+  EXPECT_EQ(decision->cached_tokens, 7u);
+  EXPECT_EQ(decision->predicted_prefill, Duration(1));
+  EXPECT_EQ(decision->predicted_wait, Duration(2));
+  EXPECT_EQ(scheduler_.prompt_bytes_per_block(), 64u);
+}
+
+TEST_F(SchedulerTest, AllHealthyEndpointsAreCandidatesInOrder) {
+  scheduler_.schedule(request(1), {});
+  EXPECT_THAT(log_.candidates, ElementsAre(EndpointId(0), EndpointId(1), EndpointId(2)));
+}
+
+TEST_F(SchedulerTest, UnhealthyAndTriedEndpointsAreNoCandidates) {
+  fleet_.set_healthy(EndpointId(1), false);
+  const EndpointId tried[] = {EndpointId(2)};
+  scheduler_.schedule(request(1), tried);
+  EXPECT_THAT(log_.candidates, ElementsAre(EndpointId(0)));
+}
+
+TEST_F(SchedulerTest, WithoutACandidateThePickerIsNotAsked) {
+  fleet_.set_healthy(EndpointId(0), false);
+  const EndpointId tried[] = {EndpointId(2), EndpointId(1)};
+  EXPECT_FALSE(scheduler_.schedule(request(1), tried).has_value());
+  EXPECT_TRUE(log_.calls.empty());
+}
+
+TEST_F(SchedulerTest, ThePickerHearsOfTheRequestsLifeAtTheClocksTime) {
+  scheduler_.schedule(request(1), {});
+  clock_.advance(Duration(10));
+  scheduler_.first_token(1);
+  clock_.advance(Duration(10));
+  scheduler_.ended(1);
+  EXPECT_EQ(log_.calls[1], "pfe");
+  EXPECT_EQ(log_.last, TimePoint(Duration(20)));
+}
+
+TEST(SchedulerThreads, CallsAreSerialisedAndTimeNeverRunsBackwards) {
+  constexpr int kThreads = 4;
+  constexpr RequestId kRequestsPerThread = 500;
+  Fleet fleet({Endpoint{"a", "a", 1}, Endpoint{"b", "b", 2}});
+  fleet.set_healthy(EndpointId(0), true);
+  Log log;
+  const SteadyClock clock;
+  Scheduler scheduler(fleet, std::make_unique<FakePicker>(log), clock);
+
+  std::vector<std::thread> threads;
+  for (int thread = 0; thread < kThreads; ++thread) {
+    threads.emplace_back([&scheduler, thread] {
+      for (RequestId i = 0; i < kRequestsPerThread; ++i) {
+        Request request;
+        request.id = 1 + i * kThreads + thread;
+        scheduler.schedule(request, {});
+        scheduler.first_token(request.id);
+        scheduler.ended(request.id);
+      }
+    });
+  }
+  for (int i = 0; i < 200; ++i) fleet.set_healthy(EndpointId(1), i % 2 == 0);
+  for (std::thread& thread : threads) thread.join();
+
+  EXPECT_EQ(log.calls.size(), kThreads * kRequestsPerThread);
+  for (const auto& [request, calls] : log.calls) EXPECT_EQ(calls, "pfe") << request;
+  EXPECT_FALSE(log.time_ran_backwards);
+}
+
+}  // namespace
+}  // namespace kvasir

@@ -1,0 +1,56 @@
+#include "serving/routed_request.h"
+
+#include "hashing/prompt_blocks.h"
+#include "scheduling/scheduler.h"
+#include "serving/token_estimator.h"
+
+namespace kvasir {
+
+RoutedRequest::RoutedRequest(Scheduler& scheduler, TokenEstimator& estimator, RequestId id,
+                             const std::optional<RequestPeek>& peek)
+    : scheduler_(scheduler), estimator_(estimator) {
+  request_.id = id;
+  if (!peek) return;
+  request_.model = peek->model;
+  request_.first_token_visible = peek->stream;
+  request_.prompt_bytes = peek->prompt.size();
+  request_.prompt_tokens = peek->prompt_ids.value_or(estimator.estimate(request_.prompt_bytes));
+  length_is_estimated_ = !peek->prompt_ids;
+  if (const size_t block_bytes = scheduler.prompt_bytes_per_block(); block_bytes > 0) {
+    hash_prompt_blocks(peek->prompt, prompt_salt(peek->model, peek->cache_salt), block_bytes, blocks_);
+    request_.blocks = blocks_;
+  }
+}
+
+RoutedRequest::~RoutedRequest() { ended(); }
+
+std::optional<Decision> RoutedRequest::choose() {
+  ended();
+  first_token_seen_ = false;
+  const std::optional<Decision> decision = scheduler_.schedule(request_, tried_);
+  if (decision) {
+    chosen_ = decision->endpoint;
+    booked_ = true;
+  }
+  return decision;
+}
+
+void RoutedRequest::exclude_chosen() { tried_.push_back(chosen_); }
+
+void RoutedRequest::first_token() {
+  if (!booked_ || first_token_seen_) return;
+  first_token_seen_ = true;
+  scheduler_.first_token(request_.id);
+}
+
+void RoutedRequest::ended() {
+  if (!booked_) return;
+  booked_ = false;
+  scheduler_.ended(request_.id);
+}
+
+void RoutedRequest::learn_prompt_tokens(uint32_t tokens) {
+  if (length_is_estimated_) estimator_.learn(request_.prompt_bytes, tokens);
+}
+
+}  // namespace kvasir

@@ -1,0 +1,53 @@
+// One inference request on its way through the scheduler, whoever carries its bytes: where it goes, where it
+// goes next when that fails, and what is booked for it meanwhile. The booking is released at the latest when
+// this object dies. Lives on one thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "model/decision.h"
+#include "model/request.h"
+#include "wire/request_peek.h"
+
+namespace kvasir {
+
+class Scheduler;
+class TokenEstimator;
+
+class RoutedRequest {
+ public:
+  // `peek`: what is known of the request; empty when its body was not understood. Views in it must outlive this
+  // object, like the scheduler and the estimator.
+  RoutedRequest(Scheduler& scheduler, TokenEstimator& estimator, RequestId id,
+                const std::optional<RequestPeek>& peek);
+  ~RoutedRequest();
+  RoutedRequest(const RoutedRequest&) = delete;
+  RoutedRequest& operator=(const RoutedRequest&) = delete;
+
+  // The next endpoint to try, booked; nullopt when none is left. Releases the one before.
+  std::optional<Decision> choose();
+  // The chosen endpoint failed: choose() will not name it again.
+  void exclude_chosen();
+
+  // The first body byte arrived: the first token of a stream, the whole answer otherwise.
+  void first_token();
+  // The answer is complete or given up.
+  void ended();
+  void learn_prompt_tokens(uint32_t tokens);
+
+ private:
+  Scheduler& scheduler_;
+  TokenEstimator& estimator_;
+  Request request_;
+  std::vector<BlockHash> blocks_;
+  std::vector<EndpointId> tried_;
+  bool length_is_estimated_ = false;
+  EndpointId chosen_{};
+  bool booked_ = false;
+  bool first_token_seen_ = false;
+};
+
+}  // namespace kvasir

@@ -1,0 +1,232 @@
+// The policies on a whole simulated fleet. With the Mooncake conversation trace the gates are those
+// of routing_policy.md; without it only the workloads made here are run.
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <map>
+
+#include "base/random.h"
+#include "fleet_simulation.h"
+#include "plugins/roster.h"
+#include "timing/step_model.h"
+
+namespace kvasir {
+namespace {
+
+constexpr Duration kBin = std::chrono::seconds(3);
+constexpr size_t kTraceRows = 1000;
+
+SimulationOptions options_for(std::string_view policy, uint32_t workers = 8) {
+  SimulationOptions options;
+  options.policy = policy;
+  options.workers = workers;
+  options.profile = load_engine_profile(std::string(kDefaultEngineProfile)).value();
+  return options;
+}
+
+SimulationResult simulate(const Workload& workload, const std::vector<Prompt>& prompts,
+                          const SimulationOptions& options) {
+  auto result = simulate_fleet(workload, prompts, options);
+  EXPECT_TRUE(result.ok()) << result.error().message;
+  return std::move(result).value();
+}
+
+WorkloadRow row(Duration arrival, uint32_t input_tokens, uint32_t output_tokens, uint64_t topic) {
+  WorkloadRow row{arrival, input_tokens, output_tokens, {}};
+  for (uint32_t i = 0; i * kTokensPerHashId < input_tokens; ++i) {
+    row.hash_ids.push_back(topic * 1000 + i);
+  }
+  return row;
+}
+
+// Ten topics, each a prompt of 6,000 tokens that is asked for again and again.
+Workload made_workload() {
+  Workload workload;
+  Random random(5);
+  for (int i = 0; i < 200; ++i) {
+    workload.push_back(row(std::chrono::milliseconds(400 * i), 6000,
+                           10 + static_cast<uint32_t>(random.below(100)), random.below(10)));
+  }
+  return workload;
+}
+
+TEST(FleetSimulation, AnIdleWorkersFirstTokenTakesThePredictedPrefill) {
+  for (const uint32_t tokens : {100u, 8192u, 40'000u}) {
+    const Workload workload = {row(Duration::zero(), tokens, 5, 1)};
+    const auto options = options_for("kv", 1);
+    const auto result = simulate(workload, make_prompts(workload), options);
+    const StepModel model(options.profile.step);
+    const double expected =
+        model.prefill_seconds(tokens, 0, options.profile.max_num_batched_tokens);
+    EXPECT_NEAR(mean_ttft_seconds(result), expected, 0.01 * expected) << tokens;
+    EXPECT_NEAR(to_seconds(result.requests[0].decision.predicted_prefill), expected, 1e-6);
+  }
+}
+
+TEST(FleetSimulation, EveryPolicyAnswersEveryRequestInFull) {
+  const Workload workload = made_workload();
+  const auto prompts = make_prompts(workload);
+  for (const std::string_view policy : policy_names()) {
+    const auto result = simulate(workload, prompts, options_for(policy, 4));
+    for (size_t i = 0; i < workload.size(); ++i) {
+      EXPECT_EQ(result.requests[i].output_tokens, workload[i].output_tokens);
+      EXPECT_LE(result.requests[i].cached_tokens, workload[i].input_tokens);
+      EXPECT_GT(result.requests[i].time_to_first_token, Duration::zero());
+      EXPECT_GE(result.requests[i].latency, result.requests[i].time_to_first_token);
+    }
+  }
+}
+
+TEST(FleetSimulation, RoundRobinSharesAreWithinOne) {
+  const Workload workload = made_workload();
+  std::map<EndpointId, int> share;
+  for (const auto& request :
+       simulate(workload, make_prompts(workload), options_for("round-robin", 7)).requests) {
+    ++share[request.decision.endpoint];
+  }
+  ASSERT_EQ(share.size(), 7u);
+  for (const auto& [endpoint, count] : share) EXPECT_TRUE(count == 28 || count == 29) << count;
+}
+
+TEST(FleetSimulation, KvKeepsTopicsWhereTheyAreCached) {
+  const Workload workload = made_workload();
+  const auto prompts = make_prompts(workload);
+  const auto kv = simulate(workload, prompts, options_for("kv", 4));
+  const auto round_robin = simulate(workload, prompts, options_for("round-robin", 4));
+  EXPECT_GT(hit_ratio(kv), 1.1 * hit_ratio(round_robin));
+  EXPECT_LT(mean_ttft_seconds(kv), mean_ttft_seconds(round_robin));
+}
+
+TEST(FleetSimulation, KvServesInvisibleFirstTokensToo) {
+  const Workload workload = made_workload();
+  auto options = options_for("kv", 4);
+  options.first_tokens_visible = false;
+  const auto result = simulate(workload, make_prompts(workload), options);
+  EXPECT_GT(hit_ratio(result), 0.7);
+}
+
+TEST(FleetSimulation, ARowThatCanNeverRunIsAnError) {
+  const Workload workload = {row(Duration::zero(), 200'000, 5, 1)};
+  const auto result = simulate_fleet(workload, make_prompts(workload), options_for("kv", 1));
+  EXPECT_FALSE(result.ok());
+}
+
+std::string trace_file() {
+  const char* data = std::getenv("KVASIR_DATA_DIR");
+  const char* source = std::getenv("KVASIR_SOURCE_DIR");
+  const std::filesystem::path folder =
+      data ? std::filesystem::path(data)
+           : std::filesystem::path(source ? source : ".") / "../shared/data";
+  return folder / "mooncake/conversation_trace.jsonl";
+}
+
+class ConversationTrace : public ::testing::Test {
+ protected:
+  // The rows and their prompts are read once for all tests.
+  static void SetUpTestSuite() {
+    if (!std::filesystem::exists(trace_file())) return;
+    auto rows = read_mooncake_rows(trace_file(), kTraceRows);
+    ASSERT_TRUE(rows.ok()) << rows.error().message;
+    binned_ = std::move(rows).value();
+    prompts_ = make_prompts(binned_);
+  }
+  static void TearDownTestSuite() {
+    binned_ = {};
+    prompts_ = {};
+  }
+  void SetUp() override {
+    if (binned_.empty()) GTEST_SKIP() << "no trace at " << trace_file() << " (KVASIR_DATA_DIR)";
+  }
+
+  static SimulationResult run(std::string_view policy) {
+    Workload workload = binned_;
+    spread_evenly(workload, kBin);
+    return simulate(workload, prompts_, options_for(policy));
+  }
+  static SimulationResult run_jittered(const SimulationOptions& options, uint64_t seed) {
+    Workload workload = binned_;
+    spread_at_random(workload, kBin, seed);
+    return simulate(workload, prompts_, options);
+  }
+  // Mean over the arrival seeds 1 to `seeds`.
+  static double ttft_over_arrivals(const SimulationOptions& options, uint64_t seeds) {
+    double sum = 0;
+    for (uint64_t seed = 1; seed <= seeds; ++seed) {
+      sum += mean_ttft_seconds(run_jittered(options, seed));
+    }
+    return sum / static_cast<double>(seeds);
+  }
+
+  static inline Workload binned_;
+  static inline std::vector<Prompt> prompts_;
+};
+
+TEST_F(ConversationTrace, TwoRunsAgreeToTheLastEvent) {
+  const auto first = run_jittered(options_for("kv"), 1);
+  const auto second = run_jittered(options_for("kv"), 1);
+  EXPECT_EQ(first.events, second.events);
+  EXPECT_EQ(first.event_hash, second.event_hash);
+  EXPECT_NE(first.event_hash, run_jittered(options_for("kv"), 2).event_hash);
+}
+
+void print(std::string_view policy, const SimulationResult& result) {
+  std::printf("%-12.*s TTFT mean %6.2f s  p50 %6.2f s  p99 %6.2f s  ITL %6.1f ms  hits %.4f\n",
+              static_cast<int>(policy.size()), policy.data(), mean_ttft_seconds(result),
+              ttft_percentile_seconds(result, 0.5), ttft_percentile_seconds(result, 0.99),
+              inter_token_ms(result), hit_ratio(result));
+}
+
+TEST_F(ConversationTrace, KvBeatsTheBaselines) {
+  std::map<std::string_view, SimulationResult> results;
+  for (const std::string_view policy : policy_names()) {
+    results[policy] = run(policy);
+    print(policy, results[policy]);
+  }
+  const double kv = mean_ttft_seconds(results["kv"]);
+  EXPECT_LE(kv, 0.30 * mean_ttft_seconds(results["round-robin"]));
+  EXPECT_LE(kv, 0.65 * mean_ttft_seconds(results["least-load"]));
+  EXPECT_GE(hit_ratio(results["kv"]), 1.3 * hit_ratio(results["load-cost"]));
+}
+
+TEST_F(ConversationTrace, KnowingPrefixesIsWorthEightPercentOverManyArrivals) {
+  constexpr uint64_t kSeeds = 20;
+  const double kv = ttft_over_arrivals(options_for("kv"), kSeeds);
+  const double load_cost = ttft_over_arrivals(options_for("load-cost"), kSeeds);
+  std::printf("over %d arrivals: kv %.3f s, load-cost %.3f s, %.1f %% less\n",
+              static_cast<int>(kSeeds), kv, load_cost, 100 * (1 - kv / load_cost));
+  EXPECT_LE(kv, 0.92 * load_cost);
+}
+
+EngineProfile times(double factor, EngineProfile profile) {
+  StepTimes& step = profile.step;
+  for (auto& point : step.dense_ms_by_tokens) point.second *= factor;
+  for (double* ms : {&step.overhead_ms, &step.prefill_attention_ms, &step.decode_attention_ms,
+                     &step.sampling_floor_ms, &step.sampling_ms_per_row}) {
+    *ms *= factor;
+  }
+  return profile;
+}
+
+TEST_F(ConversationTrace, TheLearnedScaleMakesUpForAModelWrongByAFactorOfFour) {
+  constexpr uint64_t kSeeds = 10;
+  auto options = options_for("kv");
+  const double right = ttft_over_arrivals(options, kSeeds);
+  for (const double factor : {0.25, 4.0}) {
+    options.predicted_profile = times(factor, options.profile);
+    const double wrong = ttft_over_arrivals(options, kSeeds);
+    std::printf("model x %.2f: kv %.3f s instead of %.3f s\n", factor, wrong, right);
+    EXPECT_LE(wrong, 1.05 * right);
+  }
+}
+
+TEST_F(ConversationTrace, KvStaysAheadWhenFirstTokensAreInvisible) {
+  auto options = options_for("kv");
+  options.first_tokens_visible = false;
+  const double kv = ttft_over_arrivals(options, 5);
+  EXPECT_LE(kv, 0.65 * ttft_over_arrivals(options_for("least-load"), 5));
+}
+
+}  // namespace
+}  // namespace kvasir

@@ -1,0 +1,21 @@
+// The prompts of a workload: made text of the simulated vocabulary that shares what the rows'
+// hash ids share.
+#pragma once
+
+#include <vector>
+
+#include "model/block_hash.h"
+#include "tokens/vocabulary.h"
+#include "workload.h"
+
+namespace kvasir {
+
+struct Prompt {
+  std::vector<TokenId> tokens;
+  std::vector<BlockHash> blocks;  // of its text, as the gateway hashes it
+};
+
+// One for each row. Making them costs more than a simulation: keep them for all runs of a workload.
+std::vector<Prompt> make_prompts(const Workload& workload);
+
+}  // namespace kvasir
