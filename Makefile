@@ -1,5 +1,54 @@
-BUILD = build/release
-build:
-	cmake --preset release && cmake --build --preset release
-test: build
-	ctest --preset release
+# Thin: CMakePresets.json says how things are built. `make help` lists the targets.
+KVASIR = build/release/kvasir
+FUZZ_SECONDS ?= 60
+
+.PHONY: help deps deps-dev build up test asan tsan fuzz test-clients ab bench-gateway lint clean
+.DEFAULT_GOAL := help
+
+help: ## lists the targets
+	@awk -F ' *: .*## |: ## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
+
+deps: ## installs the Debian packages of packages.txt that are missing
+	@make/install_packages.sh packages.txt
+
+deps-dev: deps
+	@make/install_packages.sh packages-dev.txt
+
+build/%/build.ninja: CMakePresets.json | deps
+	cmake --preset $*
+	@touch $@
+
+build: deps build/release/build.ninja ## builds build/release/kvasir
+	cmake --build --preset release --target kvasir
+
+up: build ## starts workers and a gateway (ARGS="--workers 4 --port 9000")
+	$(KVASIR) up $(ARGS)
+
+test: deps build/release/build.ninja ## builds and runs the tests (ARGS="-R supervise")
+	cmake --build --preset release
+	ctest --preset release $(ARGS)
+
+asan tsan: %: deps build/%/build.ninja
+	cmake --build --preset $@
+	ctest --preset $@ $(ARGS)
+asan: ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
+tsan: ## the tests under ThreadSanitizer
+
+fuzz: deps-dev build/fuzz/build.ninja ## runs every fuzzer for FUZZ_SECONDS=60 (ARGS=one_fuzz)
+	cmake --build --preset fuzz --target fuzzers
+	make/run_fuzzers.sh $(FUZZ_SECONDS) $(ARGS)
+
+test-clients: build ## real clients against `kvasir up`: curl, OpenAI's, AIPerf, wrk
+	tests/clients/run.py $(ARGS)
+
+ab: build ## compares policies on a trace (TRACE=file.jsonl ARGS="--requests 1000")
+	$(KVASIR) bench ab $(if $(TRACE),--trace $(TRACE)) $(ARGS)
+
+bench-gateway: build ## compares the cost of a request with nginx, HAProxy and other gateways
+	python3 bench/gateway/run.py $(ARGS)
+
+lint: deps-dev build/release/build.ninja ## clang-format and clang-tidy on changed files (FILES="src/a.cc")
+	@make/lint.sh $(FILES)
+
+clean: ## removes build/
+	rm -rf build

@@ -1,11 +1,98 @@
 #include <CLI/CLI.hpp>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <iostream>
+#include <memory>
 
 #include "apps/commands.h"
+#include "apps/up_session.h"
+#include "net/socket.h"
+#include "plugins/roster.h"
+#include "timing/engine_profile.h"
 
 namespace kvasir {
+namespace {
+
+int fail(int code, const std::string& message) {
+  std::cerr << "kvasir up: " << message << "\n";
+  return code;
+}
+
+// What the programs would only find out for themselves, said before any is started.
+Result<void> check(const FleetOptions& options) {
+  for (const std::string& url : options.worker_urls) {
+    const Result<HostPort> worker = parse_http_origin(url);
+    if (!worker) return Error{"--worker-urls: " + worker.error().message};
+  }
+  if (!options.engine_profile.empty()) {
+    const Result<EngineProfile> profile = load_engine_profile(options.engine_profile);
+    if (!profile) return Error{"--engine-profile: " + profile.error().message};
+  }
+  return {};
+}
+
+Result<std::string> fresh_log_directory() {
+  std::error_code error;
+  const std::filesystem::path parent = std::filesystem::temp_directory_path(error);
+  if (error) return Error{"TMPDIR: " + error.message()};
+  std::string name = (parent / "kvasir-up-XXXXXX").string();
+  if (mkdtemp(name.data()) == nullptr) {
+    return Error{"cannot make " + name + ": " + std::strerror(errno) + "; name one with --log-dir"};
+  }
+  return name;
+}
+
+int run_up(FleetOptions options) {
+  const Result<void> sound = check(options);
+  if (!sound) return fail(2, sound.error().message);
+  if (options.log_directory.empty()) {
+    const Result<std::string> directory = fresh_log_directory();
+    if (!directory) return fail(1, directory.error().message);
+    options.log_directory = *directory;
+  }
+  const Result<void> outcome = UpSession(options).run();
+  if (outcome) return 0;
+  std::error_code ignored;
+  std::filesystem::remove(options.log_directory, ignored);  // only when nothing was logged
+  return fail(1, outcome.error().message);
+}
+
+}  // namespace
 
 void add_up_command(CLI::App& app, int& exit_code) {
-  app.add_subcommand("up")->callback([&exit_code] { exit_code = 1; });
+  CLI::App* command = app.add_subcommand(
+      "up", "Start simulated workers and a gateway in front of them: one OpenAI endpoint");
+  auto options = std::make_shared<FleetOptions>();
+  options->policy.clear();  // then the gateway looks at DYN_ROUTER_MODE
+  command->add_option("--workers", options->workers, "Workers to start")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  command->add_option("--port", options->port, "Port of the endpoint; 0 takes a free one")
+      ->capture_default_str();
+  command->add_option("--host", options->host, "Address that everything listens on")
+      ->capture_default_str();
+  command
+      ->add_option("--worker-urls", options->worker_urls,
+                   "Workers that run already, as http://HOST:PORT[,...]: none is started")
+      ->delimiter(',');
+  command
+      ->add_option("--policy", options->policy,
+                   "How to route: round-robin, random, least-load, load-cost or kv\n"
+                   "(default: the variable DYN_ROUTER_MODE, else kv)")
+      ->check(CLI::IsMember(policy_names()));
+  command->add_option("--engine-profile", options->engine_profile,
+                      "What the workers simulate: a profile's name or file");
+  command->add_option("--time-scale", options->time_scale, "Run that many times faster than life")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_option("--gateway-threads", options->gateway_threads,
+                      "Threads of the gateway (default: one for each core)");
+  command->add_option("--log-dir", options->log_directory,
+                      "Where each process logs (default: a fresh directory under $TMPDIR)");
+  command->footer("Example: kvasir up --workers 4 --port 8000 --policy kv");
+  command->callback([options, &exit_code] { exit_code = run_up(*options); });
 }
 
 }  // namespace kvasir

@@ -1,9 +1,9 @@
-// Starts workers and a gateway as one tree of processes, watches them, and stops them. Used by `kvasir up`
-// and, once for each arm, by `kvasir bench ab`.
+// Starts workers and a gateway as one tree of processes, watches them, and stops them. Used by
+// `kvasir up` and, once for each arm, by `kvasir bench ab`.
 //
-// A worker that dies is started again on its port, with growing pauses; a gateway that dies too. When the
-// supervising process itself dies, however it dies, its children are killed with it (PR_SET_PDEATHSIG).
-// All calls happen on the loop's thread.
+// A worker that dies is started again on its port, with growing pauses; a gateway that dies too.
+// When the supervising process itself dies, however it dies, its children are killed with it
+// (PR_SET_PDEATHSIG). All calls happen on the loop's thread.
 #pragma once
 
 #include <cstdint>
@@ -26,11 +26,12 @@ struct FleetOptions {
   std::vector<std::string> worker_urls;   // workers that run already: none is started
   uint16_t port = 8000;                   // of the gateway; 0: a free one
   double time_scale = 1;
-  std::string policy = "kv";
-  std::string engine_profile;  // empty: the default
+  std::string policy = "kv";     // empty: the gateway's own default, or what DYN_ROUTER_MODE says
+  std::string engine_profile;    // empty: the default
   uint32_t gateway_threads = 0;  // 0: the gateway's own default
   std::vector<std::string> worker_arguments;  // further arguments for each worker
-  std::string log_directory;  // one file for each process; empty: they share standard error
+  std::string log_directory;  // made when missing; a file for each process; empty: they share
+                              // standard error
   Duration ready_timeout = std::chrono::seconds(60);
 };
 
@@ -44,23 +45,25 @@ struct ProcessStatus {
 
 class FleetSupervisor {
  public:
-  // Starts everything. Fails at once when a port is taken, the binary or a file is missing; what was started is
-  // stopped again. `loop` must outlive the supervisor.
-  static Result<std::unique_ptr<FleetSupervisor>> start(EventLoop& loop, const FleetOptions& options);
+  // Starts everything. Fails at once when a port is taken, the binary or a file is missing; what
+  // was started is stopped again. `loop` must outlive the supervisor.
+  static Result<std::unique_ptr<FleetSupervisor>> start(EventLoop& loop,
+                                                        const FleetOptions& options);
   // Kills what stop() has not stopped.
   ~FleetSupervisor();
   FleetSupervisor(const FleetSupervisor&) = delete;
   FleetSupervisor& operator=(const FleetSupervisor&) = delete;
 
-  // Calls back once: when the gateway and every worker answer /health, or with the reason why not (a process
-  // exited while starting, with the last lines it logged; or ready_timeout passed).
+  // Calls back once, from the loop: when the gateway and every worker answer /health, or with the
+  // reason why not (a process exited while starting, with the last lines it logged; or
+  // ready_timeout passed).
   void when_ready(std::function<void(Result<void>)> ready);
 
   uint16_t gateway_port() const;
   const std::vector<std::string>& worker_urls() const;
   std::vector<ProcessStatus> processes() const;
 
-  // SIGTERM to all, SIGKILL to what is left after `grace`; calls back when none is left.
+  // SIGTERM to all, SIGKILL to what is left after `grace`; calls back when none is left. Once.
   void stop(Duration grace, std::function<void()> stopped);
 
  private:

@@ -1,0 +1,134 @@
+#include "apps/up_session.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+
+#include "apps/up_text.h"
+
+namespace kvasir {
+namespace {
+
+constexpr Duration kStopGrace = std::chrono::seconds(3);
+constexpr Duration kTick = std::chrono::seconds(1);
+constexpr char kEraseLine[] = "\r\033[K";
+constexpr int kOk = 200;
+
+}  // namespace
+
+Result<void> UpSession::run() {
+  terminal_ = isatty(STDOUT_FILENO) != 0;
+  started_at_ = clock_.now();
+  Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();
+  if (!loop) return loop.error();
+  loop_ = std::move(*loop);
+  Result<std::unique_ptr<SignalWatcher>> signals =
+      SignalWatcher::create(*loop_, {SIGINT, SIGTERM, SIGHUP}, [this](int) { on_signal(); });
+  if (!signals) return signals.error();
+  signals_ = std::move(*signals);
+  Result<void> started = start_fleet();
+  if (!started) return started;
+  loop_->run();
+  fleet_.reset();
+  if (failure_) return *failure_;
+  say("Stopped.");
+  return {};
+}
+
+Result<void> UpSession::start_fleet() {
+  Result<std::unique_ptr<FleetSupervisor>> fleet = FleetSupervisor::start(*loop_, options_);
+  if (!fleet) return fleet.error();
+  fleet_ = std::move(*fleet);
+  origin_ = {options_.host, fleet_->gateway_port()};
+  const Result<SocketAddress> address = resolve(origin_.host, origin_.port);
+  if (!address) return address.error();
+  client_ = std::make_unique<HttpClient>(*loop_, *address);
+  fetch_ = std::make_unique<HttpFetch>(*client_, origin_);
+  say(starting_text(options_));
+  fleet_->when_ready([this](const Result<void>& outcome) { on_ready(outcome); });
+  return {};
+}
+
+void UpSession::on_ready(const Result<void>& outcome) {
+  if (stopping_) return;
+  if (!outcome) return fail(outcome.error());
+  ask_for_model();
+}
+
+void UpSession::ask_for_model() {
+  fetch_->get("/v1/models", [this](Result<HttpAnswer> answer) {
+    if (stopping_) return;
+    if (!answer) return fail(Error{"GET /v1/models failed: " + answer.error().message});
+    const Result<std::string> model = read_first_model(answer->body);
+    if (!model) return fail(model.error());
+    model_ = *model;
+    send_first_request();
+  });
+}
+
+void UpSession::send_first_request() {
+  const TimePoint sent = clock_.now();
+  fetch_->post_json("/v1/completions", first_request(model_),
+                    [this, sent](Result<HttpAnswer> answer) {
+                      if (stopping_) return;
+                      if (!answer)
+                        return fail(Error{"the first request failed: " + answer.error().message});
+                      on_first_answer(*answer, clock_.now() - sent);
+                    });
+}
+
+void UpSession::on_first_answer(const HttpAnswer& answer, Duration took) {
+  if (answer.head.status() != kOk) {
+    return fail(Error{fmt::format("the first request was answered with {}: {}",
+                                  answer.head.status(), answer.body)});
+  }
+  const Result<std::string> text = read_first_text(answer.body);
+  if (!text) return fail(text.error());
+  const std::string endpoint(answer.head.find("x-selected-pod").value_or("an unnamed worker"));
+  say(first_answer_text(*text, endpoint, took));
+  say(welcome_text(url(), model_, clock_.now() - started_at_));
+  tick();
+}
+
+void UpSession::tick() {
+  if (stopping_) return;
+  loop_->after(kTick, [this] { tick(); });
+  if (fetch_->busy()) return show(std::nullopt);
+  fetch_->get("/metrics", [this](Result<HttpAnswer> answer) {
+    if (stopping_) return;
+    const bool known = answer.ok() && answer->head.status() == kOk;
+    show(known ? std::optional(read_gateway_numbers(answer->body)) : std::nullopt);
+  });
+}
+
+void UpSession::show(const std::optional<GatewayNumbers>& numbers) {
+  for (const std::string& change : status_.update(clock_.now(), fleet_->processes(), numbers)) {
+    say(change);
+  }
+  if (!terminal_) return;
+  std::fputs((kEraseLine + status_.line()).c_str(), stdout);
+  std::fflush(stdout);
+}
+
+void UpSession::say(const std::string& text) {
+  if (terminal_) std::fputs(kEraseLine, stdout);
+  std::fputs((text + "\n").c_str(), stdout);
+  std::fflush(stdout);
+}
+
+// The second one does not wait for anything: run() kills what is left.
+void UpSession::on_signal() {
+  if (std::exchange(stopping_, true) || !fleet_) return loop_->stop();
+  say("Stopping ...");
+  fleet_->stop(kStopGrace, [this] { loop_->stop(); });
+}
+
+void UpSession::fail(Error reason) {
+  failure_ = std::move(reason);
+  stopping_ = true;
+  loop_->stop();
+}
+
+}  // namespace kvasir

@@ -1,0 +1,58 @@
+// One run of `kvasir up`: starts the fleet, sends it a first request, tells what to try next, shows
+// how it does, and stops it on SIGINT, SIGTERM or SIGHUP. Everything happens on one loop.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "apps/up_status.h"
+#include "base/result.h"
+#include "net/event_loop.h"
+#include "net/http_client.h"
+#include "net/http_fetch.h"
+#include "net/signal_watcher.h"
+#include "net/socket.h"
+#include "supervise/fleet_supervisor.h"
+
+namespace kvasir {
+
+class UpSession {
+ public:
+  explicit UpSession(FleetOptions options) : options_(std::move(options)) {}
+  UpSession(const UpSession&) = delete;
+  UpSession& operator=(const UpSession&) = delete;
+
+  // Returns when everything was stopped on request; fails when the fleet does not come up. Once.
+  Result<void> run();
+
+ private:
+  Result<void> start_fleet();
+  void on_ready(const Result<void>& outcome);
+  void ask_for_model();
+  void send_first_request();
+  void on_first_answer(const HttpAnswer& answer, Duration took);
+  void tick();
+  void show(const std::optional<GatewayNumbers>& numbers);
+  void say(const std::string& text);
+  void on_signal();
+  void fail(Error reason);
+  std::string url() const { return "http://" + to_string(origin_); }
+
+  const FleetOptions options_;
+  std::unique_ptr<EventLoop> loop_;
+  std::unique_ptr<SignalWatcher> signals_;
+  std::unique_ptr<FleetSupervisor> fleet_;
+  HostPort origin_;  // of the gateway
+  std::unique_ptr<HttpClient> client_;
+  std::unique_ptr<HttpFetch> fetch_;
+  SteadyClock clock_;
+  TimePoint started_at_;
+  std::string model_;
+  UpStatus status_;
+  bool terminal_ = false;
+  bool stopping_ = false;
+  std::optional<Error> failure_;
+};
+
+}  // namespace kvasir

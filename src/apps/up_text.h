@@ -1,0 +1,26 @@
+// What `kvasir up` prints and sends; all of it pure.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "supervise/fleet_supervisor.h"
+
+namespace kvasir {
+
+// The body of the request that shows that everything works.
+std::string first_request(const std::string& model);
+
+// The first model's id in an answer to GET /v1/models.
+Result<std::string> read_first_model(std::string_view body);
+// The text of a completion.
+Result<std::string> read_first_text(std::string_view body);
+
+std::string starting_text(const FleetOptions& options);
+std::string first_answer_text(const std::string& text, const std::string& endpoint, Duration took);
+// `took`: from the command to the first answer.
+std::string welcome_text(const std::string& url, const std::string& model, Duration took);
+
+}  // namespace kvasir

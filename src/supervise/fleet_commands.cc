@@ -1,0 +1,73 @@
+#include "supervise/fleet_commands.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+
+namespace kvasir {
+namespace {
+
+namespace fs = std::filesystem;
+using Words = std::vector<std::string>;
+
+std::string number(double value) {
+  char digits[32];
+  const std::to_chars_result end = std::to_chars(digits, digits + sizeof digits, value);
+  return {digits, end.ptr};
+}
+
+void add(Words& words, const char* flag, std::string value) {
+  words.emplace_back(flag);
+  words.push_back(std::move(value));
+}
+
+Words common_words(const char* program, const FleetOptions& options, uint16_t port) {
+  Words words{program};
+  add(words, "--host", options.host);
+  add(words, "--port", std::to_string(port));
+  add(words, "--time-scale", number(options.time_scale));
+  if (!options.engine_profile.empty()) add(words, "--engine-profile", options.engine_profile);
+  return words;
+}
+
+std::string join(const Words& words) {
+  std::string joined;
+  for (const std::string& word : words) joined += (joined.empty() ? "" : ",") + word;
+  return joined;
+}
+
+}  // namespace
+
+Words worker_command(const FleetOptions& options, uint16_t port) {
+  Words words = common_words("worker", options, port);
+  words.insert(words.end(), options.worker_arguments.begin(), options.worker_arguments.end());
+  return words;
+}
+
+Words gateway_command(const FleetOptions& options, uint16_t port, const Words& worker_urls) {
+  Words words = common_words("gateway", options, port);
+  add(words, "--worker-urls", join(worker_urls));
+  if (!options.policy.empty()) add(words, "--policy", options.policy);
+  if (options.gateway_threads > 0) {
+    add(words, "--threads", std::to_string(options.gateway_threads));
+  }
+  return words;
+}
+
+Result<std::string> find_binary(const std::string& binary) {
+  std::error_code error;
+  const fs::path target = fs::read_symlink(binary, error);
+  std::string found = binary;
+  if (!error && binary.starts_with("/proc/") && fs::equivalent(target, binary, error))
+    found = target;
+  if (access(found.c_str(), X_OK) != 0) {
+    return Error{"cannot run " + binary + ": " + std::strerror(errno)};
+  }
+  return found;
+}
+
+}  // namespace kvasir

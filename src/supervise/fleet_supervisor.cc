@@ -1,0 +1,266 @@
+#include "supervise/fleet_supervisor.h"
+
+#include <filesystem>
+#include <optional>
+#include <system_error>
+#include <utility>
+
+#include "net/event_loop.h"
+#include "supervise/child.h"
+#include "supervise/fleet_commands.h"
+#include "supervise/health_check.h"
+#include "supervise/port_lease.h"
+
+namespace kvasir {
+
+// Workers first; the gateway when all of them answer, so that its first look finds them healthy.
+class FleetSupervisor::State final : public Child::Observer {
+ public:
+  State(EventLoop& loop, const FleetOptions& options) : loop_(loop), options_(options) {}
+  ~State() override { loop_.cancel(timer_); }
+
+  Result<void> start();
+  void when_ready(std::function<void(Result<void>)> ready);
+  void stop(Duration grace, std::function<void()> stopped);
+
+  uint16_t gateway_port() const { return gateway_->port(); }
+  const std::vector<std::string>& worker_urls() const { return worker_urls_; }
+  std::vector<ProcessStatus> processes() const;
+
+ private:
+  Result<void> prepare();
+  Result<void> add_workers();
+  Result<void> add_gateway(PortLease lease);
+  Result<void> watch_worker_urls();
+  std::unique_ptr<Child> make_child(std::string name, PortLease lease,
+                                    std::vector<std::string> arguments);
+  void on_child_ready() override { advance(); }
+  void on_child_failed(const Error& reason) override;
+  void on_child_stopped() override;
+  void advance();
+  void on_too_late();
+  void settle(Result<void> outcome);
+  void report();
+  void kill_all();
+  // Runs `work` from the loop, unless the supervisor is gone by then.
+  void soon(std::function<void()> work);
+
+  EventLoop& loop_;
+  FleetOptions options_;
+  std::vector<std::unique_ptr<Child>> workers_;
+  std::unique_ptr<Child> gateway_;
+  std::vector<std::string> worker_urls_;
+  std::vector<std::unique_ptr<HealthCheck>> external_checks_;
+  std::vector<bool> external_healthy_;
+  bool gateway_started_ = false;
+  std::optional<Result<void>> outcome_;  // of starting
+  std::function<void(Result<void>)> ready_;
+  std::function<void()> stopped_;
+  TimerId timer_ = kNoTimer;  // first ready_timeout, later the grace of stop()
+  const std::shared_ptr<bool> life_ = std::make_shared<bool>(true);
+};
+
+Result<void> FleetSupervisor::State::start() {
+  Result<void> prepared = prepare();
+  if (!prepared) return prepared;
+  for (const auto& worker : workers_) {
+    Result<void> started = worker->start();
+    if (!started) return started;
+  }
+  Result<void> watched = watch_worker_urls();
+  if (!watched) return watched;
+  timer_ = loop_.after(options_.ready_timeout, [this] { on_too_late(); });
+  return {};
+}
+
+// Whatever can be wrong before the first process starts.
+Result<void> FleetSupervisor::State::prepare() {
+  Result<PortLease> gateway_lease = PortLease::take(options_.host, options_.port);
+  if (!gateway_lease) return gateway_lease.error();
+  const Result<std::string> binary = find_binary(options_.binary);
+  if (!binary) return binary.error();
+  options_.binary = *binary;
+  if (!options_.log_directory.empty()) {
+    std::error_code error;
+    std::filesystem::create_directories(options_.log_directory, error);
+    if (error) return Error{"cannot make " + options_.log_directory + ": " + error.message()};
+  }
+  worker_urls_ = options_.worker_urls;
+  if (worker_urls_.empty()) {
+    Result<void> added = add_workers();
+    if (!added) return added;
+  }
+  return add_gateway(std::move(*gateway_lease));
+}
+
+Result<void> FleetSupervisor::State::add_workers() {
+  for (uint32_t i = 0; i < options_.workers; ++i) {
+    Result<PortLease> lease = PortLease::take(options_.host, 0);
+    if (!lease) return lease.error();
+    const uint16_t port = lease->port();
+    worker_urls_.push_back("http://" + to_string(HostPort{options_.host, port}));
+    workers_.push_back(make_child("worker-" + std::to_string(i), std::move(*lease),
+                                  worker_command(options_, port)));
+  }
+  return {};
+}
+
+Result<void> FleetSupervisor::State::add_gateway(PortLease lease) {
+  if (worker_urls_.empty()) return Error{"a fleet needs at least one worker"};
+  const uint16_t port = lease.port();
+  gateway_ = make_child("gateway", std::move(lease), gateway_command(options_, port, worker_urls_));
+  return {};
+}
+
+std::unique_ptr<Child> FleetSupervisor::State::make_child(std::string name, PortLease lease,
+                                                          std::vector<std::string> arguments) {
+  Process::Command command;
+  command.binary = options_.binary;
+  command.arguments = std::move(arguments);
+  if (!options_.log_directory.empty()) {
+    command.log_file = options_.log_directory + "/" + name + ".log";
+  }
+  const HostPort address{options_.host, lease.port()};
+  return std::make_unique<Child>(loop_, std::move(name), address, std::move(lease),
+                                 std::move(command), *this);
+}
+
+Result<void> FleetSupervisor::State::watch_worker_urls() {
+  external_healthy_.resize(options_.worker_urls.size());
+  for (size_t i = 0; i < options_.worker_urls.size(); ++i) {
+    const Result<HostPort> origin = parse_http_origin(options_.worker_urls[i]);
+    if (!origin) return origin.error();
+    Result<std::unique_ptr<HealthCheck>> check = HealthCheck::start(loop_, *origin, [this, i] {
+      external_healthy_[i] = true;
+      advance();
+    });
+    if (!check) return check.error();
+    external_checks_.push_back(std::move(*check));
+  }
+  return {};
+}
+
+void FleetSupervisor::State::advance() {
+  if (outcome_) return;
+  for (const auto& worker : workers_) {
+    if (!worker->ready()) return;
+  }
+  for (const bool healthy : external_healthy_) {
+    if (!healthy) return;
+  }
+  if (gateway_started_) return settle({});
+  gateway_started_ = true;
+  const Result<void> started = gateway_->start();
+  if (!started) settle(started);
+}
+
+void FleetSupervisor::State::on_child_failed(const Error& reason) {
+  settle(reason);
+}
+
+void FleetSupervisor::State::on_too_late() {
+  std::string silent;
+  for (size_t i = 0; i < external_healthy_.size() && silent.empty(); ++i) {
+    if (!external_healthy_[i]) silent = "the worker at " + worker_urls_[i];
+  }
+  for (const auto& worker : workers_) {
+    if (silent.empty() && !worker->ready())
+      silent = worker->name() + " (" + worker->log_words() + ")";
+  }
+  if (silent.empty()) silent = "the gateway (" + gateway_->log_words() + ")";
+  const int64_t seconds =
+      std::chrono::duration_cast<std::chrono::seconds>(options_.ready_timeout).count();
+  settle(Error{silent + " did not answer GET /health with 200 within " + std::to_string(seconds) +
+               " s"});
+}
+
+void FleetSupervisor::State::settle(Result<void> outcome) {
+  if (outcome_) return;
+  outcome_ = std::move(outcome);
+  loop_.cancel(timer_);
+  report();
+}
+
+void FleetSupervisor::State::when_ready(std::function<void(Result<void>)> ready) {
+  ready_ = std::move(ready);
+  report();
+}
+
+void FleetSupervisor::State::report() {
+  if (!outcome_ || !ready_) return;
+  soon([outcome = *outcome_, ready = std::exchange(ready_, nullptr)] { ready(outcome); });
+}
+
+void FleetSupervisor::State::soon(std::function<void()> work) {
+  loop_.post([life = std::weak_ptr<bool>(life_), work = std::move(work)] {
+    if (!life.expired()) work();
+  });
+}
+
+void FleetSupervisor::State::stop(Duration grace, std::function<void()> stopped) {
+  settle(Error{"it was stopped before it was ready"});
+  stopped_ = std::move(stopped);
+  external_checks_.clear();
+  gateway_->stop();
+  for (const auto& worker : workers_) worker->stop();
+  timer_ = loop_.after(grace, [this] { kill_all(); });
+  on_child_stopped();
+}
+
+void FleetSupervisor::State::kill_all() {
+  gateway_->kill();
+  for (const auto& worker : workers_) worker->kill();
+}
+
+void FleetSupervisor::State::on_child_stopped() {
+  if (gateway_->alive()) return;
+  for (const auto& worker : workers_) {
+    if (worker->alive()) return;
+  }
+  if (stopped_) soon(std::exchange(stopped_, nullptr));
+}
+
+std::vector<ProcessStatus> FleetSupervisor::State::processes() const {
+  std::vector<ProcessStatus> all;
+  const auto add = [&all](const Child& child) {
+    ProcessStatus status;
+    status.name = child.name();
+    status.port = child.port();
+    status.pid = child.pid();
+    status.alive = child.alive();
+    status.restarts = child.restarts();
+    all.push_back(std::move(status));
+  };
+  add(*gateway_);
+  for (const auto& worker : workers_) add(*worker);
+  return all;
+}
+
+Result<std::unique_ptr<FleetSupervisor>> FleetSupervisor::start(EventLoop& loop,
+                                                                const FleetOptions& options) {
+  auto state = std::make_unique<State>(loop, options);
+  const Result<void> started = state->start();
+  if (!started) return started.error();
+  return std::unique_ptr<FleetSupervisor>(new FleetSupervisor(std::move(state)));
+}
+
+FleetSupervisor::FleetSupervisor(std::unique_ptr<State> state) : state_(std::move(state)) {}
+FleetSupervisor::~FleetSupervisor() = default;
+
+void FleetSupervisor::when_ready(std::function<void(Result<void>)> ready) {
+  state_->when_ready(std::move(ready));
+}
+uint16_t FleetSupervisor::gateway_port() const {
+  return state_->gateway_port();
+}
+const std::vector<std::string>& FleetSupervisor::worker_urls() const {
+  return state_->worker_urls();
+}
+std::vector<ProcessStatus> FleetSupervisor::processes() const {
+  return state_->processes();
+}
+void FleetSupervisor::stop(Duration grace, std::function<void()> stopped) {
+  state_->stop(grace, std::move(stopped));
+}
+
+}  // namespace kvasir

@@ -1,0 +1,229 @@
+#include "supervise/fleet_supervisor.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+
+#include "net/event_loop.h"
+#include "net/socket.h"
+#include "supervise/health_check.h"
+
+namespace kvasir {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using ::testing::AllOf;
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+
+bool process_exists(int64_t pid) {
+  return ::kill(static_cast<pid_t>(pid), 0) == 0;
+}
+
+class FleetSupervisorTest : public ::testing::Test {
+ protected:
+  FleetSupervisorTest() : loop_(std::move(EventLoop::create().value())) {
+    std::string name = (std::filesystem::temp_directory_path() / "supervise-XXXXXX").string();
+    logs_ = mkdtemp(name.data());
+    options_.binary = KVASIR_FAKE_PROGRAM;
+    options_.workers = 2;
+    options_.port = 0;
+    options_.log_directory = logs_;
+  }
+  ~FleetSupervisorTest() override {
+    fleet_.reset();
+    std::filesystem::remove_all(logs_);
+  }
+
+  Result<void> start() {
+    Result<std::unique_ptr<FleetSupervisor>> started = FleetSupervisor::start(*loop_, options_);
+    if (!started) return started.error();
+    fleet_ = std::move(*started);
+    std::optional<Result<void>> outcome;
+    fleet_->when_ready([&](Result<void> ready) {
+      outcome = std::move(ready);
+      loop_->stop();
+    });
+    loop_->run();
+    return *outcome;
+  }
+
+  void stop(Duration grace) {
+    fleet_->stop(grace, [this] { loop_->stop(); });
+    loop_->run();
+  }
+
+  // Runs the loop until the condition holds; gives up after ten seconds.
+  bool run_until(const std::function<bool()>& condition) {
+    const SteadyClock clock;
+    const TimePoint deadline = clock.now() + seconds(10);
+    while (!condition() && clock.now() < deadline) {
+      loop_->after(milliseconds(5), [this] { loop_->stop(); });
+      loop_->run();
+    }
+    return condition();
+  }
+
+  bool answers(uint16_t port) {
+    bool healthy = false;
+    const auto check = HealthCheck::start(*loop_, {"127.0.0.1", port}, [&] { healthy = true; });
+    return run_until([&] { return healthy; });
+  }
+
+  std::unique_ptr<EventLoop> loop_;
+  std::string logs_;
+  FleetOptions options_;
+  std::unique_ptr<FleetSupervisor> fleet_;
+};
+
+TEST_F(FleetSupervisorTest, StartsAnswersAndStops) {
+  ASSERT_TRUE(start().ok());
+  const std::vector<ProcessStatus> processes = fleet_->processes();
+  ASSERT_EQ(processes.size(), 3u);
+  EXPECT_EQ(processes[0].name, "gateway");
+  EXPECT_EQ(processes[2].name, "worker-1");
+  EXPECT_EQ(processes[0].port, fleet_->gateway_port());
+  EXPECT_THAT(fleet_->worker_urls()[1], EndsWith(":" + std::to_string(processes[2].port)));
+  for (const ProcessStatus& process : processes) {
+    EXPECT_TRUE(process.alive);
+    EXPECT_TRUE(answers(process.port));
+    EXPECT_TRUE(std::filesystem::exists(logs_ + "/" + process.name + ".log"));
+  }
+  stop(seconds(10));
+  for (const ProcessStatus& process : processes) EXPECT_FALSE(process_exists(process.pid));
+}
+
+TEST_F(FleetSupervisorTest, AKilledProcessComesBackOnItsPort) {
+  ASSERT_TRUE(start().ok());
+  for (const size_t index : {size_t{0}, size_t{1}}) {
+    const ProcessStatus before = fleet_->processes()[index];
+    ::kill(static_cast<pid_t>(before.pid), SIGKILL);
+    ASSERT_TRUE(run_until([&] { return fleet_->processes()[index].restarts == 1; }));
+    const ProcessStatus after = fleet_->processes()[index];
+    EXPECT_EQ(after.port, before.port);
+    EXPECT_NE(after.pid, before.pid);
+    EXPECT_TRUE(answers(after.port));
+  }
+}
+
+TEST_F(FleetSupervisorTest, AWorkerThatDiesAtStartIsNamedWithItsLastLines) {
+  options_.worker_arguments = {"--die", "1"};
+  const Result<void> outcome = start();
+  ASSERT_FALSE(outcome.ok());
+  EXPECT_THAT(outcome.error().message,
+              AllOf(HasSubstr("worker-"), HasSubstr("exited with status 3 while starting: reading "
+                                                    "the profile; no such profile: banana")));
+}
+
+TEST_F(FleetSupervisorTest, AGatewayThatDiesAtStartIsNamed) {
+  options_.policy = "unknown";
+  const Result<void> outcome = start();
+  ASSERT_FALSE(outcome.ok());
+  EXPECT_THAT(outcome.error().message,
+              AllOf(HasSubstr("gateway exited with status 3"), HasSubstr("banana")));
+}
+
+TEST_F(FleetSupervisorTest, LinesOfAnEarlierRunAreNotBlamed) {
+  std::ofstream(logs_ + "/worker-0.log") << "an old line\n";
+  options_.workers = 1;
+  options_.worker_arguments = {"--die", "1"};
+  EXPECT_THAT(start().error().message, Not(HasSubstr("old")));
+}
+
+TEST_F(FleetSupervisorTest, AGatewayPortInUseFailsBeforeAnythingStarts) {
+  const Descriptor other = std::move(listen_tcp("127.0.0.1", 0, false).value());
+  options_.port = local_port(other);
+  const Result<void> outcome = start();
+  ASSERT_FALSE(outcome.ok());
+  EXPECT_THAT(outcome.error().message, HasSubstr("already in use"));
+  EXPECT_FALSE(std::filesystem::exists(logs_ + "/worker-0.log"));
+}
+
+TEST_F(FleetSupervisorTest, AMissingBinaryIsNamed) {
+  options_.binary = "/no/such/kvasir";
+  EXPECT_EQ(start().error().message, "cannot run /no/such/kvasir: No such file or directory");
+}
+
+TEST_F(FleetSupervisorTest, AWorkerThatNeverAnswersIsTooLate) {
+  options_.worker_arguments = {"--deaf", "1"};
+  options_.ready_timeout = milliseconds(300);
+  EXPECT_THAT(start().error().message, AllOf(HasSubstr("worker-0"), HasSubstr("did not answer")));
+}
+
+TEST_F(FleetSupervisorTest, WorkersThatRunAlreadyAreUsed) {
+  ASSERT_TRUE(start().ok());
+  FleetOptions options = options_;
+  options.worker_urls = fleet_->worker_urls();
+  options.log_directory += "/second";
+  const auto second = std::move(FleetSupervisor::start(*loop_, options).value());
+  bool ready = false;
+  second->when_ready([&](const Result<void>& outcome) { ready = outcome.ok(); });
+  EXPECT_TRUE(run_until([&] { return ready; }));
+  EXPECT_EQ(second->processes().size(), 1u);
+  EXPECT_EQ(second->worker_urls(), fleet_->worker_urls());
+}
+
+TEST_F(FleetSupervisorTest, WhatIgnoresSigtermIsKilled) {
+  options_.worker_arguments = {"--stubborn", "1"};
+  ASSERT_TRUE(start().ok());
+  const std::vector<ProcessStatus> processes = fleet_->processes();
+  stop(milliseconds(100));
+  for (const ProcessStatus& process : processes) EXPECT_FALSE(process_exists(process.pid));
+}
+
+TEST_F(FleetSupervisorTest, StopDuringAPauseBeforeARestartEnds) {
+  ASSERT_TRUE(start().ok());
+  const ProcessStatus worker = fleet_->processes()[1];
+  ::kill(static_cast<pid_t>(worker.pid), SIGKILL);
+  ASSERT_TRUE(run_until([&] { return !fleet_->processes()[1].alive; }));
+  stop(seconds(10));
+  EXPECT_EQ(fleet_->processes()[1].restarts, 0u);
+}
+
+TEST_F(FleetSupervisorTest, DestroyingItLeavesNothing) {
+  ASSERT_TRUE(start().ok());
+  const std::vector<ProcessStatus> processes = fleet_->processes();
+  fleet_.reset();
+  for (const ProcessStatus& process : processes) EXPECT_FALSE(process_exists(process.pid));
+}
+
+// A second process runs the fleet and tells the workers' pids through a pipe; then it is killed.
+TEST_F(FleetSupervisorTest, KillingTheSupervisorKillsItsChildren) {
+  prctl(PR_SET_CHILD_SUBREAPER, 1);  // so that the orphans come to us to be waited for
+  int ends[2];
+  ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
+  const Descriptor read_end(ends[0]);
+  Descriptor write_end(ends[1]);
+  const pid_t supervisor = fork();
+  if (supervisor == 0) {
+    loop_ = std::move(EventLoop::create().value());
+    if (!start()) _exit(1);
+    for (const ProcessStatus& process : fleet_->processes()) {
+      [[maybe_unused]] const ssize_t count =
+          write(write_end.get(), &process.pid, sizeof process.pid);
+    }
+    pause();
+  }
+  write_end = Descriptor();
+  int64_t pids[3];
+  for (int64_t& pid : pids) ASSERT_EQ(read(read_end.get(), &pid, sizeof pid), ssize_t{sizeof pid});
+  ::kill(supervisor, SIGKILL);
+  waitpid(supervisor, nullptr, 0);
+  for (const int64_t pid : pids) {
+    int status = 0;
+    ASSERT_EQ(waitpid(static_cast<pid_t>(pid), &status, 0), pid);
+    EXPECT_EQ(WTERMSIG(status), SIGKILL);
+  }
+}
+
+}  // namespace
+}  // namespace kvasir

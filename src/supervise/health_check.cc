@@ -1,0 +1,55 @@
+#include "supervise/health_check.h"
+
+namespace kvasir {
+namespace {
+
+HttpClientLimits limits() {
+  HttpClientLimits limits;
+  limits.connect_timeout = std::chrono::seconds(1);
+  limits.first_byte_timeout = std::chrono::seconds(2);
+  limits.idle_timeout = std::chrono::seconds(2);
+  return limits;
+}
+
+constexpr int kOk = 200;
+
+}  // namespace
+
+Result<std::unique_ptr<HealthCheck>> HealthCheck::start(EventLoop& loop, const HostPort& origin,
+                                                        std::function<void()> healthy) {
+  const Result<SocketAddress> address = resolve(origin.host, origin.port);
+  if (!address) return address.error();
+  std::unique_ptr<HealthCheck> check(new HealthCheck(loop, *address, origin, std::move(healthy)));
+  check->ask();
+  return check;
+}
+
+HealthCheck::HealthCheck(EventLoop& loop, const SocketAddress& address, const HostPort& origin,
+                         std::function<void()> healthy)
+    : loop_(loop),
+      client_(loop, address, limits()),
+      request_("GET /health HTTP/1.1\r\nHost: " + to_string(origin) +
+               "\r\nConnection: close\r\n\r\n"),
+      healthy_(std::move(healthy)) {}
+
+HealthCheck::~HealthCheck() {
+  loop_.cancel(timer_);
+}
+
+void HealthCheck::ask() {
+  client_.start(request_, {}, *this);
+}
+
+void HealthCheck::ask_later() {
+  timer_ = loop_.after(kInterval, [this] { ask(); });
+}
+
+void HealthCheck::on_end() {
+  if (status_ == kOk) {
+    healthy_();
+  } else {
+    ask_later();
+  }
+}
+
+}  // namespace kvasir
