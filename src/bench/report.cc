@@ -46,6 +46,16 @@ std::string metric_line(const char* name, const std::vector<ArmMetrics>& arms, i
   return line + "\n";
 }
 
+// The same for every arm: no differences.
+std::string ceiling_line(const std::vector<ArmMetrics>& arms, double ceiling) {
+  std::string line = fmt::format("{:<{}}", "hit ceiling", kNameWidth);
+  for (const ArmMetrics& arm : arms) {
+    line += fmt::format("{:>{}.4f}", ceiling, kValueWidth);
+    if (&arm != &arms.back() && &arm != &arms.front()) line += std::string(kDifferenceWidth, ' ');
+  }
+  return line + "\n";
+}
+
 std::string head_line(const std::vector<ArmMetrics>& arms) {
   std::string line(kNameWidth, ' ');
   for (const ArmMetrics& arm : arms) {
@@ -64,7 +74,6 @@ Metric of(std::optional<Distribution> ArmMetrics::*values, double Distribution::
 
 std::string comparison_table(const Report& report) {
   const std::vector<ArmMetrics>& arms = report.arms;
-  const double ceiling = report.hit_ceiling;
   std::string text = head_line(arms);
   const auto add = [&](const char* name, int decimals, const Metric& metric) {
     text += metric_line(name, arms, decimals, metric);
@@ -78,11 +87,7 @@ std::string comparison_table(const Report& report) {
   add("ITL p99, ms", 2, of(&ArmMetrics::itl_ms, &Distribution::p99));
   add("ITL by token, ms", 2, [](const ArmMetrics& arm) { return arm.itl_token_weighted_ms; });
   add("hit ratio", 4, [](const ArmMetrics& arm) { return arm.hit_ratio; });
-  add("hit ratio / ceiling", 4, [ceiling](const ArmMetrics& arm) -> std::optional<double> {
-    if (!arm.hit_ratio || ceiling == 0) return std::nullopt;
-    return *arm.hit_ratio / ceiling;
-  });
-  return text;
+  return text + ceiling_line(arms, report.hit_ceiling);
 }
 
 std::string distribution_line(const char* name, const std::optional<Distribution>& values) {
