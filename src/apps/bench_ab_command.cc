@@ -1,0 +1,87 @@
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "apps/bench_commands.h"
+#include "bench/ab.h"
+#include "net/event_loop.h"
+#include "plugins/roster.h"
+#include "timing/engine_profile.h"
+
+namespace kvasir {
+namespace {
+
+struct AbFlags {
+  WorkloadFlags shared;
+  AbOptions ab;
+};
+
+int run_ab_command(const AbFlags& flags) {
+  const std::string& profile = flags.ab.fleet.engine_profile;
+  if (!profile.empty()) {
+    const Result<EngineProfile> loaded = load_engine_profile(profile);
+    if (!loaded) return complain("--engine-profile: " + loaded.error().message, 2);
+  }
+  Report report;
+  const Result<Workload> workload = load_workload(flags.shared, report);
+  if (!workload) return complain(workload.error().message, 2);
+  raise_descriptor_limit();
+  Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();
+  if (!loop) return complain(loop.error().message);
+
+  AbOptions options = flags.ab;
+  options.fleet.time_scale = flags.shared.time_scale;
+  options.completion.seed = flags.shared.seed;
+  options.completion.ignore_eos = flags.shared.ignore_eos;
+  options.timeout = from_seconds(flags.shared.timeout_s);
+  options.allow_lag = flags.shared.allow_lag;
+  Result<AbOutcome> outcome = run_ab(**loop, *workload, options);
+  if (!outcome) return complain(outcome.error().message);
+  report.model = outcome->model;
+  report.arms = std::move(outcome->arms);
+  if (report.arms.size() > 1) report.rows_with_other_tokens = outcome->rows_with_other_tokens;
+  return deliver_report(report, flags.shared);
+}
+
+}  // namespace
+
+void add_bench_ab_command(CLI::App& bench, int& exit_code) {
+  const auto flags = std::make_shared<AbFlags>();
+  AbOptions& ab = flags->ab;
+  ab.arms = {"round-robin", "least-load", "load-cost", "kv"};
+  CLI::App* command =
+      bench.add_subcommand("ab", "Compare policies: the same workload, a fresh fleet for each");
+  command
+      ->add_option("--arms", ab.arms, "Policies, in the order to run; the first is the yardstick")
+      ->delimiter(',')
+      ->check(CLI::IsMember(policy_names()))
+      ->default_str("round-robin,least-load,load-cost,kv");
+  command->add_option("--workers", ab.fleet.workers, "Simulated workers of each arm")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  command->add_option("--engine-profile", ab.fleet.engine_profile,
+                      "What the workers simulate: a profile's name or file");
+  command->add_option("--gateway-threads", ab.fleet.gateway_threads,
+                      "Threads of the gateway (default: one for each core)");
+  add_workload_flags(*command, flags->shared);
+  command->add_option(
+      "--output", ab.output_directory,
+      "Keep a JSON line for each request (ARM.jsonl) and the processes' logs in this "
+      "directory");
+  command->footer(
+      "Examples:\n"
+      "  kvasir bench ab --time-scale 5           # the built-in trace, four policies, two "
+      "minutes\n"
+      "  kvasir bench ab --trace conversation_trace.jsonl --requests 1000 --time-scale 5\n"
+      "  kvasir bench ab --arms round-robin,kv --workers 4 --json report.json --output requests/\n"
+      "  kvasir bench ab --arms kv,kv             # A/A: how far does one policy scatter?\n"
+      "\n"
+      "The workers of all arms must be alike (number, model, sizes) and live through the run, else "
+      "the\n"
+      "comparison is called off. Every request must get the same tokens in all arms.\n"
+      "Exit status: 0 a clean comparison; 1 errors, other tokens, a late client or an unfit "
+      "fleet;\n"
+      "2 wrong flags.");
+  command->callback([flags, &exit_code] { exit_code = run_ab_command(*flags); });
+}
+
+}  // namespace kvasir

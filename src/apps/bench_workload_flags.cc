@@ -1,0 +1,99 @@
+#include <CLI/CLI.hpp>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+
+#include "apps/bench_commands.h"
+#include "bench/trace_file.h"
+
+namespace kvasir {
+
+int complain(const std::string& what, int exit_code) {
+  std::fprintf(stderr, "kvasir bench: %s\n", what.c_str());
+  return exit_code;
+}
+
+void add_workload_flags(CLI::App& command, WorkloadFlags& flags) {
+  command.add_option("--trace", flags.trace,
+                     "Mooncake trace, JSON lines (default: a small one that is built in)");
+  command.add_option("--requests", flags.workload.requests, "Replay this many rows (default: all)")
+      ->check(CLI::PositiveNumber);
+  command.add_option("--start", flags.workload.start, "Skip this many rows first")
+      ->check(CLI::NonNegativeNumber);
+  command
+      .add_option("--speed", flags.workload.speed,
+                  "Send so many times faster than the trace: more load")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command
+      .add_option(
+          "--bins", flags.bins,
+          "Rows with one timestamp: 'spread' evenly over the trace's bin, or sent at once, 'as-is'")
+      ->check(CLI::IsMember({"spread", "as-is"}))
+      ->capture_default_str();
+  command
+      .add_option(
+          "--time-scale", flags.time_scale,
+          "Everything runs so many times faster than life, with reported times unscaled; the "
+          "workers must run at the same scale")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command.add_option("--seed", flags.seed, "Of the prompts' text and of the requests")
+      ->capture_default_str();
+  command
+      .add_option("--timeout", flags.timeout_s,
+                  "Seconds (of the trace's time) from the intended send to the end of an answer")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command.add_flag(
+      "--ignore-eos", flags.ignore_eos,
+      "Ask for answers of full length: for real engines, which else end when they like");
+  command.add_flag("--allow-lag", flags.allow_lag,
+                   "Report even when the client fell behind its schedule");
+  command.add_option("--json", flags.json, "Write the report to this file as JSON too");
+}
+
+Result<Workload> load_workload(const WorkloadFlags& flags, Report& report) {
+  Result<TraceFile> trace = load_trace(flags.trace);
+  if (!trace) return trace.error();
+  const size_t rows = trace->rows.size();
+  WorkloadOptions options = flags.workload;
+  options.bins = flags.bins == "as-is" ? Bins::kAsIs : Bins::kSpread;
+  Workload workload = plan_workload(std::move(trace->rows), options);
+  if (workload.size() == 0) {
+    return Error{"--start " + std::to_string(flags.workload.start) + ": the trace has only " +
+                 std::to_string(rows) + " rows"};
+  }
+  report = describe(workload);
+  report.trace = trace->name;
+  report.trace_hash = trace->hash;
+  report.seed = flags.seed;
+  report.speed = flags.workload.speed;
+  report.time_scale = flags.time_scale;
+  return workload;
+}
+
+int deliver_report(const Report& report, const WorkloadFlags& flags) {
+  const std::string problem = lag_problem(report);
+  if (!problem.empty()) {
+    if (!flags.allow_lag) {
+      return complain(
+          problem + "; no report. Lower --speed, --time-scale or --requests, or pass --allow-lag");
+    }
+    complain("warning: " + problem);
+  }
+  std::fputs(report_text(report).c_str(), stdout);
+  std::fflush(stdout);
+  if (!flags.json.empty()) {
+    std::ofstream file(flags.json);
+    if (!(file << report_json(report)) || !file.flush()) {
+      return complain("--json " + flags.json + ": cannot write it: " + std::strerror(errno));
+    }
+  }
+  bool clean = !report.rows_with_other_tokens || report.rows_with_other_tokens->empty();
+  for (const ArmMetrics& arm : report.arms) clean = clean && arm.errors == 0;
+  return clean ? 0 : 1;
+}
+
+}  // namespace kvasir

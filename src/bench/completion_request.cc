@@ -1,0 +1,27 @@
+#include "bench/completion_request.h"
+
+#include <nlohmann/json.hpp>
+
+#include "bench/prompt_text.h"
+
+namespace kvasir {
+
+std::string completion_body(const TraceRow& row, const CompletionOptions& options) {
+  std::string body = "{\"model\":" + nlohmann::json(options.model).dump() + ",\"prompt\":\"";
+  body += prompt_text(row, options.seed);
+  body += "\",\"max_tokens\":" + std::to_string(row.output_length);
+  body += ",\"seed\":" + std::to_string(options.seed);
+  body += ",\"stream\":true,\"stream_options\":{\"include_usage\":true}";
+  if (options.ignore_eos) body += ",\"ignore_eos\":true";
+  body += "}";
+  return body;
+}
+
+std::string completion_head(const HostPort& origin, const std::string& request_id,
+                            size_t body_bytes) {
+  return "POST /v1/completions HTTP/1.1\r\nHost: " + to_string(origin) +
+         "\r\nContent-Type: application/json\r\nAccept: text/event-stream\r\nX-Request-Id: " +
+         request_id + "\r\nContent-Length: " + std::to_string(body_bytes) + "\r\n\r\n";
+}
+
+}  // namespace kvasir

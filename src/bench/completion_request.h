@@ -1,0 +1,23 @@
+// The bytes of the request that a replay sends for a row: POST /v1/completions, streaming, with
+// usage.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "net/socket.h"
+#include "wire/mooncake_trace.h"
+
+namespace kvasir {
+
+struct CompletionOptions {
+  std::string model;
+  uint64_t seed = 1;        // of the prompts, and the request's "seed"
+  bool ignore_eos = false;  // asks a real engine (vLLM) to go on to max_tokens
+};
+
+std::string completion_body(const TraceRow& row, const CompletionOptions& options);
+std::string completion_head(const HostPort& origin, const std::string& request_id,
+                            size_t body_bytes);
+
+}  // namespace kvasir

@@ -1,0 +1,50 @@
+#include "bench/progress_line.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+namespace kvasir {
+namespace {
+
+constexpr size_t kBarWidth = 20;
+constexpr Duration kTerminalInterval = std::chrono::milliseconds(500);
+constexpr Duration kPlainInterval = std::chrono::seconds(10);
+
+}  // namespace
+
+std::string progress_text(const std::string& label, const ReplayProgress& progress,
+                          Duration elapsed) {
+  const size_t filled =
+      progress.total == 0 ? kBarWidth : kBarWidth * progress.done / progress.total;
+  return fmt::format("{}{}[{}{}] {}/{} done, {} sent, {} errors, {} in flight, {:.0f} s", label,
+                     label.empty() ? "" : " ", std::string(filled, '#'),
+                     std::string(kBarWidth - filled, '.'), progress.done, progress.total,
+                     progress.sent, progress.errors, progress.in_flight(), to_seconds(elapsed));
+}
+
+ProgressLine::ProgressLine(std::string label)
+    : label_(std::move(label)),
+      terminal_(isatty(STDERR_FILENO) == 1),
+      start_(SteadyClock().now()),
+      next_(start_ + (terminal_ ? Duration::zero() : kPlainInterval)) {}
+
+void ProgressLine::show(const ReplayProgress& progress, TimePoint now) {
+  if (now < next_) return;
+  next_ = now + (terminal_ ? kTerminalInterval : kPlainInterval);
+  write(progress, now);
+}
+
+void ProgressLine::finish(const ReplayProgress& progress, TimePoint now) {
+  write(progress, now);
+  if (terminal_) std::fputc('\n', stderr);
+}
+
+void ProgressLine::write(const ReplayProgress& progress, TimePoint now) {
+  const std::string text = progress_text(label_, progress, now - start_);
+  std::fprintf(stderr, terminal_ ? "\r%s\033[K" : "%s\n", text.c_str());
+  std::fflush(stderr);
+}
+
+}  // namespace kvasir

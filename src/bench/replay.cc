@@ -1,0 +1,100 @@
+#include "bench/replay.h"
+
+#include <algorithm>
+
+namespace kvasir {
+namespace {
+
+// Rows that are late are sent in batches, so that answers are read and stamped between them.
+constexpr int kRowsPerTurn = 16;
+constexpr Duration kFreeInterval = std::chrono::milliseconds(20);
+constexpr Duration kConnectTimeoutMax = std::chrono::seconds(60);
+
+// LiveRequest's own timeout ends a request; these must not do so before it.
+HttpClientLimits client_limits(const ReplayOptions& options) {
+  const Duration timeout = from_seconds(to_seconds(options.timeout) / options.time_scale);
+  HttpClientLimits limits;
+  limits.connect_timeout = std::min(timeout, kConnectTimeoutMax);
+  limits.first_byte_timeout = limits.idle_timeout = timeout + std::chrono::seconds(1);
+  limits.idle_connections = 16384;
+  return limits;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Replay>> Replay::start(EventLoop& loop, const Workload& workload,
+                                              ReplayOptions options, Observer& observer) {
+  const Result<SocketAddress> address = resolve(options.origin.host, options.origin.port);
+  if (!address) return address.error();
+  return std::unique_ptr<Replay>(
+      new Replay(loop, *address, workload, std::move(options), observer));
+}
+
+Replay::Replay(EventLoop& loop, const SocketAddress& address, const Workload& workload,
+               ReplayOptions options, Observer& observer)
+    : loop_(loop),
+      workload_(workload),
+      options_(std::move(options)),
+      observer_(observer),
+      start_(SteadyClock().now()),
+      client_(loop, address, client_limits(options_)),
+      requests_(workload.size()),
+      alive_(std::make_shared<bool>(true)) {
+  progress_.total = workload.size();
+  send_timer_ = loop_.after(Duration::zero(), [this] { send_due_rows(); });
+  free_timer_ = loop_.after(kFreeInterval, [this] { free_sent_bytes(); });
+}
+
+Replay::~Replay() {
+  *alive_ = false;
+  loop_.cancel(send_timer_);
+  loop_.cancel(free_timer_);
+}
+
+TimePoint Replay::due(size_t index) const {
+  return start_ + from_seconds(to_seconds(workload_.due[index]) / options_.time_scale);
+}
+
+void Replay::send_due_rows() {
+  send_timer_ = kNoTimer;
+  if (workload_.size() == 0) return observer_.on_replay_over();
+  const TimePoint now = SteadyClock().now();
+  for (int sent = 0; sent < kRowsPerTurn && next_ < workload_.size() && due(next_) <= now; ++sent) {
+    send(next_++);
+  }
+  if (next_ == workload_.size()) return;
+  const Duration wait = std::max(due(next_) - SteadyClock().now(), Duration::zero());
+  send_timer_ = loop_.after(wait, [this] { send_due_rows(); });
+}
+
+void Replay::send(size_t index) {
+  LiveRequest::Owner& owner = *this;
+  requests_[index] =
+      std::make_unique<LiveRequest>(loop_, client_, options_, owner, workload_.rows[index],
+                                    workload_.first_row + index, start_, due(index));
+  ++progress_.sent;
+  uploading_.push_back(index);
+  requests_[index]->send();
+}
+
+void Replay::free_sent_bytes() {
+  const auto is_free = [this](size_t index) {
+    return requests_[index] == nullptr || requests_[index]->free_sent_bytes();
+  };
+  uploading_.erase(std::remove_if(uploading_.begin(), uploading_.end(), is_free), uploading_.end());
+  free_timer_ = loop_.after(kFreeInterval, [this] { free_sent_bytes(); });
+}
+
+void Replay::on_request_over(LiveRequest& request, Outcome outcome) {
+  ++progress_.done;
+  if (!outcome.ok()) ++progress_.errors;
+  const size_t index = outcome.row - workload_.first_row;
+  std::shared_ptr<LiveRequest> over(requests_[index].release());
+  KVASIR_ASSERT(over.get() == &request, "a request is in its row's place");
+  loop_.defer([over] {});
+  const std::shared_ptr<bool> alive = alive_;
+  observer_.on_outcome(std::move(outcome));
+  if (*alive && progress_.done == progress_.total) observer_.on_replay_over();
+}
+
+}  // namespace kvasir

@@ -1,0 +1,67 @@
+// Sends the rows of a workload at their times, whatever becomes of the ones before (open loop).
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "bench/live_request.h"
+#include "bench/workload.h"
+
+namespace kvasir {
+
+struct ReplayProgress {
+  size_t total = 0;
+  size_t sent = 0;
+  size_t done = 0;  // failed ones too
+  size_t errors = 0;
+
+  size_t in_flight() const { return sent - done; }
+};
+
+// Runs on one EventLoop; destroying it gives up the requests that are under way.
+class Replay final : private LiveRequest::Owner {
+ public:
+  class Observer {
+   public:
+    virtual ~Observer() = default;
+    // In the order in which requests end.
+    virtual void on_outcome(Outcome outcome) = 0;
+    // Every row has its outcome.
+    virtual void on_replay_over() = 0;
+  };
+
+  // The first row is due now. `loop`, `workload` and `observer` must outlive the replay. Nothing is
+  // reported before start() has returned.
+  static Result<std::unique_ptr<Replay>> start(EventLoop& loop, const Workload& workload,
+                                               ReplayOptions options, Observer& observer);
+  ~Replay() override;
+  Replay(const Replay&) = delete;
+  Replay& operator=(const Replay&) = delete;
+
+  ReplayProgress progress() const { return progress_; }
+
+ private:
+  Replay(EventLoop& loop, const SocketAddress& address, const Workload& workload,
+         ReplayOptions options, Observer& observer);
+  void send_due_rows();
+  void send(size_t index);
+  TimePoint due(size_t index) const;
+  void free_sent_bytes();
+  void on_request_over(LiveRequest& request, Outcome outcome) override;
+
+  EventLoop& loop_;
+  const Workload& workload_;
+  const ReplayOptions options_;
+  Observer& observer_;
+  const TimePoint start_;
+  HttpClient client_;
+  std::vector<std::unique_ptr<LiveRequest>> requests_;  // by row; null before and after
+  std::vector<size_t> uploading_;                       // rows whose bytes are not all sent
+  std::shared_ptr<bool> alive_;  // false once destroyed: for work that the loop still holds
+  size_t next_ = 0;              // the row to be sent next
+  TimerId send_timer_ = kNoTimer;
+  TimerId free_timer_ = kNoTimer;
+  ReplayProgress progress_;
+};
+
+}  // namespace kvasir

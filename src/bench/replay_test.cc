@@ -1,0 +1,314 @@
+// A replay against a server on the same loop that answers as each test wants.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "bench/http_fetch.h"
+#include "bench/replay_run.h"
+#include "net/http_server.h"
+#include "tokens/vocabulary.h"
+
+namespace kvasir {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::Gt;
+using ::testing::HasSubstr;
+using ::testing::Lt;
+
+constexpr Duration kTokenTime = std::chrono::milliseconds(2);
+
+// What the server does with a request.
+enum class Manner {
+  kWell,
+  kStatus503,
+  kCut,
+  kWrongUsage,
+  kNoUsage,
+  kNoDone,
+  kErrorInStream,
+  kSilent,
+  kJson,
+  kClose
+};
+
+// Streams one answer token by token, from the loop.
+class Stream final : public HttpExchange::Observer, public std::enable_shared_from_this<Stream> {
+ public:
+  Stream(EventLoop& loop, HttpExchange& exchange, const nlohmann::json& request, Manner manner)
+      : loop_(loop),
+        exchange_(&exchange),
+        manner_(manner),
+        left_(request["max_tokens"]),
+        prompt_tokens_(count_tokens(std::string(request["prompt"]))) {}
+
+  void start() {
+    exchange_->set_observer(this);
+    exchange_->start(200,
+                     "Content-Type: text/event-stream; charset=utf-8\r\nx-selected-pod: pod-1\r\n");
+    next();
+  }
+
+  static int gone;
+
+ private:
+  void on_client_gone() override {
+    ++gone;
+    exchange_ = nullptr;
+  }
+
+  void next() {
+    if (exchange_ == nullptr) return;
+    if (left_ == 0) return end();
+    if (sent_ == 2 && manner_ == Manner::kCut) return exchange_->abort();
+    if (sent_ == 2 && manner_ == Manner::kErrorInStream) {
+      exchange_->write("data: {\"error\":{\"message\":\"it broke\",\"code\":500}}\n\n");
+    }
+    --left_;
+    const std::string word(spaced_word(static_cast<uint32_t>((prompt_tokens_ + sent_++) % kWords)));
+    exchange_->write("data: {\"choices\":[{\"index\":0,\"text\":\"" + word +
+                     "\",\"finish_reason\":null}]}\n\n");
+    loop_.after(kTokenTime, [self = shared_from_this()] { self->next(); });
+  }
+
+  void end() {
+    const size_t counted = prompt_tokens_ + (manner_ == Manner::kWrongUsage ? 1 : 0);
+    if (manner_ != Manner::kNoUsage) {
+      exchange_->write("data: {\"choices\":[],\"usage\":{\"prompt_tokens\":" +
+                       std::to_string(counted) + ",\"completion_tokens\":" + std::to_string(sent_) +
+                       ",\"prompt_tokens_details\":{\"cached_tokens\":16}}}\n\n");
+    }
+    if (manner_ != Manner::kNoDone) exchange_->write("data: [DONE]\n\n");
+    exchange_->finish();
+  }
+
+  EventLoop& loop_;
+  HttpExchange* exchange_;
+  const Manner manner_;
+  size_t left_;
+  const size_t prompt_tokens_;
+  size_t sent_ = 0;
+};
+int Stream::gone = 0;
+
+class Server final : public HttpHandler {
+ public:
+  explicit Server(EventLoop& loop)
+      : loop_(loop), server_(loop, std::move(listen_tcp("127.0.0.1", 0, false).value()), *this) {}
+
+  uint16_t port() const { return server_.port(); }
+
+  void on_request(HttpExchange& exchange) override {
+    ids.emplace_back(exchange.head().find("x-request-id").value_or(""));
+    bodies.emplace_back(exchange.body());
+    switch (manner) {
+      case Manner::kStatus503:
+        return exchange.respond(503, "Content-Type: application/json\r\n",
+                                R"({"error":{"message":"no capacity","code":503}})");
+      case Manner::kJson:
+        return exchange.respond(200, "Content-Type: application/json\r\n", "{}");
+      case Manner::kClose:
+        return exchange.abort();
+      case Manner::kSilent:
+        return;
+      default:
+        break;
+    }
+    const auto request = nlohmann::json::parse(bodies.back());
+    std::make_shared<Stream>(loop_, exchange, request, manner)->start();
+  }
+  Refusal on_refused(int, std::string_view) override { return {}; }
+
+  Manner manner = Manner::kWell;
+  std::vector<std::string> ids;
+  std::vector<std::string> bodies;
+
+ private:
+  EventLoop& loop_;
+  HttpServer server_;
+};
+
+class ReplayTest : public ::testing::Test {
+ protected:
+  ReplayTest() : loop_(std::move(EventLoop::create().value())), server_(*loop_) {
+    options_.replay.origin = {"127.0.0.1", server_.port()};
+    options_.replay.completion.model = "m";
+  }
+
+  // Rows of 600 prompt tokens that all share their first block, `gap_ms` apart.
+  static Workload rows(size_t count, uint64_t gap_ms, uint32_t output = 5) {
+    std::vector<TraceRow> trace;
+    for (size_t i = 0; i < count; ++i) trace.push_back({i * gap_ms, 600, output, {0, i + 1}});
+    WorkloadOptions options;
+    options.bins = Bins::kAsIs;
+    return plan_workload(std::move(trace), options);
+  }
+
+  std::vector<Outcome> replay(const Workload& workload) {
+    Result<std::vector<Outcome>> outcomes = run_replay(*loop_, workload, options_);
+    EXPECT_TRUE(outcomes) << outcomes.error().message;
+    return outcomes ? *outcomes : std::vector<Outcome>();
+  }
+
+  Outcome replay_one(Manner manner) {
+    server_.manner = manner;
+    const std::vector<Outcome> outcomes = replay(rows(1, 0));
+    EXPECT_EQ(outcomes.size(), 1u);
+    return outcomes.empty() ? Outcome() : outcomes.front();
+  }
+
+  std::unique_ptr<EventLoop> loop_;
+  Server server_;
+  ReplayRunOptions options_;
+};
+
+TEST_F(ReplayTest, EveryRowIsSentAtItsTimeAndAnswered) {
+  const std::vector<Outcome> outcomes = replay(rows(10, 20));
+  ASSERT_EQ(outcomes.size(), 10u);
+  for (size_t i = 0; i < outcomes.size(); ++i) {
+    const Outcome& outcome = outcomes[i];
+    EXPECT_EQ(outcome.row, i);
+    EXPECT_EQ(outcome.error, "") << outcome.error_detail;
+    EXPECT_DOUBLE_EQ(outcome.intended_ms, 20.0 * static_cast<double>(i));
+    EXPECT_GE(outcome.sent_ms, outcome.intended_ms);
+    EXPECT_GT(outcome.ttft_ms, 0);
+    EXPECT_GE(outcome.latency_ms, outcome.ttft_ms + 4 * to_milliseconds(kTokenTime));
+    EXPECT_GE(outcome.end_ms, outcome.intended_ms + outcome.latency_ms);
+    EXPECT_EQ(outcome.prompt_tokens, 600u);
+    EXPECT_EQ(outcome.output_tokens, 5u);
+    EXPECT_EQ(outcome.cached_tokens, 16u);
+    EXPECT_EQ(outcome.endpoint, "pod-1");
+    EXPECT_EQ(outcome.status, 200);
+  }
+  EXPECT_EQ(server_.ids.front(), "replay-0");
+}
+
+TEST_F(ReplayTest, RequestsAskForAStreamWithUsageOfTheRowsLength) {
+  options_.replay.completion.ignore_eos = true;
+  replay(rows(1, 0, 7));
+  const auto request = nlohmann::json::parse(server_.bodies.front());
+  EXPECT_EQ(request["model"], "m");
+  EXPECT_EQ(request["max_tokens"], 7);
+  EXPECT_EQ(request["seed"], 1);
+  EXPECT_EQ(request["stream"], true);
+  EXPECT_EQ(request["stream_options"]["include_usage"], true);
+  EXPECT_EQ(request["ignore_eos"], true);
+  EXPECT_EQ(encode(std::string(request["prompt"])).size(), 600u);
+}
+
+TEST_F(ReplayTest, SameTextsHaveSameHashesAndTwoRunsAreAlike) {
+  const std::vector<Outcome> first = replay(rows(2, 0, 5));
+  const std::vector<std::string> bodies = server_.bodies;
+  server_.bodies.clear();
+  const std::vector<Outcome> second = replay(rows(2, 0, 5));
+  EXPECT_EQ(server_.bodies, bodies);
+  EXPECT_EQ(first[0].answer_hash,
+            first[1].answer_hash);  // the server's text depends on lengths only
+  EXPECT_EQ(first[0].answer_hash, second[0].answer_hash);
+  EXPECT_NE(first[0].answer_hash, replay(rows(1, 0, 6))[0].answer_hash);
+}
+
+TEST_F(ReplayTest, WhatGoesWrongIsAnOutcomeWithAReason) {
+  const struct {
+    Manner manner;
+    int status;
+    const char* error;
+    const char* detail;
+  } cases[] = {
+      {Manner::kStatus503, 503, "HTTP 503", "no capacity"},
+      {Manner::kCut, 200, "connection lost", ""},
+      {Manner::kClose, 0, "connection lost", ""},
+      {Manner::kWrongUsage, 200, "count mismatch", "sent 600, counted 601"},
+      {Manner::kNoUsage, 200, "no usage", ""},
+      {Manner::kNoDone, 200, "no [DONE]", ""},
+      {Manner::kErrorInStream, 200, "error in the stream", "it broke"},
+      {Manner::kJson, 200, "not an event stream", "{}"},
+  };
+  for (const auto& one : cases) {
+    const Outcome outcome = replay_one(one.manner);
+    EXPECT_EQ(outcome.error, one.error);
+    EXPECT_EQ(outcome.status, one.status) << one.error;
+    EXPECT_THAT(outcome.error_detail, HasSubstr(one.detail)) << one.error;
+    EXPECT_GT(outcome.latency_ms, 0) << one.error;
+  }
+}
+
+TEST_F(ReplayTest, NothingToConnectToIsAnOutcomeToo) {
+  options_.replay.origin.port = local_port(listen_tcp("127.0.0.1", 0, false).value());
+  EXPECT_EQ(replay_one(Manner::kWell).error, "cannot connect");
+}
+
+TEST_F(ReplayTest, TimeoutCountsFromTheIntendedTimeAndFreesTheConnection) {
+  options_.replay.timeout = std::chrono::milliseconds(50);
+  EXPECT_EQ(replay_one(Manner::kSilent).error, "timeout");
+  Stream::gone = 0;
+  server_.manner = Manner::kWell;
+  const std::vector<Outcome> outcomes = replay(rows(1, 0, 1000));
+  EXPECT_EQ(outcomes[0].error, "timeout");
+  EXPECT_THAT(outcomes[0].latency_ms, AllOf(Gt(49), Lt(1000)));
+  EXPECT_GT(outcomes[0].ttft_ms, 0);
+  bool later = false;
+  loop_->after(std::chrono::milliseconds(5), [&] {
+    later = true;
+    loop_->stop();
+  });
+  run_until(*loop_, later);
+  EXPECT_EQ(Stream::gone, 1);
+}
+
+TEST_F(ReplayTest, TimeScaleMakesItFasterAndReportsUnscaled) {
+  options_.replay.time_scale = 10;
+  const TimePoint begin = SteadyClock().now();
+  const std::vector<Outcome> outcomes = replay(rows(5, 500));
+  const Duration wall = SteadyClock().now() - begin;
+  EXPECT_GE(wall, std::chrono::milliseconds(200));
+  EXPECT_LT(wall, std::chrono::milliseconds(1900));
+  EXPECT_DOUBLE_EQ(outcomes[4].intended_ms, 2000);
+  EXPECT_GE(outcomes[4].sent_ms, 2000);
+  EXPECT_GE(outcomes[4].latency_ms, 10 * 4 * to_milliseconds(kTokenTime));
+}
+
+TEST_F(ReplayTest, ManyStreamsAtOnceAllEndWell) {
+  const std::vector<Outcome> outcomes = replay(rows(500, 0, 20));
+  std::map<std::string, int> errors;
+  for (const Outcome& outcome : outcomes) ++errors[outcome.error];
+  EXPECT_EQ(errors, (std::map<std::string, int>{{"", 500}}));
+}
+
+TEST_F(ReplayTest, OutcomesAreWrittenAsJsonLines) {
+  options_.output_file = ::testing::TempDir() + "/replay_test_outcomes.jsonl";
+  replay(rows(3, 0));
+  std::ifstream file(options_.output_file);
+  size_t lines = 0;
+  for (std::string line; std::getline(file, line); ++lines) {
+    const auto json = nlohmann::json::parse(line);
+    EXPECT_EQ(json["output_tokens"], 5);
+    EXPECT_EQ(json["cached_tokens"], 16);
+    EXPECT_EQ(json["status"], 200);
+    EXPECT_GT(json["itl_ms"], 0);
+    EXPECT_FALSE(json.contains("error"));
+  }
+  EXPECT_EQ(lines, 3u);
+  std::remove(options_.output_file.c_str());
+}
+
+TEST_F(ReplayTest, UnwritableOutputIsAnError) {
+  options_.output_file = "/nonexistent/x.jsonl";
+  const auto outcomes = run_replay(*loop_, rows(1, 0), options_);
+  ASSERT_FALSE(outcomes);
+  EXPECT_THAT(outcomes.error().message, HasSubstr("/nonexistent/x.jsonl"));
+}
+
+TEST_F(ReplayTest, AReasonToAbortEndsItEarly) {
+  options_.why_abort = [] { return std::optional<Error>(Error{"a worker died"}); };
+  const auto outcomes = run_replay(*loop_, rows(2, 60'000), options_);
+  ASSERT_FALSE(outcomes);
+  EXPECT_EQ(outcomes.error().message, "a worker died");
+}
+
+}  // namespace
+}  // namespace kvasir

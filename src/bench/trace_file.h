@@ -1,0 +1,22 @@
+// Where the rows of a replay come from: a file, or the generator when none is named.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "wire/mooncake_trace.h"
+
+namespace kvasir {
+
+struct TraceFile {
+  std::string name;  // for reports and errors
+  std::string hash;  // "xxh64:..." of the bytes
+  std::vector<TraceRow> rows;
+};
+
+// Empty path: the rows of generate_trace() with its defaults, those of
+// examples/conversation_small.jsonl.
+Result<TraceFile> load_trace(const std::string& path);
+
+}  // namespace kvasir

@@ -1,0 +1,53 @@
+// What a replay sends and when: the rows of a trace and, for each, the moment it is due.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "wire/mooncake_trace.h"
+
+namespace kvasir {
+
+// What becomes of rows that share a timestamp, because the trace was recorded in bins.
+enum class Bins : uint8_t {
+  kSpread,  // spread evenly over their bin, in order
+  kAsIs,    // all at once
+};
+
+struct WorkloadOptions {
+  size_t start = 0;  // rows of the trace to skip
+  size_t requests =
+      std::numeric_limits<size_t>::max();  // rows to take after those; fewer when it ends
+  double speed = 1;                        // trace seconds per second: 2 sends twice as fast
+  Bins bins = Bins::kSpread;
+};
+
+struct Workload {
+  std::vector<TraceRow> rows;
+  std::vector<Duration> due;  // of each row, since the first
+  size_t first_row = 0;       // where rows[0] stands in the trace
+  uint64_t bin_ms = 0;        // the width of the trace's bins; 0: left as they are
+
+  size_t size() const { return rows.size(); }
+};
+
+// The width of the bins of a trace: the median difference between neighbouring distinct timestamps
+// (recorded ones scatter by a few milliseconds around the true width). 0 when all timestamps are
+// one.
+uint64_t bin_width_ms(const std::vector<TraceRow>& trace);
+
+// Due times are worked out over the whole trace before rows are taken from it, so a row's
+// neighbours do not depend on `start` and `requests`. A bin ends where the next one begins, or
+// after bin_width_ms().
+Workload plan_workload(std::vector<TraceRow> trace, const WorkloadOptions& options);
+
+// Share of the prompt tokens that one cache without limit would hold: for each row, the leading
+// hash_ids that an earlier row has had.
+double hit_ceiling(const std::vector<TraceRow>& rows, uint32_t block_tokens = kMooncakeBlockTokens);
+
+}  // namespace kvasir

@@ -1,0 +1,98 @@
+#include "bench/workload.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+
+namespace kvasir {
+namespace {
+
+using ::testing::DoubleNear;
+using ::testing::ElementsAre;
+
+std::vector<TraceRow> rows_at(std::initializer_list<uint64_t> timestamps_ms) {
+  std::vector<TraceRow> rows;
+  for (const uint64_t at : timestamps_ms) rows.push_back({at, 1, 1, {rows.size()}});
+  return rows;
+}
+
+std::vector<double> due_ms(const Workload& workload) {
+  std::vector<double> due;
+  for (const Duration at : workload.due) due.push_back(to_milliseconds(at));
+  return due;
+}
+
+TEST(Workload, BinsAreSpreadEvenlyAndInOrder) {
+  const Workload workload = plan_workload(rows_at({0, 0, 0, 3000, 6000, 6000}), {});
+  EXPECT_EQ(workload.bin_ms, 3000u);
+  EXPECT_THAT(due_ms(workload), ElementsAre(0, 1000, 2000, 3000, 6000, 7500));
+}
+
+TEST(Workload, BinWidthIsTheMedianGapAndABinEndsWhereTheNextBegins) {
+  EXPECT_EQ(bin_width_ms(rows_at({0, 0, 3000, 5999, 9000, 9000, 15000})), 3000u);
+  EXPECT_EQ(bin_width_ms(rows_at({7, 7, 7})), 0u);
+  EXPECT_EQ(bin_width_ms({}), 0u);
+  const Workload workload = plan_workload(rows_at({0, 3000, 3000, 5000, 8000}), {});
+  EXPECT_THAT(due_ms(workload), ElementsAre(0, 3000, 4000, 5000, 8000));
+}
+
+TEST(Workload, BinsAsIsSendAllAtOnce) {
+  WorkloadOptions options;
+  options.bins = Bins::kAsIs;
+  EXPECT_THAT(due_ms(plan_workload(rows_at({0, 0, 3000, 3000}), options)),
+              ElementsAre(0, 0, 3000, 3000));
+}
+
+TEST(Workload, SpeedDividesTime) {
+  WorkloadOptions options;
+  options.speed = 4;
+  EXPECT_THAT(due_ms(plan_workload(rows_at({1000, 3000, 3000}), options)),
+              ElementsAre(0, 500, 750));
+}
+
+TEST(Workload, TakingRowsKeepsTheirDistances) {
+  WorkloadOptions options;
+  options.start = 1;
+  options.requests = 2;
+  const Workload workload = plan_workload(rows_at({0, 0, 0, 3000}), options);
+  EXPECT_EQ(workload.first_row, 1u);
+  EXPECT_EQ(workload.rows.front().hash_ids.front(), 1u);
+  EXPECT_THAT(due_ms(workload), ElementsAre(0, 1000));
+  options.start = 9;
+  EXPECT_EQ(plan_workload(rows_at({0}), options).size(), 0u);
+  options.start = 0;
+  options.requests = 9;
+  EXPECT_EQ(plan_workload(rows_at({0, 1}), options).size(), 2u);
+}
+
+TEST(HitCeiling, CountsTheTokensOfLeadingBlocksSeenBefore) {
+  const std::vector<TraceRow> rows = {
+      {0, 1000, 1, {1, 2}},     // nothing is known
+      {0, 1000, 1, {1, 2}},     // all of it, the partial block too
+      {0, 1536, 1, {1, 3, 2}},  // 512: block 2 does not lead
+  };
+  EXPECT_DOUBLE_EQ(hit_ceiling(rows), (1000.0 + 512.0) / 3536.0);
+  EXPECT_EQ(hit_ceiling({}), 0);
+}
+
+// The figures that others publish for this trace: 12,031 rows, 3 s bins, 37.36 % of the tokens.
+TEST(HitCeiling, EqualsThePublishedFigureOfTheConversationTrace) {
+  const char* data = std::getenv("KVASIR_DATA_DIR");
+  const std::string path =
+      std::string(data != nullptr ? data : "../shared/data") + "/mooncake/conversation_trace.jsonl";
+  std::ifstream file(path);
+  if (!file) GTEST_SKIP() << "no " << path;
+  std::ostringstream text;
+  text << file.rdbuf();
+  const auto rows = parse_mooncake_trace(text.str(), path);
+  ASSERT_TRUE(rows) << rows.error().message;
+  EXPECT_EQ(rows->size(), 12031u);
+  EXPECT_EQ(bin_width_ms(*rows), 3000u);
+  EXPECT_THAT(hit_ceiling(*rows), DoubleNear(0.3736, 0.00005));
+}
+
+}  // namespace
+}  // namespace kvasir
