@@ -2,21 +2,19 @@
 // type, error type, param and code, and the Allow and Location headers. README.md says what was recorded.
 #include <gtest/gtest.h>
 
-#include <array>
-#include <cstdlib>
-#include <fstream>
 #include <iostream>
 #include <map>
-#include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 
 #include "plain_client.h"
+#include "recorded.h"
 #include "worker_process.h"
 
 namespace kvasir {
 namespace {
 
-using Json = nlohmann::json;
+using Json = OrderedJson;
 
 constexpr const char* kVocabulary =
     "the recorded vocabulary ends at 2047, ours at 2304: the id is a token here";
@@ -34,13 +32,6 @@ const std::map<std::string, std::string> kExplained = {
     {"http_request_line_without_version", "the HTTP server takes no HTTP/0.9"},
     {"http_version_2_0", "the HTTP server takes HTTP/1 only"},
 };
-
-Json load(const std::string& name) {
-  const char* source = std::getenv("KVASIR_SOURCE_DIR");
-  std::ifstream file(std::string(source == nullptr ? "." : source) + "/tests/vllm/" + name);
-  EXPECT_TRUE(file) << name;
-  return Json::parse(file);
-}
 
 std::string repeated(const Json& parts) {
   std::string text = parts.at("prefix");
@@ -142,13 +133,9 @@ std::string our_summary(const PlainAnswer& answer, const std::string& host) {
                  answer.field("allow").value_or(""), location);
 }
 
-// Like the recorded server, in the fields that its answers depend on.
-const std::vector<std::string> kLikeRecorded = {"--time-scale", "1000",  "--max-model-len",    "4096",
-                                                "--block-size", "32", "--served-model-name", "sim"};
-
 TEST(VllmErrors, EveryRecordedRequestGetsTheRecordedAnswer) {
-  const Json cases = load("cases.json");
-  const Json answers = load("answers.json")["answers"];
+  const Json cases = load_recorded("cases.json");
+  const Json answers = load_recorded("answers.json")["answers"];
   ASSERT_EQ(cases.size(), answers.size());
   WorkerProcess worker(kLikeRecorded);
   const std::string host = "127.0.0.1:" + std::to_string(worker.port());
