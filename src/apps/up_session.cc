@@ -45,7 +45,7 @@ Result<void> UpSession::start_fleet() {
   const Result<SocketAddress> address = resolve(origin_.host, origin_.port);
   if (!address) return address.error();
   client_ = std::make_unique<HttpClient>(*loop_, *address);
-  fetch_ = std::make_unique<HttpFetch>(*client_, origin_);
+  query_ = std::make_unique<HttpQuery>(*client_, origin_);
   say(starting_text(options_));
   fleet_->when_ready([this](const Result<void>& outcome) { on_ready(outcome); });
   return {};
@@ -58,7 +58,7 @@ void UpSession::on_ready(const Result<void>& outcome) {
 }
 
 void UpSession::ask_for_model() {
-  fetch_->get("/v1/models", [this](Result<HttpAnswer> answer) {
+  query_->get("/v1/models", [this](Result<HttpAnswer> answer) {
     if (stopping_) return;
     if (!answer) return fail(Error{"GET /v1/models failed: " + answer.error().message});
     const Result<std::string> model = read_first_model(answer->body);
@@ -70,7 +70,7 @@ void UpSession::ask_for_model() {
 
 void UpSession::send_first_request() {
   const TimePoint sent = clock_.now();
-  fetch_->post_json("/v1/completions", first_request(model_),
+  query_->post_json("/v1/completions", first_request(model_),
                     [this, sent](Result<HttpAnswer> answer) {
                       if (stopping_) return;
                       if (!answer)
@@ -95,8 +95,8 @@ void UpSession::on_first_answer(const HttpAnswer& answer, Duration took) {
 void UpSession::tick() {
   if (stopping_) return;
   loop_->after(kTick, [this] { tick(); });
-  if (fetch_->busy()) return show(std::nullopt);
-  fetch_->get("/metrics", [this](Result<HttpAnswer> answer) {
+  if (query_->busy()) return show(std::nullopt);
+  query_->get("/metrics", [this](Result<HttpAnswer> answer) {
     if (stopping_) return;
     const bool known = answer.ok() && answer->head.status() == kOk;
     show(known ? std::optional(read_gateway_numbers(answer->body)) : std::nullopt);

@@ -10,7 +10,7 @@
 #include "base/result.h"
 #include "net/event_loop.h"
 #include "net/http_client.h"
-#include "net/http_fetch.h"
+#include "net/http_query.h"
 #include "net/signal_watcher.h"
 #include "net/socket.h"
 #include "supervise/fleet_supervisor.h"
@@ -45,7 +45,7 @@ class UpSession {
   std::unique_ptr<FleetSupervisor> fleet_;
   HostPort origin_;  // of the gateway
   std::unique_ptr<HttpClient> client_;
-  std::unique_ptr<HttpFetch> fetch_;
+  std::unique_ptr<HttpQuery> query_;
   SteadyClock clock_;
   TimePoint started_at_;
   std::string model_;

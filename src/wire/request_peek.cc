@@ -27,8 +27,10 @@ bool is_id_list(std::string_view array) {
 
 // Each returns false when the value is malformed.
 bool read_text(json::value& value, std::string& text) {
+  json::json_type type;
+  if (value.type().get(type) != simdjson::SUCCESS) return false;
+  if (type != json::json_type::string) return true;
   std::string_view found;
-  if (value.type() != json::json_type::string) return value.raw_json_token().size() > 0;
   if (value.get_string().get(found) != simdjson::SUCCESS) return false;
   text = found;
   return true;

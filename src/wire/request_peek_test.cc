@@ -54,7 +54,7 @@ TEST(RequestPeeker, WrongTypesAreLeftToTheWorker) {
 
 TEST(RequestPeeker, WhatIsNotAnObjectIsNotUnderstood) {
   for (const char* text : {"", "x", "[1]", "null", R"({"a":)", R"({"prompt":"a)", R"({"a" 1})",
-                           R"({"model":"m"} x)", "{\"model\":\"\xff\"}"}) {
+                           R"({"model":"m"} x)", R"({"model":@{}})", R"({"prompt":@{}})", "{\"model\":\"\xff\"}"}) {
     const std::string body = padded(text);
     EXPECT_FALSE(peek(body)) << text;
   }

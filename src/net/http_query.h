@@ -18,15 +18,15 @@ struct HttpAnswer {
 };
 
 // One request at a time, on the client's loop.
-class HttpFetch final : public HttpCallObserver {
+class HttpQuery final : public HttpCallObserver {
  public:
   static constexpr size_t kBodyBytesMax = 16 * 1024 * 1024;
   using Done = std::function<void(Result<HttpAnswer>)>;
 
-  // `client` must outlive the fetch, and the fetch its request. `origin` goes into the Host field.
-  HttpFetch(HttpClient& client, const HostPort& origin);
+  // `client` must outlive the query, and the query its request. `origin` goes into the Host field.
+  HttpQuery(HttpClient& client, const HostPort& origin);
 
-  // Calls `done` once; it may begin the next request, but not destroy the fetch. Precondition:
+  // Calls `done` once; it may begin the next request, but not destroy the query. Precondition:
   // !busy().
   void get(std::string_view target, Done done);
   void post_json(std::string_view target, std::string body, Done done);

@@ -1,25 +1,25 @@
-#include "net/http_fetch.h"
+#include "net/http_query.h"
 
 #include <utility>
 
 namespace kvasir {
 
-HttpFetch::HttpFetch(HttpClient& client, const HostPort& origin)
+HttpQuery::HttpQuery(HttpClient& client, const HostPort& origin)
     : client_(client), host_(to_string(origin)) {}
 
-void HttpFetch::get(std::string_view target, Done done) {
+void HttpQuery::get(std::string_view target, Done done) {
   body_.clear();
   send("GET", target, "", std::move(done));
 }
 
-void HttpFetch::post_json(std::string_view target, std::string body, Done done) {
+void HttpQuery::post_json(std::string_view target, std::string body, Done done) {
   body_ = std::move(body);
   const std::string fields =
       "Content-Type: application/json\r\nContent-Length: " + std::to_string(body_.size()) + "\r\n";
   send("POST", target, fields, std::move(done));
 }
 
-void HttpFetch::send(std::string_view method, std::string_view target, std::string_view fields,
+void HttpQuery::send(std::string_view method, std::string_view target, std::string_view fields,
                      Done done) {
   KVASIR_ASSERT(!busy(), "one request at a time");
   done_ = std::move(done);
@@ -29,14 +29,14 @@ void HttpFetch::send(std::string_view method, std::string_view target, std::stri
   call_ = &client_.start(request_, body_, *this);
 }
 
-void HttpFetch::on_body(std::string_view bytes) {
+void HttpQuery::on_body(std::string_view bytes) {
   answer_.body += bytes;
   if (answer_.body.size() <= kBodyBytesMax) return;
   call_->cancel();
   finish(Error{"the answer is larger than " + std::to_string(kBodyBytesMax) + " bytes"});
 }
 
-void HttpFetch::finish(Result<HttpAnswer> outcome) {
+void HttpQuery::finish(Result<HttpAnswer> outcome) {
   const Done done = std::exchange(done_, nullptr);
   done(std::move(outcome));
 }

@@ -1,0 +1,17 @@
+// Reads the fields that completions and chat have in common.
+#pragma once
+
+#include "wire/field_reader.h"
+#include "wire/generation_request.h"
+
+namespace kvasir {
+
+// The fields in the order in which vLLM defines them, in groups since other fields stand between. Each reads
+// into `request`; what is refused is in the reader's errors.
+void read_bias_fields(const FieldReader& reader, GenerationRequest& request);
+void read_stream_fields(const FieldReader& reader, GenerationRequest& request);
+void read_temperature_fields(const FieldReader& reader, GenerationRequest& request);
+void read_vllm_fields(const FieldReader& reader, GenerationRequest& request);
+void read_response_format(const FieldReader& reader);
+
+}  // namespace kvasir

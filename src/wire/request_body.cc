@@ -1,0 +1,82 @@
+#include "wire/request_body.h"
+
+#include <string>
+
+#include "wire/field_reader.h"
+
+namespace kvasir {
+namespace {
+
+std::string lower_case(std::string_view text) {
+  std::string lower(text);
+  for (char& byte : lower) {
+    if (byte >= 'A' && byte <= 'Z') byte = static_cast<char>(byte - 'A' + 'a');
+  }
+  return lower;
+}
+
+std::string_view trimmed(std::string_view text) {
+  const size_t begin = text.find_first_not_of(" \t");
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
+}
+
+// The lower-cased media type, as it stands before the first ';'.
+std::string media_type(std::optional<std::string_view> content_type) {
+  const std::string_view all = content_type.value_or("");
+  return lower_case(all.substr(0, all.find(';')));
+}
+
+// Whether the body is read as JSON at all: application/json or application/*+json.
+bool is_json(std::string_view media) {
+  constexpr std::string_view kApplication = "application/";
+  constexpr std::string_view kSuffix = "+json";
+  media = trimmed(media);
+  if (media.substr(0, kApplication.size()) != kApplication) return false;
+  const std::string_view subtype = media.substr(kApplication.size());
+  return subtype == "json" ||
+         (subtype.size() >= kSuffix.size() && subtype.substr(subtype.size() - kSuffix.size()) == kSuffix);
+}
+
+ApiError json_error(const JsonFailure& failure) {
+  if (failure.kind == JsonFailure::Kind::kOther) {
+    return detail_error(400, "There was an error parsing the body");
+  }
+  const std::string location = "body." + std::to_string(failure.position);
+  return validation_error(location, "1 validation error:\n  {'type': 'json_invalid', 'loc': '" + location +
+                                        "', 'msg': 'JSON decode error', 'input': '<dict of 0 items>', "
+                                        "'ctx': {'error': \"" +
+                                        failure.message + "\"}}");
+}
+
+}  // namespace
+
+std::variant<JsonValue, ApiError> read_request_body(std::optional<std::string_view> content_type,
+                                                    std::string_view body) {
+  const std::string media = media_type(content_type);
+  JsonValue value;
+  if (!body.empty() && is_json(media)) {
+    auto parsed = parse_python_json(body);
+    if (const JsonFailure* failure = std::get_if<JsonFailure>(&parsed)) return json_error(*failure);
+    value = std::get<JsonValue>(std::move(parsed));
+  }
+  if (media != "application/json") {
+    return validation_error(std::nullopt,
+                            "1 validation error:\n  Unsupported Media Type: Only 'application/json' is allowed");
+  }
+  if (value.is_null()) {
+    FieldErrors errors;
+    errors.add("missing", "body", "Field required", value);
+    return errors.to_error();
+  }
+  return value;
+}
+
+ApiError body_is_no_object(const JsonValue& value) {
+  FieldErrors errors;
+  errors.add("model_attributes_type", "body",
+             "Input should be a valid dictionary or object to extract fields from", value);
+  return errors.to_error();
+}
+
+}  // namespace kvasir

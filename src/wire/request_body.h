@@ -1,0 +1,20 @@
+// From the bytes of a request to a JSON value: rows 3 to 5 of vLLM's checks (tests/vllm/README.md, section 2).
+#pragma once
+
+#include <optional>
+#include <string_view>
+#include <variant>
+
+#include "wire/api_error.h"
+#include "wire/python_json.h"
+
+namespace kvasir {
+
+// A JSON value other than null, or why there is none. `content_type`: the header's value, when there is one.
+std::variant<JsonValue, ApiError> read_request_body(std::optional<std::string_view> content_type,
+                                                    std::string_view body);
+
+// The refusal of a body that should have been an object.
+ApiError body_is_no_object(const JsonValue& value);
+
+}  // namespace kvasir

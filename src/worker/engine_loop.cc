@@ -1,0 +1,57 @@
+#include "worker/engine_loop.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace kvasir {
+namespace {
+
+// How far, in the machine's time, steps may lag behind before the lag is given up instead of caught up.
+constexpr Duration kLagMax = std::chrono::milliseconds(100);
+
+Duration scaled(Duration duration, double factor) {
+  return Duration(static_cast<Duration::rep>(static_cast<double>(duration.count()) * factor));
+}
+
+}  // namespace
+
+EngineLoop::EngineLoop(EventLoop& loop, Engine& engine, double time_scale, Observer& observer)
+    : loop_(loop),
+      engine_(engine),
+      observer_(observer),
+      time_scale_(time_scale),
+      clock_(machine_clock_, time_scale) {}
+
+EngineLoop::~EngineLoop() { loop_.cancel(timer_); }
+
+SequenceId EngineLoop::submit(SequenceRequest request) {
+  const SequenceId sequence = engine_.submit(std::move(request), clock_.now());
+  if (timer_ == kNoTimer) {
+    // What else arrives in this iteration of the loop joins the step.
+    timer_ = loop_.after(Duration::zero(), [this] {
+      timer_ = kNoTimer;
+      start_step(clock_.now());
+    });
+  }
+  return sequence;
+}
+
+void EngineLoop::start_step(TimePoint at) {
+  const std::optional<Duration> duration = engine_.start_step(at);
+  if (!duration) return;
+  step_end_ = at + *duration;
+  const Duration wait = scaled(step_end_ - clock_.now(), 1 / time_scale_);
+  timer_ = loop_.after(std::max(wait, Duration::zero()), [this] { finish_step(); });
+}
+
+void EngineLoop::finish_step() {
+  timer_ = kNoTimer;
+  const TimePoint end = step_end_;
+  observer_.on_step(engine_.finish_step(end), end);
+  loop_.cancel(std::exchange(timer_, kNoTimer));  // an observer may have submitted
+  const TimePoint earliest = clock_.now() - scaled(kLagMax, time_scale_);
+  if (earliest > end) lost_ += earliest - end;
+  start_step(std::max(end, earliest));
+}
+
+}  // namespace kvasir

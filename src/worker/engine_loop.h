@@ -1,0 +1,54 @@
+// Runs an Engine on an event loop: engine time is model time, and a step of d model seconds takes d / time scale
+// seconds of the machine's time. Steps follow one another without a gap on the model's time line, whatever the
+// loop's delays are.
+//
+// Everything on the loop's thread.
+#pragma once
+
+#include <vector>
+
+#include "base/clock.h"
+#include "engine/engine.h"
+#include "net/event_loop.h"
+
+namespace kvasir {
+
+class EngineLoop {
+ public:
+  // Told what a step made.
+  class Observer {
+   public:
+    virtual ~Observer() = default;
+    // `events`: valid until the engine is called. `now`: the step's end in model time.
+    virtual void on_step(const std::vector<TokenEvent>& events, TimePoint now) = 0;
+  };
+
+  // All must outlive the EngineLoop.
+  EngineLoop(EventLoop& loop, Engine& engine, double time_scale, Observer& observer);
+  ~EngineLoop();
+  EngineLoop(const EngineLoop&) = delete;
+  EngineLoop& operator=(const EngineLoop&) = delete;
+
+  // The sequence takes part in the next step. Precondition: Engine::check() passes.
+  SequenceId submit(SequenceRequest request);
+
+  // Model time by which the steps lagged behind the machine's clock and which was given up: the machine was
+  // too slow for the time scale.
+  Duration lost_time() const { return lost_; }
+
+ private:
+  void start_step(TimePoint at);
+  void finish_step();
+
+  EventLoop& loop_;
+  Engine& engine_;
+  Observer& observer_;
+  const double time_scale_;
+  SteadyClock machine_clock_;
+  ScaledClock clock_;  // model time
+  TimePoint step_end_{};
+  TimerId timer_ = kNoTimer;  // for the end of the step, or for the start of the first one
+  Duration lost_{};
+};
+
+}  // namespace kvasir

@@ -1,0 +1,86 @@
+// The metrics of a vLLM 0.32.0 server, by the same names, labels and buckets (tests/vllm/metrics.txt). All
+// durations are model time: what the imitated server would have measured.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "engine/engine.h"
+#include "telemetry/metrics.h"
+#include "timing/engine_profile.h"
+
+namespace kvasir {
+
+// One sequence that ran to its end.
+struct FinishedSequence {
+  std::string_view reason;  // "stop" or "length"
+  uint64_t prompt_tokens = 0;
+  uint64_t cached_tokens = 0;
+  uint64_t generation_tokens = 0;
+  uint64_t max_tokens = 0;
+  SequenceTimes times;
+  TimePoint end{};
+};
+
+// Thread-safe as far as Registry is; used from the worker's loop.
+class WorkerMetrics {
+ public:
+  WorkerMetrics(const std::string& model_name, const EngineProfile& profile, bool prefix_caching);
+
+  void on_step(uint64_t tokens) { iteration_tokens_->observe(static_cast<double>(tokens)); }
+  void on_first_token(Duration since_arrival) { time_to_first_token_->observe(to_seconds(since_arrival)); }
+  void on_next_token(Duration since_last) { inter_token_latency_->observe(to_seconds(since_last)); }
+  void on_finished(const FinishedSequence& sequence);
+  // All `choices` of one prompt ended; the longest has `generation_tokens`.
+  void on_prompt_finished(uint64_t choices, uint64_t generation_tokens);
+  void on_http(std::string_view method, std::string_view handler, int status);
+
+  // The page, with the gauges and totals of now.
+  std::string expose(const EngineStats& stats, Duration lost_time);
+
+ private:
+  void add_constants(const EngineProfile& profile, bool prefix_caching);
+  void add_histograms(uint32_t max_model_len);
+  void add_totals();
+  Labels labels(Labels more = {}) const;
+
+  const std::string model_name_;
+  Registry registry_;
+  EngineStats seen_;  // what the counters already hold
+  Counter* prefix_queries_;
+  Counter* prefix_hits_;
+  Counter* preemptions_;
+  Counter* prompt_tokens_;
+  Counter* computed_tokens_;
+  Counter* cached_tokens_;
+  Counter* cached_by_source_;
+  Counter* cached_on_device_;
+  Counter* generation_tokens_;
+  Counter* stopped_;
+  Counter* reached_length_;
+  Gauge* running_;
+  Gauge* waiting_;
+  Gauge* waiting_capacity_;
+  Gauge* cache_usage_;
+  Gauge* lost_seconds_;
+  Histogram* iteration_tokens_;
+  Histogram* time_to_first_token_;
+  Histogram* inter_token_latency_;
+  Histogram* time_per_output_token_;
+  Histogram* e2e_latency_;
+  Histogram* queue_time_;
+  Histogram* inference_time_;
+  Histogram* prefill_time_;
+  Histogram* decode_time_;
+  Histogram* request_prompt_tokens_;
+  Histogram* request_generation_tokens_;
+  Histogram* max_generation_tokens_;
+  Histogram* params_n_;
+  Histogram* params_max_tokens_;
+  Histogram* preemptions_of_request_;
+  Histogram* prefill_computed_tokens_;
+};
+
+}  // namespace kvasir

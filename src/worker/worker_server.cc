@@ -1,0 +1,299 @@
+#include "worker/worker_server.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <ctime>
+#include <random>
+
+#include "hashing/prompt_blocks.h"
+#include "wire/openai_response.h"
+#include "wire/request_body.h"
+#include "wire/stream_chunks.h"
+
+namespace kvasir {
+namespace {
+
+constexpr std::string_view kVaryField = "Vary: Origin\r\n";
+// The handler's name in the metrics for paths that are not there.
+constexpr std::string_view kNoHandler = "none";
+// What begins with one of these needs the API key.
+constexpr std::array<std::string_view, 4> kGuardedPaths = {"/v1", "/v2", "/inference", "/cohere"};
+
+std::string hex(uint64_t value, int digits) {
+  char text[20];
+  std::snprintf(text, sizeof text, "%0*llx", digits, static_cast<unsigned long long>(value));
+  return text;
+}
+
+// vLLM's version and a hash of what is served.
+std::string fingerprint_of(const WorkerOptions& options) {
+  const uint64_t hash = prompt_salt(options.model.root, options.profile.name);
+  return "vllm-" + std::string(kEmulatedVersion) + "-" + hex(hash & 0xffffffff, 8);
+}
+
+std::string content_type_field(std::string_view type) {
+  return std::string("Content-Type: ").append(type).append("\r\n").append(kVaryField);
+}
+
+std::string decoded(const std::vector<TokenId>& tokens) { return decode(tokens); }
+
+std::optional<std::string_view> content_type_of(const HttpExchange& exchange) {
+  return exchange.head().find("Content-Type");
+}
+
+std::optional<std::string_view> rank_of(const HttpExchange& exchange) {
+  return exchange.head().find("X-Data-Parallel-Rank");
+}
+
+bool is_preflight(const HttpHead& head) {
+  return head.method() == "OPTIONS" && head.find("Origin") && head.find("Access-Control-Request-Method");
+}
+
+// What /invocations looks at.
+bool has_messages(std::string_view body) {
+  const auto parsed = parse_python_json(body);
+  const JsonValue* value = std::get_if<JsonValue>(&parsed);
+  const JsonObject* object = value == nullptr ? nullptr : value->object();
+  return object != nullptr && find_member(*object, "messages") != nullptr;
+}
+
+}  // namespace
+
+WorkerServer::WorkerServer(EventLoop& loop, Descriptor listener, WorkerOptions options)
+    : options_(std::move(options)),
+      started_(std::time(nullptr)),
+      fingerprint_(fingerprint_of(options_)),
+      ids_((uint64_t{std::random_device()()} << 32) | std::random_device()()),
+      engine_(options_.profile, options_.engine),
+      metrics_(options_.model.names.front(), options_.profile, options_.engine.prefix_caching),
+      generations_(loop, engine_, options_.time_scale, options_.seed, metrics_),
+      server_(loop, std::move(listener), *this, options_.limits) {}
+
+WorkerServer::~WorkerServer() = default;
+
+// --- Requests ----------------------------------------------------------------------------------------
+
+void WorkerServer::on_request(HttpExchange& exchange) {
+  const HttpHead& head = exchange.head();
+  handler_ = kNoHandler;
+  if (!is_known_method(head.method()) || head.target().size() > kTargetBytesMax) {
+    return answer_error(exchange, not_http_error(), "Connection: close\r\n");
+  }
+  if (is_preflight(head)) {
+    return answer(exchange, 400, content_type_field("text/plain; charset=utf-8"), "Disallowed CORS origin");
+  }
+  const std::string path = path_of(head.target());
+  if (!is_authorized(exchange, path)) {
+    return answer(exchange, 401, kJsonFields, "{\"error\":\"Unauthorized\"}");
+  }
+  route(exchange, path);
+}
+
+bool WorkerServer::is_authorized(const HttpExchange& exchange, std::string_view path) const {
+  if (options_.api_key.empty() || exchange.head().method() == "OPTIONS") return true;
+  const bool guarded = std::any_of(kGuardedPaths.begin(), kGuardedPaths.end(), [&](std::string_view prefix) {
+    return path.substr(0, prefix.size()) == prefix;
+  });
+  const std::string_view given = exchange.head().find("Authorization").value_or("");
+  return !guarded || given == "Bearer " + options_.api_key;
+}
+
+void WorkerServer::route(HttpExchange& exchange, const std::string& path) {
+  const Route* found = find_route(path);
+  if (found == nullptr) {
+    const bool slash = path.size() > 1 && path.back() == '/';
+    const std::string_view without = std::string_view(path).substr(0, path.size() - (slash ? 1 : 0));
+    if (slash && find_route(without) != nullptr) return redirect(exchange, without);
+    return answer_error(exchange, detail_error(404, "Not Found"));
+  }
+  handler_ = found->path;
+  if (!takes_method(*found, exchange.head().method())) {
+    const std::string allow = std::string("Allow: ").append(found->methods).append("\r\n");
+    return answer_error(exchange, detail_error(405, "Method Not Allowed"), allow);
+  }
+  dispatch(exchange, found->endpoint);
+}
+
+void WorkerServer::redirect(HttpExchange& exchange, std::string_view path) {
+  const HttpHead& head = exchange.head();
+  const size_t query = head.target().find('?');
+  std::string fields = "Location: http://";
+  fields.append(head.find("Host").value_or("")).append(path);
+  if (query != std::string_view::npos) fields.append(head.target().substr(query));
+  answer(exchange, 307, fields.append("\r\n").append(kVaryField), "");
+}
+
+void WorkerServer::dispatch(HttpExchange& exchange, Endpoint endpoint) {
+  switch (endpoint) {
+    case Endpoint::kCompletions: return complete(exchange);
+    case Endpoint::kChatCompletions: return chat(exchange);
+    case Endpoint::kInvocations: return has_messages(exchange.body()) ? chat(exchange) : complete(exchange);
+    case Endpoint::kModels:
+      return answer_json(exchange, models_answer(options_.model.names, options_.model.root,
+                                                 options_.model.max_model_len, started_));
+    case Endpoint::kTokenize: return tokenize(exchange);
+    case Endpoint::kDetokenize: return detokenize(exchange);
+    case Endpoint::kHealth: return answer(exchange, 200, kVaryField, "");
+    case Endpoint::kVersion:
+      return answer_json(exchange, "{\"version\":\"" + std::string(kEmulatedVersion) + "\"}");
+    case Endpoint::kLoad: return answer_json(exchange, "{\"server_load\":0}");
+    case Endpoint::kMetrics:
+      return answer(exchange, 200, content_type_field(kExpositionType),
+                    metrics_.expose(engine_.stats(), generations_.lost_time()));
+    case Endpoint::kResetPrefixCache: return reset_prefix_cache(exchange);
+    case Endpoint::kOpenApi: return answer_json(exchange, openapi_document());
+    case Endpoint::kDocs:
+      return answer(exchange, 200, content_type_field("text/html; charset=utf-8"),
+                    "<!DOCTYPE html><title>kvasir worker</title><a href=\"/openapi.json\">openapi.json</a>\n");
+    case Endpoint::kNotSimulated: break;
+  }
+  answer_error(exchange, {501, ApiError::Shape::kError, "NotImplementedError", std::nullopt,
+                          "kvasir worker does not simulate this endpoint."});
+}
+
+// --- Answers by the engine ---------------------------------------------------------------------------
+
+void WorkerServer::complete(HttpExchange& exchange) {
+  const auto parsed = parse_completion_request(content_type_of(exchange), exchange.body());
+  if (const ApiError* error = std::get_if<ApiError>(&parsed)) return answer_error(exchange, *error);
+  const CompletionRequest& request = std::get<CompletionRequest>(parsed);
+  auto admitted = admit(request, options_.model, rank_of(exchange));
+  if (const ApiError* error = std::get_if<ApiError>(&admitted)) return answer_error(exchange, *error);
+  const Admission& admission = std::get<Admission>(admitted);
+  GenerationView view;
+  view.head = head_of(exchange, request.generation, AnswerKind::kCompletion);
+  for (size_t i = 0; i < admission.prompts.size(); ++i) {
+    const AdmittedPrompt& prompt = admission.prompts[i];
+    std::string echo;
+    if (request.generation.echo) {
+      const std::string* text = std::get_if<std::string>(&request.prompts[i]);
+      echo = text != nullptr ? *text : decoded(prompt.tokens);
+    }
+    view.prompts.push_back({prompt.tokens, prompt.max_tokens, std::move(echo)});
+  }
+  generate(exchange, request.generation, std::move(view), admission);
+}
+
+void WorkerServer::chat(HttpExchange& exchange) {
+  const auto parsed = parse_chat_request(content_type_of(exchange), exchange.body());
+  if (const ApiError* error = std::get_if<ApiError>(&parsed)) return answer_error(exchange, *error);
+  const ChatRequest& request = std::get<ChatRequest>(parsed);
+  auto admitted = admit(request, options_.model, rank_of(exchange));
+  if (const ApiError* error = std::get_if<ApiError>(&admitted)) return answer_error(exchange, *error);
+  const Admission& admission = std::get<Admission>(admitted);
+  GenerationView view;
+  view.head = head_of(exchange, request.generation, AnswerKind::kChat);
+  const ChatMessage& last = request.messages.back();
+  const bool echoes = request.generation.echo && last.role == "assistant";
+  for (const AdmittedPrompt& prompt : admission.prompts) {
+    view.prompts.push_back({prompt.tokens, prompt.max_tokens, echoes ? last.text : std::string()});
+  }
+  generate(exchange, request.generation, std::move(view), admission);
+}
+
+void WorkerServer::generate(HttpExchange& exchange, const GenerationRequest& request, GenerationView view,
+                            const Admission& admission) {
+  if (admission.late_error && !request.stream) return answer_error(exchange, *admission.late_error);
+  metrics_.on_http(exchange.head().method(), handler_, 200);
+  if (request.stream) exchange.start(200, kStreamFields);
+  if (admission.late_error) {
+    exchange.write(error_event(*admission.late_error).append(kStreamEnd));
+    return exchange.finish();
+  }
+  view.sampling = request.sampling;
+  view.include_usage = request.include_usage;
+  view.continuous_usage = request.continuous_usage;
+  view.return_token_ids = request.return_token_ids;
+  view.echo = request.echo;
+  view.hide_answer = admission.hide_answer;
+  EngineFields fields;
+  if (!request.cache_salt.empty()) fields.cache_salt = prompt_salt("", request.cache_salt);
+  fields.priority = static_cast<int>(std::clamp<int64_t>(request.priority, INT32_MIN, INT32_MAX));
+  generations_.start(request.stream ? make_streamed_generation(exchange, std::move(view))
+                                    : make_whole_generation(exchange, std::move(view)),
+                     fields);
+}
+
+AnswerHead WorkerServer::head_of(const HttpExchange& exchange, const GenerationRequest& request,
+                                 AnswerKind kind) {
+  AnswerHead head;
+  head.kind = kind;
+  const std::optional<std::string_view> header = exchange.head().find("X-Request-Id");
+  head.id = kind == AnswerKind::kChat ? "chatcmpl-" : "cmpl-";
+  if (header) {
+    head.id.append(*header);
+  } else {
+    head.id.append(request.request_id ? *request.request_id : hex(ids_.next(), 16));
+  }
+  head.created = std::time(nullptr);
+  head.model = options_.model.names.front();
+  head.fingerprint = fingerprint_;
+  return head;
+}
+
+// --- Other answers -----------------------------------------------------------------------------------
+
+void WorkerServer::tokenize(HttpExchange& exchange) {
+  const auto parsed = parse_tokenize_request(content_type_of(exchange), exchange.body());
+  if (const ApiError* error = std::get_if<ApiError>(&parsed)) return answer_error(exchange, *error);
+  const TokenizeRequest& request = std::get<TokenizeRequest>(parsed);
+  const auto admitted = admit(request, options_.model);
+  if (const ApiError* error = std::get_if<ApiError>(&admitted)) return answer_error(exchange, *error);
+  const auto& tokens = std::get<std::vector<TokenId>>(admitted);
+  std::vector<std::string> texts;
+  if (request.return_token_strs) {
+    for (const TokenId token : tokens) texts.push_back(decoded({token}));
+  }
+  answer_json(exchange, tokenize_answer(tokens, options_.model.max_model_len,
+                                        request.return_token_strs ? &texts : nullptr));
+}
+
+void WorkerServer::detokenize(HttpExchange& exchange) {
+  const auto parsed = parse_detokenize_request(content_type_of(exchange), exchange.body());
+  if (const ApiError* error = std::get_if<ApiError>(&parsed)) return answer_error(exchange, *error);
+  const DetokenizeRequest& request = std::get<DetokenizeRequest>(parsed);
+  if (auto error = check_model(request.model, options_.model)) return answer_error(exchange, *error);
+  std::vector<TokenId> tokens;
+  for (const WideInt token : request.tokens) {
+    if (token > UINT32_MAX) {
+      return answer_error(exchange, bad_request(std::nullopt, "number too large to fit in target type"));
+    }
+    // Beyond the vocabulary there is no text.
+    if (token < static_cast<WideInt>(kVocabularySize)) tokens.push_back(static_cast<TokenId>(token));
+  }
+  answer_json(exchange, detokenize_answer(decoded(tokens)));
+}
+
+void WorkerServer::reset_prefix_cache(HttpExchange& exchange) {
+  engine_.reset_prefix_cache();
+  answer(exchange, 200, kVaryField, "");
+}
+
+HttpHandler::Refusal WorkerServer::on_refused(int status, std::string_view reason) {
+  ApiError error = not_http_error();
+  if (status != 400) {
+    error = {status, ApiError::Shape::kError, std::string(status_text(status)), std::nullopt,
+             std::string(reason)};
+  }
+  return {content_type_field(error_content_type(error)), error_body(error)};
+}
+
+void WorkerServer::answer(HttpExchange& exchange, int status, std::string_view fields,
+                          std::string_view body) {
+  metrics_.on_http(exchange.head().method(), handler_, status);
+  exchange.respond(status, fields, body);
+}
+
+void WorkerServer::answer_json(HttpExchange& exchange, std::string_view body) {
+  answer(exchange, 200, kJsonFields, body);
+}
+
+void WorkerServer::answer_error(HttpExchange& exchange, const ApiError& error,
+                                std::string_view more_fields) {
+  std::string fields(more_fields);
+  fields.append(content_type_field(error_content_type(error)));
+  answer(exchange, error.status, fields, error_body(error));
+}
+
+}  // namespace kvasir
