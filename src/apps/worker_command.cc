@@ -1,11 +1,117 @@
+#include <sys/resource.h>
+
 #include <CLI/CLI.hpp>
+#include <csignal>
+#include <iostream>
+#include <memory>
+#include <utility>
 
 #include "apps/commands.h"
+#include "apps/worker_flags.h"
+#include "net/event_loop.h"
+#include "net/signal_watcher.h"
+#include "telemetry/log.h"
+#include "tokens/tokenizer_json.h"
+#include "worker/health_server.h"
+#include "worker/worker_server.h"
 
 namespace kvasir {
+namespace {
+
+constexpr const char* kExamples =
+    "Examples:\n"
+    "  kvasir worker                                   Qwen3-32B on one H200, as fast as life, port 8000\n"
+    "  kvasir worker --port 8001 --time-scale 10       ten times faster than life\n"
+    "  kvasir worker --model my/model --max-num-seqs 256 --max-model-len 4096\n"
+    "  kvasir worker --engine-profile my_gpu.json      your own sizes and step times\n"
+    "  curl -N localhost:8000/v1/completions -H 'Content-Type: application/json' \\\n"
+    "    -d '{\"prompt\": \"Hello\", \"max_tokens\": 8, \"stream\": true}'";
+
+int fail(int code, const std::string& message) {
+  std::cerr << "kvasir worker: " << message << "\n";
+  return code;
+}
+
+// Each stream holds a descriptor.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+void log_ignored(const WorkerFlags& flags, const EngineProfile& profile) {
+  for (const std::string& name : flags.ignored) log_warning(name + " is taken and changes nothing here");
+  for (const std::string& name : ignored_variables()) {
+    log_warning("the variable " + name + " is set and changes nothing here");
+  }
+  if (flags.tensor_parallel_size > 1) {
+    log_warning("--tensor-parallel-size changes nothing here: step times and memory are those of profile " +
+                profile.name);
+  }
+  if (!flags.model.empty() && flags.model != profile.model) {
+    log_warning("--model is a name here: sizes and step times are those of profile " + profile.name + " (" +
+                profile.model + ")");
+  }
+}
+
+// The line that says where and what is served.
+std::string serving_line(const WorkerFlags& flags, const WorkerOptions& options, uint16_t port) {
+  const EngineProfile& profile = options.profile;
+  return "serving on http://" + to_string(HostPort{flags.host, port}) + ", model " +
+         options.model.names.front() + ", KV cache of " + std::to_string(profile.kv_blocks()) + " blocks (" +
+         std::to_string(profile.kv_blocks() * profile.block_size) + " tokens)";
+}
+
+// Runs until the loop is stopped.
+int serve(EventLoop& loop, const WorkerFlags& flags, WorkerOptions options) {
+  Result<Descriptor> listener = listen_tcp(flags.host, flags.port, false);
+  if (!listener) return fail(1, "--port: " + listener.error().message);
+  WorkerServer server(loop, std::move(*listener), options);
+  std::unique_ptr<HealthServer> health;
+  if (flags.health_port != 0) {
+    Result<Descriptor> health_listener = listen_tcp(flags.host, flags.health_port, false);
+    if (!health_listener) return fail(1, "--health-port: " + health_listener.error().message);
+    health = std::make_unique<HealthServer>(loop, std::move(*health_listener));
+  }
+  const auto stop = [&, stopping = false](int) mutable {
+    if (std::exchange(stopping, true)) return loop.stop();
+    log_info("stopping: running requests may end, new ones are refused");
+    loop.after(from_seconds(flags.shutdown_timeout_s), [&loop] { loop.stop(); });
+    server.drain([&loop] { loop.stop(); });
+  };
+  Result<std::unique_ptr<SignalWatcher>> signals = SignalWatcher::create(loop, {SIGINT, SIGTERM}, stop);
+  if (!signals) return fail(1, signals.error().message);
+  log_info(serving_line(flags, options, server.port()));
+  loop.run();
+  return 0;
+}
+
+int run_worker(const WorkerFlags& flags) {
+  set_log_component("worker");
+  if (!flags.write_tokenizer.empty()) {
+    const Result<void> written = write_tokenizer(flags.write_tokenizer);
+    return written ? 0 : fail(1, "--write-tokenizer: " + written.error().message);
+  }
+  raise_descriptor_limit();
+  std::signal(SIGPIPE, SIG_IGN);  // who reads the log may go away; the worker stays
+  Result<WorkerOptions> options = worker_options(flags);
+  if (!options) return fail(2, options.error().message);
+  log_ignored(flags, options->profile);
+  Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();
+  if (!loop) return fail(1, loop.error().message);
+  return serve(**loop, flags, std::move(*options));
+}
+
+}  // namespace
 
 void add_worker_command(CLI::App& app, int& exit_code) {
-  app.add_subcommand("worker")->callback([&exit_code] { exit_code = 1; });
+  CLI::App* command = app.add_subcommand(
+      "worker", "Serve the API of vLLM 0.32.0 from a simulated engine: the timing of a GPU without one");
+  auto flags = std::make_shared<WorkerFlags>();
+  add_worker_flags(*command, *flags);
+  command->footer(kExamples);
+  command->callback([flags, &exit_code] { exit_code = run_worker(*flags); });
 }
 
 }  // namespace kvasir

@@ -1,0 +1,55 @@
+// The command line of `kvasir worker`: vLLM's flags by their own names, and a few of ours.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "worker/worker_server.h"
+
+namespace CLI {
+class App;
+}
+
+namespace kvasir {
+
+struct WorkerFlags {
+  // vLLM's. Absent: what the engine profile says.
+  std::string model;
+  std::vector<std::string> served_model_name;
+  std::string host = "0.0.0.0";
+  uint16_t port = 8000;
+  std::optional<uint32_t> max_num_seqs;
+  std::optional<uint32_t> max_num_batched_tokens;
+  std::optional<uint32_t> max_model_len;
+  std::optional<uint32_t> block_size;
+  std::optional<double> gpu_memory_utilization;
+  std::optional<uint64_t> num_gpu_blocks_override;
+  uint32_t tensor_parallel_size = 1;
+  bool prefix_caching = true;
+  std::string scheduling_policy = "fcfs";
+  uint64_t seed = 0;
+  std::string api_key;
+  // Ours.
+  std::string engine_profile{kDefaultEngineProfile};
+  double time_scale = 1;
+  uint16_t health_port = 0;
+  std::string write_tokenizer;
+  double shutdown_timeout_s = 30;
+
+  // What was given and cannot be honoured, by name; filled by parsing.
+  std::vector<std::string> ignored;
+};
+
+// Adds all flags to `command`. `flags` must outlive the parsing.
+void add_worker_flags(CLI::App& command, WorkerFlags& flags);
+
+// The flags and vLLM's variables (VLLM_...) as options of a server. The error names the flag.
+Result<WorkerOptions> worker_options(const WorkerFlags& flags);
+
+// One line for each variable of vLLM that is set and cannot be honoured.
+std::vector<std::string> ignored_variables();
+
+}  // namespace kvasir
