@@ -29,6 +29,7 @@ class RunningUp {
   bool wait_until_output_has(const std::string& text);
   bool wait_for_exit();
 
+  EventLoop& loop() { return *loop_; }
   void signal(int number) { process_->signal(number); }
   std::string output() const;
   const std::string& exit_words() const { return exit_words_; }
