@@ -49,6 +49,7 @@ Labels cache_config(const EngineProfile& profile, bool prefix_caching) {
           {"effective_attention_block_size", block_size},
           {"enable_mamba_shared_prefix_checkpoint", "False"},
           {"enable_prefix_caching", prefix_caching ? "True" : "False"},
+          {"engine", "0"},
           {"gpu_memory_utilization", decimal(profile.gpu_memory_utilization)},
           {"hash_block_size", "None"},
           {"is_attention_free", "False"},
@@ -100,7 +101,7 @@ Labels WorkerMetrics::labels(Labels more) const {
 // What a server without accelerators, LoRA, sleep mode, media and connectors always shows.
 void WorkerMetrics::add_constants(const EngineProfile& profile, bool prefix_caching) {
   registry_.gauge("vllm:cache_config_info", "Information of the LLMEngine CacheConfig",
-                  labels(cache_config(profile, prefix_caching))).set(1);
+                  cache_config(profile, prefix_caching)).set(1);
   for (const char* name : {"vllm:estimated_flops_per_gpu_total", "vllm:estimated_read_bytes_per_gpu_total",
                            "vllm:estimated_write_bytes_per_gpu_total"}) {
     registry_.counter(name, "Always 0: nothing is computed here.", labels());
