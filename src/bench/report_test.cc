@@ -75,9 +75,9 @@ kv                                mean           p50           p90           p99
   ITL, ms                        20.00         19.00         21.00         40.00         50.00
 
 round-robin: 1000 requests, 0 errors; send lag p99 0.4 ms
-  requests by endpoint: w0 501 w1 499 (most - least: 2)
+  requests by endpoint: 501 499 (most - least: 2)
 kv: 1000 requests, 0 errors; send lag p99 0.4 ms
-  requests by endpoint: w0 501 w1 499 (most - least: 2)
+  requests by endpoint: 501 499 (most - least: 2)
 same tokens in all arms: yes
 )");
 }
