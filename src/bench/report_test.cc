@@ -48,7 +48,8 @@ Report two_arms() {
 }
 
 TEST(ReportText, ArmsStandSideBySide) {
-  EXPECT_EQ(report_text(two_arms()), R"(t.jsonl: 1000 requests from row 0, 330.0 s at speed 1, bins of 3000 ms spread evenly
+  EXPECT_EQ("\n" + report_text(two_arms()), R"(
+t.jsonl: 1000 requests from row 0, 330.0 s at speed 1, bins of 3000 ms spread evenly
 13,732,944 prompt tokens, 349,357 output tokens, hit ceiling 0.2000 (one cache without limit)
 model m, seed 1, time scale 5; times are unscaled and count from the intended send
 

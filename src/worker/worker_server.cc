@@ -50,6 +50,12 @@ bool is_preflight(const HttpHead& head) {
   return head.method() == "OPTIONS" && head.find("Origin") && head.find("Access-Control-Request-Method");
 }
 
+// Whether vLLM's HTTP parser takes such a target.
+bool is_sound_target(std::string_view target) {
+  return target.size() <= kTargetBytesMax &&
+         std::none_of(target.begin(), target.end(), [](char byte) { return static_cast<signed char>(byte) < 0; });
+}
+
 // What /invocations looks at.
 bool has_messages(std::string_view body) {
   const auto parsed = parse_python_json(body);
@@ -77,7 +83,7 @@ WorkerServer::~WorkerServer() = default;
 void WorkerServer::on_request(HttpExchange& exchange) {
   const HttpHead& head = exchange.head();
   handler_ = kNoHandler;
-  if (!is_known_method(head.method()) || head.target().size() > kTargetBytesMax) {
+  if (!is_known_method(head.method()) || !is_sound_target(head.target())) {
     return answer_error(exchange, not_http_error(), "Connection: close\r\n");
   }
   if (is_preflight(head)) {
