@@ -11,7 +11,8 @@ std::shared_ptr<const Snapshot> first_snapshot(std::vector<Endpoint> endpoints) 
   auto snapshot = std::make_shared<Snapshot>();
   snapshot->endpoints.reserve(endpoints.size());
   for (Endpoint& endpoint : endpoints) {
-    snapshot->endpoints.push_back(EndpointState{std::move(endpoint), false, std::nullopt});
+    snapshot->endpoints.emplace_back();
+    snapshot->endpoints.back().endpoint = std::move(endpoint);
   }
   return snapshot;
 }
@@ -48,6 +49,16 @@ void Fleet::set_kv_capacity(EndpointId endpoint, uint64_t tokens) {
   publish(endpoint, [tokens](EndpointState& state) {
     return std::exchange(state.kv_capacity_tokens, tokens) != tokens;
   });
+}
+
+void Fleet::set_metrics(std::vector<std::pair<EndpointId, EngineMetrics>> round) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  auto next = std::make_shared<Snapshot>(*current_);
+  for (auto& [endpoint, metrics] : round) {
+    KVASIR_ASSERT(index_of(endpoint) < size_, "the endpoint belongs to this fleet");
+    next->endpoints[index_of(endpoint)].metrics = std::move(metrics);
+  }
+  current_ = std::move(next);
 }
 
 }  // namespace kvasir

@@ -35,16 +35,16 @@ Result<std::unique_ptr<Gateway>> Gateway::create(EventLoop& loop, const GatewayO
   PolicyOptions policy;
   policy.endpoints = options.workers.size();
   policy.profile = options.profile;
-  Result<std::unique_ptr<Picker>> picker = make_policy(options.policy, policy);
-  if (!picker) return Error{"--policy: " + picker.error().message};
+  Result<std::unique_ptr<Policy>> policy = make_policy(options.policy, policy);
+  if (!policy) return Error{"--policy: " + policy.error().message};
   std::unique_ptr<Gateway> gateway(new Gateway(loop, options, probe, std::move(metrics_page),
-                                               std::move(*picker), std::move(*addresses)));
+                                               std::move(*policy), std::move(*addresses)));
   if (Result<void> listening = gateway->listen(); !listening) return listening.error();
   return gateway;
 }
 
 Gateway::Gateway(EventLoop& loop, const GatewayOptions& options, GatewayProbe& probe,
-                 std::function<std::string()> metrics_page, std::unique_ptr<Picker> picker,
+                 std::function<std::string()> metrics_page, std::unique_ptr<Policy> policy,
                  std::vector<SocketAddress> addresses)
     : loop_(loop),
       options_(options),
@@ -53,7 +53,7 @@ Gateway::Gateway(EventLoop& loop, const GatewayOptions& options, GatewayProbe& p
       addresses_(std::move(addresses)),
       policy_clock_(steady_clock_, options.time_scale),
       fleet_(endpoints_of(options.workers)),
-      scheduler_(fleet_, std::move(picker), policy_clock_),
+      scheduler_(fleet_, std::move(policy), policy_clock_),
       monitor_(std::make_unique<EndpointMonitor>(loop, fleet_, addresses_, probe, options.monitor)) {}
 
 Result<void> Gateway::listen() {

@@ -42,7 +42,7 @@ class Gateway {
   friend class Relay;
 
   Gateway(EventLoop& loop, const GatewayOptions& options, GatewayProbe& probe,
-          std::function<std::string()> metrics_page, std::unique_ptr<Picker> picker,
+          std::function<std::string()> metrics_page, std::unique_ptr<Policy> policy,
           std::vector<SocketAddress> addresses);
   Result<void> listen();
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 
 namespace kvasir {
@@ -15,6 +16,12 @@ struct Endpoint {
   std::string name;  // unique in the fleet; HOST:PORT unless configured otherwise
   std::string host;
   uint16_t port = 0;
+  std::map<std::string, std::string> labels = {};
+
+  const std::string* label(const std::string& key) const {
+    const auto found = labels.find(key);
+    return found == labels.end() ? nullptr : &found->second;
+  }
 };
 
 }  // namespace kvasir

@@ -12,6 +12,11 @@ namespace kvasir {
 // Names one request for the life of the process; 0 is no request.
 using RequestId = uint64_t;
 
+struct RequestHeader {
+  std::string_view name;
+  std::string_view value;
+};
+
 struct Request {
   RequestId id = 0;
   std::string_view model;
@@ -21,8 +26,21 @@ struct Request {
   uint64_t prompt_bytes = 0;
   // Chained hashes of the prompt's full blocks, first block first. Empty when the policy needs none.
   std::span<const BlockHash> blocks;
+  // Names are lower-case.
+  std::span<const RequestHeader> headers;
+  // Tenant of the request, for fairness; and its priority, higher first, negative may be shed.
+  std::string_view fairness_id = "default-flow";
+  int32_t priority = 0;
   // Whether the first token will be seen (a streamed answer) or only the end.
   bool first_token_visible = false;
+
+  // The value of the first header of that (lower-case) name; null when there is none.
+  const std::string_view* header(std::string_view name) const {
+    for (const RequestHeader& candidate : headers) {
+      if (candidate.name == name) return &candidate.value;
+    }
+    return nullptr;
+  }
 };
 
 }  // namespace kvasir

@@ -1,10 +1,10 @@
-// For the tests and benchmarks of pickers: a healthy fleet and requests to pick for.
+// For the tests and benchmarks of policies: a healthy fleet and requests to pick for.
 #pragma once
 
 #include <vector>
 
 #include "fleet/fleet.h"
-#include "scheduling/picker.h"
+#include "scheduling/policy.h"
 
 namespace kvasir {
 
@@ -16,8 +16,8 @@ struct FakeFleet {
     }
   }
 
-  Decision pick(Picker& picker, const Request& request, TimePoint now = {}) const {
-    return picker.pick(PickContext{request, snapshot, candidates, now});
+  Decision pick(Policy& policy, const Request& request, TimePoint now = {}) const {
+    return policy.pick(PickContext{request, snapshot, candidates, now}).value();
   }
 
   Snapshot snapshot;

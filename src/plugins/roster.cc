@@ -2,10 +2,10 @@
 
 #include <array>
 
-#include "plugins/least_load_picker.h"
-#include "plugins/predicted_cost_picker.h"
-#include "plugins/random_picker.h"
-#include "plugins/round_robin_picker.h"
+#include "plugins/least_load_policy.h"
+#include "plugins/predicted_cost_policy.h"
+#include "plugins/random_policy.h"
+#include "plugins/round_robin_policy.h"
 
 namespace kvasir {
 namespace {
@@ -13,7 +13,7 @@ namespace {
 constexpr std::array<std::string_view, 5> kNames = {"round-robin", "random", "least-load",
                                                     "load-cost", "kv"};
 
-Result<std::unique_ptr<Picker>> predicted_cost(std::string_view name, const PolicyOptions& options,
+Result<std::unique_ptr<Policy>> predicted_cost(std::string_view name, const PolicyOptions& options,
                                                PrefixKnowledge knowledge) {
   const EngineProfile& profile = options.profile;
   if (profile.max_num_batched_tokens == 0 || profile.step.dense_ms_by_tokens.empty()) {
@@ -22,7 +22,7 @@ Result<std::unique_ptr<Picker>> predicted_cost(std::string_view name, const Poli
         "' predicts times: it needs an engine profile with a token budget ");
     return Error{message.append("(max_num_batched_tokens) and step times")};
   }
-  return make_predicted_cost_picker(options.endpoints, profile, knowledge);
+  return make_predicted_cost_policy(options.endpoints, profile, knowledge);
 }
 
 Error unknown_policy(std::string_view name) {
@@ -38,10 +38,10 @@ std::span<const std::string_view> policy_names() {
   return kNames;
 }
 
-Result<std::unique_ptr<Picker>> make_policy(std::string_view name, const PolicyOptions& options) {
-  if (name == "round-robin") return make_round_robin_picker(options.endpoints);
-  if (name == "random") return make_random_picker(options.seed);
-  if (name == "least-load") return make_least_load_picker(options.endpoints);
+Result<std::unique_ptr<Policy>> make_policy(std::string_view name, const PolicyOptions& options) {
+  if (name == "round-robin") return make_round_robin_policy(options.endpoints);
+  if (name == "random") return make_random_policy(options.seed);
+  if (name == "least-load") return make_least_load_policy(options.endpoints);
   if (name == "load-cost") return predicted_cost(name, options, PrefixKnowledge::kNone);
   if (name == "kv") return predicted_cost(name, options, PrefixKnowledge::kApproximate);
   return unknown_policy(name);

@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "base/result.h"
-#include "scheduling/picker.h"
+#include "scheduling/policy.h"
 #include "timing/engine_profile.h"
 
 namespace kvasir {
@@ -23,6 +23,6 @@ struct PolicyOptions {
 std::span<const std::string_view> policy_names();
 
 // The error names the policies there are.
-Result<std::unique_ptr<Picker>> make_policy(std::string_view name, const PolicyOptions& options);
+Result<std::unique_ptr<Policy>> make_policy(std::string_view name, const PolicyOptions& options);
 
 }  // namespace kvasir

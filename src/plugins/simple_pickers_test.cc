@@ -6,9 +6,9 @@
 
 #include "base/random.h"
 #include "plugins/fake_fleet.h"
-#include "plugins/least_load_picker.h"
-#include "plugins/random_picker.h"
-#include "plugins/round_robin_picker.h"
+#include "plugins/least_load_policy.h"
+#include "plugins/random_policy.h"
+#include "plugins/round_robin_policy.h"
 
 namespace kvasir {
 namespace {
@@ -16,22 +16,22 @@ namespace {
 using ::testing::Each;
 using ::testing::ElementsAre;
 
-std::vector<uint32_t> picks(Picker& picker, const FakeFleet& fleet, RequestId first, int count) {
+std::vector<uint32_t> picks(Policy& policy, const FakeFleet& fleet, RequestId first, int count) {
   std::vector<uint32_t> result;
   for (int i = 0; i < count; ++i) {
-    result.push_back(index_of(fleet.pick(picker, streamed_request(first + i)).endpoint));
+    result.push_back(index_of(fleet.pick(policy, streamed_request(first + i)).endpoint));
   }
   return result;
 }
 
-TEST(RoundRobinPicker, TakesEveryEndpointInTurn) {
-  const auto picker = make_round_robin_picker(3);
-  EXPECT_THAT(picks(*picker, FakeFleet(3), 1, 7), ElementsAre(0, 1, 2, 0, 1, 2, 0));
+TEST(RoundRobinPolicy, TakesEveryEndpointInTurn) {
+  const auto policy = make_round_robin_policy(3);
+  EXPECT_THAT(picks(*policy, FakeFleet(3), 1, 7), ElementsAre(0, 1, 2, 0, 1, 2, 0));
 }
 
-TEST(RoundRobinPicker, SharesStayWithinOneWhenRetriesExcludeSome) {
+TEST(RoundRobinPolicy, SharesStayWithinOneWhenRetriesExcludeSome) {
   constexpr uint32_t kEndpoints = 8;
-  const auto picker = make_round_robin_picker(kEndpoints);
+  const auto policy = make_round_robin_policy(kEndpoints);
   std::vector<int> share(kEndpoints);
   Random random(3);
   for (RequestId request = 1; request <= 8000; ++request) {
@@ -39,31 +39,31 @@ TEST(RoundRobinPicker, SharesStayWithinOneWhenRetriesExcludeSome) {
     if (random.below(10) == 0) {  // a retry
       fleet.candidates.erase(fleet.candidates.begin() + random.below(kEndpoints));
     }
-    ++share[index_of(fleet.pick(*picker, streamed_request(request)).endpoint)];
+    ++share[index_of(fleet.pick(*policy, streamed_request(request)).endpoint)];
     const auto [least, most] = std::minmax_element(share.begin(), share.end());
     ASSERT_LE(*most - *least, 2) << "an excluded endpoint lags by one more at most";
   }
   FakeFleet all(kEndpoints);
-  picks(*picker, all, 10'000, kEndpoints);
+  picks(*policy, all, 10'000, kEndpoints);
   EXPECT_THAT(share, Each(::testing::AllOf(::testing::Ge(999), ::testing::Le(1001))));
 }
 
-TEST(RoundRobinPicker, AnUnhealthyEndpointSavesUpNoTurns) {
-  const auto picker = make_round_robin_picker(2);
+TEST(RoundRobinPolicy, AnUnhealthyEndpointSavesUpNoTurns) {
+  const auto policy = make_round_robin_policy(2);
   FakeFleet fleet(2);
   fleet.snapshot.endpoints[1].healthy = false;
   fleet.candidates = {EndpointId(0)};
-  picks(*picker, fleet, 1, 50);
-  EXPECT_EQ(picks(*picker, FakeFleet(2), 51, 5).size(), 5u);
-  const auto after = picks(*picker, FakeFleet(2), 56, 10);
+  picks(*policy, fleet, 1, 50);
+  EXPECT_EQ(picks(*policy, FakeFleet(2), 51, 5).size(), 5u);
+  const auto after = picks(*policy, FakeFleet(2), 56, 10);
   EXPECT_EQ(std::count(after.begin(), after.end(), 1u), 5);
 }
 
-TEST(RandomPicker, IsEvenAndTheSeedDecides) {
+TEST(RandomPolicy, IsEvenAndTheSeedDecides) {
   const FakeFleet fleet(4);
-  const auto first = make_random_picker(1);
-  const auto again = make_random_picker(1);
-  const auto other = make_random_picker(2);
+  const auto first = make_random_policy(1);
+  const auto again = make_random_policy(1);
+  const auto other = make_random_policy(2);
   const auto sequence = picks(*first, fleet, 1, 4000);
   EXPECT_EQ(sequence, picks(*again, fleet, 1, 4000));
   EXPECT_NE(sequence, picks(*other, fleet, 1, 4000));
@@ -72,31 +72,31 @@ TEST(RandomPicker, IsEvenAndTheSeedDecides) {
   }
 }
 
-TEST(LeastLoadPicker, PrefersTheFewestInFlightAndBreaksTiesInTurn) {
-  const auto picker = make_least_load_picker(3);
+TEST(LeastLoadPolicy, PrefersTheFewestInFlightAndBreaksTiesInTurn) {
+  const auto policy = make_least_load_policy(3);
   const FakeFleet fleet(3);
-  EXPECT_THAT(picks(*picker, fleet, 1, 4), ElementsAre(0, 1, 2, 0));
-  picker->first_token(2, {});  // still in flight
-  picker->ended(3, {});
-  EXPECT_THAT(picks(*picker, fleet, 5, 3), ElementsAre(2, 1, 2));
+  EXPECT_THAT(picks(*policy, fleet, 1, 4), ElementsAre(0, 1, 2, 0));
+  policy->first_token(2, {});  // still in flight
+  policy->ended(3, {});
+  EXPECT_THAT(picks(*policy, fleet, 5, 3), ElementsAre(2, 1, 2));
 }
 
-TEST(LeastLoadPicker, AnIdleFleetIsUsedEvenly) {
-  const auto picker = make_least_load_picker(3);
+TEST(LeastLoadPolicy, AnIdleFleetIsUsedEvenly) {
+  const auto policy = make_least_load_policy(3);
   const FakeFleet fleet(3);
   std::vector<uint32_t> order;
   for (RequestId request = 1; request <= 6; ++request) {
-    order.push_back(index_of(fleet.pick(*picker, streamed_request(request)).endpoint));
-    picker->ended(request, {});
+    order.push_back(index_of(fleet.pick(*policy, streamed_request(request)).endpoint));
+    policy->ended(request, {});
   }
   EXPECT_THAT(order, ElementsAre(0, 1, 2, 0, 1, 2));
 }
 
-TEST(LeastLoadPicker, StaysAmongTheCandidates) {
-  const auto picker = make_least_load_picker(3);
+TEST(LeastLoadPolicy, StaysAmongTheCandidates) {
+  const auto policy = make_least_load_policy(3);
   FakeFleet fleet(3);
   fleet.candidates = {EndpointId(1)};
-  EXPECT_THAT(picks(*picker, fleet, 1, 3), ElementsAre(1, 1, 1));
+  EXPECT_THAT(picks(*policy, fleet, 1, 3), ElementsAre(1, 1, 1));
 }
 
 }  // namespace

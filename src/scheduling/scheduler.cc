@@ -5,7 +5,7 @@
 
 #include "base/assert.h"
 #include "fleet/fleet.h"
-#include "scheduling/picker.h"
+#include "scheduling/policy.h"
 
 namespace kvasir {
 namespace {
@@ -22,38 +22,38 @@ void collect_candidates(const Snapshot& fleet, std::span<const EndpointId> tried
 
 }  // namespace
 
-Scheduler::Scheduler(const Fleet& fleet, std::unique_ptr<Picker> picker, const Clock& clock)
+Scheduler::Scheduler(const Fleet& fleet, std::unique_ptr<Policy> policy, const Clock& clock)
     : fleet_(fleet),
       clock_(clock),
-      prompt_bytes_per_block_(picker->prompt_bytes_per_block()),
-      picker_(std::move(picker)) {
+      prompt_bytes_per_block_(policy->prompt_bytes_per_block()),
+      policy_(std::move(policy)) {
   candidates_.reserve(fleet.size());
 }
 
 Scheduler::~Scheduler() = default;
 
-std::optional<Decision> Scheduler::schedule(const Request& request,
-                                            std::span<const EndpointId> tried) {
+Scheduled Scheduler::schedule(const Request& request, std::span<const EndpointId> tried) {
   const std::shared_ptr<const Snapshot> fleet = fleet_.snapshot();
   std::lock_guard<std::mutex> lock(mutex_);
   collect_candidates(*fleet, tried, candidates_);
-  if (candidates_.empty()) return std::nullopt;
-  // The clock is read under the mutex, so the picker sees time in the order of its calls.
-  const Decision decision = picker_->pick(
+  if (candidates_.empty()) return {Refusal::kNoEndpoints, {}};
+  // The clock is read under the mutex, so the policy sees time in the order of its calls.
+  const std::optional<Decision> decision = policy_->pick(
       PickContext{request, *fleet, std::span<const EndpointId>(candidates_), clock_.now()});
-  KVASIR_ASSERT(std::binary_search(candidates_.begin(), candidates_.end(), decision.endpoint),
-                "a picker names one of the candidates");
-  return decision;
+  if (!decision) return {Refusal::kFiltered, {}};
+  KVASIR_ASSERT(std::binary_search(candidates_.begin(), candidates_.end(), decision->endpoint),
+                "a policy names one of the candidates");
+  return {Refusal::kNone, *decision};
 }
 
 void Scheduler::first_token(RequestId request) {
   std::lock_guard<std::mutex> lock(mutex_);
-  picker_->first_token(request, clock_.now());
+  policy_->first_token(request, clock_.now());
 }
 
 void Scheduler::ended(RequestId request) {
   std::lock_guard<std::mutex> lock(mutex_);
-  picker_->ended(request, clock_.now());
+  policy_->ended(request, clock_.now());
 }
 
 }  // namespace kvasir

@@ -17,17 +17,29 @@
 namespace kvasir {
 
 class Fleet;
-class Picker;
+class Policy;
+
+enum class Refusal : uint8_t {
+  kNone,
+  kNoEndpoints,  // nobody is healthy, or everybody was tried
+  kFiltered,     // the policy refused every candidate
+};
+
+struct Scheduled {
+  Refusal refusal = Refusal::kNone;
+  Decision decision;  // when nothing was refused
+
+  bool ok() const { return refusal == Refusal::kNone; }
+};
 
 class Scheduler {
  public:
   // `fleet` and `clock` must outlive the scheduler. The clock is the policy's: model time.
-  Scheduler(const Fleet& fleet, std::unique_ptr<Picker> picker, const Clock& clock);
+  Scheduler(const Fleet& fleet, std::unique_ptr<Policy> policy, const Clock& clock);
   ~Scheduler();
 
-  // Picks among the healthy endpoints that are not in `tried`; nullopt when there is none. Request::id must
-  // not be booked already.
-  std::optional<Decision> schedule(const Request& request, std::span<const EndpointId> tried);
+  // Picks among the healthy endpoints that are not in `tried`. Request::id must not be booked already.
+  Scheduled schedule(const Request& request, std::span<const EndpointId> tried);
 
   // The first body byte of the answer was seen. Only for a request that schedule() placed.
   void first_token(RequestId request);
@@ -42,7 +54,7 @@ class Scheduler {
   const Clock& clock_;
   const size_t prompt_bytes_per_block_;
   std::mutex mutex_;
-  std::unique_ptr<Picker> picker_;
+  std::unique_ptr<Policy> policy_;
   std::vector<EndpointId> candidates_;  // scratch, under the mutex
 };
 

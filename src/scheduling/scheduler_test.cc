@@ -8,14 +8,14 @@
 #include <thread>
 
 #include "fleet/fleet.h"
-#include "scheduling/picker.h"
+#include "scheduling/policy.h"
 
 namespace kvasir {
 namespace {
 
 using ::testing::ElementsAre;
 
-// What a FakePicker saw; no lock, so that a thread checker catches calls outside the scheduler's
+// What a FakePolicy saw; no lock, so that a thread checker catches calls outside the scheduler's
 // mutex.
 struct Log {
   std::vector<EndpointId> candidates;
@@ -24,14 +24,19 @@ struct Log {
   bool time_ran_backwards = false;
 };
 
-class FakePicker final : public Picker {
+class FakePolicy final : public Policy {
  public:
-  explicit FakePicker(Log& log) : log_(log) {}
+  explicit FakePolicy(Log& log) : log_(log) {}
 
-  Decision pick(const PickContext& context) override {
+  std::optional<Decision> pick(const PickContext& context) override {
     note(context.request.id, "p", context.now);
     log_.candidates.assign(context.candidates.begin(), context.candidates.end());
-    return Decision{context.candidates.back(), 7, Duration(1), Duration(2)};
+    Decision decision;
+    decision.endpoint = context.candidates.back();
+    decision.cached_tokens = 7;
+    decision.predicted_prefill = Duration(1);
+    decision.predicted_wait = Duration(2);
+    return decision;
   }
   void first_token(RequestId request, TimePoint now) override { note(request, "f", now); }
   void ended(RequestId request, TimePoint now) override { note(request, "e", now); }
@@ -62,16 +67,16 @@ class SchedulerTest : public ::testing::Test {
   Fleet fleet_;
   ManualClock clock_;
   Log log_;
-  Scheduler scheduler_{fleet_, std::make_unique<FakePicker>(log_), clock_};
+  Scheduler scheduler_{fleet_, std::make_unique<FakePolicy>(log_), clock_};
 };
 
-TEST_F(SchedulerTest, ThePickersDecisionIsReturnedUnchanged) {
-  const auto decision = scheduler_.schedule(request(1), {});
-  ASSERT_TRUE(decision.has_value());
-  EXPECT_EQ(decision->endpoint, EndpointId(2));
-  EXPECT_EQ(decision->cached_tokens, 7u);
-  EXPECT_EQ(decision->predicted_prefill, Duration(1));
-  EXPECT_EQ(decision->predicted_wait, Duration(2));
+TEST_F(SchedulerTest, ThePoliciesDecisionIsReturnedUnchanged) {
+  const Scheduled scheduled = scheduler_.schedule(request(1), {});
+  ASSERT_TRUE(scheduled.ok());
+  EXPECT_EQ(scheduled.decision.endpoint, EndpointId(2));
+  EXPECT_EQ(scheduled.decision.cached_tokens, 7u);
+  EXPECT_EQ(scheduled.decision.predicted_prefill, Duration(1));
+  EXPECT_EQ(scheduled.decision.predicted_wait, Duration(2));
   EXPECT_EQ(scheduler_.prompt_bytes_per_block(), 64u);
 }
 
@@ -87,14 +92,14 @@ TEST_F(SchedulerTest, UnhealthyAndTriedEndpointsAreNoCandidates) {
   EXPECT_THAT(log_.candidates, ElementsAre(EndpointId(0)));
 }
 
-TEST_F(SchedulerTest, WithoutACandidateThePickerIsNotAsked) {
+TEST_F(SchedulerTest, WithoutACandidateThePolicyIsNotAsked) {
   fleet_.set_healthy(EndpointId(0), false);
   const EndpointId tried[] = {EndpointId(2), EndpointId(1)};
-  EXPECT_FALSE(scheduler_.schedule(request(1), tried).has_value());
+  EXPECT_EQ(scheduler_.schedule(request(1), tried).refusal, Refusal::kNoEndpoints);
   EXPECT_TRUE(log_.calls.empty());
 }
 
-TEST_F(SchedulerTest, ThePickerHearsOfTheRequestsLifeAtTheClocksTime) {
+TEST_F(SchedulerTest, ThePolicyHearsOfTheRequestsLifeAtTheClocksTime) {
   scheduler_.schedule(request(1), {});
   clock_.advance(Duration(10));
   scheduler_.first_token(1);
@@ -111,7 +116,7 @@ TEST(SchedulerThreads, CallsAreSerialisedAndTimeNeverRunsBackwards) {
   fleet.set_healthy(EndpointId(0), true);
   Log log;
   const SteadyClock clock;
-  Scheduler scheduler(fleet, std::make_unique<FakePicker>(log), clock);
+  Scheduler scheduler(fleet, std::make_unique<FakePolicy>(log), clock);
 
   std::vector<std::thread> threads;
   for (int thread = 0; thread < kThreads; ++thread) {

@@ -27,12 +27,11 @@ RoutedRequest::~RoutedRequest() { ended(); }
 std::optional<Decision> RoutedRequest::choose() {
   ended();
   first_token_seen_ = false;
-  const std::optional<Decision> decision = scheduler_.schedule(request_, tried_);
-  if (decision) {
-    chosen_ = decision->endpoint;
-    booked_ = true;
-  }
-  return decision;
+  const Scheduled scheduled = scheduler_.schedule(request_, tried_);
+  if (!scheduled.ok()) return std::nullopt;
+  chosen_ = scheduled.decision.endpoint;
+  booked_ = true;
+  return scheduled.decision;
 }
 
 void RoutedRequest::exclude_chosen() { tried_.push_back(chosen_); }

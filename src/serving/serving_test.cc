@@ -1,7 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "fleet/fleet.h"
-#include "scheduling/picker.h"
+#include "scheduling/policy.h"
 #include "scheduling/scheduler.h"
 #include "serving/routed_request.h"
 #include "serving/token_estimator.h"
@@ -17,10 +17,10 @@ struct Counts {
   bool visible = false;
 };
 
-class CountingPicker final : public Picker {
+class CountingPolicy final : public Policy {
  public:
-  explicit CountingPicker(Counts& counts) : counts_(counts) {}
-  Decision pick(const PickContext& context) override {
+  explicit CountingPolicy(Counts& counts) : counts_(counts) {}
+  std::optional<Decision> pick(const PickContext& context) override {
     ++counts_.picked;
     counts_.blocks = context.request.blocks.size();
     counts_.visible = context.request.first_token_visible;
@@ -55,7 +55,7 @@ class RoutedRequestTest : public ::testing::Test {
   Counts counts_;
   ManualClock clock_;
   Fleet fleet_{{{"a", "127.0.0.1", 1}, {"b", "127.0.0.1", 2}}};
-  Scheduler scheduler_{fleet_, std::make_unique<CountingPicker>(counts_), clock_};
+  Scheduler scheduler_{fleet_, std::make_unique<CountingPolicy>(counts_), clock_};
   TokenEstimator estimator_;
 };
 

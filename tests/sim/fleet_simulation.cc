@@ -47,12 +47,12 @@ std::vector<Endpoint> endpoints(uint32_t workers) {
 class Simulation {
  public:
   Simulation(const Workload& workload, const std::vector<Prompt>& prompts,
-             const SimulationOptions& options, std::unique_ptr<Picker> picker)
+             const SimulationOptions& options, std::unique_ptr<Policy> policy)
       : workload_(workload),
         prompts_(prompts),
         options_(options),
         fleet_(endpoints(options.workers)),
-        scheduler_(fleet_, std::move(picker), clock_) {
+        scheduler_(fleet_, std::move(policy), clock_) {
     for (uint32_t i = 0; i < options.workers; ++i) {
       fleet_.set_healthy(EndpointId(i), true);
       fleet_.set_kv_capacity(EndpointId(i), options.profile.kv_tokens);
@@ -92,14 +92,14 @@ class Simulation {
 
   Result<void> arrive(uint32_t row) {
     const WorkloadRow& wanted = workload_[row];
-    const auto decision = scheduler_.schedule(request_of(row), {});
-    KVASIR_ASSERT(decision.has_value(), "all workers are healthy");
-    const uint32_t index = index_of(decision->endpoint);
+    const Scheduled scheduled = scheduler_.schedule(request_of(row), {});
+    KVASIR_ASSERT(scheduled.ok(), "all workers are healthy");
+    const uint32_t index = index_of(scheduled.decision.endpoint);
     SimulatedWorker& worker = *workers_[index];
     if (auto fits = worker.engine.check(wanted.input_tokens, wanted.output_tokens); !fits) {
       return Error{"row " + std::to_string(row) + ": " + fits.error().message};
     }
-    result_.requests[row].decision = *decision;
+    result_.requests[row].decision = scheduled.decision;
     note(index);
     const SequenceId sequence = worker.engine.submit(sequence_of(row), clock_.now());
     worker.rows[static_cast<uint64_t>(sequence)] = row;
@@ -213,9 +213,9 @@ Result<SimulationResult> simulate_fleet(const Workload& workload,
   policy.endpoints = options.workers;
   policy.profile = options.predicted_profile.value_or(options.profile);
   policy.seed = options.policy_seed;
-  auto picker = make_policy(options.policy, policy);
-  if (!picker) return picker.error();
-  return Simulation(workload, prompts, options, std::move(picker).value()).run();
+  auto policy = make_policy(options.policy, policy);
+  if (!policy) return policy.error();
+  return Simulation(workload, prompts, options, std::move(policy).value()).run();
 }
 
 }  // namespace kvasir

@@ -1,15 +1,15 @@
-#include "plugins/random_picker.h"
+#include "plugins/random_policy.h"
 
 #include "base/random.h"
 
 namespace kvasir {
 namespace {
 
-class RandomPicker final : public Picker {
+class RandomPolicy final : public Policy {
  public:
-  explicit RandomPicker(uint64_t seed) : random_(seed) {}
+  explicit RandomPolicy(uint64_t seed) : random_(seed) {}
 
-  Decision pick(const PickContext& context) override {
+  std::optional<Decision> pick(const PickContext& context) override {
     Decision decision;
     decision.endpoint = context.candidates[random_.below(context.candidates.size())];
     return decision;
@@ -24,8 +24,8 @@ class RandomPicker final : public Picker {
 
 }  // namespace
 
-std::unique_ptr<Picker> make_random_picker(uint64_t seed) {
-  return std::make_unique<RandomPicker>(seed);
+std::unique_ptr<Policy> make_random_policy(uint64_t seed) {
+  return std::make_unique<RandomPolicy>(seed);
 }
 
 }  // namespace kvasir

@@ -37,7 +37,7 @@
 
 #include <memory>
 
-#include "scheduling/picker.h"
+#include "scheduling/policy.h"
 #include "timing/engine_profile.h"
 
 namespace kvasir {
@@ -48,7 +48,7 @@ enum class PrefixKnowledge {
 };
 
 // Precondition: the profile has a token budget and step times.
-std::unique_ptr<Picker> make_predicted_cost_picker(size_t endpoints, const EngineProfile& profile,
+std::unique_ptr<Policy> make_predicted_cost_policy(size_t endpoints, const EngineProfile& profile,
                                                    PrefixKnowledge knowledge);
 
 }  // namespace kvasir

@@ -1,7 +1,9 @@
-// A Picker: the last word of a policy. Among the candidates left, it names the endpoint that gets the request.
-// Pickers are plugins (src/plugins), one file pair each, listed in plugins/roster.cc.
+// A Policy: a named way to route. Among the candidates it names the endpoint that gets the request, and books the
+// load there. The built-in ones (src/plugins/*_policy) are whole in themselves; a ConfiguredPolicy is made of the
+// filters, scorers and pickers of an EndpointPickerConfig.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -23,15 +25,16 @@ struct PickContext {
 // The scheduler calls every method under its mutex, so an implementation needs no lock of its own; it must not
 // block. pick() books what it needs in the same step; first_token() and ended() release it. For each pick
 // ended() is called once; first_token() at most once, before it.
-class Picker {
+class Policy {
  public:
-  virtual ~Picker() = default;
+  virtual ~Policy() = default;
 
-  virtual Decision pick(const PickContext& context) = 0;
+  // nullopt: it refuses every candidate.
+  virtual std::optional<Decision> pick(const PickContext& context) = 0;
   virtual void first_token(RequestId request, TimePoint now) = 0;
   virtual void ended(RequestId request, TimePoint now) = 0;
 
-  // Bytes of prompt in a block, when the picker wants Request::blocks; 0 when it does not.
+  // Bytes of prompt in a block, when the policy wants Request::blocks; 0 when it does not.
   virtual size_t prompt_bytes_per_block() const { return 0; }
 };
 

@@ -10,10 +10,10 @@
 
 #include <memory>
 
-#include "scheduling/picker.h"
+#include "scheduling/policy.h"
 
 namespace kvasir {
 
-std::unique_ptr<Picker> make_round_robin_picker(size_t endpoints);
+std::unique_ptr<Policy> make_round_robin_policy(size_t endpoints);
 
 }  // namespace kvasir

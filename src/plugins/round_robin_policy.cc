@@ -1,4 +1,4 @@
-#include "plugins/round_robin_picker.h"
+#include "plugins/round_robin_policy.h"
 
 #include <algorithm>
 #include <vector>
@@ -9,11 +9,11 @@
 namespace kvasir {
 namespace {
 
-class RoundRobinPicker final : public Picker {
+class RoundRobinPolicy final : public Policy {
  public:
-  explicit RoundRobinPicker(size_t endpoints) : turns_(endpoints) {}
+  explicit RoundRobinPolicy(size_t endpoints) : turns_(endpoints) {}
 
-  Decision pick(const PickContext& context) override {
+  std::optional<Decision> pick(const PickContext& context) override {
     const EndpointId endpoint = rotation_.cheapest(
         context.candidates, [this](EndpointId id) { return turns_[index_of(id)]; });
     drop_saved_turns(context.fleet, turns_[index_of(endpoint)]);
@@ -39,8 +39,8 @@ class RoundRobinPicker final : public Picker {
 
 }  // namespace
 
-std::unique_ptr<Picker> make_round_robin_picker(size_t endpoints) {
-  return std::make_unique<RoundRobinPicker>(endpoints);
+std::unique_ptr<Policy> make_round_robin_policy(size_t endpoints) {
+  return std::make_unique<RoundRobinPolicy>(endpoints);
 }
 
 }  // namespace kvasir

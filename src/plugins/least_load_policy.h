@@ -7,10 +7,10 @@
 
 #include <memory>
 
-#include "scheduling/picker.h"
+#include "scheduling/policy.h"
 
 namespace kvasir {
 
-std::unique_ptr<Picker> make_least_load_picker(size_t endpoints);
+std::unique_ptr<Policy> make_least_load_policy(size_t endpoints);
 
 }  // namespace kvasir

@@ -1,4 +1,4 @@
-#include "plugins/least_load_picker.h"
+#include "plugins/least_load_policy.h"
 
 #include <vector>
 
@@ -9,11 +9,11 @@
 namespace kvasir {
 namespace {
 
-class LeastLoadPicker final : public Picker {
+class LeastLoadPolicy final : public Policy {
  public:
-  explicit LeastLoadPicker(size_t endpoints) : in_flight_(endpoints) {}
+  explicit LeastLoadPolicy(size_t endpoints) : in_flight_(endpoints) {}
 
-  Decision pick(const PickContext& context) override {
+  std::optional<Decision> pick(const PickContext& context) override {
     Decision decision;
     decision.endpoint = rotation_.cheapest(
         context.candidates, [this](EndpointId id) { return in_flight_[index_of(id)]; });
@@ -39,8 +39,8 @@ class LeastLoadPicker final : public Picker {
 
 }  // namespace
 
-std::unique_ptr<Picker> make_least_load_picker(size_t endpoints) {
-  return std::make_unique<LeastLoadPicker>(endpoints);
+std::unique_ptr<Policy> make_least_load_policy(size_t endpoints) {
+  return std::make_unique<LeastLoadPolicy>(endpoints);
 }
 
 }  // namespace kvasir

@@ -6,10 +6,10 @@
 
 #include <memory>
 
-#include "scheduling/picker.h"
+#include "scheduling/policy.h"
 
 namespace kvasir {
 
-std::unique_ptr<Picker> make_random_picker(uint64_t seed);
+std::unique_ptr<Policy> make_random_policy(uint64_t seed);
 
 }  // namespace kvasir

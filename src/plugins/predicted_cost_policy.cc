@@ -1,4 +1,4 @@
-#include "plugins/predicted_cost_picker.h"
+#include "plugins/predicted_cost_policy.h"
 
 #include <algorithm>
 
@@ -31,9 +31,9 @@ struct Estimate {
   }
 };
 
-class PredictedCostPicker final : public Picker {
+class PredictedCostPolicy final : public Policy {
  public:
-  PredictedCostPicker(size_t endpoints, const EngineProfile& profile, PrefixKnowledge knowledge)
+  PredictedCostPolicy(size_t endpoints, const EngineProfile& profile, PrefixKnowledge knowledge)
       : knowledge_(knowledge),
         budget_(profile.max_num_batched_tokens),
         profile_kv_tokens_(profile.kv_tokens),
@@ -47,13 +47,16 @@ class PredictedCostPicker final : public Picker {
     return uses_blocks() ? kPromptBytesPerBlock : 0;
   }
 
-  Decision pick(const PickContext& context) override {
+  std::optional<Decision> pick(const PickContext& context) override {
     const EndpointId endpoint = rotation_.cheapest(context.candidates, [&](EndpointId id) {
       return estimate(id, context.request, context.now).cost();
     });
     const Estimate chosen = estimate(endpoint, context.request, context.now);
-    const Decision decision{endpoint, chosen.cached_tokens, from_seconds(chosen.prefill_seconds),
-                            from_seconds(chosen.wait_seconds)};
+    Decision decision;
+    decision.endpoint = endpoint;
+    decision.cached_tokens = chosen.cached_tokens;
+    decision.predicted_prefill = from_seconds(chosen.prefill_seconds);
+    decision.predicted_wait = from_seconds(chosen.wait_seconds);
     read_capacity(endpoint, context.fleet);
     book(decision, context);
     return decision;
@@ -122,9 +125,9 @@ class PredictedCostPicker final : public Picker {
 
 }  // namespace
 
-std::unique_ptr<Picker> make_predicted_cost_picker(size_t endpoints, const EngineProfile& profile,
+std::unique_ptr<Policy> make_predicted_cost_policy(size_t endpoints, const EngineProfile& profile,
                                                    PrefixKnowledge knowledge) {
-  return std::make_unique<PredictedCostPicker>(endpoints, profile, knowledge);
+  return std::make_unique<PredictedCostPolicy>(endpoints, profile, knowledge);
 }
 
 }  // namespace kvasir

@@ -1,0 +1,66 @@
+// Reads the parameters of one object, strictly: every key must be known, of the right type and in range.
+// The first problem is kept and told by finish(), with the key and its line.
+//
+//   Parameters parameters(value, "load-aware-scorer");
+//   const double threshold = parameters.number("threshold", 128, 1, 1e9);
+//   if (Result<void> read = parameters.finish(); !read) return read.error();
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "base/value.h"
+
+namespace kvasir {
+
+class Parameters {
+ public:
+  // `value`: a map or null (no parameters). `owner` names the object in errors. Both must outlive this.
+  Parameters(const Value& value, std::string_view owner);
+
+  // Each returns `fallback` when the key is absent or wrong.
+  bool boolean(std::string_view key, bool fallback);
+  int64_t integer(std::string_view key, int64_t fallback, int64_t least = 0,
+                  int64_t most = std::numeric_limits<int64_t>::max());
+  double number(std::string_view key, double fallback, double least = 0,
+                double most = std::numeric_limits<double>::max());
+  std::string text(std::string_view key, std::string_view fallback);
+  // One of `allowed`.
+  std::string choice(std::string_view key, std::string_view fallback,
+                     const std::vector<std::string_view>& allowed);
+  // Go's notation: "50ms", "5s", "2m", "1h30m".
+  Duration duration(std::string_view key, Duration fallback);
+  std::vector<std::string> texts(std::string_view key);
+  // Whatever stands there, for nested objects; null when absent.
+  const Value* any(std::string_view key);
+  // Accepted and without effect.
+  void ignore(std::string_view key) { any(key); }
+
+  bool has(std::string_view key) const { return value_.find(key) != nullptr; }
+  // Reports a problem of the caller's own with the value of `key`.
+  void fail(std::string_view key, std::string_view problem);
+
+  // The first problem: "line 12: load-aware-scorer: threshold must be a number, not a text". Also when a key was
+  // not asked for: "unknown parameter 'tresholds'".
+  Result<void> finish() const;
+
+ private:
+  const Value* take(std::string_view key);
+  void wrong(std::string_view key, const Value& value, std::string_view expected);
+
+  const Value& value_;
+  const std::string_view owner_;
+  std::vector<std::string> known_;
+  std::optional<Error> problem_;
+};
+
+// Go's duration notation, without sign; nullopt when it is none.
+std::optional<Duration> parse_duration(std::string_view text);
+
+}  // namespace kvasir

@@ -1,0 +1,85 @@
+// The kinds of plugin that an EndpointPickerConfig names. One object may be of several kinds.
+//
+// The scheduler calls every method under its mutex: no plugin needs a lock, and none may block or allocate in
+// steady state. filter(), score() and pick() are const; state changes only in produce() and the hooks.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/clock.h"
+#include "model/decision.h"
+#include "model/request.h"
+#include "scheduling/cycle.h"
+
+namespace kvasir {
+
+struct ProfileResult;
+
+class Plugin {
+ public:
+  virtual ~Plugin() = default;
+
+  // Hooks. picked(): the request goes to decision.endpoint; `profiles` are all that ran, the primary first. For each
+  // picked() ended() comes once; first_token() at most once, before it.
+  virtual void picked(const Cycle& cycle, std::span<const ProfileResult> profiles) {
+    static_cast<void>(cycle), static_cast<void>(profiles);
+  }
+  virtual void first_token(RequestId request, TimePoint now) {
+    static_cast<void>(request), static_cast<void>(now);
+  }
+  virtual void ended(RequestId request, TimePoint now) {
+    static_cast<void>(request), static_cast<void>(now);
+  }
+};
+
+// Removes candidates, keeping the order of the others.
+class Filter : public virtual Plugin {
+ public:
+  virtual void filter(const Cycle& cycle, std::vector<EndpointId>& candidates) const = 0;
+};
+
+// Gives each candidate a score from 0 to 1, higher is better: scores[i] is candidates[i]'s. Scores outside are
+// clamped; NaN abstains (adds nothing). scores come in as zeros.
+class Scorer : public virtual Plugin {
+ public:
+  virtual void score(const Cycle& cycle, std::span<const EndpointId> candidates,
+                     std::span<double> scores) const = 0;
+};
+
+struct ScoredEndpoint {
+  EndpointId endpoint{};
+  double score = 0;  // weighted sum
+};
+
+// Brings the best endpoints to the front of `scored`, best first, and says how many are chosen (1 at least).
+class Picker : public virtual Plugin {
+ public:
+  virtual size_t pick(const Cycle& cycle, std::span<ScoredEndpoint> scored) = 0;
+};
+
+// Works out, once for each request and before any profile runs, what filters and scorers read. They hold a pointer
+// to the producer's own interface (scheduling/producers.h), never another plugin's header.
+class Producer : public virtual Plugin {
+ public:
+  virtual void produce(const Cycle& cycle) = 0;
+};
+
+// Decides which profiles run, and what their results mean.
+class ProfileHandler : public virtual Plugin {
+ public:
+  // The index of the profile to run next, given what ran already (in that order); -1: none.
+  virtual int next(const Cycle& cycle, std::span<const ProfileResult> done) const = 0;
+  // The index in `done` of the primary result; -1: the request is refused.
+  virtual int primary(const Cycle& cycle, std::span<const ProfileResult> done) const = 0;
+};
+
+// What one profile chose. `chosen` is empty when its filters left nobody.
+struct ProfileResult {
+  int profile = 0;  // its place in the configuration
+  std::span<const ScoredEndpoint> chosen;  // best first
+  std::span<const ScoredEndpoint> scored;  // every candidate that was scored, in no order
+};
+
+}  // namespace kvasir

@@ -1,0 +1,39 @@
+// What producers offer to filters and scorers, request by request. Spans are indexed by EndpointId and valid until
+// the next produce().
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "model/endpoint.h"
+#include "scheduling/plugin.h"
+
+namespace kvasir {
+
+// How much of the request's prompt each endpoint holds in its cache.
+class PrefixMatches : public Producer {
+ public:
+  virtual std::span<const uint32_t> matched_blocks() const = 0;  // leading blocks
+  virtual uint32_t total_blocks() const = 0;                     // of the prompt; 0: nothing is known
+  virtual uint32_t block_tokens() const = 0;
+};
+
+// What is in flight on each endpoint, as booked by this process.
+struct InflightLoad {
+  uint32_t requests = 0;
+  uint64_t tokens = 0;  // prompt tokens whose first answer byte has not been seen
+};
+class InflightLoads : public Producer {
+ public:
+  virtual std::span<const InflightLoad> loads() const = 0;
+};
+
+// Which session the request belongs to; nullopt: none.
+class SessionIds : public Producer {
+ public:
+  virtual std::optional<std::string_view> session() const = 0;
+};
+
+}  // namespace kvasir
