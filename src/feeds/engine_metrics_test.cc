@@ -1,0 +1,79 @@
+#include "feeds/engine_metrics.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace kvasir {
+namespace {
+
+using ::testing::DoubleEq;
+using ::testing::ElementsAre;
+using ::testing::Optional;
+
+EnginePage read(std::string_view page, std::string_view engine) {
+  return read_engine_page(page, *find_engine_metric_specs(engine));
+}
+
+TEST(EngineMetrics, ReadsVllmsPageAndAddsItsRanksUp) {
+  const EnginePage page = read(
+      "# HELP vllm:num_requests_running Number of requests\n"
+      "vllm:num_requests_running{engine=\"0\",model_name=\"m\"} 3.0\n"
+      "vllm:num_requests_running{engine=\"1\",model_name=\"m\"} 4.0\n"
+      "vllm:num_requests_waiting{engine=\"0\"} 1\nvllm:num_requests_waiting{engine=\"1\"} 0\n"
+      "vllm:num_requests_waiting_by_reason{engine=\"0\"} 99\n"
+      "vllm:kv_cache_usage_perc{engine=\"0\"} 0.2\nvllm:kv_cache_usage_perc{engine=\"1\"} 0.4\n"
+      "vllm:cache_config_info{block_size=\"16\",num_gpu_blocks=\"100\"} 1.0\n",
+      "vllm");
+  EXPECT_THAT(page.metrics.running, Optional(7.0));
+  EXPECT_THAT(page.metrics.waiting, Optional(1.0));
+  EXPECT_THAT(page.metrics.kv_usage, Optional(::testing::DoubleNear(0.3, 1e-12)));
+  EXPECT_THAT(page.kv_capacity_tokens, Optional(1600u));
+  EXPECT_FALSE(page.metrics.gpu_utilization);
+}
+
+TEST(EngineMetrics, NewestLoraSeriesCounts) {
+  const EnginePage page = read(
+      "vllm:lora_requests_info{max_lora=\"4\",running_lora_adapters=\"a, b\",waiting_lora_adapters=\"c\"} 2\n"
+      "vllm:lora_requests_info{max_lora=\"4\",running_lora_adapters=\"old\",waiting_lora_adapters=\"\"} 1\n",
+      "vllm");
+  EXPECT_THAT(page.metrics.running_adapters, ElementsAre("a", "b"));
+  EXPECT_THAT(page.metrics.waiting_adapters, ElementsAre("c"));
+  EXPECT_EQ(page.metrics.adapters_max, 4u);
+}
+
+TEST(EngineMetrics, OtherEnginesHaveOtherNames) {
+  EXPECT_THAT(read("sglang:num_queue_reqs 5\nsglang:token_usage 0.5\n", "sglang").metrics.waiting, Optional(5.0));
+  const EnginePage triton = read(
+      "nv_trt_llm_request_metrics{request_type=\"waiting\"} 2\n"
+      "nv_trt_llm_request_metrics{request_type=\"scheduled\"} 6\n"
+      "nv_trt_llm_kv_cache_block_metrics{kv_cache_block_type=\"tokens_per\"} 64\n"
+      "nv_trt_llm_kv_cache_block_metrics{kv_cache_block_type=\"max\"} 10\n",
+      "triton-tensorrt-llm");
+  EXPECT_THAT(triton.metrics.waiting, Optional(2.0));
+  EXPECT_THAT(triton.metrics.running, Optional(6.0));
+  EXPECT_THAT(triton.kv_capacity_tokens, Optional(640u));
+  const EnginePage seed = read("vllm_kv_cache_usage_percent 45\nvllm_gpu_utilization 80\n", "seed");
+  EXPECT_THAT(seed.metrics.kv_usage, Optional(DoubleEq(0.45)));
+  EXPECT_THAT(seed.metrics.gpu_utilization, Optional(DoubleEq(0.8)));
+  EXPECT_EQ(find_engine_metric_specs("nobody"), nullptr);
+}
+
+TEST(EngineMetrics, WhatCannotBeReadIsAbsent) {
+  const EnginePage page = read("vllm:num_requests_running NaN\nvllm:num_requests_waiting{ 3\n\n{}\n", "vllm");
+  EXPECT_FALSE(page.metrics.running);
+  EXPECT_FALSE(page.metrics.waiting);
+  EXPECT_FALSE(page.kv_capacity_tokens);
+}
+
+TEST(ParseMetricSpec, ReadsNamesWithLabels) {
+  const auto spec = parse_metric_spec("a{b=c,d=e}");
+  ASSERT_TRUE(spec);
+  EXPECT_EQ(spec->name, "a");
+  EXPECT_THAT(spec->labels, ElementsAre(std::pair<std::string, std::string>("b", "c"),
+                                        std::pair<std::string, std::string>("d", "e")));
+  EXPECT_TRUE(parse_metric_spec("a:b"));
+  for (const char* bad : {"", "{a=b}", "a{b", "a{b}", "a{=b}", "a b"}) EXPECT_FALSE(parse_metric_spec(bad)) << bad;
+}
+
+}  // namespace
+}  // namespace kvasir
