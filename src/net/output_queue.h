@@ -11,6 +11,8 @@ class OutputQueue {
  public:
   // Sends `first` then `second` behind what is queued. False when the connection is broken.
   bool send(int socket, std::string_view first, std::string_view second = {});
+  // Queues bytes behind what is queued; for flush() to send.
+  void append(std::string_view bytes) { queued_.append(bytes); }
   // Sends what is queued, as far as the socket takes it. False when the connection is broken.
   bool flush(int socket);
   size_t size() const { return queued_.size() - sent_; }
