@@ -65,7 +65,7 @@ class Lint {
     const auto used = used_names(config_);
     for (const PluginConfig& plugin : config_.plugins) {
       if (plugin.line == 0) continue;
-      check_deprecated(plugin);
+      if (!config_.translated) check_deprecated(plugin);
       check_source(plugin);
       // Handlers, producers and the like work by being configured.
       constexpr uint32_t kByReference =

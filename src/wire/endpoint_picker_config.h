@@ -96,6 +96,7 @@ struct ScraperConfig {
 };
 
 struct EndpointPickerConfig {
+  bool translated = false;                       // from the seed's own shape: the types are not the file's words
   bool flow_control_enabled = false;             // feature gate flowControl
   bool populate_non_leader_datastore = true;     // feature gate haPopulateNonLeaderDatastore
   std::vector<PluginConfig> plugins;             // in the file's order, defaults last

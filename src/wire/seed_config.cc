@@ -158,6 +158,7 @@ bool is_seed_config(const Value& document) {
 }
 
 void read_seed_config(const Value& document, std::span<const PluginTypeFacts> types, ConfigReading& reading) {
+  reading.config.translated = true;
   SeedTranslator(types, reading).translate(read_seed_profiles(document, reading));
 }
 

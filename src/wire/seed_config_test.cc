@@ -47,6 +47,7 @@ std::vector<std::pair<std::string, double>> weighted(const SchedulingProfileConf
 TEST(SeedConfig, TheConfigMapOfTheTutorialBecomesADisaggregatedPair) {
   const ConfigReading reading = read(seed_config_map());
   ASSERT_THAT(texts(reading.errors), ElementsAre());
+  EXPECT_THAT(texts(reading.warnings), ElementsAre());
   const EndpointPickerConfig& config = reading.config;
   ASSERT_EQ(config.profiles.size(), 2u);
   using Use = std::pair<std::string, double>;
