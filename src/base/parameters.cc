@@ -4,6 +4,8 @@
 #include <charconv>
 #include <cmath>
 
+#include "base/nearest_name.h"
+
 namespace kvasir {
 namespace {
 
@@ -17,12 +19,6 @@ std::optional<double> unit_seconds(std::string_view unit) {
   if (unit == "m") return 60;
   if (unit == "h") return 3600;
   return std::nullopt;
-}
-
-std::string located(int line, std::string_view owner, std::string_view text) {
-  std::string message;
-  if (line > 0) message = "line " + std::to_string(line) + ": ";
-  return message.append(owner).append(": ").append(text);
 }
 
 }  // namespace
@@ -48,10 +44,15 @@ std::optional<Duration> parse_duration(std::string_view text) {
   return Duration(static_cast<Duration::rep>(std::llround(seconds * 1e9)));
 }
 
-Parameters::Parameters(const Value& value, std::string_view owner) : value_(value), owner_(owner) {
+Parameters::Parameters(const Value& value, std::string_view owner, std::string_view noun)
+    : value_(value), owner_(owner), noun_(noun) {
   if (!value.is_null() && value.map() == nullptr) {
-    problem_ = Error{located(value.line(), owner, "parameters must be a map, not " + std::string(value.kind()))};
+    add_problem(value.line(), std::string(noun) + "s must be a map, not " + std::string(value.kind()));
   }
+}
+
+void Parameters::add_problem(int line, std::string_view text) {
+  problems_.push_back(Remark{line, std::string(owner_).append(": ").append(text)});
 }
 
 const Value* Parameters::take(std::string_view key) {
@@ -61,17 +62,14 @@ const Value* Parameters::take(std::string_view key) {
 }
 
 void Parameters::wrong(std::string_view key, const Value& value, std::string_view expected) {
-  if (problem_) return;
-  problem_ = Error{located(value.line(), owner_,
-                           std::string(key) + " must be " + std::string(expected) + ", not " +
-                               std::string(value.kind()))};
+  add_problem(value.line(), std::string(key) + " must be " + std::string(expected) + ", not " +
+                                std::string(value.kind()));
 }
 
 void Parameters::fail(std::string_view key, std::string_view problem) {
-  if (problem_) return;
   const Value* found = value_.find(key);
   const int line = found != nullptr ? found->line() : value_.line();
-  problem_ = Error{located(line, owner_, std::string(key) + " " + std::string(problem))};
+  add_problem(line, std::string(key) + " " + std::string(problem));
 }
 
 bool Parameters::boolean(std::string_view key, bool fallback) {
@@ -162,16 +160,23 @@ std::vector<std::string> Parameters::texts(std::string_view key) {
 
 const Value* Parameters::any(std::string_view key) { return take(key); }
 
-Result<void> Parameters::finish() const {
-  if (problem_) return *problem_;
+std::vector<Remark> Parameters::problems() const {
+  std::vector<Remark> all = problems_;
   const Value::Map* entries = value_.map();
-  if (entries == nullptr) return {};
+  if (entries == nullptr) return all;
   for (const auto& [name, value] : *entries) {
-    if (std::find(known_.begin(), known_.end(), name) == known_.end()) {
-      return Error{located(value.line(), owner_, "unknown parameter '" + name + "'")};
-    }
+    if (std::find(known_.begin(), known_.end(), name) != known_.end()) continue;
+    const std::vector<std::string_view> known(known_.begin(), known_.end());
+    all.push_back(Remark{value.line(), std::string(owner_) + ": unknown " + std::string(noun_) + " '" +
+                                           name + "'" + did_you_mean(name, known)});
   }
-  return {};
+  return all;
+}
+
+Result<void> Parameters::finish() const {
+  const std::vector<Remark> all = problems();
+  if (all.empty()) return {};
+  return Error{to_string(all.front())};
 }
 
 }  // namespace kvasir

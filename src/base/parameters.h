@@ -1,5 +1,5 @@
 // Reads the parameters of one object, strictly: every key must be known, of the right type and in range.
-// The first problem is kept and told by finish(), with the key and its line.
+// Problems are kept, each with its key and line: finish() tells the first, problems() all.
 //
 //   Parameters parameters(value, "load-aware-scorer");
 //   const double threshold = parameters.number("threshold", 128, 1, 1e9);
@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/remark.h"
 #include "base/result.h"
 #include "base/value.h"
 
@@ -21,8 +22,9 @@ namespace kvasir {
 
 class Parameters {
  public:
-  // `value`: a map or null (no parameters). `owner` names the object in errors. Both must outlive this.
-  Parameters(const Value& value, std::string_view owner);
+  // `value`: a map or null (no parameters). `owner` names the object in errors, `noun` what its keys are called.
+  // `value` must outlive this.
+  Parameters(const Value& value, std::string_view owner, std::string_view noun = "parameter");
 
   // Each returns `fallback` when the key is absent or wrong.
   bool boolean(std::string_view key, bool fallback);
@@ -47,17 +49,21 @@ class Parameters {
   void fail(std::string_view key, std::string_view problem);
 
   // The first problem: "line 12: load-aware-scorer: threshold must be a number, not a text". Also when a key was
-  // not asked for: "unknown parameter 'tresholds'".
+  // not asked for: "unknown parameter 'tresholds'; did you mean 'threshold'?".
   Result<void> finish() const;
+  // Every problem, those of unknown keys last.
+  std::vector<Remark> problems() const;
 
  private:
   const Value* take(std::string_view key);
   void wrong(std::string_view key, const Value& value, std::string_view expected);
+  void add_problem(int line, std::string_view text);
 
   const Value& value_;
-  const std::string_view owner_;
+  const std::string owner_;
+  const std::string noun_;
   std::vector<std::string> known_;
-  std::optional<Error> problem_;
+  std::vector<Remark> problems_;
 };
 
 // Go's duration notation, without sign; nullopt when it is none.

@@ -28,7 +28,7 @@ TEST(Parameters, TheFirstProblemIsToldWithKeyAndLine) {
   } cases[] = {
       {map({{"count", Value(std::string("x"), 7)}}), "line 7: thing: count must be a whole number, not a text"},
       {map({{"count", Value(int64_t{-1}, 7)}}), "line 7: thing: count must be from 0 to 10"},
-      {map({{"cuont", Value(int64_t{1}, 8)}}), "line 8: thing: unknown parameter 'cuont'"},
+      {map({{"cuont", Value(int64_t{1}, 8)}}), "line 8: thing: unknown parameter 'cuont'; did you mean 'count'?"},
       {Value(std::string("x"), 3), "line 3: thing: parameters must be a map, not a text"},
   };
   for (const auto& bad : cases) {

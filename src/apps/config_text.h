@@ -1,0 +1,15 @@
+// A configuration of the endpoint picker in words, for `kvasir config check`.
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "wire/endpoint_picker_config.h"
+#include "wire/plugin_types.h"
+
+namespace kvasir {
+
+// Several lines, the last without a line end.
+std::string config_text(const EndpointPickerConfig& config, std::span<const PluginTypeFacts> types);
+
+}  // namespace kvasir

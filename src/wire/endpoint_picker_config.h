@@ -1,0 +1,117 @@
+// What an EndpointPickerConfig says, as plain values: names are resolved and defaults filled in, but no plugin is
+// made and no plugin parameter is read yet.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/value.h"
+
+namespace kvasir {
+
+struct PluginConfig {
+  std::string name;  // unique; the type when the file gives none
+  std::string type;
+  Value parameters;  // a map or null
+  int line = 0;      // 0: not in the file, added by a default
+};
+
+// A plugin in a scheduling profile. Its kinds (filter, scorer, picker) are those of its type.
+struct PluginUse {
+  std::string plugin;  // name of a PluginConfig
+  std::optional<double> weight;  // finite, >= 0; a scorer without one weighs 1
+  int line = 0;
+};
+
+struct SchedulingProfileConfig {
+  std::string name;
+  std::vector<PluginUse> plugins;  // in the file's order, which is the order of the filters
+  int line = 0;
+};
+
+struct DataSourceConfig {
+  std::string plugin;
+  std::vector<std::string> extractors;
+  int line = 0;
+};
+
+struct DataLayerConfig {
+  bool inject_defaults = true;
+  std::vector<DataSourceConfig> sources;
+  std::string discovery;  // names of plugins; empty: none
+  std::string peer_discovery;
+  std::string cross_replica_syncer;
+  std::optional<Duration> cross_replica_sync_interval;
+};
+
+struct PriorityBandConfig {
+  int64_t priority = 0;
+  uint64_t bytes_most = 1'000'000'000;
+  uint64_t requests_most = 5000;
+  std::string fairness_policy = "global-strict-fairness-policy";
+  std::string ordering_policy = "fcfs-ordering-policy";
+  int line = 0;
+};
+
+struct FlowControlConfig {
+  std::optional<uint64_t> bytes_most;  // of all bands together; none: no limit
+  std::optional<uint64_t> requests_most;
+  Duration default_request_ttl = std::chrono::seconds(60);
+  Duration no_endpoint_request_ttl = std::chrono::seconds(60);  // follows the one above unless written
+  PriorityBandConfig default_band;           // of priorities that have no band of their own
+  PriorityBandConfig default_negative_band;  // the same below 0
+  std::vector<PriorityBandConfig> bands;     // highest priority first
+  std::string usage_limit_policy;            // empty: none
+  std::string saturation_detector = "utilization-detector";
+  bool eviction = false;
+  int line = 0;  // 0: not in the file
+};
+
+struct HealthCheckConfig {
+  Duration interval = std::chrono::seconds(10);
+  Duration timeout = std::chrono::seconds(5);
+  int64_t unhealthy_threshold = 3;  // failures in a row
+  int64_t healthy_threshold = 2;    // successes in a row
+};
+
+// A scraper of the seed's own configuration shape. The _line fields are 0 where the file is silent.
+struct ScraperConfig {
+  std::string type;  // VLLMMetricScraper, KVCacheMetricScraper or GenericPrometheusScraper
+  std::string path = "/metrics";
+  uint16_t port = 0;  // 0: the endpoint's own
+  Duration interval = std::chrono::seconds(5);
+  Duration timeout = std::chrono::seconds(2);
+  Duration metric_ttl = std::chrono::seconds(30);
+  bool cache_prefix_tracking = false;
+  std::vector<std::string> metrics;  // names, for the generic one
+  std::optional<HealthCheckConfig> health_check;
+  int line = 0;
+  int interval_line = 0;
+  int timeout_line = 0;
+  int metric_ttl_line = 0;
+};
+
+struct EndpointPickerConfig {
+  bool translated = false;                       // from the seed's own shape: the types are not the file's words
+  bool flow_control_enabled = false;             // feature gate flowControl
+  bool populate_non_leader_datastore = true;     // feature gate haPopulateNonLeaderDatastore
+  std::vector<PluginConfig> plugins;             // in the file's order, defaults last
+  std::vector<SchedulingProfileConfig> profiles; // at least one
+  DataLayerConfig data_layer;
+  FlowControlConfig flow_control;
+  std::vector<std::string> parsers;  // names of plugins; none: the built-in one
+  std::vector<ScraperConfig> scrapers;  // only the seed's own shape has them
+
+  const PluginConfig* find_plugin(std::string_view name) const {
+    for (const PluginConfig& plugin : plugins) {
+      if (plugin.name == name) return &plugin;
+    }
+    return nullptr;
+  }
+};
+
+}  // namespace kvasir

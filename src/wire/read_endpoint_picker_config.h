@@ -1,0 +1,23 @@
+// Reads a configuration file of the endpoint picker, in llm-d's own shape or in the seed's (seed_config.h), as YAML
+// or JSON, alone or inside a Kubernetes ConfigMap.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "wire/config_reading.h"
+#include "wire/plugin_types.h"
+
+namespace kvasir {
+
+// Everything there is to say about the file. An empty text gives the default configuration. `types`: of the program
+// that is to run it.
+ConfigReading read_endpoint_picker_config(std::string_view text, std::span<const PluginTypeFacts> types);
+
+// The configuration alone, or all errors, one a line, each beginning with "NAME: ".
+Result<EndpointPickerConfig> load_endpoint_picker_config(std::string_view text, std::string_view name,
+                                                         std::span<const PluginTypeFacts> types);
+
+}  // namespace kvasir
