@@ -4,9 +4,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -24,6 +28,8 @@ struct EngineMetrics {
   std::vector<std::string> running_adapters;
   std::vector<std::string> waiting_adapters;
   uint32_t adapters_max = 0;
+  // Numbers from custom metrics, by the names that the configuration gave them.
+  std::map<std::string, double, std::less<>> attributes;
   TimePoint read_at{};  // on the steady clock; zero: never
 };
 

@@ -32,10 +32,10 @@ Result<std::unique_ptr<Gateway>> Gateway::create(EventLoop& loop, const GatewayO
                                                  std::function<std::string()> metrics_page) {
   Result<std::vector<SocketAddress>> addresses = resolve_all(options.workers);
   if (!addresses) return addresses.error();
-  PolicyOptions policy;
-  policy.endpoints = options.workers.size();
-  policy.profile = options.profile;
-  Result<std::unique_ptr<Policy>> policy = make_policy(options.policy, policy);
+  PolicyOptions policy_options;
+  policy_options.endpoints = options.workers.size();
+  policy_options.profile = options.profile;
+  Result<std::unique_ptr<Policy>> policy = make_policy(options.policy, policy_options);
   if (!policy) return Error{"--policy: " + policy.error().message};
   std::unique_ptr<Gateway> gateway(new Gateway(loop, options, probe, std::move(metrics_page),
                                                std::move(*policy), std::move(*addresses)));

@@ -32,9 +32,12 @@ class BookingMap {
   }
 
   // nullptr when not booked. Valid until the next insert or erase.
-  Booking* find(RequestId request) {
-    Slot& slot = slots_[find_slot(request)];
+  const Booking* find(RequestId request) const {
+    const Slot& slot = slots_[find_slot(request)];
     return request != 0 && slot.request == request ? &slot.booking : nullptr;
+  }
+  Booking* find(RequestId request) {
+    return const_cast<Booking*>(static_cast<const BookingMap&>(*this).find(request));
   }
 
   // Precondition: booked.

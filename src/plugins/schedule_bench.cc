@@ -1,6 +1,8 @@
-// The cost of schedule(), first_token() and ended() for a 100k-token prompt (200 blocks) on a busy
-// fleet: each endpoint has pending and decoding requests, and the prompt's first half was sent to
-// one in eight. `allocations` counts operator new per iteration.
+// The cost of schedule(), first_token() and ended() on a busy fleet: each endpoint has pending and
+// decoding requests, and the prompt's first half was sent to one in eight. `allocations` counts
+// operator new per iteration. The policies get a 100k-token prompt (200 blocks of 512); the plugins
+// (prefix 3, queue 2, kv-cache-utilization 2, active-request 1) one of 8,000 tokens (125 blocks of
+// 64).
 #include <benchmark/benchmark.h>
 
 #include <atomic>
@@ -9,7 +11,9 @@
 
 #include "base/random.h"
 #include "fleet/fleet.h"
+#include "plugins/plugin_roster.h"
 #include "plugins/roster.h"
+#include "scheduling/plugin_set.h"
 #include "scheduling/scheduler.h"
 
 namespace {
@@ -96,6 +100,72 @@ void schedule(benchmark::State& state, std::string_view policy) {
   state.counters["allocations"] = benchmark::Counter(static_cast<double>(allocations - before),
                                                      benchmark::Counter::kAvgIterations);
 }
+std::unique_ptr<Policy> plugin_policy(size_t endpoints) {
+  Registry registry;
+  register_plugins(registry);
+  SchedulingConfig config{{{"", "prefix-cache-scorer"},
+                           {"", "queue-scorer"},
+                           {"", "kv-cache-utilization-scorer"},
+                           {"", "active-request-scorer"}},
+                          {{"default",
+                            {{"prefix-cache-scorer", 3},
+                             {"queue-scorer", 2},
+                             {"kv-cache-utilization-scorer", 2},
+                             {"active-request-scorer", 1}}}}};
+  PluginOptions options;
+  options.endpoints = endpoints;
+  return std::move(make_configured_policy(registry, config, options).value().policy);
+}
+
+void set_metrics(Fleet& fleet) {
+  Random random(2);
+  std::vector<std::pair<EndpointId, EngineMetrics>> round;
+  for (uint32_t i = 0; i < fleet.size(); ++i) {
+    EngineMetrics metrics;
+    metrics.waiting = static_cast<double>(random.below(10));
+    metrics.kv_usage = random.uniform();
+    round.emplace_back(EndpointId(i), metrics);
+  }
+  fleet.set_metrics(std::move(round));
+}
+
+void schedule_plugins(benchmark::State& state) {
+  constexpr uint32_t kTokens = 8000;
+  const size_t endpoints = state.range(0);
+  Fleet fleet{std::vector<Endpoint>(endpoints)};
+  for (uint32_t i = 0; i < endpoints; ++i) fleet.set_healthy(EndpointId(i), true);
+  set_metrics(fleet);
+  ManualClock clock;
+  Scheduler scheduler(fleet, plugin_policy(endpoints), clock);
+  make_busy(scheduler, endpoints);
+
+  // Every prompt has a second half of its own; each comes round again, so that nothing grows for ever.
+  constexpr size_t kPrompts = 512;
+  constexpr size_t kPromptBlocks = kTokens / 64;
+  std::vector<std::vector<BlockHash>> prompts;
+  const auto shared = chain_of(0, kPromptBlocks / 2);
+  for (size_t i = 0; i < kPrompts; ++i) {
+    prompts.push_back(chain_of(100'000 + i, kPromptBlocks));
+    std::copy(shared.begin(), shared.end(), prompts.back().begin());
+  }
+  RequestId id = 1'000'000;
+  const auto once = [&] {
+    ++id;
+    scheduler.schedule(request_of(id, kTokens, prompts[id % kPrompts]), {});
+    scheduler.first_token(id);
+    scheduler.ended(id);
+  };
+  for (size_t i = 0; i < 4 * kPrompts; ++i) once();
+  uint64_t before = 0;
+  for (auto _ : state) {
+    if (before == 0) before = allocations;
+    once();
+  }
+  state.counters["allocations"] = benchmark::Counter(static_cast<double>(allocations - before),
+                                                     benchmark::Counter::kAvgIterations);
+}
+BENCHMARK(schedule_plugins)->Arg(8)->Arg(100)->Arg(1000);
+
 BENCHMARK_CAPTURE(schedule, kv, "kv")->Arg(8)->Arg(100)->Arg(1000);
 BENCHMARK_CAPTURE(schedule, load_cost, "load-cost")->Arg(8)->Arg(100)->Arg(1000);
 BENCHMARK_CAPTURE(schedule, least_load, "least-load")->Arg(8)->Arg(1000);

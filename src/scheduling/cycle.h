@@ -9,12 +9,16 @@
 
 namespace kvasir {
 
+struct ProfileResult;
 struct Snapshot;
 
 struct Cycle {
   const Request& request;
   const Snapshot& fleet;
+  std::span<const EndpointId> candidates;  // before any filter; ascending
   TimePoint now{};
+  // The profiles that ran before this one, in that order. Empty in produce().
+  std::span<const ProfileResult> done = {};
 };
 
 }  // namespace kvasir

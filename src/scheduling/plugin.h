@@ -1,10 +1,11 @@
 // The kinds of plugin that an EndpointPickerConfig names. One object may be of several kinds.
 //
 // The scheduler calls every method under its mutex: no plugin needs a lock, and none may block or allocate in
-// steady state. filter(), score() and pick() are const; state changes only in produce() and the hooks.
+// steady state. filter() and score() are const; state changes only in pick(), produce() and the hooks.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -15,14 +16,29 @@
 
 namespace kvasir {
 
-struct ProfileResult;
+class PluginContext;
+
+struct ScoredEndpoint {
+  EndpointId endpoint{};
+  double score = 0;  // weighted sum
+};
+
+// What one profile chose. `chosen` is empty when its filters left nobody.
+struct ProfileResult {
+  int profile = 0;  // its place in the configuration
+  std::span<const ScoredEndpoint> chosen;  // best first; the head of `scored`
+  std::span<const ScoredEndpoint> scored;  // every candidate that was scored; beyond `chosen` in no order
+};
 
 class Plugin {
  public:
   virtual ~Plugin() = default;
 
-  // Hooks. picked(): the request goes to decision.endpoint; `profiles` are all that ran, the primary first. For each
-  // picked() ended() comes once; first_token() at most once, before it.
+  // Called once, when every plugin of the configuration is made: for what may be there but need not.
+  virtual void connect(PluginContext& context) { static_cast<void>(context); }
+
+  // Hooks. picked(): the request goes to the first chosen endpoint of profiles[0], the primary one; the others
+  // that chose somebody follow. For each picked() ended() comes once; first_token() at most once, before it.
   virtual void picked(const Cycle& cycle, std::span<const ProfileResult> profiles) {
     static_cast<void>(cycle), static_cast<void>(profiles);
   }
@@ -41,19 +57,15 @@ class Filter : public virtual Plugin {
 };
 
 // Gives each candidate a score from 0 to 1, higher is better: scores[i] is candidates[i]'s. Scores outside are
-// clamped; NaN abstains (adds nothing). scores come in as zeros.
+// clamped; NaN abstains (adds nothing). scores come in as zeros. Precondition: at least one candidate.
 class Scorer : public virtual Plugin {
  public:
   virtual void score(const Cycle& cycle, std::span<const EndpointId> candidates,
                      std::span<double> scores) const = 0;
 };
 
-struct ScoredEndpoint {
-  EndpointId endpoint{};
-  double score = 0;  // weighted sum
-};
-
 // Brings the best endpoints to the front of `scored`, best first, and says how many are chosen (1 at least).
+// Precondition: `scored` is not empty and comes in the order of the ids.
 class Picker : public virtual Plugin {
  public:
   virtual size_t pick(const Cycle& cycle, std::span<ScoredEndpoint> scored) = 0;
@@ -64,22 +76,30 @@ class Picker : public virtual Plugin {
 class Producer : public virtual Plugin {
  public:
   virtual void produce(const Cycle& cycle) = 0;
+
+  // Bytes of prompt in a block, when it reads Request::blocks; 0 when it does not.
+  virtual size_t prompt_bytes_per_block() const { return 0; }
 };
 
 // Decides which profiles run, and what their results mean.
 class ProfileHandler : public virtual Plugin {
  public:
-  // The index of the profile to run next, given what ran already (in that order); -1: none.
+  // The index of the profile to run next, given what ran already (in that order); -1: none. No profile runs twice.
   virtual int next(const Cycle& cycle, std::span<const ProfileResult> done) const = 0;
   // The index in `done` of the primary result; -1: the request is refused.
   virtual int primary(const Cycle& cycle, std::span<const ProfileResult> done) const = 0;
+  // The index in `done` of the result that names the endpoint to prefill on; -1: the primary one prefills.
+  virtual int prefill(const Cycle& cycle, std::span<const ProfileResult> done) const {
+    static_cast<void>(cycle), static_cast<void>(done);
+    return -1;
+  }
 };
 
-// What one profile chose. `chosen` is empty when its filters left nobody.
-struct ProfileResult {
-  int profile = 0;  // its place in the configuration
-  std::span<const ScoredEndpoint> chosen;  // best first
-  std::span<const ScoredEndpoint> scored;  // every candidate that was scored, in no order
+// Whether a stage of a request is worth an endpoint of its own. Used by profile handlers, by name.
+class StageDecider : public virtual Plugin {
+ public:
+  // `decode`: where the request will decode; nullopt: not known yet.
+  virtual bool separate(const Cycle& cycle, std::optional<EndpointId> decode) const = 0;
 };
 
 }  // namespace kvasir

@@ -2,6 +2,7 @@
 // the next produce().
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -18,12 +19,23 @@ class PrefixMatches : public Producer {
   virtual std::span<const uint32_t> matched_blocks() const = 0;  // leading blocks
   virtual uint32_t total_blocks() const = 0;                     // of the prompt; 0: nothing is known
   virtual uint32_t block_tokens() const = 0;
+
+  // Prompt tokens in the endpoint's cache: of the prompt the share that its matched blocks are; when the length in
+  // bytes is not known, block_tokens() for each block. Never more than the prompt.
+  uint32_t cached_tokens(const Request& request, EndpointId endpoint) const {
+    const uint64_t blocks = matched_blocks()[index_of(endpoint)];
+    const uint64_t tokens =
+        request.prompt_bytes == 0
+            ? blocks * block_tokens()
+            : request.prompt_tokens * blocks * prompt_bytes_per_block() / request.prompt_bytes;
+    return static_cast<uint32_t>(std::min<uint64_t>(tokens, request.prompt_tokens));
+  }
 };
 
 // What is in flight on each endpoint, as booked by this process.
 struct InflightLoad {
   uint32_t requests = 0;
-  uint64_t tokens = 0;  // prompt tokens whose first answer byte has not been seen
+  uint64_t tokens = 0;  // prompt tokens, not cached there, whose first answer byte has not been seen
 };
 class InflightLoads : public Producer {
  public:

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -26,23 +27,43 @@ class PluginContext {
  public:
   virtual ~PluginContext() = default;
   virtual size_t endpoints() const = 0;  // of the fleet, at most
-  virtual uint64_t seed() const = 0;
+  virtual uint64_t seed() = 0;           // another one at each call
   virtual const EngineProfile& profile() const = 0;
   // The producer of that name, or with an empty name the only one of its kind. Never null.
   virtual Result<PrefixMatches*> prefix_matches(std::string_view name) = 0;
   virtual Result<InflightLoads*> inflight_loads(std::string_view name) = 0;
   virtual Result<SessionIds*> session_ids(std::string_view name) = 0;
-  // The place of a scheduling profile in the configuration.
-  virtual Result<int> profile_index(std::string_view name) = 0;
+  // The plugin of that name; with an empty name, null.
+  virtual Result<StageDecider*> stage_decider(std::string_view name) = 0;
+  // The place of a scheduling profile in the configuration; -1: there is none of that name.
+  virtual int profile_index(std::string_view name) const = 0;
+  virtual size_t profiles() const = 0;
+  virtual const std::string& profile_name(size_t index) const = 0;
+
+  // For Plugin::connect(): the producer when one is there, whoever asked for it; null when none is.
+  virtual PrefixMatches* any_prefix_matches() const = 0;
 };
 
+// What other plugins can ask a producer for.
+enum class Produces { kNothing, kPrefixMatches, kInflightLoads, kSessionIds };
+
+using MadePlugin = Result<std::unique_ptr<Plugin>>;
+
+template <class Kind, class... Arguments>
+MadePlugin make_plugin(Arguments&&... arguments) {
+  return std::unique_ptr<Plugin>(std::make_unique<Kind>(std::forward<Arguments>(arguments)...));
+}
+
 struct PluginType {
+  // `name`: of the plugin, for errors.
+  using Make = std::function<MadePlugin(std::string_view name, const Value& parameters,
+                                        PluginContext& context)>;
+
   std::string name;
+  Make make;
   Stability stability = Stability::kStable;
-  std::string replaced_by;  // of a deprecated type
-  std::function<Result<std::unique_ptr<Plugin>>(std::string_view name, const Value& parameters,
-                                                PluginContext& context)>
-      make;
+  std::string replaced_by = {};  // of a deprecated type; may be empty
+  Produces produces = Produces::kNothing;
 };
 
 class Registry {
@@ -51,6 +72,8 @@ class Registry {
   void add(PluginType type);
   const PluginType* find(std::string_view name) const;
   std::vector<std::string_view> names() const;
+  // The name that `name` was most likely meant to be; empty when none is near.
+  std::string_view nearest(std::string_view name) const;
 
  private:
   std::map<std::string, PluginType, std::less<>> types_;

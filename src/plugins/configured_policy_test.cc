@@ -1,0 +1,240 @@
+// Policies made of plugins: the rules of configuration, and whole decisions.
+#include "plugins/plugin_fixture.h"
+
+namespace kvasir {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+class Configured : public PluginTest {};
+
+TEST_F(Configured, QueueAndMaxScorePickTheShortestQueue) {
+  metrics(0).waiting = 10;
+  metrics(1).waiting = 0;
+  metrics(2).waiting = 5;
+  const auto made = policy({{"", "queue-scorer"}, {"", "max-score-picker"}});
+  const Decision decision = pick(*made).value();
+  EXPECT_EQ(index_of(decision.endpoint), 1u);
+  EXPECT_DOUBLE_EQ(decision.score, 1);
+  EXPECT_EQ(decision.fallback_count, 0);
+}
+
+TEST_F(Configured, TiesTakeTurns) {
+  const auto made = policy({{"", "queue-scorer"}});
+  std::vector<uint32_t> picks;
+  for (int i = 0; i < 6; ++i) picks.push_back(index_of(pick(*made)->endpoint));
+  EXPECT_THAT(picks, ElementsAre(0, 1, 2, 0, 1, 2));
+}
+
+TEST_F(Configured, FurtherEndpointsAreFallbacksBestFirst) {
+  metrics(0).waiting = 10;
+  metrics(2).waiting = 5;
+  const auto made = policy({{"", "queue-scorer"},
+                            {"", "max-score-picker", parameters({{"maxNumOfEndpoints", 3}})}});
+  const Decision decision = pick(*made).value();
+  EXPECT_EQ(index_of(decision.endpoint), 1u);
+  ASSERT_EQ(decision.fallback_count, 2);
+  EXPECT_EQ(index_of(decision.fallbacks[0]), 2u);
+  EXPECT_EQ(index_of(decision.fallbacks[1]), 0u);
+}
+
+TEST_F(Configured, ErrorsNameThePluginAndTheLine) {
+  EXPECT_THAT(policy_error({{{"", "queue-scorrer", {}, 12}}, {}}),
+              HasSubstr("line 12: plugin 'queue-scorrer': unknown type 'queue-scorrer'; did you "
+                        "mean 'queue-scorer'?"));
+  EXPECT_THAT(policy_error({{{"x", "queue-scorer", {}, 3}, {"x", "queue-scorer", {}, 4}}, {}}),
+              HasSubstr("line 4: plugin 'x': another plugin has this name"));
+  EXPECT_THAT(
+      policy_error({{{"", "max-score-picker", parameters({{"maxNum", 3}}), 3}}, {}}),
+      HasSubstr("line 7: max-score-picker: unknown parameter 'maxNum'"));
+  EXPECT_THAT(policy_error({{{"", "queue-scorer"}}, {{"p", {{"nobody", {}, 9}}, 8}}}),
+              HasSubstr("line 9: profile 'p': no plugin is named 'nobody'"));
+  EXPECT_THAT(policy_error({{{"", "queue-scorer"}}, {{"p", {}, 8}, {"q", {}, 9}}}),
+              HasSubstr("single-profile-handler: there are 2 profiles"));
+}
+
+// Gives endpoint i the score it is told, for clamping and abstaining.
+class FixedScorer final : public Scorer {
+ public:
+  explicit FixedScorer(std::vector<double> scores) : scores_(std::move(scores)) {}
+  void score(const Cycle&, std::span<const EndpointId> candidates,
+             std::span<double> scores) const override {
+    for (size_t i = 0; i < candidates.size(); ++i) scores[i] = scores_[index_of(candidates[i])];
+  }
+
+ private:
+  const std::vector<double> scores_;
+};
+
+void register_fixed(Registry& registry, const char* type, std::vector<double> scores) {
+  registry.add({type, [scores](auto, auto&, auto&) { return make_plugin<FixedScorer>(scores); }});
+}
+
+TEST_F(Configured, ScoresAreClampedAndNanAbstains) {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  register_fixed(registry_, "one", {-.5, 1.5, nan});
+  register_fixed(registry_, "two", {.25, .25, .5});
+  const auto made = configured({{{"", "one"}, {"", "two"}}, {{"p", {{"one", 2}, {"two", 1}}}}});
+  candidates_ = {EndpointId(0)};
+  EXPECT_DOUBLE_EQ(pick(*made)->score, .25);
+  candidates_ = {EndpointId(1)};
+  EXPECT_DOUBLE_EQ(pick(*made)->score, 2.25);
+  candidates_ = {EndpointId(2)};
+  EXPECT_DOUBLE_EQ(pick(*made)->score, .5);
+}
+
+TEST_F(Configured, UpstreamsSchedulerVector) {
+  request_.model = "critical";
+  for (size_t i = 0; i < 3; ++i) metrics(i).adapters_max = 2;
+  metrics(0) = {0, {}, .2, {}, {"foo", "bar"}, {}, 2, {}, {}};
+  metrics(1) = {0, {}, .2, {}, {"foo", "critical"}, {}, 2, {}, {}};
+  metrics(2) = {10, {}, .8, {}, {"foo"}, {}, 2, {}, {}};
+  const auto made = policy({{"", "kv-cache-utilization-scorer"}, {"", "queue-scorer"},
+                            {"", "prefix-cache-scorer"}, {"", "lora-affinity-scorer"}});
+  const Decision decision = pick(*made).value();
+  EXPECT_EQ(index_of(decision.endpoint), 1u);
+  EXPECT_DOUBLE_EQ(decision.score, 2.8);
+}
+
+TEST_F(Configured, FiltersThatLeaveNobodyRefuse) {
+  const auto made = policy({{"", "prefill-filter"}});
+  EXPECT_EQ(pick(*made), std::nullopt);
+  EXPECT_EQ(pick(*made), std::nullopt) << "and nothing was booked";
+}
+
+TEST_F(Configured, ABurstSpreadsBecauseEachPickIsBooked) {
+  const auto made = policy({{"", "active-request-scorer"}});
+  std::vector<int> share(3);
+  for (int i = 0; i < 9; ++i) ++share[index_of(pick(*made)->endpoint)];
+  EXPECT_THAT(share, ElementsAre(3, 3, 3));
+  for (RequestId id = 1; id <= 9; ++id) made->ended(id, now_);
+  EXPECT_DOUBLE_EQ(pick(*made)->score, 1);
+}
+
+TEST_F(Configured, TokensGoAtTheFirstTokenAndRequestsAtTheEnd) {
+  auto* loads = dynamic_cast<InflightLoads*>(make("inflight-load-producer", {}, false).value());
+  const std::vector<ScoredEndpoint> chosen = {{EndpointId(1), 1}};
+  const std::vector<ProfileResult> results = {{0, chosen, chosen}};
+  request_.id = 7;
+  request_.prompt_tokens = 100;
+  loads->picked(cycle(), results);
+  EXPECT_EQ(loads->loads()[1].requests, 1u);
+  EXPECT_EQ(loads->loads()[1].tokens, 100u);
+  loads->first_token(7, now_);
+  EXPECT_EQ(loads->loads()[1].tokens, 0u);
+  EXPECT_EQ(loads->loads()[1].requests, 1u);
+  loads->ended(7, now_);
+  EXPECT_EQ(loads->loads()[1].requests, 0u);
+}
+
+TEST_F(Configured, PrefixesComeBackToWhereTheyWere) {
+  const auto made = policy({{"", "prefix-cache-scorer"}, {"", "queue-scorer"}});
+  EXPECT_EQ(made->prompt_bytes_per_block(), 256u);
+  const std::vector<BlockHash> chain = {11, 12, 13, 14};
+  request_.blocks = std::span(chain).first(2);
+  request_.prompt_tokens = 128;
+  const Decision first = pick(*made).value();
+  EXPECT_EQ(first.cached_tokens, 0u);
+  request_.blocks = chain;
+  request_.prompt_tokens = 256;
+  const Decision second = pick(*made).value();
+  EXPECT_EQ(second.endpoint, first.endpoint);
+  EXPECT_EQ(second.cached_tokens, 128u);
+  EXPECT_DOUBLE_EQ(second.score, 1.5);
+}
+
+TEST_F(Configured, PrefillGoesApartWhenTheDeciderSaysSo) {
+  label(0, "llm-d.ai/role", "prefill");
+  label(1, "llm-d.ai/role", "decode");
+  label(2, "llm-d.ai/role", "decode");
+  const SchedulingConfig config{
+      {{"", "disagg-profile-handler",
+        parameters({{"deciders", parameters({{"prefill", "prefix-based-pd-decider"}})}})},
+       {"", "prefix-based-pd-decider", parameters({{"nonCachedTokens", 50}})},
+       {"", "decode-filter"},
+       {"", "prefill-filter"},
+       {"", "active-request-scorer"}},
+      {{"decode", {{"decode-filter"}, {"active-request-scorer"}}}, {"prefill", {{"prefill-filter"}}}}};
+  const auto made = configured(config);
+  request_.prompt_tokens = 20;
+  EXPECT_EQ(pick(*made)->prefill, std::nullopt);
+  request_.prompt_tokens = 100;
+  const Decision decision = pick(*made).value();
+  EXPECT_NE(index_of(decision.endpoint), 0u);
+  EXPECT_EQ(decision.prefill, EndpointId(0));
+  candidates_.erase(candidates_.begin());
+  EXPECT_EQ(pick(*made), std::nullopt) << "a prefill endpoint is needed and there is none";
+}
+
+TEST_F(Configured, TheHeaderNamesTheProfile) {
+  const SchedulingConfig config{
+      {{"", "header-profile-handler"}, {"", "queue-scorer"}, {"", "kv-cache-utilization-scorer"}},
+      {{"decode", {{"queue-scorer"}}}, {"prefill", {{"kv-cache-utilization-scorer"}}}}};
+  metrics(0).waiting = 5;
+  metrics(1).waiting = 5;
+  metrics(1).kv_usage = metrics(2).kv_usage = .5;
+  const auto made = configured(config);
+  EXPECT_EQ(index_of(pick(*made)->endpoint), 2u);
+  header("epp-profile", "prefill");
+  EXPECT_EQ(index_of(pick(*made)->endpoint), 0u);
+  headers_.clear();
+  header("epp-profile", "nonsense");
+  EXPECT_EQ(pick(*made), std::nullopt);
+}
+
+TEST_F(Configured, WeightedRandomPicksByShareOfTheScores) {
+  const std::vector<std::vector<double>> tables = {{.1, .9}, {.5, .5, .5}, {.3, 0}, {1, .9, .5, .3, .2}};
+  for (size_t table = 0; table < tables.size(); ++table) {
+    const std::vector<double>& weights = tables[table];
+    resize(weights.size());
+    const std::string type = "weights" + std::to_string(table);
+    register_fixed(registry_, type.c_str(), weights);
+    const auto made = policy({{"", type}, {"", "weighted-random-picker"}});
+    std::vector<int> picks(weights.size());
+    constexpr int kDraws = 10'000;
+    for (int i = 0; i < kDraws; ++i) ++picks[index_of(pick(*made)->endpoint)];
+    double total = 0;
+    for (const double weight : weights) total += weight;
+    for (size_t i = 0; i < weights.size(); ++i) {
+      EXPECT_NEAR(picks[i] / double{kDraws}, weights[i] / total, .05 * weights[i] / total + .01);
+      if (weights[i] == 0) EXPECT_EQ(picks[i], 0);
+    }
+  }
+}
+
+TEST_F(Configured, RandomPickerPicksEverybodyAlike) {
+  const auto made = policy({{"", "random-picker", parameters({{"maxNumOfEndpoints", 2}})}});
+  std::vector<int> picks(3);
+  for (int i = 0; i < 9000; ++i) {
+    const Decision decision = pick(*made).value();
+    ++picks[index_of(decision.endpoint)];
+    ASSERT_EQ(decision.fallback_count, 1);
+    ASSERT_NE(decision.fallbacks[0], decision.endpoint);
+  }
+  EXPECT_THAT(picks, ::testing::Each(::testing::AllOf(::testing::Gt(2700), ::testing::Lt(3300))));
+}
+
+TEST_F(Configured, AlphaIsRefusedUnlessAllowedAndDeprecatedIsNoted) {
+  options_.allow_alpha = false;
+  EXPECT_THAT(policy_error({{{"", "topology-affinity-scorer", {}, 4}}, {}}),
+              HasSubstr("line 4: plugin 'topology-affinity-scorer': type 'topology-affinity-scorer' "
+                        "is experimental"));
+  const auto made = make_configured_policy(registry_, {{{"old", "by-label-selector", {}, 4}}, {}}, options_);
+  ASSERT_TRUE(made);
+  EXPECT_THAT(made->notes,
+              ElementsAre("line 4: plugin 'old': type 'by-label-selector' is deprecated; use "
+                          "label-selector-filter"));
+}
+
+TEST_F(Configured, OneHandlerOnePickerAndNoCircles) {
+  EXPECT_THAT(policy_error({{{"", "single-profile-handler"}, {"two", "single-profile-handler", {}, 3}}, {}}),
+              HasSubstr("line 3: plugin 'two': a second profile handler"));
+  EXPECT_THAT(policy_error({{{"", "random-picker"}, {"", "max-score-picker"}},
+                            {{"p", {{"random-picker", {}, 5}, {"max-score-picker", {}, 6}}}}}),
+              HasSubstr("line 6: profile 'p': 'max-score-picker' is a second picker"));
+  EXPECT_EQ(policy_error(default_scheduling_config()), "");
+}
+
+}  // namespace
+}  // namespace kvasir

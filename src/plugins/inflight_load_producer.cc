@@ -1,0 +1,121 @@
+#include "plugins/inflight_load_producer.h"
+
+#include <algorithm>
+#include <array>
+#include <limits>
+
+#include "base/assert.h"
+#include "base/parameters.h"
+#include "plugins/booking_map.h"
+
+namespace kvasir {
+namespace {
+
+struct Settings {
+  bool add_output = false;
+  double output_ratio = 1.5;
+  double output_max = std::numeric_limits<double>::max();
+};
+
+// What one request has booked.
+struct Booking {
+  static constexpr size_t kStagesMax = 3;  // decode, prefill, encode
+
+  struct Share {
+    EndpointId endpoint{};
+    uint64_t tokens = 0;
+  };
+  std::array<Share, kStagesMax> shares{};
+  uint8_t count = 0;
+};
+
+class InflightLoadProducer final : public InflightLoads {
+ public:
+  // `matches` may be null: the only one there is, if any.
+  InflightLoadProducer(Settings settings, size_t endpoints, const PrefixMatches* matches)
+      : settings_(settings), matches_(matches), loads_(endpoints) {}
+
+  void connect(PluginContext& context) override {
+    if (matches_ == nullptr) matches_ = context.any_prefix_matches();
+  }
+
+  void produce(const Cycle&) override {}
+  std::span<const InflightLoad> loads() const override { return loads_; }
+
+  void picked(const Cycle& cycle, std::span<const ProfileResult> profiles) override {
+    Booking booking;
+    for (const ProfileResult& profile : profiles.first(std::min(profiles.size(), Booking::kStagesMax))) {
+      const EndpointId endpoint = profile.chosen[0].endpoint;
+      const Booking::Share share{endpoint, tokens_of(cycle.request, endpoint)};
+      booking.shares[booking.count++] = share;
+      InflightLoad& load = loads_[index_of(endpoint)];
+      ++load.requests;
+      load.tokens += share.tokens;
+    }
+    bookings_.insert(cycle.request.id, booking);
+  }
+
+  void first_token(RequestId request, TimePoint) override {
+    Booking* booking = bookings_.find(request);
+    if (booking != nullptr) release_tokens(*booking);
+  }
+
+  void ended(RequestId request, TimePoint) override {
+    Booking* booking = bookings_.find(request);
+    if (booking == nullptr) return;
+    release_tokens(*booking);
+    for (size_t i = 0; i < booking->count; ++i) {
+      --loads_[index_of(booking->shares[i].endpoint)].requests;
+    }
+    bookings_.erase(request);
+  }
+
+ private:
+  uint64_t tokens_of(const Request& request, EndpointId endpoint) const {
+    const uint32_t cached = matches_ ? matches_->cached_tokens(request, endpoint) : 0;
+    uint64_t tokens = request.prompt_tokens - cached;
+    if (settings_.add_output) {
+      tokens += static_cast<uint64_t>(
+          std::min(request.prompt_tokens * settings_.output_ratio, settings_.output_max));
+    }
+    return tokens;
+  }
+
+  void release_tokens(Booking& booking) {
+    for (size_t i = 0; i < booking.count; ++i) {
+      loads_[index_of(booking.shares[i].endpoint)].tokens -= booking.shares[i].tokens;
+      booking.shares[i].tokens = 0;
+    }
+  }
+
+  const Settings settings_;
+  const PrefixMatches* matches_;
+  std::vector<InflightLoad> loads_;
+  BookingMap<Booking> bookings_;
+};
+
+MadePlugin make(std::string_view name, const Value& value, PluginContext& context) {
+  Parameters parameters(value, name);
+  Settings settings;
+  settings.add_output = parameters.boolean("addEstimatedOutputTokens", false);
+  settings.output_ratio = parameters.number("outputRatio", 1.5, 0, 1e6);
+  settings.output_max = parameters.number("maxEstimatedOutputTokens", settings.output_max);
+  const std::string producer = parameters.text("prefixMatchInfoProducerName", "");
+  parameters.ignore("syncCrossReplicaState");
+  if (const Result<void> read = parameters.finish(); !read) return read.error();
+  const PrefixMatches* matches = nullptr;
+  if (!producer.empty()) {
+    const Result<PrefixMatches*> found = context.prefix_matches(producer);
+    if (!found) return Error{std::string(name) + ": " + found.error().message};
+    matches = *found;
+  }
+  return make_plugin<InflightLoadProducer>(settings, context.endpoints(), matches);
+}
+
+}  // namespace
+
+PluginType inflight_load_producer_plugin() {
+  return {"inflight-load-producer", make, Stability::kStable, {}, Produces::kInflightLoads};
+}
+
+}  // namespace kvasir

@@ -1,0 +1,109 @@
+#include "plugins/plugin_roster.h"
+
+#include "plugins/active_request_scorer.h"
+#include "plugins/approx_prefix_cache_producer.h"
+#include "plugins/context_length_aware.h"
+#include "plugins/disagg_profile_handler.h"
+#include "plugins/endpoint_attribute_filter.h"
+#include "plugins/endpoint_attribute_scorer.h"
+#include "plugins/header_label_affinity_scorer.h"
+#include "plugins/header_profile_handler.h"
+#include "plugins/inflight_load_producer.h"
+#include "plugins/kv_cache_utilization_scorer.h"
+#include "plugins/label_selector_filter.h"
+#include "plugins/label_value_filters.h"
+#include "plugins/load_aware_scorer.h"
+#include "plugins/lora_affinity_scorer.h"
+#include "plugins/max_score_picker.h"
+#include "plugins/no_hit_lru_scorer.h"
+#include "plugins/prefix_cache_affinity_filter.h"
+#include "plugins/prefix_cache_scorer.h"
+#include "plugins/queue_scorer.h"
+#include "plugins/random_picker.h"
+#include "plugins/refused_plugins.h"
+#include "plugins/running_requests_size_scorer.h"
+#include "plugins/seed_composite_scorer.h"
+#include "plugins/seed_load_aware_scorer.h"
+#include "plugins/session_affinity.h"
+#include "plugins/session_id_producer.h"
+#include "plugins/single_profile_handler.h"
+#include "plugins/stage_deciders.h"
+#include "plugins/token_load_scorer.h"
+#include "plugins/token_producer.h"
+#include "plugins/topology_affinity.h"
+#include "plugins/utilization_filter.h"
+#include "plugins/weighted_random_picker.h"
+
+namespace kvasir {
+namespace {
+
+void register_pickers(Registry& registry) {
+  registry.add(max_score_picker_plugin());
+  registry.add(random_picker_plugin());
+  registry.add(weighted_random_picker_plugin());
+}
+
+void register_scorers(Registry& registry) {
+  registry.add(queue_scorer_plugin());
+  registry.add(running_requests_size_scorer_plugin());
+  registry.add(kv_cache_utilization_scorer_plugin());
+  registry.add(load_aware_scorer_plugin());
+  registry.add(active_request_scorer_plugin());
+  registry.add(token_load_scorer_plugin());
+  registry.add(lora_affinity_scorer_plugin());
+  registry.add(prefix_cache_scorer_plugin());
+  registry.add(no_hit_lru_scorer_plugin());
+  registry.add(session_affinity_scorer_plugin());
+  registry.add(context_length_aware_plugin());
+  registry.add(endpoint_attribute_scorer_plugin());
+  registry.add(header_label_affinity_scorer_plugin());
+  registry.add(topology_affinity_scorer_plugin());
+  registry.add(seed_load_aware_scorer_plugin());
+  registry.add(seed_composite_scorer_plugin());
+}
+
+void register_filters(Registry& registry) {
+  registry.add(label_selector_filter_plugin());
+  registry.add(by_label_selector_plugin());
+  registry.add(by_label_plugin());
+  registry.add(decode_filter_plugin());
+  registry.add(prefill_filter_plugin());
+  registry.add(encode_filter_plugin());
+  registry.add(prefix_cache_affinity_filter_plugin());
+  registry.add(session_affinity_filter_plugin());
+  registry.add(utilization_filter_plugin());
+  registry.add(endpoint_attribute_filter_plugin());
+  registry.add(topology_affinity_filter_plugin());
+}
+
+void register_handlers(Registry& registry) {
+  registry.add(single_profile_handler_plugin());
+  registry.add(data_parallel_profile_handler_plugin());
+  registry.add(header_profile_handler_plugin());
+  registry.add(disagg_profile_handler_plugin());
+  registry.add(pd_profile_handler_plugin());
+  registry.add(always_disagg_pd_decider_plugin());
+  registry.add(always_disagg_multimodal_decider_plugin());
+  registry.add(prefix_based_pd_decider_plugin());
+}
+
+void register_producers(Registry& registry) {
+  registry.add(inflight_load_producer_plugin());
+  registry.add(approx_prefix_cache_producer_plugin());
+  registry.add(session_id_producer_plugin());
+  registry.add(token_producer_plugin());
+  registry.add(tokenizer_plugin());
+}
+
+}  // namespace
+
+void register_plugins(Registry& registry) {
+  register_pickers(registry);
+  register_scorers(registry);
+  register_filters(registry);
+  register_handlers(registry);
+  register_producers(registry);
+  register_refused_plugins(registry);
+}
+
+}  // namespace kvasir

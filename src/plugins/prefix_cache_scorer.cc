@@ -1,0 +1,57 @@
+#include "plugins/prefix_cache_scorer.h"
+
+#include <algorithm>
+
+#include "base/parameters.h"
+
+namespace kvasir {
+namespace {
+
+struct Settings {
+  double length_weight = 0;
+  double length_scale = 8192;
+};
+
+class PrefixCacheScorer final : public Scorer {
+ public:
+  PrefixCacheScorer(Settings settings, const PrefixMatches& matches)
+      : settings_(settings), matches_(matches) {}
+
+  void score(const Cycle&, std::span<const EndpointId> candidates,
+             std::span<double> scores) const override {
+    if (matches_.total_blocks() == 0) return;
+    const std::span<const uint32_t> matched = matches_.matched_blocks();
+    const double share = 1.0 / matches_.total_blocks();
+    const double length = matches_.block_tokens() / settings_.length_scale;
+    for (size_t i = 0; i < candidates.size(); ++i) {
+      const double blocks = matched[index_of(candidates[i])];
+      const double reach = std::min(1.0, blocks * length);
+      scores[i] = (1 - settings_.length_weight) * (blocks * share) +
+                  settings_.length_weight * reach * reach;
+    }
+  }
+
+ private:
+  const Settings settings_;
+  const PrefixMatches& matches_;
+};
+
+MadePlugin make(std::string_view name, const Value& value, PluginContext& context) {
+  Parameters parameters(value, name);
+  Settings settings;
+  settings.length_weight = parameters.number("matchLengthWeight", 0, 0, 1);
+  settings.length_scale = static_cast<double>(parameters.integer("matchLengthScaleTokens", 8192, 1));
+  const std::string producer = parameters.text("prefixMatchInfoProducerName", "");
+  if (const Result<void> read = parameters.finish(); !read) return read.error();
+  const Result<PrefixMatches*> matches = context.prefix_matches(producer);
+  if (!matches) return Error{std::string(name) + ": " + matches.error().message};
+  return make_plugin<PrefixCacheScorer>(settings, **matches);
+}
+
+}  // namespace
+
+PluginType prefix_cache_scorer_plugin() {
+  return {"prefix-cache-scorer", make};
+}
+
+}  // namespace kvasir

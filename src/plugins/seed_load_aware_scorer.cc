@@ -1,0 +1,51 @@
+#include "plugins/seed_load_aware_scorer.h"
+
+#include <algorithm>
+
+#include "base/parameters.h"
+#include "fleet/fleet.h"
+
+namespace kvasir {
+namespace {
+
+struct Settings {
+  double queue_weight = 0.6;
+  double gpu_weight = 0.4;
+  double max_queue = 10;
+};
+
+class SeedLoadAwareScorer final : public Scorer {
+ public:
+  explicit SeedLoadAwareScorer(Settings settings) : settings_(settings) {}
+
+  void score(const Cycle& cycle, std::span<const EndpointId> candidates,
+             std::span<double> scores) const override {
+    for (size_t i = 0; i < candidates.size(); ++i) {
+      const EngineMetrics& metrics = cycle.fleet.endpoints[index_of(candidates[i])].metrics;
+      const double queue = std::min(metrics.waiting.value_or(0), settings_.max_queue);
+      scores[i] = settings_.queue_weight * (1 - queue / settings_.max_queue) +
+                  settings_.gpu_weight * (1 - metrics.gpu_utilization.value_or(0));
+    }
+  }
+
+ private:
+  const Settings settings_;
+};
+
+MadePlugin make(std::string_view name, const Value& value, PluginContext&) {
+  Parameters parameters(value, name);
+  Settings settings;
+  settings.queue_weight = parameters.number("queueLengthWeight", settings.queue_weight, 0, 1);
+  settings.gpu_weight = parameters.number("gpuUtilWeight", settings.gpu_weight, 0, 1);
+  settings.max_queue = static_cast<double>(parameters.integer("maxQueueLength", 10, 1));
+  if (const Result<void> read = parameters.finish(); !read) return read.error();
+  return make_plugin<SeedLoadAwareScorer>(settings);
+}
+
+}  // namespace
+
+PluginType seed_load_aware_scorer_plugin() {
+  return {"seed-load-aware-scorer", make};
+}
+
+}  // namespace kvasir

@@ -1,0 +1,48 @@
+// A Policy made of plugins, as an EndpointPickerConfig puts them together:
+//
+//   producers.produce -> handler.next -> profile (filters, scorers, picker) -> ... -> handler.primary -> picked()
+//
+// The picker's further endpoints are the decision's fallbacks. picked() of every plugin runs before pick() returns,
+// so the next request sees this one booked.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "scheduling/plugin.h"
+#include "scheduling/policy.h"
+#include "scheduling/producers.h"
+#include "scheduling/profile.h"
+
+namespace kvasir {
+
+struct PolicyPlugins {
+  std::vector<std::unique_ptr<Plugin>> owned;  // all of them, in the order their hooks run
+  std::vector<Producer*> producers;            // in the order they run
+  const ProfileHandler* handler = nullptr;
+  std::vector<ProfilePlugins> profiles;
+  const PrefixMatches* prefix_matches = nullptr;  // says how much is cached; null: nobody does
+};
+
+class ConfiguredPolicy final : public Policy {
+ public:
+  // Precondition: a handler, and a profile at least.
+  explicit ConfiguredPolicy(PolicyPlugins plugins);
+
+  std::optional<Decision> pick(const PickContext& context) override;
+  void first_token(RequestId request, TimePoint now) override;
+  void ended(RequestId request, TimePoint now) override;
+  size_t prompt_bytes_per_block() const override;
+
+ private:
+  void run_profiles(Cycle& cycle);
+  Decision decide(const Cycle& cycle, const ProfileResult& primary, int prefill) const;
+  void book(const Cycle& cycle, int primary);
+
+  const PolicyPlugins plugins_;
+  std::vector<Profile> profiles_;
+  std::vector<ProfileResult> done_;   // of the current pick
+  std::vector<ProfileResult> booked_;  // the same, the primary first
+};
+
+}  // namespace kvasir

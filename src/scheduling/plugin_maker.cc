@@ -1,0 +1,181 @@
+#include "scheduling/plugin_maker.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace kvasir {
+namespace {
+
+constexpr std::string_view kDefaultPrefixMatches = "approx-prefix-cache-producer";
+constexpr std::string_view kDefaultInflightLoads = "inflight-load-producer";
+constexpr std::string_view kDefaultSessionIds = "session-id-producer";
+
+Error about(const PluginConfig& plugin, std::string_view problem) {
+  std::string message = line_prefix(plugin.line);
+  message.append("plugin '").append(plugin.name).append("': ").append(problem);
+  return Error{message};
+}
+
+Error unknown_type(const Registry& registry, const PluginConfig& plugin) {
+  std::string problem = "unknown type '" + plugin.type + "'";
+  const std::string_view nearest = registry.nearest(plugin.type);
+  if (!nearest.empty()) problem.append("; did you mean '").append(nearest).append("'?");
+  return about(plugin, problem);
+}
+
+}  // namespace
+
+std::string line_prefix(int line) {
+  return line > 0 ? "line " + std::to_string(line) + ": " : std::string();
+}
+
+PluginMaker::PluginMaker(const Registry& registry, const SchedulingConfig& config,
+                         const PluginOptions& options)
+    : registry_(registry), config_(config), options_(options), seeds_(options.seed) {
+  for (const PluginConfig& plugin : config.plugins) {
+    slots_.push_back(std::make_unique<Slot>(Slot{plugin}));
+    if (plugin.name.empty()) slots_.back()->config.name = plugin.type;
+  }
+}
+
+Result<void> PluginMaker::make_all() {
+  for (size_t i = 0; i < slots_.size(); ++i) {  // slots are added meanwhile
+    if (slot_of(slots_[i]->config.name) != slots_[i].get()) {
+      return about(slots_[i]->config, "another plugin has this name; give each a name of its own");
+    }
+    if (const Result<Plugin*> made = make(*slots_[i]); !made) return made.error();
+  }
+  return {};
+}
+
+void PluginMaker::connect_all() {
+  for (const auto& plugin : made_) plugin->connect(*this);
+}
+
+Result<Plugin*> PluginMaker::find(std::string_view name) {
+  Slot* slot = slot_of(name);
+  if (slot == nullptr) return static_cast<Plugin*>(nullptr);
+  return make(*slot);
+}
+
+Result<Plugin*> PluginMaker::add(std::string_view type) {
+  slots_.push_back(std::make_unique<Slot>());
+  slots_.back()->config.name = slots_.back()->config.type = type;
+  return make(*slots_.back());
+}
+
+std::vector<std::string_view> PluginMaker::names() const {
+  std::vector<std::string_view> names;
+  for (const auto& slot : slots_) names.push_back(slot->config.name);
+  return names;
+}
+
+std::vector<std::unique_ptr<Plugin>> PluginMaker::take_plugins() {
+  return std::move(made_);
+}
+
+PrefixMatches* PluginMaker::any_prefix_matches() const {
+  PrefixMatches* any = nullptr;
+  for (const auto& slot : slots_) {
+    auto* matches = dynamic_cast<PrefixMatches*>(slot->plugin);
+    if (matches == nullptr) continue;
+    if (any == nullptr || slot->config.type == kDefaultPrefixMatches) any = matches;
+  }
+  return any;
+}
+
+PluginMaker::Slot* PluginMaker::slot_of(std::string_view name) {
+  const auto found = std::find_if(slots_.begin(), slots_.end(),
+                                  [&](const auto& slot) { return slot->config.name == name; });
+  return found == slots_.end() ? nullptr : found->get();
+}
+
+Result<Plugin*> PluginMaker::make(Slot& slot) {
+  if (slot.state == State::kMade) return slot.plugin;
+  const PluginConfig& config = slot.config;
+  if (slot.state == State::kBeingMade) return about(config, "depends on itself");
+  const PluginType* type = registry_.find(config.type);
+  if (type == nullptr) return unknown_type(registry_, config);
+  if (type->stability == Stability::kAlpha && !options_.allow_alpha) {
+    return about(config, "type '" + config.type +
+                             "' is experimental: allow it with --allow-experimental-plugins");
+  }
+  if (type->stability == Stability::kDeprecated) {
+    notes_.push_back(line_prefix(config.line) + "plugin '" + config.name + "': type '" +
+                     config.type + "' is deprecated" +
+                     (type->replaced_by.empty() ? "" : "; use " + type->replaced_by));
+  }
+  slot.state = State::kBeingMade;
+  Result<std::unique_ptr<Plugin>> made = type->make(config.name, config.parameters, *this);
+  if (!made) return made.error();
+  slot.state = State::kMade;
+  slot.plugin = made->get();
+  made_.push_back(std::move(*made));
+  return slot.plugin;
+}
+
+Result<PluginMaker::Slot*> PluginMaker::producer_slot(Produces kind,
+                                                      std::string_view default_type) {
+  Slot* found = nullptr;
+  bool several = false;
+  for (const auto& slot : slots_) {
+    const PluginType* type = registry_.find(slot->config.type);
+    if (type == nullptr || type->produces != kind) continue;
+    if (slot->config.type == default_type) return slot.get();
+    several = found != nullptr;
+    found = slot.get();
+  }
+  if (several) return about(found->config, "it is one of several of its kind: name the one to read");
+  return found;
+}
+
+template <class Kind>
+Result<Kind*> PluginMaker::producer(std::string_view name, Produces kind,
+                                    std::string_view default_type) {
+  Slot* slot = nullptr;
+  if (name.empty()) {
+    const Result<Slot*> found = producer_slot(kind, default_type);
+    if (!found) return found.error();
+    slot = *found;
+  } else {
+    slot = slot_of(name);
+    if (slot == nullptr && name != default_type) {
+      return Error{"no plugin is named '" + std::string(name) + "'"};
+    }
+  }
+  const Result<Plugin*> plugin = slot != nullptr ? make(*slot) : add(default_type);
+  if (!plugin) return plugin.error();
+  if (auto* typed = dynamic_cast<Kind*>(*plugin)) return typed;
+  return Error{"plugin '" + std::string(name) + "' is not of a kind like " +
+               std::string(default_type)};
+}
+
+Result<PrefixMatches*> PluginMaker::prefix_matches(std::string_view name) {
+  return producer<PrefixMatches>(name, Produces::kPrefixMatches, kDefaultPrefixMatches);
+}
+
+Result<InflightLoads*> PluginMaker::inflight_loads(std::string_view name) {
+  return producer<InflightLoads>(name, Produces::kInflightLoads, kDefaultInflightLoads);
+}
+
+Result<SessionIds*> PluginMaker::session_ids(std::string_view name) {
+  return producer<SessionIds>(name, Produces::kSessionIds, kDefaultSessionIds);
+}
+
+Result<StageDecider*> PluginMaker::stage_decider(std::string_view name) {
+  if (name.empty()) return static_cast<StageDecider*>(nullptr);
+  const Result<Plugin*> plugin = find(name);
+  if (!plugin) return plugin.error();
+  if (auto* decider = dynamic_cast<StageDecider*>(*plugin)) return decider;
+  if (*plugin == nullptr) return Error{"no plugin is named '" + std::string(name) + "'"};
+  return Error{"plugin '" + std::string(name) + "' is not a decider"};
+}
+
+int PluginMaker::profile_index(std::string_view name) const {
+  const auto found = std::find_if(config_.profiles.begin(), config_.profiles.end(),
+                                  [&](const ProfileConfig& profile) { return profile.name == name; });
+  return found == config_.profiles.end() ? -1
+                                         : static_cast<int>(found - config_.profiles.begin());
+}
+
+}  // namespace kvasir

@@ -1,0 +1,81 @@
+// Makes the plugins of a SchedulingConfig, each when it is first asked for: so a plugin may name one that stands
+// after it in the file, and whatever a producer reads is produced before it.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/random.h"
+#include "base/result.h"
+#include "scheduling/plugin_set.h"
+#include "scheduling/registry.h"
+#include "scheduling/scheduling_config.h"
+
+namespace kvasir {
+
+// "line 12: " when there is a line.
+std::string line_prefix(int line);
+
+class PluginMaker final : public PluginContext {
+ public:
+  // All must outlive it.
+  PluginMaker(const Registry& registry, const SchedulingConfig& config,
+              const PluginOptions& options);
+
+  // Makes all that are configured.
+  Result<void> make_all();
+  // Calls connect() of all.
+  void connect_all();
+
+  // The plugin of that name, made if need be; null: none is configured.
+  Result<Plugin*> find(std::string_view name);
+  // A plugin of that type with no parameters, which nobody configured.
+  Result<Plugin*> add(std::string_view type);
+  // Names of the plugins in the configuration's order, then of those that were added.
+  std::vector<std::string_view> names() const;
+
+  std::vector<std::unique_ptr<Plugin>> take_plugins();
+  std::vector<std::string> take_notes() { return std::move(notes_); }
+  // The one that says how much is cached: the default one of several; null: none.
+  PrefixMatches* any_prefix_matches() const override;
+
+  size_t endpoints() const override { return options_.endpoints; }
+  uint64_t seed() override { return seeds_.next(); }
+  const EngineProfile& profile() const override { return options_.profile; }
+  Result<PrefixMatches*> prefix_matches(std::string_view name) override;
+  Result<InflightLoads*> inflight_loads(std::string_view name) override;
+  Result<SessionIds*> session_ids(std::string_view name) override;
+  Result<StageDecider*> stage_decider(std::string_view name) override;
+  int profile_index(std::string_view name) const override;
+  size_t profiles() const override { return config_.profiles.size(); }
+  const std::string& profile_name(size_t index) const override {
+    return config_.profiles[index].name;
+  }
+
+ private:
+  enum class State { kWaiting, kBeingMade, kMade };
+  struct Slot {
+    PluginConfig config;  // its name is never empty
+    State state = State::kWaiting;
+    Plugin* plugin = nullptr;
+  };
+
+  Slot* slot_of(std::string_view name);
+  Result<Plugin*> make(Slot& slot);
+  // The only slot whose type produces that, else the one of the default type; null: there is none.
+  Result<Slot*> producer_slot(Produces kind, std::string_view default_type);
+  template <class Kind>
+  Result<Kind*> producer(std::string_view name, Produces kind, std::string_view default_type);
+
+  const Registry& registry_;
+  const SchedulingConfig& config_;
+  const PluginOptions& options_;
+  Random seeds_;
+  std::vector<std::unique_ptr<Slot>> slots_;
+  std::vector<std::unique_ptr<Plugin>> made_;  // in the order they were finished
+  std::vector<std::string> notes_;
+};
+
+}  // namespace kvasir

@@ -1,0 +1,178 @@
+#include "scheduling/plugin_set.h"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+#include <utility>
+
+#include "scheduling/configured_policy.h"
+#include "scheduling/plugin_maker.h"
+
+namespace kvasir {
+namespace {
+
+constexpr std::string_view kDefaultHandler = "single-profile-handler";
+constexpr std::string_view kDefaultPicker = "max-score-picker";
+
+// The configuration with a profile at least: upstream's "default" holds all that fits into one.
+SchedulingConfig with_profiles(SchedulingConfig config) {
+  if (!config.profiles.empty()) return config;
+  ProfileConfig profile;
+  profile.name = "default";
+  for (const PluginConfig& plugin : config.plugins) {
+    profile.plugins.push_back({plugin.name.empty() ? plugin.type : plugin.name, {}, plugin.line});
+  }
+  config.profiles.push_back(std::move(profile));
+  return config;
+}
+
+bool fits_into_profile(const Plugin* plugin) {
+  return dynamic_cast<const Filter*>(plugin) != nullptr ||
+         dynamic_cast<const Scorer*>(plugin) != nullptr ||
+         dynamic_cast<const Picker*>(plugin) != nullptr;
+}
+
+Error about(const ProfileConfig& profile, int line, const std::string& problem) {
+  return Error{line_prefix(line) + "profile '" + profile.name + "': " + problem};
+}
+
+Result<void> check_names(const SchedulingConfig& config) {
+  std::set<std::string> names;
+  for (const ProfileConfig& profile : config.profiles) {
+    if (profile.name.empty()) return about(profile, profile.line, "it has no name");
+    if (!names.insert(profile.name).second) {
+      return about(profile, profile.line, "another profile has this name");
+    }
+  }
+  return {};
+}
+
+// Puts one plugin where it belongs in the profile.
+Result<void> place(const ProfileConfig& profile, const ProfilePluginConfig& entry, Plugin* plugin,
+                   ProfilePlugins& plugins) {
+  if (const auto* filter = dynamic_cast<const Filter*>(plugin)) plugins.filters.push_back(filter);
+  if (const auto* scorer = dynamic_cast<const Scorer*>(plugin)) {
+    const double weight = entry.weight.value_or(1);
+    if (!std::isfinite(weight)) {
+      return about(profile, entry.line, "the weight of '" + entry.plugin + "' is not finite");
+    }
+    plugins.scorers.push_back({scorer, weight});
+  }
+  if (auto* picker = dynamic_cast<Picker*>(plugin)) {
+    if (plugins.picker != nullptr) {
+      return about(profile, entry.line, "'" + entry.plugin + "' is a second picker");
+    }
+    plugins.picker = picker;
+  }
+  return {};
+}
+
+// `lenient`: plugins that fit into no profile are passed over.
+Result<ProfilePlugins> make_profile(PluginMaker& maker, const ProfileConfig& profile,
+                                    bool lenient) {
+  ProfilePlugins plugins;
+  plugins.name = profile.name;
+  for (const ProfilePluginConfig& entry : profile.plugins) {
+    const Result<Plugin*> plugin = maker.find(entry.plugin);
+    if (!plugin) return plugin.error();
+    if (*plugin == nullptr) {
+      return about(profile, entry.line, "no plugin is named '" + entry.plugin + "'");
+    }
+    if (!fits_into_profile(*plugin)) {
+      if (lenient) continue;
+      return about(profile, entry.line, "'" + entry.plugin + "' is no filter, scorer or picker");
+    }
+    if (const Result<void> placed = place(profile, entry, *plugin, plugins); !placed) {
+      return placed.error();
+    }
+  }
+  if (plugins.picker == nullptr) {
+    const Result<Plugin*> picker = maker.add(kDefaultPicker);
+    if (!picker) return picker.error();
+    plugins.picker = dynamic_cast<Picker*>(*picker);
+  }
+  return plugins;
+}
+
+// The only profile handler among the plugins, added when there is none.
+Result<const ProfileHandler*> find_handler(PluginMaker& maker, const SchedulingConfig& config) {
+  const ProfileHandler* handler = nullptr;
+  for (const PluginConfig& plugin : config.plugins) {
+    const std::string& name = plugin.name.empty() ? plugin.type : plugin.name;
+    const auto* candidate = dynamic_cast<const ProfileHandler*>(maker.find(name).value());
+    if (candidate == nullptr) continue;
+    if (handler != nullptr) {
+      return Error{line_prefix(plugin.line) + "plugin '" + name +
+                   "': a second profile handler; there is exactly one"};
+    }
+    handler = candidate;
+  }
+  if (handler != nullptr) return handler;
+  const Result<Plugin*> added = maker.add(kDefaultHandler);
+  if (!added) return added.error();
+  return dynamic_cast<const ProfileHandler*>(*added);
+}
+
+// Request::blocks are hashed in one size.
+Result<void> check_block_sizes(const std::vector<Producer*>& producers) {
+  size_t bytes = 0;
+  for (const Producer* producer : producers) {
+    const size_t wanted = producer->prompt_bytes_per_block();
+    if (wanted == 0) continue;
+    if (bytes != 0 && wanted != bytes) {
+      return Error{"two producers read the prompt in blocks of different sizes (" +
+                   std::to_string(bytes) + " and " + std::to_string(wanted) +
+                   " bytes); give them the same blockSizeTokens"};
+    }
+    bytes = wanted;
+  }
+  return {};
+}
+
+}  // namespace
+
+SchedulingConfig default_scheduling_config() {
+  SchedulingConfig config;
+  ProfileConfig profile{"default", {}, 0};
+  const auto add = [&](const char* type, std::optional<double> weight) {
+    config.plugins.push_back({type, type, {}, 0});
+    profile.plugins.push_back({type, weight, 0});
+  };
+  add("queue-scorer", 2);
+  add("kv-cache-utilization-scorer", 2);
+  add("prefix-cache-scorer", 3);
+  add("max-score-picker", {});
+  config.plugins.push_back({"single-profile-handler", "single-profile-handler", {}, 0});
+  config.profiles.push_back(std::move(profile));
+  return config;
+}
+
+Result<PolicyWithNotes> make_configured_policy(const Registry& registry,
+                                               const SchedulingConfig& given,
+                                               const PluginOptions& options) {
+  const SchedulingConfig config = with_profiles(given);
+  if (const Result<void> names = check_names(config); !names) return names.error();
+  PluginMaker maker(registry, config, options);
+  if (const Result<void> made = maker.make_all(); !made) return made.error();
+
+  PolicyPlugins plugins;
+  const Result<const ProfileHandler*> handler = find_handler(maker, config);
+  if (!handler) return handler.error();
+  plugins.handler = *handler;
+  for (const ProfileConfig& profile : config.profiles) {
+    Result<ProfilePlugins> made = make_profile(maker, profile, given.profiles.empty());
+    if (!made) return made.error();
+    plugins.profiles.push_back(std::move(*made));
+  }
+  maker.connect_all();
+  plugins.prefix_matches = maker.any_prefix_matches();
+  plugins.owned = maker.take_plugins();
+  for (const auto& plugin : plugins.owned) {
+    if (auto* producer = dynamic_cast<Producer*>(plugin.get())) plugins.producers.push_back(producer);
+  }
+  if (const Result<void> sizes = check_block_sizes(plugins.producers); !sizes) return sizes.error();
+  return PolicyWithNotes{std::make_unique<ConfiguredPolicy>(std::move(plugins)),
+                         maker.take_notes()};
+}
+
+}  // namespace kvasir

@@ -1,0 +1,41 @@
+// Makes a ConfiguredPolicy of a SchedulingConfig, with upstream's rules:
+//
+//   - Plugin names are unique; an unknown type is refused, with the name it was most likely meant to be. An alpha
+//     type is refused unless it is allowed, a deprecated one is accepted with a note.
+//   - Exactly one profile handler; none: single-profile-handler.
+//   - No profile: one named "default" with every filter, scorer and picker there is.
+//   - A profile has one picker; none: max-score-picker. A scorer's weight is 1 unless it is given.
+//   - Producers that plugins ask for and that are not configured are made with their defaults.
+//
+// Every error names the plugin or profile, and the line when it came from a file.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "scheduling/policy.h"
+#include "scheduling/registry.h"
+#include "scheduling/scheduling_config.h"
+#include "timing/engine_profile.h"
+
+namespace kvasir {
+
+struct PluginOptions {
+  size_t endpoints = 0;  // of the fleet, at most
+  uint64_t seed = 0;
+  EngineProfile profile = {};
+  bool allow_alpha = false;
+};
+
+struct PolicyWithNotes {
+  std::unique_ptr<Policy> policy;
+  std::vector<std::string> notes;  // what an operator should know: deprecated types, what was added
+};
+
+Result<PolicyWithNotes> make_configured_policy(const Registry& registry,
+                                               const SchedulingConfig& config,
+                                               const PluginOptions& options);
+
+}  // namespace kvasir

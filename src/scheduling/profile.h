@@ -1,0 +1,48 @@
+// A scheduling profile: filters, weighted scorers and a picker that choose among candidates.
+//
+//   final(endpoint) = sum over the scorers of clamp(score, 0, 1) * weight
+//
+// A score that is NaN adds nothing. It allocates nothing once it has seen its largest fleet.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "scheduling/plugin.h"
+
+namespace kvasir {
+
+struct WeightedScorer {
+  const Scorer* scorer = nullptr;
+  double weight = 1;
+};
+
+// The plugins are borrowed and must outlive their use.
+struct ProfilePlugins {
+  std::string name;
+  std::vector<const Filter*> filters;  // in the order they run
+  std::vector<WeightedScorer> scorers;
+  Picker* picker = nullptr;
+};
+
+class Profile {
+ public:
+  // Precondition: it has a picker.
+  Profile(int index, ProfilePlugins plugins);
+
+  // The views of the result are valid until the next run.
+  ProfileResult run(const Cycle& cycle);
+
+  const std::string& name() const { return plugins_.name; }
+
+ private:
+  void add_scores(const Cycle& cycle, const WeightedScorer& weighted);
+
+  const int index_;
+  const ProfilePlugins plugins_;
+  std::vector<EndpointId> candidates_;
+  std::vector<double> scores_;
+  std::vector<ScoredEndpoint> scored_;
+};
+
+}  // namespace kvasir
