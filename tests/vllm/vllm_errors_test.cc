@@ -1,5 +1,6 @@
-// Sends every recorded request to a worker and compares its answers with those of vLLM 0.32.0: status, content
-// type, error type, param and code, and the Allow and Location headers. README.md says what was recorded.
+// Sends every recorded request to a worker and compares its answers with those of vLLM 0.32.0:
+// status, content type, error type, param and code, and the Allow and Location headers. README.md
+// says what was recorded.
 #include <gtest/gtest.h>
 
 #include <iostream>
@@ -87,7 +88,8 @@ std::string request_of(const Json& test_case, const std::string& host) {
       fields[name] = value.get<std::string>();
     }
   }
-  std::string request = test_case.value("method", "POST") + " " + test_case["path"].get<std::string>() + " HTTP/1.1\r\n";
+  std::string request = test_case.value("method", "POST") + " " +
+                        test_case["path"].get<std::string>() + " HTTP/1.1\r\n";
   for (const auto& [name, value] : fields) request += name + ": " + value + "\r\n";
   return request + "\r\n" + body.value_or("");
 }
@@ -99,7 +101,8 @@ Json error_of(const std::string& body) {
   if (event != std::string::npos) begin = event + 6;
   const std::string text = body.substr(begin, body.find('\n', begin) - begin);
   const Json value = Json::parse(text, nullptr, false);
-  return value.is_object() && value.contains("error") && value["error"].is_object() ? value["error"] : Json();
+  return value.is_object() && value.contains("error") && value["error"].is_object() ? value["error"]
+                                                                                    : Json();
 }
 
 std::string media_type(const std::string& content_type) {
@@ -107,13 +110,14 @@ std::string media_type(const std::string& content_type) {
 }
 
 // What is compared, as one line.
-std::string summary(int status, const std::string& content_type, const Json& error, const std::string& allow,
-                    const std::string& location) {
+std::string summary(int status, const std::string& content_type, const Json& error,
+                    const std::string& allow, const std::string& location) {
   std::string line = std::to_string(status) + " " + media_type(content_type);
   if (error.is_object()) {
     line += " " + error["type"].dump() + " " + error["param"].dump() + " " + error["code"].dump();
   }
-  return line + (allow.empty() ? "" : " allow " + allow) + (location.empty() ? "" : " location " + location);
+  return line + (allow.empty() ? "" : " allow " + allow) +
+         (location.empty() ? "" : " location " + location);
 }
 
 std::string text_or_empty(const Json& object, const char* name) {
@@ -143,7 +147,8 @@ TEST(VllmErrors, EveryRecordedRequestGetsTheRecordedAnswer) {
   for (size_t i = 0; i < cases.size(); ++i) {
     const std::string name = cases[i]["name"];
     const std::string request = request_of(cases[i], host);
-    const PlainAnswer answer = plain_request(worker.port(), request, request.substr(0, 5) == "HEAD ");
+    const PlainAnswer answer =
+        plain_request(worker.port(), request, request.substr(0, 5) == "HEAD ");
     const std::string expected = recorded_summary(answers[i]);
     const std::string got = our_summary(answer, host);
     if (expected == got) {
@@ -152,7 +157,8 @@ TEST(VllmErrors, EveryRecordedRequestGetsTheRecordedAnswer) {
       continue;
     }
     const auto explained = kExplained.find(name);
-    if (explained == kExplained.end()) ADD_FAILURE() << name << ": expected " << expected << ", got " << got;
+    if (explained == kExplained.end())
+      ADD_FAILURE() << name << ": expected " << expected << ", got " << got;
     std::cout << name << ": vLLM " << expected << ", we " << got
               << (explained == kExplained.end() ? "" : " (" + explained->second + ")") << "\n";
   }
@@ -165,16 +171,18 @@ TEST(VllmErrors, EveryRecordedRequestGetsTheRecordedAnswer) {
 TEST(VllmErrors, WhatIsTooLargeIsRefusedInTheShapeOfAnError) {
   WorkerProcess worker(kLikeRecorded);
   PlainConnection upload(worker.port());
-  upload.send("POST /v1/completions HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n"
-              "content-length: 104857600\r\n\r\n");
+  upload.send(
+      "POST /v1/completions HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n"
+      "content-length: 104857600\r\n\r\n");
   const PlainAnswer too_large = upload.receive();
   EXPECT_EQ(too_large.status, 413);
   EXPECT_EQ(error_of(too_large.body)["code"], 413);
 
   // All of it, chunked, so that nothing announces its size.
   PlainConnection chunked(worker.port());
-  chunked.send("POST /v1/completions HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n"
-               "transfer-encoding: chunked\r\n\r\n");
+  chunked.send(
+      "POST /v1/completions HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n"
+      "transfer-encoding: chunked\r\n\r\n");
   const std::string chunk = "100000\r\n" + std::string(0x100000, 'a') + "\r\n";
   for (int i = 0; i < 100 && chunked.send(chunk); ++i) {
   }
@@ -194,8 +202,9 @@ TEST(VllmErrors, WhatIsTooLargeIsRefusedInTheShapeOfAnError) {
 TEST(VllmErrors, ATruncatedUploadDoesNoHarm) {
   WorkerProcess worker(kLikeRecorded);
   PlainConnection upload(worker.port());
-  upload.send("POST /v1/completions HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n"
-              "content-length: 1000\r\n\r\n{\"prompt\":");
+  upload.send(
+      "POST /v1/completions HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n"
+      "content-length: 1000\r\n\r\n{\"prompt\":");
   upload.end_sending();
   EXPECT_EQ(upload.receive().status, 400);
   {

@@ -85,7 +85,9 @@ WorkerProcess::~WorkerProcess() {
   exit_status(pid_);
 }
 
-bool WorkerProcess::alive() const { return pid_ > 0 && waitpid(pid_, nullptr, WNOHANG) == 0; }
+bool WorkerProcess::alive() const {
+  return pid_ > 0 && waitpid(pid_, nullptr, WNOHANG) == 0;
+}
 
 int WorkerProcess::terminate() {
   kill(pid_, SIGTERM);

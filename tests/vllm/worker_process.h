@@ -11,7 +11,8 @@ namespace kvasir {
 
 class WorkerProcess {
  public:
-  // Starts $KVASIR_BINARY worker --host 127.0.0.1 --port 0 and `arguments`; fails the test when it does not serve.
+  // Starts $KVASIR_BINARY worker --host 127.0.0.1 --port 0 and `arguments`; fails the test when it
+  // does not serve.
   explicit WorkerProcess(const std::vector<std::string>& arguments);
   // Kills it.
   ~WorkerProcess();
