@@ -49,8 +49,10 @@ void add_workload_flags(CLI::App& command, WorkloadFlags& flags) {
   command.add_flag(
       "--ignore-eos", flags.ignore_eos,
       "Ask for answers of full length: for real engines, which else end when they like");
-  command.add_flag("--allow-lag", flags.allow_lag,
-                   "Report even when the client fell behind its schedule");
+  command.add_flag(
+      "--allow-lag", flags.allow_lag,
+      "Report even when the client fell behind its schedule, as it must when thousands of "
+      "rows are due at once");
   command.add_option("--json", flags.json, "Write the report to this file as JSON too");
 }
 

@@ -5,6 +5,7 @@
 
 #include <csignal>
 #include <cstdio>
+#include <fstream>
 
 #include "apps/up_text.h"
 
@@ -15,6 +16,14 @@ constexpr Duration kStopGrace = std::chrono::seconds(3);
 constexpr Duration kTick = std::chrono::seconds(1);
 constexpr char kEraseLine[] = "\r\033[K";
 constexpr int kOk = 200;
+
+// The first word of our own command line.
+std::string called_as() {
+  std::string word;
+  std::ifstream words("/proc/self/cmdline", std::ios::binary);
+  std::getline(words, word, '\0');
+  return word.empty() ? "kvasir" : word;
+}
 
 }  // namespace
 
@@ -88,7 +97,7 @@ void UpSession::on_first_answer(const HttpAnswer& answer, Duration took) {
   if (!text) return fail(text.error());
   const std::string endpoint(answer.head.find("x-selected-pod").value_or("an unnamed worker"));
   say(first_answer_text(*text, endpoint, took));
-  say(welcome_text(url(), model_, clock_.now() - started_at_));
+  say(welcome_text({called_as(), url(), model_, options_.time_scale, clock_.now() - started_at_}));
   tick();
 }
 

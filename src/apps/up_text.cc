@@ -46,14 +46,20 @@ std::string starting_text(const FleetOptions& options) {
 }
 
 std::string first_answer_text(const std::string& text, const std::string& endpoint, Duration took) {
-  return fmt::format("First request: {} -> {}  ({}, {:.0f} ms)", Json(kFirstPrompt).dump(),
+  return fmt::format("First request: {}\nIts answer:    {}  (x-selected-pod: {}, {:.0f} ms)",
+                     Json(kFirstPrompt).dump(),
                      Json(text).dump(-1, ' ', false, Json::error_handler_t::replace), endpoint,
                      to_milliseconds(took));
 }
 
-std::string welcome_text(const std::string& url, const std::string& model, Duration took) {
+std::string welcome_text(const Welcome& welcome) {
+  const std::string stream_body = fmt::format(
+      R"({{"model": {}, "prompt": "Once upon a time", "max_tokens": 64, "stream": true}})",
+      Json(welcome.model).dump());
+  const std::string replay_scale =
+      welcome.time_scale == 1 ? "" : fmt::format(" --time-scale {}", welcome.time_scale);
   return fmt::format(
-      R"(Ready after {3:.1f} s.
+      R"(Ready after {5:.1f} s.
 
   Endpoint  {0}/v1
   Model     {1}
@@ -62,15 +68,12 @@ Try next, in another terminal:
   curl -N {0}/v1/completions -H 'Content-Type: application/json' \
     -d '{2}'
   python3: OpenAI(base_url="{0}/v1", api_key="none")
-  kvasir bench replay --url {0} --help
+  {3} bench replay --url {0}{4}
   curl {0}/metrics
 Ctrl-C stops everything.
 )",
-      url, model,
-      fmt::format(
-          R"({{"model": {}, "prompt": "Once upon a time", "max_tokens": 64, "stream": true}})",
-          Json(model).dump()),
-      to_seconds(took));
+      welcome.url, welcome.model, stream_body, welcome.program, replay_scale,
+      to_seconds(welcome.took));
 }
 
 }  // namespace kvasir

@@ -20,7 +20,13 @@ Result<std::string> read_first_text(std::string_view body);
 
 std::string starting_text(const FleetOptions& options);
 std::string first_answer_text(const std::string& text, const std::string& endpoint, Duration took);
-// `took`: from the command to the first answer.
-std::string welcome_text(const std::string& url, const std::string& model, Duration took);
+struct Welcome {
+  std::string program;  // as it was called: what a user types again
+  std::string url;
+  std::string model;
+  double time_scale = 1;
+  Duration took{};  // from the command to the first answer
+};
+std::string welcome_text(const Welcome& welcome);
 
 }  // namespace kvasir

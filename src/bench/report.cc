@@ -109,6 +109,16 @@ std::string distributions(const ArmMetrics& arm) {
          distribution_line("  ITL, ms", arm.itl_ms);
 }
 
+// How many requests each endpoint got, most first; their names are in the JSON.
+std::string endpoint_shares(const ArmMetrics& arm) {
+  if (arm.requests_by_endpoint.empty()) return {};
+  std::vector<size_t> counts;
+  for (const auto& [endpoint, number] : arm.requests_by_endpoint) counts.push_back(number);
+  std::sort(counts.begin(), counts.end(), std::greater<>());
+  return fmt::format("  requests by endpoint: {} (most - least: {})\n", fmt::join(counts, " "),
+                     counts.front() - counts.back());
+}
+
 std::string arm_notes(const ArmMetrics& arm) {
   std::string text = fmt::format("{}: {} requests, {} errors", arm.name, arm.requests, arm.errors);
   const char* separator = " (";
@@ -118,16 +128,7 @@ std::string arm_notes(const ArmMetrics& arm) {
   }
   if (arm.errors > 0) text += ")";
   text += fmt::format("; send lag p99 {:.1f} ms\n", arm.send_lag.p99_ms);
-  if (arm.requests_by_endpoint.empty()) return text;
-  text += "  requests by endpoint:";
-  size_t least = arm.requests;
-  size_t most = 0;
-  for (const auto& [endpoint, number] : arm.requests_by_endpoint) {
-    text += fmt::format(" {} {}", endpoint, number);
-    least = std::min(least, number);
-    most = std::max(most, number);
-  }
-  return text + fmt::format(" (most - least: {})\n", most - least);
+  return text + endpoint_shares(arm);
 }
 
 std::string same_tokens_line(const std::vector<size_t>& rows) {

@@ -48,7 +48,8 @@ Report two_arms() {
 }
 
 TEST(ReportText, ArmsStandSideBySide) {
-  EXPECT_EQ(report_text(two_arms()), R"(t.jsonl: 1000 requests from row 0, 330.0 s at speed 1, bins of 3000 ms spread evenly
+  EXPECT_EQ("\n" + report_text(two_arms()), R"(
+t.jsonl: 1000 requests from row 0, 330.0 s at speed 1, bins of 3000 ms spread evenly
 13,732,944 prompt tokens, 349,357 output tokens, hit ceiling 0.2000 (one cache without limit)
 model m, seed 1, time scale 5; times are unscaled and count from the intended send
 
@@ -74,9 +75,9 @@ kv                                mean           p50           p90           p99
   ITL, ms                        20.00         19.00         21.00         40.00         50.00
 
 round-robin: 1000 requests, 0 errors; send lag p99 0.4 ms
-  requests by endpoint: w0 501 w1 499 (most - least: 2)
+  requests by endpoint: 501 499 (most - least: 2)
 kv: 1000 requests, 0 errors; send lag p99 0.4 ms
-  requests by endpoint: w0 501 w1 499 (most - least: 2)
+  requests by endpoint: 501 499 (most - least: 2)
 same tokens in all arms: yes
 )");
 }

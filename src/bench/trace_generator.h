@@ -19,7 +19,7 @@ namespace kvasir {
 struct TraceOptions {
   uint64_t seed = 1;
   uint32_t requests = 200;
-  uint32_t duration_s = 60;         // requests arrive within it
+  uint32_t duration_s = 30;         // requests arrive within it
   uint32_t bin_ms = 3000;           // timestamps are multiples of it; 1: every millisecond
   uint32_t system_prompts = 4;      // shared beginnings; the first is the most common
   uint32_t follow_up_percent = 65;  // of requests go on with a conversation, when one is ready

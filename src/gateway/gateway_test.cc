@@ -312,6 +312,17 @@ TEST_F(GatewayTest, HeadAndOtherPathsAreRelayedInTurn) {
   EXPECT_EQ(complete().body, "a");
 }
 
+TEST_F(GatewayTest, BodyThatIsNoJsonIsRefusedHere) {
+  start();
+  const std::string head = "POST /v1/completions HTTP/1.1\r\nHost: g\r\nContent-Type: application/json\r\nContent-Length: ";
+  const Answer answer = call(head + "13\r\n\r\n", "{\"prompt\": x}");
+  EXPECT_EQ(answer.head.status(), 400);
+  EXPECT_THAT(answer.body, HasSubstr("\"param\":\"body.11\""));
+  EXPECT_TRUE(a_.bodies.empty());
+  // Python's JSON takes NaN, so vLLM does.
+  EXPECT_EQ(call(head + "20\r\n\r\n", "{\"temperature\": NaN}").head.status(), 200);
+}
+
 TEST_F(GatewayTest, DrainLetsRunningRequestsEnd) {
   start();
   bool drained = false;

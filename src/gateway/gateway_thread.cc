@@ -5,6 +5,7 @@
 #include "gateway/gateway.h"
 #include "gateway/relay.h"
 #include "net/event_loop.h"
+#include "wire/request_body.h"
 
 namespace kvasir {
 namespace {
@@ -26,11 +27,16 @@ bool is_inference(const HttpHead& head) {
 
 }  // namespace
 
-std::string error_body(int status, std::string_view message) {
-  std::string body = "{\"error\":{\"message\":\"";
-  body.append(message).append("\",\"type\":\"").append(error_type(status));
-  body.append("\",\"param\":null,\"code\":").append(std::to_string(status)).append("}}");
-  return body;
+ApiError gateway_error(int status, std::string_view message) {
+  ApiError error;
+  error.status = status;
+  error.type = error_type(status);
+  error.message = message;
+  return error;
+}
+
+std::string error_fields(const ApiError& error) {
+  return std::string("Content-Type: ").append(error_content_type(error)).append("\r\n");
 }
 
 GatewayThread::GatewayThread(Gateway& gateway, EventLoop& loop, Descriptor listener, uint32_t index)
@@ -60,20 +66,40 @@ void GatewayThread::on_request(HttpExchange& exchange) {
                               gateway_.metrics_page_());
     }
   }
-  const bool inference = is_inference(head);
+  if (is_inference(head)) return route_inference(exchange);
+  relay(exchange, false, std::nullopt);
+}
+
+// A body that the peeker does not understand is read once more as vLLM reads it: what is no JSON to vLLM either
+// is refused here, with its words; what is (NaN, UTF-16, ...) is routed without knowing the prompt.
+void GatewayThread::route_inference(HttpExchange& exchange) {
+  const std::optional<RequestPeek> peek = peeker_.peek(exchange.body());
+  if (!peek) {
+    const auto read = read_request_body(exchange.head().find("content-type"), exchange.body());
+    if (const auto* error = std::get_if<ApiError>(&read)) {
+      gateway_.probe_.on_refused(error->status, error->message);
+      return exchange.respond(error->status, error_fields(*error), error_body(*error));
+    }
+  }
+  relay(exchange, true, peek);
+}
+
+void GatewayThread::relay(HttpExchange& exchange, bool inference, const std::optional<RequestPeek>& peek) {
   auto* relay = new Relay(*this, exchange, inference);
   relays_.insert(relay);
-  relay->start(inference ? peeker_.peek(exchange.body()) : std::nullopt);
+  relay->start(peek);
 }
 
 HttpHandler::Refusal GatewayThread::on_refused(int status, std::string_view reason) {
   gateway_.probe_.on_refused(status, reason);
-  return {std::string(kJsonType), error_body(status, reason)};
+  const ApiError error = gateway_error(status, reason);
+  return {error_fields(error), error_body(error)};
 }
 
 void GatewayThread::answer_health(HttpExchange& exchange) {
   if (any_healthy()) return exchange.respond(200, "", "");
-  exchange.respond(503, kJsonType, error_body(503, "no worker is healthy"));
+  const ApiError error = gateway_error(503, "no worker is healthy");
+  exchange.respond(503, error_fields(error), error_body(error));
 }
 
 bool GatewayThread::any_healthy() const {

@@ -13,6 +13,7 @@
 #include "model/request.h"
 #include "net/http_client.h"
 #include "net/http_server.h"
+#include "wire/api_error.h"
 #include "wire/request_peek.h"
 
 namespace kvasir {
@@ -36,6 +37,8 @@ class GatewayThread final : public HttpHandler {
   friend class Relay;
 
   void answer_health(HttpExchange& exchange);
+  void route_inference(HttpExchange& exchange);
+  void relay(HttpExchange& exchange, bool inference, const std::optional<RequestPeek>& peek);
   bool any_healthy() const;
   // Where a request that is no inference goes: healthy endpoints in turn.
   std::optional<EndpointId> next_in_turn(const std::vector<EndpointId>& tried);
@@ -54,8 +57,9 @@ class GatewayThread final : public HttpHandler {
   uint32_t turn_ = 0;
 };
 
-// The body of an error answer in the shape of the OpenAI API as vLLM writes it, and its Content-Type line.
-std::string error_body(int status, std::string_view message);
-inline constexpr std::string_view kJsonType = "Content-Type: application/json\r\n";
+// The gateway's own errors in the shape of vLLM's.
+ApiError gateway_error(int status, std::string_view message);
+// The header lines of an error answer.
+std::string error_fields(const ApiError& error);
 
 }  // namespace kvasir

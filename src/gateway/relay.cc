@@ -177,9 +177,9 @@ void Relay::retry(std::string_view reason, bool same_endpoint) {
 
 void Relay::fail(int status, std::string_view message) {
   release();
-  const std::string fields =
-      std::string(kJsonType).append("x-request-id: ").append(request_id_).append("\r\n");
-  exchange_.respond(status, fields, error_body(status, message));
+  const ApiError error = gateway_error(status, message);
+  const std::string fields = error_fields(error).append("x-request-id: ").append(request_id_).append("\r\n");
+  exchange_.respond(status, fields, error_body(error));
   finish(status, true);
 }
 

@@ -27,9 +27,11 @@ TEST(OpenAiStream, TextIsFoundInEveryShape) {
       {R"({"choices":[{"text":"","finish_reason":"stop"}]})", ""},
       {R"({"choices":[{"text":" last","finish_reason":"length"}]})", " last"},
       // chat
-      {R"({"object":"chat.completion.chunk","choices":[{"index":0,"delta":{"role":"assistant","content":""}}]})",
+      {R"({"object":"chat.completion.chunk","choices":[{"index":0,)"
+       R"("delta":{"role":"assistant","content":""}}]})",
        ""},
-      {R"({"object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"hi"},"finish_reason":null}]})",
+      {R"({"object":"chat.completion.chunk","choices":[{"index":0,)"
+       R"("delta":{"content":"hi"},"finish_reason":null}]})",
        "hi"},
       {R"({"choices":[{"delta":{"content":null}}]})", ""},
       {R"({"choices":[{"delta":{"reasoning_content":"hm"}}]})", ""},
@@ -56,8 +58,9 @@ TEST(OpenAiStream, UsageAndFinishReasonAreRead) {
       R"("total_tokens":15,"completion_tokens":3,"prompt_tokens_details":{"cached_tokens":8}}})");
   EXPECT_EQ(last.finish_reason, "length");
   EXPECT_EQ(last.usage, (TokenUsage{12, 3, 8}));
-  const AnswerPart silent = event(
-      R"({"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2,"prompt_tokens_details":null}})");
+  const AnswerPart silent =
+      event(R"({"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2,)"
+            R"("prompt_tokens_details":null}})");
   EXPECT_EQ(silent.usage, (TokenUsage{1, 2, std::nullopt}));
   EXPECT_FALSE(event(R"({"choices":[{"text":"a"}],"usage":null})").usage);
 }

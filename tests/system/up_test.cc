@@ -1,0 +1,106 @@
+// `kvasir up` with real workers and a real gateway, as a user runs it.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <set>
+
+#include "running_up.h"
+
+namespace kvasir {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
+
+// Two workers, so that every request but one tells of the other; fast, so that nobody waits.
+const std::vector<std::string> kTwoWorkers = {"--port",       "0",  "--workers", "2",
+                                              "--time-scale", "20", "--policy",  "round-robin"};
+constexpr char kCompletion[] = R"({"model": "MODEL", "prompt": "Hello", "max_tokens": 4})";
+
+std::string completion(RunningUp& up) {
+  const std::string models = up.get("/v1/models").value().body;
+  const size_t begin = models.find(R"("id":)");
+  const size_t quote = models.find('"', begin + 5);
+  std::string body = kCompletion;
+  return body.replace(body.find("MODEL"), 5,
+                      models.substr(quote + 1, models.find('"', quote + 1) - quote - 1));
+}
+
+bool none_runs(const std::vector<int64_t>& pids) {
+  return std::none_of(pids.begin(), pids.end(), process_runs);
+}
+
+TEST(Up, AnswersItsFirstRequestAndStopsOnSigint) {
+  RunningUp up(kTwoWorkers);
+  ASSERT_TRUE(up.wait_until_ready()) << up.output();
+  EXPECT_THAT(up.output(), HasSubstr("First request: "));
+  EXPECT_THAT(up.output(), HasSubstr("curl -N http://127.0.0.1:"));
+  const std::vector<int64_t> children = up.children();
+  EXPECT_THAT(children, SizeIs(3));
+  const Result<HttpAnswer> answer = up.post("/v1/completions", completion(up));
+  ASSERT_TRUE(answer.ok()) << answer.error().message;
+  EXPECT_EQ(answer->head.status(), 200) << answer->body;
+
+  up.signal(SIGINT);
+  ASSERT_TRUE(up.wait_for_exit());
+  EXPECT_EQ(up.exit_words(), "exited with status 0");
+  EXPECT_TRUE(none_runs(children));
+}
+
+TEST(Up, AKilledWorkerComesBackIntoRotation) {
+  RunningUp up(kTwoWorkers);
+  ASSERT_TRUE(up.wait_until_ready()) << up.output();
+  const int64_t worker = up.children().front();
+  ::kill(static_cast<pid_t>(worker), SIGKILL);
+  ASSERT_TRUE(up.wait_until_output_has("was started again")) << up.output();
+  const std::string body = completion(up);
+  std::set<std::string> endpoints;
+  EXPECT_TRUE(up.wait_until([&] {
+    const Result<HttpAnswer> answer = up.post("/v1/completions", body);
+    if (!answer || answer->head.status() != 200) return false;
+    endpoints.emplace(answer->head.find("x-selected-pod").value_or(""));
+    return endpoints.size() == 2;
+  }));
+  EXPECT_THAT(up.children(), SizeIs(3));
+}
+
+TEST(Up, KillingItLeavesNothing) {
+  prctl(PR_SET_CHILD_SUBREAPER, 1);
+  RunningUp up(kTwoWorkers);
+  ASSERT_TRUE(up.wait_until_ready()) << up.output();
+  const std::vector<int64_t> children = up.children();
+  ASSERT_THAT(children, SizeIs(3));
+  up.signal(SIGKILL);
+  ASSERT_TRUE(up.wait_for_exit());
+  EXPECT_TRUE(up.wait_until([&] { return none_runs(children); }));
+  for (const int64_t pid : children) waitpid(static_cast<pid_t>(pid), nullptr, 0);
+  prctl(PR_SET_CHILD_SUBREAPER, 0);
+}
+
+TEST(Up, APortInUseIsOneClearLine) {
+  RunningUp first(kTwoWorkers);
+  ASSERT_TRUE(first.wait_until_ready()) << first.output();
+  const std::string port = std::to_string(first.endpoint().port);
+  RunningUp second({"--port", port});
+  ASSERT_TRUE(second.wait_for_exit());
+  EXPECT_EQ(second.exit_words(), "exited with status 1");
+  EXPECT_EQ(second.output(),
+            "kvasir up: port " + port +
+                " is already in use on 127.0.0.1: stop the program that holds it, or choose "
+                "another with --port\n");
+}
+
+TEST(Up, AMissingProfileIsOneClearLine) {
+  RunningUp up({"--port", "0", "--engine-profile", "/no/such/profile.json"});
+  ASSERT_TRUE(up.wait_for_exit());
+  EXPECT_EQ(up.exit_words(), "exited with status 2");
+  const std::string output = up.output();
+  EXPECT_THAT(output, HasSubstr("/no/such/profile.json"));
+  EXPECT_EQ(std::count(output.begin(), output.end(), '\n'), 1) << output;
+}
+
+}  // namespace
+}  // namespace kvasir
