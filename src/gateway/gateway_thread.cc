@@ -97,7 +97,8 @@ HttpHandler::Refusal GatewayThread::on_refused(int status, std::string_view reas
 }
 
 void GatewayThread::answer_health(HttpExchange& exchange) {
-  if (any_healthy()) return exchange.respond(200, "", "");
+  // Before every worker was asked once, the first requests would all go to those that answered first.
+  if (gateway_.monitor_->settled() && any_healthy()) return exchange.respond(200, "", "");
   const ApiError error = gateway_error(503, "no worker is healthy");
   exchange.respond(503, error_fields(error), error_body(error));
 }
