@@ -98,7 +98,6 @@ int run_worker(const WorkerFlags& flags) {
     return written ? 0 : fail(1, "--write-tokenizer: " + written.error().message);
   }
   raise_descriptor_limit();
-  std::signal(SIGPIPE, SIG_IGN);  // who reads the log may go away; the worker stays
   Result<WorkerOptions> options = worker_options(flags);
   if (!options) return fail(2, options.error().message);
   log_ignored(flags, options->profile);
