@@ -10,7 +10,7 @@
 
 #include "plain_client.h"
 #include "recorded.h"
-#include "worker_process.h"
+#include "serving_process.h"
 
 namespace kvasir {
 namespace {
@@ -69,7 +69,7 @@ std::vector<std::string> shapes_of(const std::string& body) {
 }
 
 TEST(VllmShapes, AnswersHaveTheFieldsOfVllm) {
-  WorkerProcess worker(kLikeRecorded);
+  ServingProcess worker("worker", kLikeRecorded);
   const OrderedJson shapes = load_recorded("shapes.json");
   ASSERT_GT(shapes["shapes"].size(), 40u);
   for (const OrderedJson& recorded : shapes["shapes"]) {
