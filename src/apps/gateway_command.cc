@@ -29,7 +29,7 @@ struct GatewayFlags {
   double time_scale = 1;
   uint32_t threads = 0;
   size_t body_mib = 64;
-  size_t header_kib = 64;
+  size_t header_kib = 128;  // vLLM takes heads of 70 kB
   double first_byte_timeout_s = 600;
   double idle_timeout_s = 300;
   double drain_timeout_s = 30;

@@ -1,9 +1,11 @@
 // The binary: one subcommand for each program.
 #include <CLI/CLI.hpp>
+#include <csignal>
 
 #include "apps/commands.h"
 
 int main(int argument_count, char** arguments) {
+  std::signal(SIGPIPE, SIG_IGN);  // whoever read our log may be gone; sockets report it as an error
   CLI::App app("Kvasir decides which worker runs each LLM inference request, and carries it there.",
                "kvasir");
   app.set_version_flag("--version", "kvasir 0.1.0");

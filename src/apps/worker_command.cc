@@ -20,7 +20,8 @@ namespace {
 
 constexpr const char* kExamples =
     "Examples:\n"
-    "  kvasir worker                                   Qwen3-32B on one H200, as fast as life, port 8000\n"
+    "  kvasir worker                                   Qwen3-32B on one H200, as fast as life, "
+    "port 8000\n"
     "  kvasir worker --port 8001 --time-scale 10       ten times faster than life\n"
     "  kvasir worker --model my/model --max-num-seqs 256 --max-model-len 4096\n"
     "  kvasir worker --engine-profile my_gpu.json      your own sizes and step times\n"
@@ -41,17 +42,19 @@ void raise_descriptor_limit() {
 }
 
 void log_ignored(const WorkerFlags& flags, const EngineProfile& profile) {
-  for (const std::string& name : flags.ignored) log_warning(name + " is taken and changes nothing here");
+  for (const std::string& name : flags.ignored)
+    log_warning(name + " is taken and changes nothing here");
   for (const std::string& name : ignored_variables()) {
     log_warning("the variable " + name + " is set and changes nothing here");
   }
   if (flags.tensor_parallel_size > 1) {
-    log_warning("--tensor-parallel-size changes nothing here: step times and memory are those of profile " +
-                profile.name);
+    log_warning(
+        "--tensor-parallel-size changes nothing here: step times and memory are those of profile " +
+        profile.name);
   }
   if (!flags.model.empty() && flags.model != profile.model) {
-    log_warning("--model is a name here: sizes and step times are those of profile " + profile.name + " (" +
-                profile.model + ")");
+    log_warning("--model is a name here: sizes and step times are those of profile " +
+                profile.name + " (" + profile.model + ")");
   }
 }
 
@@ -59,8 +62,8 @@ void log_ignored(const WorkerFlags& flags, const EngineProfile& profile) {
 std::string serving_line(const WorkerFlags& flags, const WorkerOptions& options, uint16_t port) {
   const EngineProfile& profile = options.profile;
   return "serving on http://" + to_string(HostPort{flags.host, port}) + ", model " +
-         options.model.names.front() + ", KV cache of " + std::to_string(profile.kv_blocks()) + " blocks (" +
-         std::to_string(profile.kv_blocks() * profile.block_size) + " tokens)";
+         options.model.names.front() + ", KV cache of " + std::to_string(profile.kv_blocks()) +
+         " blocks (" + std::to_string(profile.kv_blocks() * profile.block_size) + " tokens)";
 }
 
 // Runs until the loop is stopped.
@@ -80,7 +83,8 @@ int serve(EventLoop& loop, const WorkerFlags& flags, WorkerOptions options) {
     loop.after(from_seconds(flags.shutdown_timeout_s), [&loop] { loop.stop(); });
     server.drain([&loop] { loop.stop(); });
   };
-  Result<std::unique_ptr<SignalWatcher>> signals = SignalWatcher::create(loop, {SIGINT, SIGTERM}, stop);
+  Result<std::unique_ptr<SignalWatcher>> signals =
+      SignalWatcher::create(loop, {SIGINT, SIGTERM}, stop);
   if (!signals) return fail(1, signals.error().message);
   log_info(serving_line(flags, options, server.port()));
   loop.run();
@@ -94,7 +98,6 @@ int run_worker(const WorkerFlags& flags) {
     return written ? 0 : fail(1, "--write-tokenizer: " + written.error().message);
   }
   raise_descriptor_limit();
-  std::signal(SIGPIPE, SIG_IGN);  // who reads the log may go away; the worker stays
   Result<WorkerOptions> options = worker_options(flags);
   if (!options) return fail(2, options.error().message);
   log_ignored(flags, options->profile);
@@ -107,7 +110,8 @@ int run_worker(const WorkerFlags& flags) {
 
 void add_worker_command(CLI::App& app, int& exit_code) {
   CLI::App* command = app.add_subcommand(
-      "worker", "Serve the API of vLLM 0.32.0 from a simulated engine: the timing of a GPU without one");
+      "worker",
+      "Serve the API of vLLM 0.32.0 from a simulated engine: the timing of a GPU without one");
   auto flags = std::make_shared<WorkerFlags>();
   add_worker_flags(*command, *flags);
   command->footer(kExamples);

@@ -29,14 +29,15 @@ void FleetWatch::ask_health(size_t worker) {
   if (!origin) return note(origin.error().message);
   asked_[worker] = start_fetch(
       loop_, *origin, "/health", kHealthTimeout,
-      [this, worker](const Result<FetchedAnswer>& answer) { on_health(worker, answer); });
+      [this, worker](const Result<HttpAnswer>& answer) { on_health(worker, answer); });
 }
 
-void FleetWatch::on_health(size_t worker, const Result<FetchedAnswer>& answer) {
+void FleetWatch::on_health(size_t worker, const Result<HttpAnswer>& answer) {
   asked_[worker] = nullptr;
   const std::string url = fleet_.worker_urls()[worker] + "/health";
   if (!answer) return note(url + ": " + answer.error().message);
-  if (answer->status != 200) note(url + " answers " + std::to_string(answer->status));
+  const int status = answer->head.status();
+  if (status != 200) note(url + " answers " + std::to_string(status));
 }
 
 void FleetWatch::note(const std::string& problem) {

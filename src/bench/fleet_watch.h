@@ -35,7 +35,7 @@ class FleetWatch {
  private:
   void look();
   void ask_health(size_t worker);
-  void on_health(size_t worker, const Result<FetchedAnswer>& answer);
+  void on_health(size_t worker, const Result<HttpAnswer>& answer);
   void note(const std::string& problem);
 
   EventLoop& loop_;

@@ -7,25 +7,21 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "net/http_query.h"
 #include "net/socket.h"
 
 namespace kvasir {
 
 class EventLoop;
 
-struct FetchedAnswer {
-  int status = 0;
-  std::string body;
-};
-
 // Calls `fetched` once, unless the returned handle is destroyed before. Not before this returns.
 class HttpFetch;
 std::shared_ptr<HttpFetch> start_fetch(EventLoop& loop, const HostPort& origin,
                                        const std::string& path, Duration timeout,
-                                       std::function<void(Result<FetchedAnswer>)> fetched);
+                                       std::function<void(Result<HttpAnswer>)> fetched);
 
 // Runs the loop until the answer is there.
-Result<FetchedAnswer> fetch(EventLoop& loop, const HostPort& origin, const std::string& path,
+Result<HttpAnswer> fetch(EventLoop& loop, const HostPort& origin, const std::string& path,
                             Duration timeout);
 // The body of a 200 answer; any other is an error that names the URL.
 Result<std::string> fetch_body(EventLoop& loop, const HostPort& origin, const std::string& path,

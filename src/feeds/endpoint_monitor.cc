@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <optional>
+#include <utility>
 
 #include "fleet/fleet.h"
 #include "net/event_loop.h"
@@ -111,6 +112,7 @@ class EndpointMonitor::Watched final : private HttpCallObserver {
   }
 
   void schedule_next() {
+    if (!std::exchange(asked_, true)) --monitor_.unasked_;
     const MonitorOptions& options = monitor_.options_;
     timer_ = monitor_.loop_.after(was_healthy_ ? options.interval : options.first_interval,
                                   [this] { check(); });
@@ -125,6 +127,7 @@ class EndpointMonitor::Watched final : private HttpCallObserver {
   std::string page_;
   TimerId timer_ = kNoTimer;
   int status_ = 0;
+  bool asked_ = false;  // and answered, or not in time
   bool reading_metrics_ = false;
   bool healthy_ = false;
   bool was_healthy_ = false;
@@ -135,7 +138,7 @@ class EndpointMonitor::Watched final : private HttpCallObserver {
 EndpointMonitor::EndpointMonitor(EventLoop& loop, Fleet& fleet,
                                  const std::vector<SocketAddress>& addresses, MonitorProbe& probe,
                                  MonitorOptions options)
-    : loop_(loop), fleet_(fleet), probe_(probe), options_(options) {
+    : loop_(loop), fleet_(fleet), probe_(probe), options_(options), unasked_(addresses.size()) {
   for (uint32_t i = 0; i < addresses.size(); ++i) {
     watched_.push_back(std::make_unique<Watched>(*this, EndpointId(i), addresses[i]));
   }

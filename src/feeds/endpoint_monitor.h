@@ -6,6 +6,7 @@
 // Lives on one loop's thread; report_failure() may be called from any.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -44,12 +45,16 @@ class EndpointMonitor {
   // A request found that it could not connect there. Thread-safe.
   void report_failure(EndpointId endpoint);
 
+  // Every endpoint was asked at least once, whatever it answered. Thread-safe.
+  bool settled() const { return unasked_ == 0; }
+
  private:
   class Watched;
   EventLoop& loop_;
   Fleet& fleet_;
   MonitorProbe& probe_;
   const MonitorOptions options_;
+  std::atomic<size_t> unasked_;
   std::vector<std::unique_ptr<Watched>> watched_;
 };
 

@@ -265,6 +265,12 @@ TEST_F(GatewayTest, WithoutAHealthyWorkerRequestsAndHealthGet503) {
   EXPECT_EQ(call("GET /live HTTP/1.1\r\nHost: g\r\n\r\n").head.status(), 200);
 }
 
+TEST_F(GatewayTest, HealthIsGoodOnceEveryWorkerWasAsked) {
+  b_.close();  // asked in vain
+  start(1);
+  run_until([&] { return call("GET /health HTTP/1.1\r\nHost: g\r\n\r\n").head.status() == 200; });
+}
+
 TEST_F(GatewayTest, SilentWorkerIs504AndNotRetried) {
   a_.script = {Act::kHang};
   options_.client.first_byte_timeout = std::chrono::milliseconds(20);

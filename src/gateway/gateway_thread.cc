@@ -25,6 +25,11 @@ bool is_inference(const HttpHead& head) {
   return head.method() == "POST" && head.path().starts_with("/v1/");
 }
 
+// Paths whose bodies are read as vLLM reads them; elsewhere a body may be anything.
+bool is_generation(std::string_view path) {
+  return path == "/v1/completions" || path == "/v1/chat/completions";
+}
+
 }  // namespace
 
 ApiError gateway_error(int status, std::string_view message) {
@@ -74,10 +79,11 @@ void GatewayThread::on_request(HttpExchange& exchange) {
 // is refused here, with its words; what is (NaN, UTF-16, ...) is routed without knowing the prompt.
 void GatewayThread::route_inference(HttpExchange& exchange) {
   const std::optional<RequestPeek> peek = peeker_.peek(exchange.body());
-  if (!peek) {
+  if (!peek && is_generation(exchange.head().path())) {
     const auto read = read_request_body(exchange.head().find("content-type"), exchange.body());
     if (const auto* error = std::get_if<ApiError>(&read)) {
-      gateway_.probe_.on_refused(error->status, error->message);
+      // Its words quote the body, which no log should hold.
+      gateway_.probe_.on_refused(error->status, "the body is not the JSON that the API asks for");
       return exchange.respond(error->status, error_fields(*error), error_body(*error));
     }
   }
@@ -92,12 +98,13 @@ void GatewayThread::relay(HttpExchange& exchange, bool inference, const std::opt
 
 HttpHandler::Refusal GatewayThread::on_refused(int status, std::string_view reason) {
   gateway_.probe_.on_refused(status, reason);
-  const ApiError error = gateway_error(status, reason);
+  const ApiError error = status == 400 ? not_http_error() : gateway_error(status, reason);
   return {error_fields(error), error_body(error)};
 }
 
 void GatewayThread::answer_health(HttpExchange& exchange) {
-  if (any_healthy()) return exchange.respond(200, "", "");
+  // Before every worker was asked once, the first requests would all go to those that answered first.
+  if (gateway_.monitor_->settled() && any_healthy()) return exchange.respond(200, "", "");
   const ApiError error = gateway_error(503, "no worker is healthy");
   exchange.respond(503, error_fields(error), error_body(error));
 }

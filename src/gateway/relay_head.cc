@@ -41,7 +41,7 @@ std::string upstream_request_head(const HttpHead& request, size_t body_bytes, st
   std::string head;
   head.reserve(512);
   head.append(request.method()).append(" ").append(request.target()).append(" HTTP/1.1\r\n");
-  append_field(head, "Host", host);
+  append_field(head, "Host", request.find("Host").value_or(host));
   for (size_t i = 0; i < request.field_count(); ++i) {
     const HttpHead::Field field = request.field(i);
     if (belongs_to_connection(field.name) || equal_ignoring_case(field.name, "Host") ||

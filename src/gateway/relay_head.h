@@ -9,7 +9,8 @@
 
 namespace kvasir {
 
-// `host`: the worker's HOST:PORT. `request_id` is added when the client sent none.
+// The client's Host stays, so that a worker's redirects lead back here; `host`, the worker's HOST:PORT, stands in for
+// a missing one. `request_id` replaces the client's.
 std::string upstream_request_head(const HttpHead& request, size_t body_bytes, std::string_view host,
                                   std::string_view request_id);
 

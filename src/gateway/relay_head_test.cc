@@ -19,7 +19,7 @@ HttpHead request() {
 
 TEST(UpstreamRequestHead, KeepsEndToEndFieldsAndDropsTheConnections) {
   EXPECT_EQ(upstream_request_head(request(), 7, "w:1", "id-1"),
-            "POST /v1/completions?x=1 HTTP/1.1\r\nHost: w:1\r\nAuthorization: Bearer k\r\n"
+            "POST /v1/completions?x=1 HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer k\r\n"
             "X-Custom: a, b\r\nx-request-id: id-1\r\nContent-Length: 7\r\n\r\n");
 }
 

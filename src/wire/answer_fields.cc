@@ -27,7 +27,8 @@ void append_bytes(std::string_view text, std::string& json) {
   json.push_back(']');
 }
 
-void append_chat_token(std::string_view token, const std::optional<double>& logprob, std::string& json) {
+void append_chat_token(std::string_view token, const std::optional<double>& logprob,
+                       std::string& json) {
   json.append("{\"token\":");
   append_json_string(token, json);
   json.append(",\"logprob\":");
@@ -80,17 +81,23 @@ void append_list(std::string_view name, const std::vector<TokenLogprob>& logprob
 
 void append_completion_logprobs(const std::vector<TokenLogprob>& logprobs, std::string& json) {
   json.push_back('{');
-  append_list("text_offset", logprobs,
-              [&](const TokenLogprob& item) { append_number(static_cast<int64_t>(item.text_offset), json); },
-              json);
+  append_list(
+      "text_offset", logprobs,
+      [&](const TokenLogprob& item) {
+        append_number(static_cast<int64_t>(item.text_offset), json);
+      },
+      json);
   json.push_back(',');
-  append_list("token_logprobs", logprobs,
-              [&](const TokenLogprob& item) { append_optional_real(item.logprob, json); }, json);
+  append_list(
+      "token_logprobs", logprobs,
+      [&](const TokenLogprob& item) { append_optional_real(item.logprob, json); }, json);
   json.push_back(',');
-  append_list("tokens", logprobs, [&](const TokenLogprob& item) { append_json_string(item.token, json); },
-              json);
+  append_list(
+      "tokens", logprobs, [&](const TokenLogprob& item) { append_json_string(item.token, json); },
+      json);
   json.push_back(',');
-  append_list("top_logprobs", logprobs, [&](const TokenLogprob& item) { append_top(item, json); }, json);
+  append_list(
+      "top_logprobs", logprobs, [&](const TokenLogprob& item) { append_top(item, json); }, json);
   json.push_back('}');
 }
 
@@ -137,7 +144,8 @@ void append_stop_reason(const Finish& finish, std::string& json) {
   }
 }
 
-void append_logprobs(AnswerKind kind, const std::vector<TokenLogprob>* logprobs, std::string& json) {
+void append_logprobs(AnswerKind kind, const std::vector<TokenLogprob>* logprobs,
+                     std::string& json) {
   if (logprobs == nullptr) {
     json.append("null");
   } else if (kind == AnswerKind::kChat) {

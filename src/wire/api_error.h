@@ -40,8 +40,8 @@ ApiError not_http_error();
 // Header lines and body of the answer.
 std::string_view error_content_type(const ApiError& error);
 std::string error_body(const ApiError& error);
-// The error as an event of a stream that has begun, without the [DONE] that follows it. Its JSON is spaced and
-// in ASCII, as vLLM's is there and only there.
+// The error as an event of a stream that has begun, without the [DONE] that follows it. Its JSON is
+// spaced and in ASCII, as vLLM's is there and only there.
 std::string error_event(const ApiError& error);
 
 }  // namespace kvasir

@@ -10,18 +10,21 @@ namespace {
 constexpr const char* kFirstBranch = ".ChatCompletionDeveloperMessageParam";
 constexpr const char* kToolCall = "ChatCompletionMessageFunctionToolCallParam";
 
-constexpr std::array<std::string_view, 8> kMediaParts = {
-    "image_url", "image_pil", "image_embeds", "input_audio", "audio_url", "audio_embeds", "video_url", "file"};
+constexpr std::array<std::string_view, 8> kMediaParts = {"image_url",   "image_pil", "image_embeds",
+                                                         "input_audio", "audio_url", "audio_embeds",
+                                                         "video_url",   "file"};
 
-bool is_string(const JsonValue* value) { return value != nullptr && value->string() != nullptr; }
+bool is_string(const JsonValue* value) {
+  return value != nullptr && value->string() != nullptr;
+}
 
 // A text, or anything that can be iterated: parts are looked at later.
 bool content_fits(const JsonValue& content) {
   return content.string() != nullptr || content.array() != nullptr || content.object() != nullptr;
 }
 
-// Whether some branch takes the message. The one for roles of any name is the widest; only an assistant's
-// content may be null.
+// Whether some branch takes the message. The one for roles of any name is the widest; only an
+// assistant's content may be null.
 bool fits_a_branch(const JsonObject& message) {
   const JsonValue* role = find_member(message, "role");
   if (!is_string(role)) return false;
@@ -32,7 +35,8 @@ bool fits_a_branch(const JsonObject& message) {
   return content->is_null() && *role->string() == "assistant";
 }
 
-void add_branch_errors(const JsonObject& message, const std::string& location, FieldErrors& errors) {
+void add_branch_errors(const JsonObject& message, const std::string& location,
+                       FieldErrors& errors) {
   const JsonValue* content = find_member(message, "content");
   if (content == nullptr) {
     errors.add_missing(location + ".content", message);
@@ -121,7 +125,8 @@ ChatMessages read_chat_messages(const FieldReader& reader) {
     return result;
   }
   for (size_t i = 0; i < list->size(); ++i) {
-    read_message((*list)[i], location + "." + std::to_string(i) + kFirstBranch, reader.errors(), result);
+    read_message((*list)[i], location + "." + std::to_string(i) + kFirstBranch, reader.errors(),
+                 result);
   }
   return result;
 }
@@ -136,7 +141,8 @@ std::optional<ApiError> check_tool_calls(const JsonObject& body) {
     if (calls == nullptr) continue;
     if (const std::string* text = calls->string()) {
       if (text->empty()) continue;
-      errors.add("dict_type", std::string("body.0.") + kToolCall, "Input should be a valid dictionary", *calls);
+      errors.add("dict_type", std::string("body.0.") + kToolCall,
+                 "Input should be a valid dictionary", *calls);
     } else if (const JsonArray* list = calls->array()) {
       for (size_t i = 0; i < list->size(); ++i) {
         if ((*list)[i].object() != nullptr) continue;

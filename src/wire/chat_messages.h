@@ -12,7 +12,8 @@ namespace kvasir {
 
 struct ChatMessages {
   std::vector<ChatMessage> messages;
-  // A part of a message's content that cannot be used: found later than the types of fields (row 12).
+  // A part of a message's content that cannot be used: found later than the types of fields (row
+  // 12).
   std::optional<ApiError> content_problem;
 };
 

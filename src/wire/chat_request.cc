@@ -13,7 +13,8 @@ using Null = FieldReader::Null;
 void read_tool(const JsonValue& tool, const std::string& location, FieldErrors& errors) {
   const JsonObject* object = tool.object();
   if (object == nullptr) {
-    return errors.add("model_attributes_type", location, "Input should be a valid dictionary", tool);
+    return errors.add("model_attributes_type", location, "Input should be a valid dictionary",
+                      tool);
   }
   const JsonValue* function = find_member(*object, "function");
   if (function == nullptr) return errors.add_missing(location + ".function", *object);
@@ -40,13 +41,14 @@ void read_tools(const FieldReader& reader, ChatRequest& request) {
   }
   const JsonValue* choice = reader.find("tool_choice");
   const std::string* word = choice == nullptr ? nullptr : choice->string();
-  const bool none = choice != nullptr && (choice->is_null() || (word != nullptr && *word == "none"));
+  const bool none =
+      choice != nullptr && (choice->is_null() || (word != nullptr && *word == "none"));
   if (none) return;
   const bool automatic = choice == nullptr || (word != nullptr && *word == "auto");
   request.tool_problem = bad_request(
-      std::nullopt,
-      automatic ? "\"auto\" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set"
-                : "this tool_choice requires --tool-call-parser to be set");
+      std::nullopt, automatic ? "\"auto\" tool choice requires --enable-auto-tool-choice and "
+                                "--tool-call-parser to be set"
+                              : "this tool_choice requires --tool-call-parser to be set");
 }
 
 void read_prompt_end(const FieldReader& reader, ChatRequest& request) {

@@ -16,14 +16,16 @@ std::string location_in(const std::string& location, size_t index) {
   return location + "." + std::to_string(index);
 }
 
-const JsonArray* read_list(const JsonValue& value, const std::string& location, FieldErrors& errors) {
+const JsonArray* read_list(const JsonValue& value, const std::string& location,
+                           FieldErrors& errors) {
   if (value.array() == nullptr) {
     errors.add("list_type", location, "Input should be a valid list", value);
   }
   return value.array();
 }
 
-// The four forms of a prompt, tried in this order. Each adds its errors to `errors` when it does not fit.
+// The four forms of a prompt, tried in this order. Each adds its errors to `errors` when it does
+// not fit.
 
 std::optional<TokenIds> read_token_ids(const JsonValue& value, const std::string& location,
                                        FieldErrors& errors) {
@@ -48,7 +50,8 @@ std::optional<TokenIds> read_token_ids(const JsonValue& value, const std::string
   return ids;
 }
 
-std::optional<std::vector<Prompt>> read_lists_of_ids(const JsonValue& value, const std::string& location,
+std::optional<std::vector<Prompt>> read_lists_of_ids(const JsonValue& value,
+                                                     const std::string& location,
                                                      FieldErrors& errors) {
   const JsonArray* list = read_list(value, location, errors);
   if (list == nullptr) return std::nullopt;
@@ -66,7 +69,8 @@ std::optional<std::vector<Prompt>> read_lists_of_ids(const JsonValue& value, con
   return prompts;
 }
 
-std::optional<std::vector<Prompt>> read_list_of_texts(const JsonValue& value, const std::string& location,
+std::optional<std::vector<Prompt>> read_list_of_texts(const JsonValue& value,
+                                                      const std::string& location,
                                                       FieldErrors& errors) {
   const JsonArray* list = read_list(value, location, errors);
   if (list == nullptr) return std::nullopt;
@@ -135,7 +139,8 @@ CompletionRequest read_fields(const FieldReader& reader) {
   read_temperature_fields(reader, generation);
   read_vllm_fields(reader, generation);
   read_response_format(reader);
-  request.has_prompt_embeds = reader.find("prompt_embeds") != nullptr && !reader.find("prompt_embeds")->is_null();
+  request.has_prompt_embeds =
+      reader.find("prompt_embeds") != nullptr && !reader.find("prompt_embeds")->is_null();
   return request;
 }
 

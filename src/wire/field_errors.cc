@@ -11,7 +11,11 @@ constexpr size_t kInputCharactersMax = 200;
 constexpr size_t kLineCharactersMax = 1000;
 
 std::string counted(std::string_view what, size_t count) {
-  return std::string("<").append(what).append(" of ").append(std::to_string(count)).append(" items>");
+  return std::string("<")
+      .append(what)
+      .append(" of ")
+      .append(std::to_string(count))
+      .append(" items>");
 }
 
 // Python's str() of a value, shortened where it could be long.
@@ -86,7 +90,9 @@ ApiError FieldErrors::to_error() const {
   message.append(count_ == 1 ? " validation error:" : " validation errors:");
   for (const std::string& line : lines_) message.append("\n  ").append(line);
   if (count_ > lines_.size()) {
-    message.append("\n  ...and ").append(std::to_string(count_ - lines_.size())).append(" more errors");
+    message.append("\n  ...and ")
+        .append(std::to_string(count_ - lines_.size()))
+        .append(" more errors");
   }
   return validation_error(param_, std::move(message));
 }

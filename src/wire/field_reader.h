@@ -1,5 +1,6 @@
-// Reads the fields of a request by pydantic's rules in lax mode (tests/vllm/README.md, section 4): "5" is an
-// integer, 1 a boolean, 5.0 an integer, 5.5 none. Every refusal is collected; the first one names the param.
+// Reads the fields of a request by pydantic's rules in lax mode (tests/vllm/README.md, section 4):
+// "5" is an integer, 1 a boolean, 5.0 an integer, 5.5 none. Every refusal is collected; the first
+// one names the param.
 #pragma once
 
 #include <cstdint>
@@ -52,8 +53,8 @@ struct IntegerRange {
   WideInt max = kWidest;
 };
 
-// The members of one object. A method that finds nothing, a permitted null or a refused value gives nullopt:
-// the caller puts its default there, since nothing is used once something was refused.
+// The members of one object. A method that finds nothing, a permitted null or a refused value gives
+// nullopt: the caller puts its default there, since nothing is used once something was refused.
 class FieldReader {
  public:
   enum class Null : uint8_t { kTaken, kRefused };

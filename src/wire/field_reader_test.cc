@@ -5,7 +5,9 @@
 namespace kvasir {
 namespace {
 
-JsonValue json(std::string_view text) { return std::get<JsonValue>(parse_python_json(text)); }
+JsonValue json(std::string_view text) {
+  return std::get<JsonValue>(parse_python_json(text));
+}
 
 // What a value becomes as an integer: its digits, or the type of the error.
 template <class Read>
@@ -37,26 +39,45 @@ std::string as_real(std::string_view text) {
 }
 
 TEST(FieldReader, IntegersAreWhatPydanticTakes) {
-  const std::pair<const char*, const char*> cases[] = {
-      {"5", "5"}, {"\"5\"", "5"}, {"\" +5 \"", "5"}, {"\"1_0\"", "10"}, {"\"5.000\"", "5"}, {"5.0", "5"},
-      {"true", "1"}, {"\"abc\"", "int_parsing"}, {"\"5e0\"", "int_parsing"}, {"\"5.\"", "int_parsing"},
-      {"\"1__0\"", "int_parsing"}, {"1.5", "int_from_float"}, {"1e30", "int_parsing_size"},
-      {"NaN", "finite_number"}, {"null", "int_type"}, {"[5]", "int_type"}, {"{}", "int_type"}};
+  const std::pair<const char*, const char*> cases[] = {{"5", "5"},
+                                                       {"\"5\"", "5"},
+                                                       {"\" +5 \"", "5"},
+                                                       {"\"1_0\"", "10"},
+                                                       {"\"5.000\"", "5"},
+                                                       {"5.0", "5"},
+                                                       {"true", "1"},
+                                                       {"\"abc\"", "int_parsing"},
+                                                       {"\"5e0\"", "int_parsing"},
+                                                       {"\"5.\"", "int_parsing"},
+                                                       {"\"1__0\"", "int_parsing"},
+                                                       {"1.5", "int_from_float"},
+                                                       {"1e30", "int_parsing_size"},
+                                                       {"NaN", "finite_number"},
+                                                       {"null", "int_type"},
+                                                       {"[5]", "int_type"},
+                                                       {"{}", "int_type"}};
   for (const auto& [text, expected] : cases) EXPECT_EQ(as_integer(text), expected) << text;
 }
 
 TEST(FieldReader, BooleansAreWhatPydanticTakes) {
-  const std::pair<const char*, const char*> cases[] = {
-      {"true", "true"}, {"1", "true"}, {"0.0", "false"}, {"\"Yes\"", "true"}, {"\"off\"", "false"},
-      {"2", "bool_parsing"}, {"\" true\"", "bool_parsing"}, {"\"\"", "bool_parsing"}, {"[]", "bool_type"},
-      {"null", "bool_type"}};
+  const std::pair<const char*, const char*> cases[] = {{"true", "true"},
+                                                       {"1", "true"},
+                                                       {"0.0", "false"},
+                                                       {"\"Yes\"", "true"},
+                                                       {"\"off\"", "false"},
+                                                       {"2", "bool_parsing"},
+                                                       {"\" true\"", "bool_parsing"},
+                                                       {"\"\"", "bool_parsing"},
+                                                       {"[]", "bool_type"},
+                                                       {"null", "bool_type"}};
   for (const auto& [text, expected] : cases) EXPECT_EQ(as_boolean(text), expected) << text;
 }
 
 TEST(FieldReader, NumbersAreWhatPydanticTakes) {
   const std::pair<const char*, const char*> cases[] = {
-      {"\" 0.5 \"", "0.500000"}, {"\"1e0\"", "1.000000"}, {"\"nan\"", "nan"}, {"\"-Infinity\"", "-inf"},
-      {"\"0x1\"", "float_parsing"}, {"\"\"", "float_parsing"}, {"[1]", "float_type"}};
+      {"\" 0.5 \"", "0.500000"}, {"\"1e0\"", "1.000000"},      {"\"nan\"", "nan"},
+      {"\"-Infinity\"", "-inf"}, {"\"0x1\"", "float_parsing"}, {"\"\"", "float_parsing"},
+      {"[1]", "float_type"}};
   for (const auto& [text, expected] : cases) EXPECT_EQ(as_real(text), expected) << text;
 }
 

@@ -33,7 +33,8 @@ void read_stop(const FieldReader& reader, SamplingFields& sampling) {
   if (array == nullptr) {
     list_errors.add("list_type", location, "Input should be a valid list", *value);
   } else if (array->size() > kStopStringsMax) {
-    list_errors.add("too_long", location, "List should have at most 4 items after validation", *value);
+    list_errors.add("too_long", location, "List should have at most 4 items after validation",
+                    *value);
   } else {
     for (size_t i = 0; i < array->size(); ++i) {
       auto text = read_string((*array)[i], location + "." + std::to_string(i), list_errors);
@@ -56,7 +57,8 @@ void read_stream_options(const FieldReader& reader, GenerationRequest& request) 
 
 // Whether some integer in `value` does not fit the engine's messages.
 bool too_large_for_engine(const JsonValue& value) {
-  if (const WideInt* integer = value.integer()) return *integer < kInt64Min || *integer > kUint64Max;
+  if (const WideInt* integer = value.integer())
+    return *integer < kInt64Min || *integer > kUint64Max;
   if (const JsonArray* array = value.array()) {
     return std::any_of(array->begin(), array->end(), too_large_for_engine);
   }
@@ -66,7 +68,8 @@ bool too_large_for_engine(const JsonValue& value) {
          });
 }
 
-// Brackets that match and nothing that repeats nothing: enough to tell a broken pattern from a sound one.
+// Brackets that match and nothing that repeats nothing: enough to tell a broken pattern from a
+// sound one.
 bool regex_is_broken(std::string_view regex) {
   int open = 0;
   bool in_class = false;
@@ -102,7 +105,8 @@ void read_structured_outputs(const FieldReader& reader, SamplingFields& sampling
   const JsonValue* regex = find_given(*outputs, "regex");
   const JsonValue* choice = find_given(*outputs, "choice");
   if (regex != nullptr && (regex->string() == nullptr || regex_is_broken(*regex->string()))) {
-    sampling.structured_outputs_problem = "Error in structured outputs: the regex cannot be compiled.";
+    sampling.structured_outputs_problem =
+        "Error in structured outputs: the regex cannot be compiled.";
   } else if (choice != nullptr && (choice->array() == nullptr || choice->array()->empty())) {
     sampling.structured_outputs_problem = "Choice '[]' cannot be an empty list";
   }
@@ -167,15 +171,18 @@ void read_vllm_fields(const FieldReader& reader, GenerationRequest& request) {
   reader.boolean("spaces_between_special_tokens", Null::kRefused);
   request.truncate_prompt_tokens =
       reader.integer("truncate_prompt_tokens", Null::kTaken, {-1, kInt64Max});
-  request.truncate_right = reader.one_of("truncation_side", {"left", "right"}).value_or("left") == "right";
+  request.truncate_right =
+      reader.one_of("truncation_side", {"left", "right"}).value_or("left") == "right";
   sampling.allowed_token_ids = reader.integers("allowed_token_ids");
-  sampling.bad_words = reader.strings("bad_words", Null::kRefused).value_or(std::vector<std::string>());
+  sampling.bad_words =
+      reader.strings("bad_words", Null::kRefused).value_or(std::vector<std::string>());
   sampling.prompt_logprobs = reader.integer("prompt_logprobs");
   sampling.thinking_token_budget = reader.integer("thinking_token_budget");
   reader.boolean("add_special_tokens", Null::kRefused);
   read_structured_outputs(reader, sampling);
   const auto priority = reader.integer("priority", Null::kRefused, kInt64Range);
-  if (priority) request.priority = static_cast<int64_t>(std::clamp(*priority, kInt64Min, kInt64Max));
+  if (priority)
+    request.priority = static_cast<int64_t>(std::clamp(*priority, kInt64Min, kInt64Max));
   request.request_id = reader.string("request_id", Null::kRefused);
   request.return_token_ids = reader.boolean("return_token_ids").value_or(false);
   reader.boolean("return_tokens_as_token_ids");
@@ -193,10 +200,10 @@ void read_response_format(const FieldReader& reader) {
   const std::string* word = type->string();
   const bool plain =
       word != nullptr && (*word == "text" || *word == "json_object" || *word == "json_schema");
-  const bool structural = word != nullptr && *word == "structural_tag" &&
-                          (find_given(*format, "format") != nullptr ||
-                           (find_given(*format, "structures") != nullptr &&
-                            find_given(*format, "triggers") != nullptr));
+  const bool structural =
+      word != nullptr && *word == "structural_tag" &&
+      (find_given(*format, "format") != nullptr || (find_given(*format, "structures") != nullptr &&
+                                                    find_given(*format, "triggers") != nullptr));
   if (!plain && !structural) {
     reader.errors().add("literal_error", location + ".type",
                         "Input should be 'text', 'json_object' or 'json_schema'", *type);

@@ -15,7 +15,7 @@ struct GenerationRequest {
   SamplingFields sampling;
   // As asked for; nullopt: whatever the context leaves.
   std::optional<WideInt> max_tokens;
-  std::string max_tokens_param = "max_tokens";  // the field it came from
+  std::string max_tokens_param = "max_tokens";    // the field it came from
   std::optional<WideInt> truncate_prompt_tokens;  // -1: to what fits
   bool truncate_right = false;                    // what is cut off is at the end
   bool stream = false;

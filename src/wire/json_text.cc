@@ -27,21 +27,38 @@ void append_unicode_escape(uint32_t unit, std::string& json) {
 
 void append_ascii_escape(char byte, std::string& json) {
   switch (byte) {
-    case '"': json.append("\\\""); return;
-    case '\\': json.append("\\\\"); return;
-    case '\b': json.append("\\b"); return;
-    case '\f': json.append("\\f"); return;
-    case '\n': json.append("\\n"); return;
-    case '\r': json.append("\\r"); return;
-    case '\t': json.append("\\t"); return;
-    default: break;
+    case '"':
+      json.append("\\\"");
+      return;
+    case '\\':
+      json.append("\\\\");
+      return;
+    case '\b':
+      json.append("\\b");
+      return;
+    case '\f':
+      json.append("\\f");
+      return;
+    case '\n':
+      json.append("\\n");
+      return;
+    case '\r':
+      json.append("\\r");
+      return;
+    case '\t':
+      json.append("\\t");
+      return;
+    default:
+      break;
   }
-  if (static_cast<unsigned char>(byte) < 0x20) return append_unicode_escape(static_cast<uint32_t>(byte), json);
+  if (static_cast<unsigned char>(byte) < 0x20)
+    return append_unicode_escape(static_cast<uint32_t>(byte), json);
   json.push_back(byte);
 }
 
 bool is_surrogate(std::string_view sequence) {
-  return sequence.size() == 3 && sequence[0] == '\xed' && static_cast<unsigned char>(sequence[1]) >= 0xa0;
+  return sequence.size() == 3 && sequence[0] == '\xed' &&
+         static_cast<unsigned char>(sequence[1]) >= 0xa0;
 }
 
 // Takes one character off `text`: its well-formed sequence, or a replacement for what is not one.
@@ -55,9 +72,12 @@ std::string_view take_character(std::string_view& text) {
 uint32_t code_point_of(std::string_view sequence) {
   const auto bits = [&](size_t index) { return static_cast<uint32_t>(sequence[index]) & 0x3f; };
   switch (sequence.size()) {
-    case 2: return (static_cast<uint32_t>(sequence[0]) & 0x1f) << 6 | bits(1);
-    case 3: return (static_cast<uint32_t>(sequence[0]) & 0x0f) << 12 | bits(1) << 6 | bits(2);
-    default: break;
+    case 2:
+      return (static_cast<uint32_t>(sequence[0]) & 0x1f) << 6 | bits(1);
+    case 3:
+      return (static_cast<uint32_t>(sequence[0]) & 0x0f) << 12 | bits(1) << 6 | bits(2);
+    default:
+      break;
   }
   return (static_cast<uint32_t>(sequence[0]) & 0x07) << 18 | bits(1) << 12 | bits(2) << 6 | bits(3);
 }

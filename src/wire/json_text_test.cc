@@ -50,7 +50,8 @@ TEST(ApiError, HasTheShapesOfVllm) {
   EXPECT_EQ(error_body(detail_error(404, "Not Found")), R"({"detail":"Not Found"})");
   EXPECT_EQ(error_body(not_http_error()), "Invalid HTTP request received.");
   EXPECT_EQ(error_event(bad_request("n", "\xc3\xbc")),
-            "data: {\"error\": {\"message\": \"\\u00fc\", \"type\": \"BadRequestError\", \"param\": \"n\", "
+            "data: {\"error\": {\"message\": \"\\u00fc\", \"type\": \"BadRequestError\", "
+            "\"param\": \"n\", "
             "\"code\": 400}}\n\n");
 }
 

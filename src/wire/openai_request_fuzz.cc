@@ -11,10 +11,18 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view body(reinterpret_cast<const char*>(data) + 1, size - 1);
   constexpr std::string_view kType = "application/json";
   switch (data[0] % 4) {
-    case 0: kvasir::parse_completion_request(kType, body); break;
-    case 1: kvasir::parse_chat_request(kType, body); break;
-    case 2: kvasir::parse_tokenize_request(kType, body); break;
-    default: kvasir::parse_detokenize_request(kType, body); break;
+    case 0:
+      kvasir::parse_completion_request(kType, body);
+      break;
+    case 1:
+      kvasir::parse_chat_request(kType, body);
+      break;
+    case 2:
+      kvasir::parse_tokenize_request(kType, body);
+      break;
+    default:
+      kvasir::parse_detokenize_request(kType, body);
+      break;
   }
   return 0;
 }

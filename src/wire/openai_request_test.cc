@@ -44,8 +44,10 @@ TEST(CompletionRequest, TakesEveryFormOfPrompt) {
   EXPECT_EQ(std::get<std::string>(completion(R"({"prompt":["1","2"]})").prompts.at(1)), "2");
   using Ids = std::vector<uint32_t>;
   EXPECT_EQ(std::get<Ids>(completion(R"({"prompt":[1,2.0,true]})").prompts.at(0)), Ids({1, 2, 1}));
-  EXPECT_EQ(std::get<Ids>(completion(R"({"prompt":[["1"],["2","3"]]})").prompts.at(1)), Ids({2, 3}));
-  EXPECT_EQ(std::get<Ids>(completion(R"({"prompt":[18446744073709551616]})").prompts.at(0)), Ids({UINT32_MAX}));
+  EXPECT_EQ(std::get<Ids>(completion(R"({"prompt":[["1"],["2","3"]]})").prompts.at(1)),
+            Ids({2, 3}));
+  EXPECT_EQ(std::get<Ids>(completion(R"({"prompt":[18446744073709551616]})").prompts.at(0)),
+            Ids({UINT32_MAX}));
   EXPECT_TRUE(completion(R"({"prompt":[]})").prompts.empty());
 }
 
@@ -60,7 +62,8 @@ TEST(CompletionRequest, ReadsStopStreamAndUsage) {
 TEST(CompletionRequest, ErrorsComeInVllmsOrder) {
   EXPECT_EQ(refused_completion("{\"prompt\":").param, "body.10");
   EXPECT_EQ(refused_completion("[]").param, "body");
-  EXPECT_EQ(refused_completion(R"({"max_tokens":"x","cache_salt":"","prompt":"a"})").param, "cache_salt");
+  EXPECT_EQ(refused_completion(R"({"max_tokens":"x","cache_salt":"","prompt":"a"})").param,
+            "cache_salt");
   EXPECT_EQ(refused_completion(R"({"max_tokens":"x","echo":"x","prompt":"a"})").param, "body.echo");
   EXPECT_EQ(refused_completion(R"({"prompt":["a",5]})").param, "body.prompt.0");
   EXPECT_EQ(refused_completion(R"({"prompt":"a","stop":["a",null]})").param, "body.stop");
@@ -78,13 +81,14 @@ TEST(CompletionRequest, TheContentTypeMustBeJson) {
 TEST(ChatRequest, BecomesAPrompt) {
   const ChatRequest request = chat(
       R"({"messages":[{"role":"system","content":"A"},{"role":"user","content":[{"type":"text","text":"B"},{"type":"text","text":"C"}]}]})");
-  EXPECT_EQ(chat_prompt(request.messages, request.prompt_end), "<|system|>A\n<|user|>BC\n<|assistant|>");
+  EXPECT_EQ(chat_prompt(request.messages, request.prompt_end),
+            "<|system|>A\n<|user|>BC\n<|assistant|>");
   EXPECT_FALSE(request.generation.max_tokens);
 }
 
 TEST(ChatRequest, MaxCompletionTokensGoBeforeMaxTokens) {
-  const ChatRequest request =
-      chat(R"({"messages":[{"role":"user","content":"A"}],"max_tokens":-1,"max_completion_tokens":2})");
+  const ChatRequest request = chat(
+      R"({"messages":[{"role":"user","content":"A"}],"max_tokens":-1,"max_completion_tokens":2})");
   EXPECT_TRUE(request.generation.max_tokens == WideInt{2});
   EXPECT_EQ(request.generation.max_tokens_param, "max_completion_tokens");
 }
@@ -97,12 +101,14 @@ TEST(ChatRequest, AnOpenLastMessageStaysOpen) {
 
 TEST(ChatRequest, WrongPartsAreFoundLate) {
   EXPECT_TRUE(chat(R"({"messages":[{"role":"user","content":["A"]}]})").content_problem);
-  EXPECT_TRUE(chat(R"({"messages":[{"role":"user","content":[{"type":"image_url"}]}]})").content_problem);
+  EXPECT_TRUE(
+      chat(R"({"messages":[{"role":"user","content":[{"type":"image_url"}]}]})").content_problem);
   EXPECT_FALSE(chat(R"({"messages":[{"role":"user","content":[]}]})").content_problem);
 }
 
 TEST(TokenizeRequest, AConversationGoesBeforeAPrompt) {
-  auto parsed = parse_tokenize_request(kJson, R"({"prompt":"a","messages":[{"role":"user","content":"b"}]})");
+  auto parsed =
+      parse_tokenize_request(kJson, R"({"prompt":"a","messages":[{"role":"user","content":"b"}]})");
   const TokenizeRequest request = std::get<TokenizeRequest>(parsed);
   EXPECT_FALSE(request.prompt);
   EXPECT_EQ(request.messages.size(), 1u);

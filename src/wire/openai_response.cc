@@ -29,7 +29,8 @@ void append_usage(const AnswerHead& head, const Usage& usage, std::string& json)
   append_usage_counts(usage, json);
   json.append(",\"prompt_tokens_details\":{\"cached_tokens\":");
   append_number(static_cast<int64_t>(usage.cached_tokens), json);
-  json.append(head.kind == AnswerKind::kChat ? ",\"created_cache_tokens\":0" : ",\"created_cache_tokens\":null");
+  json.append(head.kind == AnswerKind::kChat ? ",\"created_cache_tokens\":0"
+                                             : ",\"created_cache_tokens\":null");
   json.append(",\"multimodal_tokens\":null},\"completion_tokens_details\":null}");
 }
 
@@ -77,16 +78,21 @@ std::string chat_answer(const AnswerHead& head, const std::vector<ChoiceAnswer>&
     append_number(choice.index, json);
     json.append(",\"message\":{\"role\":\"assistant\",\"content\":");
     append_json_string(choice.text, json);
-    json.append(",\"refusal\":null,\"annotations\":null,\"audio\":null,\"function_call\":null,\"reasoning\":null}");
+    json.append(
+        ",\"refusal\":null,\"annotations\":null,\"audio\":null,\"function_call\":null,"
+        "\"reasoning\":null}");
     append_ending(choice, head.kind, json);
     json.append(",\"routed_experts\":null}");
   }
   append_usage(head, usage, json);
   json.append(",\"prompt_logprobs\":");
-  append_prompt_logprobs(choices.empty() ? nullptr : pointer(choices.front().prompt_logprobs), json);
+  append_prompt_logprobs(choices.empty() ? nullptr : pointer(choices.front().prompt_logprobs),
+                         json);
   json.append(",\"prompt_token_ids\":");
   append_token_ids(choices.empty() ? nullptr : pointer(choices.front().prompt_token_ids), json);
-  return json.append(",\"prompt_text\":null,\"kv_transfer_params\":null,\"ec_transfer_params\":null,\"metrics\":null}");
+  return json.append(
+      ",\"prompt_text\":null,\"kv_transfer_params\":null,\"ec_transfer_params\":null,\"metrics\":"
+      "null}");
 }
 
 std::string models_answer(const std::vector<std::string>& names, const std::string& root,
@@ -102,7 +108,9 @@ std::string models_answer(const std::vector<std::string>& names, const std::stri
     append_json_string(root, json);
     json.append(",\"parent\":null,\"max_model_len\":");
     append_number(max_model_len, json);
-    json.append(",\"permission\":[{\"id\":\"modelperm-0000000000000000\",\"object\":\"model_permission\",\"created\":");
+    json.append(
+        ",\"permission\":[{\"id\":\"modelperm-0000000000000000\",\"object\":\"model_permission\","
+        "\"created\":");
     append_number(created, json);
     json.append(
         ",\"allow_create_engine\":false,\"allow_sampling\":true,\"allow_logprobs\":true,"

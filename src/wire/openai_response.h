@@ -1,5 +1,5 @@
-// Writes whole answers in the shapes of vLLM 0.32.0 (tests/vllm/shapes.json): the same fields in the same
-// order. usage.prompt_tokens_details.cached_tokens is always there, also when it is 0.
+// Writes whole answers in the shapes of vLLM 0.32.0 (tests/vllm/shapes.json): the same fields in
+// the same order. usage.prompt_tokens_details.cached_tokens is always there, also when it is 0.
 #pragma once
 
 #include <cstdint>

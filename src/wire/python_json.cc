@@ -10,8 +10,12 @@
 namespace kvasir {
 namespace {
 
-bool is_digit(char byte) { return byte >= '0' && byte <= '9'; }
-bool is_space(char byte) { return byte == ' ' || byte == '\t' || byte == '\n' || byte == '\r'; }
+bool is_digit(char byte) {
+  return byte >= '0' && byte <= '9';
+}
+bool is_space(char byte) {
+  return byte == ' ' || byte == '\t' || byte == '\n' || byte == '\r';
+}
 
 std::optional<uint32_t> hex_digit(char byte) {
   if (is_digit(byte)) return static_cast<uint32_t>(byte - '0');
@@ -20,8 +24,8 @@ std::optional<uint32_t> hex_digit(char byte) {
   return std::nullopt;
 }
 
-// A recursive-descent reader that mirrors CPython's _json.c step by step, so that errors are found at the same
-// places. A function that returns nullopt or false has set failure_.
+// A recursive-descent reader that mirrors CPython's _json.c step by step, so that errors are found
+// at the same places. A function that returns nullopt or false has set failure_.
 class Reader {
  public:
   explicit Reader(std::string_view text) : text_(text) {}
@@ -67,9 +71,12 @@ class Reader {
         if (!string) return std::nullopt;
         return JsonValue(std::move(*string));
       }
-      case '{': return nested(&Reader::read_object);
-      case '[': return nested(&Reader::read_array);
-      default: break;
+      case '{':
+        return nested(&Reader::read_object);
+      case '[':
+        return nested(&Reader::read_array);
+      default:
+        break;
     }
     if (take("null")) return JsonValue();
     if (take("true")) return JsonValue(true);
@@ -284,7 +291,8 @@ std::variant<JsonValue, JsonFailure> parse_python_json(std::string_view bytes) {
 }
 
 bool has_lone_surrogate(std::string_view text) {
-  for (size_t at = text.find('\xed'); at != std::string_view::npos; at = text.find('\xed', at + 1)) {
+  for (size_t at = text.find('\xed'); at != std::string_view::npos;
+       at = text.find('\xed', at + 1)) {
     if (at + 1 < text.size() && static_cast<unsigned char>(text[at + 1]) >= 0xa0) return true;
   }
   return false;

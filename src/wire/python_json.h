@@ -1,6 +1,6 @@
-// JSON as Python's json module reads it, since vLLM reads its requests with it: NaN and Infinity are numbers,
-// integers have no size limit, the last of duplicate keys wins, UTF-16 and UTF-32 are taken, and an error
-// names the position where Python sees it, counted in characters.
+// JSON as Python's json module reads it, since vLLM reads its requests with it: NaN and Infinity
+// are numbers, integers have no size limit, the last of duplicate keys wins, UTF-16 and UTF-32 are
+// taken, and an error names the position where Python sees it, counted in characters.
 #pragma once
 
 #include <cstddef>
@@ -54,16 +54,16 @@ const JsonValue* find_given(const JsonObject& object, std::string_view name);
 
 // Why a text is not JSON.
 struct JsonFailure {
-  // kOther: what Python reports as something else than bad JSON: bytes that are no text, too deep nesting, an
-  // integer of too many digits.
+  // kOther: what Python reports as something else than bad JSON: bytes that are no text, too deep
+  // nesting, an integer of too many digits.
   enum class Kind : uint8_t { kSyntax, kOther };
   Kind kind = Kind::kSyntax;
   size_t position = 0;  // in characters, from 0
   std::string message;  // in Python's words
 };
 
-// Levels of arrays and objects that are read. Python's own limit depends on its stack; this is where vLLM's
-// was seen.
+// Levels of arrays and objects that are read. Python's own limit depends on its stack; this is
+// where vLLM's was seen.
 inline constexpr size_t kJsonDepthMax = 968;
 // Digits of an integer that are read.
 inline constexpr size_t kJsonDigitsMax = 4300;

@@ -1,4 +1,5 @@
-// What the reader takes, it takes again when it is written as a JSON string; positions stay inside the text.
+// What the reader takes, it takes again when it is written as a JSON string; positions stay inside
+// the text.
 #include <cstdint>
 #include <cstdlib>
 #include <string>

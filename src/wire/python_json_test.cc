@@ -17,7 +17,8 @@ JsonValue parsed(std::string_view text) {
 JsonFailure failed(std::string_view text) {
   auto result = parse_python_json(text);
   EXPECT_TRUE(std::holds_alternative<JsonFailure>(result)) << text;
-  return std::holds_alternative<JsonFailure>(result) ? std::get<JsonFailure>(result) : JsonFailure();
+  return std::holds_alternative<JsonFailure>(result) ? std::get<JsonFailure>(result)
+                                                     : JsonFailure();
 }
 
 TEST(PythonJson, ErrorsStandWherePythonSeesThem) {
@@ -43,7 +44,8 @@ TEST(PythonJson, ErrorsStandWherePythonSeesThem) {
       {"01", 1, "Extra data"},
       {"1.", 1, "Extra data"},
       {"tru", 0, "Expecting value"},
-      {"[\"\xc3\xbc\xe4\xb8\x96\xf0\x9f\x99\x82\",]", 7, "Expecting value"},  // characters, not bytes
+      {"[\"\xc3\xbc\xe4\xb8\x96\xf0\x9f\x99\x82\",]", 7,
+       "Expecting value"},  // characters, not bytes
   };
   for (const Case& item : cases) {
     const JsonFailure failure = failed(item.text);
@@ -86,7 +88,9 @@ TEST(PythonJson, JoinsSurrogatesAndKeepsLoneOnes) {
 }
 
 TEST(PythonJson, NestsAsDeepAsPythonAndNoDeeper) {
-  const auto nested = [](size_t depth) { return std::string(depth, '[') + std::string(depth, ']'); };
+  const auto nested = [](size_t depth) {
+    return std::string(depth, '[') + std::string(depth, ']');
+  };
   parsed(nested(kJsonDepthMax));
   EXPECT_EQ(failed(nested(kJsonDepthMax + 1)).kind, JsonFailure::Kind::kOther);
   EXPECT_EQ(failed(std::string(1000000, '{')).kind, JsonFailure::Kind::kSyntax);

@@ -31,10 +31,11 @@ MaybeError check_prompt(const JsonObject& body) {
   if (list != nullptr && list->size() > kPromptsMax &&
       !std::all_of(list->begin(), list->end(), is_integer)) {
     return refused("prompt", "prompt list length " + std::to_string(list->size()) +
-                                 " exceeds the maximum allowed count of " + std::to_string(kPromptsMax) +
-                                 ".");
+                                 " exceeds the maximum allowed count of " +
+                                 std::to_string(kPromptsMax) + ".");
   }
-  const bool empty = prompt == nullptr || (prompt->string() != nullptr && prompt->string()->empty());
+  const bool empty =
+      prompt == nullptr || (prompt->string() != nullptr && prompt->string()->empty());
   if (empty && find_given(body, "prompt_embeds") == nullptr) {
     return refused("prompt", "Either prompt or prompt_embeds must be provided and non-empty.");
   }
@@ -98,19 +99,22 @@ MaybeError check_structured_outputs(const JsonObject& body, std::optional<std::s
     if (find_given(*outputs->object(), kind) != nullptr) ++kinds;
   }
   if (kinds <= 1) return std::nullopt;
-  return bad_request(std::move(param),
-                     "You can only use one kind of constraints for structured outputs ('json', 'regex' "
-                     "or 'choice').");
+  return bad_request(
+      std::move(param),
+      "You can only use one kind of constraints for structured outputs ('json', 'regex' "
+      "or 'choice').");
 }
 
 MaybeError check_response_format(const JsonObject& body) {
   const JsonValue* format = find_given(body, "response_format");
   const JsonObject* object = format == nullptr ? nullptr : format->object();
   const JsonValue* type = object == nullptr ? nullptr : find_given(*object, "type");
-  const bool schema = type != nullptr && type->string() != nullptr && *type->string() == "json_schema";
+  const bool schema =
+      type != nullptr && type->string() != nullptr && *type->string() == "json_schema";
   if (!schema || find_given(*object, "json_schema") != nullptr) return std::nullopt;
-  return refused("response_format",
-                 "When response_format type is 'json_schema', the 'json_schema' field must be provided.");
+  return refused(
+      "response_format",
+      "When response_format type is 'json_schema', the 'json_schema' field must be provided.");
 }
 
 MaybeError check_cache_salt(const JsonObject& body) {
@@ -144,7 +148,8 @@ bool names_a_tool(const JsonObject& choice, const JsonArray& tools) {
   const JsonValue* name = wanted == nullptr ? nullptr : find_given(*wanted, "name");
   if (name == nullptr || name->string() == nullptr) return false;
   return std::any_of(tools.begin(), tools.end(), [&](const JsonValue& tool) {
-    const JsonValue* offered = tool.object() == nullptr ? nullptr : find_given(*tool.object(), "function");
+    const JsonValue* offered =
+        tool.object() == nullptr ? nullptr : find_given(*tool.object(), "function");
     const JsonValue* offered_name = offered == nullptr || offered->object() == nullptr
                                         ? nullptr
                                         : find_given(*offered->object(), "name");
@@ -156,19 +161,24 @@ bool names_a_tool(const JsonObject& choice, const JsonArray& tools) {
 MaybeError check_tools(const JsonObject& body) {
   const JsonValue* tools = find_given(body, "tools");
   const JsonArray* list = tools == nullptr ? nullptr : tools->array();
-  if (list != nullptr && list->empty()) return refused("tools", "`tools` must not be an empty list.");
+  if (list != nullptr && list->empty())
+    return refused("tools", "`tools` must not be an empty list.");
   const JsonValue* choice = find_given(body, "tool_choice");
-  if (choice == nullptr || (choice->string() != nullptr && *choice->string() == "none")) return std::nullopt;
-  if (tools == nullptr) return refused("tool_choice", "When using `tool_choice`, `tools` must be set.");
+  if (choice == nullptr || (choice->string() != nullptr && *choice->string() == "none"))
+    return std::nullopt;
+  if (tools == nullptr)
+    return refused("tool_choice", "When using `tool_choice`, `tools` must be set.");
   const std::string* word = choice->string();
   if (word != nullptr && (*word == "auto" || *word == "required")) return std::nullopt;
   if (choice->object() == nullptr) {
-    return refused("tool_choice",
-                   "Only named tools, \"none\", \"auto\" or \"required\" are supported as `tool_choice`.");
+    return refused(
+        "tool_choice",
+        "Only named tools, \"none\", \"auto\" or \"required\" are supported as `tool_choice`.");
   }
   if (list == nullptr || !names_a_tool(*choice->object(), *list)) {
-    return refused("tool_choice",
-                   "The tool specified in `tool_choice` does not match any of the specified `tools`");
+    return refused(
+        "tool_choice",
+        "The tool specified in `tool_choice` does not match any of the specified `tools`");
   }
   return std::nullopt;
 }
@@ -176,11 +186,13 @@ MaybeError check_tools(const JsonObject& body) {
 }  // namespace
 
 MaybeError check_raw_generation_flags(const JsonObject& body) {
-  if (!truthy_member(body, "continue_final_message") || !truthy_member(body, "add_generation_prompt")) {
+  if (!truthy_member(body, "continue_final_message") ||
+      !truthy_member(body, "add_generation_prompt")) {
     return std::nullopt;
   }
-  return bad_request(std::nullopt,
-                     "Cannot set both `continue_final_message` and `add_generation_prompt` to True.");
+  return bad_request(
+      std::nullopt,
+      "Cannot set both `continue_final_message` and `add_generation_prompt` to True.");
 }
 
 MaybeError check_raw_completion(const JsonObject& body) {

@@ -1,5 +1,5 @@
-// Row 6 of vLLM's checks: what its request classes refuse before they look at the types of fields. They see
-// raw JSON values, so Python's truth values decide.
+// Row 6 of vLLM's checks: what its request classes refuse before they look at the types of fields.
+// They see raw JSON values, so Python's truth values decide.
 #pragma once
 
 #include <optional>

@@ -13,7 +13,9 @@ constexpr double kTwoTo63 = 9223372036854775808.0;
 // Longer texts are refused as integers before they are read.
 constexpr size_t kIntegerTextMax = 4300;
 
-bool is_digit(char byte) { return byte >= '0' && byte <= '9'; }
+bool is_digit(char byte) {
+  return byte >= '0' && byte <= '9';
+}
 
 std::string_view trimmed(std::string_view text) {
   constexpr std::string_view kBlanks = " \t\n\r\f\v";
@@ -22,7 +24,8 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(begin, text.find_last_not_of(kBlanks) - begin + 1);
 }
 
-// Digits with single underscores between them, without the underscores; nullopt when that is not what it is.
+// Digits with single underscores between them, without the underscores; nullopt when that is not
+// what it is.
 std::optional<std::string> plain_digits(std::string_view text) {
   std::string digits;
   for (size_t i = 0; i < text.size(); ++i) {
@@ -47,7 +50,8 @@ std::optional<WideInt> integer_of_text(std::string_view text) {
   const size_t point = text.find('.');
   if (point != std::string_view::npos) {
     const std::string_view zeros = text.substr(point + 1);
-    if (zeros.empty() || zeros.find_first_not_of('0') != std::string_view::npos) return std::nullopt;
+    if (zeros.empty() || zeros.find_first_not_of('0') != std::string_view::npos)
+      return std::nullopt;
     text = text.substr(0, point);
   }
   const std::optional<std::string> digits = plain_digits(text);
@@ -94,8 +98,8 @@ std::optional<bool> boolean_of_text(std::string_view text) {
 }
 
 // What an integer field says to a number with a point or an exponent.
-std::optional<WideInt> integer_of_real(double real, const JsonValue& value, const std::string& location,
-                                       FieldErrors& errors) {
+std::optional<WideInt> integer_of_real(double real, const JsonValue& value,
+                                       const std::string& location, FieldErrors& errors) {
   if (!std::isfinite(real)) {
     errors.add("finite_number", location, "Input should be a finite number", value);
   } else if (real != std::floor(real)) {

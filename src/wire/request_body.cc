@@ -34,8 +34,8 @@ bool is_json(std::string_view media) {
   media = trimmed(media);
   if (media.substr(0, kApplication.size()) != kApplication) return false;
   const std::string_view subtype = media.substr(kApplication.size());
-  return subtype == "json" ||
-         (subtype.size() >= kSuffix.size() && subtype.substr(subtype.size() - kSuffix.size()) == kSuffix);
+  return subtype == "json" || (subtype.size() >= kSuffix.size() &&
+                               subtype.substr(subtype.size() - kSuffix.size()) == kSuffix);
 }
 
 ApiError json_error(const JsonFailure& failure) {
@@ -43,10 +43,11 @@ ApiError json_error(const JsonFailure& failure) {
     return detail_error(400, "There was an error parsing the body");
   }
   const std::string location = "body." + std::to_string(failure.position);
-  return validation_error(location, "1 validation error:\n  {'type': 'json_invalid', 'loc': '" + location +
-                                        "', 'msg': 'JSON decode error', 'input': '<dict of 0 items>', "
-                                        "'ctx': {'error': \"" +
-                                        failure.message + "\"}}");
+  return validation_error(location,
+                          "1 validation error:\n  {'type': 'json_invalid', 'loc': '" + location +
+                              "', 'msg': 'JSON decode error', 'input': '<dict of 0 items>', "
+                              "'ctx': {'error': \"" +
+                              failure.message + "\"}}");
 }
 
 }  // namespace
@@ -61,8 +62,9 @@ std::variant<JsonValue, ApiError> read_request_body(std::optional<std::string_vi
     value = std::get<JsonValue>(std::move(parsed));
   }
   if (media != "application/json") {
-    return validation_error(std::nullopt,
-                            "1 validation error:\n  Unsupported Media Type: Only 'application/json' is allowed");
+    return validation_error(
+        std::nullopt,
+        "1 validation error:\n  Unsupported Media Type: Only 'application/json' is allowed");
   }
   if (value.is_null()) {
     FieldErrors errors;

@@ -1,4 +1,5 @@
-// From the bytes of a request to a JSON value: rows 3 to 5 of vLLM's checks (tests/vllm/README.md, section 2).
+// From the bytes of a request to a JSON value: rows 3 to 5 of vLLM's checks (tests/vllm/README.md,
+// section 2).
 #pragma once
 
 #include <optional>
@@ -10,7 +11,8 @@
 
 namespace kvasir {
 
-// A JSON value other than null, or why there is none. `content_type`: the header's value, when there is one.
+// A JSON value other than null, or why there is none. `content_type`: the header's value, when
+// there is one.
 std::variant<JsonValue, ApiError> read_request_body(std::optional<std::string_view> content_type,
                                                     std::string_view body);
 

@@ -32,7 +32,7 @@ class RequestPeeker {
   ~RequestPeeker();
 
   // `body`: JSON, with 64 readable bytes behind it. nullopt: not a JSON object this reader understands; the
-  // full parser (wire/openai_request.h) then says what is wrong, if anything is.
+  // full reader (wire/request_body.h) then says what is wrong, if anything is.
   std::optional<RequestPeek> peek(std::string_view body);
 
  private:

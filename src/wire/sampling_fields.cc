@@ -18,11 +18,13 @@ std::string real_text(double value) {
 }
 
 ApiError refused(std::string_view field, std::string_view rule, const std::string& got) {
-  return bad_request(std::nullopt, std::string(field).append(" ").append(rule).append(", got ") + got + ".");
+  return bad_request(std::nullopt,
+                     std::string(field).append(" ").append(rule).append(", got ") + got + ".");
 }
 
 // The form of VLLMValidationError: the message ends in the parameter and its value.
-ApiError refused_with_param(const std::string& param, std::string message, const std::string& value) {
+ApiError refused_with_param(const std::string& param, std::string message,
+                            const std::string& value) {
   message.append(" (parameter=").append(param).append(", value=").append(value).append(")");
   return bad_request(param, std::move(message));
 }
@@ -31,20 +33,24 @@ ApiError refused_with_param(const std::string& param, std::string message, const
 std::optional<WideInt> integer_key(std::string_view key) {
   const bool negative = !key.empty() && key.front() == '-';
   if (negative || (!key.empty() && key.front() == '+')) key.remove_prefix(1);
-  if (key.empty() || key.find_first_not_of("0123456789") != std::string_view::npos) return std::nullopt;
+  if (key.empty() || key.find_first_not_of("0123456789") != std::string_view::npos)
+    return std::nullopt;
   WideInt value = 0;
   for (const char digit : key) value = std::min(kWidest, value * 10 + (digit - '0'));
   return negative ? -value : value;
 }
 
-bool within(double value, double low, double high) { return value >= low && value <= high; }
+bool within(double value, double low, double high) {
+  return value >= low && value <= high;
+}
 
 std::optional<ApiError> check_penalties(const SamplingFields& sampling) {
   if (!within(sampling.presence_penalty, -2, 2)) {
     return refused("presence_penalty", "must be in [-2, 2]", real_text(sampling.presence_penalty));
   }
   if (!within(sampling.frequency_penalty, -2, 2)) {
-    return refused("frequency_penalty", "must be in [-2, 2]", real_text(sampling.frequency_penalty));
+    return refused("frequency_penalty", "must be in [-2, 2]",
+                   real_text(sampling.frequency_penalty));
   }
   if (!std::isfinite(sampling.repetition_penalty) || sampling.repetition_penalty <= 0) {
     return refused("repetition_penalty", "must be a finite value greater than zero",
@@ -56,15 +62,16 @@ std::optional<ApiError> check_penalties(const SamplingFields& sampling) {
 std::optional<ApiError> check_temperature(double temperature) {
   const std::string value = real_text(temperature);
   if (!std::isfinite(temperature)) {
-    return refused_with_param("temperature", "temperature must be a finite number, got " + value + ".",
-                              value);
+    return refused_with_param("temperature",
+                              "temperature must be a finite number, got " + value + ".", value);
   }
   if (temperature < 0) {
     return refused_with_param("temperature", "temperature must be non-negative, got " + value + ".",
                               value);
   }
   if (temperature > 2) {
-    return refused_with_param("temperature", "temperature must be at most 2, got " + value + ".", value);
+    return refused_with_param("temperature", "temperature must be at most 2, got " + value + ".",
+                              value);
   }
   return std::nullopt;
 }
@@ -86,10 +93,12 @@ std::optional<ApiError> check_filters(const SamplingFields& sampling) {
 std::optional<ApiError> check_lengths(const SamplingFields& sampling, WideInt max_tokens) {
   if (max_tokens < 1) {
     const std::string value = to_text(max_tokens);
-    return refused_with_param("max_tokens", "max_tokens must be at least 1, got " + value + ".", value);
+    return refused_with_param("max_tokens", "max_tokens must be at least 1, got " + value + ".",
+                              value);
   }
   if (sampling.min_tokens < 0) {
-    return refused("min_tokens", "must be greater than or equal to 0", to_text(sampling.min_tokens));
+    return refused("min_tokens", "must be greater than or equal to 0",
+                   to_text(sampling.min_tokens));
   }
   if (sampling.min_tokens > max_tokens) {
     return refused("min_tokens", "must be less than or equal to max_tokens=" + to_text(max_tokens),
@@ -155,7 +164,8 @@ class Hasher {
 std::optional<ApiError> check_sampling(const SamplingFields& sampling, WideInt max_tokens) {
   for (const auto& bias : sampling.logit_bias) {
     if (!integer_key(bias.first)) {
-      return refused_with_param("logit_bias", "logit_bias holds a key that is no token id.", bias.first);
+      return refused_with_param("logit_bias", "logit_bias holds a key that is no token id.",
+                                bias.first);
     }
   }
   if (sampling.n < 1) return refused("n", "must be at least 1", to_text(sampling.n));
@@ -163,13 +173,15 @@ std::optional<ApiError> check_sampling(const SamplingFields& sampling, WideInt m
     return refused("n", "must be at most " + to_text(kChoicesMax), to_text(sampling.n));
   }
   if (sampling.extra_args_too_large) {
-    return bad_request("extra_args", "extra_args holds an integer of more than 64 bits. (parameter=extra_args)");
+    return bad_request("extra_args",
+                       "extra_args holds an integer of more than 64 bits. (parameter=extra_args)");
   }
   if (auto error = check_penalties(sampling)) return error;
   if (auto error = check_temperature(sampling.temperature)) return error;
   if (auto error = check_filters(sampling)) return error;
   if (auto error = check_lengths(sampling, max_tokens)) return error;
-  if (has_empty(sampling.stop)) return bad_request(std::nullopt, "stop cannot contain an empty string.");
+  if (has_empty(sampling.stop))
+    return bad_request(std::nullopt, "stop cannot contain an empty string.");
   if (has_empty(sampling.bad_words)) {
     return bad_request(std::nullopt, "bad_words cannot contain an empty string.");
   }
@@ -179,23 +191,27 @@ std::optional<ApiError> check_sampling(const SamplingFields& sampling, WideInt m
   return std::nullopt;
 }
 
-std::optional<ApiError> check_engine_input(const SamplingFields& sampling, uint32_t vocabulary_size) {
+std::optional<ApiError> check_engine_input(const SamplingFields& sampling,
+                                           uint32_t vocabulary_size) {
   if (auto error = check_logprobs("logprobs", sampling.logprobs, vocabulary_size)) return error;
   if (auto error = check_logprobs("prompt_logprobs", sampling.prompt_logprobs, vocabulary_size)) {
     return error;
   }
   for (const auto& bias : sampling.logit_bias) {
     const WideInt id = integer_key(bias.first).value_or(-1);
-    if (out_of_vocabulary(id, vocabulary_size)) return token_refused("logit_bias", id, vocabulary_size);
+    if (out_of_vocabulary(id, vocabulary_size))
+      return token_refused("logit_bias", id, vocabulary_size);
   }
   if (auto error = check_token_ids("stop_token_ids", sampling.stop_token_ids, vocabulary_size)) {
     return error;
   }
   if (sampling.allowed_token_ids) {
     if (sampling.allowed_token_ids->empty()) {
-      return bad_request("allowed_token_ids", "allowed_token_ids is not None and empty! (parameter=allowed_token_ids)");
+      return bad_request("allowed_token_ids",
+                         "allowed_token_ids is not None and empty! (parameter=allowed_token_ids)");
     }
-    if (auto error = check_token_ids("allowed_token_ids", *sampling.allowed_token_ids, vocabulary_size)) {
+    if (auto error =
+            check_token_ids("allowed_token_ids", *sampling.allowed_token_ids, vocabulary_size)) {
       return error;
     }
   }
@@ -203,16 +219,17 @@ std::optional<ApiError> check_engine_input(const SamplingFields& sampling, uint3
     return bad_request(std::nullopt, *sampling.structured_outputs_problem);
   }
   if (sampling.thinking_token_budget) {
-    return bad_request(std::nullopt, "thinking_token_budget is set but this server has no reasoning parser.");
+    return bad_request(std::nullopt,
+                       "thinking_token_budget is set but this server has no reasoning parser.");
   }
   return std::nullopt;
 }
 
 uint64_t hash_sampling(const SamplingFields& sampling) {
   Hasher hash;
-  for (const double value : {sampling.temperature, sampling.top_p, sampling.min_p, sampling.presence_penalty,
-                             sampling.frequency_penalty, sampling.repetition_penalty,
-                             sampling.length_penalty}) {
+  for (const double value :
+       {sampling.temperature, sampling.top_p, sampling.min_p, sampling.presence_penalty,
+        sampling.frequency_penalty, sampling.repetition_penalty, sampling.length_penalty}) {
     hash.add(value);
   }
   hash.add(static_cast<uint64_t>(sampling.top_k));

@@ -29,7 +29,7 @@ struct SamplingFields {
   std::optional<std::vector<WideInt>> allowed_token_ids;
   std::vector<std::string> bad_words;
   std::vector<std::pair<std::string, double>> logit_bias;  // keys as sent
-  std::optional<WideInt> logprobs;         // alternatives beside each token; nullopt: none wanted
+  std::optional<WideInt> logprobs;  // alternatives beside each token; nullopt: none wanted
   std::optional<WideInt> prompt_logprobs;
   std::optional<WideInt> thinking_token_budget;
   bool use_beam_search = false;
@@ -46,14 +46,16 @@ inline constexpr WideInt kChoicesMax = 16384;
 // The most alternatives beside a token.
 inline constexpr WideInt kLogprobsMax = 20;
 
-// Row 15 of the checks (tests/vllm/README.md, section 5). `max_tokens`: after it was lowered to what the context
-// leaves.
+// Row 15 of the checks (tests/vllm/README.md, section 5). `max_tokens`: after it was lowered to
+// what the context leaves.
 std::optional<ApiError> check_sampling(const SamplingFields& sampling, WideInt max_tokens);
 
 // The part of row 16 that does not look at the prompt (section 6).
-std::optional<ApiError> check_engine_input(const SamplingFields& sampling, uint32_t vocabulary_size);
+std::optional<ApiError> check_engine_input(const SamplingFields& sampling,
+                                           uint32_t vocabulary_size);
 
-// A hash of everything above that may change which tokens are sampled; not of what only ends an answer.
+// A hash of everything above that may change which tokens are sampled; not of what only ends an
+// answer.
 uint64_t hash_sampling(const SamplingFields& sampling);
 
 }  // namespace kvasir

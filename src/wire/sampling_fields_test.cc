@@ -40,7 +40,10 @@ TEST(SamplingFields, RangesAreCheckedAtTheirEdges) {
       {[](SamplingFields& f) { f.min_tokens = 8; }, true, {}},
       {[](SamplingFields& f) { f.min_tokens = 9; }, false, {}},
       {[](SamplingFields& f) { f.stop = {""}; }, false, {}},
-      {[](SamplingFields& f) { f.logit_bias = {{"x", 1.0}}; }, false, "logit_bias"},
+      {[](SamplingFields& f) {
+         f.logit_bias = {{"x", 1.0}};
+       },
+       false, "logit_bias"},
   };
   for (size_t i = 0; i < std::size(cases); ++i) {
     const auto error = check_sampling(changed(cases[i].change), 8);

@@ -23,14 +23,17 @@ void StreamChunks::append_role(uint32_t choice, const Usage* usage,
                                std::string& events) const {
   events.append(head_).append("{\"index\":");
   append_number(choice, events);
-  events.append(",\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"logprobs\":null,\"finish_reason\":null}]");
+  events.append(
+      ",\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"logprobs\":null,\"finish_reason\":"
+      "null}]");
   if (usage != nullptr) append_counts(*usage, events);
   events.append(",\"prompt_token_ids\":");
   append_token_ids(prompt_token_ids, events);
   events.append(",\"prompt_text\":null}\n\n");
 }
 
-void StreamChunks::append_delta(uint32_t choice, const ChunkDelta& delta, std::string& events) const {
+void StreamChunks::append_delta(uint32_t choice, const ChunkDelta& delta,
+                                std::string& events) const {
   events.append(head_).append("{\"index\":");
   append_number(choice, events);
   if (kind_ == AnswerKind::kChat) {
@@ -50,7 +53,8 @@ void StreamChunks::append_completion_delta(const ChunkDelta& delta, std::string&
                      delta.prompt_token_ids == nullptr && delta.token_ids == nullptr;
   if (plain) {
     events.append(
-        "\",\"logprobs\":null,\"finish_reason\":null,\"stop_reason\":null,\"prompt_token_ids\":null,"
+        "\",\"logprobs\":null,\"finish_reason\":null,\"stop_reason\":null,\"prompt_token_ids\":"
+        "null,"
         "\"token_ids\":null}]");
     return;
   }

@@ -1,5 +1,5 @@
-// Writes the events of a streamed answer in the shapes of vLLM 0.32.0. What a chunk shares with the others of
-// its answer is rendered once, since tens of thousands of chunks are written each second.
+// Writes the events of a streamed answer in the shapes of vLLM 0.32.0. What a chunk shares with the
+// others of its answer is rendered once, since tens of thousands of chunks are written each second.
 #pragma once
 
 #include <cstdint>
@@ -30,8 +30,8 @@ class StreamChunks {
   explicit StreamChunks(const AnswerHead& head);
 
   // The chunk that opens a choice of a chat.
-  void append_role(uint32_t choice, const Usage* usage, const std::vector<uint32_t>* prompt_token_ids,
-                   std::string& events) const;
+  void append_role(uint32_t choice, const Usage* usage,
+                   const std::vector<uint32_t>* prompt_token_ids, std::string& events) const;
   void append_delta(uint32_t choice, const ChunkDelta& delta, std::string& events) const;
   // The last chunk, when usage was asked for.
   void append_usage(const Usage& usage, std::string& events) const;

@@ -17,8 +17,11 @@ TEST(StreamChunks, ACompletionChunkIsVllms) {
   delta.text = "a\"b";
   StreamChunks(kCompletionHead).append_delta(0, delta, events);
   EXPECT_EQ(events,
-            "data: {\"id\":\"cmpl-1\",\"object\":\"text_completion\",\"created\":7,\"model\":\"m\",\"choices\":["
-            "{\"index\":0,\"text\":\"a\\\"b\",\"logprobs\":null,\"finish_reason\":null,\"stop_reason\":null,"
+            "data: "
+            "{\"id\":\"cmpl-1\",\"object\":\"text_completion\",\"created\":7,\"model\":\"m\","
+            "\"choices\":["
+            "{\"index\":0,\"text\":\"a\\\"b\",\"logprobs\":null,\"finish_reason\":null,\"stop_"
+            "reason\":null,"
             "\"prompt_token_ids\":null,\"token_ids\":null}]}\n\n");
 }
 
@@ -29,10 +32,13 @@ TEST(StreamChunks, TheLastChunkTellsWhyAndByWhom) {
   delta.finish = &finish;
   delta.last = true;
   StreamChunks(kChatHead).append_delta(1, delta, events);
-  EXPECT_EQ(events,
-            "data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":7,\"model\":\"m\","
-            "\"choices\":[{\"index\":1,\"delta\":{\"content\":\"\"},\"logprobs\":null,\"finish_reason\":\"stop\","
-            "\"stop_reason\":\"dd\",\"token_ids\":null}],\"system_fingerprint\":\"f\"}\n\n");
+  EXPECT_EQ(
+      events,
+      "data: "
+      "{\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":7,\"model\":\"m\","
+      "\"choices\":[{\"index\":1,\"delta\":{\"content\":\"\"},\"logprobs\":null,\"finish_reason\":"
+      "\"stop\","
+      "\"stop_reason\":\"dd\",\"token_ids\":null}],\"system_fingerprint\":\"f\"}\n\n");
 }
 
 TEST(StreamChunks, UsageAlwaysTellsCachedTokens) {
@@ -53,14 +59,16 @@ TEST(StreamChunks, TokenLogprobsHaveBothForms) {
   delta.logprobs = &logprobs;
   std::string completion;
   StreamChunks(kCompletionHead).append_delta(0, delta, completion);
-  EXPECT_NE(completion.find("\"logprobs\":{\"text_offset\":[4],\"token_logprobs\":[-0.5],\"tokens\":[\" a\"],"
-                            "\"top_logprobs\":[{\" a\":-0.5,\" b\":-1.0}]}"),
+  EXPECT_NE(completion.find(
+                "\"logprobs\":{\"text_offset\":[4],\"token_logprobs\":[-0.5],\"tokens\":[\" a\"],"
+                "\"top_logprobs\":[{\" a\":-0.5,\" b\":-1.0}]}"),
             std::string::npos)
       << completion;
   std::string chat;
   StreamChunks(kChatHead).append_delta(0, delta, chat);
-  EXPECT_NE(chat.find("\"logprobs\":{\"content\":[{\"token\":\" a\",\"logprob\":-0.5,\"bytes\":[32,97],"),
-            std::string::npos)
+  EXPECT_NE(
+      chat.find("\"logprobs\":{\"content\":[{\"token\":\" a\",\"logprob\":-0.5,\"bytes\":[32,97],"),
+      std::string::npos)
       << chat;
 }
 

@@ -6,9 +6,13 @@
 namespace kvasir {
 namespace {
 
-uint8_t byte_at(std::string_view bytes, size_t index) { return static_cast<uint8_t>(bytes[index]); }
+uint8_t byte_at(std::string_view bytes, size_t index) {
+  return static_cast<uint8_t>(bytes[index]);
+}
 
-bool is_continuation(uint8_t byte) { return (byte & 0xc0) == 0x80; }
+bool is_continuation(uint8_t byte) {
+  return (byte & 0xc0) == 0x80;
+}
 
 bool valid_utf8(std::string_view text) {
   size_t at = 0;
@@ -38,8 +42,12 @@ uint32_t unit_at(std::string_view bytes, size_t at, size_t width, bool big_endia
   return unit;
 }
 
-bool is_high_surrogate(uint32_t unit) { return unit >= 0xd800 && unit < 0xdc00; }
-bool is_low_surrogate(uint32_t unit) { return unit >= 0xdc00 && unit < 0xe000; }
+bool is_high_surrogate(uint32_t unit) {
+  return unit >= 0xd800 && unit < 0xdc00;
+}
+bool is_low_surrogate(uint32_t unit) {
+  return unit >= 0xdc00 && unit < 0xe000;
+}
 
 bool decode_units(std::string_view bytes, size_t width, bool big_endian, std::string& text) {
   if (bytes.size() % width != 0) return false;
@@ -66,7 +74,9 @@ struct Encoding {
 
 // json.detect_encoding of Python 3.11.
 Encoding detect(std::string_view bytes) {
-  const auto starts_with = [&](std::string_view mark) { return bytes.substr(0, mark.size()) == mark; };
+  const auto starts_with = [&](std::string_view mark) {
+    return bytes.substr(0, mark.size()) == mark;
+  };
   using namespace std::string_view_literals;
   if (starts_with("\x00\x00\xfe\xff"sv)) return {4, true, 4};
   if (starts_with("\xff\xfe\x00\x00"sv)) return {4, false, 4};

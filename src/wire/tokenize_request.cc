@@ -56,7 +56,8 @@ DetokenizeRequest read_detokenize(const FieldReader& reader) {
     const std::string place = location + "." + std::to_string(i);
     const std::optional<WideInt> token = read_integer(item, place, reader.errors());
     if (token && *token < 0) {
-      reader.errors().add("greater_than_equal", place, "Input should be greater than or equal to 0", item);
+      reader.errors().add("greater_than_equal", place, "Input should be greater than or equal to 0",
+                          item);
     } else if (token && *token > kInt64Max) {
       reader.errors().add("less_than_equal", place,
                           "Input should be less than or equal to " + to_text(kInt64Max), item);

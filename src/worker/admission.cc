@@ -16,12 +16,13 @@ ApiError refused(const std::string& param, std::string message, const std::strin
 }
 
 ApiError prompt_too_long(const ServedModel& model, const std::string& count, uint64_t value) {
-  return refused("input_tokens",
-                 "This model's maximum context length is " + std::to_string(model.max_model_len) +
-                     " tokens. However, your prompt contains " + count +
-                     " input tokens, which exceeds this limit even without any output tokens. Please "
-                     "reduce the length of the input prompt.",
-                 std::to_string(value));
+  return refused(
+      "input_tokens",
+      "This model's maximum context length is " + std::to_string(model.max_model_len) +
+          " tokens. However, your prompt contains " + count +
+          " input tokens, which exceeds this limit even without any output tokens. Please "
+          "reduce the length of the input prompt.",
+      std::to_string(value));
 }
 
 // Row 11.
@@ -30,21 +31,23 @@ MaybeError check_token_limits(const GenerationRequest& request, const ServedMode
   if (request.max_tokens.value_or(0) > limit) {
     const std::string value = to_text(*request.max_tokens);
     return refused(request.max_tokens_param,
-                   request.max_tokens_param + "=" + value + " cannot be greater than max_model_len=" +
-                       to_text(limit) + ". Please request fewer output tokens.",
+                   request.max_tokens_param + "=" + value +
+                       " cannot be greater than max_model_len=" + to_text(limit) +
+                       ". Please request fewer output tokens.",
                    value);
   }
   if (request.truncate_prompt_tokens.value_or(0) > limit) {
     const std::string value = to_text(*request.truncate_prompt_tokens);
     return refused("truncate_prompt_tokens",
-                   "truncate_prompt_tokens=" + value + " cannot be greater than max_model_len=" +
-                       to_text(limit) + ".",
+                   "truncate_prompt_tokens=" + value +
+                       " cannot be greater than max_model_len=" + to_text(limit) + ".",
                    value);
   }
   return std::nullopt;
 }
 
-void truncate(const GenerationRequest& request, const ServedModel& model, std::vector<TokenId>& tokens) {
+void truncate(const GenerationRequest& request, const ServedModel& model,
+              std::vector<TokenId>& tokens) {
   if (!request.truncate_prompt_tokens) return;
   WideInt kept = *request.truncate_prompt_tokens;
   if (kept < 0) kept = model.max_model_len - std::max<WideInt>(request.max_tokens.value_or(1), 1);
@@ -70,8 +73,9 @@ std::variant<std::vector<TokenId>, ApiError> tokenize(const std::string& text,
                    std::to_string(count_characters(text)));
   }
   if (has_lone_surrogate(text)) {
-    return bad_request(std::nullopt,
-                       "TextEncodeInput must be Union[TextInputSequence, Tuple[InputSequence, InputSequence]]");
+    return bad_request(
+        std::nullopt,
+        "TextEncodeInput must be Union[TextInputSequence, Tuple[InputSequence, InputSequence]]");
   }
   std::vector<TokenId> tokens = encode(text);
   truncate(request, model, tokens);
@@ -85,7 +89,8 @@ std::variant<std::vector<TokenId>, ApiError> tokenize(const std::string& text,
 std::variant<std::vector<TokenId>, ApiError> tokens_of(const Prompt& prompt,
                                                        const GenerationRequest& request,
                                                        const ServedModel& model) {
-  if (const std::string* text = std::get_if<std::string>(&prompt)) return tokenize(*text, request, model);
+  if (const std::string* text = std::get_if<std::string>(&prompt))
+    return tokenize(*text, request, model);
   std::vector<TokenId> tokens = std::get<std::vector<uint32_t>>(prompt);
   truncate(request, model, tokens);
   if (tokens.size() > model.max_model_len) {
@@ -97,7 +102,8 @@ std::variant<std::vector<TokenId>, ApiError> tokens_of(const Prompt& prompt,
 // Row 15 for one prompt: its max_tokens, or why not.
 std::variant<uint32_t, ApiError> sampled_tokens(const GenerationRequest& request, bool hide_answer,
                                                 size_t prompt_tokens, const ServedModel& model) {
-  const WideInt room = static_cast<WideInt>(model.max_model_len) - static_cast<WideInt>(prompt_tokens);
+  const WideInt room =
+      static_cast<WideInt>(model.max_model_len) - static_cast<WideInt>(prompt_tokens);
   WideInt max_tokens = std::min(request.max_tokens.value_or(room), room);
   if (hide_answer) max_tokens = 1;
   if (auto error = check_sampling(request.sampling, max_tokens)) return std::move(*error);
@@ -107,8 +113,10 @@ std::variant<uint32_t, ApiError> sampled_tokens(const GenerationRequest& request
 MaybeError check_data_parallel_rank(std::optional<std::string_view> header) {
   if (!header) return std::nullopt;
   int64_t rank = 0;
-  const auto [end, failure] = std::from_chars(header->data(), header->data() + header->size(), rank);
-  if (failure != std::errc() || end != header->data() + header->size() || rank == 0) return std::nullopt;
+  const auto [end, failure] =
+      std::from_chars(header->data(), header->data() + header->size(), rank);
+  if (failure != std::errc() || end != header->data() + header->size() || rank == 0)
+    return std::nullopt;
   return bad_request(std::nullopt,
                      "data_parallel_rank " + std::to_string(rank) + " is out of range [0, 1).");
 }
@@ -116,19 +124,22 @@ MaybeError check_data_parallel_rank(std::optional<std::string_view> header) {
 MaybeError check_prompt_tokens(const AdmittedPrompt& prompt, const ServedModel& model) {
   if (prompt.tokens.empty()) return bad_request(std::nullopt, "The decoder prompt cannot be empty");
   if (prompt.tokens.size() + prompt.max_tokens > model.max_model_len) {
-    return bad_request(std::nullopt, "The decoder prompt is as long as the maximum model length of " +
-                                         std::to_string(model.max_model_len) + ".");
+    return bad_request(std::nullopt,
+                       "The decoder prompt is as long as the maximum model length of " +
+                           std::to_string(model.max_model_len) + ".");
   }
   const TokenId largest = *std::max_element(prompt.tokens.begin(), prompt.tokens.end());
   if (largest >= kVocabularySize) {
-    return bad_request(std::nullopt, "Token id " + std::to_string(largest) + " is out of vocabulary");
+    return bad_request(std::nullopt,
+                       "Token id " + std::to_string(largest) + " is out of vocabulary");
   }
   return std::nullopt;
 }
 
 // Row 16.
 MaybeError check_late(const GenerationRequest& request, const Admission& admission,
-                      const ServedModel& model, std::optional<std::string_view> data_parallel_rank) {
+                      const ServedModel& model,
+                      std::optional<std::string_view> data_parallel_rank) {
   if (auto error = check_engine_input(request.sampling, kVocabularySize)) return error;
   if (auto error = check_data_parallel_rank(data_parallel_rank)) return error;
   for (const AdmittedPrompt& prompt : admission.prompts) {
@@ -142,16 +153,16 @@ MaybeError check_total(const GenerationRequest& request, const Admission& admiss
   uint64_t tokens = 0;
   for (const AdmittedPrompt& prompt : admission.prompts) tokens += prompt.tokens.size();
   if (tokens * static_cast<uint64_t>(request.sampling.n) <= kRequestTokensMax) return std::nullopt;
-  return refused("n", "all choices together hold more than " + std::to_string(kRequestTokensMax) +
-                          " prompt tokens",
-                 to_text(request.sampling.n));
+  return refused(
+      "n",
+      "all choices together hold more than " + std::to_string(kRequestTokensMax) + " prompt tokens",
+      to_text(request.sampling.n));
 }
 
 // Rows 15 and 16 for prompts that are tokens.
-std::variant<Admission, ApiError> admit_prompts(const GenerationRequest& request,
-                                                std::vector<std::vector<TokenId>> prompts, bool hide_answer,
-                                                const ServedModel& model,
-                                                std::optional<std::string_view> data_parallel_rank) {
+std::variant<Admission, ApiError> admit_prompts(
+    const GenerationRequest& request, std::vector<std::vector<TokenId>> prompts, bool hide_answer,
+    const ServedModel& model, std::optional<std::string_view> data_parallel_rank) {
   Admission admission;
   admission.hide_answer = hide_answer;
   for (std::vector<TokenId>& tokens : prompts) {
@@ -165,10 +176,12 @@ std::variant<Admission, ApiError> admit_prompts(const GenerationRequest& request
   return admission;
 }
 
-MaybeError check_messages(const std::vector<ChatMessage>& messages, const MaybeError& content_problem) {
+MaybeError check_messages(const std::vector<ChatMessage>& messages,
+                          const MaybeError& content_problem) {
   if (messages.empty()) {
-    return bad_request(std::nullopt,
-                       "Cannot apply chat template to an empty conversation. Provide at least one message.");
+    return bad_request(
+        std::nullopt,
+        "Cannot apply chat template to an empty conversation. Provide at least one message.");
   }
   return content_problem;
 }
@@ -177,12 +190,14 @@ MaybeError check_messages(const std::vector<ChatMessage>& messages, const MaybeE
 
 MaybeError check_model(const std::optional<std::string>& name, const ServedModel& model) {
   if (!name || name->empty()) return std::nullopt;
-  if (std::find(model.names.begin(), model.names.end(), *name) != model.names.end()) return std::nullopt;
+  if (std::find(model.names.begin(), model.names.end(), *name) != model.names.end())
+    return std::nullopt;
   std::string message = "The model `" + *name + "` does not exist. Valid aliases: ";
   for (const std::string& alias : model.names) {
     message.append(alias).append(&alias == &model.names.back() ? "." : ", ");
   }
-  return ApiError{404, ApiError::Shape::kError, std::string(kNotFoundType), "model", std::move(message)};
+  return ApiError{404, ApiError::Shape::kError, std::string(kNotFoundType), "model",
+                  std::move(message)};
 }
 
 std::variant<Admission, ApiError> admit(const CompletionRequest& request, const ServedModel& model,
@@ -195,9 +210,11 @@ std::variant<Admission, ApiError> admit(const CompletionRequest& request, const 
   if (auto error = check_token_limits(generation, model)) return std::move(*error);
   if (request.has_prompt_embeds) {
     return bad_request("prompt_embeds",
-                       "You must set `--enable-prompt-embeds` to input `prompt_embeds`. (parameter=prompt_embeds)");
+                       "You must set `--enable-prompt-embeds` to input `prompt_embeds`. "
+                       "(parameter=prompt_embeds)");
   }
-  if (request.prompts.empty()) return bad_request(std::nullopt, "You must pass at least one prompt");
+  if (request.prompts.empty())
+    return bad_request(std::nullopt, "You must pass at least one prompt");
   std::vector<std::vector<TokenId>> prompts;
   for (const Prompt& prompt : request.prompts) {
     auto tokens = tokens_of(prompt, generation, model);
@@ -214,11 +231,13 @@ std::variant<Admission, ApiError> admit(const ChatRequest& request, const Served
   if (auto error = check_model(generation.model, model)) return std::move(*error);
   if (request.tool_problem) return *request.tool_problem;
   if (request.has_chat_template) {
-    return bad_request(std::nullopt,
-                       "Chat template is passed with request, but --trust-request-chat-template is not set.");
+    return bad_request(
+        std::nullopt,
+        "Chat template is passed with request, but --trust-request-chat-template is not set.");
   }
   if (auto error = check_token_limits(generation, model)) return std::move(*error);
-  if (auto error = check_messages(request.messages, request.content_problem)) return std::move(*error);
+  if (auto error = check_messages(request.messages, request.content_problem))
+    return std::move(*error);
   auto tokens = tokenize(chat_prompt(request.messages, request.prompt_end), generation, model);
   if (ApiError* error = std::get_if<ApiError>(&tokens)) return std::move(*error);
   std::vector<std::vector<TokenId>> prompts;
@@ -230,10 +249,12 @@ std::variant<std::vector<TokenId>, ApiError> admit(const TokenizeRequest& reques
                                                    const ServedModel& model) {
   if (auto error = check_model(request.model, model)) return std::move(*error);
   if (request.prompt) {
-    if (has_lone_surrogate(*request.prompt)) return bad_request(std::nullopt, "the prompt is no text");
+    if (has_lone_surrogate(*request.prompt))
+      return bad_request(std::nullopt, "the prompt is no text");
     return encode(*request.prompt);
   }
-  if (auto error = check_messages(request.messages, request.content_problem)) return std::move(*error);
+  if (auto error = check_messages(request.messages, request.content_problem))
+    return std::move(*error);
   return encode(chat_prompt(request.messages, request.prompt_end));
 }
 

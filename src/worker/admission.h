@@ -1,5 +1,5 @@
-// Rows 9 to 16 of vLLM's checks (tests/vllm/README.md, section 2): from a request whose fields are sound to
-// prompts of tokens that the engine takes, or the reason why not.
+// Rows 9 to 16 of vLLM's checks (tests/vllm/README.md, section 2): from a request whose fields are
+// sound to prompts of tokens that the engine takes, or the reason why not.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +27,8 @@ struct Admission {
   std::vector<AdmittedPrompt> prompts;
   // echo with max_tokens 0: one token is made and not shown.
   bool hide_answer = false;
-  // Found so late that a stream is open by then: an event in it instead of a status. Then there are no prompts.
+  // Found so late that a stream is open by then: an event in it instead of a status. Then there are
+  // no prompts.
   std::optional<ApiError> late_error;
 };
 
@@ -41,7 +42,8 @@ std::variant<Admission, ApiError> admit(const ChatRequest& request, const Served
                                         std::optional<std::string_view> data_parallel_rank);
 
 // Whether a request may name this model: an absent or empty name passes.
-std::optional<ApiError> check_model(const std::optional<std::string>& name, const ServedModel& model);
+std::optional<ApiError> check_model(const std::optional<std::string>& name,
+                                    const ServedModel& model);
 
 // The tokens that /tokenize gives.
 std::variant<std::vector<TokenId>, ApiError> admit(const TokenizeRequest& request,

@@ -67,7 +67,8 @@ std::string_view Choice::showable(bool finished) {
   if (!finished && !rules_->include_stop && !rules_->stop.empty()) {
     held = std::min(rules_->longest_stop - 1, tail_.size() - shown_);
   }
-  const std::string_view text = std::string_view(tail_).substr(shown_, tail_.size() - shown_ - held);
+  const std::string_view text =
+      std::string_view(tail_).substr(shown_, tail_.size() - shown_ - held);
   shown_ += text.size();
   return text;
 }

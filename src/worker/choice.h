@@ -13,7 +13,8 @@
 
 namespace kvasir {
 
-// What ends an answer before its length does, and what it may consist of. Shared by the choices of a request.
+// What ends an answer before its length does, and what it may consist of. Shared by the choices of
+// a request.
 struct StopRules {
   explicit StopRules(const SamplingFields& sampling);
 
@@ -50,10 +51,11 @@ class Choice {
 
   const StopRules* rules_;
   uint32_t tokens_ = 0;
-  // The end of the text: what was shown of it and may still be part of a stop string, and what is not shown yet.
+  // The end of the text: what was shown of it and may still be part of a stop string, and what is
+  // not shown yet.
   std::string tail_;
-  size_t shown_ = 0;   // bytes of tail_ that were shown
-  size_t fresh_ = 0;   // where the newest token's text begins in tail_
+  size_t shown_ = 0;  // bytes of tail_ that were shown
+  size_t fresh_ = 0;  // where the newest token's text begins in tail_
 };
 
 }  // namespace kvasir

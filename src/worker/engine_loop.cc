@@ -6,7 +6,8 @@
 namespace kvasir {
 namespace {
 
-// How far, in the machine's time, steps may lag behind before the lag is given up instead of caught up.
+// How far, in the machine's time, steps may lag behind before the lag is given up instead of caught
+// up.
 constexpr Duration kLagMax = std::chrono::milliseconds(100);
 
 Duration scaled(Duration duration, double factor) {
@@ -22,7 +23,9 @@ EngineLoop::EngineLoop(EventLoop& loop, Engine& engine, double time_scale, Obser
       time_scale_(time_scale),
       clock_(machine_clock_, time_scale) {}
 
-EngineLoop::~EngineLoop() { loop_.cancel(timer_); }
+EngineLoop::~EngineLoop() {
+  loop_.cancel(timer_);
+}
 
 SequenceId EngineLoop::submit(SequenceRequest request) {
   const SequenceId sequence = engine_.submit(std::move(request), clock_.now());

@@ -1,6 +1,6 @@
-// Runs an Engine on an event loop: engine time is model time, and a step of d model seconds takes d / time scale
-// seconds of the machine's time. Steps follow one another without a gap on the model's time line, whatever the
-// loop's delays are.
+// Runs an Engine on an event loop: engine time is model time, and a step of d model seconds takes d
+// / time scale seconds of the machine's time. Steps follow one another without a gap on the model's
+// time line, whatever the loop's delays are.
 //
 // Everything on the loop's thread.
 #pragma once
@@ -32,8 +32,8 @@ class EngineLoop {
   // The sequence takes part in the next step. Precondition: Engine::check() passes.
   SequenceId submit(SequenceRequest request);
 
-  // Model time by which the steps lagged behind the machine's clock and which was given up: the machine was
-  // too slow for the time scale.
+  // Model time by which the steps lagged behind the machine's clock and which was given up: the
+  // machine was too slow for the time scale.
   Duration lost_time() const { return lost_; }
 
  private:

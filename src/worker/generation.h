@@ -1,5 +1,5 @@
-// One request for an answer while the engine works on it: its sequences, and how what they make is written to
-// the client, chunk by chunk or at the end.
+// One request for an answer while the engine works on it: its sequences, and how what they make is
+// written to the client, chunk by chunk or at the end.
 #pragma once
 
 #include <cstdint>
@@ -93,7 +93,8 @@ std::unique_ptr<Generation> make_streamed_generation(HttpExchange& exchange, Gen
 std::unique_ptr<Generation> make_whole_generation(HttpExchange& exchange, GenerationView view);
 
 // Header lines of the two kinds of answer.
-inline constexpr std::string_view kJsonFields = "Content-Type: application/json\r\nVary: Origin\r\n";
+inline constexpr std::string_view kJsonFields =
+    "Content-Type: application/json\r\nVary: Origin\r\n";
 inline constexpr std::string_view kStreamFields =
     "Content-Type: text/event-stream; charset=utf-8\r\nVary: Origin\r\n";
 

@@ -25,11 +25,13 @@ struct EngineFields {
 class Generations final : private EngineLoop::Observer {
  public:
   // All must outlive the object. `seed`: of every answer.
-  Generations(EventLoop& loop, Engine& engine, double time_scale, uint64_t seed, WorkerMetrics& metrics);
+  Generations(EventLoop& loop, Engine& engine, double time_scale, uint64_t seed,
+              WorkerMetrics& metrics);
   // The HTTP server must be gone by then: exchanges under way are not told.
   ~Generations() override;
 
-  // Submits the sequences of `generation` and owns it until its answer is complete or its client went away.
+  // Submits the sequences of `generation` and owns it until its answer is complete or its client
+  // went away.
   void start(std::unique_ptr<Generation> generation, const EngineFields& fields);
 
   size_t size() const { return running_.size(); }

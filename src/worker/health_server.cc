@@ -8,6 +8,8 @@ void HealthServer::on_request(HttpExchange& exchange) {
   exchange.respond(known ? 200 : 404, "", "");
 }
 
-HttpHandler::Refusal HealthServer::on_refused(int, std::string_view) { return {}; }
+HttpHandler::Refusal HealthServer::on_refused(int, std::string_view) {
+  return {};
+}
 
 }  // namespace kvasir

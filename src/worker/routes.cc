@@ -31,7 +31,7 @@ constexpr std::array<Route, 21> kRoutes = {{
     {"/v1/chat/completions/render", Endpoint::kNotSimulated, "POST"},
 }};
 
-constexpr std::array<std::string_view, 9> kMethods = {"GET",     "POST",    "PUT",   "DELETE", "HEAD",
+constexpr std::array<std::string_view, 9> kMethods = {"GET",     "POST",  "PUT",   "DELETE", "HEAD",
                                                       "OPTIONS", "PATCH", "TRACE", "CONNECT"};
 
 // The byte that "%XY" stands for.
@@ -75,7 +75,8 @@ std::string path_of(std::string_view target) {
   target = target.substr(0, target.find_first_of("?#"));
   std::string path;
   for (size_t i = 0; i < target.size(); ++i) {
-    const std::optional<char> byte = target[i] == '%' ? escaped_byte(target.substr(i)) : std::nullopt;
+    const std::optional<char> byte =
+        target[i] == '%' ? escaped_byte(target.substr(i)) : std::nullopt;
     path.push_back(byte.value_or(target[i]));
     if (byte) i += 2;
   }
@@ -83,7 +84,8 @@ std::string path_of(std::string_view target) {
 }
 
 std::string openapi_document() {
-  std::string json = "{\"openapi\":\"3.1.0\",\"info\":{\"title\":\"FastAPI\",\"version\":\"0.1.0\"},\"paths\":{";
+  std::string json =
+      "{\"openapi\":\"3.1.0\",\"info\":{\"title\":\"FastAPI\",\"version\":\"0.1.0\"},\"paths\":{";
   bool first = true;
   for (const Route& route : kRoutes) {
     if (route.endpoint == Endpoint::kNotSimulated || route.methods.empty()) continue;

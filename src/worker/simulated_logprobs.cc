@@ -17,10 +17,13 @@ struct Candidate {
   uint32_t rank;
 };
 
-double rounded(double value) { return std::round(value * 1e6) / 1e6; }
+double rounded(double value) {
+  return std::round(value * 1e6) / 1e6;
+}
 
 // The token first, then its rivals, each less likely than the one before.
-std::vector<Candidate> candidates(uint64_t seed, uint32_t position, TokenId token, uint32_t alternatives) {
+std::vector<Candidate> candidates(uint64_t seed, uint32_t position, TokenId token,
+                                  uint32_t alternatives) {
   Random random(mix64(seed ^ mix64(position)));
   double logprob = -0.05 - 1.5 * random.uniform();
   std::vector<Candidate> result = {{token, rounded(logprob), 1}};
@@ -43,8 +46,8 @@ std::string token_text(TokenId token) {
   return text;
 }
 
-TokenLogprob simulated_logprob(uint64_t seed, uint32_t position, TokenId token, uint32_t alternatives,
-                               size_t text_offset) {
+TokenLogprob simulated_logprob(uint64_t seed, uint32_t position, TokenId token,
+                               uint32_t alternatives, size_t text_offset) {
   TokenLogprob result;
   result.text_offset = text_offset;
   for (const Candidate& candidate : candidates(seed, position, token, alternatives)) {

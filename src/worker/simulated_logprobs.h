@@ -1,5 +1,5 @@
-// Log probabilities for a model that has none: plausible numbers that depend only on the answer's seed and the
-// token's place, so that the same request gets the same ones anywhere.
+// Log probabilities for a model that has none: plausible numbers that depend only on the answer's
+// seed and the token's place, so that the same request gets the same ones anywhere.
 #pragma once
 
 #include <cstdint>
@@ -14,10 +14,10 @@ namespace kvasir {
 // The text of one token.
 std::string token_text(TokenId token);
 
-// The token at `position` of an answer with its `alternatives` best rivals; the token itself is always among
-// the top. `text_offset`: where its text begins in the answer.
-TokenLogprob simulated_logprob(uint64_t seed, uint32_t position, TokenId token, uint32_t alternatives,
-                               size_t text_offset);
+// The token at `position` of an answer with its `alternatives` best rivals; the token itself is
+// always among the top. `text_offset`: where its text begins in the answer.
+TokenLogprob simulated_logprob(uint64_t seed, uint32_t position, TokenId token,
+                               uint32_t alternatives, size_t text_offset);
 
 // One entry for each token of the prompt, none in the first.
 PromptLogprobs simulated_prompt_logprobs(uint64_t seed, const std::vector<TokenId>& prompt,

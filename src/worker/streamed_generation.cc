@@ -60,7 +60,8 @@ class StreamedGeneration final : public Generation {
     const Usage* counts = view_.continuous_usage ? &none : nullptr;
     for (const GenerationChoice& choice : choices()) {
       const GenerationPrompt& prompt = view_.prompts[choice.prompt];
-      chunks_.append_role(choice.index, counts, view_.return_token_ids ? &prompt.tokens : nullptr, events_);
+      chunks_.append_role(choice.index, counts, view_.return_token_ids ? &prompt.tokens : nullptr,
+                          events_);
     }
   }
 

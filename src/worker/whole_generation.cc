@@ -50,7 +50,8 @@ class WholeGeneration final : public Generation {
     const bool chat = view_.head.kind == AnswerKind::kChat;
     const bool echoed = view_.echo && (chat || view_.sampling.logprobs);
     if (!view_.sampling.prompt_logprobs && !echoed) return;
-    const WideInt wanted = view_.sampling.prompt_logprobs.value_or(view_.sampling.logprobs.value_or(0));
+    const WideInt wanted =
+        view_.sampling.prompt_logprobs.value_or(view_.sampling.logprobs.value_or(0));
     answer.prompt_logprobs = simulated_prompt_logprobs(
         choice.seed, view_.prompts[choice.prompt].tokens, static_cast<uint32_t>(wanted));
   }

@@ -22,14 +22,16 @@ TEST_F(WorkerAnswersTest, AnAnswerDependsOnNothingButSeedAndRequest) {
   const std::string text = complete(request)["choices"][0]["text"];
   std::vector<Call*> calls;
   for (int i = 0; i < 8; ++i) {
-    begin("POST", "/v1/completions", R"({"prompt":" dad bad)" + std::string(static_cast<size_t>(i), 'x') + R"("})");
+    begin("POST", "/v1/completions",
+          R"({"prompt":" dad bad)" + std::string(static_cast<size_t>(i), 'x') + R"("})");
     calls.push_back(&begin("POST", "/v1/completions", request));
   }
   finish();
   for (const Call* call : calls) EXPECT_EQ(call->json()["choices"][0]["text"], text);
   const Json batch = complete(R"({"prompt":["x"," bab bad"],"max_tokens":20})");
   EXPECT_EQ(batch["choices"][1]["text"], text);
-  EXPECT_NE(complete(R"({"prompt":" bab bad","max_tokens":20,"seed":1})")["choices"][0]["text"], text);
+  EXPECT_NE(complete(R"({"prompt":" bab bad","max_tokens":20,"seed":1})")["choices"][0]["text"],
+            text);
   WorkerOptions other = default_options();
   other.seed = 1;
   start_worker(other);
@@ -100,9 +102,11 @@ TEST_F(WorkerAnswersTest, StopTokensAndTheEndOfSequenceStop) {
   const Json end = complete(R"({"prompt":"a","allowed_token_ids":[2304]})");
   EXPECT_EQ(end["choices"][0]["finish_reason"], "stop");
   EXPECT_TRUE(end["choices"][0]["stop_reason"].is_null());
-  const Json ignored = complete(R"({"prompt":"a","allowed_token_ids":[2304],"ignore_eos":true,"max_tokens":3})");
+  const Json ignored =
+      complete(R"({"prompt":"a","allowed_token_ids":[2304],"ignore_eos":true,"max_tokens":3})");
   EXPECT_EQ(ignored["usage"]["completion_tokens"], 3);
-  const Json later = complete(R"({"prompt":"a","allowed_token_ids":[2304],"min_tokens":4,"max_tokens":6})");
+  const Json later =
+      complete(R"({"prompt":"a","allowed_token_ids":[2304],"min_tokens":4,"max_tokens":6})");
   EXPECT_EQ(later["usage"]["completion_tokens"], 4);
 }
 
@@ -132,7 +136,9 @@ TEST_F(WorkerAnswersTest, ACachedPrefixIsReportedUnderItsSaltOnly) {
 
 TEST_F(WorkerAnswersTest, AnIdComesFromTheHeaderElseTheBodyElseChance) {
   const auto id = [&](const std::string& fields, const std::string& more) {
-    return post("/v1/completions", R"({"prompt":"a","max_tokens":1)" + more + "}", fields).json()["id"].get<std::string>();
+    return post("/v1/completions", R"({"prompt":"a","max_tokens":1)" + more + "}", fields)
+        .json()["id"]
+        .get<std::string>();
   };
   EXPECT_EQ(id("X-Request-Id: h\r\n", R"(,"request_id":"b")"), "cmpl-h");
   EXPECT_EQ(id("", R"(,"request_id":"b")"), "cmpl-b");

@@ -58,7 +58,9 @@ class WorkerFixture : public ::testing::Test {
     HttpCall* call = nullptr;
   };
 
-  WorkerFixture() : loop_(std::move(EventLoop::create().value())) { start_worker(default_options()); }
+  WorkerFixture() : loop_(std::move(EventLoop::create().value())) {
+    start_worker(default_options());
+  }
 
   static WorkerOptions default_options() {
     WorkerOptions options;
@@ -85,7 +87,9 @@ class WorkerFixture : public ::testing::Test {
     call.sent = body;
     call.head = method + " " + path + " HTTP/1.1\r\nHost: a\r\n" + fields;
     if (!body.empty()) {
-      call.head += "Content-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) + "\r\n";
+      call.head +=
+          "Content-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) +
+          "\r\n";
     }
     call.head += "\r\n";
     call.call = &client_->start(call.head, call.sent, call);
@@ -103,7 +107,8 @@ class WorkerFixture : public ::testing::Test {
     finish();
     return call;
   }
-  const Call& post(const std::string& path, const std::string& body, const std::string& fields = {}) {
+  const Call& post(const std::string& path, const std::string& body,
+                   const std::string& fields = {}) {
     return ask("POST", path, body, fields);
   }
   Json complete(const std::string& body) { return post("/v1/completions", body).json(); }
@@ -124,7 +129,9 @@ class WorkerFixture : public ::testing::Test {
     loop_->after(Duration::zero(), check);
     loop_->run();
   }
-  std::optional<double> metric(const std::string& name) { return sum_metric(ask("GET", "/metrics").body, name); }
+  std::optional<double> metric(const std::string& name) {
+    return sum_metric(ask("GET", "/metrics").body, name);
+  }
 
   std::unique_ptr<EventLoop> loop_;
   std::unique_ptr<WorkerServer> worker_;
@@ -132,7 +139,8 @@ class WorkerFixture : public ::testing::Test {
 
  private:
   void stop_when_done() {
-    const bool all = std::all_of(calls_.begin(), calls_.end(), [](const Call& call) { return call.ended; });
+    const bool all =
+        std::all_of(calls_.begin(), calls_.end(), [](const Call& call) { return call.ended; });
     if (running_ && all) loop_->stop();
   }
 

@@ -9,11 +9,11 @@ namespace {
 
 using Bounds = std::vector<double>;
 
-const Bounds kFirstTokenBounds = {.001, .005, .01, .02, .04, .06, .08, .1, .25, .5, .75,
+const Bounds kFirstTokenBounds = {.001, .005, .01, .02, .04, .06, .08, .1, .25, .5,  .75,
                                   1,    2.5,  5,   7.5, 10,  20,  40,  80, 160, 640, 2560};
 const Bounds kTokenBounds = {.01, .025, .05, .075, .1,  .15, .2, .3, .4, .5,
                              .75, 1,    2.5, 5,    7.5, 10,  20, 40, 80};
-const Bounds kLatencyBounds = {.3, .5, .8, 1,  1.5, 2,   2.5, 5,   10,  15,  20,
+const Bounds kLatencyBounds = {.3, .5, .8, 1,  1.5, 2,   2.5, 5,   10,   15,  20,
                                30, 40, 50, 60, 120, 240, 480, 960, 1920, 7680};
 const Bounds kIterationBounds = {1, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384};
 const Bounds kChoiceBounds = {1, 2, 5, 10, 20};
@@ -36,9 +36,12 @@ std::string decimal(double value) {
   return text;
 }
 
-double seconds_between(TimePoint from, TimePoint to) { return to_seconds(std::max(to, from) - from); }
+double seconds_between(TimePoint from, TimePoint to) {
+  return to_seconds(std::max(to, from) - from);
+}
 
-// The configuration of the KV cache as vLLM shows it: what the simulation does not have has vLLM's default.
+// The configuration of the KV cache as vLLM shows it: what the simulation does not have has vLLM's
+// default.
 Labels cache_config(const EngineProfile& profile, bool prefix_caching) {
   const std::string block_size = std::to_string(profile.block_size);
   const uint64_t tokens = profile.kv_blocks() * profile.block_size;
@@ -100,17 +103,22 @@ Labels WorkerMetrics::labels(Labels more) const {
 
 // What a server without accelerators, LoRA, sleep mode, media and connectors always shows.
 void WorkerMetrics::add_constants(const EngineProfile& profile, bool prefix_caching) {
-  registry_.gauge("vllm:cache_config_info", "Information of the LLMEngine CacheConfig",
-                  cache_config(profile, prefix_caching)).set(1);
-  for (const char* name : {"vllm:estimated_flops_per_gpu_total", "vllm:estimated_read_bytes_per_gpu_total",
-                           "vllm:estimated_write_bytes_per_gpu_total"}) {
+  registry_
+      .gauge("vllm:cache_config_info", "Information of the LLMEngine CacheConfig",
+             cache_config(profile, prefix_caching))
+      .set(1);
+  for (const char* name :
+       {"vllm:estimated_flops_per_gpu_total", "vllm:estimated_read_bytes_per_gpu_total",
+        "vllm:estimated_write_bytes_per_gpu_total"}) {
     registry_.counter(name, "Always 0: nothing is computed here.", labels());
   }
   for (const char* state : {"awake", "weights_offloaded", "discard_all"}) {
-    registry_.gauge("vllm:engine_sleep_state", "Engine sleep state.", labels({{"sleep_state", state}}))
+    registry_
+        .gauge("vllm:engine_sleep_state", "Engine sleep state.", labels({{"sleep_state", state}}))
         .set(std::string_view(state) == "awake" ? 1 : 0);
   }
-  for (const char* name : {"vllm:external_prefix_cache_queries_total", "vllm:external_prefix_cache_hits_total"}) {
+  for (const char* name :
+       {"vllm:external_prefix_cache_queries_total", "vllm:external_prefix_cache_hits_total"}) {
     registry_.counter(name, "External prefix cache, in tokens.", labels());
   }
   for (const char* name : {"vllm:mm_cache_queries_total", "vllm:mm_cache_hits_total"}) {
@@ -132,33 +140,41 @@ void WorkerMetrics::add_totals() {
   };
   running_ = gauge("vllm:num_requests_running", "Number of requests in model execution batches.");
   waiting_ = gauge("vllm:num_requests_waiting", "Number of requests waiting to be processed.");
-  waiting_capacity_ = gauge("vllm:num_requests_waiting_by_reason", "Number of waiting requests by reason.",
-                            {{"reason", "capacity"}});
+  waiting_capacity_ = gauge("vllm:num_requests_waiting_by_reason",
+                            "Number of waiting requests by reason.", {{"reason", "capacity"}});
   gauge("vllm:num_requests_waiting_by_reason", "Number of waiting requests by reason.",
         {{"reason", "deferred"}});
   cache_usage_ = gauge("vllm:kv_cache_usage_perc", "KV-cache usage. 1 means 100 percent usage.");
-  prefix_queries_ = counter("vllm:prefix_cache_queries_total", "Prefix cache queries, in queried tokens.");
+  prefix_queries_ =
+      counter("vllm:prefix_cache_queries_total", "Prefix cache queries, in queried tokens.");
   prefix_hits_ = counter("vllm:prefix_cache_hits_total", "Prefix cache hits, in cached tokens.");
   preemptions_ = counter("vllm:num_preemptions_total", "Cumulative number of preemptions.");
   prompt_tokens_ = counter("vllm:prompt_tokens_total", "Number of prefill tokens processed.");
   const char* by_source = "vllm:prompt_tokens_by_source_total";
-  computed_tokens_ = counter(by_source, "Number of prompt tokens by source.", {{"source", "local_compute"}});
-  cached_by_source_ = counter(by_source, "Number of prompt tokens by source.", {{"source", "local_cache_hit"}});
+  computed_tokens_ =
+      counter(by_source, "Number of prompt tokens by source.", {{"source", "local_compute"}});
+  cached_by_source_ =
+      counter(by_source, "Number of prompt tokens by source.", {{"source", "local_cache_hit"}});
   counter(by_source, "Number of prompt tokens by source.", {{"source", "external_kv_transfer"}});
   cached_tokens_ = counter("vllm:prompt_tokens_cached_total", "Number of cached prompt tokens.");
   const char* by_tier = "vllm:prompt_tokens_cached_by_source_total";
-  cached_on_device_ = counter(by_tier, "Cached prompt tokens by cache tier.", {{"source", "device"}});
+  cached_on_device_ =
+      counter(by_tier, "Cached prompt tokens by cache tier.", {{"source", "device"}});
   for (const char* tier : {"host", "p2p", "disk", "external_unspecified"}) {
     counter(by_tier, "Cached prompt tokens by cache tier.", {{"source", tier}});
   }
-  generation_tokens_ = counter("vllm:generation_tokens_total", "Number of generation tokens processed.");
+  generation_tokens_ =
+      counter("vllm:generation_tokens_total", "Number of generation tokens processed.");
   const char* success = "vllm:request_success_total";
-  stopped_ = counter(success, "Count of successfully processed requests.", {{"finished_reason", "stop"}});
-  reached_length_ = counter(success, "Count of successfully processed requests.", {{"finished_reason", "length"}});
+  stopped_ =
+      counter(success, "Count of successfully processed requests.", {{"finished_reason", "stop"}});
+  reached_length_ = counter(success, "Count of successfully processed requests.",
+                            {{"finished_reason", "length"}});
   for (const char* reason : {"abort", "error", "repetition"}) {
     counter(success, "Count of successfully processed requests.", {{"finished_reason", reason}});
   }
-  lost_seconds_ = gauge("kvasir:lost_seconds", "Model time by which the machine was too slow for the time scale.");
+  lost_seconds_ = gauge("kvasir:lost_seconds",
+                        "Model time by which the machine was too slow for the time scale.");
 }
 
 void WorkerMetrics::add_histograms(uint32_t max_model_len) {
@@ -166,23 +182,33 @@ void WorkerMetrics::add_histograms(uint32_t max_model_len) {
     return &registry_.histogram(name, help, bounds, labels());
   };
   const Bounds tokens = one_two_five(max_model_len);
-  request_prompt_tokens_ = add("vllm:request_prompt_tokens", "Number of prefill tokens processed.", tokens);
+  request_prompt_tokens_ =
+      add("vllm:request_prompt_tokens", "Number of prefill tokens processed.", tokens);
   request_generation_tokens_ =
       add("vllm:request_generation_tokens", "Number of generation tokens processed.", tokens);
-  iteration_tokens_ = add("vllm:iteration_tokens_total", "Number of tokens per engine step.", kIterationBounds);
+  iteration_tokens_ =
+      add("vllm:iteration_tokens_total", "Number of tokens per engine step.", kIterationBounds);
   max_generation_tokens_ = add("vllm:request_max_num_generation_tokens",
                                "Maximum number of requested generation tokens.", tokens);
   params_n_ = add("vllm:request_params_n", "The n request parameter.", kChoiceBounds);
-  params_max_tokens_ = add("vllm:request_params_max_tokens", "The max_tokens request parameter.", tokens);
-  time_to_first_token_ = add("vllm:time_to_first_token_seconds", "Time to first token.", kFirstTokenBounds);
-  inter_token_latency_ = add("vllm:inter_token_latency_seconds", "Inter-token latency.", kTokenBounds);
-  time_per_output_token_ =
-      add("vllm:request_time_per_output_token_seconds", "Time per output token of a request.", kTokenBounds);
-  e2e_latency_ = add("vllm:e2e_request_latency_seconds", "End-to-end request latency.", kLatencyBounds);
-  queue_time_ = add("vllm:request_queue_time_seconds", "Time spent in the WAITING phase.", kLatencyBounds);
-  inference_time_ = add("vllm:request_inference_time_seconds", "Time spent in the RUNNING phase.", kLatencyBounds);
-  prefill_time_ = add("vllm:request_prefill_time_seconds", "Time spent in the PREFILL phase.", kLatencyBounds);
-  decode_time_ = add("vllm:request_decode_time_seconds", "Time spent in the DECODE phase.", kLatencyBounds);
+  params_max_tokens_ =
+      add("vllm:request_params_max_tokens", "The max_tokens request parameter.", tokens);
+  time_to_first_token_ =
+      add("vllm:time_to_first_token_seconds", "Time to first token.", kFirstTokenBounds);
+  inter_token_latency_ =
+      add("vllm:inter_token_latency_seconds", "Inter-token latency.", kTokenBounds);
+  time_per_output_token_ = add("vllm:request_time_per_output_token_seconds",
+                               "Time per output token of a request.", kTokenBounds);
+  e2e_latency_ =
+      add("vllm:e2e_request_latency_seconds", "End-to-end request latency.", kLatencyBounds);
+  queue_time_ =
+      add("vllm:request_queue_time_seconds", "Time spent in the WAITING phase.", kLatencyBounds);
+  inference_time_ = add("vllm:request_inference_time_seconds", "Time spent in the RUNNING phase.",
+                        kLatencyBounds);
+  prefill_time_ =
+      add("vllm:request_prefill_time_seconds", "Time spent in the PREFILL phase.", kLatencyBounds);
+  decode_time_ =
+      add("vllm:request_decode_time_seconds", "Time spent in the DECODE phase.", kLatencyBounds);
   preemptions_of_request_ =
       add("vllm:request_num_preemptions", "Times a request was preempted.", kPreemptionBounds);
   prefill_computed_tokens_ = add("vllm:request_prefill_kv_computed_tokens",
@@ -195,7 +221,8 @@ void WorkerMetrics::on_finished(const FinishedSequence& sequence) {
   request_prompt_tokens_->observe(static_cast<double>(sequence.prompt_tokens));
   request_generation_tokens_->observe(static_cast<double>(sequence.generation_tokens));
   params_max_tokens_->observe(static_cast<double>(sequence.max_tokens));
-  prefill_computed_tokens_->observe(static_cast<double>(sequence.prompt_tokens - sequence.cached_tokens));
+  prefill_computed_tokens_->observe(
+      static_cast<double>(sequence.prompt_tokens - sequence.cached_tokens));
   preemptions_of_request_->observe(0);
   e2e_latency_->observe(seconds_between(times.submitted, sequence.end));
   queue_time_->observe(seconds_between(times.submitted, times.scheduled));
@@ -214,8 +241,10 @@ void WorkerMetrics::on_prompt_finished(uint64_t choices, uint64_t generation_tok
 
 void WorkerMetrics::on_http(std::string_view method, std::string_view handler, int status) {
   const std::string group = std::to_string(status / 100) + "xx";
-  registry_.counter("http_requests_total", "Total number of requests by method, status and handler.",
-                    {{"handler", std::string(handler)}, {"method", std::string(method)}, {"status", group}})
+  registry_
+      .counter(
+          "http_requests_total", "Total number of requests by method, status and handler.",
+          {{"handler", std::string(handler)}, {"method", std::string(method)}, {"status", group}})
       .add();
 }
 
@@ -234,8 +263,10 @@ std::string WorkerMetrics::expose(const EngineStats& stats, Duration lost_time) 
   cached_on_device_->add(hits);
   preemptions_->add(stats.num_preemptions - seen_.num_preemptions);
   prompt_tokens_->add(prompt_tokens);
-  // Hits count at admission, prompts when they are done: between the two there is nothing computed to show.
-  const uint64_t computed = stats.prompt_tokens - std::min(stats.prompt_tokens, stats.prefix_cache_hits);
+  // Hits count at admission, prompts when they are done: between the two there is nothing computed
+  // to show.
+  const uint64_t computed =
+      stats.prompt_tokens - std::min(stats.prompt_tokens, stats.prefix_cache_hits);
   computed_tokens_->add(computed - std::min(computed, computed_tokens_->value()));
   generation_tokens_->add(stats.generation_tokens - seen_.generation_tokens);
   seen_ = stats;

@@ -1,5 +1,6 @@
-// The metrics of a vLLM 0.32.0 server, by the same names, labels and buckets (tests/vllm/metrics.txt). All
-// durations are model time: what the imitated server would have measured.
+// The metrics of a vLLM 0.32.0 server, by the same names, labels and buckets
+// (tests/vllm/metrics.txt). All durations are model time: what the imitated server would have
+// measured.
 #pragma once
 
 #include <cstdint>
@@ -30,7 +31,9 @@ class WorkerMetrics {
   WorkerMetrics(const std::string& model_name, const EngineProfile& profile, bool prefix_caching);
 
   void on_step(uint64_t tokens) { iteration_tokens_->observe(static_cast<double>(tokens)); }
-  void on_first_token(Duration since_arrival) { time_to_first_token_->observe(to_seconds(since_arrival)); }
+  void on_first_token(Duration since_arrival) {
+    time_to_first_token_->observe(to_seconds(since_arrival));
+  }
   void on_next_token(Duration since_last) { inter_token_latency_->observe(to_seconds(since_last)); }
   void on_finished(const FinishedSequence& sequence);
   // All `choices` of one prompt ended; the longest has `generation_tokens`.

@@ -36,7 +36,9 @@ std::string content_type_field(std::string_view type) {
   return std::string("Content-Type: ").append(type).append("\r\n").append(kVaryField);
 }
 
-std::string decoded(const std::vector<TokenId>& tokens) { return decode(tokens); }
+std::string decoded(const std::vector<TokenId>& tokens) {
+  return decode(tokens);
+}
 
 std::optional<std::string_view> content_type_of(const HttpExchange& exchange) {
   return exchange.head().find("Content-Type");
@@ -47,13 +49,15 @@ std::optional<std::string_view> rank_of(const HttpExchange& exchange) {
 }
 
 bool is_preflight(const HttpHead& head) {
-  return head.method() == "OPTIONS" && head.find("Origin") && head.find("Access-Control-Request-Method");
+  return head.method() == "OPTIONS" && head.find("Origin") &&
+         head.find("Access-Control-Request-Method");
 }
 
 // Whether vLLM's HTTP parser takes such a target.
 bool is_sound_target(std::string_view target) {
   return target.size() <= kTargetBytesMax &&
-         std::none_of(target.begin(), target.end(), [](char byte) { return static_cast<signed char>(byte) < 0; });
+         std::none_of(target.begin(), target.end(),
+                      [](char byte) { return static_cast<signed char>(byte) < 0; });
 }
 
 // What /invocations looks at.
@@ -78,7 +82,8 @@ WorkerServer::WorkerServer(EventLoop& loop, Descriptor listener, WorkerOptions o
 
 WorkerServer::~WorkerServer() = default;
 
-// --- Requests ----------------------------------------------------------------------------------------
+// --- Requests
+// ----------------------------------------------------------------------------------------
 
 void WorkerServer::on_request(HttpExchange& exchange) {
   const HttpHead& head = exchange.head();
@@ -87,7 +92,8 @@ void WorkerServer::on_request(HttpExchange& exchange) {
     return answer_error(exchange, not_http_error(), "Connection: close\r\n");
   }
   if (is_preflight(head)) {
-    return answer(exchange, 400, content_type_field("text/plain; charset=utf-8"), "Disallowed CORS origin");
+    return answer(exchange, 400, content_type_field("text/plain; charset=utf-8"),
+                  "Disallowed CORS origin");
   }
   const std::string path = path_of(head.target());
   if (!is_authorized(exchange, path)) {
@@ -98,9 +104,9 @@ void WorkerServer::on_request(HttpExchange& exchange) {
 
 bool WorkerServer::is_authorized(const HttpExchange& exchange, std::string_view path) const {
   if (options_.api_key.empty() || exchange.head().method() == "OPTIONS") return true;
-  const bool guarded = std::any_of(kGuardedPaths.begin(), kGuardedPaths.end(), [&](std::string_view prefix) {
-    return path.substr(0, prefix.size()) == prefix;
-  });
+  const bool guarded =
+      std::any_of(kGuardedPaths.begin(), kGuardedPaths.end(),
+                  [&](std::string_view prefix) { return path.substr(0, prefix.size()) == prefix; });
   const std::string_view given = exchange.head().find("Authorization").value_or("");
   return !guarded || given == "Bearer " + options_.api_key;
 }
@@ -109,7 +115,8 @@ void WorkerServer::route(HttpExchange& exchange, const std::string& path) {
   const Route* found = find_route(path);
   if (found == nullptr) {
     const bool slash = path.size() > 1 && path.back() == '/';
-    const std::string_view without = std::string_view(path).substr(0, path.size() - (slash ? 1 : 0));
+    const std::string_view without =
+        std::string_view(path).substr(0, path.size() - (slash ? 1 : 0));
     if (slash && find_route(without) != nullptr) return redirect(exchange, without);
     return answer_error(exchange, detail_error(404, "Not Found"));
   }
@@ -132,51 +139,64 @@ void WorkerServer::redirect(HttpExchange& exchange, std::string_view path) {
 
 void WorkerServer::dispatch(HttpExchange& exchange, Endpoint endpoint) {
   switch (endpoint) {
-    case Endpoint::kCompletions: return complete(exchange);
-    case Endpoint::kChatCompletions: return chat(exchange);
-    case Endpoint::kInvocations: return has_messages(exchange.body()) ? chat(exchange) : complete(exchange);
+    case Endpoint::kCompletions:
+      return complete(exchange);
+    case Endpoint::kChatCompletions:
+      return chat(exchange);
+    case Endpoint::kInvocations:
+      return has_messages(exchange.body()) ? chat(exchange) : complete(exchange);
     case Endpoint::kModels:
       return answer_json(exchange, models_answer(options_.model.names, options_.model.root,
                                                  options_.model.max_model_len, started_));
-    case Endpoint::kTokenize: return tokenize(exchange);
-    case Endpoint::kDetokenize: return detokenize(exchange);
-    case Endpoint::kHealth: return answer(exchange, 200, kVaryField, "");
+    case Endpoint::kTokenize:
+      return tokenize(exchange);
+    case Endpoint::kDetokenize:
+      return detokenize(exchange);
+    case Endpoint::kHealth:
+      return answer(exchange, 200, kVaryField, "");
     case Endpoint::kVersion:
       return answer_json(exchange, "{\"version\":\"" + std::string(kEmulatedVersion) + "\"}");
-    case Endpoint::kLoad: return answer_json(exchange, "{\"server_load\":0}");
+    case Endpoint::kLoad:
+      return answer_json(exchange, "{\"server_load\":0}");
     case Endpoint::kMetrics:
       return answer(exchange, 200, content_type_field(kExpositionType),
                     metrics_.expose(engine_.stats(), generations_.lost_time()));
-    case Endpoint::kResetPrefixCache: return reset_prefix_cache(exchange);
-    case Endpoint::kOpenApi: return answer_json(exchange, openapi_document());
+    case Endpoint::kResetPrefixCache:
+      return reset_prefix_cache(exchange);
+    case Endpoint::kOpenApi:
+      return answer_json(exchange, openapi_document());
     case Endpoint::kDocs:
       return answer(exchange, 200, content_type_field("text/html; charset=utf-8"),
-                    "<!DOCTYPE html><title>kvasir worker</title><a href=\"/openapi.json\">openapi.json</a>\n");
-    case Endpoint::kNotSimulated: break;
+                    "<!DOCTYPE html><title>kvasir worker</title><a "
+                    "href=\"/openapi.json\">openapi.json</a>\n");
+    case Endpoint::kNotSimulated:
+      break;
   }
   answer_error(exchange, {501, ApiError::Shape::kError, "NotImplementedError", std::nullopt,
                           "kvasir worker does not simulate this endpoint."});
 }
 
-// --- Answers by the engine ---------------------------------------------------------------------------
+// --- Answers by the engine
+// ---------------------------------------------------------------------------
 
 void WorkerServer::complete(HttpExchange& exchange) {
   const auto parsed = parse_completion_request(content_type_of(exchange), exchange.body());
   if (const ApiError* error = std::get_if<ApiError>(&parsed)) return answer_error(exchange, *error);
   const CompletionRequest& request = std::get<CompletionRequest>(parsed);
   auto admitted = admit(request, options_.model, rank_of(exchange));
-  if (const ApiError* error = std::get_if<ApiError>(&admitted)) return answer_error(exchange, *error);
-  const Admission& admission = std::get<Admission>(admitted);
+  if (const ApiError* error = std::get_if<ApiError>(&admitted))
+    return answer_error(exchange, *error);
+  Admission& admission = std::get<Admission>(admitted);
   GenerationView view;
   view.head = head_of(exchange, request.generation, AnswerKind::kCompletion);
   for (size_t i = 0; i < admission.prompts.size(); ++i) {
-    const AdmittedPrompt& prompt = admission.prompts[i];
+    AdmittedPrompt& prompt = admission.prompts[i];
     std::string echo;
     if (request.generation.echo) {
       const std::string* text = std::get_if<std::string>(&request.prompts[i]);
       echo = text != nullptr ? *text : decoded(prompt.tokens);
     }
-    view.prompts.push_back({prompt.tokens, prompt.max_tokens, std::move(echo)});
+    view.prompts.push_back({std::move(prompt.tokens), prompt.max_tokens, std::move(echo)});
   }
   generate(exchange, request.generation, std::move(view), admission);
 }
@@ -186,20 +206,22 @@ void WorkerServer::chat(HttpExchange& exchange) {
   if (const ApiError* error = std::get_if<ApiError>(&parsed)) return answer_error(exchange, *error);
   const ChatRequest& request = std::get<ChatRequest>(parsed);
   auto admitted = admit(request, options_.model, rank_of(exchange));
-  if (const ApiError* error = std::get_if<ApiError>(&admitted)) return answer_error(exchange, *error);
-  const Admission& admission = std::get<Admission>(admitted);
+  if (const ApiError* error = std::get_if<ApiError>(&admitted))
+    return answer_error(exchange, *error);
+  Admission& admission = std::get<Admission>(admitted);
   GenerationView view;
   view.head = head_of(exchange, request.generation, AnswerKind::kChat);
   const ChatMessage& last = request.messages.back();
   const bool echoes = request.generation.echo && last.role == "assistant";
-  for (const AdmittedPrompt& prompt : admission.prompts) {
-    view.prompts.push_back({prompt.tokens, prompt.max_tokens, echoes ? last.text : std::string()});
+  for (AdmittedPrompt& prompt : admission.prompts) {
+    std::string echo = echoes ? last.text : std::string();
+    view.prompts.push_back({std::move(prompt.tokens), prompt.max_tokens, std::move(echo)});
   }
   generate(exchange, request.generation, std::move(view), admission);
 }
 
-void WorkerServer::generate(HttpExchange& exchange, const GenerationRequest& request, GenerationView view,
-                            const Admission& admission) {
+void WorkerServer::generate(HttpExchange& exchange, const GenerationRequest& request,
+                            GenerationView view, const Admission& admission) {
   if (admission.late_error && !request.stream) return answer_error(exchange, *admission.late_error);
   metrics_.on_http(exchange.head().method(), handler_, 200);
   if (request.stream) exchange.start(200, kStreamFields);
@@ -238,14 +260,16 @@ AnswerHead WorkerServer::head_of(const HttpExchange& exchange, const GenerationR
   return head;
 }
 
-// --- Other answers -----------------------------------------------------------------------------------
+// --- Other answers
+// -----------------------------------------------------------------------------------
 
 void WorkerServer::tokenize(HttpExchange& exchange) {
   const auto parsed = parse_tokenize_request(content_type_of(exchange), exchange.body());
   if (const ApiError* error = std::get_if<ApiError>(&parsed)) return answer_error(exchange, *error);
   const TokenizeRequest& request = std::get<TokenizeRequest>(parsed);
   const auto admitted = admit(request, options_.model);
-  if (const ApiError* error = std::get_if<ApiError>(&admitted)) return answer_error(exchange, *error);
+  if (const ApiError* error = std::get_if<ApiError>(&admitted))
+    return answer_error(exchange, *error);
   const auto& tokens = std::get<std::vector<TokenId>>(admitted);
   std::vector<std::string> texts;
   if (request.return_token_strs) {
@@ -259,14 +283,17 @@ void WorkerServer::detokenize(HttpExchange& exchange) {
   const auto parsed = parse_detokenize_request(content_type_of(exchange), exchange.body());
   if (const ApiError* error = std::get_if<ApiError>(&parsed)) return answer_error(exchange, *error);
   const DetokenizeRequest& request = std::get<DetokenizeRequest>(parsed);
-  if (auto error = check_model(request.model, options_.model)) return answer_error(exchange, *error);
+  if (auto error = check_model(request.model, options_.model))
+    return answer_error(exchange, *error);
   std::vector<TokenId> tokens;
   for (const WideInt token : request.tokens) {
     if (token > UINT32_MAX) {
-      return answer_error(exchange, bad_request(std::nullopt, "number too large to fit in target type"));
+      return answer_error(exchange,
+                          bad_request(std::nullopt, "number too large to fit in target type"));
     }
     // Beyond the vocabulary there is no text.
-    if (token < static_cast<WideInt>(kVocabularySize)) tokens.push_back(static_cast<TokenId>(token));
+    if (token < static_cast<WideInt>(kVocabularySize))
+      tokens.push_back(static_cast<TokenId>(token));
   }
   answer_json(exchange, detokenize_answer(decoded(tokens)));
 }

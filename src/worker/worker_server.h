@@ -67,11 +67,13 @@ class WorkerServer final : private HttpHandler {
                 const Admission& admission);
   void redirect(HttpExchange& exchange, std::string_view path);
   bool is_authorized(const HttpExchange& exchange, std::string_view path) const;
-  AnswerHead head_of(const HttpExchange& exchange, const GenerationRequest& request, AnswerKind kind);
+  AnswerHead head_of(const HttpExchange& exchange, const GenerationRequest& request,
+                     AnswerKind kind);
 
   void answer(HttpExchange& exchange, int status, std::string_view fields, std::string_view body);
   void answer_json(HttpExchange& exchange, std::string_view body);
-  void answer_error(HttpExchange& exchange, const ApiError& error, std::string_view more_fields = {});
+  void answer_error(HttpExchange& exchange, const ApiError& error,
+                    std::string_view more_fields = {});
 
   const WorkerOptions options_;
   const int64_t started_;  // Unix time

@@ -15,8 +15,9 @@ TEST_F(WorkerServerTest, AClientThatLeavesFreesItsBlocks) {
   slow.time_scale = 10;
   start_worker(slow);
   for (const char* stream : {"true", "false"}) {
-    Call& call = begin("POST", "/v1/completions",
-                       std::string(R"({"prompt":"a","max_tokens":4000,"n":3,"stream":)") + stream + "}");
+    Call& call =
+        begin("POST", "/v1/completions",
+              std::string(R"({"prompt":"a","max_tokens":4000,"n":3,"stream":)") + stream + "}");
     run_until([&] { return worker_->stats().num_requests_running == 3; });
     EXPECT_GT(worker_->stats().kv_cache_usage, 0);
     cancel(call);
@@ -31,7 +32,8 @@ TEST_F(WorkerServerTest, ASlowHeadIsAnswered408) {
   WorkerOptions options = default_options();
   options.limits.head_timeout = std::chrono::milliseconds(20);
   start_worker(options);
-  Descriptor socket = std::move(start_connect(resolve("127.0.0.1", worker_->port()).value()).value());
+  Descriptor socket =
+      std::move(start_connect(resolve("127.0.0.1", worker_->port()).value()).value());
   std::string answer;
   bool sent = false;
   run_until([&] {
@@ -115,7 +117,8 @@ std::set<std::string> series_of(std::istream& page) {
     for (const std::string& label : labels) text += " " + label;
     for (const char* name : {"le", "finished_reason", "reason", "source", "sleep_state"}) {
       std::string bound(sample->label(name).value_or(""));
-      if (bound.size() > 2 && bound.substr(bound.size() - 2) == ".0") bound.resize(bound.size() - 2);
+      if (bound.size() > 2 && bound.substr(bound.size() - 2) == ".0")
+        bound.resize(bound.size() - 2);
       text += " " + bound;
     }
     series.insert(text);

@@ -28,7 +28,8 @@ PlainAnswer parse_head(std::string_view head) {
   while (line != std::string_view::npos) {
     const size_t begin = line + 2;
     line = head.find("\r\n", begin);
-    const std::string_view text = head.substr(begin, line == std::string_view::npos ? line : line - begin);
+    const std::string_view text =
+        head.substr(begin, line == std::string_view::npos ? line : line - begin);
     const size_t colon = text.find(": ");
     if (colon == std::string_view::npos) continue;
     answer.fields.emplace_back(lower_case(text.substr(0, colon)), text.substr(colon + 2));
@@ -56,7 +57,9 @@ PlainConnection::PlainConnection(uint16_t port) : socket_(::socket(AF_INET, SOCK
       connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address);
 }
 
-PlainConnection::~PlainConnection() { close(socket_); }
+PlainConnection::~PlainConnection() {
+  close(socket_);
+}
 
 bool PlainConnection::send(std::string_view bytes) {
   while (!bytes.empty()) {
@@ -67,7 +70,9 @@ bool PlainConnection::send(std::string_view bytes) {
   return true;
 }
 
-void PlainConnection::end_sending() { shutdown(socket_, SHUT_WR); }
+void PlainConnection::end_sending() {
+  shutdown(socket_, SHUT_WR);
+}
 
 bool PlainConnection::read_more() {
   char buffer[65536];

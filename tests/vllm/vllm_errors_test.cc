@@ -1,5 +1,6 @@
-// Sends every recorded request to a worker and compares its answers with those of vLLM 0.32.0: status, content
-// type, error type, param and code, and the Allow and Location headers. README.md says what was recorded.
+// Sends every recorded request to a worker and compares its answers with those of vLLM 0.32.0:
+// status, content type, error type, param and code, and the Allow and Location headers. README.md
+// says what was recorded.
 #include <gtest/gtest.h>
 
 #include <iostream>
@@ -9,7 +10,7 @@
 
 #include "plain_client.h"
 #include "recorded.h"
-#include "worker_process.h"
+#include "serving_process.h"
 
 namespace kvasir {
 namespace {
@@ -31,6 +32,11 @@ const std::map<std::string, std::string> kExplained = {
     {"reset_prefix_cache_post", "always on here, in vLLM only with VLLM_SERVER_DEV_MODE"},
     {"http_request_line_without_version", "the HTTP server takes no HTTP/0.9"},
     {"http_version_2_0", "the HTTP server takes HTTP/1 only"},
+};
+
+// What the gateway answers itself.
+const std::map<std::string, std::string> kGatewaysOwn = {
+    {"health_head", "load balancers ask with HEAD: it is answered like GET"},
 };
 
 std::string repeated(const Json& parts) {
@@ -87,7 +93,8 @@ std::string request_of(const Json& test_case, const std::string& host) {
       fields[name] = value.get<std::string>();
     }
   }
-  std::string request = test_case.value("method", "POST") + " " + test_case["path"].get<std::string>() + " HTTP/1.1\r\n";
+  std::string request = test_case.value("method", "POST") + " " +
+                        test_case["path"].get<std::string>() + " HTTP/1.1\r\n";
   for (const auto& [name, value] : fields) request += name + ": " + value + "\r\n";
   return request + "\r\n" + body.value_or("");
 }
@@ -99,7 +106,8 @@ Json error_of(const std::string& body) {
   if (event != std::string::npos) begin = event + 6;
   const std::string text = body.substr(begin, body.find('\n', begin) - begin);
   const Json value = Json::parse(text, nullptr, false);
-  return value.is_object() && value.contains("error") && value["error"].is_object() ? value["error"] : Json();
+  return value.is_object() && value.contains("error") && value["error"].is_object() ? value["error"]
+                                                                                    : Json();
 }
 
 std::string media_type(const std::string& content_type) {
@@ -107,13 +115,14 @@ std::string media_type(const std::string& content_type) {
 }
 
 // What is compared, as one line.
-std::string summary(int status, const std::string& content_type, const Json& error, const std::string& allow,
-                    const std::string& location) {
+std::string summary(int status, const std::string& content_type, const Json& error,
+                    const std::string& allow, const std::string& location) {
   std::string line = std::to_string(status) + " " + media_type(content_type);
   if (error.is_object()) {
     line += " " + error["type"].dump() + " " + error["param"].dump() + " " + error["code"].dump();
   }
-  return line + (allow.empty() ? "" : " allow " + allow) + (location.empty() ? "" : " location " + location);
+  return line + (allow.empty() ? "" : " allow " + allow) +
+         (location.empty() ? "" : " location " + location);
 }
 
 std::string text_or_empty(const Json& object, const char* name) {
@@ -133,48 +142,73 @@ std::string our_summary(const PlainAnswer& answer, const std::string& host) {
                  answer.field("allow").value_or(""), location);
 }
 
-TEST(VllmErrors, EveryRecordedRequestGetsTheRecordedAnswer) {
+// Sends every recorded request to `port`; what differs must stand in `explained`.
+void compare_with_recorded(uint16_t port, const std::map<std::string, std::string>& explained) {
   const Json cases = load_recorded("cases.json");
   const Json answers = load_recorded("answers.json")["answers"];
   ASSERT_EQ(cases.size(), answers.size());
-  WorkerProcess worker(kLikeRecorded);
-  const std::string host = "127.0.0.1:" + std::to_string(worker.port());
+  const std::string host = "127.0.0.1:" + std::to_string(port);
   size_t equal = 0;
   for (size_t i = 0; i < cases.size(); ++i) {
     const std::string name = cases[i]["name"];
     const std::string request = request_of(cases[i], host);
-    const PlainAnswer answer = plain_request(worker.port(), request, request.substr(0, 5) == "HEAD ");
+    const PlainAnswer answer = plain_request(port, request, request.substr(0, 5) == "HEAD ");
     const std::string expected = recorded_summary(answers[i]);
     const std::string got = our_summary(answer, host);
+    const auto why = explained.find(name);
     if (expected == got) {
       ++equal;
-      EXPECT_EQ(kExplained.count(name), 0u) << name << " is equal: it needs no explanation";
+      EXPECT_TRUE(why == explained.end()) << name << " is equal: it needs no explanation";
       continue;
     }
-    const auto explained = kExplained.find(name);
-    if (explained == kExplained.end()) ADD_FAILURE() << name << ": expected " << expected << ", got " << got;
+    EXPECT_TRUE(why != explained.end()) << name << ": expected " << expected << ", got " << got;
     std::cout << name << ": vLLM " << expected << ", we " << got
-              << (explained == kExplained.end() ? "" : " (" + explained->second + ")") << "\n";
+              << (why == explained.end() ? "" : " (" + why->second + ")") << "\n";
   }
   std::cout << equal << " of " << cases.size() << " recorded answers are equal\n";
+}
+
+int status_of(uint16_t port, const std::string& target) {
+  return plain_request(port, "GET " + target + " HTTP/1.1\r\nhost: a\r\n\r\n").status;
+}
+
+TEST(VllmErrors, EveryRecordedRequestGetsTheRecordedAnswer) {
+  ServingProcess worker("worker", kLikeRecorded);
+  compare_with_recorded(worker.port(), kExplained);
   EXPECT_TRUE(worker.alive());
-  EXPECT_EQ(plain_request(worker.port(), "GET /health HTTP/1.1\r\nhost: a\r\n\r\n").status, 200);
+  EXPECT_EQ(status_of(worker.port(), "/health"), 200);
   EXPECT_EQ(worker.terminate(), 0);
 }
 
+TEST(VllmErrors, TheGatewayChangesNoAnswer) {
+  ServingProcess worker("worker", kLikeRecorded);
+  ServingProcess gateway("gateway", {"--threads", "1", "--worker-urls",
+                                     "http://127.0.0.1:" + std::to_string(worker.port())});
+  for (int tries = 0; tries < 10000 && status_of(gateway.port(), "/health") != 200; ++tries) {
+  }
+  std::map<std::string, std::string> explained = kExplained;
+  for (const auto& [name, why] : kGatewaysOwn) explained[name] = why;
+  compare_with_recorded(gateway.port(), explained);
+  EXPECT_TRUE(gateway.alive());
+  EXPECT_EQ(status_of(gateway.port(), "/health"), 200);
+  EXPECT_EQ(gateway.terminate(), 0);
+}
+
 TEST(VllmErrors, WhatIsTooLargeIsRefusedInTheShapeOfAnError) {
-  WorkerProcess worker(kLikeRecorded);
+  ServingProcess worker("worker", kLikeRecorded);
   PlainConnection upload(worker.port());
-  upload.send("POST /v1/completions HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n"
-              "content-length: 104857600\r\n\r\n");
+  upload.send(
+      "POST /v1/completions HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n"
+      "content-length: 104857600\r\n\r\n");
   const PlainAnswer too_large = upload.receive();
   EXPECT_EQ(too_large.status, 413);
   EXPECT_EQ(error_of(too_large.body)["code"], 413);
 
   // All of it, chunked, so that nothing announces its size.
   PlainConnection chunked(worker.port());
-  chunked.send("POST /v1/completions HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n"
-               "transfer-encoding: chunked\r\n\r\n");
+  chunked.send(
+      "POST /v1/completions HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n"
+      "transfer-encoding: chunked\r\n\r\n");
   const std::string chunk = "100000\r\n" + std::string(0x100000, 'a') + "\r\n";
   for (int i = 0; i < 100 && chunked.send(chunk); ++i) {
   }
@@ -192,10 +226,11 @@ TEST(VllmErrors, WhatIsTooLargeIsRefusedInTheShapeOfAnError) {
 }
 
 TEST(VllmErrors, ATruncatedUploadDoesNoHarm) {
-  WorkerProcess worker(kLikeRecorded);
+  ServingProcess worker("worker", kLikeRecorded);
   PlainConnection upload(worker.port());
-  upload.send("POST /v1/completions HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n"
-              "content-length: 1000\r\n\r\n{\"prompt\":");
+  upload.send(
+      "POST /v1/completions HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n"
+      "content-length: 1000\r\n\r\n{\"prompt\":");
   upload.end_sending();
   EXPECT_EQ(upload.receive().status, 400);
   {

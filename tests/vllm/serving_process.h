@@ -1,4 +1,4 @@
-// `kvasir worker` as a child process of a test. It must come up within 30 seconds.
+// `kvasir worker` or `kvasir gateway` as a child process of a test. It must come up within 30 seconds.
 #pragma once
 
 #include <sys/types.h>
@@ -9,14 +9,15 @@
 
 namespace kvasir {
 
-class WorkerProcess {
+class ServingProcess {
  public:
-  // Starts $KVASIR_BINARY worker --host 127.0.0.1 --port 0 and `arguments`; fails the test when it does not serve.
-  explicit WorkerProcess(const std::vector<std::string>& arguments);
+  // Starts $KVASIR_BINARY `command` --host 127.0.0.1 --port 0 and `arguments`; fails the test when
+  // it does not serve.
+  ServingProcess(const std::string& command, const std::vector<std::string>& arguments);
   // Kills it.
-  ~WorkerProcess();
-  WorkerProcess(const WorkerProcess&) = delete;
-  WorkerProcess& operator=(const WorkerProcess&) = delete;
+  ~ServingProcess();
+  ServingProcess(const ServingProcess&) = delete;
+  ServingProcess& operator=(const ServingProcess&) = delete;
 
   uint16_t port() const { return port_; }
   bool alive() const;

@@ -1,4 +1,4 @@
-#include "worker_process.h"
+#include "serving_process.h"
 
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -14,8 +14,8 @@ namespace {
 
 constexpr int kStartMilliseconds = 30000;
 
-// Starts the worker with standard output and error in a pipe, whose reading end goes to `output`.
-pid_t start(const std::vector<std::string>& arguments, int& output) {
+// Starts the command with standard output and error in a pipe, whose reading end goes to `output`.
+pid_t start(const std::string& command, const std::vector<std::string>& arguments, int& output) {
   const char* binary = std::getenv("KVASIR_BINARY");
   if (binary == nullptr) {
     ADD_FAILURE() << "KVASIR_BINARY names no binary";
@@ -23,7 +23,7 @@ pid_t start(const std::vector<std::string>& arguments, int& output) {
   }
   int ends[2];
   EXPECT_EQ(pipe(ends), 0);
-  std::vector<std::string> words = {binary, "worker"};
+  std::vector<std::string> words = {binary, command};
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
@@ -51,17 +51,18 @@ int exit_status(pid_t pid) {
 
 }  // namespace
 
-WorkerProcess::WorkerProcess(const std::vector<std::string>& arguments) {
+ServingProcess::ServingProcess(const std::string& command,
+                               const std::vector<std::string>& arguments) {
   std::vector<std::string> all = {"--host", "127.0.0.1", "--port", "0"};
   all.insert(all.end(), arguments.begin(), arguments.end());
   int output = -1;
-  pid_ = start(all, output);
+  pid_ = start(command, all, output);
   port_ = wait_for_port(output);
   close(output);
 }
 
 // The port stands in the line "serving on http://127.0.0.1:PORT, ...".
-uint16_t WorkerProcess::wait_for_port(int output) {
+uint16_t ServingProcess::wait_for_port(int output) {
   const std::string mark = "serving on http://127.0.0.1:";
   std::string text;
   pollfd wait{output, POLLIN, 0};
@@ -75,19 +76,21 @@ uint16_t WorkerProcess::wait_for_port(int output) {
       return static_cast<uint16_t>(std::atoi(text.c_str() + found + mark.size()));
     }
   }
-  ADD_FAILURE() << "the worker does not serve: " << text;
+  ADD_FAILURE() << "it does not serve: " << text;
   return 0;
 }
 
-WorkerProcess::~WorkerProcess() {
+ServingProcess::~ServingProcess() {
   if (pid_ <= 0) return;
   kill(pid_, SIGKILL);
   exit_status(pid_);
 }
 
-bool WorkerProcess::alive() const { return pid_ > 0 && waitpid(pid_, nullptr, WNOHANG) == 0; }
+bool ServingProcess::alive() const {
+  return pid_ > 0 && waitpid(pid_, nullptr, WNOHANG) == 0;
+}
 
-int WorkerProcess::terminate() {
+int ServingProcess::terminate() {
   kill(pid_, SIGTERM);
   const int status = exit_status(pid_);
   pid_ = -1;
@@ -97,7 +100,7 @@ int WorkerProcess::terminate() {
 WorkerRun run_worker_command(const std::vector<std::string>& arguments) {
   WorkerRun run;
   int output = -1;
-  const pid_t pid = start(arguments, output);
+  const pid_t pid = start("worker", arguments, output);
   if (pid < 0) return run;
   char buffer[4096];
   for (ssize_t count; (count = read(output, buffer, sizeof buffer)) > 0;) {
