@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "net/byte_buffer.h"
+#include "net/deadline.h"
 #include "net/event_loop.h"
 #include "net/http1_parser.h"
 #include "net/output_queue.h"
@@ -20,10 +21,11 @@ class HttpClientConnection final : public IoHandler, private Http1Parser::BodySi
   explicit HttpClientConnection(HttpClient& client)
       : client_(client),
         loop_(client.loop_),
-        parser_(Http1Parser::Kind::kResponse, client.limits_.head_bytes) {
+        parser_(Http1Parser::Kind::kResponse, client.limits_.head_bytes),
+        deadline_(loop_, [this] { on_deadline(); }) {
     call_.connection_ = this;
   }
-  ~HttpClientConnection() override { loop_.cancel(timer_); }
+  ~HttpClientConnection() override { loop_.cancel(refused_); }
 
   HttpCall& start(std::string_view head, std::string_view body, HttpCallObserver& observer,
                   bool is_head_request);
@@ -50,8 +52,6 @@ class HttpClientConnection final : public IoHandler, private Http1Parser::BodySi
   void fail_closed(const std::string& how);
   void close();
   void update_watch();
-  void arm(Duration timeout);
-  void on_timer();
   void on_deadline();
 
   HttpClient& client_;
@@ -64,9 +64,8 @@ class HttpClientConnection final : public IoHandler, private Http1Parser::BodySi
   std::string_view unsent_body_;
   HttpCallObserver* observer_ = nullptr;  // null while idle
   uint32_t watched_ = 0;
-  TimePoint deadline_ = TimePoint::max();
-  TimePoint timer_at_ = TimePoint::max();
-  TimerId timer_ = kNoTimer;
+  Deadline deadline_;
+  TimerId refused_ = kNoTimer;  // reports a connection that could not even be tried
   bool connected_ = false;
   bool reused_ = false;
   bool answered_ = false;  // some byte of this answer has arrived
@@ -83,7 +82,7 @@ HttpCall& HttpClientConnection::start(std::string_view head, std::string_view bo
   parser_.reset(is_head_request);
   reused_ = connected_;
   if (connected_) {
-    arm(client_.limits_.first_byte_timeout);
+    deadline_.arm(client_.limits_.first_byte_timeout);
     send_request();
   } else {
     connect();
@@ -95,8 +94,8 @@ void HttpClientConnection::connect() {
   Result<Descriptor> socket = start_connect(client_.address_);
   if (!socket) {
     // Reported by the loop: nothing is before start() has returned.
-    timer_ = loop_.after(Duration::zero(), [this, message = socket.error().message] {
-      timer_ = kNoTimer;
+    refused_ = loop_.after(Duration::zero(), [this, message = socket.error().message] {
+      refused_ = kNoTimer;
       fail(Kind::kConnect, message);
     });
     return;
@@ -104,14 +103,14 @@ void HttpClientConnection::connect() {
   socket_ = std::move(*socket);
   watched_ = EPOLLOUT;
   loop_.watch(socket_.get(), watched_, *this);
-  arm(client_.limits_.connect_timeout);
+  deadline_.arm(client_.limits_.connect_timeout);
 }
 
 void HttpClientConnection::on_connected() {
   const int error = connect_error(socket_);
   if (error != 0) return fail(Kind::kConnect, std::string("cannot connect: ") + std::strerror(error));
   connected_ = true;
-  arm(client_.limits_.first_byte_timeout);
+  deadline_.arm(client_.limits_.first_byte_timeout);
   send_request();
 }
 
@@ -139,7 +138,7 @@ void HttpClientConnection::set_paused(bool paused) {
   if (paused_ == paused || closed_) return;
   paused_ = paused;
   update_watch();
-  arm(client_.limits_.idle_timeout);
+  deadline_.arm(client_.limits_.idle_timeout);
 }
 
 void HttpClientConnection::on_io(uint32_t events) {
@@ -158,7 +157,7 @@ void HttpClientConnection::on_readable() {
   if (count == 0) return on_end_of_input();
   if (observer_ == nullptr) return close();  // bytes nobody asked for
   answered_ = true;
-  arm(client_.limits_.idle_timeout);
+  deadline_.arm(client_.limits_.idle_timeout);
   const std::string_view bytes(scratch, static_cast<size_t>(count));
   if (input_.size() == 0) return parse(bytes);
   input_.append(bytes);
@@ -226,7 +225,7 @@ void HttpClientConnection::become_idle() {
   paused_ = false;
   input_.clear();
   update_watch();
-  arm(client_.limits_.keep_alive_timeout);
+  deadline_.arm(client_.limits_.keep_alive_timeout);
   client_.idle_.push_back(this);
 }
 
@@ -253,8 +252,8 @@ void HttpClientConnection::close() {
 void HttpClientConnection::detach_and_close() {
   closed_ = true;
   observer_ = nullptr;
-  loop_.cancel(timer_);
-  timer_ = kNoTimer;
+  deadline_.cancel();
+  loop_.cancel(refused_);
   if (socket_.open()) {
     loop_.unwatch(socket_.get(), *this);
     socket_ = Descriptor();
@@ -271,28 +270,9 @@ void HttpClientConnection::update_watch() {
   loop_.modify(socket_.get(), events, *this);
 }
 
-void HttpClientConnection::arm(Duration timeout) {
-  deadline_ = loop_.now() + timeout;
-  if (timer_ != kNoTimer && timer_at_ <= deadline_) return;
-  loop_.cancel(timer_);
-  timer_at_ = deadline_;
-  timer_ = loop_.after(timeout, [this] { on_timer(); });
-}
-
-void HttpClientConnection::on_timer() {
-  timer_ = kNoTimer;
-  timer_at_ = TimePoint::max();
-  const Duration left = deadline_ - SteadyClock().now();
-  if (left > Duration::zero()) {
-    arm(left);
-  } else {
-    on_deadline();
-  }
-}
-
 void HttpClientConnection::on_deadline() {
   if (observer_ == nullptr) return close();
-  if (paused_) return arm(client_.limits_.idle_timeout);  // the reader is slow, not the server
+  if (paused_) return deadline_.arm(client_.limits_.idle_timeout);  // the reader is slow, not the server
   if (!connected_) return fail(Kind::kConnect, "cannot connect: no answer in time");
   if (!answered_) return fail(Kind::kFirstByteTimeout, "no byte of the answer arrived in time");
   fail(Kind::kIdleTimeout, "the answer stalled");

@@ -23,14 +23,15 @@ HttpConnection::HttpConnection(HttpServer& server, Descriptor socket)
       loop_(server.loop_),
       socket_(std::move(socket)),
       parser_(Http1Parser::Kind::kRequest, server.limits_.head_bytes),
-      exchange_(*this) {
+      exchange_(*this),
+      deadline_(loop_, [this] { on_deadline(); }) {
   set_no_delay(socket_);
   watched_ = EPOLLIN | EPOLLRDHUP;
   loop_.watch(socket_.get(), watched_, *this);
-  arm(server_.limits_.keep_alive_timeout);
+  deadline_.arm(server_.limits_.keep_alive_timeout);
 }
 
-HttpConnection::~HttpConnection() { loop_.cancel(timer_); }
+HttpConnection::~HttpConnection() = default;
 
 void HttpConnection::on_io(uint32_t events) {
   if ((events & EPOLLOUT) && !closed_) {
@@ -149,7 +150,7 @@ void HttpConnection::on_parsed_head() {
 
 void HttpConnection::answer_request() {
   phase_ = Phase::kAnswering;
-  disarm();
+  deadline_.disarm();
   keep_alive_ = parser_.head().keep_alive() && !server_.draining_;
   server_.handler_.on_request(exchange_);
 }
@@ -193,7 +194,7 @@ void HttpConnection::send(std::string_view first, std::string_view second) {
   }
   if (was_empty && output_.size() > 0) {
     update_watch();
-    arm(server_.limits_.write_timeout);
+    deadline_.arm(server_.limits_.write_timeout);
   }
 }
 
@@ -204,7 +205,7 @@ void HttpConnection::end_answer() {
 }
 
 void HttpConnection::on_flushed() {
-  disarm();
+  deadline_.disarm();
   update_watch();
   if (phase_ == Phase::kAnswering) {
     if (observer_ != nullptr) observer_->on_drained();
@@ -227,14 +228,14 @@ void HttpConnection::next_request() {
   if (input_.size() > 0) {
     consume_input();
   } else {
-    arm(server_.limits_.keep_alive_timeout);
+    deadline_.arm(server_.limits_.keep_alive_timeout);
   }
 }
 
 void HttpConnection::linger() {
   phase_ = Phase::kLingering;
   shutdown(socket_.get(), SHUT_WR);
-  arm(kLingerTimeout);
+  deadline_.arm(kLingerTimeout);
 }
 
 // --- Time and end ----------------------------------------------------------------------------------
@@ -253,40 +254,15 @@ void HttpConnection::arm_for_input() {
   const HttpServerLimits& limits = server_.limits_;
   switch (phase_) {
     case Phase::kIdle:
-      return arm(limits.keep_alive_timeout);
+      return deadline_.arm(limits.keep_alive_timeout);
     case Phase::kHead:
-      if (deadline_ == TimePoint::max() || timer_at_ > loop_.now() + limits.head_timeout) {
-        arm(limits.head_timeout);
-      }
-      return;
+      return deadline_.arm_sooner(limits.head_timeout);
     default:
-      return arm(limits.body_timeout);
-  }
-}
-
-// A deadline that only moves on does not touch the timer: the timer finds out when it fires.
-void HttpConnection::arm(Duration timeout) {
-  deadline_ = loop_.now() + timeout;
-  if (timer_ != kNoTimer && timer_at_ <= deadline_) return;
-  loop_.cancel(timer_);
-  timer_at_ = deadline_;
-  timer_ = loop_.after(timeout, [this] { on_timer(); });
-}
-
-void HttpConnection::on_timer() {
-  timer_ = kNoTimer;
-  timer_at_ = TimePoint::max();
-  if (closed_ || deadline_ == TimePoint::max()) return;
-  const Duration left = deadline_ - SteadyClock().now();
-  if (left > Duration::zero()) {
-    arm(left);
-  } else {
-    on_deadline();
+      return deadline_.arm(limits.body_timeout);
   }
 }
 
 void HttpConnection::on_deadline() {
-  disarm();
   switch (phase_) {
     case Phase::kHead:
       return refuse(408, "the request's head did not arrive in time");
@@ -312,8 +288,7 @@ void HttpConnection::close_now() {
   if (closed_) return;
   closed_ = true;
   loop_.unwatch(socket_.get(), *this);
-  loop_.cancel(timer_);
-  timer_ = kNoTimer;
+  deadline_.cancel();
   server_.remove(*this);
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "net/byte_buffer.h"
+#include "net/deadline.h"
 #include "net/event_loop.h"
 #include "net/http1_parser.h"
 #include "net/http_server.h"
@@ -58,9 +59,6 @@ class HttpConnection final : public IoHandler, private Http1Parser::BodySink {
   void linger();
 
   void update_watch();
-  void arm(Duration timeout);
-  void disarm() { deadline_ = TimePoint::max(); }
-  void on_timer();
   void on_deadline();
   void client_gone();
   void close_now();
@@ -76,9 +74,7 @@ class HttpConnection final : public IoHandler, private Http1Parser::BodySink {
   HttpExchange::Observer* observer_ = nullptr;
   Phase phase_ = Phase::kIdle;
   uint32_t watched_ = 0;
-  TimePoint deadline_ = TimePoint::max();
-  TimePoint timer_at_ = TimePoint::max();  // when timer_ fires; it may find the deadline moved on
-  TimerId timer_ = kNoTimer;
+  Deadline deadline_;
   bool keep_alive_ = true;    // after the current answer
   bool chunked_answer_ = false;
   bool refused_ = false;
