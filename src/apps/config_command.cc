@@ -52,8 +52,8 @@ int check(const std::string& file) {
   if (reading.ok()) print(name, "note", reading.notes);
   print(name, "warning", reading.warnings);
   print(name, "error", reading.errors);
-  std::cout << name << ": " << count(reading.errors.size(), "error") << ", " << count(reading.warnings.size(), "warning")
-            << "\n";
+  std::cout << name << ": " << count(reading.errors.size(), "error") << ", "
+            << count(reading.warnings.size(), "warning") << "\n";
   return reading.ok() ? 0 : 2;
 }
 
@@ -68,12 +68,16 @@ void add_config_command(CLI::App& app, int& exit_code) {
   auto file = std::make_shared<std::string>();
   command
       ->add_option("FILE", *file,
-                   "An EndpointPickerConfig as YAML or JSON, or a ConfigMap that holds one; - is standard input")
+                   "An EndpointPickerConfig as YAML or JSON, or a ConfigMap that holds one; - is "
+                   "standard input")
       ->required();
   command->footer(
-      "Prints the profiles with their filters, scorers and pickers, then notes (what was filled in or translated), warnings\n"
-      "(works, and is probably not meant) and errors, each with its line. Exit code 0: the file can be used; 2: it cannot.\n"
-      "Reads llm-d's configuration (apiVersion llm-d.ai/v1alpha1) and the tutorial's shape with PascalCase names, e.g.\n"
+      "Prints the profiles with their filters, scorers and pickers, then notes (what was filled in "
+      "or translated), warnings\n"
+      "(works, and is probably not meant) and errors, each with its line. Exit code 0: the file "
+      "can be used; 2: it cannot.\n"
+      "Reads llm-d's configuration (apiVersion llm-d.ai/v1alpha1) and the tutorial's shape with "
+      "PascalCase names, e.g.\n"
       "LoadAwareScorer. Plugin parameters themselves are checked when the plugins are made.\n\n"
       "  kvasir config check epp.yaml\n"
       "  kubectl get configmap epp-config -o yaml | kvasir config check -");

@@ -24,7 +24,9 @@ std::string value_text(const Value& value) {
   return "null";
 }
 
-std::string duration_text(Duration duration) { return fmt::format("{}s", to_seconds(duration)); }
+std::string duration_text(Duration duration) {
+  return fmt::format("{}s", to_seconds(duration));
+}
 
 std::string limit_text(const std::optional<uint64_t>& limit) {
   return limit ? fmt::format("{}", *limit) : "unlimited";
@@ -32,7 +34,8 @@ std::string limit_text(const std::optional<uint64_t>& limit) {
 
 class ConfigText {
  public:
-  ConfigText(const EndpointPickerConfig& config, std::span<const PluginTypeFacts> types) : config_(config), types_(types) {}
+  ConfigText(const EndpointPickerConfig& config, std::span<const PluginTypeFacts> types)
+      : config_(config), types_(types) {}
 
   std::string write() {
     write_handler();
@@ -68,7 +71,8 @@ class ConfigText {
 
   void write_handler() {
     for (const PluginConfig& plugin : config_.plugins) {
-      if ((places(plugin) & kProfileHandlerPlace) != 0) line("profile handler: {}", plugin_text(plugin));
+      if ((places(plugin) & kProfileHandlerPlace) != 0)
+        line("profile handler: {}", plugin_text(plugin));
     }
   }
 
@@ -83,7 +87,8 @@ class ConfigText {
     for (const PluginUse& use : profile.plugins) {
       const PluginConfig* plugin = config_.find_plugin(use.plugin);
       if (plugin == nullptr || (places(*plugin) & place) == 0) continue;
-      const std::string weight = place == kScorerPlace ? fmt::format("weight {:g}  ", use.weight.value_or(1)) : "";
+      const std::string weight =
+          place == kScorerPlace ? fmt::format("weight {:g}  ", use.weight.value_or(1)) : "";
       line("  {}  {}{}", what, weight, plugin_text(*plugin));
     }
   }
@@ -107,35 +112,40 @@ class ConfigText {
     for (const ScraperConfig& scraper : config_.scrapers) write_scraper(scraper);
     if (!layer.discovery.empty()) line("  discovery  {}", layer.discovery);
     if (!layer.peer_discovery.empty()) line("  peer discovery  {}", layer.peer_discovery);
-    if (!layer.cross_replica_syncer.empty()) line("  cross-replica syncer  {}", layer.cross_replica_syncer);
+    if (!layer.cross_replica_syncer.empty())
+      line("  cross-replica syncer  {}", layer.cross_replica_syncer);
   }
 
   void write_scraper(const ScraperConfig& scraper) {
     const std::string port = scraper.port != 0 ? fmt::format(":{}", scraper.port) : "";
     line("  scraper  {} {}{}, interval {}, timeout {}, ttl {}", scraper.type, port, scraper.path,
-         duration_text(scraper.interval), duration_text(scraper.timeout), duration_text(scraper.metric_ttl));
+         duration_text(scraper.interval), duration_text(scraper.timeout),
+         duration_text(scraper.metric_ttl));
     if (!scraper.metrics.empty()) line("    metrics  {}", fmt::join(scraper.metrics, ", "));
     if (!scraper.health_check) return;
     const HealthCheckConfig& check = *scraper.health_check;
-    line("    health check  interval {}, timeout {}, {} failures, {} successes", duration_text(check.interval),
-         duration_text(check.timeout), check.unhealthy_threshold, check.healthy_threshold);
+    line("    health check  interval {}, timeout {}, {} failures, {} successes",
+         duration_text(check.interval), duration_text(check.timeout), check.unhealthy_threshold,
+         check.healthy_threshold);
   }
 
   void write_flow_control() {
     const FlowControlConfig& flow = config_.flow_control;
     line("saturation detector: {}", flow.saturation_detector);
     if (!config_.flow_control_enabled) return line("flow control: off (feature gate flowControl)");
-    line("flow control: on, {} requests, {} bytes, wait {} (without endpoints {}){}", limit_text(flow.requests_most),
-         limit_text(flow.bytes_most), duration_text(flow.default_request_ttl), duration_text(flow.no_endpoint_request_ttl),
+    line("flow control: on, {} requests, {} bytes, wait {} (without endpoints {}){}",
+         limit_text(flow.requests_most), limit_text(flow.bytes_most),
+         duration_text(flow.default_request_ttl), duration_text(flow.no_endpoint_request_ttl),
          flow.eviction ? ", eviction" : "");
-    for (const PriorityBandConfig& band : flow.bands) write_band(fmt::format("priority {}", band.priority), band);
+    for (const PriorityBandConfig& band : flow.bands)
+      write_band(fmt::format("priority {}", band.priority), band);
     write_band("other priorities", flow.default_band);
     write_band("other priorities below 0", flow.default_negative_band);
   }
 
   void write_band(const std::string& name, const PriorityBandConfig& band) {
-    line("  {}: {} requests, {} bytes, {}, {}", name, band.requests_most, band.bytes_most, band.fairness_policy,
-         band.ordering_policy);
+    line("  {}: {} requests, {} bytes, {}, {}", name, band.requests_most, band.bytes_most,
+         band.fairness_policy, band.ordering_policy);
   }
 
   const EndpointPickerConfig& config_;
@@ -145,7 +155,8 @@ class ConfigText {
 
 }  // namespace
 
-std::string config_text(const EndpointPickerConfig& config, std::span<const PluginTypeFacts> types) {
+std::string config_text(const EndpointPickerConfig& config,
+                        std::span<const PluginTypeFacts> types) {
   return ConfigText(config, types).write();
 }
 

@@ -35,19 +35,27 @@ plugins:
 - {name: nvlink, type: label-selector-filter, parameters: {matchLabels: {a: b}, list: [1, true, 0.5, null]}}
 flowControl: {maxRequests: 9, defaultRequestTTL: 1500ms, enableEviction: true, priorityBands: [{priority: 4}]}
 )");
-  EXPECT_NE(text.find("  filter  nvlink (label-selector-filter) {matchLabels: {a: b}, list: [1, true, 0.5, null]}\n"),
-            std::string::npos) << text;
-  EXPECT_NE(text.find("flow control: on, 9 requests, unlimited bytes, wait 1.5s (without endpoints 1.5s), eviction\n"
-                      "  priority 4: 5000 requests, 1000000000 bytes, global-strict-fairness-policy, fcfs-ordering-policy\n"),
-            std::string::npos) << text;
+  EXPECT_NE(text.find("  filter  nvlink (label-selector-filter) {matchLabels: {a: b}, list: [1, "
+                      "true, 0.5, null]}\n"),
+            std::string::npos)
+      << text;
+  EXPECT_NE(text.find("flow control: on, 9 requests, unlimited bytes, wait 1.5s (without endpoints "
+                      "1.5s), eviction\n"
+                      "  priority 4: 5000 requests, 1000000000 bytes, "
+                      "global-strict-fairness-policy, fcfs-ordering-policy\n"),
+            std::string::npos)
+      << text;
 }
 
 TEST(ConfigText, ScrapersAreExplained) {
   const std::string text = explained(
-      "profiles: [{plugins: {scrape: {enabled: [{name: VLLMMetricScraper, port: 8001, healthCheck: {interval: 3s}}]}}}]\n");
-  EXPECT_NE(text.find("  scraper  VLLMMetricScraper :8001/metrics, interval 5s, timeout 2s, ttl 30s\n"
-                      "    health check  interval 3s, timeout 5s, 3 failures, 2 successes\n"),
-            std::string::npos) << text;
+      "profiles: [{plugins: {scrape: {enabled: [{name: VLLMMetricScraper, port: 8001, healthCheck: "
+      "{interval: 3s}}]}}}]\n");
+  EXPECT_NE(
+      text.find("  scraper  VLLMMetricScraper :8001/metrics, interval 5s, timeout 2s, ttl 30s\n"
+                "    health check  interval 3s, timeout 5s, 3 failures, 2 successes\n"),
+      std::string::npos)
+      << text;
 }
 
 }  // namespace

@@ -36,7 +36,8 @@ size_t distance(const std::string& from, const std::string& to) {
 
 }  // namespace
 
-std::string_view nearest_name(std::string_view name, const std::vector<std::string_view>& candidates) {
+std::string_view nearest_name(std::string_view name,
+                              const std::vector<std::string_view>& candidates) {
   const std::string wanted = plain(name);
   std::string_view best;
   size_t best_distance = wanted.size() / 3 + 1;  // further away is another word

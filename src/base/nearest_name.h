@@ -7,9 +7,10 @@
 
 namespace kvasir {
 
-// The candidate that takes the fewest changes of one letter, when few enough for a slip of the pen; "" otherwise.
-// Case, '-' and '_' do not count.
-std::string_view nearest_name(std::string_view name, const std::vector<std::string_view>& candidates);
+// The candidate that takes the fewest changes of one letter, when few enough for a slip of the pen;
+// "" otherwise. Case, '-' and '_' do not count.
+std::string_view nearest_name(std::string_view name,
+                              const std::vector<std::string_view>& candidates);
 
 // "; did you mean 'threshold'?", or "" when nothing comes near.
 std::string did_you_mean(std::string_view name, const std::vector<std::string_view>& candidates);

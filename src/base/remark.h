@@ -1,4 +1,5 @@
-// Something said about one line of a file: an error, a warning, or a note on how the line was understood.
+// Something said about one line of a file: an error, a warning, or a note on how the line was
+// understood.
 #pragma once
 
 #include <string>

@@ -25,15 +25,19 @@ class Completion {
  private:
   uint32_t places(const std::string& plugin) const {
     const PluginConfig* config = config_.find_plugin(plugin);
-    const PluginTypeFacts* type = config != nullptr ? find_plugin_type(types_, config->type) : nullptr;
+    const PluginTypeFacts* type =
+        config != nullptr ? find_plugin_type(types_, config->type) : nullptr;
     return type != nullptr ? type->places : 0;
   }
 
-  void note(std::string text) { reading_.notes.push_back(Remark{0, "default: " + std::move(text)}); }
+  void note(std::string text) {
+    reading_.notes.push_back(Remark{0, "default: " + std::move(text)});
+  }
 
   // A plugin of this name, made with its type's defaults unless the file has one.
   void ensure(const std::string& type) {
-    if (config_.find_plugin(type) == nullptr) config_.plugins.push_back(PluginConfig{type, type, Value(), 0});
+    if (config_.find_plugin(type) == nullptr)
+      config_.plugins.push_back(PluginConfig{type, type, Value(), 0});
   }
 
   void add_profile() {
@@ -89,7 +93,8 @@ class Completion {
 
   void add_flow_control_plugins() {
     const FlowControlConfig& flow = config_.flow_control;
-    if (flow.saturation_detector == FlowControlConfig().saturation_detector) ensure(flow.saturation_detector);
+    if (flow.saturation_detector == FlowControlConfig().saturation_detector)
+      ensure(flow.saturation_detector);
     if (!config_.flow_control_enabled) return;
     ensure_policies(flow.default_band);
     ensure_policies(flow.default_negative_band);
@@ -111,8 +116,8 @@ class Completion {
 
 EndpointPickerConfig default_endpoint_picker_config() {
   EndpointPickerConfig config;
-  for (const char* type : {"queue-scorer", "kv-cache-utilization-scorer", "prefix-cache-scorer", kMetricsSource,
-                           kMetricsExtractor, kHandler, kPicker}) {
+  for (const char* type : {"queue-scorer", "kv-cache-utilization-scorer", "prefix-cache-scorer",
+                           kMetricsSource, kMetricsExtractor, kHandler, kPicker}) {
     config.plugins.push_back(PluginConfig{type, type, Value(), 0});
   }
   config.profiles.push_back(SchedulingProfileConfig{"default",
@@ -122,7 +127,8 @@ EndpointPickerConfig default_endpoint_picker_config() {
                                                      {kPicker, std::nullopt, 0}},
                                                     0});
   config.data_layer.sources.push_back(DataSourceConfig{kMetricsSource, {kMetricsExtractor}, 0});
-  config.plugins.push_back(PluginConfig{"utilization-detector", "utilization-detector", Value(), 0});
+  config.plugins.push_back(
+      PluginConfig{"utilization-detector", "utilization-detector", Value(), 0});
   return config;
 }
 

@@ -18,7 +18,8 @@ std::string_view line_at(std::string_view text, int line) {
 bool begins_literal_block(std::string_view line) {
   line = line.substr(0, line.find(" #"));
   const size_t bar = line.rfind('|');
-  return bar != std::string_view::npos && line.find_first_not_of("|+-0123456789 \t\r", bar) == std::string_view::npos;
+  return bar != std::string_view::npos &&
+         line.find_first_not_of("|+-0123456789 \t\r", bar) == std::string_view::npos;
 }
 
 std::string quoted_keys(const Value::Map& map) {
@@ -46,17 +47,19 @@ const Value* only_entry(const Value& config_map, ConfigReading& reading) {
   const Value* data = config_map.find("data");
   const Value::Map* entries = data != nullptr ? data->map() : nullptr;
   if (entries == nullptr) {
-    reading.errors.push_back(Remark{config_map.line(), "ConfigMap: data must be a map that holds one configuration"});
+    reading.errors.push_back(
+        Remark{config_map.line(), "ConfigMap: data must be a map that holds one configuration"});
     return nullptr;
   }
   if (entries->size() != 1 || entries->front().second.text() == nullptr) {
-    reading.errors.push_back(
-        Remark{data->line(), "ConfigMap: data must hold exactly one configuration as text; its keys are " +
-                                 quoted_keys(*entries)});
+    reading.errors.push_back(Remark{
+        data->line(), "ConfigMap: data must hold exactly one configuration as text; its keys are " +
+                          quoted_keys(*entries)});
     return nullptr;
   }
-  reading.notes.push_back(Remark{entries->front().second.line(),
-                                 "read the configuration '" + entries->front().first + "' of a ConfigMap"});
+  reading.notes.push_back(
+      Remark{entries->front().second.line(),
+             "read the configuration '" + entries->front().first + "' of a ConfigMap"});
   return &entries->front().second;
 }
 
@@ -69,8 +72,8 @@ Value read_config_document(std::string_view text, ConfigReading& reading) {
   if (entry == nullptr) return Value();
   const bool literal = begins_literal_block(line_at(text, entry->line()));
   if (!literal) {
-    reading.notes.push_back(
-        Remark{entry->line(), "not a literal block ('|'): lines below count from the start of this text"});
+    reading.notes.push_back(Remark{
+        entry->line(), "not a literal block ('|'): lines below count from the start of this text"});
   }
   return parse_into(*entry->text(), literal ? entry->line() : 0, reading);
 }

@@ -33,14 +33,16 @@ std::set<std::string, std::less<>> used_names(const EndpointPickerConfig& config
   used.insert({flow.saturation_detector, flow.usage_limit_policy, flow.default_band.fairness_policy,
                flow.default_band.ordering_policy, flow.default_negative_band.fairness_policy,
                flow.default_negative_band.ordering_policy});
-  for (const PriorityBandConfig& band : flow.bands) used.insert({band.fairness_policy, band.ordering_policy});
+  for (const PriorityBandConfig& band : flow.bands)
+    used.insert({band.fairness_policy, band.ordering_policy});
   for (const PluginConfig& plugin : config.plugins) collect_texts(plugin.parameters, used);
   return used;
 }
 
 class Lint {
  public:
-  Lint(const EndpointPickerConfig& config, std::span<const PluginTypeFacts> types) : config_(config), types_(types) {}
+  Lint(const EndpointPickerConfig& config, std::span<const PluginTypeFacts> types)
+      : config_(config), types_(types) {}
 
   std::vector<Remark> run() {
     check_plugins();
@@ -68,8 +70,8 @@ class Lint {
       if (!config_.translated) check_deprecated(plugin);
       check_source(plugin);
       // Handlers, producers and the like work by being configured.
-      constexpr uint32_t kByReference =
-          kFilterPlace | kScorerPlace | kPickerPlace | kDataLayerPlace | kFlowControlPlace | kParserPlace;
+      constexpr uint32_t kByReference = kFilterPlace | kScorerPlace | kPickerPlace |
+                                        kDataLayerPlace | kFlowControlPlace | kParserPlace;
       const uint32_t all = places(plugin);
       if (all != 0 && (all & ~kByReference) == 0 && used.count(plugin.name) == 0) {
         warn(plugin.line, "plugins: '" + plugin.name + "' is used nowhere");
@@ -80,8 +82,9 @@ class Lint {
   void check_deprecated(const PluginConfig& plugin) {
     const PluginTypeFacts* type = find_plugin_type(types_, plugin.type);
     if (type == nullptr || !type->deprecated) return;
-    warn(plugin.line, "plugins: type " + plugin.type + " is deprecated" +
-                          (type->replaced_by.empty() ? "" : "; use " + std::string(type->replaced_by)));
+    warn(plugin.line,
+         "plugins: type " + plugin.type + " is deprecated" +
+             (type->replaced_by.empty() ? "" : "; use " + std::string(type->replaced_by)));
   }
 
   void check_profile(const SchedulingProfileConfig& profile) {
@@ -108,7 +111,8 @@ class Lint {
     }
   }
 
-  void check_timeout(const std::string& owner, int line, Duration timeout, Duration interval, int interval_line) {
+  void check_timeout(const std::string& owner, int line, Duration timeout, Duration interval,
+                     int interval_line) {
     if (line > 0 && timeout < kShortestSensibleScrape) {
       warn(line, owner + ": a timeout under 1s takes a busy endpoint for a dead one");
     }
@@ -120,16 +124,20 @@ class Lint {
 
   void check_scraper(const ScraperConfig& scraper) {
     check_interval(scraper.type, scraper.interval_line, scraper.interval);
-    check_timeout(scraper.type, scraper.timeout_line, scraper.timeout, scraper.interval, scraper.interval_line);
+    check_timeout(scraper.type, scraper.timeout_line, scraper.timeout, scraper.interval,
+                  scraper.interval_line);
     if (scraper.metric_ttl_line > 0 && scraper.metric_ttl > kLongestSensibleTtl) {
-      warn(scraper.metric_ttl_line, scraper.type + ": a TTL over 30s lets scorers decide on stale metrics");
+      warn(scraper.metric_ttl_line,
+           scraper.type + ": a TTL over 30s lets scorers decide on stale metrics");
     }
   }
 
-  // The interval of a data source of llm-d's own shape; the source's maker checks that it is a duration.
+  // The interval of a data source of llm-d's own shape; the source's maker checks that it is a
+  // duration.
   void check_source(const PluginConfig& plugin) {
     const Value* value = plugin.parameters.find("interval");
-    if ((places(plugin) & kDataLayerPlace) == 0 || value == nullptr || value->text() == nullptr) return;
+    if ((places(plugin) & kDataLayerPlace) == 0 || value == nullptr || value->text() == nullptr)
+      return;
     const std::optional<Duration> interval = parse_duration(*value->text());
     if (interval) check_interval(plugin.name, value->line(), *interval);
   }
@@ -141,7 +149,8 @@ class Lint {
 
 }  // namespace
 
-std::vector<Remark> lint_config(const EndpointPickerConfig& config, std::span<const PluginTypeFacts> types) {
+std::vector<Remark> lint_config(const EndpointPickerConfig& config,
+                                std::span<const PluginTypeFacts> types) {
   return Lint(config, types).run();
 }
 

@@ -20,16 +20,21 @@ std::vector<std::string> warnings(const std::string& text) {
 }
 
 std::string scraper(const std::string& args) {
-  return "profiles:\n- name: default\n  plugins:\n    scrape:\n      enabled:\n      - {name: VLLMMetricScraper, " + args + "}\n";
+  return "profiles:\n- name: default\n  plugins:\n    scrape:\n      enabled:\n      - {name: "
+         "VLLMMetricScraper, " +
+         args + "}\n";
 }
 
 TEST(ConfigLint, JudgesTheTimesOfScrapers) {
   EXPECT_THAT(warnings(scraper("port: 8001")), ElementsAre());
   EXPECT_THAT(warnings(scraper("interval: 1s, timeout: 1s, ttl: 30s")), ElementsAre());
   EXPECT_THAT(warnings(scraper("interval: 900ms, timeout: 900ms")),
-              ElementsAre(HasSubstr("line 6: VLLMMetricScraper: an interval under 1s"), HasSubstr("line 6: VLLMMetricScraper: a timeout under 1s")));
-  EXPECT_THAT(warnings(scraper("interval: 2s, timeout: 3s")), ElementsAre(HasSubstr("timeout is longer than the interval")));
-  EXPECT_THAT(warnings(scraper("interval: 1s")), ElementsAre(HasSubstr("timeout is longer than the interval")));
+              ElementsAre(HasSubstr("line 6: VLLMMetricScraper: an interval under 1s"),
+                          HasSubstr("line 6: VLLMMetricScraper: a timeout under 1s")));
+  EXPECT_THAT(warnings(scraper("interval: 2s, timeout: 3s")),
+              ElementsAre(HasSubstr("timeout is longer than the interval")));
+  EXPECT_THAT(warnings(scraper("interval: 1s")),
+              ElementsAre(HasSubstr("timeout is longer than the interval")));
   EXPECT_THAT(warnings(scraper("ttl: 31s")), ElementsAre(HasSubstr("a TTL over 30s")));
 }
 
@@ -52,14 +57,17 @@ schedulingProfiles:
   - {pluginRef: max-score-picker}
 flowControl: {maxRequests: 5}
 )";
-  EXPECT_THAT(warnings(text),
-              ElementsAre("line 5: plugins: 'load-aware-scorer' is used nowhere",
-                          "line 6: plugins: type by-label is deprecated; use label-selector-filter",
-                          HasSubstr("line 7: metrics-data-source: an interval under 1s"),
-                          "line 13: profile 'default': 'queue-scorer' has weight 0: its scores count for nothing",
-                          "line 14: profile 'default': 'by-label' is no scorer: its weight has no effect",
-                          "line 15: profile 'default': 'inflight-load-producer' is no filter, scorer or picker: it does nothing here",
-                          HasSubstr("line 17: flowControl: only saturationDetector counts")));
+  EXPECT_THAT(
+      warnings(text),
+      ElementsAre(
+          "line 5: plugins: 'load-aware-scorer' is used nowhere",
+          "line 6: plugins: type by-label is deprecated; use label-selector-filter",
+          HasSubstr("line 7: metrics-data-source: an interval under 1s"),
+          "line 13: profile 'default': 'queue-scorer' has weight 0: its scores count for nothing",
+          "line 14: profile 'default': 'by-label' is no scorer: its weight has no effect",
+          "line 15: profile 'default': 'inflight-load-producer' is no filter, scorer or picker: it "
+          "does nothing here",
+          HasSubstr("line 17: flowControl: only saturationDetector counts")));
 }
 
 TEST(ConfigLint, APluginConfigThatNobodyEnablesIsTold) {

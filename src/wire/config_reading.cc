@@ -8,7 +8,8 @@ void append(std::vector<Remark>& to, const std::vector<Remark>& from) {
   to.insert(to.end(), from.begin(), from.end());
 }
 
-std::string read_plugin_ref(const Value* value, const std::string& owner, std::vector<Remark>& errors) {
+std::string read_plugin_ref(const Value* value, const std::string& owner,
+                            std::vector<Remark>& errors) {
   if (value == nullptr || value->is_null()) return "";
   Parameters fields(*value, owner, "field");
   const std::string name = fields.text("pluginRef", "");
@@ -19,11 +20,13 @@ std::string read_plugin_ref(const Value* value, const std::string& owner, std::v
   return name;
 }
 
-const Value::List& read_list(const Value* value, const std::string& owner, std::vector<Remark>& errors) {
+const Value::List& read_list(const Value* value, const std::string& owner,
+                             std::vector<Remark>& errors) {
   static const Value::List kNone;
   if (value == nullptr || value->is_null()) return kNone;
   if (const Value::List* list = value->list()) return *list;
-  errors.push_back(Remark{value->line(), owner + " must be a list, not " + std::string(value->kind())});
+  errors.push_back(
+      Remark{value->line(), owner + " must be a list, not " + std::string(value->kind())});
   return kNone;
 }
 

@@ -23,7 +23,9 @@ class Rules {
   }
 
  private:
-  void error(int line, std::string text) { reading_.errors.push_back(Remark{line, std::move(text)}); }
+  void error(int line, std::string text) {
+    reading_.errors.push_back(Remark{line, std::move(text)});
+  }
 
   const PluginTypeFacts* type_of(const std::string& plugin) const {
     const PluginConfig* config = config_.find_plugin(plugin);
@@ -34,8 +36,10 @@ class Rules {
     std::vector<std::string_view> names;
     for (const PluginTypeFacts& type : types_) names.push_back(type.name);
     for (const PluginConfig& plugin : config_.plugins) {
+      if (has_enough()) return;
       if (plugin.type.empty() || find_plugin_type(types_, plugin.type) != nullptr) continue;
-      error(plugin.line, "plugins: type '" + plugin.type + "' does not exist" + did_you_mean(plugin.type, names));
+      error(plugin.line, "plugins: type '" + plugin.type + "' does not exist" +
+                             did_you_mean(plugin.type, names));
     }
   }
 
@@ -44,13 +48,18 @@ class Rules {
       const PluginConfig& plugin = config_.plugins[at];
       const PluginConfig* first = config_.find_plugin(plugin.name);
       if (first == &plugin || plugin.name.empty()) continue;
-      error(plugin.line, "plugins: the name '" + plugin.name + "' is taken by line " + std::to_string(first->line) +
-                             "; give one of them another name");
+      error(plugin.line, "plugins: the name '" + plugin.name + "' is taken by line " +
+                             std::to_string(first->line) + "; give one of them another name");
     }
   }
 
-  void check_reference(const std::string& name, uint32_t place, const char* what, int line, const std::string& owner) {
-    if (name.empty()) return;
+  // Looking for the name that was meant takes time; a file with this many errors gets none for
+  // more.
+  bool has_enough() const { return reading_.errors.size() >= kConfigErrorsMost; }
+
+  void check_reference(const std::string& name, uint32_t place, const char* what, int line,
+                       const std::string& owner) {
+    if (name.empty() || has_enough()) return;
     if (config_.find_plugin(name) == nullptr) {
       std::vector<std::string_view> names;
       for (const PluginConfig& plugin : config_.plugins) names.push_back(plugin.name);
@@ -67,7 +76,8 @@ class Rules {
       const SchedulingProfileConfig& profile = config_.profiles[at];
       for (size_t other = 0; other < at; ++other) {
         if (config_.profiles[other].name != profile.name) continue;
-        error(profile.line, "schedulingProfiles: the name '" + profile.name + "' is taken by line " +
+        error(profile.line, "schedulingProfiles: the name '" + profile.name +
+                                "' is taken by line " +
                                 std::to_string(config_.profiles[other].line));
       }
       check_uses(profile);
@@ -82,7 +92,9 @@ class Rules {
       check_reference(use.plugin, ~0u, "", use.line, owner);
       const PluginTypeFacts* type = type_of(use.plugin);
       if (type == nullptr || (type->places & kPickerPlace) == 0) continue;
-      if (picker != nullptr) error(use.line, owner + ": '" + use.plugin + "' is a second picker beside '" + picker->plugin + "'");
+      if (picker != nullptr)
+        error(use.line,
+              owner + ": '" + use.plugin + "' is a second picker beside '" + picker->plugin + "'");
       picker = &use;
     }
   }
@@ -93,29 +105,36 @@ class Rules {
       const PluginTypeFacts* type = find_plugin_type(types_, plugin.type);
       if (type == nullptr || (type->places & kProfileHandlerPlace) == 0) continue;
       if (handler != nullptr) {
-        error(plugin.line, "plugins: '" + plugin.name + "' is a second profile handler beside '" + handler->name + "'");
+        error(plugin.line, "plugins: '" + plugin.name + "' is a second profile handler beside '" +
+                               handler->name + "'");
       }
       handler = &plugin;
     }
     const std::string count = std::to_string(config_.profiles.size());
     if (handler == nullptr) {
-      error(0, "plugins: " + count + " schedulingProfiles need a profile handler, such as disagg-profile-handler");
+      error(0, "plugins: " + count +
+                   " schedulingProfiles need a profile handler, such as disagg-profile-handler");
     } else if (handler->type == "single-profile-handler" && config_.profiles.size() > 1) {
-      error(handler->line, "plugins: single-profile-handler runs one profile, but there are " + count);
+      error(handler->line,
+            "plugins: single-profile-handler runs one profile, but there are " + count);
     }
   }
 
   void check_data_layer() {
     const DataLayerConfig& layer = config_.data_layer;
     for (const DataSourceConfig& source : layer.sources) {
-      check_reference(source.plugin, kDataLayerPlace, "a data source", source.line, "dataLayer: sources");
+      check_reference(source.plugin, kDataLayerPlace, "a data source", source.line,
+                      "dataLayer: sources");
       for (const std::string& extractor : source.extractors) {
-        check_reference(extractor, kDataLayerPlace, "an extractor", source.line, "dataLayer: extractors");
+        check_reference(extractor, kDataLayerPlace, "an extractor", source.line,
+                        "dataLayer: extractors");
       }
     }
     check_reference(layer.discovery, kDataLayerPlace, "a discovery", 0, "dataLayer: discovery");
-    check_reference(layer.peer_discovery, kDataLayerPlace, "a discovery", 0, "dataLayer: peerDiscovery");
-    check_reference(layer.cross_replica_syncer, ~0u, "", 0, "dataLayer: crossReplicaSyncerPluginRef");
+    check_reference(layer.peer_discovery, kDataLayerPlace, "a discovery", 0,
+                    "dataLayer: peerDiscovery");
+    check_reference(layer.cross_replica_syncer, ~0u, "", 0,
+                    "dataLayer: crossReplicaSyncerPluginRef");
   }
 
   void check_flow_control() {
@@ -127,16 +146,19 @@ class Rules {
     if (!config_.flow_control_enabled && flow.line == 0) return;
     check_band(flow.default_band, "flowControl: defaultPriorityBand");
     check_band(flow.default_negative_band, "flowControl: defaultNegativePriorityBand");
-    for (const PriorityBandConfig& band : flow.bands) check_band(band, "flowControl: priorityBands");
+    for (const PriorityBandConfig& band : flow.bands)
+      check_band(band, "flowControl: priorityBands");
   }
 
   void check_band(const PriorityBandConfig& band, const std::string& owner) {
     const PriorityBandConfig defaults;
     if (band.fairness_policy != defaults.fairness_policy) {
-      check_reference(band.fairness_policy, kFlowControlPlace, "a fairness policy", band.line, owner);
+      check_reference(band.fairness_policy, kFlowControlPlace, "a fairness policy", band.line,
+                      owner);
     }
     if (band.ordering_policy != defaults.ordering_policy) {
-      check_reference(band.ordering_policy, kFlowControlPlace, "an ordering policy", band.line, owner);
+      check_reference(band.ordering_policy, kFlowControlPlace, "an ordering policy", band.line,
+                      owner);
     }
   }
 
@@ -147,6 +169,8 @@ class Rules {
 
 }  // namespace
 
-void check_config(ConfigReading& reading, std::span<const PluginTypeFacts> types) { Rules(reading, types).run(); }
+void check_config(ConfigReading& reading, std::span<const PluginTypeFacts> types) {
+  Rules(reading, types).run();
+}
 
 }  // namespace kvasir

@@ -1,5 +1,5 @@
-// What an EndpointPickerConfig says, as plain values: names are resolved and defaults filled in, but no plugin is
-// made and no plugin parameter is read yet.
+// What an EndpointPickerConfig says, as plain values: names are resolved and defaults filled in,
+// but no plugin is made and no plugin parameter is read yet.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,7 @@ struct PluginConfig {
 
 // A plugin in a scheduling profile. Its kinds (filter, scorer, picker) are those of its type.
 struct PluginUse {
-  std::string plugin;  // name of a PluginConfig
+  std::string plugin;            // name of a PluginConfig
   std::optional<double> weight;  // finite, >= 0; a scorer without one weighs 1
   int line = 0;
 };
@@ -61,7 +61,8 @@ struct FlowControlConfig {
   std::optional<uint64_t> bytes_most;  // of all bands together; none: no limit
   std::optional<uint64_t> requests_most;
   Duration default_request_ttl = std::chrono::seconds(60);
-  Duration no_endpoint_request_ttl = std::chrono::seconds(60);  // follows the one above unless written
+  Duration no_endpoint_request_ttl =
+      std::chrono::seconds(60);              // follows the one above unless written
   PriorityBandConfig default_band;           // of priorities that have no band of their own
   PriorityBandConfig default_negative_band;  // the same below 0
   std::vector<PriorityBandConfig> bands;     // highest priority first
@@ -96,14 +97,14 @@ struct ScraperConfig {
 };
 
 struct EndpointPickerConfig {
-  bool translated = false;                       // from the seed's own shape: the types are not the file's words
-  bool flow_control_enabled = false;             // feature gate flowControl
-  bool populate_non_leader_datastore = true;     // feature gate haPopulateNonLeaderDatastore
-  std::vector<PluginConfig> plugins;             // in the file's order, defaults last
-  std::vector<SchedulingProfileConfig> profiles; // at least one
+  bool translated = false;  // from the seed's own shape: the types are not the file's words
+  bool flow_control_enabled = false;              // feature gate flowControl
+  bool populate_non_leader_datastore = true;      // feature gate haPopulateNonLeaderDatastore
+  std::vector<PluginConfig> plugins;              // in the file's order, defaults last
+  std::vector<SchedulingProfileConfig> profiles;  // at least one
   DataLayerConfig data_layer;
   FlowControlConfig flow_control;
-  std::vector<std::string> parsers;  // names of plugins; none: the built-in one
+  std::vector<std::string> parsers;     // names of plugins; none: the built-in one
   std::vector<ScraperConfig> scrapers;  // only the seed's own shape has them
 
   const PluginConfig* find_plugin(std::string_view name) const {

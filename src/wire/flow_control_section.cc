@@ -25,7 +25,8 @@ PriorityBandConfig read_band(const Value& value, const std::string& owner, bool 
                              std::vector<Remark>& errors) {
   PriorityBandConfig band;
   Parameters fields(value, owner, "field");
-  if (needs_priority && value.map() != nullptr && !fields.has("priority")) fields.fail("priority", "is missing");
+  if (needs_priority && value.map() != nullptr && !fields.has("priority"))
+    fields.fail("priority", "is missing");
   band.priority = fields.integer("priority", 0, std::numeric_limits<int32_t>::min(),
                                  std::numeric_limits<int32_t>::max());
   band.bytes_most = read_quantity(fields, "maxBytes").value_or(band.bytes_most);
@@ -45,14 +46,16 @@ std::vector<PriorityBandConfig> read_bands(const Value* value, std::vector<Remar
     bands.push_back(read_band(element, name, true, errors));
     for (size_t other = 0; other + 1 < bands.size(); ++other) {
       if (bands[other].priority != bands.back().priority) continue;
-      errors.push_back(Remark{element.line(), name + ": priority " + std::to_string(bands[other].priority) +
+      errors.push_back(Remark{element.line(), name + ": priority " +
+                                                  std::to_string(bands[other].priority) +
                                                   " already has the band of line " +
                                                   std::to_string(bands[other].line)});
     }
   }
-  std::stable_sort(bands.begin(), bands.end(), [](const PriorityBandConfig& left, const PriorityBandConfig& right) {
-    return left.priority > right.priority;
-  });
+  std::stable_sort(bands.begin(), bands.end(),
+                   [](const PriorityBandConfig& left, const PriorityBandConfig& right) {
+                     return left.priority > right.priority;
+                   });
   return bands;
 }
 
@@ -65,18 +68,21 @@ FlowControlConfig read_flow_control(const Value& section, std::vector<Remark>& e
   config.bytes_most = read_quantity(fields, "maxBytes");
   config.requests_most = read_quantity(fields, "maxRequests");
   config.default_request_ttl = fields.duration("defaultRequestTTL", config.default_request_ttl);
-  config.no_endpoint_request_ttl = fields.duration("noEndpointRequestTTL", config.default_request_ttl);
+  config.no_endpoint_request_ttl =
+      fields.duration("noEndpointRequestTTL", config.default_request_ttl);
   if (const Value* band = fields.any("defaultPriorityBand")) {
     config.default_band = read_band(*band, "flowControl: defaultPriorityBand", false, errors);
   }
   config.default_negative_band = config.default_band;
   if (const Value* band = fields.any("defaultNegativePriorityBand")) {
-    config.default_negative_band = read_band(*band, "flowControl: defaultNegativePriorityBand", false, errors);
+    config.default_negative_band =
+        read_band(*band, "flowControl: defaultNegativePriorityBand", false, errors);
   }
   config.bands = read_bands(fields.any("priorityBands"), errors);
   config.usage_limit_policy = fields.text("usageLimitPolicyPluginRef", "");
   if (const Value* detector = fields.any("saturationDetector")) {
-    config.saturation_detector = read_plugin_ref(detector, "flowControl: saturationDetector", errors);
+    config.saturation_detector =
+        read_plugin_ref(detector, "flowControl: saturationDetector", errors);
   }
   config.eviction = fields.boolean("enableEviction", false);
   append(errors, fields.problems());

@@ -119,13 +119,16 @@ constexpr PluginTypeFacts kTypes[] = {
 
 }  // namespace
 
-const PluginTypeFacts* find_plugin_type(std::span<const PluginTypeFacts> types, std::string_view name) {
+const PluginTypeFacts* find_plugin_type(std::span<const PluginTypeFacts> types,
+                                        std::string_view name) {
   for (const PluginTypeFacts& type : types) {
     if (type.name == name) return &type;
   }
   return nullptr;
 }
 
-std::span<const PluginTypeFacts> upstream_plugin_types() { return kTypes; }
+std::span<const PluginTypeFacts> upstream_plugin_types() {
+  return kTypes;
+}
 
 }  // namespace kvasir

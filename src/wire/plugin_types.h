@@ -1,5 +1,5 @@
-// What the configuration must know of a plugin type: which places it can fill. The caller passes the table, so that
-// the types are those of the program that will run the configuration.
+// What the configuration must know of a plugin type: which places it can fill. The caller passes
+// the table, so that the types are those of the program that will run the configuration.
 #pragma once
 
 #include <cstdint>
@@ -14,11 +14,12 @@ enum PluginPlace : uint32_t {
   kScorerPlace = 2,
   kPickerPlace = 4,
   kProfileHandlerPlace = 8,
-  kProducerPlace = 16,    // of per-request data
-  kDataLayerPlace = 32,   // sources, extractors, discovery
-  kFlowControlPlace = 64, // fairness, ordering, limits, saturation, eviction
+  kProducerPlace = 16,     // of per-request data
+  kDataLayerPlace = 32,    // sources, extractors, discovery
+  kFlowControlPlace = 64,  // fairness, ordering, limits, saturation, eviction
   kParserPlace = 128,
-  kOtherPlace = 256,      // deciders, admission, reporting: used by being configured, or by another plugin's name
+  kOtherPlace =
+      256,  // deciders, admission, reporting: used by being configured, or by another plugin's name
 };
 
 struct PluginTypeFacts {
@@ -29,9 +30,11 @@ struct PluginTypeFacts {
 };
 
 // Null when there is no such type.
-const PluginTypeFacts* find_plugin_type(std::span<const PluginTypeFacts> types, std::string_view name);
+const PluginTypeFacts* find_plugin_type(std::span<const PluginTypeFacts> types,
+                                        std::string_view name);
 
-// STAND-IN until the registry is filled: the type names of llm-d's endpoint picker and the seed's own ones.
+// STAND-IN until the registry is filled: the type names of llm-d's endpoint picker and the seed's
+// own ones.
 std::span<const PluginTypeFacts> upstream_plugin_types();
 
 }  // namespace kvasir

@@ -31,7 +31,8 @@ std::optional<uint64_t> parse_quantity(std::string_view text) {
   if (parsed.ec != std::errc() || parsed.ptr != text.data() + end) return std::nullopt;
   const double factor = factor_of(text.substr(end));
   const double total = number * factor;
-  if (factor == 0 || !(total >= 0 && total < 9.2e18) || total != std::floor(total)) return std::nullopt;
+  if (factor == 0 || !(total >= 0 && total < 9.2e18) || total != std::floor(total))
+    return std::nullopt;
   return static_cast<uint64_t>(total);
 }
 

@@ -7,8 +7,8 @@
 
 namespace kvasir {
 
-// The whole number that the text stands for; nullopt when it is none, is negative, is no whole number or does not
-// fit 63 bits.
+// The whole number that the text stands for; nullopt when it is none, is negative, is no whole
+// number or does not fit 63 bits.
 std::optional<uint64_t> parse_quantity(std::string_view text);
 
 }  // namespace kvasir

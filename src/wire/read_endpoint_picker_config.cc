@@ -16,7 +16,16 @@ void sort_by_line(std::vector<Remark>& remarks) {
                    [](const Remark& left, const Remark& right) { return left.line < right.line; });
 }
 
-void read_document(const Value& document, ConfigReading& reading, std::span<const PluginTypeFacts> types) {
+void keep_first(std::vector<Remark>& errors) {
+  if (errors.size() <= kConfigErrorsMost) return;
+  const size_t more = errors.size() - kConfigErrorsMost;
+  const int line = errors[kConfigErrorsMost].line;
+  errors.resize(kConfigErrorsMost);
+  errors.push_back(Remark{line, "and " + std::to_string(more) + " more errors"});
+}
+
+void read_document(const Value& document, ConfigReading& reading,
+                   std::span<const PluginTypeFacts> types) {
   if (is_seed_config(document)) {
     read_seed_config(document, types, reading);
   } else {
@@ -36,7 +45,8 @@ void read_document(const Value& document, ConfigReading& reading, std::span<cons
 
 }  // namespace
 
-ConfigReading read_endpoint_picker_config(std::string_view text, std::span<const PluginTypeFacts> types) {
+ConfigReading read_endpoint_picker_config(std::string_view text,
+                                          std::span<const PluginTypeFacts> types) {
   ConfigReading reading;
   const Value document = read_config_document(text, reading);
   if (!reading.ok()) return reading;
@@ -47,12 +57,14 @@ ConfigReading read_endpoint_picker_config(std::string_view text, std::span<const
   }
   read_document(document, reading, types);
   sort_by_line(reading.errors);
+  keep_first(reading.errors);
   sort_by_line(reading.warnings);
   sort_by_line(reading.notes);
   return reading;
 }
 
-Result<EndpointPickerConfig> load_endpoint_picker_config(std::string_view text, std::string_view name,
+Result<EndpointPickerConfig> load_endpoint_picker_config(std::string_view text,
+                                                         std::string_view name,
                                                          std::span<const PluginTypeFacts> types) {
   ConfigReading reading = read_endpoint_picker_config(text, types);
   if (reading.ok()) return std::move(reading.config);

@@ -1,5 +1,5 @@
-// Reads a configuration file of the endpoint picker, in llm-d's own shape or in the seed's (seed_config.h), as YAML
-// or JSON, alone or inside a Kubernetes ConfigMap.
+// Reads a configuration file of the endpoint picker, in llm-d's own shape or in the seed's
+// (seed_config.h), as YAML or JSON, alone or inside a Kubernetes ConfigMap.
 #pragma once
 
 #include <span>
@@ -12,12 +12,14 @@
 
 namespace kvasir {
 
-// Everything there is to say about the file. An empty text gives the default configuration. `types`: of the program
-// that is to run it.
-ConfigReading read_endpoint_picker_config(std::string_view text, std::span<const PluginTypeFacts> types);
+// Everything there is to say about the file. An empty text gives the default configuration.
+// `types`: of the program that is to run it.
+ConfigReading read_endpoint_picker_config(std::string_view text,
+                                          std::span<const PluginTypeFacts> types);
 
 // The configuration alone, or all errors, one a line, each beginning with "NAME: ".
-Result<EndpointPickerConfig> load_endpoint_picker_config(std::string_view text, std::string_view name,
+Result<EndpointPickerConfig> load_endpoint_picker_config(std::string_view text,
+                                                         std::string_view name,
                                                          std::span<const PluginTypeFacts> types);
 
 }  // namespace kvasir

@@ -14,7 +14,8 @@ using std::chrono::seconds;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-constexpr const char* kHead = "apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\n";  // lines 1 and 2
+constexpr const char* kHead =
+    "apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\n";  // lines 1 and 2
 
 constexpr const char* kMinimal = R"(apiVersion: llm-d.ai/v1alpha1
 kind: EndpointPickerConfig
@@ -28,7 +29,9 @@ schedulingProfiles:
   plugins: [{pluginRef: decode-filter}, {pluginRef: max-score-picker}, {pluginRef: active-request-scorer, weight: 1}]
 )";
 
-ConfigReading read(const std::string& text) { return read_endpoint_picker_config(text, upstream_plugin_types()); }
+ConfigReading read(const std::string& text) {
+  return read_endpoint_picker_config(text, upstream_plugin_types());
+}
 
 std::vector<std::string> texts(const std::vector<Remark>& remarks) {
   std::vector<std::string> all;
@@ -59,7 +62,8 @@ std::string example(const std::string& file) {
 TEST(EndpointPickerConfig, TheMinimalExampleIsRead) {
   const EndpointPickerConfig config = good(kMinimal);
   ASSERT_EQ(config.profiles.size(), 1u);
-  EXPECT_THAT(names(config.profiles[0]), ElementsAre("decode-filter", "max-score-picker", "active-request-scorer"));
+  EXPECT_THAT(names(config.profiles[0]),
+              ElementsAre("decode-filter", "max-score-picker", "active-request-scorer"));
   EXPECT_EQ(config.profiles[0].plugins[2].weight, 1);
   EXPECT_EQ(config.profiles[0].plugins[0].weight, std::nullopt);
   EXPECT_EQ(config.find_plugin("decode-filter")->line, 4);
@@ -72,7 +76,8 @@ TEST(EndpointPickerConfig, AnEmptyFileIsTheDefaultConfiguration) {
     ASSERT_EQ(config.profiles.size(), 1u);
     EXPECT_EQ(config.profiles[0].name, "default");
     EXPECT_THAT(names(config.profiles[0]),
-                ElementsAre("queue-scorer", "kv-cache-utilization-scorer", "prefix-cache-scorer", "max-score-picker"));
+                ElementsAre("queue-scorer", "kv-cache-utilization-scorer", "prefix-cache-scorer",
+                            "max-score-picker"));
     EXPECT_EQ(config.profiles[0].plugins[0].weight, 2);
     EXPECT_EQ(config.profiles[0].plugins[1].weight, 2);
     EXPECT_EQ(config.profiles[0].plugins[2].weight, 3);
@@ -86,17 +91,21 @@ TEST(EndpointPickerConfig, AnEmptyFileIsTheDefaultConfiguration) {
 }
 
 TEST(EndpointPickerConfig, WithoutProfilesOneHoldsEverything) {
-  const ConfigReading reading = read(std::string(kHead) + "plugins:\n- {type: decode-filter}\n- {name: load, type: queue-scorer}\n"
-                                                          "- {type: inflight-load-producer}\n");
+  const ConfigReading reading =
+      read(std::string(kHead) +
+           "plugins:\n- {type: decode-filter}\n- {name: load, type: queue-scorer}\n"
+           "- {type: inflight-load-producer}\n");
   ASSERT_TRUE(reading.ok());
   ASSERT_EQ(reading.config.profiles.size(), 1u);
-  EXPECT_THAT(names(reading.config.profiles[0]), ElementsAre("decode-filter", "load", "max-score-picker"));
+  EXPECT_THAT(names(reading.config.profiles[0]),
+              ElementsAre("decode-filter", "load", "max-score-picker"));
   EXPECT_NE(reading.config.find_plugin("single-profile-handler"), nullptr);
   EXPECT_GE(reading.notes.size(), 3u);
 }
 
 TEST(EndpointPickerConfig, EveryFieldIsRead) {
-  const EndpointPickerConfig config = good(std::string(kHead) + R"(featureGates: [flowControl, haPopulateNonLeaderDatastore=false]
+  const EndpointPickerConfig config =
+      good(std::string(kHead) + R"(featureGates: [flowControl, haPopulateNonLeaderDatastore=false]
 plugins:
 - {type: queue-scorer}
 - {type: file-discovery, parameters: {path: endpoints.yaml}}
@@ -166,8 +175,9 @@ parser: {pluginRef: openai-parser}
   EXPECT_TRUE(reading.ok());
   EXPECT_EQ(reading.config.flow_control.saturation_detector, "concurrency-detector");
   EXPECT_THAT(reading.config.parsers, ElementsAre("openai-parser"));
-  EXPECT_THAT(texts(reading.warnings), ElementsAre(HasSubstr("line 1: apiVersion"), HasSubstr("line 7: saturationDetector"),
-                                                   HasSubstr("line 8: parser")));
+  EXPECT_THAT(texts(reading.warnings),
+              ElementsAre(HasSubstr("line 1: apiVersion"), HasSubstr("line 7: saturationDetector"),
+                          HasSubstr("line 8: parser")));
 }
 
 TEST(EndpointPickerConfig, TheProxyPerformanceConfigurationIsRead) {
@@ -193,15 +203,20 @@ schedulingProfiles:
   - pluginRef: max-score-picker
 )";
   const EndpointPickerConfig config = good(text);
-  EXPECT_THAT(names(config.profiles[0]), ElementsAre("by-kv-backend", "active-request-scorer", "max-score-picker"));
+  EXPECT_THAT(names(config.profiles[0]),
+              ElementsAre("by-kv-backend", "active-request-scorer", "max-score-picker"));
   const Value& parameters = config.find_plugin("by-kv-backend")->parameters;
   EXPECT_EQ(*parameters.find("matchLabels")->find("llm-d.ai/kv-backend")->text(), "nvlink");
-  EXPECT_THAT(texts(read(text).warnings),
-              ElementsAre(HasSubstr("old name"), "line 4: plugins: type by-label-selector is deprecated; use label-selector-filter"));
+  EXPECT_THAT(
+      texts(read(text).warnings),
+      ElementsAre(
+          HasSubstr("old name"),
+          "line 4: plugins: type by-label-selector is deprecated; use label-selector-filter"));
 }
 
 TEST(EndpointPickerConfig, TheExamplesHaveNoErrorsAndNoWarnings) {
-  for (const char* file : {"epp_default.yaml", "epp_proxy_performance.yaml", "epp_flow_control.yaml"}) {
+  for (const char* file :
+       {"epp_default.yaml", "epp_proxy_performance.yaml", "epp_flow_control.yaml"}) {
     const ConfigReading reading = read(example(file));
     EXPECT_THAT(texts(reading.errors), ElementsAre()) << file;
     EXPECT_THAT(texts(reading.warnings), ElementsAre()) << file;
@@ -211,14 +226,22 @@ TEST(EndpointPickerConfig, TheExamplesHaveNoErrorsAndNoWarnings) {
 
 TEST(EndpointPickerConfig, AConfigMapMayHoldOneConfiguration) {
   const std::string map = "kind: ConfigMap\napiVersion: v1\ndata:\n";
-  const std::string block = "  config.yaml: |\n    apiVersion: llm-d.ai/v1alpha1\n    kind: EndpointPickerConfig\n    plugins:\n    - {type: queue-scorr}\n";
-  EXPECT_THAT(texts(read(map + block).errors), ElementsAre("line 8: plugins: type 'queue-scorr' does not exist; did you mean 'queue-scorer'?"));
+  const std::string block =
+      "  config.yaml: |\n    apiVersion: llm-d.ai/v1alpha1\n    kind: EndpointPickerConfig\n    "
+      "plugins:\n    - {type: queue-scorr}\n";
+  EXPECT_THAT(
+      texts(read(map + block).errors),
+      ElementsAre(
+          "line 8: plugins: type 'queue-scorr' does not exist; did you mean 'queue-scorer'?"));
   EXPECT_THAT(texts(read(map + "  a: |\n    x: 1\n  b: |\n    x: 1\n").errors),
-              ElementsAre(HasSubstr("line 4: ConfigMap: data must hold exactly one configuration as text; its keys are 'a', 'b'")));
-  EXPECT_THAT(texts(read("kind: ConfigMap\n").errors), ElementsAre(HasSubstr("line 1: ConfigMap: data must be a map")));
+              ElementsAre(HasSubstr("line 4: ConfigMap: data must hold exactly one configuration "
+                                    "as text; its keys are 'a', 'b'")));
+  EXPECT_THAT(texts(read("kind: ConfigMap\n").errors),
+              ElementsAre(HasSubstr("line 1: ConfigMap: data must be a map")));
   const ConfigReading quoted = read(map + "  c: \"kind: x\\nplugins: 7\"\n");
   EXPECT_THAT(texts(quoted.errors), testing::Contains(HasSubstr("line 2: plugins must be a list")));
-  EXPECT_THAT(texts(quoted.notes), testing::Contains(HasSubstr("count from the start of this text")));
+  EXPECT_THAT(texts(quoted.notes),
+              testing::Contains(HasSubstr("count from the start of this text")));
 }
 
 TEST(EndpointPickerConfig, EachErrorNamesLineAndKey) {
@@ -227,62 +250,108 @@ TEST(EndpointPickerConfig, EachErrorNamesLineAndKey) {
     std::string text;  // after the two lines of kHead
     std::string error;
   } cases[] = {
-      {"plugin: []\n", "line 3: EndpointPickerConfig: unknown field 'plugin'; did you mean 'plugins'?"},
+      {"plugin: []\n",
+       "line 3: EndpointPickerConfig: unknown field 'plugin'; did you mean 'plugins'?"},
       {"plugins: {}\n", "line 3: plugins must be a list, not a map"},
-      {"plugins:\n- {typ: queue-scorer}\n", "line 4: plugins[0]: unknown field 'typ'; did you mean 'type'?"},
+      {"plugins:\n- {typ: queue-scorer}\n",
+       "line 4: plugins[0]: unknown field 'typ'; did you mean 'type'?"},
       {"plugins:\n- {name: a}\n", "line 4: plugins[0]: type is missing"},
       {"plugins:\n- {type: 7}\n", "line 4: plugins[0]: type must be a text, not a number"},
       {"plugins:\n- queue-scorer\n", "line 4: plugins[0]: fields must be a map, not a text"},
-      {"plugins:\n- {type: quue-scorer}\n", "line 4: plugins: type 'quue-scorer' does not exist; did you mean 'queue-scorer'?"},
-      {"plugins:\n- type: queue-scorer\n  parameters: [1]\n", "line 5: plugins[0]: parameters must be a map, not a list"},
-      {"plugins:\n- {type: queue-scorer}\n- {type: queue-scorer}\n", "line 5: plugins: the name 'queue-scorer' is taken by line 4"},
-      {"plugins:\n- {type: single-profile-handler}\n- {type: disagg-profile-handler}\n", "line 5: plugins: 'disagg-profile-handler' is a second profile handler"},
-      {scorer + "schedulingProfiles:\n- {plugins: []}\n", "line 5: schedulingProfiles[0]: name is missing"},
-      {scorer + "schedulingProfiles:\n- {name: a}\n- {name: a}\n", "line 6: schedulingProfiles: the name 'a' is taken by line 5"},
-      {scorer + "schedulingProfiles:\n- {name: a}\n- {name: b}\n", "plugins: 2 schedulingProfiles need a profile handler"},
-      {"plugins: [{type: single-profile-handler}]\nschedulingProfiles: [{name: a}, {name: b}]\n", "line 3: plugins: single-profile-handler runs one profile, but there are 2"},
-      {scorer + "schedulingProfiles:\n- name: a\n  plugins:\n  - {pluginRef: queue-score}\n", "line 7: schedulingProfiles: a: there is no plugin 'queue-score'; did you mean 'queue-scorer'?"},
-      {scorer + "schedulingProfiles:\n- name: a\n  plugins:\n  - {weight: 1}\n", "line 7: schedulingProfiles[0]: plugins[0]: pluginRef is missing"},
-      {scorer + "schedulingProfiles:\n- name: a\n  plugins:\n  - {pluginRef: queue-scorer, weight: -1}\n", "line 7: schedulingProfiles[0]: plugins[0]: weight is out of range"},
-      {scorer + "schedulingProfiles:\n- name: a\n  plugins:\n  - {pluginRef: queue-scorer, weight: .inf}\n", "line 7: .inf is no finite number"},
-      {"plugins: [{type: max-score-picker}, {type: random-picker}]\n", "schedulingProfiles: default: 'random-picker' is a second picker beside 'max-score-picker'"},
-      {"featureGates: [flowcontrol]\n", "line 3: featureGates: unknown gate 'flowcontrol'; did you mean 'flowControl'?"},
-      {"featureGates: [flowControl=yes]\n", "line 3: featureGates: 'flowControl=yes' must end in =true or =false"},
-      {scorer + "dataLayer: {sources: [{pluginRef: nobody}]}\n", "line 4: dataLayer: sources: there is no plugin 'nobody'"},
-      {scorer + "dataLayer: {sources: [{pluginRef: queue-scorer}]}\n", "line 4: dataLayer: sources: 'queue-scorer' is a queue-scorer, not a data source"},
-      {scorer + "dataLayer:\n  injectDefault: true\n", "line 5: dataLayer: unknown field 'injectDefault'; did you mean 'injectDefaults'?"},
-      {scorer + "flowControl:\n  maxBytes: 1GB\n", "line 5: flowControl: maxBytes must be a quantity"},
-      {scorer + "flowControl:\n  defaultRequestTTL: 5\n", "line 5: flowControl: defaultRequestTTL must be a duration"},
-      {scorer + "flowControl:\n  priorityBands:\n  - {maxRequests: 1}\n", "line 6: flowControl: priorityBands[0]: priority is missing"},
-      {scorer + "flowControl:\n  priorityBands:\n  - {priority: 1}\n  - {priority: 1}\n", "line 7: flowControl: priorityBands[1]: priority 1 already has the band of line 6"},
-      {scorer + "flowControl:\n  priorityBands:\n  - {priority: 1, fairnessPolicyRef: nobody}\n", "line 6: flowControl: priorityBands: there is no plugin 'nobody'"},
-      {scorer + "flowControl:\n  saturationDetector: {pluginRef: queue-scorer}\n", "flowControl: saturationDetector: 'queue-scorer' is a queue-scorer, not a saturation detector"},
-      {scorer + "requestHandler: {parsers: [{}]}\n", "line 4: requestHandler: parsers[0]: pluginRef is missing"},
+      {"plugins:\n- {type: quue-scorer}\n",
+       "line 4: plugins: type 'quue-scorer' does not exist; did you mean 'queue-scorer'?"},
+      {"plugins:\n- type: queue-scorer\n  parameters: [1]\n",
+       "line 5: plugins[0]: parameters must be a map, not a list"},
+      {"plugins:\n- {type: queue-scorer}\n- {type: queue-scorer}\n",
+       "line 5: plugins: the name 'queue-scorer' is taken by line 4"},
+      {"plugins:\n- {type: single-profile-handler}\n- {type: disagg-profile-handler}\n",
+       "line 5: plugins: 'disagg-profile-handler' is a second profile handler"},
+      {scorer + "schedulingProfiles:\n- {plugins: []}\n",
+       "line 5: schedulingProfiles[0]: name is missing"},
+      {scorer + "schedulingProfiles:\n- {name: a}\n- {name: a}\n",
+       "line 6: schedulingProfiles: the name 'a' is taken by line 5"},
+      {scorer + "schedulingProfiles:\n- {name: a}\n- {name: b}\n",
+       "plugins: 2 schedulingProfiles need a profile handler"},
+      {"plugins: [{type: single-profile-handler}]\nschedulingProfiles: [{name: a}, {name: b}]\n",
+       "line 3: plugins: single-profile-handler runs one profile, but there are 2"},
+      {scorer + "schedulingProfiles:\n- name: a\n  plugins:\n  - {pluginRef: queue-score}\n",
+       "line 7: schedulingProfiles: a: there is no plugin 'queue-score'; did you mean "
+       "'queue-scorer'?"},
+      {scorer + "schedulingProfiles:\n- name: a\n  plugins:\n  - {weight: 1}\n",
+       "line 7: schedulingProfiles[0]: plugins[0]: pluginRef is missing"},
+      {scorer + "schedulingProfiles:\n- name: a\n  plugins:\n  - {pluginRef: queue-scorer, weight: "
+                "-1}\n",
+       "line 7: schedulingProfiles[0]: plugins[0]: weight is out of range"},
+      {scorer + "schedulingProfiles:\n- name: a\n  plugins:\n  - {pluginRef: queue-scorer, weight: "
+                ".inf}\n",
+       "line 7: .inf is no finite number"},
+      {"plugins: [{type: max-score-picker}, {type: random-picker}]\n",
+       "schedulingProfiles: default: 'random-picker' is a second picker beside 'max-score-picker'"},
+      {"featureGates: [flowcontrol]\n",
+       "line 3: featureGates: unknown gate 'flowcontrol'; did you mean 'flowControl'?"},
+      {"featureGates: [flowControl=yes]\n",
+       "line 3: featureGates: 'flowControl=yes' must end in =true or =false"},
+      {scorer + "dataLayer: {sources: [{pluginRef: nobody}]}\n",
+       "line 4: dataLayer: sources: there is no plugin 'nobody'"},
+      {scorer + "dataLayer: {sources: [{pluginRef: queue-scorer}]}\n",
+       "line 4: dataLayer: sources: 'queue-scorer' is a queue-scorer, not a data source"},
+      {scorer + "dataLayer:\n  injectDefault: true\n",
+       "line 5: dataLayer: unknown field 'injectDefault'; did you mean 'injectDefaults'?"},
+      {scorer + "flowControl:\n  maxBytes: 1GB\n",
+       "line 5: flowControl: maxBytes must be a quantity"},
+      {scorer + "flowControl:\n  defaultRequestTTL: 5\n",
+       "line 5: flowControl: defaultRequestTTL must be a duration"},
+      {scorer + "flowControl:\n  priorityBands:\n  - {maxRequests: 1}\n",
+       "line 6: flowControl: priorityBands[0]: priority is missing"},
+      {scorer + "flowControl:\n  priorityBands:\n  - {priority: 1}\n  - {priority: 1}\n",
+       "line 7: flowControl: priorityBands[1]: priority 1 already has the band of line 6"},
+      {scorer + "flowControl:\n  priorityBands:\n  - {priority: 1, fairnessPolicyRef: nobody}\n",
+       "line 6: flowControl: priorityBands: there is no plugin 'nobody'"},
+      {scorer + "flowControl:\n  saturationDetector: {pluginRef: queue-scorer}\n",
+       "flowControl: saturationDetector: 'queue-scorer' is a queue-scorer, not a saturation "
+       "detector"},
+      {scorer + "requestHandler: {parsers: [{}]}\n",
+       "line 4: requestHandler: parsers[0]: pluginRef is missing"},
   };
   for (const auto& bad : cases) {
-    EXPECT_THAT(texts(read(kHead + bad.text).errors), testing::Contains(HasSubstr(bad.error))) << bad.text;
+    EXPECT_THAT(texts(read(kHead + bad.text).errors), testing::Contains(HasSubstr(bad.error)))
+        << bad.text;
   }
 }
 
 TEST(EndpointPickerConfig, VersionAndKindAreChecked) {
-  EXPECT_THAT(texts(read("apiVersion: llm-d.ai/v2\nkind: Picker\n").errors),
-              ElementsAre("line 1: EndpointPickerConfig: apiVersion must be llm-d.ai/v1alpha1, not 'llm-d.ai/v2'",
-                          "line 2: EndpointPickerConfig: kind must be EndpointPickerConfig, not 'Picker'"));
-  EXPECT_THAT(texts(read("plugins: []\n").errors), ElementsAre(HasSubstr("line 1: EndpointPickerConfig: apiVersion must be"),
-                                                               HasSubstr("line 1: EndpointPickerConfig: kind must be")));
+  EXPECT_THAT(
+      texts(read("apiVersion: llm-d.ai/v2\nkind: Picker\n").errors),
+      ElementsAre(
+          "line 1: EndpointPickerConfig: apiVersion must be llm-d.ai/v1alpha1, not 'llm-d.ai/v2'",
+          "line 2: EndpointPickerConfig: kind must be EndpointPickerConfig, not 'Picker'"));
+  EXPECT_THAT(texts(read("plugins: []\n").errors),
+              ElementsAre(HasSubstr("line 1: EndpointPickerConfig: apiVersion must be"),
+                          HasSubstr("line 1: EndpointPickerConfig: kind must be")));
   EXPECT_FALSE(read("just words").ok());
   EXPECT_FALSE(read("[1, 2]").ok());
 }
 
 TEST(EndpointPickerConfig, SeveralErrorsAreToldAtOnceInTheOrderOfTheLines) {
   const auto config = load_endpoint_picker_config(
-      std::string(kHead) + "plugin: 1\nplugins:\n- {typ: x}\nflowControl: {maxByte: 1}\n", "epp.yaml", upstream_plugin_types());
+      std::string(kHead) + "plugin: 1\nplugins:\n- {typ: x}\nflowControl: {maxByte: 1}\n",
+      "epp.yaml", upstream_plugin_types());
   ASSERT_FALSE(config.ok());
-  EXPECT_EQ(config.error().message,
-            "epp.yaml: line 3: EndpointPickerConfig: unknown field 'plugin'; did you mean 'plugins'?\n"
-            "epp.yaml: line 5: plugins[0]: type is missing\n"
-            "epp.yaml: line 5: plugins[0]: unknown field 'typ'; did you mean 'type'?\n"
-            "epp.yaml: line 6: flowControl: unknown field 'maxByte'; did you mean 'maxBytes'?");
+  EXPECT_EQ(
+      config.error().message,
+      "epp.yaml: line 3: EndpointPickerConfig: unknown field 'plugin'; did you mean 'plugins'?\n"
+      "epp.yaml: line 5: plugins[0]: type is missing\n"
+      "epp.yaml: line 5: plugins[0]: unknown field 'typ'; did you mean 'type'?\n"
+      "epp.yaml: line 6: flowControl: unknown field 'maxByte'; did you mean 'maxBytes'?");
+}
+
+TEST(EndpointPickerConfig, OnlyTheFirstErrorsOfManyAreTold) {
+  std::string text = std::string(kHead) + "plugins:\n";
+  for (size_t at = 0; at < kConfigErrorsMost + 5; ++at)
+    text += "- {name: " + std::to_string(at) + "x, typ: a}\n";
+  const ConfigReading reading = read(text);
+  ASSERT_EQ(reading.errors.size(), kConfigErrorsMost + 1);
+  EXPECT_THAT(reading.errors.back().text, HasSubstr("more errors"));
 }
 
 }  // namespace

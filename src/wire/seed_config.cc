@@ -40,7 +40,9 @@ class SeedTranslator {
  private:
   void note(int line, std::string text) { reading_.notes.push_back(Remark{line, std::move(text)}); }
 
-  void error(int line, std::string text) { reading_.errors.push_back(Remark{line, std::move(text)}); }
+  void error(int line, std::string text) {
+    reading_.errors.push_back(Remark{line, std::move(text)});
+  }
 
   // `without`: a filter to leave out.
   void add_profile(const SeedProfile& seed, const std::string& name, std::string_view without) {
@@ -58,12 +60,16 @@ class SeedTranslator {
   void add_pair(const SeedProfile& seed, size_t profiles) {
     if (profiles > 1) {
       return error(seed.line, "profiles: '" + seed.name +
-                                  "' enables DecodeFilter and PrefillFilter; that is possible only in a file's one profile");
+                                  "' enables DecodeFilter and PrefillFilter; that is possible only "
+                                  "in a file's one profile");
     }
     note(seed.line, "profile '" + seed.name +
-                        "' enables DecodeFilter and PrefillFilter: read literally, no endpoint with one role would "
-                        "pass both. Understood as a disaggregated pair: a profile 'decode' and a profile 'prefill' with "
-                        "the same scorers (SessionAffinity in 'decode' only), run by disagg-profile-handler; a request "
+                        "' enables DecodeFilter and PrefillFilter: read literally, no endpoint "
+                        "with one role would "
+                        "pass both. Understood as a disaggregated pair: a profile 'decode' and a "
+                        "profile 'prefill' with "
+                        "the same scorers (SessionAffinity in 'decode' only), run by "
+                        "disagg-profile-handler; a request "
                         "gets a prefill endpoint when at least " +
                         std::to_string(kSeedNewTokensLeast) + " of its tokens are not cached");
     add_profile(seed, "decode", kPrefill);
@@ -72,22 +78,26 @@ class SeedTranslator {
     add(decider, Value(Value::Map{{"nonCachedTokens", Value(kSeedNewTokensLeast)}}), seed.line);
     const auto text = [](std::string words) { return Value(std::move(words)); };
     add("disagg-profile-handler",
-        Value(Value::Map{{"profiles", Value(Value::Map{{"decode", text("decode")}, {"prefill", text("prefill")}})},
+        Value(Value::Map{{"profiles", Value(Value::Map{{"decode", text("decode")},
+                                                       {"prefill", text("prefill")}})},
                          {"deciders", Value(Value::Map{{"prefill", text(decider)}})}}),
         seed.line);
   }
 
   void add_header_handler(const std::vector<SeedProfile>& profiles) {
-    add("header-profile-handler", Value(Value::Map{{"defaultProfile", Value(profiles[0].name)}}), profiles[0].line);
-    note(profiles[1].line, "several profiles: the request header EPP-Profile chooses one, otherwise '" + profiles[0].name +
-                               "' runs (header-profile-handler)");
+    add("header-profile-handler", Value(Value::Map{{"defaultProfile", Value(profiles[0].name)}}),
+        profiles[0].line);
+    note(profiles[1].line,
+         "several profiles: the request header EPP-Profile chooses one, otherwise '" +
+             profiles[0].name + "' runs (header-profile-handler)");
   }
 
   void add(const std::string& type, Value parameters, int line) {
     config_.plugins.push_back(PluginConfig{type, type, std::move(parameters), line});
   }
 
-  void use(const SeedEntry& entry, uint32_t place, const char* what, SchedulingProfileConfig& profile) {
+  void use(const SeedEntry& entry, uint32_t place, const char* what,
+           SchedulingProfileConfig& profile) {
     if (entry.name.empty()) return;
     const std::string name = plugin_of(entry);
     const PluginConfig* plugin = config_.find_plugin(name);
@@ -100,7 +110,8 @@ class SeedTranslator {
     profile.plugins.push_back(PluginUse{name, weighs ? entry.weight : std::nullopt, entry.line});
   }
 
-  // The name of the plugin that stands for the entry, which is made the first time; "" when there is no such plugin.
+  // The name of the plugin that stands for the entry, which is made the first time; "" when there
+  // is no such plugin.
   std::string plugin_of(const SeedEntry& entry) {
     for (const auto& known : made_) {
       if (known.seed_name != entry.name) continue;
@@ -112,7 +123,8 @@ class SeedTranslator {
     for (int number = 2; config_.find_plugin(name) != nullptr; ++number) {
       name = translated->type + "-" + std::to_string(number);
     }
-    config_.plugins.push_back(PluginConfig{name, translated->type, translated->parameters, entry.line});
+    config_.plugins.push_back(
+        PluginConfig{name, translated->type, translated->parameters, entry.line});
     note(entry.line, translated->note);
     made_.push_back(Made{entry.name, name, entry.own_args, entry.line});
     return name;
@@ -122,7 +134,8 @@ class SeedTranslator {
     auto translated = translate_seed_plugin(entry.name, entry.args, reading_.errors);
     if (translated) return translated;
     if (find_plugin_type(types_, entry.name) != nullptr) {
-      return SeedTranslation{entry.name, entry.args, entry.name + ": a name of llm-d, taken as it is"};
+      return SeedTranslation{entry.name, entry.args,
+                             entry.name + ": a name of llm-d, taken as it is"};
     }
     std::vector<std::string_view> names = seed_plugin_names();
     for (const PluginTypeFacts& type : types_) names.push_back(type.name);
@@ -153,11 +166,14 @@ class SeedTranslator {
 }  // namespace
 
 bool is_seed_config(const Value& document) {
-  const bool seed = document.find("profiles") != nullptr || document.find("pluginConfig") != nullptr;
-  return seed && document.find("plugins") == nullptr && document.find("schedulingProfiles") == nullptr;
+  const bool seed =
+      document.find("profiles") != nullptr || document.find("pluginConfig") != nullptr;
+  return seed && document.find("plugins") == nullptr &&
+         document.find("schedulingProfiles") == nullptr;
 }
 
-void read_seed_config(const Value& document, std::span<const PluginTypeFacts> types, ConfigReading& reading) {
+void read_seed_config(const Value& document, std::span<const PluginTypeFacts> types,
+                      ConfigReading& reading) {
   reading.config.translated = true;
   SeedTranslator(types, reading).translate(read_seed_profiles(document, reading));
 }

@@ -17,7 +17,9 @@ using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-ConfigReading read(const std::string& text) { return read_endpoint_picker_config(text, upstream_plugin_types()); }
+ConfigReading read(const std::string& text) {
+  return read_endpoint_picker_config(text, upstream_plugin_types());
+}
 
 std::vector<std::string> texts(const std::vector<Remark>& remarks) {
   std::vector<std::string> all;
@@ -27,12 +29,14 @@ std::vector<std::string> texts(const std::vector<Remark>& remarks) {
 
 // A profile with this one entry in a section.
 std::string with(const std::string& section, const std::string& entry) {
-  return "profiles:\n- name: default\n  plugins:\n    " + section + ":\n      enabled:\n      - " + entry + "\n";  // line 6
+  return "profiles:\n- name: default\n  plugins:\n    " + section + ":\n      enabled:\n      - " +
+         entry + "\n";  // line 6
 }
 
 std::string seed_config_map() {
   const char* root = std::getenv("KVASIR_SOURCE_DIR");
-  std::ifstream stream(std::string(root != nullptr ? root : ".") + "/tests/data/seed_config_map.yaml");
+  std::ifstream stream(std::string(root != nullptr ? root : ".") +
+                       "/tests/data/seed_config_map.yaml");
   std::ostringstream text;
   text << stream.rdbuf();
   return text.str();
@@ -40,7 +44,8 @@ std::string seed_config_map() {
 
 std::vector<std::pair<std::string, double>> weighted(const SchedulingProfileConfig& profile) {
   std::vector<std::pair<std::string, double>> uses;
-  for (const PluginUse& use : profile.plugins) uses.emplace_back(use.plugin, use.weight.value_or(-1));
+  for (const PluginUse& use : profile.plugins)
+    uses.emplace_back(use.plugin, use.weight.value_or(-1));
   return uses;
 }
 
@@ -53,17 +58,26 @@ TEST(SeedConfig, TheConfigMapOfTheTutorialBecomesADisaggregatedPair) {
   using Use = std::pair<std::string, double>;
   EXPECT_EQ(config.profiles[0].name, "decode");
   EXPECT_THAT(weighted(config.profiles[0]),
-              ElementsAre(Use("decode-filter", -1), Use("label-selector-filter", -1), Use("precise-prefix-cache-scorer", 50),
-                          Use("seed-load-aware-scorer", 30), Use("active-request-scorer", 15),
-                          Use("session-affinity-scorer", 5), Use("max-score-picker", -1)));
+              ElementsAre(Use("decode-filter", -1), Use("label-selector-filter", -1),
+                          Use("precise-prefix-cache-scorer", 50), Use("seed-load-aware-scorer", 30),
+                          Use("active-request-scorer", 15), Use("session-affinity-scorer", 5),
+                          Use("max-score-picker", -1)));
   EXPECT_EQ(config.profiles[1].name, "prefill");
   EXPECT_THAT(weighted(config.profiles[1]),
-              ElementsAre(Use("prefill-filter", -1), Use("label-selector-filter", -1), Use("precise-prefix-cache-scorer", 50),
-                          Use("seed-load-aware-scorer", 30), Use("active-request-scorer", 15), Use("max-score-picker", -1)));
+              ElementsAre(Use("prefill-filter", -1), Use("label-selector-filter", -1),
+                          Use("precise-prefix-cache-scorer", 50), Use("seed-load-aware-scorer", 30),
+                          Use("active-request-scorer", 15), Use("max-score-picker", -1)));
   ASSERT_NE(config.find_plugin("disagg-profile-handler"), nullptr);
-  EXPECT_EQ(*config.find_plugin("prefix-based-pd-decider")->parameters.find("nonCachedTokens")->integer(), 10);
-  EXPECT_THAT(texts(reading.notes), Contains(HasSubstr("line 9: profile 'default' enables DecodeFilter and PrefillFilter: read literally")));
-  EXPECT_THAT(texts(reading.notes), Contains(HasSubstr("line 21: PrecisePrefixCacheScorer -> precise-prefix-cache-scorer")));
+  EXPECT_EQ(
+      *config.find_plugin("prefix-based-pd-decider")->parameters.find("nonCachedTokens")->integer(),
+      10);
+  EXPECT_THAT(
+      texts(reading.notes),
+      Contains(HasSubstr(
+          "line 9: profile 'default' enables DecodeFilter and PrefillFilter: read literally")));
+  EXPECT_THAT(
+      texts(reading.notes),
+      Contains(HasSubstr("line 21: PrecisePrefixCacheScorer -> precise-prefix-cache-scorer")));
 }
 
 TEST(SeedConfig, ParametersKeepTheSeedsMeaning) {
@@ -94,7 +108,9 @@ TEST(SeedConfig, ScrapersAreListedInsteadOfTheDefaultMetrics) {
 }
 
 TEST(SeedConfig, EveryFieldOfAScraperIsRead) {
-  const ConfigReading reading = read(with("scrape", R"({name: GenericPrometheusScraper, args: {endpoint: /custom-metrics, port: 9090, interval: 10s,
+  const ConfigReading reading = read(with(
+      "scrape",
+      R"({name: GenericPrometheusScraper, args: {endpoint: /custom-metrics, port: 9090, interval: 10s,
         timeout: 3s, ttl: 20s, metrics: [custom_queue_depth], healthCheck: {interval: 1s, timeout: 500ms, unhealthyThreshold: 5, healthyThreshold: 1}}})"));
   ASSERT_THAT(texts(reading.errors), ElementsAre());
   const ScraperConfig& scraper = reading.config.scrapers.at(0);
@@ -106,7 +122,10 @@ TEST(SeedConfig, EveryFieldOfAScraperIsRead) {
 }
 
 TEST(SeedConfig, TheKvCacheManagerAndTheCompositeHaveTypesOfTheirOwn) {
-  const ConfigReading manager = read(with("score", "{name: KVCacheManagerScorer, weight: 60, args: {endpoint: \"http://kv:8080\", timeout: 50ms, cache_threshold: 0.5}}"));
+  const ConfigReading manager =
+      read(with("score",
+                "{name: KVCacheManagerScorer, weight: 60, args: {endpoint: \"http://kv:8080\", "
+                "timeout: 50ms, cache_threshold: 0.5}}"));
   ASSERT_THAT(texts(manager.errors), ElementsAre());
   const PluginConfig* scorer = manager.config.find_plugin("seed-kv-cache-manager-scorer");
   ASSERT_NE(scorer, nullptr);
@@ -127,10 +146,15 @@ TEST(SeedConfig, TheKvCacheManagerAndTheCompositeHaveTypesOfTheirOwn) {
 }
 
 TEST(SeedConfig, SeveralProfilesAreChosenByHeader) {
-  const ConfigReading reading = read("profiles:\n- name: fast\n  plugins: {score: {enabled: [{name: LoadAwareScorer}]}}\n"
-                                     "- name: warm\n  plugins: {score: {enabled: [{name: LoadAwareScorer}, {name: prefix-cache-scorer}]}}\n");
+  const ConfigReading reading = read(
+      "profiles:\n- name: fast\n  plugins: {score: {enabled: [{name: LoadAwareScorer}]}}\n"
+      "- name: warm\n  plugins: {score: {enabled: [{name: LoadAwareScorer}, {name: "
+      "prefix-cache-scorer}]}}\n");
   ASSERT_THAT(texts(reading.errors), ElementsAre());
-  EXPECT_EQ(*reading.config.find_plugin("header-profile-handler")->parameters.find("defaultProfile")->text(), "fast");
+  EXPECT_EQ(*reading.config.find_plugin("header-profile-handler")
+                 ->parameters.find("defaultProfile")
+                 ->text(),
+            "fast");
   EXPECT_EQ(reading.config.profiles[1].plugins[0].plugin, "seed-load-aware-scorer");
   EXPECT_EQ(reading.config.profiles[1].plugins[1].plugin, "prefix-cache-scorer");
 }
@@ -140,23 +164,38 @@ TEST(SeedConfig, EachErrorNamesLineAndKey) {
     std::string text;
     const char* error;
   } cases[] = {
-      {with("score", "{name: LoadAwareScore}"), "line 6: there is no plugin 'LoadAwareScore'; did you mean 'LoadAwareScorer'?"},
-      {with("filter", "{name: LoadAwareScorer}"), "line 6: default: 'LoadAwareScorer' is not a filter"},
+      {with("score", "{name: LoadAwareScore}"),
+       "line 6: there is no plugin 'LoadAwareScore'; did you mean 'LoadAwareScorer'?"},
+      {with("filter", "{name: LoadAwareScorer}"),
+       "line 6: default: 'LoadAwareScorer' is not a filter"},
       {with("score", "{name: DecodeFilter}"), "line 6: default: 'DecodeFilter' is not a scorer"},
-      {with("score", "{name: LoadAwareScorer, weight: -3}"), "line 6: default: score.enabled[0]: weight is out of range"},
-      {with("score", "{name: LoadAwareScorer, args: {maxQueue: 3}}"), "line 6: LoadAwareScorer: unknown argument 'maxQueue'"},
-      {with("score", "{name: LoadAwareScorer, args: {maxQueueLength: 0}}"), "line 6: LoadAwareScorer: maxQueueLength must be from 1"},
-      {with("score", "{name: LoadAwareScorer, interval: 5s}"), "line 6: default: score.enabled[0]: unknown field 'interval'"},
-      {with("score", "{name: SessionAffinity, args: {stickiness: extreme}}"), "line 6: SessionAffinity: stickiness is 'extreme'"},
-      {with("score", "{name: KVCacheManagerScorer}"), "KVCacheManagerScorer: endpoint must be the URL"},
-      {with("scorers", "{name: LoadAwareScorer}"), "line 5: default: unknown field 'scorers'; did you mean 'score'?"},
-      {with("scrape", "{name: VllmMetricScrape}"), "line 6: scrape.enabled: there is no scraper 'VllmMetricScrape'; did you mean 'VLLMMetricScraper'?"},
-      {with("scrape", "{name: VLLMMetricScraper, interval: 5}"), "line 6: VLLMMetricScraper: interval must be a duration"},
-      {with("scrape", "{name: VLLMMetricScraper, port: 70000}"), "line 6: VLLMMetricScraper: port must be from 1 to 65535"},
-      {"pluginConfig:\n- {name: LoadAwareScorer}\n- {name: LoadAwareScorer}\n", "line 3: pluginConfig: 'LoadAwareScorer' stands twice"},
+      {with("score", "{name: LoadAwareScorer, weight: -3}"),
+       "line 6: default: score.enabled[0]: weight is out of range"},
+      {with("score", "{name: LoadAwareScorer, args: {maxQueue: 3}}"),
+       "line 6: LoadAwareScorer: unknown argument 'maxQueue'"},
+      {with("score", "{name: LoadAwareScorer, args: {maxQueueLength: 0}}"),
+       "line 6: LoadAwareScorer: maxQueueLength must be from 1"},
+      {with("score", "{name: LoadAwareScorer, interval: 5s}"),
+       "line 6: default: score.enabled[0]: unknown field 'interval'"},
+      {with("score", "{name: SessionAffinity, args: {stickiness: extreme}}"),
+       "line 6: SessionAffinity: stickiness is 'extreme'"},
+      {with("score", "{name: KVCacheManagerScorer}"),
+       "KVCacheManagerScorer: endpoint must be the URL"},
+      {with("scorers", "{name: LoadAwareScorer}"),
+       "line 5: default: unknown field 'scorers'; did you mean 'score'?"},
+      {with("scrape", "{name: VllmMetricScrape}"),
+       "line 6: scrape.enabled: there is no scraper 'VllmMetricScrape'; did you mean "
+       "'VLLMMetricScraper'?"},
+      {with("scrape", "{name: VLLMMetricScraper, interval: 5}"),
+       "line 6: VLLMMetricScraper: interval must be a duration"},
+      {with("scrape", "{name: VLLMMetricScraper, port: 70000}"),
+       "line 6: VLLMMetricScraper: port must be from 1 to 65535"},
+      {"pluginConfig:\n- {name: LoadAwareScorer}\n- {name: LoadAwareScorer}\n",
+       "line 3: pluginConfig: 'LoadAwareScorer' stands twice"},
       {"pluginConfig:\n- {name: LoadAwareScorer}\n", "line 1: configuration: profiles is missing"},
   };
-  for (const auto& bad : cases) EXPECT_THAT(texts(read(bad.text).errors), Contains(HasSubstr(bad.error))) << bad.text;
+  for (const auto& bad : cases)
+    EXPECT_THAT(texts(read(bad.text).errors), Contains(HasSubstr(bad.error))) << bad.text;
 }
 
 }  // namespace

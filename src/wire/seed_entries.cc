@@ -45,7 +45,8 @@ class SeedReader {
       if (const Value* args = fields.any("args")) config.args = *args;
       append(reading_.errors, fields.problems());
       if (find_config(config.name) != nullptr) {
-        reading_.errors.push_back(Remark{config.line, "pluginConfig: '" + config.name + "' stands twice"});
+        reading_.errors.push_back(
+            Remark{config.line, "pluginConfig: '" + config.name + "' stands twice"});
       }
       configs_.push_back(std::move(config));
     }
@@ -78,8 +79,10 @@ class SeedReader {
     std::vector<SeedEntry> entries;
     if (value == nullptr) return entries;
     Parameters fields(*value, owner, "field");
-    for (const Value& element : read_list(fields.any("enabled"), owner + ".enabled", reading_.errors)) {
-      entries.push_back(read_entry(element, owner + ".enabled[" + std::to_string(entries.size()) + "]", scrapes));
+    for (const Value& element :
+         read_list(fields.any("enabled"), owner + ".enabled", reading_.errors)) {
+      entries.push_back(
+          read_entry(element, owner + ".enabled[" + std::to_string(entries.size()) + "]", scrapes));
     }
     append(reading_.errors, fields.problems());
     return entries;
@@ -95,8 +98,10 @@ class SeedReader {
     if (fields.has("weight")) entry.weight = weight;
     Value::Map own;
     if (const Value* args = fields.any("args")) {
-      if (args->map() != nullptr) own = *args->map();
-      else fields.fail("args", "must be a map, not " + std::string(args->kind()));
+      if (args->map() != nullptr)
+        own = *args->map();
+      else
+        fields.fail("args", "must be a map, not " + std::string(args->kind()));
     }
     // A scraper's interval and the like stand beside its name.
     if (scrapes) add_inline(value, fields, own);
@@ -110,7 +115,8 @@ class SeedReader {
     for (const auto& field : value.map() != nullptr ? *value.map() : Value::Map()) {
       if (field.first == "name" || field.first == "weight" || field.first == "args") continue;
       fields.ignore(field.first);
-      const bool present = std::any_of(own.begin(), own.end(), [&](const auto& one) { return one.first == field.first; });
+      const bool present = std::any_of(own.begin(), own.end(),
+                                       [&](const auto& one) { return one.first == field.first; });
       if (!present) own.push_back(field);
     }
   }
@@ -128,7 +134,8 @@ class SeedReader {
       if (first == nullptr) {
         joined.push_back(field);
       } else {
-        reading_.notes.push_back(Remark{first->line(), entry.name + ": this " + field.first + " counts, not the one of line " +
+        reading_.notes.push_back(Remark{first->line(), entry.name + ": this " + field.first +
+                                                           " counts, not the one of line " +
                                                            std::to_string(field.second.line())});
       }
     }
@@ -138,7 +145,8 @@ class SeedReader {
   void warn_unused() {
     for (const SeedArgs& config : configs_) {
       if (config.used || config.name.empty()) continue;
-      reading_.warnings.push_back(Remark{config.line, "pluginConfig: '" + config.name + "' is used nowhere"});
+      reading_.warnings.push_back(
+          Remark{config.line, "pluginConfig: '" + config.name + "' is used nowhere"});
     }
   }
 

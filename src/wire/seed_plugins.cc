@@ -5,7 +5,9 @@
 namespace kvasir {
 namespace {
 
-Value text(std::string_view words, int line = 0) { return Value(std::string(words), line); }
+Value text(std::string_view words, int line = 0) {
+  return Value(std::string(words), line);
+}
 
 std::string short_number(double number) {
   std::string digits = std::to_string(number);
@@ -15,7 +17,8 @@ std::string short_number(double number) {
 }
 
 SeedTranslation decode_filter(Parameters&, const Value&) {
-  return {"decode-filter", Value(), "endpoints whose llm-d.ai/role can decode, and those without a role"};
+  return {"decode-filter", Value(),
+          "endpoints whose llm-d.ai/role can decode, and those without a role"};
 }
 
 SeedTranslation prefill_filter(Parameters&, const Value&) {
@@ -26,26 +29,31 @@ SeedTranslation label_selector(Parameters& args, const Value& value) {
   const bool selects = args.any("matchLabels") != nullptr;
   const bool expresses = args.any("matchExpressions") != nullptr;
   return {"label-selector-filter", value,
-          selects || expresses ? "endpoints with these labels" : "it names no labels: every endpoint passes"};
+          selects || expresses ? "endpoints with these labels"
+                               : "it names no labels: every endpoint passes"};
 }
 
 SeedTranslation load_aware(Parameters& args, const Value& value) {
   const double queue = args.number("queueLengthWeight", 0.6, 0, 1);
   const double gpu = args.number("gpuUtilWeight", 0.4, 0, 1);
   const int64_t longest = args.integer("maxQueueLength", 10, 1);
-  if (queue + gpu <= 0) args.fail("queueLengthWeight", "and gpuUtilWeight are both 0: nothing is left to score by");
+  if (queue + gpu <= 0)
+    args.fail("queueLengthWeight", "and gpuUtilWeight are both 0: nothing is left to score by");
   const int line = value.line();
   return {"seed-load-aware-scorer",
           Value(Value::Map{{"queueLengthWeight", Value(queue, line)},
                            {"gpuUtilWeight", Value(gpu, line)},
                            {"maxQueueLength", Value(longest, line)}},
                 line),
-          "the seed's formula, not llm-d's load-aware-scorer: queue length up to " + std::to_string(longest) + " weighs " +
-              short_number(queue) + ", GPU utilisation " + short_number(gpu)};
+          "the seed's formula, not llm-d's load-aware-scorer: queue length up to " +
+              std::to_string(longest) + " weighs " + short_number(queue) + ", GPU utilisation " +
+              short_number(gpu)};
 }
 
 SeedTranslation active_request(Parameters& args, const Value& value) {
-  for (const char* key : {"requestTimeout", "idleThreshold", "maxBusyScore", "inFlightLoadProducerName"}) args.ignore(key);
+  for (const char* key :
+       {"requestTimeout", "idleThreshold", "maxBusyScore", "inFlightLoadProducerName"})
+    args.ignore(key);
   return {"active-request-scorer", value, "requests that this router sent and that have not ended"};
 }
 
@@ -56,24 +64,31 @@ SeedTranslation session_affinity(Parameters& args, const Value& value) {
   if (seconds < 1) args.fail("ttl", "must be at least 1s");
   const int line = value.line();
   return {"session-affinity-scorer",
-          Value(Value::Map{{"strategy", text("session_id", line)}, {"evictionTtlSeconds", Value(seconds, line)}}, line),
+          Value(Value::Map{{"strategy", text("session_id", line)},
+                           {"evictionTtlSeconds", Value(seconds, line)}},
+                line),
           "sessions by the header x-session-id, kept for " + std::to_string(seconds) +
-              "s; how far they stick (stickiness " + stickiness + ") is decided by the weight alone"};
+              "s; how far they stick (stickiness " + stickiness +
+              ") is decided by the weight alone"};
 }
 
 SeedTranslation precise_prefix(Parameters& args, const Value& value) {
   const double threshold = args.number("cacheHitThreshold", 0.5, 0, 1);
   const int64_t longest = args.integer("maxPrefixLength", 2048, 1);
   const int line = value.line();
-  return {"precise-prefix-cache-scorer",
-          Value(Value::Map{{"cacheHitThreshold", Value(threshold, line)}, {"maxPrefixLength", Value(longest, line)}}, line),
-          "scores on the approximate prefix index until cache events of the endpoints are connected"};
+  return {
+      "precise-prefix-cache-scorer",
+      Value(Value::Map{{"cacheHitThreshold", Value(threshold, line)},
+                       {"maxPrefixLength", Value(longest, line)}},
+            line),
+      "scores on the approximate prefix index until cache events of the endpoints are connected"};
 }
 
 SeedTranslation cache_manager(Parameters& args, const Value& value) {
   const std::string url = args.text("endpoint", "");
   if (url.compare(0, 7, "http://") != 0 || url.size() == 7) {
-    args.fail("endpoint", "must be the URL of the KV-cache manager, such as http://kv-cache-manager:8080");
+    args.fail("endpoint",
+              "must be the URL of the KV-cache manager, such as http://kv-cache-manager:8080");
   }
   const Duration timeout = args.duration("timeout", std::chrono::milliseconds(50));
   const double threshold = args.number("cache_threshold", 0.5, 0, 1);
@@ -96,7 +111,8 @@ SeedTranslation composite(Parameters& args, const Value& value) {
   const struct {
     const char* key;
     double fallback;
-  } shares[] = {{"cacheWeight", 0.5}, {"loadWeight", 0.3}, {"latencyWeight", 0.2}, {"minCacheHit", 0.5}};
+  } shares[] = {
+      {"cacheWeight", 0.5}, {"loadWeight", 0.3}, {"latencyWeight", 0.2}, {"minCacheHit", 0.5}};
   for (const auto& share : shares) {
     parameters.emplace_back(share.key, Value(args.number(share.key, share.fallback, 0, 1), line));
   }
@@ -104,8 +120,9 @@ SeedTranslation composite(Parameters& args, const Value& value) {
   parameters.emplace_back("maxQueueLength", Value(longest, line));
   parameters.emplace_back("maxLatency", text(short_number(to_milliseconds(latency)) + "ms", line));
   return {"seed-composite-scorer", Value(std::move(parameters), line),
-          "cache, load and latency in one score, with gates at a queue of " + std::to_string(longest) +
-              " and a P99 of " + short_number(to_milliseconds(latency)) + "ms"};
+          "cache, load and latency in one score, with gates at a queue of " +
+              std::to_string(longest) + " and a P99 of " + short_number(to_milliseconds(latency)) +
+              "ms"};
 }
 
 constexpr struct {

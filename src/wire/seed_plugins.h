@@ -2,13 +2,14 @@
 //
 //   DecodeFilter, PrefillFilter  decode-filter, prefill-filter
 //   ByLabelSelector              label-selector-filter, the same parameters
-//   LoadAwareScorer              seed-load-aware-scorer {queueLengthWeight, gpuUtilWeight, maxQueueLength}
-//   ActiveRequestScorer          active-request-scorer, the same parameters
+//   LoadAwareScorer              seed-load-aware-scorer {queueLengthWeight, gpuUtilWeight,
+//   maxQueueLength} ActiveRequestScorer          active-request-scorer, the same parameters
 //   SessionAffinity              session-affinity-scorer {strategy: session_id, evictionTtlSeconds}
 //   PrecisePrefixCacheScorer     precise-prefix-cache-scorer {cacheHitThreshold, maxPrefixLength}
 //   KVCacheManagerScorer         seed-kv-cache-manager-scorer {endpoint, timeout, cacheThreshold}
-//   CompositeScorer              seed-composite-scorer {cacheWeight, loadWeight, latencyWeight, maxQueueLength,
-//   (also DynamicRouting)          minCacheHit, maxLatency}: 0.5 cache + 0.3 load + 0.2 latency behind three gates
+//   CompositeScorer              seed-composite-scorer {cacheWeight, loadWeight, latencyWeight,
+//   maxQueueLength, (also DynamicRouting)          minCacheHit, maxLatency}: 0.5 cache + 0.3 load +
+//   0.2 latency behind three gates
 #pragma once
 
 #include <optional>

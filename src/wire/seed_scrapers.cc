@@ -15,12 +15,14 @@ int line_of(const Value& args, std::string_view key) {
   return found != nullptr ? found->line() : 0;
 }
 
-HealthCheckConfig read_health_check(const Value& value, const std::string& owner, std::vector<Remark>& errors) {
+HealthCheckConfig read_health_check(const Value& value, const std::string& owner,
+                                    std::vector<Remark>& errors) {
   HealthCheckConfig check;
   Parameters fields(value, owner + ": healthCheck");
   check.interval = fields.duration("interval", check.interval);
   check.timeout = fields.duration("timeout", check.timeout);
-  check.unhealthy_threshold = fields.integer("unhealthyThreshold", check.unhealthy_threshold, 1, 1000);
+  check.unhealthy_threshold =
+      fields.integer("unhealthyThreshold", check.unhealthy_threshold, 1, 1000);
   check.healthy_threshold = fields.integer("healthyThreshold", check.healthy_threshold, 1, 1000);
   append(errors, fields.problems());
   return check;
@@ -47,9 +49,10 @@ std::string seconds(Duration duration) {
 
 std::string describe(const ScraperConfig& scraper) {
   return scraper.type + ": reads " + scraper.path + " on " +
-         (scraper.port != 0 ? "port " + std::to_string(scraper.port) : std::string("the endpoint's own port")) + " every " +
-         seconds(scraper.interval) + ", for " + seconds(scraper.timeout) + " at most; values count for " +
-         seconds(scraper.metric_ttl);
+         (scraper.port != 0 ? "port " + std::to_string(scraper.port)
+                            : std::string("the endpoint's own port")) +
+         " every " + seconds(scraper.interval) + ", for " + seconds(scraper.timeout) +
+         " at most; values count for " + seconds(scraper.metric_ttl);
 }
 
 }  // namespace
@@ -59,16 +62,19 @@ ScraperConfig read_seed_scraper(const SeedEntry& entry, ConfigReading& reading) 
   scraper.type = entry.name;
   scraper.line = entry.line;
   if (entry.name != kVllm && entry.name != kKvCache && entry.name != kGeneric) {
-    reading.errors.push_back(Remark{entry.line, "scrape.enabled: there is no scraper '" + entry.name + "'" +
-                                                    did_you_mean(entry.name, {kVllm, kKvCache, kGeneric})});
+    reading.errors.push_back(
+        Remark{entry.line, "scrape.enabled: there is no scraper '" + entry.name + "'" +
+                               did_you_mean(entry.name, {kVllm, kKvCache, kGeneric})});
     return scraper;
   }
   Parameters args(entry.args, entry.name, "argument");
   scraper.path = args.text("path", args.text("endpoint", scraper.path));
-  if (scraper.path.empty() || scraper.path[0] != '/') args.fail("endpoint", "must be a path such as /metrics");
+  if (scraper.path.empty() || scraper.path[0] != '/')
+    args.fail("endpoint", "must be a path such as /metrics");
   scraper.port = static_cast<uint16_t>(args.integer("port", 0, 1, 65535));
   read_times(args, entry.args, scraper);
-  if (entry.name == kKvCache) scraper.cache_prefix_tracking = args.boolean("cachePrefixTracking", false);
+  if (entry.name == kKvCache)
+    scraper.cache_prefix_tracking = args.boolean("cachePrefixTracking", false);
   if (entry.name == kGeneric) scraper.metrics = args.texts("metrics");
   if (const Value* check = args.any("healthCheck")) {
     scraper.health_check = read_health_check(*check, entry.name, reading.errors);

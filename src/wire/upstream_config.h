@@ -1,5 +1,5 @@
-// The shape of llm-d's own EndpointPickerConfig: fields become plain values. What names refer to is checked by
-// config_rules.h.
+// The shape of llm-d's own EndpointPickerConfig: fields become plain values. What names refer to is
+// checked by config_rules.h.
 #pragma once
 
 #include "wire/config_reading.h"

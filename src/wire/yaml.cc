@@ -95,7 +95,8 @@ class TreeBuilder final : public YAML::EventHandler {
   void count(size_t values, int line) {
     values_ += values;
     if (values_ > kYamlValuesMost) {
-      throw Stop{{line, "more than " + std::to_string(kYamlValuesMost) + " values, aliases included"}};
+      throw Stop{
+          {line, "more than " + std::to_string(kYamlValuesMost) + " values, aliases included"}};
     }
   }
 
@@ -133,7 +134,8 @@ class TreeBuilder final : public YAML::EventHandler {
   void close() {
     Open done = std::move(open_.back());
     open_.pop_back();
-    Value value = done.is_map ? Value(std::move(done.map), done.line) : Value(std::move(done.list), done.line);
+    Value value = done.is_map ? Value(std::move(done.map), done.line)
+                              : Value(std::move(done.list), done.line);
     add(std::move(value), done.line, done.anchor, done.values_before);
   }
 

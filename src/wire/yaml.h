@@ -1,9 +1,10 @@
 // YAML text, and so JSON text too, as a tree of values that know their lines.
 //
-// Scalars follow the core rules of YAML 1.2: true/false, whole and real numbers, null; "5s", yes, on and everything
-// in quotes are texts. Refused, each with its line: a key that stands twice in one map, a second document, numbers
-// that are not finite or do not fit 64 bits, keys that are not scalars, unknown tags, and text that grows beyond the
-// limits below. Anchors and aliases work; each use of an alias counts as the values it stands for.
+// Scalars follow the core rules of YAML 1.2: true/false, whole and real numbers, null; "5s", yes,
+// on and everything in quotes are texts. Refused, each with its line: a key that stands twice in
+// one map, a second document, numbers that are not finite or do not fit 64 bits, keys that are not
+// scalars, unknown tags, and text that grows beyond the limits below. Anchors and aliases work;
+// each use of an alias counts as the values it stands for.
 #pragma once
 
 #include <cstddef>
@@ -17,10 +18,11 @@ namespace kvasir {
 
 inline constexpr size_t kYamlBytesMost = 1024 * 1024;  // what a Kubernetes ConfigMap may hold
 inline constexpr size_t kYamlDepthMost = 64;
-inline constexpr size_t kYamlValuesMost = 20'000;  // aliases expanded; a fleet's configuration has hundreds
+inline constexpr size_t kYamlValuesMost =
+    20'000;  // aliases expanded; a fleet's configuration has hundreds
 
-// The document, or the first problem. An empty text is a null value. `lines_before` is added to every line: where a
-// text stands inside another file.
+// The document, or the first problem. An empty text is a null value. `lines_before` is added to
+// every line: where a text stands inside another file.
 std::variant<Value, Remark> parse_yaml(std::string_view text, int lines_before = 0);
 
 }  // namespace kvasir

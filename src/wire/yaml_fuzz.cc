@@ -4,6 +4,7 @@
 #include "wire/yaml.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  static_cast<void>(kvasir::parse_yaml(std::string_view(reinterpret_cast<const char*>(data), size)));
+  static_cast<void>(
+      kvasir::parse_yaml(std::string_view(reinterpret_cast<const char*>(data), size)));
   return 0;
 }

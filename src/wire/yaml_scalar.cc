@@ -76,12 +76,16 @@ std::variant<Value, Remark> plain_yaml_scalar(const std::string& text, int line)
                        "-.inf", "-.Inf", "-.INF"})) {
     return Remark{line, text + " is no finite number"};
   }
-  if (is_based(text, "0x", "0123456789abcdefABCDEF")) return whole(std::string_view(text).substr(2), 16, line);
+  if (is_based(text, "0x", "0123456789abcdefABCDEF"))
+    return whole(std::string_view(text).substr(2), 16, line);
   if (is_based(text, "0o", "01234567")) return whole(std::string_view(text).substr(2), 8, line);
   switch (shape_of(text)) {
-    case Shape::kWhole: return whole(text, 10, line);
-    case Shape::kReal: return real(text, line);
-    case Shape::kText: break;
+    case Shape::kWhole:
+      return whole(text, 10, line);
+    case Shape::kReal:
+      return real(text, line);
+    case Shape::kText:
+      break;
   }
   return Value(text, line);
 }

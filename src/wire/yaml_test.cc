@@ -19,17 +19,20 @@ std::string problem_in(std::string_view text) {
 }
 
 TEST(Yaml, ScalarsFollowTheCoreRulesOfYaml12) {
-  for (const char* text : {"yes", "on", "5s", "1e", "0x", "0o8", ".", "1.2.3", "1_000", "\"5\"", "'true'", "!!str 7"}) {
+  for (const char* text : {"yes", "on", "5s", "1e", "0x", "0o8", ".", "1.2.3", "1_000", "\"5\"",
+                           "'true'", "!!str 7"}) {
     const Value value = good(std::string("k: ") + text);
     EXPECT_NE(value.find("k")->text(), nullptr) << text;
   }
-  for (const char* text : {"", "~", "null", "NULL"}) EXPECT_TRUE(good(std::string("k: ") + text).find("k")->is_null());
+  for (const char* text : {"", "~", "null", "NULL"})
+    EXPECT_TRUE(good(std::string("k: ") + text).find("k")->is_null());
   EXPECT_TRUE(*good("k: True").find("k")->boolean());
   const struct {
     const char* text;
     int64_t value;
   } whole[] = {{"7", 7}, {"-7", -7}, {"+7", 7}, {"0x1F", 31}, {"0o17", 15}, {"007", 7}};
-  for (const auto& one : whole) EXPECT_EQ(*good(std::string("k: ") + one.text).find("k")->integer(), one.value);
+  for (const auto& one : whole)
+    EXPECT_EQ(*good(std::string("k: ") + one.text).find("k")->integer(), one.value);
   const struct {
     const char* text;
     double value;
@@ -61,7 +64,8 @@ TEST(Yaml, AnchorsStandForTheirValues) {
 }
 
 TEST(Yaml, AnEmptyTextIsNothing) {
-  for (const char* text : {"", "# only words\n", "---\n", "--- \n---\n"}) EXPECT_TRUE(good(text).is_null()) << text;
+  for (const char* text : {"", "# only words\n", "---\n", "--- \n---\n"})
+    EXPECT_TRUE(good(text).is_null()) << text;
   EXPECT_TRUE(good("---\na: 1\n---\n").find("a") != nullptr);
 }
 
@@ -82,7 +86,8 @@ TEST(Yaml, ProblemsAreToldWithTheirLine) {
   };
   for (const auto& bad : cases) EXPECT_EQ(problem_in(bad.text), bad.message) << bad.text;
   EXPECT_EQ(problem_in("a: 1\nb: [1, 2\nc: 3\n").substr(0, 5), "line ");
-  EXPECT_EQ(problem_in(std::string_view("a: 1\nb: \0\n", 10)), "line 2: a zero byte; this is no text");
+  EXPECT_EQ(problem_in(std::string_view("a: 1\nb: \0\n", 10)),
+            "line 2: a zero byte; this is no text");
 }
 
 TEST(Yaml, WhatGrowsBeyondTheLimitsIsRefused) {
@@ -98,7 +103,8 @@ TEST(Yaml, WhatGrowsBeyondTheLimitsIsRefused) {
   EXPECT_EQ(problem_in(deepest), "no problem");
   EXPECT_NE(problem_in("[" + deepest + "]").find("deeper than 64"), std::string::npos);
   EXPECT_NE(problem_in(std::string(100'000, '[')), "no problem");
-  EXPECT_NE(problem_in(std::string(kYamlBytesMost + 1, ' ')).find("longer than"), std::string::npos);
+  EXPECT_NE(problem_in(std::string(kYamlBytesMost + 1, ' ')).find("longer than"),
+            std::string::npos);
 }
 
 }  // namespace
