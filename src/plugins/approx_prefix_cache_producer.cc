@@ -28,9 +28,7 @@ class ApproxPrefixCacheProducer final : public PrefixMatches {
     }
   }
 
-  size_t prompt_bytes_per_block() const override {
-    return settings_.block_tokens * kBytesPerToken;
-  }
+  size_t prompt_bytes_per_block() const override { return settings_.block_tokens * kBytesPerToken; }
   std::span<const uint32_t> matched_blocks() const override { return matched_; }
   uint32_t total_blocks() const override { return total_; }
   uint32_t block_tokens() const override { return settings_.block_tokens; }
@@ -72,8 +70,9 @@ MadePlugin make(std::string_view name, const Value& value, PluginContext& contex
   Parameters parameters(value, name);
   Settings settings;
   settings.auto_tune = parameters.boolean("autoTune", true);
-  settings.block_tokens = std::max(
-      kBlockTokensLeast, static_cast<uint32_t>(parameters.integer("blockSizeTokens", 16, 1, 65'536)));
+  settings.block_tokens =
+      std::max(kBlockTokensLeast,
+               static_cast<uint32_t>(parameters.integer("blockSizeTokens", 16, 1, 65'536)));
   settings.capacity_blocks =
       static_cast<size_t>(parameters.integer("lruCapacityPerServer", 31'250, 1, 100'000'000));
   const int64_t tokens = parameters.integer("maxPrefixTokensToMatch", 131'072, 0);

@@ -1,14 +1,17 @@
-// approx-prefix-cache-producer: a guess at each endpoint's prefix cache, made from what it was sent.
+// approx-prefix-cache-producer: a guess at each endpoint's prefix cache, made from what it was
+// sent.
 //
-// Formula: the prompt's bytes are hashed in chained blocks of blockSizeTokens tokens, four bytes each; an endpoint
-//   matches the leading blocks that it was sent before and that its LRU still has (kvindex/approximate_index.h).
-//   A request is remembered for every endpoint that its profiles chose, when it is picked.
+// Formula: the prompt's bytes are hashed in chained blocks of blockSizeTokens tokens, four bytes
+//   each; an endpoint matches the leading blocks that it was sent before and that its LRU still has
+//   (kvindex/approximate_index.h). A request is remembered for every endpoint that its profiles
+//   chose, when it is picked.
 // Intent: prefix affinity without asking the engines.
-// Inputs: Request::blocks, hashed in blocks of that size; with none, nothing matches. Unlike upstream the last block of
-//   a prompt counts only when it is full.
-// Parameters: blockSizeTokens (16, but never below 64), autoTune (true: the LRU is as large as the KV cache that the
-//   endpoint reports), lruCapacityPerServer (31250 blocks: when it reports none or autoTune is off),
-//   maxPrefixTokensToMatch (131072), maxPrefixBlocksToMatch (deprecated; used when the former is not given).
+// Inputs: Request::blocks, hashed in blocks of that size; with none, nothing matches. Unlike
+//   upstream the last block of a prompt counts only when it is full.
+// Parameters: blockSizeTokens (16, but never below 64), autoTune (true: the LRU is as large as the
+//   KV cache that the endpoint reports), lruCapacityPerServer (31250 blocks: when it reports none
+//   or autoTune is off), maxPrefixTokensToMatch (131072), maxPrefixBlocksToMatch (deprecated; used
+//   when the former is not given).
 //
 //   - type: approx-prefix-cache-producer
 //     parameters: {blockSizeTokens: 64, lruCapacityPerServer: 50000}

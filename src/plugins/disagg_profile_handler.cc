@@ -73,8 +73,9 @@ MadePlugin make_disagg(std::string_view name, const Value& value, PluginContext&
   const Value none;
   Parameters parameters(value, name);
   Names names;
-  const bool prefill_first = parameters.choice("stageOrder", "decode-first",
-                                               {"decode-first", "prefill-first"}) == "prefill-first";
+  const bool prefill_first =
+      parameters.choice("stageOrder", "decode-first", {"decode-first", "prefill-first"}) ==
+      "prefill-first";
   names.decode = parameters.text("decodeProfile", names.decode);
   names.prefill = parameters.text("prefillProfile", names.prefill);
   names.decider = parameters.text("deciderPluginName", "");
@@ -118,6 +119,12 @@ MadePlugin make_pd(std::string_view name, const Value& value, PluginContext& con
   return make_handler(name, names, false, context);
 }
 
+class HeaderWriter final : public Plugin {};
+
+MadePlugin make_header_writer(std::string_view, const Value&, PluginContext&) {
+  return make_plugin<HeaderWriter>();
+}
+
 }  // namespace
 
 PluginType disagg_profile_handler_plugin() {
@@ -126,6 +133,14 @@ PluginType disagg_profile_handler_plugin() {
 
 PluginType pd_profile_handler_plugin() {
   return {"pd-profile-handler", make_pd, Stability::kDeprecated, "disagg-profile-handler"};
+}
+
+PluginType disagg_headers_handler_plugin() {
+  return {"disagg-headers-handler", make_header_writer, Stability::kDeprecated};
+}
+
+PluginType prefill_header_handler_plugin() {
+  return {"prefill-header-handler", make_header_writer, Stability::kDeprecated};
 }
 
 }  // namespace kvasir

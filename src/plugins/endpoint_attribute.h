@@ -8,8 +8,8 @@
 
 namespace kvasir {
 
-// waiting-queue, running-requests, kv-cache-utilization and gpu-utilization, or an attribute that a custom metric
-// was extracted to; nullopt: the endpoint did not report it.
+// waiting-queue, running-requests, kv-cache-utilization and gpu-utilization, or an attribute that a
+// custom metric was extracted to; nullopt: the endpoint did not report it.
 inline std::optional<double> endpoint_attribute(const EngineMetrics& metrics,
                                                 std::string_view name) {
   if (name == "waiting-queue") return metrics.waiting;

@@ -22,8 +22,8 @@ class EndpointAttributeFilter final : public Filter {
 
   void filter(const Cycle& cycle, std::vector<EndpointId>& candidates) const override {
     const auto fails = [&](EndpointId id) {
-      const auto value = endpoint_attribute(cycle.fleet.endpoints[index_of(id)].metrics,
-                                            settings_.attribute);
+      const auto value =
+          endpoint_attribute(cycle.fleet.endpoints[index_of(id)].metrics, settings_.attribute);
       return value ? !compares(*value) : !settings_.keep_missing;
     };
     if (settings_.fallback_on_empty && std::all_of(candidates.begin(), candidates.end(), fails)) {
@@ -65,9 +65,9 @@ MadePlugin make(std::string_view name, const Value& value, PluginContext&) {
   if (const Result<void> read = chosen.finish(); !read) return read.error();
 
   Parameters limit(*threshold, name);
-  settings.compare = limit.choice("operator", "",
-                                  {"LessThan", "LessThanOrEqual", "GreaterThan",
-                                   "GreaterThanOrEqual", "Equal", "NotEqual"});
+  settings.compare = limit.choice(
+      "operator", "",
+      {"LessThan", "LessThanOrEqual", "GreaterThan", "GreaterThanOrEqual", "Equal", "NotEqual"});
   settings.threshold = limit.number("value", 0, -1e300);
   if (const Result<void> read = limit.finish(); !read) return read.error();
   return make_plugin<EndpointAttributeFilter>(std::move(settings));

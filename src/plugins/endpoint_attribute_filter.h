@@ -1,9 +1,12 @@
-// endpoint-attribute-filter (alpha): keeps endpoints one of whose numbers compares true to a threshold.
+// endpoint-attribute-filter (alpha): keeps endpoints one of whose numbers compares true to a
+// threshold.
 //
-// Inputs: the attribute (plugins/endpoint_attribute.h). Not reported: kept with onMissing Pass, removed with Fail.
-// Parameters: attribute (required), onMissing (Pass), fallbackOnEmpty (false: when nobody is left everyone stays),
-//   algorithm {type: threshold, threshold {operator: LessThan, LessThanOrEqual, GreaterThan, GreaterThanOrEqual, Equal
-//   or NotEqual; value}}; producer is accepted and without effect.
+// Inputs: the attribute (plugins/endpoint_attribute.h). Not reported: kept with onMissing Pass,
+// removed with Fail.
+// Parameters: attribute (required), onMissing (Pass), fallbackOnEmpty (false: when nobody is left
+//   everyone stays), algorithm {type: threshold, threshold {operator: LessThan, LessThanOrEqual,
+//   GreaterThan, GreaterThanOrEqual, Equal or NotEqual; value}}; producer is accepted and without
+//   effect.
 //
 //   - type: endpoint-attribute-filter
 //     parameters:

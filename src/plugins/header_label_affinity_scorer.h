@@ -1,4 +1,5 @@
-// header-label-affinity-scorer (alpha): prefers endpoints one of whose labels equals a request header.
+// header-label-affinity-scorer (alpha): prefers endpoints one of whose labels equals a request
+// header.
 //
 // Formula: 1 when they are equal, else 0.
 // Inputs: the header (absent: 0 for all) and the label (absent: 0).

@@ -1,7 +1,7 @@
 // header-profile-handler (alpha): runs the profile that a request header names.
 //
-// Formula: only one profile: that one. Else the one the header names; no header, or an empty one: defaultProfile; a
-//   name that no profile has: the request is refused.
+// Formula: only one profile: that one. Else the one the header names; no header, or an empty one:
+//   defaultProfile; a name that no profile has: the request is refused.
 // Parameters: headerName (EPP-Profile), defaultProfile (decode).
 //
 //   - type: header-profile-handler

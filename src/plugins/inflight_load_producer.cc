@@ -44,7 +44,8 @@ class InflightLoadProducer final : public InflightLoads {
 
   void picked(const Cycle& cycle, std::span<const ProfileResult> profiles) override {
     Booking booking;
-    for (const ProfileResult& profile : profiles.first(std::min(profiles.size(), Booking::kStagesMax))) {
+    for (const ProfileResult& profile :
+         profiles.first(std::min(profiles.size(), Booking::kStagesMax))) {
       const EndpointId endpoint = profile.chosen[0].endpoint;
       const Booking::Share share{endpoint, tokens_of(cycle.request, endpoint)};
       booking.shares[booking.count++] = share;

@@ -1,7 +1,8 @@
 // kv-cache-utilization-scorer: prefers endpoints with more of their KV cache free.
 //
 // Formula: 1 - usage.
-// Inputs: the share of its KV cache that the engine reports in use. Not reported: 0, as upstream, so the score is 1.
+// Inputs: the share of its KV cache that the engine reports in use. Not reported: 0, as upstream,
+// so the score is 1.
 // Parameters: none.
 //
 //   - type: kv-cache-utilization-scorer

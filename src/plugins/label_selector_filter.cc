@@ -22,10 +22,14 @@ bool holds(const Requirement& requirement, const Endpoint& endpoint) {
   const bool in =
       value != nullptr && std::find(values.begin(), values.end(), *value) != values.end();
   switch (requirement.holds) {
-    case Requirement::Operator::kIn: return in;
-    case Requirement::Operator::kNotIn: return !in;
-    case Requirement::Operator::kExists: return value != nullptr;
-    case Requirement::Operator::kDoesNotExist: return value == nullptr;
+    case Requirement::Operator::kIn:
+      return in;
+    case Requirement::Operator::kNotIn:
+      return !in;
+    case Requirement::Operator::kExists:
+      return value != nullptr;
+    case Requirement::Operator::kDoesNotExist:
+      return value == nullptr;
   }
   return false;
 }
@@ -74,7 +78,8 @@ MadePlugin make(std::string_view name, const Value& value, PluginContext&) {
   const Value none;
   const Value* labels = parameters.any("matchLabels");
   const Value* expressions = parameters.any("matchExpressions");
-  if (labels != nullptr && labels->map() == nullptr) parameters.fail("matchLabels", "must be a map");
+  if (labels != nullptr && labels->map() == nullptr)
+    parameters.fail("matchLabels", "must be a map");
   if (expressions != nullptr && expressions->list() == nullptr) {
     parameters.fail("matchExpressions", "must be a list");
   }

@@ -1,7 +1,8 @@
-// label-selector-filter (deprecated name: by-label-selector): keeps endpoints whose labels fit a Kubernetes selector.
+// label-selector-filter (deprecated name: by-label-selector): keeps endpoints whose labels fit a
+// Kubernetes selector.
 //
-// Formula: every pair of matchLabels is there, and every one of matchExpressions holds: In and NotIn the values,
-//   Exists, DoesNotExist. NotIn also holds without the label, as in Kubernetes.
+// Formula: every pair of matchLabels is there, and every one of matchExpressions holds: In and
+//   NotIn the values, Exists, DoesNotExist. NotIn also holds without the label, as in Kubernetes.
 // Inputs: the endpoint's labels. An empty selector keeps everyone.
 // Parameters: the selector itself.
 //

@@ -58,8 +58,8 @@ PluginType by_label_plugin() {
 }
 
 PluginType decode_filter_plugin() {
-  return role_filter("decode-filter",
-                     {"decode", "prefill-decode", "both", "encode-prefill-decode"}, true);
+  return role_filter("decode-filter", {"decode", "prefill-decode", "both", "encode-prefill-decode"},
+                     true);
 }
 
 PluginType prefill_filter_plugin() {
@@ -69,8 +69,7 @@ PluginType prefill_filter_plugin() {
 }
 
 PluginType encode_filter_plugin() {
-  return role_filter("encode-filter", {"encode", "encode-prefill", "encode-prefill-decode"},
-                     false);
+  return role_filter("encode-filter", {"encode", "encode-prefill", "encode-prefill-decode"}, false);
 }
 
 }  // namespace kvasir

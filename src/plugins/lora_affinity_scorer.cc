@@ -25,8 +25,8 @@ class LoraAffinityScorer final : public Scorer {
   void score(const Cycle& cycle, std::span<const EndpointId> candidates,
              std::span<double> scores) const override {
     for (size_t i = 0; i < candidates.size(); ++i) {
-      scores[i] = affinity(cycle.fleet.endpoints[index_of(candidates[i])].metrics,
-                           cycle.request.model);
+      scores[i] =
+          affinity(cycle.fleet.endpoints[index_of(candidates[i])].metrics, cycle.request.model);
     }
   }
 };

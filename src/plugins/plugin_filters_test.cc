@@ -14,15 +14,17 @@ TEST_F(Filters, LabelSelectorNeedsEveryRequirement) {
   label(0, "backend", "nvlink");
   label(1, "backend", "tcp");
   EXPECT_THAT(kept("label-selector-filter"), ElementsAre(0, 1, 2)) << "an empty selector";
-  EXPECT_THAT(kept("by-label-selector",
-                   parameters({{"matchLabels", parameters({{"backend", "nvlink"}})}})),
-              ElementsAre(0));
+  EXPECT_THAT(
+      kept("by-label-selector", parameters({{"matchLabels", parameters({{"backend", "nvlink"}})}})),
+      ElementsAre(0));
   const auto expression = [](const char* holds, std::vector<Item> values) {
-    return parameters({{"matchExpressions",
-                        list({parameters({{"key", "backend"}, {"operator", holds},
-                                          {"values", list(std::move(values))}})})}});
+    return parameters(
+        {{"matchExpressions",
+          list({parameters(
+              {{"key", "backend"}, {"operator", holds}, {"values", list(std::move(values))}})})}});
   };
-  EXPECT_THAT(kept("label-selector-filter", expression("In", {"nvlink", "tcp"})), ElementsAre(0, 1));
+  EXPECT_THAT(kept("label-selector-filter", expression("In", {"nvlink", "tcp"})),
+              ElementsAre(0, 1));
   EXPECT_THAT(kept("label-selector-filter", expression("NotIn", {"nvlink"})), ElementsAre(1, 2));
   EXPECT_THAT(kept("label-selector-filter", expression("Exists", {})), ElementsAre(0, 1));
   EXPECT_THAT(kept("label-selector-filter", expression("DoesNotExist", {})), ElementsAre(2));
@@ -31,14 +33,20 @@ TEST_F(Filters, LabelSelectorNeedsEveryRequirement) {
 }
 
 TEST_F(Filters, RolesSelectByLabel) {
-  const std::vector<std::string> roles = {"prefill", "decode", "both", "encode",
-                                          "prefill-decode", "encode-prefill", "encode-prefill-decode"};
+  const std::vector<std::string> roles = {"prefill",
+                                          "decode",
+                                          "both",
+                                          "encode",
+                                          "prefill-decode",
+                                          "encode-prefill",
+                                          "encode-prefill-decode"};
   resize(roles.size() + 1);
   for (size_t i = 0; i < roles.size(); ++i) label(i, "llm-d.ai/role", roles[i]);
   EXPECT_THAT(kept("decode-filter"), ElementsAre(1, 2, 4, 6, 7));
   EXPECT_THAT(kept("prefill-filter"), ElementsAre(0, 2, 4, 5, 6));
   EXPECT_THAT(kept("encode-filter"), ElementsAre(3, 5, 6));
-  EXPECT_THAT(kept("by-label", parameters({{"label", "llm-d.ai/role"}, {"validValues", list({"both"})},
+  EXPECT_THAT(kept("by-label", parameters({{"label", "llm-d.ai/role"},
+                                           {"validValues", list({"both"})},
                                            {"allowsNoLabel", true}})),
               ElementsAre(2, 7));
   EXPECT_THAT(error_of("by-label", parameters({{"label", "x"}})), HasSubstr("validValues"));
@@ -61,7 +69,8 @@ TEST_F(Filters, PrefixAffinityKeepsWhoHasThePrompt) {
   EXPECT_THAT(kept(kType, with({{"explorationProbability", 1.0}})), ElementsAre(0, 1, 2));
   data_.matched = {50, 40, 10};
   EXPECT_THAT(kept(kType), ElementsAre(0, 1, 2));
-  EXPECT_THAT(error_of(kType, with({{"ttftSource", "latencyPredictor"}})), HasSubstr("latency model"));
+  EXPECT_THAT(error_of(kType, with({{"ttftSource", "latencyPredictor"}})),
+              HasSubstr("latency model"));
 }
 
 TEST_F(Filters, UtilizationNeedsEveryCondition) {
@@ -72,12 +81,15 @@ TEST_F(Filters, UtilizationNeedsEveryCondition) {
     return parameters({{"metric", metric}, {"maxValue", most}});
   };
   EXPECT_THAT(kept("utilization-filter",
-                   parameters({{"conditions", list({limit("waiting-queue", 2), limit("kv-cache-utilization", .9)})}})),
+                   parameters({{"conditions", list({limit("waiting-queue", 2),
+                                                    limit("kv-cache-utilization", .9)})}})),
               ElementsAre(2));
-  const auto all_full = list({limit("waiting-queue", 2), limit("kv-cache-utilization", .9), limit("active-requests", 3)});
+  const auto all_full = list(
+      {limit("waiting-queue", 2), limit("kv-cache-utilization", .9), limit("active-requests", 3)});
   EXPECT_THAT(kept("utilization-filter", parameters({{"conditions", all_full}})), IsEmpty());
-  EXPECT_THAT(kept("utilization-filter", parameters({{"conditions", all_full}, {"fallbackOnEmpty", true}})),
-              ElementsAre(0, 1, 2));
+  EXPECT_THAT(
+      kept("utilization-filter", parameters({{"conditions", all_full}, {"fallbackOnEmpty", true}})),
+      ElementsAre(0, 1, 2));
   EXPECT_THAT(error_of("utilization-filter"), HasSubstr("conditions"));
 }
 
@@ -85,25 +97,34 @@ TEST_F(Filters, EndpointAttributeComparesToAThreshold) {
   metrics(0).attributes["heat"] = 1;
   metrics(1).attributes["heat"] = 2;
   const auto with = [](const char* compare, const char* missing) {
-    return parameters({{"attribute", "heat"}, {"onMissing", missing},
-                       {"algorithm", parameters({{"type", "threshold"},
-                                                 {"threshold", parameters({{"operator", compare}, {"value", 1}})}})}});
+    return parameters(
+        {{"attribute", "heat"},
+         {"onMissing", missing},
+         {"algorithm",
+          parameters({{"type", "threshold"},
+                      {"threshold", parameters({{"operator", compare}, {"value", 1}})}})}});
   };
-  EXPECT_THAT(kept("endpoint-attribute-filter", with("LessThanOrEqual", "Pass")), ElementsAre(0, 2));
+  EXPECT_THAT(kept("endpoint-attribute-filter", with("LessThanOrEqual", "Pass")),
+              ElementsAre(0, 2));
   EXPECT_THAT(kept("endpoint-attribute-filter", with("GreaterThan", "Fail")), ElementsAre(1));
   EXPECT_THAT(kept("endpoint-attribute-filter", with("NotEqual", "Fail")), ElementsAre(1));
 }
 
 TEST_F(Filters, PrefixBasedDeciderWeighsWhatIsNotCached) {
-  struct Row { uint32_t cached, non_cached, prompt; bool apart; };
+  struct Row {
+    uint32_t cached, non_cached, prompt;
+    bool apart;
+  };
   request_.prompt_tokens = 10;
   data_.total_blocks = 10;
-  for (const Row& row : {Row{0, 0, 0, false}, Row{8, 5, 0, false}, Row{5, 5, 0, true}, Row{2, 3, 0, true},
-                         Row{10, 1, 0, false}, Row{0, 5, 0, true}, Row{0, 5, 20, false}}) {
+  for (const Row& row :
+       {Row{0, 0, 0, false}, Row{8, 5, 0, false}, Row{5, 5, 0, true}, Row{2, 3, 0, true},
+        Row{10, 1, 0, false}, Row{0, 5, 0, true}, Row{0, 5, 20, false}}) {
     data_.matched = {row.cached, 0, 0};
     const Plugin* plugin = make("prefix-based-pd-decider",
                                 parameters({{"nonCachedTokens", static_cast<int>(row.non_cached)},
-                                            {"promptTokens", static_cast<int>(row.prompt)}})).value();
+                                            {"promptTokens", static_cast<int>(row.prompt)}}))
+                               .value();
     const auto& decider = dynamic_cast<const StageDecider&>(*plugin);
     EXPECT_EQ(decider.separate(cycle(), EndpointId(0)), row.apart)
         << row.cached << " cached, " << row.non_cached << " wanted";

@@ -1,5 +1,5 @@
-// For the tests of plugins: a fleet whose metrics, labels, prefix matches and loads are written down, and one plugin
-// or a whole configuration on it.
+// For the tests of plugins: a fleet whose metrics, labels, prefix matches and loads are written
+// down, and one plugin or a whole configuration on it.
 #pragma once
 
 #include <gmock/gmock.h>
@@ -72,12 +72,16 @@ class PluginTest : public ::testing::Test {
  protected:
   explicit PluginTest(size_t endpoints = 3) {
     register_plugins(registry_);
-    registry_.add({"fake-prefix", [this](auto, auto&, auto&) {
-                     return make_plugin<FakePrefixMatches>(data_);
-                   }, Stability::kStable, {}, Produces::kPrefixMatches});
-    registry_.add({"fake-loads", [this](auto, auto&, auto&) {
-                     return make_plugin<FakeInflightLoads>(data_);
-                   }, Stability::kStable, {}, Produces::kInflightLoads});
+    registry_.add({"fake-prefix",
+                   [this](auto, auto&, auto&) { return make_plugin<FakePrefixMatches>(data_); },
+                   Stability::kStable,
+                   {},
+                   Produces::kPrefixMatches});
+    registry_.add({"fake-loads",
+                   [this](auto, auto&, auto&) { return make_plugin<FakeInflightLoads>(data_); },
+                   Stability::kStable,
+                   {},
+                   Produces::kInflightLoads});
     options_.seed = 1;
     options_.allow_alpha = true;
     resize(endpoints);

@@ -82,6 +82,8 @@ void register_handlers(Registry& registry) {
   registry.add(header_profile_handler_plugin());
   registry.add(disagg_profile_handler_plugin());
   registry.add(pd_profile_handler_plugin());
+  registry.add(disagg_headers_handler_plugin());
+  registry.add(prefill_header_handler_plugin());
   registry.add(always_disagg_pd_decider_plugin());
   registry.add(always_disagg_multimodal_decider_plugin());
   registry.add(prefix_based_pd_decider_plugin());

@@ -34,7 +34,8 @@ TEST_F(Scorers, KvCacheUtilizationIsWhatIsFree) {
   metrics(0).kv_usage = .8;
   metrics(1).kv_usage = .5;
   metrics(2).kv_usage = 0;
-  EXPECT_THAT(scores("kv-cache-utilization-scorer"), Pointwise(Near(), std::vector<double>{.2, .5, 1.}));
+  EXPECT_THAT(scores("kv-cache-utilization-scorer"),
+              Pointwise(Near(), std::vector<double>{.2, .5, 1.}));
 }
 
 TEST_F(Scorers, LoadAwareFallsToZeroAtTheThreshold) {
@@ -55,21 +56,24 @@ TEST_F(Scorers, ActiveRequestCountsWhatIsInFlight) {
   data_.loads[0].requests = 4;
   data_.loads[1].requests = 8;
   data_.loads[2].requests = 2;
-  EXPECT_THAT(scores("active-request-scorer",
-                     parameters({{"idleThreshold", 2}, {"maxBusyScore", .5}, {"requestTimeout", "2m"}})),
-              Pointwise(Near(), std::vector<double>{.25, 0., 1.}));
+  EXPECT_THAT(
+      scores("active-request-scorer",
+             parameters({{"idleThreshold", 2}, {"maxBusyScore", .5}, {"requestTimeout", "2m"}})),
+      Pointwise(Near(), std::vector<double>{.25, 0., 1.}));
 }
 
 TEST_F(Scorers, TokenLoadAddsWhatOfTheRequestIsNotCached) {
   const Value threshold = parameters({{"queueThresholdTokens", 1000}});
   for (size_t i = 0; i < 3; ++i) data_.loads[i].tokens = i * 500;
-  EXPECT_THAT(scores("token-load-scorer", threshold), Pointwise(Near(), std::vector<double>{1, .5, 0.}));
+  EXPECT_THAT(scores("token-load-scorer", threshold),
+              Pointwise(Near(), std::vector<double>{1, .5, 0.}));
 
   request_.prompt_tokens = 500;
   data_.block_tokens = 250;
   data_.matched = {1, 1, 1};
   data_.total_blocks = 2;
-  for (const auto& [tokens, wanted] : std::vector<std::pair<uint64_t, double>>{{0, .75}, {250, .5}, {750, 0}}) {
+  for (const auto& [tokens, wanted] :
+       std::vector<std::pair<uint64_t, double>>{{0, .75}, {250, .5}, {750, 0}}) {
     data_.loads[0].tokens = tokens;
     EXPECT_NEAR(scores("token-load-scorer", threshold)[0], wanted, 1e-9);
   }
@@ -112,7 +116,8 @@ TEST_F(Scorers, NoHitLruSpreadsColdRequests) {
   data_.matched = {0, 1, 0};
   EXPECT_THAT(scores_of(plugin), ElementsAre(.5, .5, .5));
 
-  const std::vector<ScoredEndpoint> scored = {{EndpointId(0), 1}, {EndpointId(1), 0}, {EndpointId(2), 0}};
+  const std::vector<ScoredEndpoint> scored = {
+      {EndpointId(0), 1}, {EndpointId(1), 0}, {EndpointId(2), 0}};
   const std::span<const ScoredEndpoint> all(scored);
   const std::vector<ProfileResult> to_a = {{0, all.first(1), all}};
   plugin->picked(cycle(), to_a);
@@ -171,8 +176,10 @@ TEST_F(Scorers, EndpointAttributeIsScaledBetweenFixedOrSeenLimits) {
   metrics(0).attributes["heat"] = 10;
   metrics(1).attributes["heat"] = 30;
   const auto with = [](const char* type, std::vector<std::pair<std::string, Item>> range) {
-    return parameters({{"attributeKey", "heat"},
-                       {"algorithm", parameters({{"type", type}, {"normalization", parameters(std::move(range))}})}});
+    return parameters(
+        {{"attributeKey", "heat"},
+         {"algorithm",
+          parameters({{"type", type}, {"normalization", parameters(std::move(range))}})}});
   };
   EXPECT_THAT(scores("endpoint-attribute-scorer", with("linear_lower_is_better", {})),
               ElementsAre(1, 0, 0));

@@ -64,10 +64,11 @@ MadePlugin make(std::string_view name, const Value& value, PluginContext& contex
   settings.penalty_ms_max = parameters.number("maxTTFTPenaltyMs", settings.penalty_ms_max);
   settings.tokens_per_second =
       parameters.number("peakPrefillThroughput", settings.tokens_per_second, 1e-9);
-  const std::string source =
-      parameters.choice("ttftSource", "prefillThroughput", {"prefillThroughput", "latencyPredictor"});
+  const std::string source = parameters.choice("ttftSource", "prefillThroughput",
+                                               {"prefillThroughput", "latencyPredictor"});
   if (source == "latencyPredictor") {
-    parameters.fail("ttftSource", "latencyPredictor needs a trained latency model, which is not built");
+    parameters.fail("ttftSource",
+                    "latencyPredictor needs a trained latency model, which is not built");
   }
   const std::string match_producer = parameters.text("prefixMatchInfoProducerName", "");
   const std::string load_producer = parameters.text("inFlightLoadProducerName", "");

@@ -40,7 +40,8 @@ MadePlugin make(std::string_view name, const Value& value, PluginContext& contex
   Parameters parameters(value, name);
   Settings settings;
   settings.length_weight = parameters.number("matchLengthWeight", 0, 0, 1);
-  settings.length_scale = static_cast<double>(parameters.integer("matchLengthScaleTokens", 8192, 1));
+  settings.length_scale =
+      static_cast<double>(parameters.integer("matchLengthScaleTokens", 8192, 1));
   const std::string producer = parameters.text("prefixMatchInfoProducerName", "");
   if (const Result<void> read = parameters.finish(); !read) return read.error();
   const Result<PrefixMatches*> matches = context.prefix_matches(producer);

@@ -1,7 +1,8 @@
 // random-picker: any candidate, each equally likely, whatever its score.
 //
 // Inputs: none. The same seed and the same calls give the same picks.
-// Parameters: maxNumOfEndpoints (1): how many to choose, without repetition; those after the first are fallbacks.
+// Parameters: maxNumOfEndpoints (1): how many to choose, without repetition; those after the first
+// are fallbacks.
 //
 //   - type: random-picker
 #pragma once

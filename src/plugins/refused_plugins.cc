@@ -7,6 +7,7 @@ constexpr const char* kLatencyModel =
     "needs a trained latency model and the servers that run it, which are not built";
 constexpr const char* kCel = "needs an engine for CEL expressions, which is not built";
 constexpr const char* kImages = "needs the images of a request, which are not read yet";
+constexpr const char* kAlphaOnly = "is experimental upstream and not built";
 constexpr const char* kEvents =
     "needs the engines' KV events, which are not read yet; use approx-prefix-cache-producer and "
     "prefix-cache-scorer";
@@ -24,6 +25,13 @@ constexpr Refused kRefused[] = {
     {"request-attribute-reporter", kCel},
     {"mm-embeddings-cache-scorer", kImages},
     {"mm-embeddings-cache-producer", kImages},
+    {"burst-prefix-cache-producer", kAlphaOnly},
+    {"p2p-source-producer", kAlphaOnly},
+    {"multicluster-queue-scorer", kAlphaOnly},
+    {"multicluster-kv-cache-utilization-scorer", kAlphaOnly},
+    {"multicluster-prefix-cache-scorer", kAlphaOnly},
+    {"multicluster-session-affinity-filter", kAlphaOnly},
+    {"multicluster-approx-prefix-cache-producer", kAlphaOnly},
     {"precise-prefix-cache-producer", kEvents},
     {"precise-prefix-cache-scorer", kEvents},
 };

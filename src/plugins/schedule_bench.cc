@@ -139,7 +139,8 @@ void schedule_plugins(benchmark::State& state) {
   Scheduler scheduler(fleet, plugin_policy(endpoints), clock);
   make_busy(scheduler, endpoints);
 
-  // Every prompt has a second half of its own; each comes round again, so that nothing grows for ever.
+  // Every prompt has a second half of its own; each comes round again, so that nothing grows for
+  // ever.
   constexpr size_t kPrompts = 512;
   constexpr size_t kPromptBlocks = kTokens / 64;
   std::vector<std::vector<BlockHash>> prompts;

@@ -33,9 +33,9 @@ class SeedCompositeScorer final : public Scorer {
     for (size_t i = 0; i < candidates.size(); ++i) {
       const EngineMetrics& metrics = cycle.fleet.endpoints[index_of(candidates[i])].metrics;
       const double load = left_of(metrics.waiting.value_or(0), settings_.max_queue);
-      const double latency =
-          left_of(endpoint_attribute(metrics, settings_.latency_attribute)
-                      .value_or(settings_.max_latency), settings_.max_latency);
+      const double latency = left_of(
+          endpoint_attribute(metrics, settings_.latency_attribute).value_or(settings_.max_latency),
+          settings_.max_latency);
       scores[i] = settings_.cache_weight * cache(candidates[i]) + settings_.load_weight * load +
                   settings_.latency_weight * latency;
     }

@@ -2,7 +2,8 @@
 //
 // Formula: wq * (1 - min(q, max) / max) + wg * (1 - gpu).
 // Intent: LoadAwareScorer of the first design, which upstream does not have.
-// Inputs: the engine's waiting requests (not reported: 0) and its GPU utilisation (not reported: 0).
+// Inputs: the engine's waiting requests (not reported: 0) and its GPU utilisation (not reported:
+// 0).
 // Parameters: queueLengthWeight wq (0.6), gpuUtilWeight wg (0.4), maxQueueLength (10).
 //
 //   - type: seed-load-aware-scorer

@@ -13,7 +13,8 @@
 namespace kvasir {
 namespace {
 
-// The text that a base64 text stands for; nullopt when it is none or does not fit. Padding may be missing.
+// The text that a base64 text stands for; nullopt when it is none or does not fit. Padding may be
+// missing.
 using NameBuffer = std::array<char, 256>;
 std::optional<std::string_view> decode_base64(std::string_view text, NameBuffer& buffer) {
   static constexpr std::string_view kLetters =
@@ -46,7 +47,8 @@ struct Settings {
   Duration ttl{};
 };
 
-// The filter and the scorer, and what they know of sessions; which of them it is used as depends on its type.
+// The filter and the scorer, and what they know of sessions; which of them it is used as depends on
+// its type.
 class SessionAffinity : public virtual Plugin {
  public:
   explicit SessionAffinity(Settings settings)
@@ -127,14 +129,17 @@ class SessionAffinityFilter final : public SessionAffinity, public Filter {
 Result<Settings> read_settings(std::string_view name, const Value& value) {
   Parameters parameters(value, name);
   Settings settings;
-  settings.by_session = parameters.choice("strategy", "encoded_endpoint_header",
-                                          {"encoded_endpoint_header", "session_id"}) == "session_id";
+  settings.by_session =
+      parameters.choice("strategy", "encoded_endpoint_header",
+                        {"encoded_endpoint_header", "session_id"}) == "session_id";
   const std::string header = lower_case(parameters.text("header", "x-session-token"));
   const Value* sources = parameters.any("sources");
-  settings.ttl = std::chrono::seconds(parameters.integer("evictionTtlSeconds", 300, 1, 1'000'000'000));
+  settings.ttl =
+      std::chrono::seconds(parameters.integer("evictionTtlSeconds", 300, 1, 1'000'000'000));
   parameters.ignore("evictionSweepSeconds");
   parameters.ignore("profileName");
-  if (sources != nullptr && sources->list() == nullptr) parameters.fail("sources", "must be a list");
+  if (sources != nullptr && sources->list() == nullptr)
+    parameters.fail("sources", "must be a list");
   if (const Result<void> read = parameters.finish(); !read) return read.error();
   if (!settings.by_session) settings.headers.push_back(header);
   if (settings.by_session && sources == nullptr) settings.headers.push_back("x-session-id");
@@ -142,7 +147,8 @@ Result<Settings> read_settings(std::string_view name, const Value& value) {
   for (const Value& item : *sources->list()) {
     Parameters source(item, name);
     settings.headers.push_back(lower_case(source.text("header", "")));
-    if (!source.has("header")) source.fail("header", "is missing: it is the only source that is built");
+    if (!source.has("header"))
+      source.fail("header", "is missing: it is the only source that is built");
     if (const Result<void> read = source.finish(); !read) return read.error();
   }
   return settings;

@@ -1,14 +1,16 @@
 // session-affinity-scorer and session-affinity-filter (alpha): keep a session on its endpoint.
 //
-// Formula: the scorer gives the bound endpoint 1 and the others 0; the filter keeps the bound endpoint alone when it is
-//   a candidate, else everyone. No session, or one that is bound to nobody: the scorer abstains, everyone stays.
-//   strategy session_id: a session is bound to the endpoint its last request went to, until evictionTtlSeconds pass
-//   without one. encoded_endpoint_header: the header holds base64 of the endpoint's name, or of NAMESPACE/NAME; whoever
-//   writes the answer sends it.
-// Inputs: the headers. Sessions are remembered by a 64-bit hash, 1,000,000 at most: more are not bound.
-// Parameters: strategy (encoded_endpoint_header or session_id), header (x-session-token), sources (session_id: a list
-//   of {header}, the first that is there counts; x-session-id), evictionTtlSeconds (300); evictionSweepSeconds and
-//   profileName are accepted and without effect.
+// Formula: the scorer gives the bound endpoint 1 and the others 0; the filter keeps the bound
+//   endpoint alone when it is a candidate, else everyone. No session, or one that is bound to
+//   nobody: the scorer abstains, everyone stays. strategy session_id: a session is bound to the
+//   endpoint its last request went to, until evictionTtlSeconds pass without one.
+//   encoded_endpoint_header: the header holds base64 of the endpoint's name, or of NAMESPACE/NAME;
+//   whoever writes the answer sends it.
+// Inputs: the headers. Sessions are remembered by a 64-bit hash, 1,000,000 at most: more are not
+// bound.
+// Parameters: strategy (encoded_endpoint_header or session_id), header (x-session-token), sources
+//   (session_id: a list of {header}, the first that is there counts; x-session-id),
+//   evictionTtlSeconds (300); evictionSweepSeconds and profileName are accepted and without effect.
 //
 //   - type: session-affinity-scorer
 //     parameters: {strategy: session_id, sources: [{header: x-user}], evictionTtlSeconds: 600}

@@ -1,6 +1,7 @@
 // Which endpoint each session is bound to, until it has not been used for a while.
 //
-// One hash is one session. Allocates nothing once it has held the most sessions it will hold. Not thread-safe.
+// One hash is one session. Allocates nothing once it has held the most sessions it will hold. Not
+// thread-safe.
 #pragma once
 
 #include <cstddef>

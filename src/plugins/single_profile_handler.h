@@ -1,8 +1,9 @@
-// single-profile-handler and data-parallel-profile-handler (deprecated): run the only profile there is.
+// single-profile-handler and data-parallel-profile-handler (deprecated): run the only profile there
+// is.
 //
 // Inputs: none. More than one profile is an error of configuration.
-// Parameters: none; of data-parallel-profile-handler primaryPort (8000), the port that the gateway in front is told
-//   instead of the rank's: the pick is the same.
+// Parameters: none; of data-parallel-profile-handler primaryPort (8000), the port that the gateway
+//   in front is told instead of the rank's: the pick is the same.
 //
 //   - type: single-profile-handler
 #pragma once

@@ -1,4 +1,5 @@
-// The score of a count among the candidates' counts: (max - count) / (max - min); 1 for all when all are equal.
+// The score of a count among the candidates' counts: (max - count) / (max - min); 1 for all when
+// all are equal.
 #pragma once
 
 #include <algorithm>

@@ -23,8 +23,8 @@ class TokenLoadScorer final : public Scorer {
     for (size_t i = 0; i < candidates.size(); ++i) {
       const EndpointId id = candidates[i];
       const uint32_t cached = matches_ ? matches_->cached_tokens(cycle.request, id) : 0;
-      const double load = static_cast<double>(loads[index_of(id)].tokens) +
-                          (cycle.request.prompt_tokens - cached);
+      const double load =
+          static_cast<double>(loads[index_of(id)].tokens) + (cycle.request.prompt_tokens - cached);
       scores[i] = 1 - std::min(load, threshold_) / threshold_;
     }
   }

@@ -73,7 +73,10 @@ MadePlugin make_filter(std::string_view name, const Value& value, PluginContext&
   const std::string least =
       parameters.choice("minAffinity", "host", {"host", "rack", "zone", "region"});
   if (const Result<void> read = parameters.finish(); !read) return read.error();
-  return make_plugin<TopologyAffinityFilter>(least == "host" ? 0 : least == "rack" ? 1 : least == "zone" ? 2 : 3);
+  return make_plugin<TopologyAffinityFilter>(least == "host"   ? 0
+                                             : least == "rack" ? 1
+                                             : least == "zone" ? 2
+                                                               : 3);
 }
 
 }  // namespace

@@ -18,8 +18,7 @@ struct Keyed {
 
 class WeightedRandomPicker final : public Picker {
  public:
-  WeightedRandomPicker(size_t chosen_max, uint64_t seed)
-      : chosen_max_(chosen_max), random_(seed) {}
+  WeightedRandomPicker(size_t chosen_max, uint64_t seed) : chosen_max_(chosen_max), random_(seed) {}
 
   size_t pick(const Cycle&, std::span<ScoredEndpoint> scored) override {
     const size_t chosen = std::min(chosen_max_, scored.size());
@@ -34,8 +33,8 @@ class WeightedRandomPicker final : public Picker {
   }
 
  private:
-  // The logarithm of A-Res' key, which keeps their order and does not underflow for small scores. Those without a
-  // score stand below all others, in random order.
+  // The logarithm of A-Res' key, which keeps their order and does not underflow for small scores.
+  // Those without a score stand below all others, in random order.
   double key(double score) {
     const double uniform = 1 - random_.uniform();  // in (0, 1]
     if (!(score > 0)) return -std::numeric_limits<double>::max() * (0.5 + uniform / 2);

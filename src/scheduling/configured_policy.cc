@@ -24,8 +24,7 @@ std::optional<Decision> ConfiguredPolicy::pick(const PickContext& context) {
   run_profiles(cycle);
   const int primary = plugins_.handler->primary(cycle, done_);
   if (primary < 0 || done_[primary].chosen.empty()) return std::nullopt;
-  const Decision decision =
-      decide(cycle, done_[primary], plugins_.handler->prefill(cycle, done_));
+  const Decision decision = decide(cycle, done_[primary], plugins_.handler->prefill(cycle, done_));
   book(cycle, primary);
   return decision;
 }

@@ -1,9 +1,10 @@
 // A Policy made of plugins, as an EndpointPickerConfig puts them together:
 //
-//   producers.produce -> handler.next -> profile (filters, scorers, picker) -> ... -> handler.primary -> picked()
+//   producers.produce -> handler.next -> profile (filters, scorers, picker) -> ... ->
+//   handler.primary -> picked()
 //
-// The picker's further endpoints are the decision's fallbacks. picked() of every plugin runs before pick() returns,
-// so the next request sees this one booked.
+// The picker's further endpoints are the decision's fallbacks. picked() of every plugin runs before
+// pick() returns, so the next request sees this one booked.
 #pragma once
 
 #include <memory>

@@ -1,7 +1,8 @@
 // The kinds of plugin that an EndpointPickerConfig names. One object may be of several kinds.
 //
-// The scheduler calls every method under its mutex: no plugin needs a lock, and none may block or allocate in
-// steady state. filter() and score() are const; state changes only in pick(), produce() and the hooks.
+// The scheduler calls every method under its mutex: no plugin needs a lock, and none may block or
+// allocate in steady state. filter() and score() are const; state changes only in pick(), produce()
+// and the hooks.
 #pragma once
 
 #include <cstdint>
@@ -34,11 +35,13 @@ class Plugin {
  public:
   virtual ~Plugin() = default;
 
-  // Called once, when every plugin of the configuration is made: for what may be there but need not.
+  // Called once, when every plugin of the configuration is made: for what may be there but need
+  // not.
   virtual void connect(PluginContext& context) { static_cast<void>(context); }
 
-  // Hooks. picked(): the request goes to the first chosen endpoint of profiles[0], the primary one; the others
-  // that chose somebody follow. For each picked() ended() comes once; first_token() at most once, before it.
+  // Hooks. picked(): the request goes to the first chosen endpoint of profiles[0], the primary one;
+  // the others that chose somebody follow. For each picked() ended() comes once; first_token() at
+  // most once, before it.
   virtual void picked(const Cycle& cycle, std::span<const ProfileResult> profiles) {
     static_cast<void>(cycle), static_cast<void>(profiles);
   }
@@ -56,23 +59,26 @@ class Filter : public virtual Plugin {
   virtual void filter(const Cycle& cycle, std::vector<EndpointId>& candidates) const = 0;
 };
 
-// Gives each candidate a score from 0 to 1, higher is better: scores[i] is candidates[i]'s. Scores outside are
-// clamped; NaN abstains (adds nothing). scores come in as zeros. Precondition: at least one candidate.
+// Gives each candidate a score from 0 to 1, higher is better: scores[i] is candidates[i]'s. Scores
+// outside are clamped; NaN abstains (adds nothing). scores come in as zeros. Precondition: at least
+// one candidate.
 class Scorer : public virtual Plugin {
  public:
   virtual void score(const Cycle& cycle, std::span<const EndpointId> candidates,
                      std::span<double> scores) const = 0;
 };
 
-// Brings the best endpoints to the front of `scored`, best first, and says how many are chosen (1 at least).
+// Brings the best endpoints to the front of `scored`, best first, and says how many are chosen (1
+// at least).
 // Precondition: `scored` is not empty and comes in the order of the ids.
 class Picker : public virtual Plugin {
  public:
   virtual size_t pick(const Cycle& cycle, std::span<ScoredEndpoint> scored) = 0;
 };
 
-// Works out, once for each request and before any profile runs, what filters and scorers read. They hold a pointer
-// to the producer's own interface (scheduling/producers.h), never another plugin's header.
+// Works out, once for each request and before any profile runs, what filters and scorers read. They
+// hold a pointer to the producer's own interface (scheduling/producers.h), never another plugin's
+// header.
 class Producer : public virtual Plugin {
  public:
   virtual void produce(const Cycle& cycle) = 0;
@@ -84,11 +90,13 @@ class Producer : public virtual Plugin {
 // Decides which profiles run, and what their results mean.
 class ProfileHandler : public virtual Plugin {
  public:
-  // The index of the profile to run next, given what ran already (in that order); -1: none. No profile runs twice.
+  // The index of the profile to run next, given what ran already (in that order); -1: none. No
+  // profile runs twice.
   virtual int next(const Cycle& cycle, std::span<const ProfileResult> done) const = 0;
   // The index in `done` of the primary result; -1: the request is refused.
   virtual int primary(const Cycle& cycle, std::span<const ProfileResult> done) const = 0;
-  // The index in `done` of the result that names the endpoint to prefill on; -1: the primary one prefills.
+  // The index in `done` of the result that names the endpoint to prefill on; -1: the primary one
+  // prefills.
   virtual int prefill(const Cycle& cycle, std::span<const ProfileResult> done) const {
     static_cast<void>(cycle), static_cast<void>(done);
     return -1;

@@ -16,6 +16,12 @@ Error about(const PluginConfig& plugin, std::string_view problem) {
   return Error{message};
 }
 
+// Errors of parameters have the line of the parameter already.
+Error located(const PluginConfig& plugin, const Error& error) {
+  const bool has_line = error.message.compare(0, 5, "line ") == 0;
+  return has_line ? error : Error{line_prefix(plugin.line) + error.message};
+}
+
 Error unknown_type(const Registry& registry, const PluginConfig& plugin) {
   std::string problem = "unknown type '" + plugin.type + "'";
   const std::string_view nearest = registry.nearest(plugin.type);
@@ -107,7 +113,7 @@ Result<Plugin*> PluginMaker::make(Slot& slot) {
   }
   slot.state = State::kBeingMade;
   Result<std::unique_ptr<Plugin>> made = type->make(config.name, config.parameters, *this);
-  if (!made) return made.error();
+  if (!made) return located(config, made.error());
   slot.state = State::kMade;
   slot.plugin = made->get();
   made_.push_back(std::move(*made));
@@ -125,7 +131,8 @@ Result<PluginMaker::Slot*> PluginMaker::producer_slot(Produces kind,
     several = found != nullptr;
     found = slot.get();
   }
-  if (several) return about(found->config, "it is one of several of its kind: name the one to read");
+  if (several)
+    return about(found->config, "it is one of several of its kind: name the one to read");
   return found;
 }
 
@@ -172,10 +179,10 @@ Result<StageDecider*> PluginMaker::stage_decider(std::string_view name) {
 }
 
 int PluginMaker::profile_index(std::string_view name) const {
-  const auto found = std::find_if(config_.profiles.begin(), config_.profiles.end(),
-                                  [&](const ProfileConfig& profile) { return profile.name == name; });
-  return found == config_.profiles.end() ? -1
-                                         : static_cast<int>(found - config_.profiles.begin());
+  const auto found =
+      std::find_if(config_.profiles.begin(), config_.profiles.end(),
+                   [&](const ProfileConfig& profile) { return profile.name == name; });
+  return found == config_.profiles.end() ? -1 : static_cast<int>(found - config_.profiles.begin());
 }
 
 }  // namespace kvasir

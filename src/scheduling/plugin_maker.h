@@ -1,5 +1,5 @@
-// Makes the plugins of a SchedulingConfig, each when it is first asked for: so a plugin may name one that stands
-// after it in the file, and whatever a producer reads is produced before it.
+// Makes the plugins of a SchedulingConfig, each when it is first asked for: so a plugin may name
+// one that stands after it in the file, and whatever a producer reads is produced before it.
 #pragma once
 
 #include <memory>

@@ -168,7 +168,8 @@ Result<PolicyWithNotes> make_configured_policy(const Registry& registry,
   plugins.prefix_matches = maker.any_prefix_matches();
   plugins.owned = maker.take_plugins();
   for (const auto& plugin : plugins.owned) {
-    if (auto* producer = dynamic_cast<Producer*>(plugin.get())) plugins.producers.push_back(producer);
+    if (auto* producer = dynamic_cast<Producer*>(plugin.get()))
+      plugins.producers.push_back(producer);
   }
   if (const Result<void> sizes = check_block_sizes(plugins.producers); !sizes) return sizes.error();
   return PolicyWithNotes{std::make_unique<ConfiguredPolicy>(std::move(plugins)),

@@ -1,7 +1,8 @@
 // Makes a ConfiguredPolicy of a SchedulingConfig, with upstream's rules:
 //
-//   - Plugin names are unique; an unknown type is refused, with the name it was most likely meant to be. An alpha
-//     type is refused unless it is allowed, a deprecated one is accepted with a note.
+//   - Plugin names are unique; an unknown type is refused, with the name it was most likely meant
+//     to be. An alpha type is refused unless it is allowed, a deprecated one is accepted with a
+//     note.
 //   - Exactly one profile handler; none: single-profile-handler.
 //   - No profile: one named "default" with every filter, scorer and picker there is.
 //   - A profile has one picker; none: max-score-picker. A scorer's weight is 1 unless it is given.

@@ -1,5 +1,5 @@
-// What producers offer to filters and scorers, request by request. Spans are indexed by EndpointId and valid until
-// the next produce().
+// What producers offer to filters and scorers, request by request. Spans are indexed by EndpointId
+// and valid until the next produce().
 #pragma once
 
 #include <algorithm>
@@ -20,8 +20,9 @@ class PrefixMatches : public Producer {
   virtual uint32_t total_blocks() const = 0;                     // of the prompt; 0: nothing is known
   virtual uint32_t block_tokens() const = 0;
 
-  // Prompt tokens in the endpoint's cache: of the prompt the share that its matched blocks are; when the length in
-  // bytes is not known, block_tokens() for each block. Never more than the prompt.
+  // Prompt tokens in the endpoint's cache: of the prompt the share that its matched blocks are;
+  // when the length in bytes is not known, block_tokens() for each block. Never more than the
+  // prompt.
   uint32_t cached_tokens(const Request& request, EndpointId endpoint) const {
     const uint64_t blocks = matched_blocks()[index_of(endpoint)];
     const uint64_t tokens =

@@ -28,7 +28,8 @@ size_t distance(std::string_view a, std::string_view b) {
 
 void Registry::add(PluginType type) {
   const std::string name = type.name;
-  KVASIR_ASSERT(types_.emplace(name, std::move(type)).second, "each plugin type is registered once");
+  KVASIR_ASSERT(types_.emplace(name, std::move(type)).second,
+                "each plugin type is registered once");
 }
 
 const PluginType* Registry::find(std::string_view name) const {

@@ -1,5 +1,5 @@
-// The plugin types there are, by name, and how to make each from its parameters. Filled by the rosters at start-up,
-// read-only afterwards.
+// The plugin types there are, by name, and how to make each from its parameters. Filled by the
+// rosters at start-up, read-only afterwards.
 #pragma once
 
 #include <functional>
@@ -21,8 +21,8 @@ namespace kvasir {
 
 enum class Stability { kStable, kAlpha, kDeprecated };
 
-// What a plugin may ask for while it is made. Producers that are asked for and not configured are made with their
-// defaults.
+// What a plugin may ask for while it is made. Producers that are asked for and not configured are
+// made with their defaults.
 class PluginContext {
  public:
   virtual ~PluginContext() = default;

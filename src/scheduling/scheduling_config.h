@@ -1,5 +1,5 @@
-// What an EndpointPickerConfig says about scheduling, as plain data: written by whoever reads a file, read by
-// make_configured_policy() (scheduling/plugin_set.h).
+// What an EndpointPickerConfig says about scheduling, as plain data: written by whoever reads a
+// file, read by make_configured_policy() (scheduling/plugin_set.h).
 #pragma once
 
 #include <optional>
@@ -36,8 +36,8 @@ struct SchedulingConfig {
   std::vector<ProfileConfig> profiles;
 };
 
-// What runs when nothing is configured: queue-scorer 2, kv-cache-utilization-scorer 2, prefix-cache-scorer 3,
-// single-profile-handler, max-score-picker.
+// What runs when nothing is configured: queue-scorer 2, kv-cache-utilization-scorer 2,
+// prefix-cache-scorer 3, single-profile-handler, max-score-picker.
 SchedulingConfig default_scheduling_config();
 
 }  // namespace kvasir

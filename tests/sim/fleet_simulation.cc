@@ -209,11 +209,11 @@ Result<SimulationResult> simulate_fleet(const Workload& workload,
                                         const std::vector<Prompt>& prompts,
                                         const SimulationOptions& options) {
   KVASIR_ASSERT(workload.size() == prompts.size(), "each row has its prompt");
-  PolicyOptions policy;
-  policy.endpoints = options.workers;
-  policy.profile = options.predicted_profile.value_or(options.profile);
-  policy.seed = options.policy_seed;
-  auto policy = make_policy(options.policy, policy);
+  PolicyOptions policy_options;
+  policy_options.endpoints = options.workers;
+  policy_options.profile = options.predicted_profile.value_or(options.profile);
+  policy_options.seed = options.policy_seed;
+  auto policy = make_policy(options.policy, policy_options);
   if (!policy) return policy.error();
   return Simulation(workload, prompts, options, std::move(policy).value()).run();
 }
