@@ -1,23 +1,13 @@
 #include "net/http_server.h"
 
-#include <sys/socket.h>
-
-#include <cerrno>
+#include <utility>
 #include <vector>
 
+#include "net/acceptor.h"
 #include "net/event_loop.h"
 #include "net/http_connection.h"
 
 namespace kvasir {
-namespace {
-
-// Connections taken from the kernel before other work on the loop gets its turn.
-constexpr int kAcceptsPerWake = 64;
-// How long to wait when the process has no descriptor left.
-constexpr Duration kAcceptPause = std::chrono::milliseconds(100);
-
-}  // namespace
-
 std::string_view status_text(int status) {
   switch (status) {
     case 200: return "OK";
@@ -44,53 +34,16 @@ std::string_view status_text(int status) {
   }
 }
 
-class HttpServer::Acceptor final : public IoHandler {
- public:
-  Acceptor(HttpServer& server, Descriptor listener) : server_(server), listener_(std::move(listener)) {
-    server_.loop_.watch(listener_.get(), EPOLLIN, *this);
-  }
-  ~Acceptor() override {
-    server_.loop_.cancel(resume_);
-    if (!paused_) server_.loop_.unwatch(listener_.get(), *this);
-  }
-
-  void on_io(uint32_t) override {
-    for (int i = 0; i < kAcceptsPerWake; ++i) {
-      if (server_.connections_.size() >= server_.limits_.connections) return pause();
-      Descriptor socket(
-          accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
-      if (!socket.open()) {
-        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) pause();
-        return;
-      }
-      server_.connections_.insert(new HttpConnection(server_, std::move(socket)));
-    }
-  }
-
-  const Descriptor& listener() const { return listener_; }
-
- private:
-  void pause() {
-    paused_ = true;
-    server_.loop_.unwatch(listener_.get(), *this);
-    resume_ = server_.loop_.after(kAcceptPause, [this] {
-      paused_ = false;
-      server_.loop_.watch(listener_.get(), EPOLLIN, *this);
-    });
-  }
-
-  HttpServer& server_;
-  Descriptor listener_;
-  TimerId resume_ = kNoTimer;
-  bool paused_ = false;
-};
-
 HttpServer::HttpServer(EventLoop& loop, Descriptor listener, HttpHandler& handler,
                        HttpServerLimits limits)
     : loop_(loop),
       handler_(handler),
       limits_(limits),
-      acceptor_(std::make_unique<Acceptor>(*this, std::move(listener))) {}
+      acceptor_(std::make_unique<Acceptor>(
+          loop, std::move(listener), [this] { return connections_.size() < limits_.connections; },
+          [this](Descriptor socket) {
+            connections_.insert(new HttpConnection(*this, std::move(socket)));
+          })) {}
 
 HttpServer::~HttpServer() {
   acceptor_.reset();

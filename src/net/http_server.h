@@ -19,6 +19,7 @@
 
 namespace kvasir {
 
+class Acceptor;
 class EventLoop;
 class HttpConnection;
 class HttpServer;
@@ -113,7 +114,6 @@ class HttpServer {
 
  private:
   friend class HttpConnection;
-  class Acceptor;
   void remove(HttpConnection& connection);
 
   EventLoop& loop_;
