@@ -1,7 +1,9 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdlib>
+#include <fstream>
 #include <iostream>
+#include <sstream>
 #include <thread>
 
 #include <malloc.h>
@@ -25,6 +27,8 @@ struct GatewayFlags {
   uint16_t port = 8000;
   std::vector<std::string> worker_urls;
   std::string policy;
+  std::string config;
+  bool allow_experimental_plugins = false;
   std::string engine_profile{kDefaultEngineProfile};
   double time_scale = 1;
   uint32_t threads = 0;
@@ -82,6 +86,18 @@ Result<GatewayOptions> options_of(const GatewayFlags& flags) {
   Result<std::string> policy = chosen_policy(flags);
   if (!policy) return policy.error();
   options.policy = *policy;
+  if (!flags.config.empty()) {
+    if (!flags.policy.empty()) return Error{"--config and --policy: only one of them can decide"};
+    std::ifstream file(flags.config);
+    if (!file) return Error{"--config: cannot read " + flags.config};
+    std::ostringstream text;
+    text << file.rdbuf();
+    options.config = text.str();
+    options.config_name = flags.config;
+    options.policy = "config";
+    options.monitor.scrape = true;
+    options.allow_alpha_plugins = flags.allow_experimental_plugins;
+  }
   Result<EngineProfile> profile = load_engine_profile(flags.engine_profile);
   if (!profile) return Error{"--engine-profile: " + profile.error().message};
   options.profile = *profile;
@@ -125,8 +141,9 @@ int run_gateway(const GatewayFlags& flags) {
   if (!signals) return fail(1, signals.error().message);
   Result<std::unique_ptr<Gateway>> created =
       Gateway::create(**loop, *options, metrics, [&metrics] { return metrics.page(); });
-  if (!created) return fail(1, created.error().message);
+  if (!created) return fail(options->config_name.empty() ? 1 : 2, created.error().message);
   gateway = std::move(*created);
+  for (const std::string& note : gateway->notes()) log_info(note);
   log_info("serving on http://" + to_string(HostPort{options->host, gateway->port()}) + ", policy " +
            options->policy + ", " + std::to_string(options->workers.size()) + " workers, " +
            std::to_string(options->threads) + " threads");
@@ -148,6 +165,11 @@ void add_gateway_command(CLI::App& app, int& exit_code) {
   command->add_option("--policy", flags->policy,
                       "How to route: round-robin, random, least-load, load-cost or kv\n"
                       "(default: the variable DYN_ROUTER_MODE, else kv)");
+  command->add_option("--config", flags->config,
+                      "An EndpointPickerConfig that routes instead of a policy;\n"
+                      "kvasir config check FILE explains it");
+  command->add_flag("--allow-experimental-plugins", flags->allow_experimental_plugins,
+                    "Let the configuration name alpha plugins");
   command->add_option("--engine-profile", flags->engine_profile,
                       "Profile (name or file) that the cost policies predict with")->capture_default_str();
   command->add_option("--time-scale", flags->time_scale, "Model seconds a second, when the workers are simulated with it")

@@ -1,12 +1,10 @@
 #include "feeds/endpoint_monitor.h"
 
-#include <charconv>
-#include <optional>
 #include <utility>
 
+#include "feeds/engine_metrics.h"
 #include "fleet/fleet.h"
 #include "net/event_loop.h"
-#include "wire/prometheus_text.h"
 
 namespace kvasir {
 namespace {
@@ -19,24 +17,6 @@ HttpClientLimits limits_of(const MonitorOptions& options) {
   limits.connect_timeout = limits.first_byte_timeout = limits.idle_timeout = options.timeout;
   limits.idle_connections = 1;
   return limits;
-}
-
-std::optional<uint64_t> number_in(const MetricSample& sample, std::string_view label) {
-  const auto text = sample.label(label);
-  uint64_t number = 0;
-  if (!text || std::from_chars(text->data(), text->data() + text->size(), number).ec != std::errc()) {
-    return std::nullopt;
-  }
-  return number;
-}
-
-std::optional<uint64_t> kv_capacity_tokens(std::string_view page) {
-  const auto sample = find_metric(page, "vllm:cache_config_info");
-  if (!sample) return std::nullopt;
-  const auto block_size = number_in(*sample, "block_size");
-  const auto blocks = number_in(*sample, "num_gpu_blocks");
-  if (!block_size || !blocks || *block_size == 0 || *blocks == 0) return std::nullopt;
-  return *block_size * *blocks;
 }
 
 }  // namespace
@@ -80,12 +60,11 @@ class EndpointMonitor::Watched final : private HttpCallObserver {
   }
   void on_end() override {
     if (reading_metrics_) {
-      if (const auto tokens = kv_capacity_tokens(page_)) monitor_.fleet_.set_kv_capacity(id_, *tokens);
-      page_ = std::string();
+      take_page();
       count_success();
     } else if (status_ != 200) {
       count_failure();
-    } else if (!healthy_) {
+    } else if (!healthy_ || monitor_.options_.scrape) {
       return read_metrics();  // the capacity is known before the first request is routed
     } else {
       count_success();
@@ -96,6 +75,16 @@ class EndpointMonitor::Watched final : private HttpCallObserver {
     // A worker without /metrics is healthy all the same.
     reading_metrics_ ? count_success() : count_failure();
     schedule_next();
+  }
+
+  void take_page() {
+    EnginePage page = read_engine_page(page_, *find_engine_metric_specs("vllm"));
+    if (page.kv_capacity_tokens) monitor_.fleet_.set_kv_capacity(id_, *page.kv_capacity_tokens);
+    if (monitor_.options_.scrape) {
+      page.metrics.read_at = SteadyClock().now();
+      monitor_.fleet_.set_metrics({{id_, std::move(page.metrics)}});
+    }
+    page_.clear();
   }
 
   void count_success() {

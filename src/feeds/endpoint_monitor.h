@@ -1,5 +1,5 @@
-// Watches the endpoints of a fleet: asks each for GET /health, once every interval, and reads from
-// GET /metrics how large its KV cache is when it comes up (vLLM's cache_config_info).
+// Watches the endpoints of a fleet: asks each for GET /health, once every interval, and reads GET /metrics: how
+// large its KV cache is when it comes up, and when asked for, its queue and cache use at every check.
 //
 // An endpoint starts unhealthy. It becomes healthy after `healthy_threshold` good answers in a row and unhealthy
 // after `unhealthy_threshold` bad ones; a failed connection that the gateway saw counts as a bad one.
@@ -27,6 +27,8 @@ struct MonitorOptions {
   Duration first_interval = std::chrono::milliseconds(50);
   uint32_t healthy_threshold = 1;
   uint32_t unhealthy_threshold = 2;
+  // Read the engine's metrics (feeds/engine_metrics.h) at every check, not only when the endpoint comes up.
+  bool scrape = false;
 };
 
 class MonitorProbe {

@@ -3,6 +3,7 @@
 #include "gateway/gateway_thread.h"
 #include "net/event_loop.h"
 #include "plugins/roster.h"
+#include "serving/configured_scheduling.h"
 
 namespace kvasir {
 namespace {
@@ -25,6 +26,22 @@ Result<std::vector<SocketAddress>> resolve_all(const std::vector<HostPort>& work
   return addresses;
 }
 
+Result<PolicyWithNotes> policy_of(const GatewayOptions& options) {
+  if (!options.config_name.empty()) {
+    PluginOptions plugins;
+    plugins.endpoints = options.workers.size();
+    plugins.profile = options.profile;
+    plugins.allow_alpha = options.allow_alpha_plugins;
+    return policy_from_config(options.config, options.config_name, plugins);
+  }
+  PolicyOptions named;
+  named.endpoints = options.workers.size();
+  named.profile = options.profile;
+  Result<std::unique_ptr<Policy>> policy = make_policy(options.policy, named);
+  if (!policy) return Error{"--policy: " + policy.error().message};
+  return PolicyWithNotes{std::move(*policy), {}};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Gateway>> Gateway::create(EventLoop& loop, const GatewayOptions& options,
@@ -32,13 +49,11 @@ Result<std::unique_ptr<Gateway>> Gateway::create(EventLoop& loop, const GatewayO
                                                  std::function<std::string()> metrics_page) {
   Result<std::vector<SocketAddress>> addresses = resolve_all(options.workers);
   if (!addresses) return addresses.error();
-  PolicyOptions policy_options;
-  policy_options.endpoints = options.workers.size();
-  policy_options.profile = options.profile;
-  Result<std::unique_ptr<Policy>> policy = make_policy(options.policy, policy_options);
-  if (!policy) return Error{"--policy: " + policy.error().message};
+  Result<PolicyWithNotes> policy = policy_of(options);
+  if (!policy) return policy.error();
   std::unique_ptr<Gateway> gateway(new Gateway(loop, options, probe, std::move(metrics_page),
-                                               std::move(*policy), std::move(*addresses)));
+                                               std::move(policy->policy), std::move(*addresses)));
+  gateway->notes_ = std::move(policy->notes);
   if (Result<void> listening = gateway->listen(); !listening) return listening.error();
   return gateway;
 }

@@ -32,6 +32,8 @@ class Gateway {
   ~Gateway();
 
   uint16_t port() const { return port_; }
+  // How the configuration was understood: one line each, for the log.
+  const std::vector<std::string>& notes() const { return notes_; }
 
   // Stops accepting, lets running requests end (at most drain_timeout), then calls `drained` on the
   // loop's thread.
@@ -60,6 +62,7 @@ class Gateway {
   std::vector<std::unique_ptr<EventLoop>> loops_;  // of the threads beyond the first
   std::vector<std::unique_ptr<GatewayThread>> parts_;
   std::vector<std::thread> threads_;
+  std::vector<std::string> notes_;
   uint16_t port_ = 0;
   size_t undrained_ = 0;
 };

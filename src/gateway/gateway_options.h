@@ -18,6 +18,10 @@ struct GatewayOptions {
   uint16_t port = 8000;  // 0: a free one
   std::vector<HostPort> workers;
   std::string policy = "kv";
+  // The text of an EndpointPickerConfig, which then routes instead of `policy`, and its file's name.
+  std::string config = {};
+  std::string config_name = {};
+  bool allow_alpha_plugins = false;
   EngineProfile profile;
   double time_scale = 1;  // model seconds a second, for the policy's clock
   uint32_t threads = 1;

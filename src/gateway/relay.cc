@@ -38,10 +38,24 @@ void Relay::start(const std::optional<RequestPeek>& peek) {
   thread_.gateway_.probe_.on_started();
   exchange_.set_observer(this);
   if (inference_) {
+    if (!thread_.gateway_.options_.config_name.empty()) read_headers();
     routed_.emplace(thread_.gateway_.scheduler_, thread_.gateway_.estimator_,
-                    thread_.next_request_id(), peek);
+                    thread_.next_request_id(), peek, headers_);
   }
   attempt();
+}
+
+// Plugins may look at any header; the built-in policies look at none.
+void Relay::read_headers() {
+  const HttpHead& head = exchange_.head();
+  names_.reserve(head.field_count());
+  for (size_t i = 0; i < head.field_count(); ++i) {
+    std::string& name = names_.emplace_back(head.field(i).name);
+    for (char& c : name) {
+      if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    }
+    headers_.push_back({name, head.field(i).value});
+  }
 }
 
 bool Relay::choose() {

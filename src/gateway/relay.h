@@ -29,6 +29,7 @@ class Relay final : private HttpCallObserver, private HttpExchange::Observer {
   // How the body goes back to the client.
   enum class Mode : uint8_t { kHeld, kRaw, kReframed };
 
+  void read_headers();
   bool choose();
   void attempt();
   void on_head(const HttpHead& head) override;
@@ -49,6 +50,8 @@ class Relay final : private HttpCallObserver, private HttpExchange::Observer {
   GatewayThread& thread_;
   HttpExchange& exchange_;
   HttpCall* call_ = nullptr;
+  std::vector<std::string> names_;  // of headers_, lower-case
+  std::vector<RequestHeader> headers_;
   std::optional<RoutedRequest> routed_;  // inference only
   std::vector<EndpointId> tried_;        // otherwise
   std::string request_id_;

@@ -181,7 +181,7 @@ Result<StageDecider*> PluginMaker::stage_decider(std::string_view name) {
 int PluginMaker::profile_index(std::string_view name) const {
   const auto found =
       std::find_if(config_.profiles.begin(), config_.profiles.end(),
-                   [&](const ProfileConfig& profile) { return profile.name == name; });
+                   [&](const SchedulingProfileConfig& profile) { return profile.name == name; });
   return found == config_.profiles.end() ? -1 : static_cast<int>(found - config_.profiles.begin());
 }
 

@@ -17,7 +17,7 @@ constexpr std::string_view kDefaultPicker = "max-score-picker";
 // The configuration with a profile at least: upstream's "default" holds all that fits into one.
 SchedulingConfig with_profiles(SchedulingConfig config) {
   if (!config.profiles.empty()) return config;
-  ProfileConfig profile;
+  SchedulingProfileConfig profile;
   profile.name = "default";
   for (const PluginConfig& plugin : config.plugins) {
     profile.plugins.push_back({plugin.name.empty() ? plugin.type : plugin.name, {}, plugin.line});
@@ -32,13 +32,13 @@ bool fits_into_profile(const Plugin* plugin) {
          dynamic_cast<const Picker*>(plugin) != nullptr;
 }
 
-Error about(const ProfileConfig& profile, int line, const std::string& problem) {
+Error about(const SchedulingProfileConfig& profile, int line, const std::string& problem) {
   return Error{line_prefix(line) + "profile '" + profile.name + "': " + problem};
 }
 
 Result<void> check_names(const SchedulingConfig& config) {
   std::set<std::string> names;
-  for (const ProfileConfig& profile : config.profiles) {
+  for (const SchedulingProfileConfig& profile : config.profiles) {
     if (profile.name.empty()) return about(profile, profile.line, "it has no name");
     if (!names.insert(profile.name).second) {
       return about(profile, profile.line, "another profile has this name");
@@ -48,7 +48,7 @@ Result<void> check_names(const SchedulingConfig& config) {
 }
 
 // Puts one plugin where it belongs in the profile.
-Result<void> place(const ProfileConfig& profile, const ProfilePluginConfig& entry, Plugin* plugin,
+Result<void> place(const SchedulingProfileConfig& profile, const PluginUse& entry, Plugin* plugin,
                    ProfilePlugins& plugins) {
   if (const auto* filter = dynamic_cast<const Filter*>(plugin)) plugins.filters.push_back(filter);
   if (const auto* scorer = dynamic_cast<const Scorer*>(plugin)) {
@@ -68,11 +68,11 @@ Result<void> place(const ProfileConfig& profile, const ProfilePluginConfig& entr
 }
 
 // `lenient`: plugins that fit into no profile are passed over.
-Result<ProfilePlugins> make_profile(PluginMaker& maker, const ProfileConfig& profile,
+Result<ProfilePlugins> make_profile(PluginMaker& maker, const SchedulingProfileConfig& profile,
                                     bool lenient) {
   ProfilePlugins plugins;
   plugins.name = profile.name;
-  for (const ProfilePluginConfig& entry : profile.plugins) {
+  for (const PluginUse& entry : profile.plugins) {
     const Result<Plugin*> plugin = maker.find(entry.plugin);
     if (!plugin) return plugin.error();
     if (*plugin == nullptr) {
@@ -133,7 +133,7 @@ Result<void> check_block_sizes(const std::vector<Producer*>& producers) {
 
 SchedulingConfig default_scheduling_config() {
   SchedulingConfig config;
-  ProfileConfig profile{"default", {}, 0};
+  SchedulingProfileConfig profile{"default", {}, 0};
   const auto add = [&](const char* type, std::optional<double> weight) {
     config.plugins.push_back({type, type, {}, 0});
     profile.plugins.push_back({type, weight, 0});
@@ -159,7 +159,7 @@ Result<PolicyWithNotes> make_configured_policy(const Registry& registry,
   const Result<const ProfileHandler*> handler = find_handler(maker, config);
   if (!handler) return handler.error();
   plugins.handler = *handler;
-  for (const ProfileConfig& profile : config.profiles) {
+  for (const SchedulingProfileConfig& profile : config.profiles) {
     Result<ProfilePlugins> made = make_profile(maker, profile, given.profiles.empty());
     if (!made) return made.error();
     plugins.profiles.push_back(std::move(*made));

@@ -7,9 +7,11 @@
 namespace kvasir {
 
 RoutedRequest::RoutedRequest(Scheduler& scheduler, TokenEstimator& estimator, RequestId id,
-                             const std::optional<RequestPeek>& peek)
+                             const std::optional<RequestPeek>& peek,
+                             std::span<const RequestHeader> headers)
     : scheduler_(scheduler), estimator_(estimator) {
   request_.id = id;
+  request_.headers = headers;
   if (!peek) return;
   request_.model = peek->model;
   request_.first_token_visible = peek->stream;

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -19,10 +20,10 @@ class TokenEstimator;
 
 class RoutedRequest {
  public:
-  // `peek`: what is known of the request; empty when its body was not understood. Views in it must outlive this
-  // object, like the scheduler and the estimator.
+  // `peek`: what is known of the request; empty when its body was not understood. `headers`: with lower-case names.
+  // Views in both must outlive choose(); the scheduler and the estimator must outlive this object.
   RoutedRequest(Scheduler& scheduler, TokenEstimator& estimator, RequestId id,
-                const std::optional<RequestPeek>& peek);
+                const std::optional<RequestPeek>& peek, std::span<const RequestHeader> headers = {});
   ~RoutedRequest();
   RoutedRequest(const RoutedRequest&) = delete;
   RoutedRequest& operator=(const RoutedRequest&) = delete;

@@ -10,28 +10,9 @@
 
 #include "base/clock.h"
 #include "base/value.h"
+#include "model/scheduling_config.h"
 
 namespace kvasir {
-
-struct PluginConfig {
-  std::string name;  // unique; the type when the file gives none
-  std::string type;
-  Value parameters;  // a map or null
-  int line = 0;      // 0: not in the file, added by a default
-};
-
-// A plugin in a scheduling profile. Its kinds (filter, scorer, picker) are those of its type.
-struct PluginUse {
-  std::string plugin;            // name of a PluginConfig
-  std::optional<double> weight;  // finite, >= 0; a scorer without one weighs 1
-  int line = 0;
-};
-
-struct SchedulingProfileConfig {
-  std::string name;
-  std::vector<PluginUse> plugins;  // in the file's order, which is the order of the filters
-  int line = 0;
-};
 
 struct DataSourceConfig {
   std::string plugin;

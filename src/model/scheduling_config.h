@@ -1,0 +1,40 @@
+// What a configuration says about scheduling, as plain data: plugins, and the profiles they work in. Written by whoever
+// reads a file (wire/endpoint_picker_config.h), read by make_configured_policy() (scheduling/plugin_set.h).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/value.h"
+
+namespace kvasir {
+
+// Lines are the file's, from 1; 0 when it came from no file.
+struct PluginConfig {
+  std::string name = {};  // unique; empty: the type's name
+  std::string type = {};
+  Value parameters = {};  // a map or null
+  int line = 0;
+};
+
+// A plugin in a scheduling profile. What it is there (filter, scorer, picker) is up to its type.
+struct PluginUse {
+  std::string plugin = {};              // the name of one of the plugins
+  std::optional<double> weight = {};    // of a scorer, finite and at least 0; 1 when absent
+  int line = 0;
+};
+
+struct SchedulingProfileConfig {
+  std::string name = {};
+  std::vector<PluginUse> plugins = {};  // in the file's order, which is the order of the filters
+  int line = 0;
+};
+
+struct SchedulingConfig {
+  std::vector<PluginConfig> plugins = {};
+  // None: one profile "default" with every filter, scorer and picker there is.
+  std::vector<SchedulingProfileConfig> profiles = {};
+};
+
+}  // namespace kvasir
