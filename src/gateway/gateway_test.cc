@@ -329,6 +329,36 @@ TEST_F(GatewayTest, BodyThatIsNoJsonIsRefusedHere) {
   EXPECT_EQ(call(head + "20\r\n\r\n", "{\"temperature\": NaN}").head.status(), 200);
 }
 
+TEST_F(GatewayTest, AConfigurationRoutes) {
+  options_.config_name = "test.yaml";
+  options_.config =
+      "apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\n"
+      "plugins: [{type: active-request-scorer}, {type: max-score-picker}]\n"
+      "schedulingProfiles:\n- name: default\n"
+      "  plugins: [{pluginRef: active-request-scorer}, {pluginRef: max-score-picker}]\n";
+  a_.script = {Act::kHang};
+  b_.script = {Act::kHang};
+  start();
+  Answer held(*loop_);
+  client_->start("POST /v1/completions HTTP/1.1\r\nHost: g\r\nContent-Length: 2\r\n\r\n", "{}", held);
+  run_until([&] { return a_.bodies.size() + b_.bodies.size() == 1; });
+  FakeWorker& idle = a_.bodies.empty() ? a_ : b_;
+  idle.script.clear();
+  // One request is in flight on the busy one, so all others go to the idle one.
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(complete().body, &idle == &a_ ? "a" : "b");
+}
+
+TEST_F(GatewayTest, AWrongConfigurationRefusesToStartAndNamesTheLine) {
+  options_.config_name = "test.yaml";
+  options_.config =
+      "apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\n"
+      "plugins:\n- type: queue-scorrer\n";
+  const auto gateway = Gateway::create(*loop_, options_, probe_, [] { return ""; });
+  ASSERT_FALSE(gateway);
+  EXPECT_THAT(gateway.error().message, HasSubstr("test.yaml:4: "));
+  EXPECT_THAT(gateway.error().message, HasSubstr("queue-scorer"));
+}
+
 TEST_F(GatewayTest, DrainLetsRunningRequestsEnd) {
   start();
   bool drained = false;
