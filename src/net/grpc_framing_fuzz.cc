@@ -1,4 +1,5 @@
 // Cuts a byte stream into pieces at places the input chooses: the messages found must not depend on them.
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
