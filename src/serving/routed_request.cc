@@ -13,7 +13,8 @@ RoutedRequest::RoutedRequest(Scheduler& scheduler, TokenEstimator& estimator, Re
   request_.id = id;
   request_.headers = headers;
   if (!peek) return;
-  request_.model = peek->model;
+  model_ = peek->model;
+  request_.model = model_;
   request_.first_token_visible = peek->stream;
   request_.prompt_bytes = peek->prompt.size();
   request_.prompt_tokens = peek->prompt_ids.value_or(estimator.estimate(request_.prompt_bytes));

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -20,8 +21,9 @@ class TokenEstimator;
 
 class RoutedRequest {
  public:
-  // `peek`: what is known of the request; empty when its body was not understood. `headers`: with lower-case names.
-  // Views in both must outlive choose(); the scheduler and the estimator must outlive this object.
+  // `peek`: what is known of the request; empty when its body was not understood. Only read here: a retry may come
+  // when it is long gone. `headers`: with lower-case names; they must outlive the last choose(), as the scheduler and
+  // the estimator must outlive this object.
   RoutedRequest(Scheduler& scheduler, TokenEstimator& estimator, RequestId id,
                 const std::optional<RequestPeek>& peek, std::span<const RequestHeader> headers = {});
   ~RoutedRequest();
@@ -43,6 +45,7 @@ class RoutedRequest {
   Scheduler& scheduler_;
   TokenEstimator& estimator_;
   Request request_;
+  std::string model_;
   std::vector<BlockHash> blocks_;
   std::vector<EndpointId> tried_;
   bool length_is_estimated_ = false;

@@ -15,6 +15,7 @@ struct Counts {
   size_t blocks = 0;
   uint32_t tokens = 0;
   bool visible = false;
+  std::string model;
 };
 
 class CountingPolicy final : public Policy {
@@ -23,6 +24,7 @@ class CountingPolicy final : public Policy {
   std::optional<Decision> pick(const PickContext& context) override {
     ++counts_.picked;
     counts_.blocks = context.request.blocks.size();
+    counts_.model = context.request.model;
     counts_.visible = context.request.first_token_visible;
     counts_.tokens = context.request.prompt_tokens;
     Decision decision;
@@ -95,6 +97,18 @@ TEST_F(RoutedRequestTest, BlocksAndTokensComeFromThePrompt) {
   RoutedRequest(scheduler_, estimator_, 1, peek(true)).choose();
   EXPECT_EQ(counts_.blocks, 2u);
   EXPECT_EQ(counts_.tokens, 10u);
+}
+
+TEST_F(RoutedRequestTest, ARetryKnowsTheModelWhenThePeekIsGone) {
+  auto seen = std::make_unique<RequestPeek>(peek(true));
+  seen->model = "a model's name that is too long to be stored in place";
+  RoutedRequest request(scheduler_, estimator_, 1, *seen);
+  const std::string name = seen->model;
+  seen.reset();
+  request.choose();
+  request.exclude_chosen();
+  request.choose();
+  EXPECT_EQ(counts_.model, name);
 }
 
 TEST_F(RoutedRequestTest, BodyThatWasNotUnderstoodIsRoutedAnyway) {
