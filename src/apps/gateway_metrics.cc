@@ -85,9 +85,15 @@ void GatewayMetrics::on_refused(int status, std::string_view reason) {
 }
 
 Counter& GatewayMetrics::requests(int status) {
-  return registry_.counter("kvasir_gateway_requests_total",
-                           "Requests by the status of their answer (499: the client left).",
-                           {{"code", std::to_string(status)}, {"policy", policy_}});
+  const bool known = status >= 0 && status < kStatusMax;
+  if (known) {
+    if (Counter* found = by_status_[static_cast<size_t>(status)].load()) return *found;
+  }
+  Counter& counter = registry_.counter(
+      "kvasir_gateway_requests_total", "Requests by the status of their answer (499: the client left).",
+      {{"code", std::to_string(status)}, {"policy", policy_}});
+  if (known) by_status_[static_cast<size_t>(status)].store(&counter);
+  return counter;
 }
 
 }  // namespace kvasir

@@ -1,6 +1,8 @@
 // Turns what the gateway reports into metrics (names in docs/METRICS.md) and log lines.
 #pragma once
 
+#include <array>
+#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -36,7 +38,11 @@ class GatewayMetrics final : public GatewayProbe {
 
   Counter& requests(int status);
 
+  static constexpr int kStatusMax = 600;
+
   Registry registry_;
+  // By status, looked up once each: a look-up takes the registry's lock.
+  std::array<std::atomic<Counter*>, kStatusMax> by_status_{};
   const std::string policy_;
   std::vector<PerEndpoint> endpoints_;
   Gauge& in_flight_;
