@@ -10,6 +10,7 @@
 #include <memory>
 #include <vector>
 
+#include "scheduling/decision_trace.h"
 #include "scheduling/plugin.h"
 #include "scheduling/policy.h"
 #include "scheduling/producers.h"
@@ -23,6 +24,8 @@ struct PolicyPlugins {
   const ProfileHandler* handler = nullptr;
   std::vector<ProfilePlugins> profiles;
   const PrefixMatches* prefix_matches = nullptr;  // says how much is cached; null: nobody does
+  std::shared_ptr<const PolicyLabels> labels;     // never null
+  std::vector<uint16_t> owned_labels;             // of `owned`
 };
 
 class ConfiguredPolicy final : public Policy {
@@ -34,6 +37,10 @@ class ConfiguredPolicy final : public Policy {
   void first_token(RequestId request, TimePoint now) override;
   void ended(RequestId request, TimePoint now) override;
   size_t prompt_bytes_per_block() const override;
+  bool watches_answers() const override;
+  void add_answer_fields(const Endpoint& endpoint, AnswerFields& fields) const override;
+  // Plugins of the same name and type hand their state over.
+  void inherit(Policy& predecessor) override;
 
  private:
   void run_profiles(Cycle& cycle);
@@ -42,7 +49,7 @@ class ConfiguredPolicy final : public Policy {
 
   const PolicyPlugins plugins_;
   std::vector<Profile> profiles_;
-  std::vector<ProfileResult> done_;   // of the current pick
+  std::vector<ProfileResult> done_;    // of the current pick
   std::vector<ProfileResult> booked_;  // the same, the primary first
 };
 
