@@ -47,6 +47,7 @@ class PluginMaker final : public PluginContext {
 
   size_t endpoints() const override { return options_.endpoints; }
   uint64_t seed() override { return seeds_.next(); }
+  uint32_t endpoints_per_pick() const override { return options_.endpoints_per_pick; }
   const EngineProfile& profile() const override { return options_.profile; }
   Result<PrefixMatches*> prefix_matches(std::string_view name) override;
   Result<InflightLoads*> inflight_loads(std::string_view name) override;

@@ -1,7 +1,6 @@
 #include "serving/routed_request.h"
 
 #include "hashing/prompt_blocks.h"
-#include "scheduling/scheduler.h"
 #include "serving/token_estimator.h"
 
 namespace kvasir {
@@ -28,13 +27,25 @@ RoutedRequest::RoutedRequest(Scheduler& scheduler, TokenEstimator& estimator, Re
 RoutedRequest::~RoutedRequest() { ended(); }
 
 std::optional<Decision> RoutedRequest::choose() {
+  const Scheduled scheduled = choose_among(std::nullopt, nullptr);
+  if (!scheduled.ok()) return std::nullopt;
+  return scheduled.decision;
+}
+
+Scheduled RoutedRequest::choose_among(std::optional<std::span<const EndpointId>> allowed,
+                                      DecisionTrace* trace) {
   ended();
   first_token_seen_ = false;
-  const Scheduled scheduled = scheduler_.schedule(request_, tried_);
-  if (!scheduled.ok()) return std::nullopt;
+  const Scheduled scheduled = scheduler_.schedule_among(request_, Choice{tried_, allowed, trace});
+  if (!scheduled.ok()) return scheduled;
   chosen_ = scheduled.decision.endpoint;
   booked_ = true;
-  return scheduled.decision;
+  return scheduled;
+}
+
+void RoutedRequest::set_flow(std::string_view fairness_id, int32_t priority) {
+  request_.fairness_id = fairness_id;
+  request_.priority = priority;
 }
 
 void RoutedRequest::exclude_chosen() { tried_.push_back(chosen_); }

@@ -12,11 +12,11 @@
 
 #include "model/decision.h"
 #include "model/request.h"
+#include "scheduling/scheduler.h"
 #include "wire/request_peek.h"
 
 namespace kvasir {
 
-class Scheduler;
 class TokenEstimator;
 
 class RoutedRequest {
@@ -32,6 +32,10 @@ class RoutedRequest {
 
   // The next endpoint to try, booked; nullopt when none is left. Releases the one before.
   std::optional<Decision> choose();
+  // The same among `allowed` (nullopt: everybody), with the reason when there is none. `trace` may be null.
+  Scheduled choose_among(std::optional<std::span<const EndpointId>> allowed, DecisionTrace* trace);
+  // Whose request it is. `fairness_id` must outlive the last choose().
+  void set_flow(std::string_view fairness_id, int32_t priority);
   // The chosen endpoint failed: choose() will not name it again.
   void exclude_chosen();
 
@@ -40,6 +44,7 @@ class RoutedRequest {
   // The answer is complete or given up.
   void ended();
   void learn_prompt_tokens(uint32_t tokens);
+  uint32_t prompt_tokens() const { return request_.prompt_tokens; }
 
  private:
   Scheduler& scheduler_;
