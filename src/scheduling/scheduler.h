@@ -4,6 +4,7 @@
 // the simulations with virtual time.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -13,17 +14,13 @@
 #include "base/clock.h"
 #include "model/decision.h"
 #include "model/request.h"
+#include "scheduling/refusal.h"
+#include "scheduling/saturation.h"
 
 namespace kvasir {
 
 class Fleet;
 class Policy;
-
-enum class Refusal : uint8_t {
-  kNone,
-  kNoEndpoints,  // nobody is healthy, or everybody was tried
-  kFiltered,     // the policy refused every candidate
-};
 
 struct Scheduled {
   Refusal refusal = Refusal::kNone;
@@ -46,6 +43,16 @@ class Scheduler {
   // The request left its endpoint, for whatever reason. Exactly once for each schedule() that placed it.
   void ended(RequestId request);
 
+  // How full the pool of healthy endpoints is.
+  PoolSaturation saturation();
+  // Model time that the prompt would take on the endpoint that suits it best; 0: there is none, or the policy does not
+  // predict. Books nothing.
+  Duration predicted_prefill(const Request& request);
+
+  // `released` is called after each first_token() and ended(), on the caller's thread and without the mutex: there may
+  // be room for another request. Set once, before the first request.
+  void set_release_listener(std::function<void()> released) { released_ = std::move(released); }
+
   // Bytes of prompt in one of Request::blocks; 0 when the policy wants none.
   size_t prompt_bytes_per_block() const { return prompt_bytes_per_block_; }
 
@@ -53,6 +60,7 @@ class Scheduler {
   const Fleet& fleet_;
   const Clock& clock_;
   const size_t prompt_bytes_per_block_;
+  std::function<void()> released_;  // may be empty
   std::mutex mutex_;
   std::unique_ptr<Policy> policy_;
   std::vector<EndpointId> candidates_;  // scratch, under the mutex

@@ -1,5 +1,7 @@
 #include "serving/routed_request.h"
 
+#include <utility>
+
 #include "hashing/prompt_blocks.h"
 #include "scheduling/scheduler.h"
 #include "serving/token_estimator.h"
@@ -31,10 +33,17 @@ std::optional<Decision> RoutedRequest::choose() {
   ended();
   first_token_seen_ = false;
   const Scheduled scheduled = scheduler_.schedule(request_, tried_);
+  refusal_ = scheduled.refusal;
   if (!scheduled.ok()) return std::nullopt;
   chosen_ = scheduled.decision.endpoint;
   booked_ = true;
   return scheduled.decision;
+}
+
+void RoutedRequest::set_class(RequestClass request_class) {
+  class_ = std::move(request_class);
+  request_.fairness_id = class_.fairness_id;
+  request_.priority = class_.priority;
 }
 
 void RoutedRequest::exclude_chosen() { tried_.push_back(chosen_); }

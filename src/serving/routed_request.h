@@ -12,6 +12,8 @@
 
 #include "model/decision.h"
 #include "model/request.h"
+#include "scheduling/refusal.h"
+#include "serving/request_class.h"
 #include "wire/request_peek.h"
 
 namespace kvasir {
@@ -30,8 +32,13 @@ class RoutedRequest {
   RoutedRequest(const RoutedRequest&) = delete;
   RoutedRequest& operator=(const RoutedRequest&) = delete;
 
-  // The next endpoint to try, booked; nullopt when none is left. Releases the one before.
+  // Before the first choose().
+  void set_class(RequestClass request_class);
+  const Request& request() const { return request_; }
+
+  // The next endpoint to try, booked; nullopt when none is left, and refusal() tells why. Releases the one before.
   std::optional<Decision> choose();
+  Refusal refusal() const { return refusal_; }
   // The chosen endpoint failed: choose() will not name it again.
   void exclude_chosen();
 
@@ -46,6 +53,8 @@ class RoutedRequest {
   TokenEstimator& estimator_;
   Request request_;
   std::string model_;
+  RequestClass class_;
+  Refusal refusal_ = Refusal::kNone;
   std::vector<BlockHash> blocks_;
   std::vector<EndpointId> tried_;
   bool length_is_estimated_ = false;
