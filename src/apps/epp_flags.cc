@@ -2,7 +2,9 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <charconv>
 #include <fstream>
+#include <map>
 #include <sstream>
 #include <thread>
 
@@ -29,6 +31,26 @@ Result<Endpoint> parse_endpoint(const std::string& text) {
     endpoint.labels[part.substr(0, equals)] = part.substr(equals + 1);
   }
   return endpoint;
+}
+
+// NAME=PRIORITY
+Result<std::map<std::string, int32_t, std::less<>>> parse_objectives(
+    const std::vector<std::string>& texts) {
+  std::map<std::string, int32_t, std::less<>> objectives;
+  for (const std::string& text : texts) {
+    const size_t equals = text.rfind('=');
+    int32_t priority = 0;
+    const char* end = text.data() + text.size();
+    if (equals != std::string::npos && equals > 0) {
+      const auto parsed = std::from_chars(text.data() + equals + 1, end, priority);
+      if (parsed.ec == std::errc() && parsed.ptr == end) {
+        objectives[text.substr(0, equals)] = priority;
+        continue;
+      }
+    }
+    return Error{"--objectives: '" + text + "' is no NAME=PRIORITY"};
+  }
+  return objectives;
 }
 
 Result<std::string> read_file(const std::string& path) {
@@ -66,6 +88,12 @@ Result<EppOptions> epp_options(const EppFlags& flags) {
     options.config = std::move(*text);
     options.config_name = flags.config_file;
   }
+  auto objectives = parse_objectives(flags.objectives);
+  if (!objectives) return objectives.error();
+  options.priority_of = [known = std::move(*objectives)](std::string_view name) {
+    const auto found = known.find(name);
+    return found == known.end() ? std::nullopt : std::optional<int32_t>(found->second);
+  };
   options.allow_alpha_plugins = flags.allow_experimental_plugins;
   Result<EngineProfile> profile = load_engine_profile(flags.engine_profile);
   if (!profile) return Error{"--engine-profile: " + profile.error().message};
@@ -93,6 +121,10 @@ void add_epp_flags(CLI::App& command, EppFlags& flags) {
                      "An EndpointPickerConfig; kvasir config check FILE explains it\n"
                      "(default: queue 2, KV cache use 2, prefix cache 3)");
   command.add_option("--config-text", flags.config_text, "The same, as the text itself");
+  command
+      .add_option("--objectives", flags.objectives,
+                  "Priorities that x-llm-d-inference-objective may name, as NAME=PRIORITY[,...]")
+      ->delimiter(',');
   command
       .add_option("--grpc-port", flags.grpc_port,
                   "Port for ext_proc; 0 takes a free one, here and below")

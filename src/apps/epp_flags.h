@@ -21,6 +21,7 @@ struct EppFlags {
   uint16_t metrics_port = 9090;
   std::string compat = "upstream";
   std::vector<std::string> endpoints;
+  std::vector<std::string> objectives;
   std::string config_file;
   std::string config_text;
   bool secure_serving = true;

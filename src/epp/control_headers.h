@@ -4,11 +4,12 @@
 #include <array>
 #include <string_view>
 
+#include "flow/flow_outcome.h"
+
 namespace kvasir {
 
 inline constexpr std::string_view kDestinationHeader = "x-gateway-destination-endpoint";
 inline constexpr std::string_view kScoresKey = "x-gateway-destination-endpoint-scores";
-inline constexpr std::string_view kDroppedReasonHeader = "x-llm-d-request-dropped-reason";
 inline constexpr std::string_view kPrefillHeader = "x-prefiller-host-port";
 inline constexpr std::string_view kRequestIdHeader = "x-request-id";
 
@@ -29,8 +30,6 @@ struct AliasedHeader {
   std::string_view name;
   std::string_view alias;
 };
-inline constexpr AliasedHeader kFairnessHeader = {"x-llm-d-inference-fairness-id",
-                                                  "x-gateway-inference-fairness-id"};
 inline constexpr AliasedHeader kObjectiveHeader = {"x-llm-d-inference-objective",
                                                    "x-gateway-inference-objective"};
 inline constexpr AliasedHeader kModelRewriteHeader = {"x-llm-d-model-name-rewrite",

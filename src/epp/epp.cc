@@ -71,6 +71,10 @@ Result<void> Epp::start(std::function<std::string()> metrics_page) {
   if (!made) return made.error();
   notes_ = std::move(made->notes);
   scheduler_ = std::make_unique<Scheduler>(fleet_, std::move(made->policy), clock_);
+  AdmissionSettings admission;
+  admission.mode = AdmissionSettings::Mode::kShedding;
+  admission_ = std::make_unique<Admission>(*scheduler_, clock_, std::move(admission));
+  admission_timer_ = std::make_unique<AdmissionTimer>(loop_, *admission_);
   Result<std::vector<SocketAddress>> addresses = resolve_all(options_.endpoints);
   if (!addresses) return addresses.error();
   monitor_ = std::make_unique<EndpointMonitor>(loop_, fleet_, *addresses, probe_, options_.monitor);
@@ -143,6 +147,7 @@ GrpcHealth Epp::health(std::string_view) const {
 
 void Epp::drain(std::function<void()> drained) {
   draining_ = true;
+  admission_->drain();
   undrained_ = parts_.size();
   auto done = std::make_shared<std::function<void()>>(std::move(drained));
   const auto finish = [done] {

@@ -17,6 +17,8 @@
 #include "net/grpc_health.h"
 #include "net/http_server.h"
 #include "scheduling/scheduler.h"
+#include "serving/admission.h"
+#include "serving/admission_timer.h"
 #include "serving/token_estimator.h"
 
 namespace kvasir {
@@ -65,6 +67,8 @@ class Epp {
   const SteadyClock clock_;
   Fleet fleet_;
   std::unique_ptr<Scheduler> scheduler_;
+  std::unique_ptr<Admission> admission_;
+  std::unique_ptr<AdmissionTimer> admission_timer_;
   TokenEstimator estimator_;
   std::unique_ptr<EndpointMonitor> monitor_;
   GrpcHealthService health_service_;

@@ -9,6 +9,7 @@
 #include "feeds/endpoint_monitor.h"
 #include "model/endpoint.h"
 #include "net/grpc_server.h"
+#include "serving/request_class.h"
 #include "timing/engine_profile.h"
 
 namespace kvasir {
@@ -41,6 +42,7 @@ struct EppOptions {
   size_t header_bytes_max = 256 * 1024;  // of one request; beyond: 431
   Duration drain_timeout = std::chrono::seconds(30);
 
+  PriorityOfObjective priority_of = [](std::string_view) { return std::optional<int32_t>(); };
   SubsetMatch subset = SubsetMatch::kAddress;
   // Endpoints named for one request: the pick and what to try after it, in order.
   uint32_t endpoints_per_pick = 1;

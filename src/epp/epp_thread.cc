@@ -11,6 +11,9 @@
 namespace kvasir {
 namespace {
 
+// Most decisions are made at once; only held requests keep theirs.
+constexpr size_t kTracesKept = 64;
+
 std::vector<GrpcRoute> routes_of(EppThread& thread, GrpcHealthService& health) {
   std::vector<GrpcRoute> routes = health.routes();
   routes.push_back({"/envoy.service.ext_proc.v3.ExternalProcessor/Process", &thread});
@@ -50,6 +53,9 @@ EppProbe& EppThread::probe() {
 }
 Scheduler& EppThread::scheduler() {
   return *epp_.scheduler_;
+}
+Admission& EppThread::admission() {
+  return *epp_.admission_;
 }
 TokenEstimator& EppThread::estimator() {
   return epp_.estimator_;
@@ -107,6 +113,18 @@ std::vector<std::pair<std::string, std::string>> EppThread::answer_fields(const 
     fields.emplace_back("x-decode-pod", endpoint.name);
   }
   return fields;
+}
+
+std::unique_ptr<DecisionTrace> EppThread::take_trace() {
+  if (traces_.empty()) return std::make_unique<DecisionTrace>();
+  std::unique_ptr<DecisionTrace> trace = std::move(traces_.back());
+  traces_.pop_back();
+  trace->begin(0);
+  return trace;
+}
+
+void EppThread::give_trace(std::unique_ptr<DecisionTrace> trace) {
+  if (traces_.size() < kTracesKept) traces_.push_back(std::move(trace));
 }
 
 bool EppThread::take_body_bytes(size_t bytes) {

@@ -22,6 +22,7 @@
 
 namespace kvasir {
 
+class Admission;
 class Epp;
 class EventLoop;
 class Exchange;
@@ -43,6 +44,7 @@ class EppThread final : public GrpcService {
   const EppOptions& options() const;
   EppProbe& probe();
   Scheduler& scheduler();
+  Admission& admission();
   TokenEstimator& estimator();
   std::shared_ptr<const Snapshot> snapshot() const;
   TimePoint now() const { return SteadyClock().now(); }
@@ -55,6 +57,9 @@ class EppThread final : public GrpcService {
   // What the client is told with the answer.
   std::vector<std::pair<std::string, std::string>> answer_fields(const Decision& decision,
                                                                  Duration scheduling);
+  // A trace to write one decision into, and back.
+  std::unique_ptr<DecisionTrace> take_trace();
+  void give_trace(std::unique_ptr<DecisionTrace> trace);
   // Room for bodies of requests; false: there is none left.
   bool take_body_bytes(size_t bytes);
   void release_body_bytes(size_t bytes) { body_bytes_ -= bytes; }
@@ -63,8 +68,6 @@ class EppThread final : public GrpcService {
   // Used again and again; the content is lost when a message has been handled.
   ExtProcRequest& request() { return request_; }
   std::string& message() { return message_; }
-  DecisionTrace& trace() { return trace_; }
-  std::vector<EndpointId>& allowed() { return allowed_; }
   ExtProcHeadersAnswer& headers_answer();
 
  private:
@@ -77,8 +80,8 @@ class EppThread final : public GrpcService {
   size_t body_bytes_ = 0;
   ExtProcRequest request_;
   std::string message_;
-  DecisionTrace trace_;
-  std::vector<EndpointId> allowed_;
+  std::vector<std::unique_ptr<DecisionTrace>> traces_;
+  std::vector<EndpointId> allowed_;  // scratch of any_endpoint()
   ExtProcHeadersAnswer headers_answer_;
   std::unordered_set<Exchange*> exchanges_;
   GrpcServer server_;  // last: its calls use all of the above

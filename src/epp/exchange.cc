@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "epp/epp_thread.h"
+#include "scheduling/decision_trace.h"
 
 namespace kvasir {
 
@@ -13,6 +14,8 @@ Exchange::Exchange(EppThread& thread, GrpcCall& call)
 }
 
 Exchange::~Exchange() {
+  if (self_) *self_ = nullptr;
+  if (phase_ == Phase::kHeld && ticket_) thread_.admission().cancel(*ticket_);
   thread_.release_body_bytes(body_.capacity());
 }
 

@@ -11,6 +11,7 @@
 // Owns itself: deleted when its stream is over. Private to epp/; lives on its thread.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -21,6 +22,7 @@
 #include "epp/request_head.h"
 #include "net/byte_buffer.h"
 #include "net/grpc_server.h"
+#include "serving/admission.h"
 #include "serving/routed_request.h"
 #include "serving/usage_watch.h"
 #include "wire/ext_proc.h"
@@ -28,6 +30,7 @@
 
 namespace kvasir {
 
+class DecisionTrace;
 class EppThread;
 
 class Exchange final : public GrpcCall::Observer {
@@ -43,6 +46,7 @@ class Exchange final : public GrpcCall::Observer {
   enum class Phase : uint8_t {
     kHeaders,  // the first message is awaited
     kBody,     // the rest of the request is
+    kHeld,     // admission lets it wait
     kSentOn,   // decided: the answer passes
   };
 
@@ -54,16 +58,12 @@ class Exchange final : public GrpcCall::Observer {
   void decide();
   void decide_without_body();
   bool read_body();
-  Scheduled schedule();
-  void report_pick(const Scheduled& scheduled);
-  void refuse(const Scheduled& scheduled);
-  struct Refused {
-    int status;
-    std::string_view code;  // upstream's word
-    std::string_view reason;
-    std::string_view text;
-  };
-  void refuse(const Refused& refused);
+  void limit_to_subset();
+  void admit();
+  void on_verdict(const Verdict& verdict);
+  void on_evicted(FlowOutcome outcome);
+  void report_pick();
+  void refuse(const FlowAnswer& answer);
   RequestLabels labels() const;
 
   // What goes back for it (exchange_answers.cc).
@@ -100,15 +100,18 @@ class Exchange final : public GrpcCall::Observer {
   std::optional<std::vector<std::string>> subset_;
   std::string request_id_;
   std::string model_;
-  std::string fairness_id_;
   std::string objective_;
-  int32_t priority_ = 0;
   std::string destination_;  // HOST:PORT[,HOST:PORT...]
   std::string prefill_;
 
   std::optional<RoutedRequest> routed_;  // empty for requests without a body
+  std::shared_ptr<AdmissionTicket> ticket_;
+  // What admission posts from other threads finds this exchange here, or null when it is gone.
+  std::shared_ptr<Exchange*> self_;
+  std::unique_ptr<DecisionTrace> trace_;  // borrowed from the thread while it is decided
   Decision decision_;
   Duration scheduling_{};
+  Duration held_{};
   bool booked_ = false;
 
   int status_ = 0;  // of the answer

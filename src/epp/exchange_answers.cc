@@ -35,6 +35,7 @@ void Exchange::send_decision() {
   thread_.release_body_bytes(body_.capacity());
   body_.release();
   head_.release();
+  if (routed_) routed_->release_prompt();
   subset_.reset();
   if (!thread_.needs_answers()) {
     // Envoy goes on without us: the answer costs nothing.

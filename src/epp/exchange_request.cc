@@ -4,7 +4,8 @@
 #include "epp/epp_thread.h"
 #include "epp/exchange.h"
 #include "epp/subset.h"
-#include "scheduling/scheduler.h"
+#include "net/event_loop.h"
+#include "scheduling/decision_trace.h"
 
 namespace kvasir {
 namespace {
@@ -39,7 +40,7 @@ void Exchange::on_request_headers(const ExtProcRequest& request) {
     return fail(GrpcCode::kInvalidArgument, "request_headers came twice");
   headers_seen_ = true;
   if (!head_.take(request.headers, thread_.options().header_bytes_max)) {
-    return refuse({431, "BadRequest", "", "the request's headers are too large"});
+    return refuse({431, "BadRequest", "", "the request's headers are too large", ""});
   }
   request_id_ = head_.find(kRequestIdHeader);
   phase_ = Phase::kBody;
@@ -54,6 +55,7 @@ void Exchange::on_request_headers(const ExtProcRequest& request) {
 
 void Exchange::on_request_body(const ExtProcRequest& request) {
   if (phase_ == Phase::kSentOn) return send_body_answer(false);  // STREAMED, decided by the headers
+  if (phase_ == Phase::kHeld) return fail(GrpcCode::kInvalidArgument, "a body goes on after its end");
   phase_ = Phase::kBody;  // without headers when Envoy is told to skip them
   if (!keep_body(request.body)) return;
   ++unanswered_chunks_;
@@ -62,7 +64,8 @@ void Exchange::on_request_body(const ExtProcRequest& request) {
 }
 
 void Exchange::on_request_trailers() {
-  if (phase_ != Phase::kBody) {
+  if (phase_ == Phase::kHeld) return;  // of a request whose end was seen: nothing is to be done for them
+  if (phase_ == Phase::kSentOn) {
     write_trailers_answer(ExtProcSide::kRequest, {}, thread_.message());
     return call_.send(thread_.message());
   }
@@ -73,13 +76,13 @@ void Exchange::on_request_trailers() {
 bool Exchange::keep_body(std::string_view bytes) {
   const size_t before = body_.capacity();
   if (body_.size() + bytes.size() > thread_.options().body_bytes_max) {
-    refuse({413, "BadRequest", "", "the request's body is too large"});
+    refuse({413, "BadRequest", "", "the request's body is too large", ""});
     return false;
   }
   if (body_.size() + bytes.size() > before) {
     const size_t wanted = std::max(body_.size() + bytes.size(), 2 * before);
     if (!thread_.take_body_bytes(wanted - before)) {
-      refuse({429, "ResourceExhausted", "rejected-saturated", "too many request bodies are held"});
+      refuse({429, "ResourceExhausted", "rejected-saturated", "too many request bodies are held", ""});
       return false;
     }
     body_.prepare(wanted - body_.size());
@@ -92,26 +95,21 @@ bool Exchange::keep_body(std::string_view bytes) {
 void Exchange::decide_without_body() {
   whole_ = thread_.now();
   const std::optional<EndpointId> endpoint = thread_.any_endpoint(subset_);
-  if (!endpoint) return refuse({500, "Internal", "", "no pods available in datastore"});
-  decision_ = {};
+  if (!endpoint) return refuse({500, "Internal", "", "no pods available in datastore", ""});
   decision_.endpoint = *endpoint;
-  report_pick({Refusal::kNone, decision_});
+  trace_ = thread_.take_trace();
+  report_pick();
   send_decision();
 }
 
 void Exchange::decide() {
   whole_ = thread_.now();
   request_bytes_ = body_.size();
-  fairness_id_ = head_.find(kFairnessHeader);
-  if (fairness_id_.empty()) fairness_id_ = "default-flow";
-  objective_ = head_.find(kObjectiveHeader);
   if (!read_body()) return;
-  const Scheduled scheduled = schedule();
-  if (!scheduled.ok()) return refuse(scheduled);
-  decision_ = scheduled.decision;
-  booked_ = true;
-  report_pick(scheduled);
-  send_decision();
+  objective_ = head_.find(kObjectiveHeader);
+  routed_->set_class(request_class(head_.fields(), thread_.options().priority_of));
+  limit_to_subset();
+  admit();
 }
 
 // False: it was refused.
@@ -120,78 +118,107 @@ bool Exchange::read_body() {
   if (body_.size() > 0) {
     peek = thread_.peeker().peek(body_.view());
     if (!peek) {
-      refuse({400, "BadRequest", "",
-              "error unmarshaling request bodyMap: the body is not a JSON object"});
+      refuse({400, "BadRequest", "", "error unmarshaling request bodyMap: the body is not a JSON object", ""});
       return false;
     }
     if (peek->model.empty()) {
-      refuse({400, "BadRequest", "", "model not found in request body"});
+      refuse({400, "BadRequest", "", "model not found in request body", ""});
       return false;
     }
     model_ = peek->model;
   }
-  routed_.emplace(thread_.scheduler(), thread_.estimator(), thread_.next_request_id(), peek,
-                  head_.fields());
-  routed_->set_flow(fairness_id_, priority_);
+  routed_.emplace(thread_.scheduler(), thread_.estimator(), thread_.next_request_id(), peek, head_.fields());
   return true;
 }
 
-Scheduled Exchange::schedule() {
-  std::vector<EndpointId>& allowed = thread_.allowed();
-  const bool limited = subset_ && thread_.options().subset != SubsetMatch::kOff;
-  if (limited)
-    endpoints_in_subset(*thread_.snapshot(), *subset_, thread_.options().subset, allowed);
+void Exchange::limit_to_subset() {
+  if (!subset_ || thread_.options().subset == SubsetMatch::kOff) return;
+  std::vector<EndpointId> allowed;
+  endpoints_in_subset(*thread_.snapshot(), *subset_, thread_.options().subset, allowed);
+  routed_->set_allowed(std::move(allowed));
+}
+
+// The verdict comes at once or, when the request is held, from whatever thread made room for it.
+void Exchange::admit() {
+  trace_ = thread_.take_trace();
+  routed_->set_trace(trace_.get());
+  self_ = std::make_shared<Exchange*>(this);
+  const auto on_loop = [&loop = thread_.loop(), self = self_](auto work) {
+    loop.post([self, work] {
+      if (*self != nullptr) work(**self);
+    });
+  };
+  ticket_ = std::make_shared<AdmissionTicket>(
+      *routed_, request_bytes_,
+      [on_loop](const Verdict& verdict) {
+        on_loop([verdict](Exchange& exchange) { exchange.on_verdict(verdict); });
+      },
+      [on_loop](FlowOutcome outcome) {
+        on_loop([outcome](Exchange& exchange) { exchange.on_evicted(outcome); });
+      });
+  phase_ = Phase::kHeld;
   const TimePoint begin = thread_.now();
-  const Scheduled scheduled = routed_->choose_among(
-      limited ? std::optional<std::span<const EndpointId>>(allowed) : std::nullopt,
-      &thread_.trace());
+  const std::optional<Verdict> verdict = thread_.admission().admit(ticket_);
   scheduling_ = thread_.now() - begin;
-  return scheduled;
+  if (verdict) on_verdict(*verdict);
+}
+
+void Exchange::on_verdict(const Verdict& verdict) {
+  if (!verdict.dispatched()) return refuse(answer_for(verdict.outcome));
+  decision_ = verdict.decision;
+  held_ = verdict.held;
+  booked_ = true;
+  report_pick();
+  send_decision();
+}
+
+// It must end for the sake of another; too late when its answer is complete.
+void Exchange::on_evicted(FlowOutcome outcome) {
+  if (booked_) refuse(answer_for(outcome));
 }
 
 RequestLabels Exchange::labels() const {
-  return {request_id_, model_, model_, fairness_id_, objective_, priority_};
+  RequestLabels labels{request_id_, model_, model_, "default-flow", objective_, 0};
+  if (!routed_) return labels;
+  labels.fairness_id = routed_->request().fairness_id;
+  labels.priority = routed_->request().priority;
+  return labels;
 }
 
-void Exchange::report_pick(const Scheduled& scheduled) {
+void Exchange::report_pick() {
   const std::shared_ptr<const Snapshot> fleet = thread_.snapshot();
-  PickReport report{labels(), *fleet, scheduled.decision, thread_.trace()};
+  PickReport report{labels(), *fleet, decision_, *trace_};
   report.request_bytes = request_bytes_;
   if (routed_) report.prompt_tokens = routed_->prompt_tokens();
   report.prompt_known = !model_.empty();
   report.scheduling = scheduling_;
   report.processing = thread_.now() - whole_;
+  report.held = held_;
   thread_.probe().on_picked(report);
+  thread_.give_trace(std::move(trace_));
 }
 
-void Exchange::refuse(const Scheduled& scheduled) {
-  if (scheduled.refusal == Refusal::kNoEndpoints) {
-    return refuse({503, "ServiceUnavailable", "rejected-no-endpoints",
-                   "failed to find endpoint candidates for serving the request"});
-  }
-  refuse({429, "ResourceExhausted", "rejected-saturated",
-          "no endpoints available for the given request"});
-}
-
-void Exchange::refuse(const Refused& refused) {
+// Tells the client what became of its request, and ends the exchange.
+void Exchange::refuse(const FlowAnswer& refusal) {
   RefusalReport report;
   report.labels = labels();
-  report.status = refused.status;
-  report.code = refused.code;
-  report.reason = refused.reason;
-  report.text = refused.text;
+  report.status = refusal.status;
+  report.code = refusal.code;
+  report.reason = refusal.dropped_reason;
+  report.text = refusal.text;
   report.request_bytes = request_bytes_;
   report.scheduling = scheduling_;
-  if (scheduling_ > Duration::zero()) report.trace = &thread_.trace();
+  report.trace = trace_.get();
   thread_.probe().on_refused(report);
 
   std::string body("inference error: ");
-  body.append(refused.code).append(" - ").append(refused.text);
+  body.append(refusal.code).append(" - ").append(refusal.text);
   ExtProcImmediate answer;
-  answer.status = static_cast<uint32_t>(refused.status);
+  answer.status = static_cast<uint32_t>(refusal.status);
   answer.body = body;
-  if (!refused.reason.empty())
-    answer.mutation.set.push_back({kDroppedReasonHeader, refused.reason});
+  if (!refusal.dropped_reason.empty()) {
+    answer.mutation.set.push_back({kDroppedReasonHeader, refusal.dropped_reason});
+  }
   write_immediate_answer(answer, thread_.message());
   call_.send(thread_.message());
   finish(GrpcCode::kOk);

@@ -77,6 +77,8 @@ void Exchange::end(Ending ending) {
   if (routed_ && booked_) {
     if (const auto tokens = usage_.prompt_tokens()) routed_->learn_prompt_tokens(*tokens);
     routed_->ended();
+    thread_.admission().ended(*ticket_, usage_.prompt_tokens().value_or(0),
+                              usage_.completion_tokens().value_or(0));
   }
   if (!std::exchange(booked_, false)) return;
   EndReport report;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/value.h"
+#include "model/flow_control_config.h"
 
 namespace kvasir {
 
@@ -35,6 +36,9 @@ struct SchedulingConfig {
   std::vector<PluginConfig> plugins = {};
   // None: one profile "default" with every filter, scorer and picker there is.
   std::vector<SchedulingProfileConfig> profiles = {};
+  // None: nobody asks how full the pool is. While it is not enabled, only its saturation detector counts.
+  std::optional<FlowControlConfig> flow_control = {};
+  bool flow_control_enabled = false;
 };
 
 }  // namespace kvasir

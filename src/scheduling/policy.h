@@ -11,6 +11,8 @@
 #include "model/decision.h"
 #include "model/request.h"
 #include "scheduling/plugin.h"
+#include "scheduling/refusal.h"
+#include "scheduling/saturation.h"
 
 namespace kvasir {
 
@@ -26,6 +28,12 @@ struct PickContext {
   DecisionTrace* trace = nullptr;  // filled when there is one
 };
 
+struct PoolContext {
+  const Snapshot& fleet;
+  std::span<const EndpointId> endpoints;  // at least one; healthy
+  TimePoint now{};
+};
+
 // The scheduler calls every method under its mutex, so an implementation needs no lock of its own;
 // it must not block. pick() books what it needs in the same step; first_token() and ended() release
 // it. For each pick ended() is called once; first_token() at most once, before it.
@@ -33,10 +41,23 @@ class Policy {
  public:
   virtual ~Policy() = default;
 
-  // nullopt: it refuses every candidate.
+  // nullopt: it refuses, and refusal() tells why.
   virtual std::optional<Decision> pick(const PickContext& context) = 0;
+  virtual Refusal refusal() const { return Refusal::kFiltered; }  // of the last pick()
   virtual void first_token(RequestId request, TimePoint now) = 0;
   virtual void ended(RequestId request, TimePoint now) = 0;
+
+  // How full these endpoints are (the caller fills in how many they are). A policy that does not measure it is never
+  // saturated.
+  virtual PoolSaturation saturation(const PoolContext& context) {
+    static_cast<void>(context);
+    return {};
+  }
+  // Model time of the request's prefill on the endpoint that pick() would name; 0: not predicted. Books nothing.
+  virtual Duration predicted_prefill(const PickContext& context) {
+    static_cast<void>(context);
+    return Duration::zero();
+  }
 
   // Bytes of prompt in a block, when the policy wants Request::blocks; 0 when it does not.
   virtual size_t prompt_bytes_per_block() const { return 0; }

@@ -56,7 +56,7 @@ Scheduled Scheduler::schedule_among(const Request& request, const Choice& choice
   // The clock is read under the mutex, so the policy sees time in the order of its calls.
   const std::optional<Decision> decision = policy_->pick(PickContext{
       request, *fleet, std::span<const EndpointId>(candidates_), clock_.now(), choice.trace});
-  if (!decision) return {Refusal::kFiltered, {}};
+  if (!decision) return {policy_->refusal(), {}};
   KVASIR_ASSERT(std::binary_search(candidates_.begin(), candidates_.end(), decision->endpoint),
                 "a policy names one of the candidates");
   return {Refusal::kNone, *decision};
@@ -78,14 +78,39 @@ void Scheduler::replace_policy(std::unique_ptr<Policy> policy) {
   watches_answers_ = policy_->watches_answers();
 }
 
-void Scheduler::first_token(RequestId request) {
+PoolSaturation Scheduler::saturation() {
+  const std::shared_ptr<const Snapshot> fleet = fleet_.snapshot();
   std::lock_guard<std::mutex> lock(mutex_);
-  policy_->first_token(request, clock_.now());
+  collect_candidates(*fleet, {}, candidates_);
+  if (candidates_.empty()) return {};
+  PoolSaturation saturation = policy_->saturation(PoolContext{*fleet, candidates_, clock_.now()});
+  saturation.endpoints = candidates_.size();
+  return saturation;
+}
+
+Duration Scheduler::predicted_prefill(const Request& request) {
+  const std::shared_ptr<const Snapshot> fleet = fleet_.snapshot();
+  std::lock_guard<std::mutex> lock(mutex_);
+  collect_candidates(*fleet, {}, candidates_);
+  if (candidates_.empty()) return Duration::zero();
+  return policy_->predicted_prefill(
+      PickContext{request, *fleet, std::span<const EndpointId>(candidates_), clock_.now()});
+}
+
+void Scheduler::first_token(RequestId request) {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    policy_->first_token(request, clock_.now());
+  }
+  if (released_) released_();
 }
 
 void Scheduler::ended(RequestId request) {
-  std::lock_guard<std::mutex> lock(mutex_);
-  policy_->ended(request, clock_.now());
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    policy_->ended(request, clock_.now());
+  }
+  if (released_) released_();
 }
 
 }  // namespace kvasir

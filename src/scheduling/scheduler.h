@@ -6,6 +6,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -17,6 +18,8 @@
 #include "base/clock.h"
 #include "model/decision.h"
 #include "model/request.h"
+#include "scheduling/refusal.h"
+#include "scheduling/saturation.h"
 
 namespace kvasir {
 
@@ -25,12 +28,6 @@ class Fleet;
 class Policy;
 struct Endpoint;
 struct Snapshot;
-
-enum class Refusal : uint8_t {
-  kNone,
-  kNoEndpoints,  // nobody is healthy, or everybody was tried
-  kFiltered,     // the policy refused every candidate
-};
 
 // Who may be chosen, and who wants to know how.
 struct Choice {
@@ -65,6 +62,16 @@ class Scheduler {
   // placed it.
   void ended(RequestId request);
 
+  // How full the pool of healthy endpoints is.
+  PoolSaturation saturation();
+  // Model time that the prompt would take on the endpoint that suits it best; 0: there is none, or the policy does not
+  // predict. Books nothing.
+  Duration predicted_prefill(const Request& request);
+
+  // `released` is called after each first_token() and ended(), on the caller's thread and without the mutex: there may
+  // be room for another request. Set once, before the first request.
+  void set_release_listener(std::function<void()> released) { released_ = std::move(released); }
+
   // Bytes of prompt in one of Request::blocks; 0 when the policy wants none.
   size_t prompt_bytes_per_block() const { return prompt_bytes_per_block_; }
   // Whether the policy needs first_token() and ended() when they happen; else they may come early.
@@ -82,6 +89,7 @@ class Scheduler {
   const Clock& clock_;
   std::atomic<size_t> prompt_bytes_per_block_;
   std::atomic<bool> watches_answers_;
+  std::function<void()> released_;  // may be empty
   std::mutex mutex_;
   std::unique_ptr<Policy> policy_;
   std::vector<EndpointId> candidates_;  // scratch, under the mutex

@@ -1,6 +1,9 @@
 #include "serving/routed_request.h"
 
+#include <utility>
+
 #include "hashing/prompt_blocks.h"
+#include "scheduling/scheduler.h"
 #include "serving/token_estimator.h"
 
 namespace kvasir {
@@ -27,25 +30,22 @@ RoutedRequest::RoutedRequest(Scheduler& scheduler, TokenEstimator& estimator, Re
 RoutedRequest::~RoutedRequest() { ended(); }
 
 std::optional<Decision> RoutedRequest::choose() {
-  const Scheduled scheduled = choose_among(std::nullopt, nullptr);
+  ended();
+  first_token_seen_ = false;
+  Choice choice{tried_, std::nullopt, trace_};
+  if (allowed_) choice.allowed = *allowed_;
+  const Scheduled scheduled = scheduler_.schedule_among(request_, choice);
+  refusal_ = scheduled.refusal;
   if (!scheduled.ok()) return std::nullopt;
+  chosen_ = scheduled.decision.endpoint;
+  booked_ = true;
   return scheduled.decision;
 }
 
-Scheduled RoutedRequest::choose_among(std::optional<std::span<const EndpointId>> allowed,
-                                      DecisionTrace* trace) {
-  ended();
-  first_token_seen_ = false;
-  const Scheduled scheduled = scheduler_.schedule_among(request_, Choice{tried_, allowed, trace});
-  if (!scheduled.ok()) return scheduled;
-  chosen_ = scheduled.decision.endpoint;
-  booked_ = true;
-  return scheduled;
-}
-
-void RoutedRequest::set_flow(std::string_view fairness_id, int32_t priority) {
-  request_.fairness_id = fairness_id;
-  request_.priority = priority;
+void RoutedRequest::set_class(RequestClass request_class) {
+  class_ = std::move(request_class);
+  request_.fairness_id = class_.fairness_id;
+  request_.priority = class_.priority;
 }
 
 void RoutedRequest::exclude_chosen() { tried_.push_back(chosen_); }
@@ -60,6 +60,12 @@ void RoutedRequest::ended() {
   if (!booked_) return;
   booked_ = false;
   scheduler_.ended(request_.id);
+}
+
+void RoutedRequest::release_prompt() {
+  request_.blocks = {};
+  request_.headers = {};
+  blocks_ = {};
 }
 
 void RoutedRequest::learn_prompt_tokens(uint32_t tokens) {

@@ -12,11 +12,14 @@
 
 #include "model/decision.h"
 #include "model/request.h"
-#include "scheduling/scheduler.h"
+#include "scheduling/refusal.h"
+#include "serving/request_class.h"
 #include "wire/request_peek.h"
 
 namespace kvasir {
 
+class DecisionTrace;
+class Scheduler;
 class TokenEstimator;
 
 class RoutedRequest {
@@ -30,12 +33,17 @@ class RoutedRequest {
   RoutedRequest(const RoutedRequest&) = delete;
   RoutedRequest& operator=(const RoutedRequest&) = delete;
 
-  // The next endpoint to try, booked; nullopt when none is left. Releases the one before.
+  // Before the first choose().
+  void set_class(RequestClass request_class);
+  // Only these endpoints may be chosen, ascending.
+  void set_allowed(std::vector<EndpointId> allowed) { allowed_ = std::move(allowed); }
+  // Where choose() writes how it came about; it must outlive the last one.
+  void set_trace(DecisionTrace* trace) { trace_ = trace; }
+  const Request& request() const { return request_; }
+
+  // The next endpoint to try, booked; nullopt when none is left, and refusal() tells why. Releases the one before.
   std::optional<Decision> choose();
-  // The same among `allowed` (nullopt: everybody), with the reason when there is none. `trace` may be null.
-  Scheduled choose_among(std::optional<std::span<const EndpointId>> allowed, DecisionTrace* trace);
-  // Whose request it is. `fairness_id` must outlive the last choose().
-  void set_flow(std::string_view fairness_id, int32_t priority);
+  Refusal refusal() const { return refusal_; }
   // The chosen endpoint failed: choose() will not name it again.
   void exclude_chosen();
 
@@ -44,6 +52,8 @@ class RoutedRequest {
   // The answer is complete or given up.
   void ended();
   void learn_prompt_tokens(uint32_t tokens);
+  // There will be no further choose(): what only it needs is given back.
+  void release_prompt();
   uint32_t prompt_tokens() const { return request_.prompt_tokens; }
 
  private:
@@ -51,8 +61,12 @@ class RoutedRequest {
   TokenEstimator& estimator_;
   Request request_;
   std::string model_;
+  RequestClass class_;
+  Refusal refusal_ = Refusal::kNone;
   std::vector<BlockHash> blocks_;
   std::vector<EndpointId> tried_;
+  std::optional<std::vector<EndpointId>> allowed_;  // nullopt: everybody
+  DecisionTrace* trace_ = nullptr;
   bool length_is_estimated_ = false;
   EndpointId chosen_{};
   bool booked_ = false;

@@ -1,0 +1,121 @@
+// The door of a server: each request goes to the scheduler at once, waits for its turn, or is
+// refused. Everything that serves requests (gateway, endpoint picker) asks here, and tells its
+// clients what flow/flow_outcome.h says.
+//
+//   Admission admission(scheduler, clock, settings);           // one for all threads
+//   AdmissionTimer timer(loop, admission);                     // serving/admission_timer.h; one,
+//   on any loop
+//
+//   routed.set_class(request_class(headers, priority_of));     // serving/request_class.h
+//   auto ticket = std::make_shared<AdmissionTicket>(routed, body_bytes, later, evict);
+//   if (auto verdict = admission.admit(ticket)) ... else wait for `later`
+//   ...
+//   admission.cancel(*ticket);                                 // the client left, whatever the
+//   state routed.ended(); admission.ended(*ticket, prompt_tokens, output_tokens);  // when
+//   dispatched
+//
+// Thread-safe.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/clock.h"
+#include "flow/flow_controller.h"
+#include "model/decision.h"
+#include "scheduling/scheduler.h"
+
+namespace kvasir {
+
+class RoutedRequest;
+
+struct AdmissionSettings {
+  enum class Mode : uint8_t {
+    kOpen,      // everything goes to the scheduler at once
+    kShedding,  // the same, but a priority below 0 is refused while the pool is saturated or empty
+    kFlowControl,  // FlowController
+  };
+  Mode mode = Mode::kOpen;
+  FlowSettings flow = {};  // of kFlowControl
+};
+
+struct Verdict {
+  FlowOutcome outcome = FlowOutcome::kOther;
+  Decision decision = {};  // when kDispatched: where it goes, booked
+  Duration held{};         // model time it waited
+
+  bool dispatched() const { return outcome == FlowOutcome::kDispatched; }
+};
+
+// One request at the door. Its owner keeps it until the request is over.
+class AdmissionTicket final : public FlowItem {
+ public:
+  // `routed` must not be touched between admit() and the verdict (or the return of cancel()), and
+  // must outlive both. `later`: the verdict on a request that was held. `evict`: a dispatched
+  // request must end (kEvicted...): answer with answer_for(outcome). Both come on any thread,
+  // perhaps when the request is over: post to the loop of the request, and look there whether it
+  // still lives. Neither holds a lock.
+  AdmissionTicket(RoutedRequest& routed, uint64_t bytes, std::function<void(const Verdict&)> later,
+                  std::function<void(FlowOutcome)> evict);
+
+ private:
+  friend class Admission;
+
+  Refusal dispatch() override;
+  void finished(FlowOutcome outcome) override;
+  void evicted(FlowOutcome outcome) override;
+  Verdict verdict(FlowOutcome outcome) const;
+
+  RoutedRequest& routed_;
+  const std::function<void(const Verdict&)> later_;
+  const std::function<void(FlowOutcome)> evict_;
+  Decision decision_;
+};
+
+class Admission {
+ public:
+  // `clock`: the scheduler's. Listens to the scheduler's releases. `probe` may be null. All must
+  // outlive it.
+  Admission(Scheduler& scheduler, const Clock& clock, AdmissionSettings settings,
+            FlowProbe* probe = nullptr);
+  ~Admission();
+
+  // The verdict; nullopt: it is held, and `later` will tell. Once for each ticket.
+  std::optional<Verdict> admit(const std::shared_ptr<AdmissionTicket>& ticket);
+  // True: it was held, and `later` will not be called. False: it was not, or no longer; a verdict
+  // that is on its way may still come, and a booking that was made is released by RoutedRequest as
+  // always.
+  bool cancel(AdmissionTicket& ticket);
+  // A dispatched request is over, however. Once, after RoutedRequest::ended(). Tokens: 0 when not
+  // known.
+  void ended(AdmissionTicket& ticket, uint64_t prompt_tokens, uint64_t output_tokens);
+
+  // Priorities that clients may come with (InferenceObjectives); others wait with priority 0.
+  void set_priorities(const std::vector<int32_t>& priorities);
+  void drain();
+
+  AdmissionSettings::Mode mode() const { return mode_; }
+  // All zeros but for the saturation unless the mode is kFlowControl.
+  FlowStats stats();
+
+  // For AdmissionTimer. `wake` is called, on any thread, when run() must be called earlier than was
+  // said.
+  void set_waker(std::function<void()> wake) { wake_ = std::move(wake); }
+  // Answers the model time until it must be called again; nullopt: not before it wakes.
+  std::optional<Duration> run();
+
+ private:
+  void wake();
+
+  Scheduler& scheduler_;
+  const Clock& clock_;
+  const AdmissionSettings::Mode mode_;
+  std::optional<FlowController> controller_;
+  std::function<void()> wake_;
+  std::atomic<bool> wake_pending_{false};
+};
+
+}  // namespace kvasir
