@@ -13,6 +13,7 @@
 #include "base/result.h"
 #include "epp/epp_options.h"
 #include "epp/probe.h"
+#include "feeds/file_watch.h"
 #include "fleet/fleet.h"
 #include "net/grpc_health.h"
 #include "net/http_server.h"
@@ -47,6 +48,9 @@ class Epp {
   // flight, cached and bound stays known. Returns notes.
   Result<std::vector<std::string>> configure(std::string_view text);
 
+  // The service that streams come to, of the first thread.
+  GrpcService& service();
+
   // Says NOT_SERVING, refuses new streams, lets running ones end (at most drain_timeout), then
   // calls `drained` on the loop's thread.
   void drain(std::function<void()> drained);
@@ -58,6 +62,7 @@ class Epp {
   Epp(EventLoop& loop, const EppOptions& options, EppProbe& probe);
   Result<void> start(std::function<std::string()> metrics_page);
   Result<void> listen();
+  void watch_config();
   GrpcHealth health(std::string_view service) const;
   PluginOptions plugin_options() const;
 
@@ -78,6 +83,7 @@ class Epp {
   std::vector<std::unique_ptr<EventLoop>> loops_;  // of the threads beyond the first
   std::vector<std::unique_ptr<EppThread>> parts_;
   std::vector<std::thread> threads_;
+  std::unique_ptr<FileWatch> config_watch_;  // when the configuration is a file's
   std::vector<std::string> notes_;
   uint16_t grpc_port_ = 0;
   std::atomic<bool> draining_{false};
