@@ -38,7 +38,9 @@ FileWatch::FileWatch(EventLoop& loop, std::string path, std::string content, siz
   schedule();
 }
 
-FileWatch::~FileWatch() { loop_.cancel(timer_); }
+FileWatch::~FileWatch() {
+  loop_.cancel(timer_);
+}
 
 void FileWatch::schedule() {
   timer_ = loop_.after(interval_, [this] {
@@ -48,13 +50,14 @@ void FileWatch::schedule() {
   });
 }
 
-// Whether the file may say something else than it did. A file that was written a moment ago may be written again
-// within the same tick of its clock: one that is young counts as moved.
+// Whether the file may say something else than it did. A file that was written a moment ago may be
+// written again within the same tick of its clock: one that is young counts as moved.
 bool FileWatch::moved() {
   struct stat now {};
   if (stat(path_.c_str(), &now) != 0) return true;
   const bool same = now.st_ino == seen_.st_ino && now.st_size == seen_.st_size &&
-                    now.st_mtim.tv_sec == seen_.st_mtim.tv_sec && now.st_mtim.tv_nsec == seen_.st_mtim.tv_nsec;
+                    now.st_mtim.tv_sec == seen_.st_mtim.tv_sec &&
+                    now.st_mtim.tv_nsec == seen_.st_mtim.tv_nsec;
   seen_ = now;
   timespec clock{};
   clock_gettime(CLOCK_REALTIME, &clock);

@@ -1,5 +1,5 @@
-// Tells when the content of a file changed. Looks at it once every interval, which also sees what a Kubernetes
-// ConfigMap does: it swaps a symbolic link, so no event names the file.
+// Tells when the content of a file changed. Looks at it once every interval, which also sees what a
+// Kubernetes ConfigMap does: it swaps a symbolic link, so no event names the file.
 //
 // Lives on its loop's thread.
 #pragma once
@@ -20,10 +20,10 @@ Result<std::string> read_whole_file(const std::string& path, size_t bytes_max);
 
 class FileWatch {
  public:
-  // `content`: what the file is known to say. `changed` is given what it says now, or why it cannot be read; the same
-  // trouble is told once. `loop` must outlive the watch.
-  FileWatch(EventLoop& loop, std::string path, std::string content, size_t bytes_max, Duration interval,
-            std::function<void(Result<std::string>)> changed);
+  // `content`: what the file is known to say. `changed` is given what it says now, or why it cannot
+  // be read; the same trouble is told once. `loop` must outlive the watch.
+  FileWatch(EventLoop& loop, std::string path, std::string content, size_t bytes_max,
+            Duration interval, std::function<void(Result<std::string>)> changed);
   ~FileWatch();
   FileWatch(const FileWatch&) = delete;
   FileWatch& operator=(const FileWatch&) = delete;
