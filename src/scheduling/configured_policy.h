@@ -1,6 +1,6 @@
 // A Policy made of plugins, as an EndpointPickerConfig puts them together:
 //
-//   producers.produce -> handler.next -> profile (filters, scorers, picker) -> ... ->
+//   producers.produce -> admitters.admits -> handler.next -> profile (filters, scorers, picker) -> ... ->
 //   handler.primary -> picked()
 //
 // The picker's further endpoints are the decision's fallbacks. picked() of every plugin runs before
@@ -10,6 +10,7 @@
 #include <memory>
 #include <vector>
 
+#include "scheduling/flow_plugins.h"
 #include "scheduling/plugin.h"
 #include "scheduling/policy.h"
 #include "scheduling/producers.h"
@@ -22,7 +23,9 @@ struct PolicyPlugins {
   std::vector<Producer*> producers;            // in the order they run
   const ProfileHandler* handler = nullptr;
   std::vector<ProfilePlugins> profiles;
+  std::vector<Admitter*> admitters;
   const PrefixMatches* prefix_matches = nullptr;  // says how much is cached; null: nobody does
+  const SaturationDetector* detector = nullptr;   // null: never saturated
 };
 
 class ConfiguredPolicy final : public Policy {
@@ -31,6 +34,9 @@ class ConfiguredPolicy final : public Policy {
   explicit ConfiguredPolicy(PolicyPlugins plugins);
 
   std::optional<Decision> pick(const PickContext& context) override;
+  Refusal refusal() const override { return refusal_; }
+  // By stage: an endpoint's label llm-d.ai/role says which it serves; without the label it decodes.
+  PoolSaturation saturation(const PoolContext& context) override;
   void first_token(RequestId request, TimePoint now) override;
   void ended(RequestId request, TimePoint now) override;
   size_t prompt_bytes_per_block() const override;
@@ -43,6 +49,9 @@ class ConfiguredPolicy final : public Policy {
   const PolicyPlugins plugins_;
   std::vector<Profile> profiles_;
   std::vector<ProfileResult> done_;   // of the current pick
+  Refusal refusal_ = Refusal::kNone;  // of the last pick
+  std::vector<EndpointId> prefilling_;  // scratch of saturation()
+  std::vector<EndpointId> decoding_;
   std::vector<ProfileResult> booked_;  // the same, the primary first
 };
 
