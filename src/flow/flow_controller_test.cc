@@ -292,7 +292,7 @@ TEST_F(FlowRun, ThreadsThatRaceLeaveNothingBehind) {
   FlowController racing(clock, settings_, [&] {
     PoolSaturation saturation;
     saturation.endpoints = 1;
-    saturation.decode = in_flight / 3.0;
+    saturation.decode = in_flight;
     return saturation;
   });
   constexpr int kThreads = 4;

@@ -1,26 +1,13 @@
 #include "plugins/fairness_policies.h"
 
 #include <map>
-#include <tuple>
 
 #include "base/parameters.h"
+#include "flow/global_strict_fairness.h"
 #include "scheduling/flow_plugins.h"
 
 namespace kvasir {
 namespace {
-
-class GlobalStrictFairness final : public FairnessPolicy {
- public:
-  size_t next(int32_t, std::span<const FlowHead> flows, TimePoint) override {
-    size_t first = 0;
-    for (size_t i = 1; i < flows.size(); ++i) {
-      const FlowHead& a = flows[i];
-      const FlowHead& b = flows[first];
-      if (std::tie(a.rank, a.sequence) < std::tie(b.rank, b.sequence)) first = i;
-    }
-    return first;
-  }
-};
 
 class RoundRobinFairness final : public FairnessPolicy {
  public:

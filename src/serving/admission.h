@@ -2,17 +2,16 @@
 // refused. Everything that serves requests (gateway, endpoint picker) asks here, and tells its
 // clients what flow/flow_outcome.h says.
 //
-//   Admission admission(scheduler, clock, settings);           // one for all threads
-//   AdmissionTimer timer(loop, admission);                     // serving/admission_timer.h; one,
-//   on any loop
+//   Admission admission(scheduler, clock, settings);  // one for all threads
+//   AdmissionTimer timer(loop, admission);            // serving/admission_timer.h; on any loop
 //
-//   routed.set_class(request_class(headers, priority_of));     // serving/request_class.h
+//   routed.set_class(request_class(headers, priority_of));  // serving/request_class.h
 //   auto ticket = std::make_shared<AdmissionTicket>(routed, body_bytes, later, evict);
 //   if (auto verdict = admission.admit(ticket)) ... else wait for `later`
 //   ...
-//   admission.cancel(*ticket);                                 // the client left, whatever the
-//   state routed.ended(); admission.ended(*ticket, prompt_tokens, output_tokens);  // when
-//   dispatched
+//   admission.cancel(*ticket);  // when the request is over, whatever became of it:
+//   routed.ended();             // these three, in this order
+//   admission.ended(*ticket, prompt_tokens, output_tokens);
 //
 // Thread-safe.
 #pragma once
@@ -89,8 +88,8 @@ class Admission {
   // that is on its way may still come, and a booking that was made is released by RoutedRequest as
   // always.
   bool cancel(AdmissionTicket& ticket);
-  // A dispatched request is over, however. Once, after RoutedRequest::ended(). Tokens: 0 when not
-  // known.
+  // The request is over, after RoutedRequest::ended(). Tokens: 0 when not known. Does nothing for
+  // one that was not dispatched.
   void ended(AdmissionTicket& ticket, uint64_t prompt_tokens, uint64_t output_tokens);
 
   // Priorities that clients may come with (InferenceObjectives); others wait with priority 0.
