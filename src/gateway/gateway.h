@@ -13,7 +13,6 @@
 #include "fleet/fleet.h"
 #include "gateway/gateway_options.h"
 #include "gateway/probe.h"
-#include "scheduling/plugin_set.h"
 #include "scheduling/scheduler.h"
 #include "serving/admission.h"
 #include "serving/admission_timer.h"
@@ -24,6 +23,7 @@ namespace kvasir {
 
 class EventLoop;
 class GatewayThread;
+struct PolicyWithNotes;
 
 class Gateway {
  public:
