@@ -6,6 +6,7 @@
 #include "net/event_loop.h"
 #include "plugins/roster.h"
 #include "timing/engine_profile.h"
+#include "net/socket.h"
 
 namespace kvasir {
 namespace {

@@ -7,6 +7,7 @@
 #include "bench/replay_run.h"
 #include "net/event_loop.h"
 #include "wire/model_list.h"
+#include "net/socket.h"
 
 namespace kvasir {
 namespace {

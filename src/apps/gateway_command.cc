@@ -9,16 +9,15 @@
 #include <sstream>
 #include <thread>
 
-#include <malloc.h>
-#include <sys/resource.h>
-
 #include "apps/commands.h"
 #include "apps/gateway_metrics.h"
+#include "apps/process_memory.h"
 #include "gateway/gateway.h"
 #include "net/event_loop.h"
 #include "net/signal_watcher.h"
 #include "plugins/roster.h"
 #include "telemetry/log.h"
+#include "net/socket.h"
 
 #include <csignal>
 
@@ -49,20 +48,6 @@ struct GatewayFlags {
   uint32_t attempts = 4;
   std::string log_level = "info";
 };
-
-// Memory of bodies is handed back and taken again at every request: mapping it anew each time would cost
-// more than the request.
-void keep_freed_memory() {
-  mallopt(M_MMAP_THRESHOLD, 32 * 1024 * 1024);
-  mallopt(M_TRIM_THRESHOLD, 256 * 1024 * 1024);
-}
-
-void raise_descriptor_limit() {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
-}
 
 // DYN_ROUTER_MODE in the words of NVIDIA Dynamo's frontend.
 Result<std::string> policy_of_dynamo(const std::string& mode) {

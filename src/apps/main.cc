@@ -14,6 +14,7 @@ int main(int argument_count, char** arguments) {
   int exit_code = 0;
   kvasir::add_up_command(app, exit_code);
   kvasir::add_gateway_command(app, exit_code);
+  kvasir::add_epp_command(app, exit_code);
   kvasir::add_worker_command(app, exit_code);
   kvasir::add_bench_command(app, exit_code);
   kvasir::add_config_command(app, exit_code);

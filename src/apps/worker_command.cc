@@ -1,5 +1,3 @@
-#include <sys/resource.h>
-
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <iostream>
@@ -14,6 +12,7 @@
 #include "tokens/tokenizer_json.h"
 #include "worker/health_server.h"
 #include "worker/worker_server.h"
+#include "net/socket.h"
 
 namespace kvasir {
 namespace {
@@ -31,14 +30,6 @@ constexpr const char* kExamples =
 int fail(int code, const std::string& message) {
   std::cerr << "kvasir worker: " << message << "\n";
   return code;
-}
-
-// Each stream holds a descriptor.
-void raise_descriptor_limit() {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 void log_ignored(const WorkerFlags& flags, const EngineProfile& profile) {

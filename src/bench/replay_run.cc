@@ -1,7 +1,5 @@
 #include "bench/replay_run.h"
 
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -90,13 +88,6 @@ class Run final : public Replay::Observer {
 Result<std::vector<Outcome>> run_replay(EventLoop& loop, const Workload& workload,
                                         const ReplayRunOptions& options) {
   return Run(loop, options).run(workload);
-}
-
-void raise_descriptor_limit() {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 }  // namespace kvasir

@@ -23,7 +23,4 @@ struct ReplayRunOptions {
 Result<std::vector<Outcome>> run_replay(EventLoop& loop, const Workload& workload,
                                         const ReplayRunOptions& options);
 
-// As many open sockets as the system allows this process.
-void raise_descriptor_limit();
-
 }  // namespace kvasir

@@ -51,6 +51,9 @@ int connect_error(const Descriptor& socket);
 
 void set_no_delay(const Descriptor& socket);
 
+// As many open sockets as the system allows this process.
+void raise_descriptor_limit();
+
 // "http://HOST:PORT" or "HOST:PORT" (no path but "/"); an IPv6 host stands in brackets.
 struct HostPort {
   std::string host;

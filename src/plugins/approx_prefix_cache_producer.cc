@@ -40,6 +40,13 @@ class ApproxPrefixCacheProducer final : public PrefixMatches {
     for (const EndpointId id : cycle.candidates) matched_[index_of(id)] = index_.match(id, chain);
   }
 
+  void inherit(Plugin& predecessor) override {
+    auto* old = dynamic_cast<ApproxPrefixCacheProducer*>(&predecessor);
+    if (old == nullptr || old->matched_.size() != matched_.size()) return;
+    if (old->settings_.block_tokens != settings_.block_tokens) return;
+    index_ = std::move(old->index_);
+  }
+
   void picked(const Cycle& cycle, std::span<const ProfileResult> profiles) override {
     for (const ProfileResult& profile : profiles) {
       const EndpointId endpoint = profile.chosen[0].endpoint;

@@ -1,6 +1,7 @@
 // Policies made of plugins: the rules of configuration, and whole decisions.
 #include "plugins/plugin_fixture.h"
 #include "plugins/session_table.h"
+#include "scheduling/decision_trace.h"
 
 namespace kvasir {
 namespace {
@@ -38,6 +39,52 @@ TEST_F(Configured, FurtherEndpointsAreFallbacksBestFirst) {
   ASSERT_EQ(decision.fallback_count, 2);
   EXPECT_EQ(index_of(decision.fallbacks[0]), 2u);
   EXPECT_EQ(index_of(decision.fallbacks[1]), 0u);
+}
+
+TEST_F(Configured, ATraceTellsWhatEachPluginLeftAndGave) {
+  label(2, "llm-d.ai/role", "prefill");
+  metrics(0).waiting = 10;
+  metrics(1).waiting = 0;
+  const auto made = policy({{"", "decode-filter"}, {"short", "queue-scorer"}});
+  DecisionTrace trace;
+  trace.begin(3);
+  request_.id = 1;
+  made->pick(PickContext{request_, fleet_, candidates_, now_, &trace});
+  ASSERT_EQ(trace.entries().size(), 3u);
+  EXPECT_EQ(trace.entries()[0].step, DecisionTrace::Step::kFilter);
+  EXPECT_EQ(trace.entries()[0].left, 2u);
+  const DecisionTrace::Entry& scorer = trace.entries()[1];
+  EXPECT_EQ(trace.labels()->plugins[scorer.plugin].name, "short");
+  EXPECT_EQ(trace.labels()->plugins[scorer.plugin].type, "queue-scorer");
+  EXPECT_EQ(trace.labels()->profiles[scorer.profile], "default");
+  ASSERT_EQ(trace.scores(scorer).size(), 2u);
+  EXPECT_DOUBLE_EQ(trace.scores(scorer)[1].score, 1);
+  EXPECT_EQ(trace.entries()[2].step, DecisionTrace::Step::kPick);
+  EXPECT_EQ(index_of(trace.totals()[0].endpoint), 1u);
+}
+
+TEST_F(Configured, ANewPolicyInheritsWhatIsInFlightCachedAndBound) {
+  const std::vector<PluginConfig> plugins = {
+      {"", "active-request-scorer"},
+      {"", "prefix-cache-scorer"},
+      {"", "session-affinity-filter", parameters({{"strategy", "session_id"}})}};
+  const auto before = policy(plugins);
+  const BlockHash blocks[] = {1, 2, 3};
+  request_.blocks = blocks;
+  header("x-session-id", "s");
+  const EndpointId first = pick(*before)->endpoint;
+  const auto after = policy(plugins);
+  after->inherit(*before);
+  request_.prompt_tokens = 192;
+  const Decision bound = pick(*after).value();
+  EXPECT_EQ(bound.endpoint, first) << "the session stays";
+  EXPECT_EQ(bound.cached_tokens, 192u);
+  after->ended(2, now_);
+  headers_.clear();
+  request_.headers = {};
+  request_.blocks = {};
+  EXPECT_NE(pick(*after)->endpoint, first) << "request 1 is still in flight there";
+  after->ended(1, now_);
 }
 
 TEST_F(Configured, ErrorsNameThePluginAndTheLine) {

@@ -39,6 +39,17 @@ class InflightLoadProducer final : public InflightLoads {
     if (matches_ == nullptr) matches_ = context.any_prefix_matches();
   }
 
+  bool watches_answers() const override { return true; }
+
+  void inherit(Plugin& predecessor) override {
+    auto* old = dynamic_cast<InflightLoadProducer*>(&predecessor);
+    if (old == nullptr) return;
+    const size_t kept = std::min(loads_.size(), old->loads_.size());
+    if (kept < old->loads_.size()) return;  // a smaller fleet: its bookings would point outside
+    std::copy(old->loads_.begin(), old->loads_.end(), loads_.begin());
+    bookings_ = std::move(old->bookings_);
+  }
+
   void produce(const Cycle&) override {}
   std::span<const InflightLoad> loads() const override { return loads_; }
 

@@ -54,9 +54,9 @@ class MaxScorePicker final : public Picker {
   uint64_t turn_ = 0;
 };
 
-MadePlugin make(std::string_view name, const Value& value, PluginContext&) {
+MadePlugin make(std::string_view name, const Value& value, PluginContext& context) {
   Parameters parameters(value, name);
-  const size_t chosen_max = read_picker_size(parameters);
+  const size_t chosen_max = read_picker_size(parameters, context);
   if (const Result<void> read = parameters.finish(); !read) return read.error();
   return make_plugin<MaxScorePicker>(chosen_max);
 }

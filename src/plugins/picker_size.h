@@ -2,12 +2,13 @@
 #pragma once
 
 #include "base/parameters.h"
+#include "scheduling/registry.h"
 
 namespace kvasir {
 
 // How many endpoints to choose: the one that is picked, and its fallbacks.
-inline size_t read_picker_size(Parameters& parameters) {
-  return static_cast<size_t>(parameters.integer("maxNumOfEndpoints", 1, 1));
+inline size_t read_picker_size(Parameters& parameters, const PluginContext& context) {
+  return static_cast<size_t>(parameters.integer("maxNumOfEndpoints", context.endpoints_per_pick(), 1));
 }
 
 }  // namespace kvasir

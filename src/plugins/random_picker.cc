@@ -28,7 +28,7 @@ class RandomPicker final : public Picker {
 
 MadePlugin make(std::string_view name, const Value& value, PluginContext& context) {
   Parameters parameters(value, name);
-  const size_t chosen_max = read_picker_size(parameters);
+  const size_t chosen_max = read_picker_size(parameters, context);
   if (const Result<void> read = parameters.finish(); !read) return read.error();
   return make_plugin<RandomPicker>(chosen_max, context.seed());
 }

@@ -13,18 +13,19 @@
 namespace kvasir {
 namespace {
 
+constexpr std::string_view kBase64Letters =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
 // The text that a base64 text stands for; nullopt when it is none or does not fit. Padding may be
 // missing.
 using NameBuffer = std::array<char, 256>;
 std::optional<std::string_view> decode_base64(std::string_view text, NameBuffer& buffer) {
-  static constexpr std::string_view kLetters =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   while (!text.empty() && text.back() == '=') text.remove_suffix(1);
   uint32_t bits = 0;
   int bit_count = 0;
   size_t size = 0;
   for (const char letter : text) {
-    const size_t value = kLetters.find(letter);
+    const size_t value = kBase64Letters.find(letter);
     if (value == std::string_view::npos || size == buffer.size()) return std::nullopt;
     bits = bits << 6 | static_cast<uint32_t>(value);
     bit_count += 6;
@@ -33,6 +34,22 @@ std::optional<std::string_view> decode_base64(std::string_view text, NameBuffer&
     buffer[size++] = static_cast<char>(bits >> bit_count);
   }
   return std::string_view(buffer.data(), size);
+}
+
+std::string encode_base64(std::string_view text) {
+  std::string result;
+  uint32_t bits = 0;
+  int bit_count = 0;
+  for (const char letter : text) {
+    bits = bits << 8 | static_cast<unsigned char>(letter);
+    for (bit_count += 8; bit_count >= 6;) {
+      bit_count -= 6;
+      result += kBase64Letters[bits >> bit_count & 63];
+    }
+  }
+  if (bit_count > 0) result += kBase64Letters[bits << (6 - bit_count) & 63];
+  result.append((4 - result.size() % 4) % 4, '=');
+  return result;
 }
 
 bool is_called(const Endpoint& endpoint, std::string_view name) {
@@ -53,6 +70,19 @@ class SessionAffinity : public virtual Plugin {
  public:
   explicit SessionAffinity(Settings settings)
       : settings_(std::move(settings)), sessions_(settings_.ttl) {}
+
+  // With encoded_endpoint_header the client is told the name that it is to send next time.
+  bool watches_answers() const override { return !settings_.by_session; }
+  void add_answer_fields(const Endpoint& endpoint, AnswerFields& fields) const override {
+    if (!settings_.by_session)
+      fields.emplace_back(settings_.headers[0], encode_base64(endpoint.name));
+  }
+
+  void inherit(Plugin& predecessor) override {
+    if (auto* old = dynamic_cast<SessionAffinity*>(&predecessor)) {
+      sessions_.take_over(old->sessions_);
+    }
+  }
 
   void picked(const Cycle& cycle, std::span<const ProfileResult> profiles) override {
     if (!settings_.by_session) return;

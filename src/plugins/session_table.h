@@ -24,6 +24,14 @@ class SessionTable {
 
   size_t size() const { return count_; }
 
+  // The bindings of `other`, which is not used afterwards; the time to live stays.
+  void take_over(SessionTable& other) {
+    bindings_ = std::move(other.bindings_);
+    queue_ = std::move(other.queue_);
+    first_ = other.first_;
+    count_ = other.count_;
+  }
+
   // nullopt: bound to nobody, or last used `ttl` ago.
   std::optional<EndpointId> find(uint64_t session, TimePoint now) const {
     const Binding* binding = bindings_.find(key(session));

@@ -31,7 +31,8 @@ ConfiguredPolicy::ConfiguredPolicy(PolicyPlugins plugins) : plugins_(std::move(p
 }
 
 std::optional<Decision> ConfiguredPolicy::pick(const PickContext& context) {
-  Cycle cycle{context.request, context.fleet, context.candidates, context.now};
+  Cycle cycle{context.request, context.fleet, context.candidates, context.now, {}, context.trace};
+  if (cycle.trace != nullptr) cycle.trace->set_labels(plugins_.labels);
   for (Producer* producer : plugins_.producers) producer->produce(cycle);
   const auto admits = [&](Admitter* admitter) { return admitter->admits(cycle); };
   refusal_ = Refusal::kNotAdmitted;
@@ -40,6 +41,7 @@ std::optional<Decision> ConfiguredPolicy::pick(const PickContext& context) {
   run_profiles(cycle);
   const int primary = plugins_.handler->primary(cycle, done_);
   if (primary < 0 || done_[primary].chosen.empty()) return std::nullopt;
+  if (cycle.trace != nullptr) cycle.trace->set_totals(done_[primary].scored);
   const Decision decision = decide(cycle, done_[primary], plugins_.handler->prefill(cycle, done_));
   book(cycle, primary);
   return decision;
@@ -111,6 +113,29 @@ void ConfiguredPolicy::first_token(RequestId request, TimePoint now) {
 
 void ConfiguredPolicy::ended(RequestId request, TimePoint now) {
   for (const auto& plugin : plugins_.owned) plugin->ended(request, now);
+}
+
+bool ConfiguredPolicy::watches_answers() const {
+  return std::any_of(plugins_.owned.begin(), plugins_.owned.end(),
+                     [](const auto& plugin) { return plugin->watches_answers(); });
+}
+
+void ConfiguredPolicy::add_answer_fields(const Endpoint& endpoint, AnswerFields& fields) const {
+  for (const auto& plugin : plugins_.owned) plugin->add_answer_fields(endpoint, fields);
+}
+
+void ConfiguredPolicy::inherit(Policy& predecessor) {
+  auto* other = dynamic_cast<ConfiguredPolicy*>(&predecessor);
+  if (other == nullptr) return;
+  for (size_t i = 0; i < plugins_.owned.size(); ++i) {
+    const PluginLabel& label = plugins_.labels->plugins[plugins_.owned_labels[i]];
+    for (size_t k = 0; k < other->plugins_.owned.size(); ++k) {
+      const PluginLabel& old = other->plugins_.labels->plugins[other->plugins_.owned_labels[k]];
+      if (old.name == label.name && old.type == label.type) {
+        plugins_.owned[i]->inherit(*other->plugins_.owned[k]);
+      }
+    }
+  }
 }
 
 size_t ConfiguredPolicy::prompt_bytes_per_block() const {

@@ -1,7 +1,7 @@
 // A Policy made of plugins, as an EndpointPickerConfig puts them together:
 //
-//   producers.produce -> admitters.admits -> handler.next -> profile (filters, scorers, picker) -> ... ->
-//   handler.primary -> picked()
+//   producers.produce -> admitters.admits -> handler.next -> profile (filters, scorers, picker) ->
+//   ... -> handler.primary -> picked()
 //
 // The picker's further endpoints are the decision's fallbacks. picked() of every plugin runs before
 // pick() returns, so the next request sees this one booked.
@@ -10,6 +10,7 @@
 #include <memory>
 #include <vector>
 
+#include "scheduling/decision_trace.h"
 #include "scheduling/flow_plugins.h"
 #include "scheduling/plugin.h"
 #include "scheduling/policy.h"
@@ -26,6 +27,8 @@ struct PolicyPlugins {
   std::vector<Admitter*> admitters;
   const PrefixMatches* prefix_matches = nullptr;  // says how much is cached; null: nobody does
   const SaturationDetector* detector = nullptr;   // null: never saturated
+  std::shared_ptr<const PolicyLabels> labels;     // never null
+  std::vector<uint16_t> owned_labels;             // of `owned`
 };
 
 class ConfiguredPolicy final : public Policy {
@@ -40,6 +43,10 @@ class ConfiguredPolicy final : public Policy {
   void first_token(RequestId request, TimePoint now) override;
   void ended(RequestId request, TimePoint now) override;
   size_t prompt_bytes_per_block() const override;
+  bool watches_answers() const override;
+  void add_answer_fields(const Endpoint& endpoint, AnswerFields& fields) const override;
+  // Plugins of the same name and type hand their state over.
+  void inherit(Policy& predecessor) override;
 
  private:
   void run_profiles(Cycle& cycle);
@@ -48,8 +55,8 @@ class ConfiguredPolicy final : public Policy {
 
   const PolicyPlugins plugins_;
   std::vector<Profile> profiles_;
-  std::vector<ProfileResult> done_;   // of the current pick
-  Refusal refusal_ = Refusal::kNone;  // of the last pick
+  std::vector<ProfileResult> done_;     // of the current pick
+  Refusal refusal_ = Refusal::kNone;    // of the last pick
   std::vector<EndpointId> prefilling_;  // scratch of saturation()
   std::vector<EndpointId> decoding_;
   std::vector<ProfileResult> booked_;  // the same, the primary first

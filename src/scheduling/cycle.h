@@ -9,6 +9,7 @@
 
 namespace kvasir {
 
+class DecisionTrace;
 struct ProfileResult;
 struct Snapshot;
 
@@ -19,6 +20,7 @@ struct Cycle {
   TimePoint now{};
   // The profiles that ran before this one, in that order. Empty in produce().
   std::span<const ProfileResult> done = {};
+  DecisionTrace* trace = nullptr;  // the scheduler's, not the plugins'
 };
 
 }  // namespace kvasir

@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -26,10 +28,14 @@ struct ScoredEndpoint {
 
 // What one profile chose. `chosen` is empty when its filters left nobody.
 struct ProfileResult {
-  int profile = 0;  // its place in the configuration
+  int profile = 0;                         // its place in the configuration
   std::span<const ScoredEndpoint> chosen;  // best first; the head of `scored`
-  std::span<const ScoredEndpoint> scored;  // every candidate that was scored; beyond `chosen` in no order
+  std::span<const ScoredEndpoint>
+      scored;  // every candidate that was scored; beyond `chosen` in no order
 };
+
+// Header fields: name, value.
+using AnswerFields = std::vector<std::pair<std::string, std::string>>;
 
 class Plugin {
  public:
@@ -51,6 +57,16 @@ class Plugin {
   virtual void ended(RequestId request, TimePoint now) {
     static_cast<void>(request), static_cast<void>(now);
   }
+
+  // Whether it needs to hear first_token() and ended() when they happen.
+  virtual bool watches_answers() const { return false; }
+  // Adds what the client is to be told with an answer from `endpoint`.
+  virtual void add_answer_fields(const Endpoint& endpoint, AnswerFields& fields) const {
+    static_cast<void>(endpoint), static_cast<void>(fields);
+  }
+  // The configuration was read anew: takes over the state of the plugin that had its name and type
+  // until now. Called once, before any other hook; `predecessor` is not used afterwards.
+  virtual void inherit(Plugin& predecessor) { static_cast<void>(predecessor); }
 };
 
 // Removes candidates, keeping the order of the others.

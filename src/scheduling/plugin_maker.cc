@@ -76,6 +76,18 @@ std::vector<std::string_view> PluginMaker::names() const {
   return names;
 }
 
+std::vector<PluginLabel> PluginMaker::labels() const {
+  std::vector<PluginLabel> labels;
+  for (const auto& slot : slots_) labels.push_back({slot->config.name, slot->config.type});
+  return labels;
+}
+
+uint16_t PluginMaker::label_of(const Plugin* plugin) const {
+  const auto found = std::find_if(slots_.begin(), slots_.end(),
+                                  [&](const auto& slot) { return slot->plugin == plugin; });
+  return static_cast<uint16_t>(found - slots_.begin());
+}
+
 std::vector<std::unique_ptr<Plugin>> PluginMaker::take_plugins() {
   return std::move(made_);
 }

@@ -9,6 +9,7 @@
 
 #include "base/random.h"
 #include "base/result.h"
+#include "scheduling/decision_trace.h"
 #include "scheduling/plugin_set.h"
 #include "scheduling/registry.h"
 #include "scheduling/scheduling_config.h"
@@ -37,12 +38,16 @@ class PluginMaker final : public PluginContext {
   std::vector<std::string_view> names() const;
 
   std::vector<std::unique_ptr<Plugin>> take_plugins();
+  // Names and types in the order of names(), and a plugin's place there.
+  std::vector<PluginLabel> labels() const;
+  uint16_t label_of(const Plugin* plugin) const;
   std::vector<std::string> take_notes() { return std::move(notes_); }
   // The one that says how much is cached: the default one of several; null: none.
   PrefixMatches* any_prefix_matches() const override;
 
   size_t endpoints() const override { return options_.endpoints; }
   uint64_t seed() override { return seeds_.next(); }
+  uint32_t endpoints_per_pick() const override { return options_.endpoints_per_pick; }
   const EngineProfile& profile() const override { return options_.profile; }
   Result<PrefixMatches*> prefix_matches(std::string_view name) override;
   Result<InflightLoads*> inflight_loads(std::string_view name) override;

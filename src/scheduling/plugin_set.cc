@@ -50,20 +50,24 @@ Result<void> check_names(const SchedulingConfig& config) {
 
 // Puts one plugin where it belongs in the profile.
 Result<void> place(const SchedulingProfileConfig& profile, const PluginUse& entry, Plugin* plugin,
-                   ProfilePlugins& plugins) {
-  if (const auto* filter = dynamic_cast<const Filter*>(plugin)) plugins.filters.push_back(filter);
+                   uint16_t label, ProfilePlugins& plugins) {
+  if (const auto* filter = dynamic_cast<const Filter*>(plugin)) {
+    plugins.filters.push_back(filter);
+    plugins.filter_labels.push_back(label);
+  }
   if (const auto* scorer = dynamic_cast<const Scorer*>(plugin)) {
     const double weight = entry.weight.value_or(1);
     if (!std::isfinite(weight)) {
       return about(profile, entry.line, "the weight of '" + entry.plugin + "' is not finite");
     }
-    plugins.scorers.push_back({scorer, weight});
+    plugins.scorers.push_back({scorer, weight, label});
   }
   if (auto* picker = dynamic_cast<Picker*>(plugin)) {
     if (plugins.picker != nullptr) {
       return about(profile, entry.line, "'" + entry.plugin + "' is a second picker");
     }
     plugins.picker = picker;
+    plugins.picker_label = label;
   }
   return {};
 }
@@ -83,7 +87,9 @@ Result<ProfilePlugins> make_profile(PluginMaker& maker, const SchedulingProfileC
       if (lenient) continue;
       return about(profile, entry.line, "'" + entry.plugin + "' is no filter, scorer or picker");
     }
-    if (const Result<void> placed = place(profile, entry, *plugin, plugins); !placed) {
+    if (const Result<void> placed =
+            place(profile, entry, *plugin, maker.label_of(*plugin), plugins);
+        !placed) {
       return placed.error();
     }
   }
@@ -91,6 +97,7 @@ Result<ProfilePlugins> make_profile(PluginMaker& maker, const SchedulingProfileC
     const Result<Plugin*> picker = maker.add(kDefaultPicker);
     if (!picker) return picker.error();
     plugins.picker = dynamic_cast<Picker*>(*picker);
+    plugins.picker_label = maker.label_of(*picker);
   }
   return plugins;
 }
@@ -171,7 +178,13 @@ Result<PolicyWithNotes> make_configured_policy(const Registry& registry,
   maker.connect_all();
   plugins.prefix_matches = maker.any_prefix_matches();
   plugins.owned = maker.take_plugins();
+  auto labels = std::make_shared<PolicyLabels>();
+  labels->plugins = maker.labels();
+  for (const SchedulingProfileConfig& profile : config.profiles)
+    labels->profiles.push_back(profile.name);
+  plugins.labels = std::move(labels);
   for (const auto& plugin : plugins.owned) {
+    plugins.owned_labels.push_back(maker.label_of(plugin.get()));
     if (auto* producer = dynamic_cast<Producer*>(plugin.get()))
       plugins.producers.push_back(producer);
     if (auto* admitter = dynamic_cast<Admitter*>(plugin.get())) plugins.admitters.push_back(admitter);

@@ -27,6 +27,7 @@ namespace kvasir {
 struct PluginOptions {
   size_t endpoints = 0;  // of the fleet, at most
   uint64_t seed = 0;
+  uint32_t endpoints_per_pick = 1;  // of pickers that are not told
   EngineProfile profile = {};
   bool allow_alpha = false;
 };

@@ -17,7 +17,7 @@ namespace kvasir {
 class PrefixMatches : public Producer {
  public:
   virtual std::span<const uint32_t> matched_blocks() const = 0;  // leading blocks
-  virtual uint32_t total_blocks() const = 0;                     // of the prompt; 0: nothing is known
+  virtual uint32_t total_blocks() const = 0;  // of the prompt; 0: nothing is known
   virtual uint32_t block_tokens() const = 0;
 
   // Prompt tokens in the endpoint's cache: of the prompt the share that its matched blocks are;
@@ -36,7 +36,8 @@ class PrefixMatches : public Producer {
 // What is in flight on each endpoint, as booked by this process.
 struct InflightLoad {
   uint32_t requests = 0;
-  uint64_t tokens = 0;  // prompt tokens, not cached there, whose first answer byte has not been seen
+  uint64_t tokens =
+      0;  // prompt tokens, not cached there, whose first answer byte has not been seen
 };
 class InflightLoads : public Producer {
  public:

@@ -4,8 +4,25 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "scheduling/decision_trace.h"
 
 namespace kvasir {
+namespace {
+
+// How long a plugin took, when somebody wants to know. Real time, whatever clock the policy runs
+// on.
+class Stopwatch {
+ public:
+  explicit Stopwatch(const Cycle& cycle) {
+    if (cycle.trace != nullptr) begin_ = SteadyClock().now();
+  }
+  Duration took() const { return SteadyClock().now() - begin_; }
+
+ private:
+  TimePoint begin_{};
+};
+
+}  // namespace
 
 Profile::Profile(int index, ProfilePlugins plugins) : index_(index), plugins_(std::move(plugins)) {
   KVASIR_ASSERT(plugins_.picker != nullptr, "a profile has a picker");
@@ -13,24 +30,42 @@ Profile::Profile(int index, ProfilePlugins plugins) : index_(index), plugins_(st
 
 ProfileResult Profile::run(const Cycle& cycle) {
   candidates_.assign(cycle.candidates.begin(), cycle.candidates.end());
-  for (const Filter* filter : plugins_.filters) {
-    if (candidates_.empty()) break;
-    filter->filter(cycle, candidates_);
-  }
+  run_filters(cycle);
   if (candidates_.empty()) return ProfileResult{index_, {}, {}};
 
   scored_.clear();
   for (const EndpointId endpoint : candidates_) scored_.push_back({endpoint, 0});
   for (const WeightedScorer& weighted : plugins_.scorers) add_scores(cycle, weighted);
+  const Stopwatch watch(cycle);
   const size_t chosen = plugins_.picker->pick(cycle, scored_);
+  if (cycle.trace != nullptr) {
+    cycle.trace->add(DecisionTrace::Step::kPick, index_, plugins_.picker_label, watch.took());
+  }
   KVASIR_ASSERT(chosen > 0 && chosen <= scored_.size(), "a picker chooses one at least");
   const std::span<const ScoredEndpoint> scored(scored_);
   return ProfileResult{index_, scored.first(chosen), scored};
 }
 
+void Profile::run_filters(const Cycle& cycle) {
+  for (size_t i = 0; i < plugins_.filters.size() && !candidates_.empty(); ++i) {
+    const Stopwatch watch(cycle);
+    plugins_.filters[i]->filter(cycle, candidates_);
+    if (cycle.trace == nullptr) continue;
+    const uint16_t label = i < plugins_.filter_labels.size() ? plugins_.filter_labels[i] : 0;
+    cycle.trace->add(DecisionTrace::Step::kFilter, index_, label, watch.took()).left =
+        static_cast<uint32_t>(candidates_.size());
+  }
+}
+
 void Profile::add_scores(const Cycle& cycle, const WeightedScorer& weighted) {
   scores_.assign(candidates_.size(), 0);
+  const Stopwatch watch(cycle);
   weighted.scorer->score(cycle, candidates_, scores_);
+  if (cycle.trace != nullptr) {
+    auto& entry =
+        cycle.trace->add(DecisionTrace::Step::kScore, index_, weighted.label, watch.took());
+    cycle.trace->add_scores(entry, candidates_, scores_);
+  }
   for (size_t i = 0; i < scores_.size(); ++i) {
     const double score = scores_[i];
     const double clamped = std::min(std::max(score, 0.0), 1.0);

@@ -15,6 +15,7 @@ namespace kvasir {
 struct WeightedScorer {
   const Scorer* scorer = nullptr;
   double weight = 1;
+  uint16_t label = 0;  // its place in PolicyLabels::plugins, here and below
 };
 
 // The plugins are borrowed and must outlive their use.
@@ -23,6 +24,8 @@ struct ProfilePlugins {
   std::vector<const Filter*> filters;  // in the order they run
   std::vector<WeightedScorer> scorers;
   Picker* picker = nullptr;
+  std::vector<uint16_t> filter_labels;  // of `filters`; may be shorter
+  uint16_t picker_label = 0;
 };
 
 class Profile {
@@ -36,6 +39,7 @@ class Profile {
   const std::string& name() const { return plugins_.name; }
 
  private:
+  void run_filters(const Cycle& cycle);
   void add_scores(const Cycle& cycle, const WeightedScorer& weighted);
 
   const int index_;

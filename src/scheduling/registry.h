@@ -28,6 +28,7 @@ class PluginContext {
   virtual ~PluginContext() = default;
   virtual size_t endpoints() const = 0;  // of the fleet, at most
   virtual uint64_t seed() = 0;           // another one at each call
+  virtual uint32_t endpoints_per_pick() const = 0;  // of pickers that are not told
   virtual const EngineProfile& profile() const = 0;
   // The producer of that name, or with an empty name the only one of its kind. Never null.
   virtual Result<PrefixMatches*> prefix_matches(std::string_view name) = 0;

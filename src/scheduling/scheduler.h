@@ -1,14 +1,18 @@
-// Chooses an endpoint for a request and books the load on it in the same step, so that a burst spreads.
+// Chooses an endpoint for a request and books the load on it in the same step, so that a burst
+// spreads.
 //
-// Thread-safe: pick, book and release run under one short mutex. Used by the gateway with real time and by
-// the simulations with virtual time.
+// Thread-safe: pick, book and release run under one short mutex. Used by the gateway with real time
+// and by the simulations with virtual time.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <span>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -19,8 +23,19 @@
 
 namespace kvasir {
 
+class DecisionTrace;
 class Fleet;
 class Policy;
+struct Endpoint;
+struct Snapshot;
+
+// Who may be chosen, and who wants to know how.
+struct Choice {
+  std::span<const EndpointId> tried = {};  // not again
+  // Only these, ascending (a gateway's subset); nullopt: everybody.
+  std::optional<std::span<const EndpointId>> allowed = {};
+  DecisionTrace* trace = nullptr;
+};
 
 struct Scheduled {
   Refusal refusal = Refusal::kNone;
@@ -35,12 +50,16 @@ class Scheduler {
   Scheduler(const Fleet& fleet, std::unique_ptr<Policy> policy, const Clock& clock);
   ~Scheduler();
 
-  // Picks among the healthy endpoints that are not in `tried`. Request::id must not be booked already.
-  Scheduled schedule(const Request& request, std::span<const EndpointId> tried);
+  // Picks among the healthy endpoints. Request::id must not be booked already.
+  Scheduled schedule_among(const Request& request, const Choice& choice);
+  Scheduled schedule(const Request& request, std::span<const EndpointId> tried) {
+    return schedule_among(request, Choice{tried, {}, nullptr});
+  }
 
   // The first body byte of the answer was seen. Only for a request that schedule() placed.
   void first_token(RequestId request);
-  // The request left its endpoint, for whatever reason. Exactly once for each schedule() that placed it.
+  // The request left its endpoint, for whatever reason. Exactly once for each schedule() that
+  // placed it.
   void ended(RequestId request);
 
   // How full the pool of healthy endpoints is.
@@ -55,11 +74,21 @@ class Scheduler {
 
   // Bytes of prompt in one of Request::blocks; 0 when the policy wants none.
   size_t prompt_bytes_per_block() const { return prompt_bytes_per_block_; }
+  // Whether the policy needs first_token() and ended() when they happen; else they may come early.
+  bool watches_answers() const { return watches_answers_; }
+  // Header fields that the client is to get with an answer from `endpoint`.
+  std::vector<std::pair<std::string, std::string>> answer_fields(const Endpoint& endpoint);
+
+  // From now on `policy` picks; it takes over what it can of the state of the one before. Requests
+  // in flight go on. Blocks hashed before for another block size do harm to nobody: their hashes
+  // match nothing.
+  void replace_policy(std::unique_ptr<Policy> policy);
 
  private:
   const Fleet& fleet_;
   const Clock& clock_;
-  const size_t prompt_bytes_per_block_;
+  std::atomic<size_t> prompt_bytes_per_block_;
+  std::atomic<bool> watches_answers_;
   std::function<void()> released_;  // may be empty
   std::mutex mutex_;
   std::unique_ptr<Policy> policy_;

@@ -92,6 +92,26 @@ TEST_F(SchedulerTest, UnhealthyAndTriedEndpointsAreNoCandidates) {
   EXPECT_THAT(log_.candidates, ElementsAre(EndpointId(0)));
 }
 
+TEST_F(SchedulerTest, ASubsetLeavesOnlyItsHealthyEndpoints) {
+  fleet_.set_healthy(EndpointId(0), false);
+  const EndpointId allowed[] = {EndpointId(0), EndpointId(1), EndpointId(7)};
+  Choice choice;
+  choice.allowed = allowed;
+  scheduler_.schedule_among(request(1), choice);
+  EXPECT_THAT(log_.candidates, ElementsAre(EndpointId(1)));
+  choice.allowed = std::span<const EndpointId>();
+  EXPECT_EQ(scheduler_.schedule_among(request(2), choice).refusal, Refusal::kNoEndpoints);
+}
+
+TEST_F(SchedulerTest, ANewPolicyHearsTheEndOfOldRequests) {
+  scheduler_.schedule(request(1), {});
+  Log log;
+  scheduler_.replace_policy(std::make_unique<FakePolicy>(log));
+  scheduler_.ended(1);
+  EXPECT_EQ(log_.calls[1], "p");
+  EXPECT_EQ(log.calls[1], "e");
+}
+
 TEST_F(SchedulerTest, WithoutACandidateThePolicyIsNotAsked) {
   fleet_.set_healthy(EndpointId(0), false);
   const EndpointId tried[] = {EndpointId(2), EndpointId(1)};

@@ -32,7 +32,9 @@ RoutedRequest::~RoutedRequest() { ended(); }
 std::optional<Decision> RoutedRequest::choose() {
   ended();
   first_token_seen_ = false;
-  const Scheduled scheduled = scheduler_.schedule(request_, tried_);
+  Choice choice{tried_, std::nullopt, trace_};
+  if (allowed_) choice.allowed = *allowed_;
+  const Scheduled scheduled = scheduler_.schedule_among(request_, choice);
   refusal_ = scheduled.refusal;
   if (!scheduled.ok()) return std::nullopt;
   chosen_ = scheduled.decision.endpoint;
@@ -58,6 +60,12 @@ void RoutedRequest::ended() {
   if (!booked_) return;
   booked_ = false;
   scheduler_.ended(request_.id);
+}
+
+void RoutedRequest::release_prompt() {
+  request_.blocks = {};
+  request_.headers = {};
+  blocks_ = {};
 }
 
 void RoutedRequest::learn_prompt_tokens(uint32_t tokens) {

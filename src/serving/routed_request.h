@@ -18,6 +18,7 @@
 
 namespace kvasir {
 
+class DecisionTrace;
 class Scheduler;
 class TokenEstimator;
 
@@ -34,6 +35,10 @@ class RoutedRequest {
 
   // Before the first choose().
   void set_class(RequestClass request_class);
+  // Only these endpoints may be chosen, ascending.
+  void set_allowed(std::vector<EndpointId> allowed) { allowed_ = std::move(allowed); }
+  // Where choose() writes how it came about; it must outlive the last one.
+  void set_trace(DecisionTrace* trace) { trace_ = trace; }
   const Request& request() const { return request_; }
 
   // The next endpoint to try, booked; nullopt when none is left, and refusal() tells why. Releases the one before.
@@ -47,6 +52,9 @@ class RoutedRequest {
   // The answer is complete or given up.
   void ended();
   void learn_prompt_tokens(uint32_t tokens);
+  // There will be no further choose(): what only it needs is given back.
+  void release_prompt();
+  uint32_t prompt_tokens() const { return request_.prompt_tokens; }
 
  private:
   Scheduler& scheduler_;
@@ -57,6 +65,8 @@ class RoutedRequest {
   Refusal refusal_ = Refusal::kNone;
   std::vector<BlockHash> blocks_;
   std::vector<EndpointId> tried_;
+  std::optional<std::vector<EndpointId>> allowed_;  // nullopt: everybody
+  DecisionTrace* trace_ = nullptr;
   bool length_is_estimated_ = false;
   EndpointId chosen_{};
   bool booked_ = false;

@@ -6,14 +6,12 @@
 namespace kvasir {
 namespace {
 
-// The complete number behind `key` in `bytes`, which is moved past the key. In a text the key's quotes would be escaped,
-// so it is a key.
-std::optional<uint32_t> number_behind(std::string_view key, std::string_view& bytes) {
-  const auto* found =
-      static_cast<const char*>(memmem(bytes.data(), bytes.size(), key.data(), key.size()));
+// The number behind the first `key` (with its quotes and colon); nullopt: it is not there as a whole. In a text the
+// quotes would be escaped, so what is found is a key.
+std::optional<uint32_t> number_behind(std::string_view bytes, std::string_view key) {
+  const auto* found = static_cast<const char*>(memmem(bytes.data(), bytes.size(), key.data(), key.size()));
   if (found == nullptr) return std::nullopt;
-  bytes.remove_prefix(static_cast<size_t>(found - bytes.data()) + key.size());
-  std::string_view rest = bytes;
+  std::string_view rest = bytes.substr(static_cast<size_t>(found - bytes.data()) + key.size());
   while (rest.starts_with(' ')) rest.remove_prefix(1);
   uint32_t number = 0;
   const char* end = rest.data() + rest.size();
@@ -25,11 +23,11 @@ std::optional<uint32_t> number_behind(std::string_view key, std::string_view& by
 }  // namespace
 
 void UsageWatch::look(std::string_view bytes) {
-  const auto prompt = number_behind("\"prompt_tokens\":", bytes);
+  const std::optional<uint32_t> prompt = number_behind(bytes, "\"prompt_tokens\":");
   if (!prompt) return;
   prompt_tokens_ = prompt;
-  const auto completion = number_behind("\"completion_tokens\":", bytes);
-  if (completion) completion_tokens_ = completion;
+  if (const auto count = number_behind(bytes, "\"completion_tokens\":")) completion_tokens_ = count;
+  if (const auto count = number_behind(bytes, "\"cached_tokens\":")) cached_tokens_ = count;
 }
 
 }  // namespace kvasir

@@ -1,4 +1,4 @@
-// Notices usage.prompt_tokens and completion_tokens as an answer passes, without parsing or keeping any of it.
+// Notices the counts of an answer's usage as an answer passes, without parsing or keeping any of it.
 #pragma once
 
 #include <cstdint>
@@ -14,12 +14,14 @@ class UsageWatch {
   void look(std::string_view bytes);
   // The last count seen.
   std::optional<uint32_t> prompt_tokens() const { return prompt_tokens_; }
-  // The count that came with it: after it, in the same bytes.
+  // Of the same usage, when it stands in the same bytes.
   std::optional<uint32_t> completion_tokens() const { return completion_tokens_; }
+  std::optional<uint32_t> cached_tokens() const { return cached_tokens_; }
 
  private:
   std::optional<uint32_t> prompt_tokens_;
   std::optional<uint32_t> completion_tokens_;
+  std::optional<uint32_t> cached_tokens_;
 };
 
 }  // namespace kvasir

@@ -143,17 +143,18 @@ void write_streamed_body_head(ExtProcSide side, size_t body_bytes, bool end_of_s
   open_field(message, kBody, body_bytes);
 }
 
-void write_body_answer(ExtProcSide side, std::optional<std::string_view> replaced_body,
-                       const ExtProcMutation& mutation, std::string& message) {
+void write_body_answer(ExtProcSide side, const ExtProcBodyAnswer& answer, std::string& message) {
   message.clear();
   pbf_writer writer(message);
   {
     pbf_writer body(writer, on_side(side, kRequestBody));
     pbf_writer common(body, kCommon);
-    write_mutation(common, kHeaderMutation, mutation);
-    if (replaced_body) write_plain_body(common, *replaced_body);
+    write_mutation(common, kHeaderMutation, answer.mutation);
+    if (answer.replaced_body) write_plain_body(common, *answer.replaced_body);
+    if (answer.clear_route_cache) common.add_bool(kClearRouteCache, true);
   }
   say_at_least(writer, on_side(side, kRequestBody), message);
+  write_metadata(writer, answer.metadata);
 }
 
 void write_trailers_answer(ExtProcSide side, const ExtProcMutation& mutation, std::string& message) {

@@ -56,9 +56,14 @@ void write_headers_answer(ExtProcSide side, const ExtProcHeadersAnswer& answer, 
 void write_streamed_body_head(ExtProcSide side, size_t body_bytes, bool end_of_stream,
                               const std::vector<ExtProcHeader>& metadata, std::string& message);
 
-// STREAMED and BUFFERED: leaves the body as it is, or replaces it.
-void write_body_answer(ExtProcSide side, std::optional<std::string_view> replaced_body,
-                       const ExtProcMutation& mutation, std::string& message);
+// STREAMED and BUFFERED. Header mutations count in BUFFERED only.
+struct ExtProcBodyAnswer {
+  std::optional<std::string_view> replaced_body;  // nullopt: it stays as it is
+  bool clear_route_cache = false;
+  ExtProcMutation mutation;
+  std::vector<ExtProcHeader> metadata;  // as in ExtProcHeadersAnswer
+};
+void write_body_answer(ExtProcSide side, const ExtProcBodyAnswer& answer, std::string& message);
 
 void write_trailers_answer(ExtProcSide side, const ExtProcMutation& mutation, std::string& message);
 

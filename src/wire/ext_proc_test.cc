@@ -162,11 +162,11 @@ TEST(ExtProcAnswer, StreamedBodyEndsWithTheBody) {
 
 TEST(ExtProcAnswer, BodiesTrailersAndRefusalsAreTheReferencesBytes) {
   std::string message;
-  write_body_answer(ExtProcSide::kRequest, std::nullopt, {}, message);
+  write_body_answer(ExtProcSide::kRequest, {}, message);
   EXPECT_EQ(message, vectors().at("answer_body_empty"));
-  write_body_answer(ExtProcSide::kResponse, "new", {}, message);
+  write_body_answer(ExtProcSide::kResponse, {"new", false, {}, {}}, message);
   EXPECT_EQ(message, vectors().at("answer_body_replaced"));
-  write_body_answer(ExtProcSide::kResponse, "", {}, message);
+  write_body_answer(ExtProcSide::kResponse, {"", false, {}, {}}, message);
   EXPECT_EQ(message, vectors().at("answer_body_cleared"));
   write_trailers_answer(ExtProcSide::kResponse, {}, message);
   EXPECT_EQ(message, vectors().at("answer_trailers"));

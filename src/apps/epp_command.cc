@@ -1,0 +1,71 @@
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <csignal>
+#include <fstream>
+#include <iostream>
+#include <sstream>
+#include <thread>
+
+#include "apps/commands.h"
+#include "apps/epp_flags.h"
+#include "apps/epp_metrics.h"
+#include "apps/process_memory.h"
+#include "epp/epp.h"
+#include "net/event_loop.h"
+#include "net/signal_watcher.h"
+#include "net/socket.h"
+#include "telemetry/log.h"
+
+namespace kvasir {
+namespace {
+
+int fail(int code, const std::string& message) {
+  std::cerr << "kvasir epp: " << message << "\n";
+  return code;
+}
+
+int run_epp(const EppFlags& flags) {
+  set_log_component("epp");
+  set_log_level(flags.verbosity > 2 ? LogLevel::kDebug : LogLevel::kInfo);
+  keep_freed_memory();
+  raise_descriptor_limit();
+  Result<EppOptions> options = epp_options(flags);
+  if (!options) return fail(2, options.error().message);
+  Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();
+  if (!loop) return fail(1, loop.error().message);
+  EppMetrics metrics;
+  std::unique_ptr<Epp> epp;
+  Result<std::unique_ptr<SignalWatcher>> signals = SignalWatcher::create(
+      **loop, {SIGINT, SIGTERM}, [&loop, &epp, stopping = false](int) mutable {
+        if (std::exchange(stopping, true)) return (*loop)->stop();
+        log_info("stopping: running streams may end, new ones are refused");
+        epp->drain([&loop] { (*loop)->stop(); });
+      });
+  if (!signals) return fail(1, signals.error().message);
+  Result<std::unique_ptr<Epp>> created =
+      Epp::create(**loop, *options, metrics, [&metrics] { return metrics.page(); });
+  if (!created) return fail(options->config_name.empty() ? 1 : 2, created.error().message);
+  epp = std::move(*created);
+  for (const std::string& note : epp->notes()) log_info(note);
+  log_info("picking on " + options->host + ":" + std::to_string(epp->grpc_port()) +
+           " (ext_proc), health on " + std::to_string(epp->health_port()) + ", metrics on " +
+           std::to_string(epp->metrics_port()) + ", " + std::to_string(options->endpoints.size()) +
+           " endpoints, " + std::to_string(options->threads) + " threads");
+  (*loop)->run();
+  return 0;
+}
+
+}  // namespace
+
+void add_epp_command(CLI::App& app, int& exit_code) {
+  CLI::App* command = app.add_subcommand(
+      "epp", "Pick endpoints for Envoy or any Gateway API data plane, over ext_proc");
+  auto flags = std::make_shared<EppFlags>();
+  add_epp_flags(*command, *flags);
+  command->footer(
+      "Example: kvasir epp --endpoints 10.0.0.1:8000,10.0.0.2:8000 --config-file epp.yaml "
+      "--secure-serving=false");
+  command->callback([flags, &exit_code] { exit_code = run_epp(*flags); });
+}
+
+}  // namespace kvasir

@@ -1,0 +1,27 @@
+#include "apps/epp_metrics.h"
+
+#include "telemetry/log.h"
+
+namespace kvasir {
+
+void EppMetrics::on_health_changed(const Endpoint& endpoint, bool healthy) {
+  if (healthy) {
+    log_info("endpoint " + endpoint.name + " is healthy");
+  } else {
+    log_warning("endpoint " + endpoint.name + " is unhealthy: it is not picked");
+  }
+}
+
+void EppMetrics::on_stream_started() {}
+void EppMetrics::on_stream_ended(GrpcCode, Duration) {}
+void EppMetrics::on_picked(const PickReport&) {}
+void EppMetrics::on_refused(const RefusalReport&) {}
+void EppMetrics::on_answer_processed(Duration) {}
+void EppMetrics::on_ended(const EndReport&) {}
+
+void EppMetrics::on_configuration_read(std::string_view error) {
+  if (error.empty()) return log_info("the changed configuration is in use");
+  log_error("the changed configuration is not used, the one before stays: " + std::string(error));
+}
+
+}  // namespace kvasir

@@ -1,0 +1,168 @@
+#include "epp/epp.h"
+
+#include "epp/epp_thread.h"
+#include "net/event_loop.h"
+#include "scheduling/policy.h"
+#include "serving/configured_scheduling.h"
+
+namespace kvasir {
+namespace {
+
+Result<std::vector<SocketAddress>> resolve_all(const std::vector<Endpoint>& endpoints) {
+  std::vector<SocketAddress> addresses;
+  for (const Endpoint& endpoint : endpoints) {
+    Result<SocketAddress> address = resolve(endpoint.host, endpoint.port);
+    if (!address) return Error{"endpoint " + endpoint.name + ": " + address.error().message};
+    addresses.push_back(*address);
+  }
+  return addresses;
+}
+
+}  // namespace
+
+// GET /metrics, and health for whoever asks by HTTP.
+class Epp::MetricsPage final : public HttpHandler {
+ public:
+  MetricsPage(const Epp& epp, std::function<std::string()> page)
+      : epp_(epp), page_(std::move(page)) {}
+
+  void on_request(HttpExchange& exchange) override {
+    const std::string_view path = exchange.head().path();
+    if (path == "/metrics") {
+      return exchange.respond(200, "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n",
+                              page_());
+    }
+    const bool serving = epp_.health("") == GrpcHealth::kServing;
+    if (path == "/healthz" || path == "/readyz") {
+      return exchange.respond(serving ? 200 : 503, "Content-Type: text/plain\r\n",
+                              serving ? "ok\n" : "not serving\n");
+    }
+    exchange.respond(404, "Content-Type: text/plain\r\n",
+                     "there is /metrics, /healthz and /readyz\n");
+  }
+  Refusal on_refused(int, std::string_view reason) override {
+    return {"Content-Type: text/plain\r\n", std::string(reason) + "\n"};
+  }
+
+ private:
+  const Epp& epp_;
+  const std::function<std::string()> page_;
+};
+
+Result<std::unique_ptr<Epp>> Epp::create(EventLoop& loop, const EppOptions& options,
+                                         EppProbe& probe,
+                                         std::function<std::string()> metrics_page) {
+  std::unique_ptr<Epp> epp(new Epp(loop, options, probe));
+  if (Result<void> started = epp->start(std::move(metrics_page)); !started) return started.error();
+  return epp;
+}
+
+Epp::Epp(EventLoop& loop, const EppOptions& options, EppProbe& probe)
+    : loop_(loop),
+      options_(options),
+      probe_(probe),
+      fleet_(options.endpoints),
+      health_service_([this](std::string_view service) { return health(service); }) {}
+
+Result<void> Epp::start(std::function<std::string()> metrics_page) {
+  Result<PolicyWithNotes> made = policy_from_config(
+      options_.config, options_.config_name.empty() ? "(default)" : options_.config_name,
+      plugin_options());
+  if (!made) return made.error();
+  notes_ = std::move(made->notes);
+  scheduler_ = std::make_unique<Scheduler>(fleet_, std::move(made->policy), clock_);
+  AdmissionSettings admission;
+  admission.mode = AdmissionSettings::Mode::kShedding;
+  admission_ = std::make_unique<Admission>(*scheduler_, clock_, std::move(admission));
+  admission_timer_ = std::make_unique<AdmissionTimer>(loop_, *admission_);
+  Result<std::vector<SocketAddress>> addresses = resolve_all(options_.endpoints);
+  if (!addresses) return addresses.error();
+  monitor_ = std::make_unique<EndpointMonitor>(loop_, fleet_, *addresses, probe_, options_.monitor);
+
+  Result<Descriptor> health = listen_tcp(options_.host, options_.health_port, false);
+  if (!health) return Error{"--grpc-health-port: " + health.error().message};
+  health_server_ =
+      std::make_unique<GrpcServer>(loop_, std::move(*health), health_service_.routes());
+  Result<Descriptor> metrics = listen_tcp(options_.host, options_.metrics_port, false);
+  if (!metrics) return Error{"--metrics-port: " + metrics.error().message};
+  metrics_page_ = std::make_unique<MetricsPage>(*this, std::move(metrics_page));
+  metrics_server_ = std::make_unique<HttpServer>(loop_, std::move(*metrics), *metrics_page_);
+  return listen();
+}
+
+Result<void> Epp::listen() {
+  {
+    // Sockets that share a port would share it with another picker too: ask for it alone first.
+    Result<Descriptor> alone = listen_tcp(options_.host, options_.grpc_port, false);
+    if (!alone) return Error{"--grpc-port: " + alone.error().message};
+    grpc_port_ = local_port(*alone);
+  }
+  for (uint32_t i = 0; i < options_.threads; ++i) {
+    Result<Descriptor> listener = listen_tcp(options_.host, grpc_port_, true);
+    if (!listener) return Error{"--grpc-port: " + listener.error().message};
+    EventLoop* loop = &loop_;
+    if (i > 0) {
+      Result<std::unique_ptr<EventLoop>> created = EventLoop::create();
+      if (!created) return created.error();
+      loops_.push_back(std::move(*created));
+      loop = loops_.back().get();
+    }
+    parts_.push_back(
+        std::make_unique<EppThread>(*this, *loop, std::move(*listener), health_service_, i));
+  }
+  for (const auto& loop : loops_) threads_.emplace_back([&part = *loop] { part.run(); });
+  return {};
+}
+
+Epp::~Epp() {
+  for (const auto& loop : loops_) loop->stop();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+PluginOptions Epp::plugin_options() const {
+  PluginOptions plugins;
+  plugins.endpoints = options_.endpoints.size();
+  plugins.endpoints_per_pick = options_.endpoints_per_pick;
+  plugins.profile = options_.profile;
+  plugins.allow_alpha = options_.allow_alpha_plugins;
+  return plugins;
+}
+
+Result<std::vector<std::string>> Epp::configure(std::string_view text) {
+  Result<PolicyWithNotes> made = policy_from_config(text, options_.config_name, plugin_options());
+  if (!made) {
+    probe_.on_configuration_read(made.error().message);
+    return made.error();
+  }
+  scheduler_->replace_policy(std::move(made->policy));
+  probe_.on_configuration_read("");
+  return std::move(made->notes);
+}
+
+// Without leader election every service gets the same answer, liveness included, as from upstream's
+// picker.
+GrpcHealth Epp::health(std::string_view) const {
+  return !draining_ && monitor_->settled() ? GrpcHealth::kServing : GrpcHealth::kNotServing;
+}
+
+void Epp::drain(std::function<void()> drained) {
+  draining_ = true;
+  admission_->drain();
+  undrained_ = parts_.size();
+  auto done = std::make_shared<std::function<void()>>(std::move(drained));
+  const auto finish = [done] {
+    if (*done) std::exchange(*done, nullptr)();
+  };
+  for (const auto& part : parts_) {
+    part->loop().post([this, &part = *part, finish] {
+      part.drain([this, finish] {
+        loop_.post([this, finish] {
+          if (--undrained_ == 0) finish();
+        });
+      });
+    });
+  }
+  loop_.after(options_.drain_timeout, finish);
+}
+
+}  // namespace kvasir

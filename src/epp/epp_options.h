@@ -1,0 +1,55 @@
+// What `kvasir epp` can be told. Every limit has its name and its default here.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "feeds/endpoint_monitor.h"
+#include "model/endpoint.h"
+#include "net/grpc_server.h"
+#include "serving/request_class.h"
+#include "timing/engine_profile.h"
+
+namespace kvasir {
+
+// How an entry of a gateway's subset is held against an endpoint.
+enum class SubsetMatch : uint8_t {
+  kAddress,  // the address alone: every rank of a pod matches, as upstream's picker does
+  kPort,     // address and port; an entry without a port matches every port
+  kOff,      // subsets are not looked at
+};
+
+struct EppOptions {
+  std::string host = "0.0.0.0";
+  uint16_t grpc_port = 9002;  // 0: a free one, here and below
+  uint16_t health_port = 9003;
+  uint16_t metrics_port = 9090;
+  uint32_t threads = 1;
+  std::vector<Endpoint> endpoints;
+  // The text of an EndpointPickerConfig and its file's name; both empty: upstream's default.
+  std::string config = {};
+  std::string config_name = {};
+  bool allow_alpha_plugins = false;
+  EngineProfile profile;
+
+  GrpcServerLimits grpc;
+  MonitorOptions monitor;
+  size_t body_bytes_max = 64 * 1024 * 1024;  // of one request; beyond: 413
+  size_t bodies_bytes_max =
+      4ull * 1024 * 1024 * 1024;         // held by all requests of a thread; beyond: 429
+  size_t header_bytes_max = 256 * 1024;  // of one request; beyond: 431
+  Duration drain_timeout = std::chrono::seconds(30);
+
+  PriorityOfObjective priority_of = [](std::string_view) { return std::optional<int32_t>(); };
+  SubsetMatch subset = SubsetMatch::kAddress;
+  // Endpoints named for one request: the pick and what to try after it, in order.
+  uint32_t endpoints_per_pick = 1;
+  bool keep_control_headers = false;  // of clients; see control_headers.h
+  bool answer_headers = false;        // x-selected-pod, x-cache-hit, x-scheduling-time-ms and more
+  bool emit_scores = false;
+  bool measure_answers = true;  // metrics and logs of answers: they need the response phase
+};
+
+}  // namespace kvasir

@@ -1,0 +1,145 @@
+#include "epp/epp_thread.h"
+
+#include <cstdio>
+
+#include "epp/epp.h"
+#include "epp/exchange.h"
+#include "epp/subset.h"
+#include "net/event_loop.h"
+#include "net/grpc_health.h"
+
+namespace kvasir {
+namespace {
+
+// Most decisions are made at once; only held requests keep theirs.
+constexpr size_t kTracesKept = 64;
+
+std::vector<GrpcRoute> routes_of(EppThread& thread, GrpcHealthService& health) {
+  std::vector<GrpcRoute> routes = health.routes();
+  routes.push_back({"/envoy.service.ext_proc.v3.ExternalProcessor/Process", &thread});
+  return routes;
+}
+
+}  // namespace
+
+EppThread::EppThread(Epp& epp, EventLoop& loop, Descriptor listener, GrpcHealthService& health,
+                     uint32_t index)
+    : epp_(epp),
+      loop_(loop),
+      index_(index),
+      random_(static_cast<uint64_t>(SteadyClock().now().time_since_epoch().count()) + index),
+      server_(loop, std::move(listener), routes_of(*this, health), epp.options_.grpc) {}
+
+EppThread::~EppThread() {
+  for (Exchange* exchange : exchanges_) delete exchange;
+}
+
+void EppThread::on_call(GrpcCall& call) {
+  auto* exchange = new Exchange(*this, call);
+  exchanges_.insert(exchange);
+  call.set_observer(*exchange);
+}
+
+void EppThread::remove(Exchange& exchange) {
+  exchanges_.erase(&exchange);
+  delete &exchange;
+}
+
+const EppOptions& EppThread::options() const {
+  return epp_.options_;
+}
+EppProbe& EppThread::probe() {
+  return epp_.probe_;
+}
+Scheduler& EppThread::scheduler() {
+  return *epp_.scheduler_;
+}
+Admission& EppThread::admission() {
+  return *epp_.admission_;
+}
+TokenEstimator& EppThread::estimator() {
+  return epp_.estimator_;
+}
+std::shared_ptr<const Snapshot> EppThread::snapshot() const {
+  return epp_.fleet_.snapshot();
+}
+
+// A version 4 UUID.
+std::string EppThread::new_request_id() {
+  const uint64_t high = (random_.next() & ~0xf000ull) | 0x4000;
+  const uint64_t low = (random_.next() & 0x3fffffffffffffffull) | 0x8000000000000000ull;
+  char text[37];
+  std::snprintf(text, sizeof text, "%08x-%04x-%04x-%04x-%012llx", static_cast<unsigned>(high >> 32),
+                static_cast<unsigned>(high >> 16 & 0xffff), static_cast<unsigned>(high & 0xffff),
+                static_cast<unsigned>(low >> 48),
+                static_cast<unsigned long long>(low & 0xffffffffffffull));
+  return text;
+}
+
+std::optional<EndpointId> EppThread::any_endpoint(
+    const std::optional<std::vector<std::string>>& subset) {
+  const std::shared_ptr<const Snapshot> fleet = snapshot();
+  if (subset && options().subset != SubsetMatch::kOff) {
+    endpoints_in_subset(*fleet, *subset, options().subset, allowed_);
+  } else {
+    allowed_.clear();
+    for (uint32_t i = 0; i < fleet->endpoints.size(); ++i) allowed_.push_back(EndpointId(i));
+  }
+  std::erase_if(allowed_, [&](EndpointId id) { return !fleet->endpoints[index_of(id)].healthy; });
+  if (allowed_.empty()) return std::nullopt;
+  return allowed_[random_.next() % allowed_.size()];
+}
+
+bool EppThread::needs_answers() const {
+  return options().measure_answers || options().answer_headers ||
+         epp_.scheduler_->watches_answers();
+}
+
+std::vector<std::pair<std::string, std::string>> EppThread::answer_fields(const Decision& decision,
+                                                                          Duration scheduling) {
+  const std::shared_ptr<const Snapshot> fleet = snapshot();
+  const Endpoint& endpoint = fleet->endpoints[index_of(decision.endpoint)].endpoint;
+  auto fields = epp_.scheduler_->answer_fields(endpoint);
+  if (!options().answer_headers) return fields;
+  char text[32];
+  std::snprintf(text, sizeof text, "%.3f", to_milliseconds(scheduling));
+  fields.emplace_back("x-selected-pod", endpoint.name);
+  fields.emplace_back("x-cache-hit", decision.cached_tokens > 0 ? "true" : "false");
+  fields.emplace_back("x-cache-prefix-length", std::to_string(decision.cached_tokens));
+  fields.emplace_back("x-scheduling-time-ms", text);
+  if (decision.prefill) {
+    fields.emplace_back("x-prefill-pod",
+                        fleet->endpoints[index_of(*decision.prefill)].endpoint.name);
+    fields.emplace_back("x-decode-pod", endpoint.name);
+  }
+  return fields;
+}
+
+std::unique_ptr<DecisionTrace> EppThread::take_trace() {
+  if (traces_.empty()) return std::make_unique<DecisionTrace>();
+  std::unique_ptr<DecisionTrace> trace = std::move(traces_.back());
+  traces_.pop_back();
+  trace->begin(0);
+  return trace;
+}
+
+void EppThread::give_trace(std::unique_ptr<DecisionTrace> trace) {
+  if (traces_.size() < kTracesKept) traces_.push_back(std::move(trace));
+}
+
+bool EppThread::take_body_bytes(size_t bytes) {
+  if (body_bytes_ + bytes > options().bodies_bytes_max) return false;
+  body_bytes_ += bytes;
+  return true;
+}
+
+ExtProcHeadersAnswer& EppThread::headers_answer() {
+  headers_answer_.clear_route_cache = false;
+  headers_answer_.mutation.set.clear();
+  headers_answer_.mutation.remove.clear();
+  headers_answer_.mutation.append = ExtProcAppend::kUnset;
+  headers_answer_.metadata.clear();
+  return headers_answer_;
+}
+
+}  // namespace kvasir

@@ -1,0 +1,90 @@
+// One thread of the picker: its gRPC server, the exchanges on it, and the buffers they share.
+// Private to epp/.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include "base/random.h"
+#include "epp/epp_options.h"
+#include "epp/probe.h"
+#include "net/grpc_server.h"
+#include "scheduling/decision_trace.h"
+#include "wire/ext_proc.h"
+#include "wire/ext_proc_response.h"
+#include "wire/request_peek.h"
+
+namespace kvasir {
+
+class Admission;
+class Epp;
+class EventLoop;
+class Exchange;
+class GrpcHealthService;
+class Scheduler;
+class TokenEstimator;
+
+class EppThread final : public GrpcService {
+ public:
+  EppThread(Epp& epp, EventLoop& loop, Descriptor listener, GrpcHealthService& health,
+            uint32_t index);
+  ~EppThread() override;
+
+  void on_call(GrpcCall& call) override;
+  void drain(std::function<void()> drained) { server_.drain(std::move(drained)); }
+  EventLoop& loop() { return loop_; }
+
+  // For the exchanges.
+  const EppOptions& options() const;
+  EppProbe& probe();
+  Scheduler& scheduler();
+  Admission& admission();
+  TokenEstimator& estimator();
+  std::shared_ptr<const Snapshot> snapshot() const;
+  TimePoint now() const { return SteadyClock().now(); }
+  RequestPeeker& peeker() { return peeker_; }
+  RequestId next_request_id() { return (++requests_ << 8) | index_; }
+  std::string new_request_id();
+  std::optional<EndpointId> any_endpoint(const std::optional<std::vector<std::string>>& subset);
+  // Whether somebody wants to see how requests are answered.
+  bool needs_answers() const;
+  // What the client is told with the answer.
+  std::vector<std::pair<std::string, std::string>> answer_fields(const Decision& decision,
+                                                                 Duration scheduling);
+  // A trace to write one decision into, and back.
+  std::unique_ptr<DecisionTrace> take_trace();
+  void give_trace(std::unique_ptr<DecisionTrace> trace);
+  // Room for bodies of requests; false: there is none left.
+  bool take_body_bytes(size_t bytes);
+  void release_body_bytes(size_t bytes) { body_bytes_ -= bytes; }
+  void remove(Exchange& exchange);
+
+  // Used again and again; the content is lost when a message has been handled.
+  ExtProcRequest& request() { return request_; }
+  std::string& message() { return message_; }
+  ExtProcHeadersAnswer& headers_answer();
+
+ private:
+  Epp& epp_;
+  EventLoop& loop_;
+  const uint32_t index_;
+  RequestPeeker peeker_;
+  Random random_;
+  uint64_t requests_ = 0;
+  size_t body_bytes_ = 0;
+  ExtProcRequest request_;
+  std::string message_;
+  std::vector<std::unique_ptr<DecisionTrace>> traces_;
+  std::vector<EndpointId> allowed_;  // scratch of any_endpoint()
+  ExtProcHeadersAnswer headers_answer_;
+  std::unordered_set<Exchange*> exchanges_;
+  GrpcServer server_;  // last: its calls use all of the above
+};
+
+}  // namespace kvasir

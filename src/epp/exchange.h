@@ -1,0 +1,125 @@
+// One ext_proc stream: a request from Envoy, the endpoint it is sent to, and the answer as it
+// passes.
+//
+//   request_headers -> (nothing yet) -> request_body... -> answers: where to, and the body again
+//   response_headers, response_body..., response_trailers -> an answer for each, at once
+//
+// How Envoy sends bodies is read from protocol_config, and without one it is FULL_DUPLEX_STREAMED,
+// upstream's only mode. In the others the decision goes out with the message that Envoy waits for:
+// with the body's answer (BUFFERED), with the headers' (NONE, STREAMED).
+//
+// Owns itself: deleted when its stream is over. Private to epp/; lives on its thread.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "epp/probe.h"
+#include "epp/request_head.h"
+#include "net/byte_buffer.h"
+#include "net/grpc_server.h"
+#include "serving/admission.h"
+#include "serving/routed_request.h"
+#include "serving/usage_watch.h"
+#include "wire/ext_proc.h"
+#include "wire/ext_proc_response.h"
+
+namespace kvasir {
+
+class DecisionTrace;
+class EppThread;
+
+class Exchange final : public GrpcCall::Observer {
+ public:
+  Exchange(EppThread& thread, GrpcCall& call);
+  ~Exchange() override;
+
+  void on_message(std::string_view message) override;
+  void on_half_close() override;
+  void on_gone() override;
+
+ private:
+  enum class Phase : uint8_t {
+    kHeaders,  // the first message is awaited
+    kBody,     // the rest of the request is
+    kHeld,     // admission lets it wait
+    kSentOn,   // decided: the answer passes
+  };
+
+  // The request (exchange_request.cc).
+  void on_request_headers(const ExtProcRequest& request);
+  void on_request_body(const ExtProcRequest& request);
+  void on_request_trailers();
+  bool keep_body(std::string_view bytes);
+  void decide();
+  void decide_without_body();
+  bool read_body();
+  void limit_to_subset();
+  void admit();
+  void on_verdict(const Verdict& verdict);
+  void on_evicted(FlowOutcome outcome);
+  void report_pick();
+  void refuse(const FlowAnswer& answer);
+  RequestLabels labels() const;
+
+  // What goes back for it (exchange_answers.cc).
+  void send_decision();
+  void add_routing(ExtProcMutation& mutation, std::vector<ExtProcHeader>& metadata);
+  void send_headers_answer(bool with_decision);
+  void send_request_body();
+  void send_body_answer(bool with_decision);
+  bool defers_headers() const;
+
+  // The answer (exchange_response.cc).
+  void on_response_headers(const ExtProcRequest& request);
+  void on_response_body(const ExtProcRequest& request);
+  void on_response_trailers();
+  void note_first_byte();
+  void end(Ending ending);
+
+  void fail(GrpcCode code, std::string_view message);
+  void finish(GrpcCode code);
+
+  EppThread& thread_;
+  GrpcCall& call_;
+  Phase phase_ = Phase::kHeaders;
+  ExtProcProtocol protocol_;
+  const TimePoint began_;
+  TimePoint whole_;  // the request's last byte was read
+
+  RequestHead head_;
+  bool headers_seen_ = false;
+  bool ends_with_trailers_ = false;
+  ByteBuffer body_;
+  uint64_t request_bytes_ = 0;
+  uint32_t unanswered_chunks_ = 0;  // STREAMED: of the body, before the decision
+  std::optional<std::vector<std::string>> subset_;
+  std::string request_id_;
+  std::string model_;
+  std::string objective_;
+  std::string destination_;  // HOST:PORT[,HOST:PORT...]
+  std::string prefill_;
+
+  std::optional<RoutedRequest> routed_;  // empty for requests without a body
+  std::shared_ptr<AdmissionTicket> ticket_;
+  // What admission posts from other threads finds this exchange here, or null when it is gone.
+  std::shared_ptr<Exchange*> self_;
+  std::unique_ptr<DecisionTrace> trace_;  // borrowed from the thread while it is decided
+  Decision decision_;
+  Duration scheduling_{};
+  Duration held_{};
+  bool booked_ = false;
+
+  int status_ = 0;  // of the answer
+  bool streaming_ = false;
+  bool answer_complete_ = false;
+  std::optional<Duration> first_token_;
+  uint64_t answer_bytes_ = 0;
+  UsageWatch usage_;
+};
+
+}  // namespace kvasir

@@ -1,0 +1,227 @@
+// The request side of an exchange: reading it and deciding where it goes.
+#include <algorithm>
+
+#include "epp/epp_thread.h"
+#include "epp/exchange.h"
+#include "epp/subset.h"
+#include "net/event_loop.h"
+#include "scheduling/decision_trace.h"
+
+namespace kvasir {
+namespace {
+
+// A body announced longer than this is believed as it arrives.
+constexpr size_t kAnnouncedBytesMax = 1024 * 1024;
+
+size_t announced_length(std::string_view text) {
+  size_t length = 0;
+  for (const char c : text) {
+    if (c < '0' || c > '9' || length > kAnnouncedBytesMax) return 0;
+    length = 10 * length + static_cast<size_t>(c - '0');
+  }
+  return length <= kAnnouncedBytesMax ? length : 0;
+}
+
+bool is_whole(ExtProcBodyMode mode) {
+  return mode == ExtProcBodyMode::kBuffered || mode == ExtProcBodyMode::kBufferedPartial;
+}
+
+}  // namespace
+
+// Whether Envoy lets the body come although the headers are not answered yet.
+bool Exchange::defers_headers() const {
+  const ExtProcBodyMode mode = protocol_.request_body_mode;
+  if (mode == ExtProcBodyMode::kFullDuplexStreamed || mode == ExtProcBodyMode::kGrpc) return true;
+  return mode == ExtProcBodyMode::kStreamed && protocol_.body_without_waiting_for_header_response;
+}
+
+void Exchange::on_request_headers(const ExtProcRequest& request) {
+  if (phase_ != Phase::kHeaders)
+    return fail(GrpcCode::kInvalidArgument, "request_headers came twice");
+  headers_seen_ = true;
+  if (!head_.take(request.headers, thread_.options().header_bytes_max)) {
+    return refuse({431, "BadRequest", "", "the request's headers are too large", ""});
+  }
+  request_id_ = head_.find(kRequestIdHeader);
+  phase_ = Phase::kBody;
+  if (request.end_of_stream) return decide_without_body();
+  if (const size_t length = announced_length(head_.find("content-length"))) {
+    if (thread_.take_body_bytes(length)) body_.prepare(length);
+  }
+  if (defers_headers()) return;
+  if (is_whole(protocol_.request_body_mode)) return send_headers_answer(false);
+  decide();  // no body will come before this is answered
+}
+
+void Exchange::on_request_body(const ExtProcRequest& request) {
+  if (phase_ == Phase::kSentOn) return send_body_answer(false);  // STREAMED, decided by the headers
+  if (phase_ == Phase::kHeld) return fail(GrpcCode::kInvalidArgument, "a body goes on after its end");
+  phase_ = Phase::kBody;  // without headers when Envoy is told to skip them
+  if (!keep_body(request.body)) return;
+  ++unanswered_chunks_;
+  if (request.end_of_stream || protocol_.request_body_mode == ExtProcBodyMode::kBufferedPartial)
+    decide();
+}
+
+void Exchange::on_request_trailers() {
+  if (phase_ == Phase::kHeld) return;  // of a request whose end was seen: nothing is to be done for them
+  if (phase_ == Phase::kSentOn) {
+    write_trailers_answer(ExtProcSide::kRequest, {}, thread_.message());
+    return call_.send(thread_.message());
+  }
+  ends_with_trailers_ = true;
+  decide();
+}
+
+bool Exchange::keep_body(std::string_view bytes) {
+  const size_t before = body_.capacity();
+  if (body_.size() + bytes.size() > thread_.options().body_bytes_max) {
+    refuse({413, "BadRequest", "", "the request's body is too large", ""});
+    return false;
+  }
+  if (body_.size() + bytes.size() > before) {
+    const size_t wanted = std::max(body_.size() + bytes.size(), 2 * before);
+    if (!thread_.take_body_bytes(wanted - before)) {
+      refuse({429, "ResourceExhausted", "rejected-saturated", "too many request bodies are held", ""});
+      return false;
+    }
+    body_.prepare(wanted - body_.size());
+  }
+  body_.append(bytes);
+  return true;
+}
+
+// A GET or the like: any endpoint can answer it.
+void Exchange::decide_without_body() {
+  whole_ = thread_.now();
+  const std::optional<EndpointId> endpoint = thread_.any_endpoint(subset_);
+  if (!endpoint) return refuse({500, "Internal", "", "no pods available in datastore", ""});
+  decision_.endpoint = *endpoint;
+  trace_ = thread_.take_trace();
+  report_pick();
+  send_decision();
+}
+
+void Exchange::decide() {
+  whole_ = thread_.now();
+  request_bytes_ = body_.size();
+  if (!read_body()) return;
+  objective_ = head_.find(kObjectiveHeader);
+  routed_->set_class(request_class(head_.fields(), thread_.options().priority_of));
+  limit_to_subset();
+  admit();
+}
+
+// False: it was refused.
+bool Exchange::read_body() {
+  std::optional<RequestPeek> peek;
+  if (body_.size() > 0) {
+    peek = thread_.peeker().peek(body_.view());
+    if (!peek) {
+      refuse({400, "BadRequest", "", "error unmarshaling request bodyMap: the body is not a JSON object", ""});
+      return false;
+    }
+    if (peek->model.empty()) {
+      refuse({400, "BadRequest", "", "model not found in request body", ""});
+      return false;
+    }
+    model_ = peek->model;
+  }
+  routed_.emplace(thread_.scheduler(), thread_.estimator(), thread_.next_request_id(), peek, head_.fields());
+  return true;
+}
+
+void Exchange::limit_to_subset() {
+  if (!subset_ || thread_.options().subset == SubsetMatch::kOff) return;
+  std::vector<EndpointId> allowed;
+  endpoints_in_subset(*thread_.snapshot(), *subset_, thread_.options().subset, allowed);
+  routed_->set_allowed(std::move(allowed));
+}
+
+// The verdict comes at once or, when the request is held, from whatever thread made room for it.
+void Exchange::admit() {
+  trace_ = thread_.take_trace();
+  routed_->set_trace(trace_.get());
+  self_ = std::make_shared<Exchange*>(this);
+  const auto on_loop = [&loop = thread_.loop(), self = self_](auto work) {
+    loop.post([self, work] {
+      if (*self != nullptr) work(**self);
+    });
+  };
+  ticket_ = std::make_shared<AdmissionTicket>(
+      *routed_, request_bytes_,
+      [on_loop](const Verdict& verdict) {
+        on_loop([verdict](Exchange& exchange) { exchange.on_verdict(verdict); });
+      },
+      [on_loop](FlowOutcome outcome) {
+        on_loop([outcome](Exchange& exchange) { exchange.on_evicted(outcome); });
+      });
+  phase_ = Phase::kHeld;
+  const TimePoint begin = thread_.now();
+  const std::optional<Verdict> verdict = thread_.admission().admit(ticket_);
+  scheduling_ = thread_.now() - begin;
+  if (verdict) on_verdict(*verdict);
+}
+
+void Exchange::on_verdict(const Verdict& verdict) {
+  if (!verdict.dispatched()) return refuse(answer_for(verdict.outcome));
+  decision_ = verdict.decision;
+  held_ = verdict.held;
+  booked_ = true;
+  report_pick();
+  send_decision();
+}
+
+// It must end for the sake of another; too late when its answer is complete.
+void Exchange::on_evicted(FlowOutcome outcome) {
+  if (booked_) refuse(answer_for(outcome));
+}
+
+RequestLabels Exchange::labels() const {
+  RequestLabels labels{request_id_, model_, model_, "default-flow", objective_, 0};
+  if (!routed_) return labels;
+  labels.fairness_id = routed_->request().fairness_id;
+  labels.priority = routed_->request().priority;
+  return labels;
+}
+
+void Exchange::report_pick() {
+  const std::shared_ptr<const Snapshot> fleet = thread_.snapshot();
+  PickReport report{labels(), *fleet, decision_, *trace_};
+  report.request_bytes = request_bytes_;
+  if (routed_) report.prompt_tokens = routed_->prompt_tokens();
+  report.prompt_known = !model_.empty();
+  report.scheduling = scheduling_;
+  report.processing = thread_.now() - whole_;
+  report.held = held_;
+  thread_.probe().on_picked(report);
+  thread_.give_trace(std::move(trace_));
+}
+
+// Tells the client what became of its request, and ends the exchange.
+void Exchange::refuse(const FlowAnswer& refusal) {
+  RefusalReport report;
+  report.labels = labels();
+  report.status = refusal.status;
+  report.code = refusal.code;
+  report.reason = refusal.dropped_reason;
+  report.text = refusal.text;
+  report.request_bytes = request_bytes_;
+  report.scheduling = scheduling_;
+  report.trace = trace_.get();
+  thread_.probe().on_refused(report);
+
+  std::string body("inference error: ");
+  body.append(refusal.code).append(" - ").append(refusal.text);
+  ExtProcImmediate answer;
+  answer.status = static_cast<uint32_t>(refusal.status);
+  answer.body = body;
+  if (!refusal.dropped_reason.empty()) {
+    answer.mutation.set.push_back({kDroppedReasonHeader, refusal.dropped_reason});
+  }
+  write_immediate_answer(answer, thread_.message());
+  call_.send(thread_.message());
+  finish(GrpcCode::kOk);
+}
+
+}  // namespace kvasir

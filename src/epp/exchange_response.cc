@@ -1,0 +1,99 @@
+// The answer as it passes: noted, and given back unchanged.
+#include <charconv>
+
+#include "epp/epp_thread.h"
+#include "epp/exchange.h"
+#include "fleet/fleet.h"
+
+namespace kvasir {
+namespace {
+
+int status_of(const ExtProcRequest& request) {
+  const std::string_view text = request.header(":status").value_or("");
+  int status = 0;
+  std::from_chars(text.data(), text.data() + text.size(), status);
+  return status;
+}
+
+}  // namespace
+
+void Exchange::on_response_headers(const ExtProcRequest& request) {
+  const TimePoint begin = thread_.now();
+  status_ = status_of(request);
+  streaming_ = request.header("content-type").value_or("").find("text/event-stream") !=
+               std::string_view::npos;
+  ExtProcHeadersAnswer& answer = thread_.headers_answer();
+  answer.mutation.append = ExtProcAppend::kOverwrite;
+  answer.mutation.set.push_back({"x-went-into-resp-headers", "true"});
+  const auto fields = thread_.answer_fields(decision_, scheduling_);
+  for (const auto& [name, value] : fields) answer.mutation.set.push_back({name, value});
+  write_headers_answer(ExtProcSide::kResponse, answer, thread_.message());
+  call_.send(thread_.message());
+  thread_.probe().on_answer_processed(thread_.now() - begin);
+  if (request.end_of_stream) {
+    answer_complete_ = true;
+    end(Ending::kNatural);
+  }
+}
+
+void Exchange::on_response_body(const ExtProcRequest& request) {
+  const TimePoint begin = thread_.now();
+  note_first_byte();
+  answer_bytes_ += request.body.size();
+  usage_.look(request.body);
+  const ExtProcBodyMode mode = protocol_.response_body_mode;
+  if (mode == ExtProcBodyMode::kFullDuplexStreamed || mode == ExtProcBodyMode::kGrpc) {
+    for_each_chunk(request.body, [&](std::string_view chunk, bool last) {
+      write_streamed_body_head(ExtProcSide::kResponse, chunk.size(), last && request.end_of_stream,
+                               {}, thread_.message());
+      call_.send(thread_.message(), chunk);
+    });
+  } else {
+    write_body_answer(ExtProcSide::kResponse, {}, thread_.message());
+    call_.send(thread_.message());
+  }
+  thread_.probe().on_answer_processed(thread_.now() - begin);
+  if (request.end_of_stream) {
+    answer_complete_ = true;
+    end(Ending::kNatural);
+  }
+}
+
+void Exchange::on_response_trailers() {
+  write_trailers_answer(ExtProcSide::kResponse, {}, thread_.message());
+  call_.send(thread_.message());
+  answer_complete_ = true;
+  end(Ending::kNatural);
+}
+
+void Exchange::note_first_byte() {
+  if (first_token_) return;
+  first_token_ = thread_.now() - began_;
+  if (routed_) routed_->first_token();
+}
+
+// Releases what is booked and reports, once.
+void Exchange::end(Ending ending) {
+  if (routed_ && booked_) {
+    if (const auto tokens = usage_.prompt_tokens()) routed_->learn_prompt_tokens(*tokens);
+    routed_->ended();
+    thread_.admission().ended(*ticket_, usage_.prompt_tokens().value_or(0),
+                              usage_.completion_tokens().value_or(0));
+  }
+  if (!std::exchange(booked_, false)) return;
+  EndReport report;
+  report.labels = labels();
+  report.endpoint = decision_.endpoint;
+  report.status = status_;
+  report.ending = ending;
+  report.streaming = streaming_;
+  report.total = thread_.now() - began_;
+  report.first_token = first_token_;
+  report.answer_bytes = answer_bytes_;
+  report.prompt_tokens = usage_.prompt_tokens();
+  report.completion_tokens = usage_.completion_tokens();
+  report.cached_tokens = usage_.cached_tokens();
+  thread_.probe().on_ended(report);
+}
+
+}  // namespace kvasir
