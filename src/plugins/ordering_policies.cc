@@ -4,16 +4,12 @@
 #include <optional>
 
 #include "base/parameters.h"
+#include "flow/first_come_ordering.h"
 #include "plugins/header_text.h"
 #include "scheduling/flow_plugins.h"
 
 namespace kvasir {
 namespace {
-
-class FirstComeOrdering final : public OrderingPolicy {
- public:
-  Duration rank(const HeldRequest& held) override { return held.received.time_since_epoch(); }
-};
 
 class DeadlineOrdering final : public OrderingPolicy {
  public:

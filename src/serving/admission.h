@@ -23,7 +23,9 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "flow/first_come_ordering.h"
 #include "flow/flow_controller.h"
+#include "flow/global_strict_fairness.h"
 #include "model/decision.h"
 #include "scheduling/scheduler.h"
 
@@ -38,7 +40,7 @@ struct AdmissionSettings {
     kFlowControl,  // FlowController
   };
   Mode mode = Mode::kOpen;
-  FlowSettings flow = {};  // of kFlowControl
+  FlowSettings flow = {};  // of kFlowControl; its plugins outlive their use
 };
 
 struct Verdict {
@@ -96,8 +98,13 @@ class Admission {
   void set_priorities(const std::vector<int32_t>& priorities);
   void drain();
 
+  // From now on by these settings; who is held stays held, in the new order. When a policy takes
+  // the place of another: first this, then Scheduler::replace_policy, for the plugins of the old
+  // one die with it.
+  void reconfigure(AdmissionSettings settings);
+
   AdmissionSettings::Mode mode() const { return mode_; }
-  // All zeros but for the saturation unless the mode is kFlowControl.
+  // Who waits, and how full the pool is.
   FlowStats stats();
 
   // For AdmissionTimer. `wake` is called, on any thread, when run() must be called earlier than was
@@ -107,12 +114,16 @@ class Admission {
   std::optional<Duration> run();
 
  private:
+  FlowSettings flow_settings(AdmissionSettings settings);
   void wake();
 
   Scheduler& scheduler_;
   const Clock& clock_;
-  const AdmissionSettings::Mode mode_;
-  std::optional<FlowController> controller_;
+  // For a controller that has nobody to hold any more.
+  GlobalStrictFairness fairness_;
+  FirstComeOrdering ordering_;
+  std::atomic<AdmissionSettings::Mode> mode_;
+  FlowController controller_;
   std::function<void()> wake_;
   std::atomic<bool> wake_pending_{false};
 };
