@@ -61,12 +61,17 @@ std::string joined(const std::vector<std::string>& lines) {
 
 Result<PolicyWithNotes> policy_from_config(std::string_view text, std::string_view name,
                                            const PluginOptions& options) {
+  Registry registry;
+  register_plugins(registry);
+  return policy_from_config(text, name, options, registry);
+}
+
+Result<PolicyWithNotes> policy_from_config(std::string_view text, std::string_view name,
+                                           const PluginOptions& options, const Registry& registry) {
   const ConfigReading reading = read_endpoint_picker_config(text, upstream_plugin_types());
   std::vector<std::string> problems;
   for (const Remark& error : reading.errors) problems.push_back(located(name, error));
   if (!problems.empty()) return Error{joined(problems)};
-  Registry registry;
-  register_plugins(registry);
   problems = unsupported(reading.config, registry, name);
   if (!problems.empty()) return Error{joined(problems)};
   Result<PolicyWithNotes> made =

@@ -16,4 +16,8 @@ namespace kvasir {
 Result<PolicyWithNotes> policy_from_config(std::string_view text, std::string_view name,
                                            const PluginOptions& options);
 
+// The same with other plugin types than the built-in ones.
+Result<PolicyWithNotes> policy_from_config(std::string_view text, std::string_view name,
+                                           const PluginOptions& options, const Registry& registry);
+
 }  // namespace kvasir
