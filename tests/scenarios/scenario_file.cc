@@ -115,7 +115,7 @@ class Reader {
       all << stream.rdbuf();
       return all.str();
     }
-    return text.find("apiVersion:") == std::string::npos ? kPreamble + text : text;
+    return text.rfind("plugins:", 0) == 0 ? kPreamble + text : text;
   }
 
   ScenarioEndpoint endpoint(const std::string& name, const Value& value) {
