@@ -28,6 +28,7 @@ struct PluginOptions {
   uint64_t seed = 0;
   EngineProfile profile = {};
   bool allow_alpha = false;
+  std::vector<std::string> plugin_files = {};  // shared objects with more types (plugin_library.h)
 };
 
 struct PolicyWithNotes {
