@@ -29,6 +29,7 @@ struct GatewayFlags {
   std::string policy;
   std::string config;
   bool allow_experimental_plugins = false;
+  std::vector<std::string> plugins;
   std::string engine_profile{kDefaultEngineProfile};
   double time_scale = 1;
   uint32_t threads = 0;
@@ -97,6 +98,9 @@ Result<GatewayOptions> options_of(const GatewayFlags& flags) {
     options.policy = "config";
     options.monitor.scrape = true;
     options.allow_alpha_plugins = flags.allow_experimental_plugins;
+    options.plugin_files = flags.plugins;
+  } else if (!flags.plugins.empty()) {
+    return Error{"--plugin: only a configuration can name its types: give one with --config"};
   }
   Result<EngineProfile> profile = load_engine_profile(flags.engine_profile);
   if (!profile) return Error{"--engine-profile: " + profile.error().message};
@@ -170,6 +174,10 @@ void add_gateway_command(CLI::App& app, int& exit_code) {
                       "kvasir config check FILE explains it");
   command->add_flag("--allow-experimental-plugins", flags->allow_experimental_plugins,
                     "Let the configuration name alpha plugins");
+  command->add_option("--plugin", flags->plugins,
+                      "A shared object with more plugin types (examples/plugin); may stand several times")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   command->add_option("--engine-profile", flags->engine_profile,
                       "Profile (name or file) that the cost policies predict with")->capture_default_str();
   command->add_option("--time-scale", flags->time_scale, "Model seconds a second, when the workers are simulated with it")

@@ -32,6 +32,7 @@ Result<PolicyWithNotes> policy_of(const GatewayOptions& options) {
     plugins.endpoints = options.workers.size();
     plugins.profile = options.profile;
     plugins.allow_alpha = options.allow_alpha_plugins;
+    plugins.plugin_files = options.plugin_files;
     return policy_from_config(options.config, options.config_name, plugins);
   }
   PolicyOptions named;

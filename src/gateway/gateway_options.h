@@ -22,6 +22,7 @@ struct GatewayOptions {
   std::string config = {};
   std::string config_name = {};
   bool allow_alpha_plugins = false;
+  std::vector<std::string> plugin_files = {};  // shared objects with more plugin types
   EngineProfile profile;
   double time_scale = 1;  // model seconds a second, for the policy's clock
   uint32_t threads = 1;
