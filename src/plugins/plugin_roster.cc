@@ -16,6 +16,7 @@
 #include "plugins/lora_affinity_scorer.h"
 #include "plugins/max_score_picker.h"
 #include "plugins/no_hit_lru_scorer.h"
+#include "plugins/predicted_cost_picker.h"
 #include "plugins/prefix_cache_affinity_filter.h"
 #include "plugins/prefix_cache_scorer.h"
 #include "plugins/queue_scorer.h"
@@ -41,6 +42,7 @@ void register_pickers(Registry& registry) {
   registry.add(max_score_picker_plugin());
   registry.add(random_picker_plugin());
   registry.add(weighted_random_picker_plugin());
+  registry.add(predicted_cost_picker_plugin());
 }
 
 void register_scorers(Registry& registry) {

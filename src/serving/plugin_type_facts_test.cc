@@ -39,6 +39,7 @@ const Row kScheduling[] = {
     {"max-score-picker"},
     {"random-picker"},
     {"weighted-random-picker"},
+    {"predicted-cost-picker", "{}", Stability::kAlpha},
     {"single-profile-handler"},
     {"disagg-profile-handler"},
     {"pd-profile-handler", "{}", Stability::kDeprecated},
@@ -155,6 +156,7 @@ std::string problem_of(const Row& row, bool allow_alpha) {
   PluginOptions options;
   options.endpoints = 2;
   options.allow_alpha = allow_alpha;
+  options.profile = load_engine_profile(std::string(kDefaultEngineProfile)).value();
   const auto made = policy_from_config(config_of(row), "file", options);
   return made ? "" : made.error().message;
 }
@@ -218,6 +220,7 @@ TEST_F(PluginTypes, TheReaderKnowsThePlacesThatTheClassesHave) {
   PluginOptions options;
   options.endpoints = 2;
   options.allow_alpha = true;
+  options.profile = load_engine_profile(std::string(kDefaultEngineProfile)).value();
   for (const Row& row : kScheduling) {
     if (*row.refused != '\0') continue;
     const ConfigReading reading = read_endpoint_picker_config(config_of(row), facts_);

@@ -94,6 +94,7 @@ class Player {
     options.endpoints = scenario_.endpoints.size();
     options.seed = scenario_.seed;
     options.allow_alpha = scenario_.allow_alpha;
+    options.profile = load_engine_profile(std::string(kDefaultEngineProfile)).value();
     Result<PolicyWithNotes> made =
         policy_from_config(scenario_.config, "config", options, registry_);
     if (made) {

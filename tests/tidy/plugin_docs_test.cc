@@ -77,6 +77,7 @@ TEST_F(PluginDocs, EveryExampleWorks) {
     PluginOptions options;
     options.endpoints = 1;
     options.allow_alpha = true;
+    options.profile = load_engine_profile(std::string(kDefaultEngineProfile)).value();
     PluginMaker maker(registry_, config, options);
     const Result<void> made = maker.make_all();
     EXPECT_TRUE(made) << comment.file << ": " << (made ? "" : made.error().message);
