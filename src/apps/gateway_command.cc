@@ -34,6 +34,7 @@ struct GatewayFlags {
   std::optional<bool> hold;  // default: with kv
   double max_hold_s = 60;
   std::vector<std::string> objectives;
+  std::vector<std::string> plugins;
   std::string engine_profile{kDefaultEngineProfile};
   double time_scale = 1;
   uint32_t threads = 0;
@@ -101,6 +102,9 @@ Result<GatewayOptions> options_of(const GatewayFlags& flags) {
     options.policy = "config";
     options.monitor.scrape = true;
     options.allow_alpha_plugins = flags.allow_experimental_plugins;
+    options.plugin_files = flags.plugins;
+  } else if (!flags.plugins.empty()) {
+    return Error{"--plugin: only a configuration can name its types: give one with --config"};
   }
   options.hold = flags.hold.value_or(options.policy == "kv");
   options.held_most = from_seconds(flags.max_hold_s);
@@ -193,6 +197,10 @@ void add_gateway_command(CLI::App& app, int& exit_code) {
       ->delimiter(',');
   command->add_flag("--allow-experimental-plugins", flags->allow_experimental_plugins,
                     "Let the configuration name alpha plugins");
+  command->add_option("--plugin", flags->plugins,
+                      "A shared object with more plugin types (examples/plugin); may stand several times")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   command->add_option("--engine-profile", flags->engine_profile,
                       "Profile (name or file) that the cost policies predict with")->capture_default_str();
   command->add_option("--time-scale", flags->time_scale, "Model seconds a second, when the workers are simulated with it")

@@ -36,6 +36,7 @@ struct EppOptions {
   static constexpr size_t kConfigBytesMax = 1024 * 1024;
   Duration config_interval = std::chrono::seconds(1);
   bool allow_alpha_plugins = false;
+  std::vector<std::string> plugin_files = {};  // shared objects with more plugin types
   EngineProfile profile;
 
   GrpcServerLimits grpc;
@@ -49,7 +50,9 @@ struct EppOptions {
   size_t header_bytes_max = 256 * 1024;  // of one request; beyond: 431
   Duration drain_timeout = std::chrono::seconds(30);
 
+  // By objective; and all there are, for the bands of flow control.
   PriorityOfObjective priority_of = [](std::string_view) { return std::optional<int32_t>(); };
+  std::vector<int32_t> priorities = {};
   SubsetMatch subset = SubsetMatch::kAddress;
   // Endpoints named for one request: the pick and what to try after it, in order.
   uint32_t endpoints_per_pick = 1;
