@@ -52,7 +52,7 @@ Result<void> load_plugin_library(const std::string& file, Registry& registry) {
   const std::string path = file.find('/') == std::string::npos ? "./" + file : file;
   void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) return Error{file + ": " + loader_problem(path)};
-  const Result<void> abi = check_abi(file, dlsym(library, "kvasir_plugin_abi"));
+  Result<void> abi = check_abi(file, dlsym(library, "kvasir_plugin_abi"));
   if (!abi) return abi;
   const auto add =
       reinterpret_cast<void (*)(PluginEntry*)>(dlsym(library, "kvasir_register_plugins"));
@@ -64,7 +64,7 @@ Result<void> load_plugin_library(const std::string& file, Registry& registry) {
     return Error{file + ": " + problem.what()};
   }
   std::vector<PluginType> types = entry.take_types();
-  if (const Result<void> good = check_types(file, types, registry); !good) return good;
+  if (Result<void> good = check_types(file, types, registry); !good) return good;
   for (PluginType& type : types) registry.add(std::move(type));
   return {};
 }
