@@ -79,8 +79,10 @@ void add_config_command(CLI::App& app, int& exit_code) {
                    "standard input")
       ->required();
   auto plugins = std::make_shared<std::vector<std::string>>();
-  command->add_option("--plugin", *plugins,
-                      "A shared object with more plugin types (examples/plugin); may stand several times")
+  command
+      ->add_option(
+          "--plugin", *plugins,
+          "A shared object with more plugin types (examples/plugin); may stand several times")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   command->footer(

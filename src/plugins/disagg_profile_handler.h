@@ -13,8 +13,8 @@
 //   prefillProfile, deciderPluginName. pd-profile-handler: decodeProfile, prefillProfile,
 //   deciderPluginName (prefix-based-pd-decider when one is configured); prefixPluginType,
 //   prefixPluginName, prefixMatchInfoProducerName and primaryPort are accepted and without effect.
-//   disagg-headers-handler and prefill-header-handler are accepted and do nothing: the decision says
-//   what they wrote into a header.
+//   disagg-headers-handler and prefill-header-handler are accepted and do nothing: the decision
+//   says what they wrote into a header.
 //
 //   - type: disagg-profile-handler
 //     parameters: {deciders: {prefill: prefix-based-pd-decider}}

@@ -15,14 +15,18 @@ std::string loader_problem(const std::string& file) {
   return text;
 }
 
-Result<void> check_version(const std::string& file, const void* symbol) {
+Result<void> check_abi(const std::string& file, const void* symbol) {
   if (symbol == nullptr) {
     return Error{file + ": is no plugin library: it lacks KVASIR_PLUGIN_LIBRARY(...)"};
   }
-  const uint32_t version = *static_cast<const uint32_t*>(symbol);
-  if (version == kPluginAbiVersion) return {};
-  return Error{file + ": was built for version " + std::to_string(version) +
-               " of the plugin interface, this program has " + std::to_string(kPluginAbiVersion) +
+  const auto& abi = *static_cast<const PluginAbi*>(symbol);
+  if (abi.version == kPluginAbiVersion && abi.layout == kPluginLayout) return {};
+  const std::string version = "version " + std::to_string(abi.version) + " of the plugin interface";
+  const std::string difference =
+      abi.version != kPluginAbiVersion
+          ? version + ", this program has " + std::to_string(kPluginAbiVersion)
+          : "other headers of " + version;
+  return Error{file + ": was built for " + difference +
                ": build it against this program's headers"};
 }
 
@@ -48,8 +52,8 @@ Result<void> load_plugin_library(const std::string& file, Registry& registry) {
   const std::string path = file.find('/') == std::string::npos ? "./" + file : file;
   void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) return Error{file + ": " + loader_problem(path)};
-  const Result<void> version = check_version(file, dlsym(library, "kvasir_plugin_abi_version"));
-  if (!version) return version;
+  Result<void> abi = check_abi(file, dlsym(library, "kvasir_plugin_abi"));
+  if (!abi) return abi;
   const auto add =
       reinterpret_cast<void (*)(PluginEntry*)>(dlsym(library, "kvasir_register_plugins"));
   if (add == nullptr) return Error{file + ": lacks kvasir_register_plugins()"};
@@ -60,7 +64,7 @@ Result<void> load_plugin_library(const std::string& file, Registry& registry) {
     return Error{file + ": " + problem.what()};
   }
   std::vector<PluginType> types = entry.take_types();
-  if (const Result<void> good = check_types(file, types, registry); !good) return good;
+  if (Result<void> good = check_types(file, types, registry); !good) return good;
   for (PluginType& type : types) registry.add(std::move(type));
   return {};
 }

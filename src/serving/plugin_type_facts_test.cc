@@ -242,6 +242,10 @@ TEST_F(PluginTypes, WhatTheRegistrySaysOfDeprecationCounts) {
     const PluginTypeFacts& facts = *find_plugin_type(facts_, name);
     EXPECT_TRUE(facts.deprecated) << name;
     EXPECT_EQ(facts.replaced_by, type.replaced_by) << name;
+    const PluginTypeFacts* upstream = find_plugin_type(upstream_plugin_types(), name);
+    if (upstream != nullptr) {
+      EXPECT_EQ(upstream->replaced_by, type.replaced_by) << name;
+    }
   }
 }
 

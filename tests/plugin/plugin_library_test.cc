@@ -78,6 +78,9 @@ TEST(PluginLibrary, WhatCannotBeUsedIsRefusedByName) {
        ": was built for version 4711 of the plugin interface, this program has 1: build it against "
        "this "
        "program's headers"},
+      {OTHER_HEADERS,
+       ": was built for other headers of version 1 of the plugin interface: build it "
+       "against this program's headers"},
       {TAKEN_NAME, ": type 'queue-scorer' exists already"},
   };
   for (const auto& one : cases) {

@@ -12,7 +12,8 @@
 namespace kvasir {
 namespace {
 
-constexpr const char* kPreamble = "apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\n";
+// Put behind the configuration, so that its errors have the lines of the block.
+constexpr const char* kPostscript = "\napiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\n";
 constexpr int64_t kBurstMost = 100'000;
 
 std::string lower(std::string text) {
@@ -115,7 +116,7 @@ class Reader {
       all << stream.rdbuf();
       return all.str();
     }
-    return text.rfind("plugins:", 0) == 0 ? kPreamble + text : text;
+    return text.rfind("plugins:", 0) == 0 ? text + kPostscript : text;
   }
 
   ScenarioEndpoint endpoint(const std::string& name, const Value& value) {

@@ -88,7 +88,7 @@ TEST(ScenarioFile, AConfigurationThatDoesNotWorkIsTold) {
   const std::string head =
       "about: test\nendpoints: {a: {}}\nconfig: |\n  plugins: [{type: queue-skorer}]\n";
   EXPECT_THAT(problems_of(head + "steps: [{request: r}]\n"),
-              HasSubstr("the configuration is wrong: config:3: plugins: type 'queue-skorer' does "
+              HasSubstr("the configuration is wrong: config:1: plugins: type 'queue-skorer' does "
                         "not exist; did you mean 'queue-scorer'?"));
   EXPECT_THAT(problems_of(head + "config_problem: nonsense\n"), HasSubstr("expected 'nonsense'"));
   EXPECT_EQ(problems_of(head + "config_problem: queue-skorer\n"), "");

@@ -122,7 +122,9 @@ std::string section(const Registry& registry, const PluginComment& comment) {
     if (!status.empty()) text += " (" + status + ")";
   }
   text += "\n\n" + capital(comment.intent) + "\n\n";
-  for (const auto& [name, value] : comment.fields) text += "- **" + name + "**: " + value + "\n";
+  for (const auto& [name, value] : comment.fields) {
+    text.append("- **").append(name).append("**: ").append(value).append("\n");
+  }
   return text + "\n```yaml\n" + comment.example + "```\n\n";
 }
 
