@@ -86,7 +86,7 @@ Result<EppOptions> epp_options(const EppFlags& flags) {
     Result<std::string> text = read_file(flags.config_file);
     if (!text) return text.error();
     options.config = std::move(*text);
-    options.config_name = flags.config_file;
+    options.config_name = options.config_file = flags.config_file;
   }
   auto objectives = parse_objectives(flags.objectives);
   if (!objectives) return objectives.error();

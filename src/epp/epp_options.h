@@ -31,10 +31,17 @@ struct EppOptions {
   // The text of an EndpointPickerConfig and its file's name; both empty: upstream's default.
   std::string config = {};
   std::string config_name = {};
+  // Read anew when it changes; empty: the configuration came from elsewhere.
+  std::string config_file = {};
+  static constexpr size_t kConfigBytesMax = 1024 * 1024;
+  Duration config_interval = std::chrono::seconds(1);
   bool allow_alpha_plugins = false;
   EngineProfile profile;
 
   GrpcServerLimits grpc;
+  // False: somebody else looks after that, and every endpoint counts as healthy. Nothing is read
+  // from them then.
+  bool check_health = true;
   MonitorOptions monitor;
   size_t body_bytes_max = 64 * 1024 * 1024;  // of one request; beyond: 413
   size_t bodies_bytes_max =

@@ -5,6 +5,7 @@
 #include "gateway/gateway_thread.h"
 #include "net/event_loop.h"
 #include "plugins/roster.h"
+#include "scheduling/policy.h"
 #include "serving/configured_scheduling.h"
 
 namespace kvasir {
@@ -37,7 +38,11 @@ Result<PolicyWithNotes> policy_of(const GatewayOptions& options) {
     plugins.endpoints = options.workers.size();
     plugins.profile = options.profile;
     plugins.allow_alpha = options.allow_alpha_plugins;
-    return policy_from_config(options.config, options.config_name, plugins);
+    Result<PolicyWithNotes> made = policy_from_config(options.config, options.config_name, plugins);
+    if (made && !(*made).policy->remote_sources().empty()) {
+      return Error{options.config_name + ": scores of another process are asked for by kvasir epp only"};
+    }
+    return made;
   }
   PolicyOptions named;
   named.endpoints = options.workers.size();

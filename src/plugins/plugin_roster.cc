@@ -29,7 +29,9 @@
 #include "plugins/refused_plugins.h"
 #include "plugins/running_requests_size_scorer.h"
 #include "plugins/seed_composite_scorer.h"
+#include "plugins/seed_kv_cache_manager_scorer.h"
 #include "plugins/seed_load_aware_scorer.h"
+#include "plugins/seed_precise_prefix_cache_scorer.h"
 #include "plugins/session_affinity.h"
 #include "plugins/session_id_producer.h"
 #include "plugins/single_profile_handler.h"
@@ -68,6 +70,8 @@ void register_scorers(Registry& registry) {
   registry.add(topology_affinity_scorer_plugin());
   registry.add(seed_load_aware_scorer_plugin());
   registry.add(seed_composite_scorer_plugin());
+  registry.add(seed_kv_cache_manager_scorer_plugin());
+  registry.add(seed_precise_prefix_cache_scorer_plugin());
 }
 
 void register_filters(Registry& registry) {

@@ -124,6 +124,15 @@ void ConfiguredPolicy::add_answer_fields(const Endpoint& endpoint, AnswerFields&
   for (const auto& plugin : plugins_.owned) plugin->add_answer_fields(endpoint, fields);
 }
 
+std::vector<RemoteSource> ConfiguredPolicy::remote_sources() const {
+  std::vector<RemoteSource> sources;
+  for (const auto& plugin : plugins_.owned) {
+    const auto* reader = dynamic_cast<const RemoteScoreReader*>(plugin.get());
+    if (reader != nullptr) sources.push_back(reader->remote_source());
+  }
+  return sources;
+}
+
 void ConfiguredPolicy::inherit(Policy& predecessor) {
   auto* other = dynamic_cast<ConfiguredPolicy*>(&predecessor);
   if (other == nullptr) return;

@@ -45,6 +45,7 @@ class ConfiguredPolicy final : public Policy {
   size_t prompt_bytes_per_block() const override;
   bool watches_answers() const override;
   void add_answer_fields(const Endpoint& endpoint, AnswerFields& fields) const override;
+  std::vector<RemoteSource> remote_sources() const override;
   // Plugins of the same name and type hand their state over.
   void inherit(Policy& predecessor) override;
 
