@@ -5,7 +5,6 @@
 #include <cstdlib>
 #include <fstream>
 #include <iostream>
-#include <optional>
 #include <sstream>
 #include <thread>
 
@@ -31,7 +30,8 @@ struct GatewayFlags {
   std::string policy;
   std::string config;
   bool allow_experimental_plugins = false;
-  std::optional<bool> hold;  // default: with kv
+  bool hold = false;
+  bool no_hold = false;  // neither: with kv
   double max_hold_s = 60;
   std::vector<std::string> objectives;
   std::vector<std::string> plugins;
@@ -106,7 +106,7 @@ Result<GatewayOptions> options_of(const GatewayFlags& flags) {
   } else if (!flags.plugins.empty()) {
     return Error{"--plugin: only a configuration can name its types: give one with --config"};
   }
-  options.hold = flags.hold.value_or(options.policy == "kv");
+  options.hold = flags.hold || (!flags.no_hold && options.policy == "kv");
   options.held_most = from_seconds(flags.max_hold_s);
   for (const std::string& objective : flags.objectives) {
     if (Result<void> read = read_objective(objective, options); !read) return read.error();
@@ -186,9 +186,11 @@ void add_gateway_command(CLI::App& app, int& exit_code) {
   command->add_option("--config", flags->config,
                       "An EndpointPickerConfig that routes instead of a policy;\n"
                       "kvasir config check FILE explains it");
-  command->add_flag("--hold,!--no-hold", flags->hold,
-                    "Hold requests until a worker has little work ahead of it\n"
-                    "(kv and load-cost; default: with kv)");
+  command
+      ->add_flag("--hold", flags->hold,
+                 "Hold requests until a worker has little work ahead of it\n"
+                 "(kv and load-cost; default: with kv)")
+      ->excludes(command->add_flag("--no-hold", flags->no_hold, "Hold nobody"));
   command->add_option("--max-hold", flags->max_hold_s, "Seconds a request may be held; then 429")
       ->check(CLI::PositiveNumber)->capture_default_str();
   command->add_option("--objective", flags->objectives,
