@@ -40,6 +40,11 @@ TEST(SpliceModel, ChangesNothingButTheModel) {
   for (const auto& test : cases) EXPECT_EQ(spliced(test.body, test.model), test.expected);
 }
 
+// What simdjson's token carries behind a number is no white space; it goes with it.
+TEST(SpliceModel, TakesAMalformedValueWhole) {
+  EXPECT_EQ(spliced(std::string_view("{\"model\":5\0\0}", 13), "b"), R"({"model":"b"})");
+}
+
 TEST(SpliceModel, BodyWithoutOneGetsIt) {
   EXPECT_EQ(spliced(R"( {"prompt":"x"})", "b"), R"( {"model":"b","prompt":"x"})");
   EXPECT_EQ(spliced("{ \n}", "b"), "{\"model\":\"b\" \n}");

@@ -13,8 +13,7 @@ namespace json = simdjson::ondemand;
 
 // Without the white space that raw tokens carry behind them.
 std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && static_cast<unsigned char>(text.back()) <= ' ') text.remove_suffix(1);
-  return text;
+  return text.substr(0, text.find_last_not_of(" \t\r\n") + 1);
 }
 
 std::string_view inside_quotes(std::string_view token) {

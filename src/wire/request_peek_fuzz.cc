@@ -28,7 +28,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   KVASIR_ASSERT(inside(peek->prompt, body) && inside(peek->prompt_head, body) &&
                     inside(peek->model_json, body),
                 "views point into the body");
-  std::string spliced = whole(splice_model(body, peek->model_json, "new \"model\""), 64);
+  std::string spliced = whole(kvasir::splice_model(body, peek->model_json, "new \"model\""), 64);
   const size_t spliced_size = spliced.size();
   spliced.append(64, '\0');
   const auto again = peeker.peek(std::string_view(spliced).substr(0, spliced_size), api);
