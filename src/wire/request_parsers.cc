@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "wire/endpoint_picker_config.h"
+
 namespace kvasir {
 namespace {
 
@@ -97,6 +99,18 @@ Result<RequestParsers> RequestParsers::create(std::span<const ParserReference> r
     parsers.push_back(*parser);
   }
   return RequestParsers(std::move(parsers));
+}
+
+Result<RequestParsers> RequestParsers::of(const EndpointPickerConfig& config) {
+  std::vector<ParserReference> references;
+  for (const std::string& name : config.parsers) {
+    const PluginConfig* plugin = config.find_plugin(name);
+    if (plugin == nullptr) {
+      return Error{"requestHandler.parsers: there is no plugin \"" + name + "\""};
+    }
+    references.push_back({plugin->name, plugin->type});
+  }
+  return create(references);
 }
 
 void RequestParsers::claim(RequestParser parser) {

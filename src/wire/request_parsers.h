@@ -18,6 +18,8 @@
 
 namespace kvasir {
 
+struct EndpointPickerConfig;
+
 enum class RequestParser : uint8_t { kOpenAi, kAnthropic, kVllmHttp, kSglangHttp, kPassthrough };
 
 // The plugin type that configurations name it by ("openai-parser").
@@ -42,6 +44,8 @@ class RequestParsers {
   // In this order; an empty list makes the default one. Errors: a type twice, a type that is not a
   // parser, and vertexai-parser and vllmgrpc-parser, whose bodies this program does not read.
   static Result<RequestParsers> create(std::span<const ParserReference> references);
+  // Those that requestHandler.parsers names, by the types of their plugins.
+  static Result<RequestParsers> of(const EndpointPickerConfig& config);
 
   // `path` may carry a query and slashes at its end. nullopt: no parser takes it.
   std::optional<RequestRoute> find(std::string_view path) const;

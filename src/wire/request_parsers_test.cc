@@ -5,6 +5,8 @@
 
 #include <map>
 
+#include "wire/endpoint_picker_config.h"
+
 namespace kvasir {
 namespace {
 
@@ -107,6 +109,21 @@ TEST(RequestParsers, WrongListsAreRefusedWithTheReason) {
     ASSERT_FALSE(parsers) << test.error;
     EXPECT_THAT(parsers.error().message, HasSubstr(test.error));
   }
+}
+
+TEST(RequestParsers, ConfigurationNamesThemByPlugin) {
+  EndpointPickerConfig config;
+  EXPECT_EQ(RequestParsers::of(config)->parsers(), RequestParsers().parsers());
+  PluginConfig plugin;
+  plugin.name = "mine";
+  plugin.type = "anthropic-parser";
+  config.plugins = {plugin};
+  config.parsers = {"mine"};
+  EXPECT_THAT(RequestParsers::of(config)->parsers(), ElementsAre(Parser::kAnthropic));
+  config.parsers = {"mine", "gone"};
+  const Result<RequestParsers> missing = RequestParsers::of(config);
+  ASSERT_FALSE(missing);
+  EXPECT_THAT(missing.error().message, HasSubstr("no plugin \"gone\""));
 }
 
 TEST(RequestParsers, EveryParserHasTheNameConfigurationsUse) {
