@@ -104,8 +104,8 @@ Result<EppOptions> epp_options(const EppFlags& flags) {
   options.drain_timeout = from_seconds(flags.drain_timeout_s);
   options.monitor.interval = from_seconds(flags.health_interval_s);
   options.monitor.scrape = true;
-  if (flags.exact_port_subset) options.subset = SubsetMatch::kPort;
-  if (flags.disable_subset_filter) options.subset = SubsetMatch::kOff;
+  if (flags.exact_port_subset) options.subset = SubsetMode::kPort;
+  if (flags.disable_subset_filter) options.subset = SubsetMode::kIgnored;
   options.endpoints_per_pick = flags.endpoints_per_pick;
   options.keep_control_headers = flags.keep_control_headers;
   options.answer_headers = flags.answer_headers;

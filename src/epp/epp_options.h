@@ -11,15 +11,9 @@
 #include "net/grpc_server.h"
 #include "serving/request_class.h"
 #include "timing/engine_profile.h"
+#include "wire/subset_match.h"
 
 namespace kvasir {
-
-// How an entry of a gateway's subset is held against an endpoint.
-enum class SubsetMatch : uint8_t {
-  kAddress,  // the address alone: every rank of a pod matches, as upstream's picker does
-  kPort,     // address and port; an entry without a port matches every port
-  kOff,      // subsets are not looked at
-};
 
 struct EppOptions {
   std::string host = "0.0.0.0";
@@ -53,7 +47,7 @@ struct EppOptions {
   // By objective; and all there are, for the bands of flow control.
   PriorityOfObjective priority_of = [](std::string_view) { return std::optional<int32_t>(); };
   std::vector<int32_t> priorities = {};
-  SubsetMatch subset = SubsetMatch::kAddress;
+  SubsetMode subset = SubsetMode::kAddress;
   // Endpoints named for one request: the pick and what to try after it, in order.
   uint32_t endpoints_per_pick = 1;
   bool keep_control_headers = false;  // of clients; see control_headers.h
