@@ -27,7 +27,7 @@ class EndpointMonitor::Watched final : private HttpCallObserver {
   Watched(EndpointMonitor& monitor, EndpointId id, const SocketAddress& address)
       : monitor_(monitor),
         id_(id),
-        endpoint_(monitor.fleet_.snapshot()->endpoints[index_of(id)].endpoint),
+        endpoint_(*monitor.fleet_.snapshot()->endpoints[index_of(id)].endpoint),
         client_(monitor.loop_, address, limits_of(monitor.options_)) {
     const std::string rest = " HTTP/1.1\r\nHost: " + to_string(HostPort{endpoint_.host, endpoint_.port}) + "\r\n\r\n";
     health_request_ = "GET /health" + rest;

@@ -156,7 +156,7 @@ class PageReader {
 
   EnginePage result() const {
     EnginePage page;
-    page.metrics = lora_;
+    if (has_details_) page.metrics.shared_details = std::make_shared<const EngineDetails>(details_);
     page.metrics.waiting = waiting_.total();
     page.metrics.running = running_.total();
     page.metrics.kv_usage = as_share(kv_usage_.mean(), specs_.engine == "seed");
@@ -191,11 +191,11 @@ class PageReader {
   // The value is a time: the newest series counts.
   void take_lora(const MetricSample& sample) {
     if (lora_seen_ && sample.value < lora_time_) return;
-    lora_seen_ = true;
+    lora_seen_ = has_details_ = true;
     lora_time_ = sample.value;
-    lora_.running_adapters = split_names(sample.label("running_lora_adapters").value_or(""));
-    lora_.waiting_adapters = split_names(sample.label("waiting_lora_adapters").value_or(""));
-    lora_.adapters_max =
+    details_.running_adapters = split_names(sample.label("running_lora_adapters").value_or(""));
+    details_.waiting_adapters = split_names(sample.label("waiting_lora_adapters").value_or(""));
+    details_.adapters_max =
         static_cast<uint32_t>(std::clamp(number_of(sample.label("max_lora")).value_or(0), 0.0, 1e6));
   }
 
@@ -215,7 +215,8 @@ class PageReader {
   const EngineMetricSpecs& specs_;
   std::vector<std::string_view> wanted_;
   Total waiting_, running_, kv_usage_, gpu_, block_size_, blocks_;
-  EngineMetrics lora_;
+  EngineDetails details_;
+  bool has_details_ = false;
   bool lora_seen_ = false;
   double lora_time_ = 0;
   double info_tokens_ = 0;

@@ -112,7 +112,7 @@ void GatewayThread::answer_health(HttpExchange& exchange) {
 bool GatewayThread::any_healthy() const {
   const auto snapshot = gateway_.fleet_.snapshot();
   return std::any_of(snapshot->endpoints.begin(), snapshot->endpoints.end(),
-                     [](const EndpointState& state) { return state.healthy; });
+                     [](const EndpointState& state) { return state.healthy && !state.draining; });
 }
 
 std::optional<EndpointId> GatewayThread::next_in_turn(const std::vector<EndpointId>& tried) {
@@ -120,7 +120,7 @@ std::optional<EndpointId> GatewayThread::next_in_turn(const std::vector<Endpoint
   const uint32_t count = static_cast<uint32_t>(snapshot->endpoints.size());
   for (uint32_t i = 0; i < count; ++i) {
     const EndpointId candidate{turn_++ % count};
-    if (!snapshot->endpoints[index_of(candidate)].healthy) continue;
+    if (!snapshot->endpoints[index_of(candidate)].available()) continue;
     if (std::find(tried.begin(), tried.end(), candidate) == tried.end()) return candidate;
   }
   return std::nullopt;

@@ -69,6 +69,11 @@ class PredictedCostPolicy final : public Policy {
 
   void ended(RequestId request, TimePoint now) override { ledger_.ended(request, now); }
 
+  void endpoint_replaced(EndpointId endpoint) override {
+    index_.forget(endpoint);
+    index_.set_capacity(endpoint, ApproximateIndex::kDefaultCapacityBlocks);
+  }
+
  private:
   bool uses_blocks() const { return knowledge_ == PrefixKnowledge::kApproximate; }
 

@@ -24,32 +24,44 @@ class SessionTable {
 
   size_t size() const { return count_; }
 
-  // nullopt: bound to nobody, or last used `ttl` ago.
+  // nullopt: bound to nobody, to an endpoint that was forgotten since, or last used `ttl` ago.
   std::optional<EndpointId> find(uint64_t session, TimePoint now) const {
     const Binding* binding = bindings_.find(key(session));
     if (binding == nullptr || binding->used + ttl_ <= now) return std::nullopt;
+    if (binding->owner != owner(binding->endpoint)) return std::nullopt;
     return binding->endpoint;
   }
 
   void bind(uint64_t session, EndpointId endpoint, TimePoint now) {
     forget_expired(now);
     if (Binding* binding = bindings_.find(key(session))) {
-      *binding = {endpoint, now};
+      *binding = {endpoint, now, owner(endpoint)};
     } else if (count_ < kSessionsMax) {
-      bindings_.insert(key(session), {endpoint, now});
+      bindings_.insert(key(session), {endpoint, now, owner(endpoint)});
       push(key(session), now);
     }
+  }
+
+  // Nobody is bound to it any more. Takes no time, however many were.
+  void forget(EndpointId endpoint) {
+    if (index_of(endpoint) >= owners_.size()) owners_.resize(index_of(endpoint) + 1);
+    ++owners_[index_of(endpoint)];
   }
 
  private:
   struct Binding {
     EndpointId endpoint{};
     TimePoint used{};
+    uint32_t owner = 0;  // the endpoint's number in owners_ when it was bound
   };
   struct Check {
     uint64_t key = 0;
     TimePoint used{};  // when it was queued
   };
+
+  uint32_t owner(EndpointId endpoint) const {
+    return index_of(endpoint) < owners_.size() ? owners_[index_of(endpoint)] : 0;
+  }
 
   static uint64_t key(uint64_t session) { return session == 0 ? 1 : session; }
 
@@ -82,6 +94,7 @@ class SessionTable {
 
   const Duration ttl_;
   BookingMap<Binding> bindings_;
+  std::vector<uint32_t> owners_;  // by endpoint: how often it was forgotten; 0 beyond its end
   std::vector<Check> queue_;  // a ring, roughly by the time of use
   size_t first_ = 0;
   size_t count_ = 0;

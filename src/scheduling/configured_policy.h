@@ -33,6 +33,7 @@ class ConfiguredPolicy final : public Policy {
   std::optional<Decision> pick(const PickContext& context) override;
   void first_token(RequestId request, TimePoint now) override;
   void ended(RequestId request, TimePoint now) override;
+  void endpoint_replaced(EndpointId endpoint) override;
   size_t prompt_bytes_per_block() const override;
 
  private:

@@ -51,6 +51,9 @@ class Plugin {
   virtual void ended(RequestId request, TimePoint now) {
     static_cast<void>(request), static_cast<void>(now);
   }
+  // The slot belongs to another endpoint from now on: forget what was learned of the old one, but not what is
+  // in flight there, for that still ends.
+  virtual void endpoint_replaced(EndpointId endpoint) { static_cast<void>(endpoint); }
 };
 
 // Removes candidates, keeping the order of the others.

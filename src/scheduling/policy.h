@@ -34,6 +34,10 @@ class Policy {
   virtual void first_token(RequestId request, TimePoint now) = 0;
   virtual void ended(RequestId request, TimePoint now) = 0;
 
+  // The slot belongs to another endpoint from now on: what was learned of the old one is void. Requests that run there
+  // still end, each once, so what they booked stays until then.
+  virtual void endpoint_replaced(EndpointId endpoint) { static_cast<void>(endpoint); }
+
   // Bytes of prompt in a block, when the policy wants Request::blocks; 0 when it does not.
   virtual size_t prompt_bytes_per_block() const { return 0; }
 };

@@ -18,6 +18,7 @@ namespace kvasir {
 
 class Fleet;
 class Policy;
+struct Snapshot;
 
 enum class Refusal : uint8_t {
   kNone,
@@ -38,7 +39,8 @@ class Scheduler {
   Scheduler(const Fleet& fleet, std::unique_ptr<Policy> policy, const Clock& clock);
   ~Scheduler();
 
-  // Picks among the healthy endpoints that are not in `tried`. Request::id must not be booked already.
+  // Picks among the available endpoints (EndpointState) that are not in `tried`; when there is none, among healthy ones
+  // that were ejected. Request::id must not be booked already.
   Scheduled schedule(const Request& request, std::span<const EndpointId> tried);
 
   // The first body byte of the answer was seen. Only for a request that schedule() placed.
@@ -50,11 +52,15 @@ class Scheduler {
   size_t prompt_bytes_per_block() const { return prompt_bytes_per_block_; }
 
  private:
+  std::shared_ptr<const Snapshot> follow_fleet();
+
   const Fleet& fleet_;
   const Clock& clock_;
   const size_t prompt_bytes_per_block_;
   std::mutex mutex_;
   std::unique_ptr<Policy> policy_;
+  uint64_t generation_;                 // of the membership that the policy knows,
+  std::vector<uint64_t> owned_since_;   // and of each slot its EndpointState::owned_since
   std::vector<EndpointId> candidates_;  // scratch, under the mutex
 };
 
