@@ -10,18 +10,22 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "feeds/address_book.h"
+#include "feeds/discovery.h"
+#include "feeds/metrics_scraper.h"
 #include "fleet/fleet.h"
+#include "fleet/outlier_ejection.h"
 #include "gateway/gateway_options.h"
 #include "gateway/probe.h"
+#include "net/event_loop.h"
 #include "scheduling/scheduler.h"
 #include "serving/token_estimator.h"
 
 namespace kvasir {
 
-class EventLoop;
 class GatewayThread;
 
-class Gateway {
+class Gateway final : private DiscoveryListener {
  public:
   // Binds the port. `loop` is the calling thread's and runs the monitor and the first thread's connections;
   // the others get threads of their own. `metrics_page` renders GET /metrics, from any thread. All must outlive
@@ -29,7 +33,7 @@ class Gateway {
   static Result<std::unique_ptr<Gateway>> create(EventLoop& loop, const GatewayOptions& options,
                                                  GatewayProbe& probe,
                                                  std::function<std::string()> metrics_page);
-  ~Gateway();
+  ~Gateway() override;
 
   uint16_t port() const { return port_; }
   // How the configuration was understood: one line each, for the log.
@@ -44,21 +48,30 @@ class Gateway {
   friend class Relay;
 
   Gateway(EventLoop& loop, const GatewayOptions& options, GatewayProbe& probe,
-          std::function<std::string()> metrics_page, std::unique_ptr<Policy> policy,
-          std::vector<SocketAddress> addresses);
+          std::function<std::string()> metrics_page, std::unique_ptr<Policy> policy, AddressBook addresses);
+  Result<void> discover();
+  void scrape(ScrapePlan plan);
+  void release_outliers();
   Result<void> listen();
+
+  void on_endpoints(std::vector<Endpoint> endpoints) override;
+  void on_discovery_failed(std::string_view source, std::string_view why) override;
 
   EventLoop& loop_;
   const GatewayOptions options_;
   GatewayProbe& probe_;
   const std::function<std::string()> metrics_page_;
-  const std::vector<SocketAddress> addresses_;
+  const AddressBook addresses_;
   SteadyClock steady_clock_;
   ScaledClock policy_clock_;
   Fleet fleet_;
   Scheduler scheduler_;
   TokenEstimator estimator_;
   std::unique_ptr<EndpointMonitor> monitor_;
+  std::unique_ptr<MetricsScraper> scraper_;    // null: nobody asks for metrics
+  std::unique_ptr<OutlierEjection> ejection_;  // null: off
+  std::unique_ptr<Discovery> discovery_;       // null: the endpoints are given
+  TimerId release_timer_ = kNoTimer;
   std::vector<std::unique_ptr<EventLoop>> loops_;  // of the threads beyond the first
   std::vector<std::unique_ptr<GatewayThread>> parts_;
   std::vector<std::thread> threads_;

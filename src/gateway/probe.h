@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "feeds/endpoint_monitor.h"
+#include "feeds/metrics_scraper.h"
 #include "model/endpoint.h"
 
 namespace kvasir {
@@ -21,8 +22,18 @@ struct RequestReport {
   Duration scheduling{};
 };
 
-class GatewayProbe : public MonitorProbe {
+class GatewayProbe : public MonitorProbe, public ScrapeProbe {
  public:
+  // Endpoints came or went; on the thread of the gateway's loop, and before any of them is routed to.
+  virtual void on_joined(EndpointId slot, const Endpoint& endpoint) {
+    static_cast<void>(slot), static_cast<void>(endpoint);
+  }
+  virtual void on_left(const Endpoint& endpoint) { static_cast<void>(endpoint); }
+  virtual void on_endpoint_refused(const Endpoint& endpoint) { static_cast<void>(endpoint); }
+  virtual void on_discovery_failed(std::string_view source, std::string_view why) {
+    static_cast<void>(source), static_cast<void>(why);
+  }
+
   virtual void on_started() = 0;
   virtual void on_routed(EndpointId endpoint) = 0;    // an attempt goes there
   virtual void on_released(EndpointId endpoint) = 0;  // that attempt is over

@@ -42,6 +42,8 @@ class Relay final : private HttpCallObserver, private HttpExchange::Observer {
 
   void send_withheld();
   void note_first_byte();
+  // How the endpoint did, for outlier ejection.
+  void judge(bool good);
   void retry(std::string_view reason, bool same_endpoint);
   void fail(int status, std::string_view message);
   void release();
@@ -56,6 +58,7 @@ class Relay final : private HttpCallObserver, private HttpExchange::Observer {
   std::vector<EndpointId> tried_;        // otherwise
   std::string request_id_;
   std::string upstream_head_;
+  std::string selected_;  // HOST:PORT of the endpoint
   HttpHead answer_;        // withheld until the first body byte,
   std::string withheld_;  // with the framing before it
   int status_ = 0;        // of the answer

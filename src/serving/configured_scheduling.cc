@@ -16,11 +16,6 @@ std::string located(std::string_view name, int line, std::string_view text) {
   return located(name, Remark{line, std::string(text)});
 }
 
-// The feeds that every fleet has: a plugin of these types changes nothing as long as it has no parameters.
-bool is_built_in_feed(const PluginConfig& plugin) {
-  return plugin.type == "metrics-data-source" || plugin.type == "core-metrics-extractor";
-}
-
 // What a gateway cannot do yet and would be missed.
 std::vector<std::string> unsupported(const EndpointPickerConfig& config, const Registry& registry,
                                      std::string_view name) {
@@ -28,15 +23,10 @@ std::vector<std::string> unsupported(const EndpointPickerConfig& config, const R
   if (config.flow_control_enabled) {
     problems.push_back(located(name, config.flow_control.line, "flow control is not built yet: leave the gate flowControl off"));
   }
-  for (const ScraperConfig& scraper : config.scrapers) {
-    if (scraper.port == 0) continue;
-    problems.push_back(located(name, scraper.line, "scrapers with a port of their own are not built yet: "
-                                                   "metrics are read where requests go"));
-  }
   for (const PluginConfig& plugin : config.plugins) {
     if (registry.find(plugin.type) != nullptr) continue;
     if (plugin.line == 0) continue;  // not asked for: a default of what is off anyway
-    if (is_built_in_feed(plugin) && plugin.parameters.is_null()) continue;
+    if (is_scrape_plugin(plugin.type)) continue;
     problems.push_back(located(name, plugin.line, "plugin type '" + plugin.type + "' is not built yet"));
   }
   return problems;
@@ -76,6 +66,13 @@ Result<PolicyWithNotes> policy_from_config(std::string_view text, std::string_vi
     for (const Remark& remark : *remarks) made->notes.push_back(located(name, remark));
   }
   return made;
+}
+
+Result<ScrapePlan> scrape_plan_from_config(std::string_view text, std::string_view name,
+                                           Duration refresh_interval) {
+  const ConfigReading reading = read_endpoint_picker_config(text, upstream_plugin_types());
+  if (!reading.errors.empty()) return Error{located(name, reading.errors.front())};
+  return make_scrape_plan(reading.config, name, refresh_interval);
 }
 
 }  // namespace kvasir

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "feeds/scrape_plan.h"
 #include "scheduling/plugin_set.h"
 
 namespace kvasir {
@@ -15,5 +16,9 @@ namespace kvasir {
 // control, data sources of one's own) are errors, never ignored. The notes say how the file was understood.
 Result<PolicyWithNotes> policy_from_config(std::string_view text, std::string_view name,
                                            const PluginOptions& options);
+
+// From the same text, what to scrape for it.
+Result<ScrapePlan> scrape_plan_from_config(std::string_view text, std::string_view name,
+                                           Duration refresh_interval);
 
 }  // namespace kvasir
