@@ -2,7 +2,7 @@
 KVASIR = build/release/kvasir
 FUZZ_SECONDS ?= 60
 
-.PHONY: help deps deps-dev build up test asan tsan fuzz test-clients test-streams docs ab bench-gateway lint clean
+.PHONY: help deps deps-dev build up test asan tsan fuzz test-clients test-streams docs ab bench-gateway bench-scrape lint clean
 .DEFAULT_GOAL := help
 
 help: ## lists the targets
@@ -49,6 +49,10 @@ ab: build ## compares policies on a trace (TRACE=file.jsonl ARGS="--requests 100
 
 bench-gateway: build ## compares the cost of a request with nginx, HAProxy and other gateways
 	python3 bench/gateway/run.py $(ARGS)
+
+bench-scrape: deps build/release/build.ninja ## the CPU that scraping 1,000 endpoints takes (ARGS="--check")
+	cmake --build --preset release --target scrape_bench
+	build/release/bench/scrape/scrape_bench tests/vllm/metrics.txt $(ARGS)
 
 docs: deps build/release/build.ninja ## writes docs/plugins.md from the plugins' headers
 	cmake --build --preset release --target plugin_docs

@@ -25,6 +25,12 @@ int fail(int code, const std::string& message) {
   return code;
 }
 
+std::string endpoints_text(const EppOptions& options) {
+  if (options.feeds.dns) return "endpoints of " + to_string(*options.feeds.dns);
+  if (!options.feeds.endpoints_file.empty()) return "endpoints of " + options.feeds.endpoints_file;
+  return std::to_string(options.feeds.endpoints.size()) + " endpoints";
+}
+
 int run_epp(const EppFlags& flags, const UpstreamFlags& upstream) {
   set_log_component("epp");
   set_log_level(flags.verbosity > 2 ? LogLevel::kDebug : LogLevel::kInfo);

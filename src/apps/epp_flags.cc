@@ -61,6 +61,29 @@ Result<std::string> read_file(const std::string& path) {
   return text.str();
 }
 
+Result<void> read_feeds(const EppFlags& flags, FleetFeedsOptions& feeds) {
+  const int sources = !flags.endpoints.empty() + !flags.endpoints_file.empty() + !flags.dns.empty();
+  if (sources != 1) {
+    return Error{"exactly one of --endpoints, --endpoints-file and --dns says who the endpoints are"};
+  }
+  for (const std::string& text : flags.endpoints) {
+    Result<Endpoint> endpoint = parse_endpoint(text);
+    if (!endpoint) return endpoint.error();
+    feeds.endpoints.push_back(std::move(*endpoint));
+  }
+  feeds.endpoints_file = flags.endpoints_file;
+  if (!flags.dns.empty()) {
+    Result<HostPort> name = parse_http_origin(flags.dns);
+    if (!name) return Error{"--dns: " + name.error().message};
+    feeds.dns = *name;
+  }
+  feeds.dns_interval = from_seconds(flags.dns_interval_s);
+  feeds.endpoints_max = flags.endpoints_max;
+  feeds.monitor.interval = from_seconds(flags.health_interval_s);
+  feeds.eject_outliers = flags.eject_outliers;
+  return {};
+}
+
 }  // namespace
 
 Result<EppOptions> epp_options(const EppFlags& flags) {
@@ -72,11 +95,9 @@ Result<EppOptions> epp_options(const EppFlags& flags) {
   options.metrics_port = flags.metrics_port;
   options.threads =
       flags.threads > 0 ? flags.threads : std::max(1u, std::thread::hardware_concurrency());
-  for (const std::string& text : flags.endpoints) {
-    Result<Endpoint> endpoint = parse_endpoint(text);
-    if (!endpoint) return endpoint.error();
-    options.endpoints.push_back(std::move(*endpoint));
-  }
+  if (Result<void> read = read_feeds(flags, options.feeds); !read) return read.error();
+  options.refresh_metrics_interval =
+      std::max(from_seconds(flags.refresh_metrics_interval_ms / 1000), kRefreshIntervalLeast);
   if (!flags.config_file.empty() && !flags.config_text.empty()) {
     return Error{"--config-file and --config-text: only one of them can say it"};
   }
@@ -102,8 +123,15 @@ Result<EppOptions> epp_options(const EppFlags& flags) {
   options.profile = *profile;
   options.body_bytes_max = flags.body_mib * 1024 * 1024;
   options.drain_timeout = from_seconds(flags.drain_timeout_s);
-  options.monitor.interval = from_seconds(flags.health_interval_s);
-  options.monitor.scrape = true;
+  options.secure = flags.secure_serving;
+  options.certificate_path = flags.certificate_path;
+  options.certificate_reload = flags.certificate_reload;
+  options.tls.cipher_suites = flags.tls_cipher_suites;
+  if (!flags.tls_min_version.empty()) {
+    Result<TlsVersion> version = parse_tls_version(flags.tls_min_version);
+    if (!version) return Error{"--tls-min-version: " + version.error().message};
+    options.tls.version_min = *version;
+  }
   if (flags.exact_port_subset) options.subset = SubsetMode::kPort;
   if (flags.disable_subset_filter) options.subset = SubsetMode::kIgnored;
   options.endpoints_per_pick = flags.endpoints_per_pick;
@@ -117,8 +145,23 @@ Result<EppOptions> epp_options(const EppFlags& flags) {
 void add_epp_flags(CLI::App& command, EppFlags& flags) {
   command
       .add_option("--endpoints", flags.endpoints, "Endpoints, as HOST:PORT[;LABEL=VALUE...][,...]")
-      ->required()
       ->delimiter(',');
+  command.add_option("--endpoints-file", flags.endpoints_file,
+                     "Endpoints from a file, read again when it changes (docs/EPP.md)");
+  command.add_option("--dns", flags.dns, "Endpoints from a name's addresses, as NAME:PORT");
+  command.add_option("--dns-interval", flags.dns_interval_s, "Seconds between look-ups of the name")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command.add_option("--max-endpoints", flags.endpoints_max,
+                     "Endpoints at one time, of a file or a name; more are refused")
+      ->check(CLI::Range(1, 100000))
+      ->capture_default_str();
+  command.add_flag("--eject-outliers", flags.eject_outliers,
+                   "Leave endpoints out for a while that answer badly though they are healthy");
+  command.add_option("--refresh-metrics-interval-ms", flags.refresh_metrics_interval_ms,
+                     "Milliseconds between readings of an endpoint's metrics; 50 at least")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   command.add_option("--config-file", flags.config_file,
                      "An EndpointPickerConfig; kvasir config check FILE explains it\n"
                      "(default: queue 2, KV cache use 2, prefix cache 3)");
@@ -139,8 +182,17 @@ void add_epp_flags(CLI::App& command, EppFlags& flags) {
   command.add_option("--compat", flags.compat, "upstream, or seed: the tutorial's port 9000")
       ->check(CLI::IsMember({"upstream", "seed"}))
       ->capture_default_str();
-  command.add_option("--secure-serving", flags.secure_serving, "TLS on the ext_proc port")
+  command.add_option("--secure-serving", flags.secure_serving,
+                     "TLS on the ext_proc and health ports, self-signed unless --cert-path")
       ->capture_default_str();
+  command.add_option("--cert-path", flags.certificate_path, "Folder of tls.crt and tls.key");
+  command.add_flag("--enable-cert-reload", flags.certificate_reload,
+                   "Read them again when they change");
+  command.add_option("--tls-min-version", flags.tls_min_version, "1.2 (default) or 1.3");
+  command
+      .add_option("--tls-cipher-suites", flags.tls_cipher_suites,
+                  "Cipher suites by their IANA names; default: OpenSSL's")
+      ->delimiter(',');
   command.add_flag("--allow-experimental-plugins", flags.allow_experimental_plugins,
                    "Let the configuration name alpha plugins");
   command

@@ -21,6 +21,16 @@ struct EppFlags {
   uint16_t metrics_port = 9090;
   std::string compat = "upstream";
   std::vector<std::string> endpoints;
+  std::string endpoints_file;
+  std::string dns;
+  double dns_interval_s = 5;
+  size_t endpoints_max = 1024;
+  bool eject_outliers = false;
+  double refresh_metrics_interval_ms = 50;
+  std::string certificate_path;
+  bool certificate_reload = false;
+  std::string tls_min_version;
+  std::vector<std::string> tls_cipher_suites;
   std::vector<std::string> objectives;
   std::string config_file;
   std::string config_text;

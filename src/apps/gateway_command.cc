@@ -27,6 +27,12 @@ struct GatewayFlags {
   std::string host = "127.0.0.1";
   uint16_t port = 8000;
   std::vector<std::string> worker_urls;
+  std::string endpoints_file;
+  std::string dns;
+  double dns_interval_s = 5;
+  size_t endpoints_max = 1024;
+  bool eject_outliers = false;
+  double refresh_metrics_interval_ms = 50;
   std::string policy;
   std::string config;
   bool allow_experimental_plugins = false;
@@ -88,6 +94,21 @@ Result<GatewayOptions> options_of(const GatewayFlags& flags) {
     if (!worker) return Error{"--worker-urls: " + worker.error().message};
     options.workers.push_back(*worker);
   }
+  const int sources = !flags.worker_urls.empty() + !flags.endpoints_file.empty() + !flags.dns.empty();
+  if (sources != 1) {
+    return Error{"exactly one of --worker-urls, --endpoints-file and --dns says who the workers are"};
+  }
+  options.endpoints_file = flags.endpoints_file;
+  if (!flags.dns.empty()) {
+    Result<HostPort> name = parse_http_origin(flags.dns);
+    if (!name) return Error{"--dns: " + name.error().message};
+    options.dns = *name;
+  }
+  options.dns_interval = from_seconds(flags.dns_interval_s);
+  options.endpoints_max = flags.endpoints_max;
+  options.eject_outliers = flags.eject_outliers;
+  options.refresh_metrics_interval =
+      std::max(from_seconds(flags.refresh_metrics_interval_ms / 1000), kRefreshIntervalLeast);
   Result<std::string> policy = chosen_policy(flags);
   if (!policy) return policy.error();
   options.policy = *policy;
@@ -100,7 +121,6 @@ Result<GatewayOptions> options_of(const GatewayFlags& flags) {
     options.config = text.str();
     options.config_name = flags.config;
     options.policy = "config";
-    options.monitor.scrape = true;
     options.allow_alpha_plugins = flags.allow_experimental_plugins;
     options.plugin_files = flags.plugins;
   } else if (!flags.plugins.empty()) {
@@ -134,6 +154,12 @@ int fail(int code, const std::string& message) {
   return code;
 }
 
+std::string workers_of(const GatewayOptions& options) {
+  if (options.dns) return "workers from " + to_string(*options.dns);
+  if (!options.endpoints_file.empty()) return "workers from " + options.endpoints_file;
+  return std::to_string(options.workers.size()) + " workers";
+}
+
 int run_gateway(const GatewayFlags& flags) {
   set_log_component("gateway");
   if (flags.log_level == "warning") set_log_level(LogLevel::kWarning);
@@ -143,7 +169,8 @@ int run_gateway(const GatewayFlags& flags) {
   if (!options) return fail(2, options.error().message);
   Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();
   if (!loop) return fail(1, loop.error().message);
-  GatewayMetrics metrics(options->workers, options->policy);
+  const size_t slots = options->workers.empty() ? options->endpoints_max : options->workers.size();
+  GatewayMetrics metrics(slots, options->policy);
   std::unique_ptr<Gateway> gateway;
   std::atomic<Gateway*> serving{nullptr};
   Result<std::unique_ptr<SignalWatcher>> signals = SignalWatcher::create(
@@ -163,7 +190,7 @@ int run_gateway(const GatewayFlags& flags) {
   serving = gateway.get();
   for (const std::string& note : gateway->notes()) log_info(note);
   log_info("serving on http://" + to_string(HostPort{options->host, gateway->port()}) + ", policy " +
-           options->policy + ", " + std::to_string(options->workers.size()) + " workers, " +
+           options->policy + ", " + workers_of(*options) + ", " +
            std::to_string(options->threads) + " threads");
   (*loop)->run();
   return 0;
@@ -176,8 +203,21 @@ void add_gateway_command(CLI::App& app, int& exit_code) {
       "gateway", "Serve one OpenAI endpoint in front of many workers and route each request");
   auto flags = std::make_shared<GatewayFlags>();
   command->add_option("--worker-urls", flags->worker_urls, "Workers, as http://HOST:PORT[,...]")
-      ->required()
       ->delimiter(',');
+  command->add_option("--endpoints-file", flags->endpoints_file,
+                      "Workers from a file, which is watched: endpoints[]{name, namespace, address,\n"
+                      "port, labels}");
+  command->add_option("--dns", flags->dns, "Workers from a name's addresses, as NAME:PORT");
+  command->add_option("--dns-interval", flags->dns_interval_s, "Seconds between look-ups of the name")
+      ->check(CLI::PositiveNumber)->capture_default_str();
+  command->add_option("--max-endpoints", flags->endpoints_max,
+                      "Workers at one time, from a file or a name")
+      ->check(CLI::Range(1, 100000))->capture_default_str();
+  command->add_flag("--eject-outliers", flags->eject_outliers,
+                    "Leave a worker out for a while after five errors in a row");
+  command->add_option("--refresh-metrics-interval-ms", flags->refresh_metrics_interval_ms,
+                      "Milliseconds between readings of the workers' metrics, for --config (least 50)")
+      ->check(CLI::PositiveNumber)->capture_default_str();
   command->add_option("--port", flags->port, "Port to listen on; 0 takes a free one")->capture_default_str();
   command->add_option("--host", flags->host, "Address to listen on")->capture_default_str();
   command->add_option("--policy", flags->policy,

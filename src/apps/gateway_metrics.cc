@@ -13,8 +13,9 @@ const std::vector<double> kSchedulingSeconds = {5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e
 
 }  // namespace
 
-GatewayMetrics::GatewayMetrics(const std::vector<HostPort>& workers, const std::string& policy)
+GatewayMetrics::GatewayMetrics(size_t slots, const std::string& policy)
     : policy_(policy),
+      endpoints_(slots),
       in_flight_(registry_.gauge("kvasir_gateway_requests_in_flight",
                                  "Requests being answered now.")),
       held_requests_(registry_.gauge("kvasir_gateway_held_requests", "Requests waiting for their turn now.")),
@@ -38,25 +39,58 @@ GatewayMetrics::GatewayMetrics(const std::vector<HostPort>& workers, const std::
                     &registry_.histogram("kvasir_gateway_hold_seconds",
                                          "How long they waited for that (model time).", kLatencySeconds, labels)};
   }
-  for (const HostPort& worker : workers) {
-    const std::string name = to_string(worker);
-    const Labels labels = {{"endpoint", name}};
-    endpoints_.push_back(
-        {name,
-         &registry_.gauge("kvasir_gateway_upstream_healthy", "1 while its health checks pass.", labels),
-         &registry_.gauge("kvasir_gateway_upstream_requests_in_flight",
-                          "Requests that the endpoint is answering now.", labels),
-         &registry_.counter("kvasir_gateway_upstream_requests_total",
-                            "Attempts sent to the endpoint.", labels),
-         &registry_.counter("kvasir_gateway_upstream_retries_total",
-                            "Attempts that failed there before the first body byte.", labels)});
+}
+
+void GatewayMetrics::on_joined(EndpointId slot, const Endpoint& endpoint) {
+  std::unique_ptr<PerEndpoint>& known = by_name_[endpoint.name];
+  if (known == nullptr) {
+    const Labels labels = {{"endpoint", endpoint.name}};
+    known.reset(new PerEndpoint{
+        endpoint.name,
+        &registry_.gauge("kvasir_gateway_upstream_healthy", "1 while its health checks pass.", labels),
+        &registry_.gauge("kvasir_gateway_upstream_requests_in_flight",
+                         "Requests that the endpoint is answering now.", labels),
+        &registry_.counter("kvasir_gateway_upstream_requests_total",
+                           "Attempts sent to the endpoint.", labels),
+        &registry_.counter("kvasir_gateway_upstream_retries_total",
+                           "Attempts that failed there before the first body byte.", labels)});
   }
+  endpoints_[index_of(slot)].store(known.get());
+}
+
+void GatewayMetrics::on_left(const Endpoint& endpoint) {
+  log_info("endpoint " + endpoint.name + " left the fleet");
+}
+
+void GatewayMetrics::on_endpoint_refused(const Endpoint& endpoint) {
+  log_warning("endpoint " + endpoint.name + " is not used: too many endpoints, or its name stands twice");
+}
+
+void GatewayMetrics::on_discovery_failed(std::string_view source, std::string_view why) {
+  registry_.counter("kvasir_gateway_discovery_failures_total",
+                    "Lists of endpoints that could not be read; the one before stays.").add();
+  log_warning("the endpoints of " + std::string(source) + " stay as they are: " + std::string(why));
+}
+
+void GatewayMetrics::on_scrape_failed(const Endpoint& endpoint, std::string_view source_type,
+                                      bool extract, std::string_view why, bool first) {
+  registry_.counter("kvasir_gateway_scrape_errors_total",
+                    "Metrics pages that did not come (poll) or held nothing that was wanted (extract).",
+                    {{"kind", extract ? "extract" : "poll"}, {"source", std::string(source_type)}}).add();
+  if (!first) return;
+  log_warning("metrics of " + endpoint.name + " (" + std::string(source_type) +
+              ") cannot be read, the old ones stay for a while: " + std::string(why));
+}
+
+void GatewayMetrics::on_scrape_pace(std::string_view source_type, Duration interval, bool stretched) {
+  const std::string text = std::string(source_type) + ": metrics are read every " +
+                           std::to_string(to_milliseconds(interval)) + " ms";
+  stretched ? log_warning(text + ": more often cannot be kept up") : log_info(text + " again");
 }
 
 void GatewayMetrics::on_health_changed(const Endpoint& endpoint, bool healthy) {
-  const auto found = std::find_if(endpoints_.begin(), endpoints_.end(),
-                                  [&](const PerEndpoint& candidate) { return candidate.name == endpoint.name; });
-  if (found != endpoints_.end()) found->healthy->set(healthy ? 1 : 0);
+  const auto found = by_name_.find(endpoint.name);
+  if (found != by_name_.end()) found->second->healthy->set(healthy ? 1 : 0);
   if (healthy) {
     log_info("endpoint " + endpoint.name + " is healthy");
   } else {
@@ -67,18 +101,19 @@ void GatewayMetrics::on_health_changed(const Endpoint& endpoint, bool healthy) {
 void GatewayMetrics::on_started() { in_flight_.add(1); }
 
 void GatewayMetrics::on_routed(EndpointId endpoint) {
-  PerEndpoint& routed = endpoints_[index_of(endpoint)];
+  PerEndpoint& routed = *endpoints_[index_of(endpoint)].load();
   routed.in_flight->add(1);
   routed.requests->add();
 }
 
 void GatewayMetrics::on_released(EndpointId endpoint) {
-  endpoints_[index_of(endpoint)].in_flight->add(-1);
+  endpoints_[index_of(endpoint)].load()->in_flight->add(-1);
 }
 
 void GatewayMetrics::on_retry(EndpointId failed, std::string_view reason) {
-  endpoints_[index_of(failed)].retries->add();
-  log_warning("retry: endpoint " + endpoints_[index_of(failed)].name + ": " + std::string(reason));
+  PerEndpoint& endpoint = *endpoints_[index_of(failed)].load();
+  endpoint.retries->add();
+  log_warning("retry: endpoint " + endpoint.name + ": " + std::string(reason));
 }
 
 void GatewayMetrics::on_finished(const RequestReport& report) {

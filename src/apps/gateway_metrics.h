@@ -3,6 +3,8 @@
 
 #include <array>
 #include <atomic>
+#include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -15,12 +17,20 @@ namespace kvasir {
 
 class GatewayMetrics final : public GatewayProbe {
  public:
-  GatewayMetrics(const std::vector<HostPort>& workers, const std::string& policy);
+  // `slots`: of the fleet.
+  GatewayMetrics(size_t slots, const std::string& policy);
 
   std::string page() const { return registry_.expose(); }
   // Before a page: what waits now.
   void note_flow(const FlowStats& stats);
 
+  void on_joined(EndpointId slot, const Endpoint& endpoint) override;
+  void on_left(const Endpoint& endpoint) override;
+  void on_endpoint_refused(const Endpoint& endpoint) override;
+  void on_discovery_failed(std::string_view source, std::string_view why) override;
+  void on_scrape_failed(const Endpoint& endpoint, std::string_view source_type, bool extract,
+                        std::string_view why, bool first) override;
+  void on_scrape_pace(std::string_view source_type, Duration interval, bool stretched) override;
   void on_health_changed(const Endpoint& endpoint, bool healthy) override;
   void on_started() override;
   void on_routed(EndpointId endpoint) override;
@@ -52,8 +62,10 @@ class GatewayMetrics final : public GatewayProbe {
   // By status, looked up once each: a look-up takes the registry's lock.
   std::array<std::atomic<Counter*>, kStatusMax> by_status_{};
   const std::string policy_;
-  std::vector<PerEndpoint> endpoints_;
   std::array<PerOutcome, kFlowOutcomes> outcomes_;
+  // By slot: whose it is. One that left keeps its counters, and has them again when it comes back.
+  std::vector<std::atomic<PerEndpoint*>> endpoints_;
+  std::map<std::string, std::unique_ptr<PerEndpoint>, std::less<>> by_name_;  // on the gateway's loop only
   Gauge& in_flight_;
   Gauge& held_requests_;
   Gauge& held_bytes_;

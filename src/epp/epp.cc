@@ -6,20 +6,6 @@
 #include "serving/configured_scheduling.h"
 
 namespace kvasir {
-namespace {
-
-Result<std::vector<SocketAddress>> resolve_all(const std::vector<Endpoint>& endpoints) {
-  std::vector<SocketAddress> addresses;
-  for (const Endpoint& endpoint : endpoints) {
-    Result<SocketAddress> address = resolve(endpoint.host, endpoint.port);
-    if (!address) return Error{"endpoint " + endpoint.name + ": " + address.error().message};
-    addresses.push_back(*address);
-  }
-  return addresses;
-}
-
-}  // namespace
-
 // GET /metrics, and health for whoever asks by HTTP.
 class Epp::MetricsPage final : public HttpHandler {
  public:
@@ -61,7 +47,7 @@ Epp::Epp(EventLoop& loop, const EppOptions& options, EppProbe& probe)
     : loop_(loop),
       options_(options),
       probe_(probe),
-      fleet_(options.endpoints),
+      fleet_(options.feeds.slots()),
       health_service_([this](std::string_view service) { return health(service); }) {}
 
 Result<void> Epp::start(std::function<std::string()> metrics_page) {
@@ -78,25 +64,52 @@ Result<void> Epp::start(std::function<std::string()> metrics_page) {
   admission_ = std::make_unique<Admission>(*scheduler_, clock_, std::move(admission), &probe_);
   admission_->set_priorities(options_.priorities);
   admission_timer_ = std::make_unique<AdmissionTimer>(loop_, *admission_);
-  Result<std::vector<SocketAddress>> addresses = resolve_all(options_.endpoints);
-  if (!addresses) return addresses.error();
-  if (options_.check_health) {
-    monitor_ =
-        std::make_unique<EndpointMonitor>(loop_, fleet_, *addresses, probe_, options_.monitor);
-  } else {
-    for (uint32_t i = 0; i < fleet_.size(); ++i) fleet_.set_healthy(EndpointId(i), true);
-  }
+  if (Result<void> fed = feed(); !fed) return fed.error();
 
+  if (Result<void> secured = secure(); !secured) return secured.error();
   Result<Descriptor> health = listen_tcp(options_.host, options_.health_port, false);
   if (!health) return Error{"--grpc-health-port: " + health.error().message};
   health_server_ =
-      std::make_unique<GrpcServer>(loop_, std::move(*health), health_service_.routes());
+      std::make_unique<GrpcServer>(loop_, std::move(*health), health_service_.routes(),
+                                                GrpcServerLimits{}, tls_.get());
   Result<Descriptor> metrics = listen_tcp(options_.host, options_.metrics_port, false);
   if (!metrics) return Error{"--metrics-port: " + metrics.error().message};
   metrics_page_ = std::make_unique<MetricsPage>(*this, std::move(metrics_page));
   metrics_server_ = std::make_unique<HttpServer>(loop_, std::move(*metrics), *metrics_page_);
   watch_config();
   return listen();
+}
+
+Result<ScrapePlan> Epp::scrape_plan(std::string_view text) const {
+  return scrape_plan_from_config(text, options_.config_name, options_.refresh_metrics_interval,
+                                 options_.plugin_files);
+}
+
+Result<void> Epp::secure() {
+  if (!options_.secure) return {};
+  Result<std::unique_ptr<TlsContext>> context =
+      options_.certificate_path.empty()
+          ? TlsContext::self_signed(options_.tls)
+          : TlsContext::from_folder(options_.certificate_path, options_.tls);
+  if (!context) return Error{"--cert-path: " + context.error().message};
+  tls_ = std::move(*context);
+  if (!options_.certificate_reload || options_.certificate_path.empty()) return {};
+  tls_reload_ = std::make_unique<TlsReload>(
+      loop_, *tls_, kTlsReloadInterval, [this](const Result<bool>& renewed) {
+        probe_.on_certificate_read(renewed ? "" : renewed.error().message);
+      });
+  return {};
+}
+
+Result<void> Epp::feed() {
+  Result<std::unique_ptr<FleetFeeds>> feeds =
+      FleetFeeds::create(loop_, fleet_, probe_, options_.feeds);
+  if (!feeds) return Error{"--endpoints: " + feeds.error().message};
+  feeds_ = std::move(*feeds);
+  Result<ScrapePlan> plan = scrape_plan(options_.config);
+  if (!plan) return plan.error();
+  feeds_->scrape(std::move(*plan));
+  return feeds_->start();
 }
 
 Result<void> Epp::listen() {
@@ -130,7 +143,7 @@ Epp::~Epp() {
 
 PluginOptions Epp::plugin_options() const {
   PluginOptions plugins;
-  plugins.endpoints = options_.endpoints.size();
+  plugins.endpoints = options_.feeds.slots();
   plugins.endpoints_per_pick = options_.endpoints_per_pick;
   plugins.profile = options_.profile;
   plugins.allow_alpha = options_.allow_alpha_plugins;
@@ -161,9 +174,12 @@ Result<std::vector<std::string>> Epp::configure(std::string_view text) {
   if (!made) return refuse(made.error());
   Result<std::vector<RemoteService>> services = resolve_sources(made->policy->remote_sources());
   if (!services) return refuse(services.error());
+  Result<ScrapePlan> plan = scrape_plan(text);
+  if (!plan) return refuse(plan.error());
   admission_->reconfigure(admission_settings(*made));  // first: its plugins die with the old policy
   scheduler_->replace_policy(std::move(made->policy));
   set_services(std::move(*services));
+  feeds_->scrape(std::move(*plan));
   probe_.on_configuration_read("");
   return std::move(made->notes);
 }
@@ -184,7 +200,7 @@ std::shared_ptr<const std::vector<RemoteService>> Epp::services() {
 // Without leader election every service gets the same answer, liveness included, as from upstream's
 // picker.
 GrpcHealth Epp::health(std::string_view) const {
-  return !draining_ && (!monitor_ || monitor_->settled()) ? GrpcHealth::kServing
+  return !draining_ && feeds_->settled() ? GrpcHealth::kServing
                                                           : GrpcHealth::kNotServing;
 }
 

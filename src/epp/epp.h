@@ -19,6 +19,7 @@
 #include "fleet/fleet.h"
 #include "net/grpc_health.h"
 #include "net/http_server.h"
+#include "net/tls_reload.h"
 #include "scheduling/scheduler.h"
 #include "serving/admission.h"
 #include "serving/admission_timer.h"
@@ -64,6 +65,9 @@ class Epp {
 
   Epp(EventLoop& loop, const EppOptions& options, EppProbe& probe);
   Result<void> start(std::function<std::string()> metrics_page);
+  Result<void> secure();
+  Result<void> feed();
+  Result<ScrapePlan> scrape_plan(std::string_view text) const;
   Result<void> listen();
   void watch_config();
   GrpcHealth health(std::string_view service) const;
@@ -81,7 +85,9 @@ class Epp {
   std::unique_ptr<Admission> admission_;
   std::unique_ptr<AdmissionTimer> admission_timer_;
   TokenEstimator estimator_;
-  std::unique_ptr<EndpointMonitor> monitor_;
+  std::unique_ptr<TlsContext> tls_;  // null: without
+  std::unique_ptr<TlsReload> tls_reload_;
+  std::unique_ptr<FleetFeeds> feeds_;
   GrpcHealthService health_service_;
   std::unique_ptr<GrpcServer> health_server_;
   std::unique_ptr<MetricsPage> metrics_page_;

@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "feeds/endpoint_monitor.h"
-#include "model/endpoint.h"
+#include "feeds/fleet_feeds.h"
 #include "net/grpc_server.h"
+#include "net/tls_context.h"
 #include "serving/request_class.h"
 #include "timing/engine_profile.h"
 #include "wire/subset_match.h"
@@ -21,7 +21,7 @@ struct EppOptions {
   uint16_t health_port = 9003;
   uint16_t metrics_port = 9090;
   uint32_t threads = 1;
-  std::vector<Endpoint> endpoints;
+  FleetFeedsOptions feeds;
   // The text of an EndpointPickerConfig and its file's name; both empty: upstream's default.
   std::string config = {};
   std::string config_name = {};
@@ -31,13 +31,17 @@ struct EppOptions {
   Duration config_interval = std::chrono::seconds(1);
   bool allow_alpha_plugins = false;
   std::vector<std::string> plugin_files = {};  // shared objects with more plugin types
+  // How often the endpoints' metrics are read, unless the configuration says otherwise.
+  Duration refresh_metrics_interval = kRefreshIntervalLeast;
   EngineProfile profile;
 
+  // TLS, self-signed unless there is a folder of tls.crt and tls.key.
+  bool secure = false;
+  std::string certificate_path = {};
+  bool certificate_reload = false;  // read them again when they change
+  TlsOptions tls;
+
   GrpcServerLimits grpc;
-  // False: somebody else looks after that, and every endpoint counts as healthy. Nothing is read
-  // from them then.
-  bool check_health = true;
-  MonitorOptions monitor;
   size_t body_bytes_max = 64 * 1024 * 1024;  // of one request; beyond: 413
   size_t bodies_bytes_max =
       4ull * 1024 * 1024 * 1024;         // held by all requests of a thread; beyond: 429

@@ -29,7 +29,8 @@ EppThread::EppThread(Epp& epp, EventLoop& loop, Descriptor listener, GrpcHealthS
       index_(index),
       remote_scores_(loop),
       random_(static_cast<uint64_t>(SteadyClock().now().time_since_epoch().count()) + index),
-      server_(loop, std::move(listener), routes_of(*this, health), epp.options_.grpc) {}
+      server_(loop, std::move(listener), routes_of(*this, health), epp.options_.grpc,
+              epp.tls_.get()) {}
 
 EppThread::~EppThread() {
   for (Exchange* exchange : exchanges_) delete exchange;
@@ -89,7 +90,7 @@ std::optional<EndpointId> EppThread::any_endpoint(
     allowed_.clear();
     for (uint32_t i = 0; i < fleet->endpoints.size(); ++i) allowed_.push_back(EndpointId(i));
   }
-  std::erase_if(allowed_, [&](EndpointId id) { return !fleet->endpoints[index_of(id)].healthy; });
+  std::erase_if(allowed_, [&](EndpointId id) { return !fleet->endpoints[index_of(id)].available(); });
   if (allowed_.empty()) return std::nullopt;
   return allowed_[random_.next() % allowed_.size()];
 }
@@ -102,7 +103,7 @@ bool EppThread::needs_answers() const {
 std::vector<std::pair<std::string, std::string>> EppThread::answer_fields(const Decision& decision,
                                                                           Duration scheduling) {
   const std::shared_ptr<const Snapshot> fleet = snapshot();
-  const Endpoint& endpoint = fleet->endpoints[index_of(decision.endpoint)].endpoint;
+  const Endpoint& endpoint = *fleet->endpoints[index_of(decision.endpoint)].endpoint;
   auto fields = epp_.scheduler_->answer_fields(endpoint);
   if (!options().answer_headers) return fields;
   char text[32];
@@ -113,7 +114,7 @@ std::vector<std::pair<std::string, std::string>> EppThread::answer_fields(const 
   fields.emplace_back("x-scheduling-time-ms", text);
   if (decision.prefill) {
     fields.emplace_back("x-prefill-pod",
-                        fleet->endpoints[index_of(*decision.prefill)].endpoint.name);
+                        fleet->endpoints[index_of(*decision.prefill)].endpoint->name);
     fields.emplace_back("x-decode-pod", endpoint.name);
   }
   return fields;

@@ -10,7 +10,7 @@ namespace kvasir {
 namespace {
 
 std::string address_of(const Snapshot& fleet, EndpointId id) {
-  const Endpoint& endpoint = fleet.endpoints[index_of(id)].endpoint;
+  const Endpoint& endpoint = *fleet.endpoints[index_of(id)].endpoint;
   return to_string(HostPort{endpoint.host, endpoint.port});
 }
 

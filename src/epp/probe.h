@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "base/clock.h"
-#include "feeds/endpoint_monitor.h"
+#include "feeds/fleet_feeds.h"
 #include "flow/flow_stats.h"
 #include "model/decision.h"
 #include "model/request.h"
@@ -73,7 +73,7 @@ struct EndReport {
   std::optional<uint32_t> cached_tokens;
 };
 
-class EppProbe : public MonitorProbe, public FlowProbe {
+class EppProbe : public FleetProbe, public FlowProbe {
  public:
   void on_outcome(const Request& request, int32_t band, FlowOutcome outcome, Duration held) override {
     static_cast<void>(request), static_cast<void>(band), static_cast<void>(outcome), static_cast<void>(held);
@@ -88,6 +88,8 @@ class EppProbe : public MonitorProbe, public FlowProbe {
   // The configuration's file changed: `error` is empty when the new one is in use, else the old one
   // stays.
   virtual void on_configuration_read(std::string_view error) = 0;
+  // The same of the certificate's files.
+  virtual void on_certificate_read(std::string_view error) { static_cast<void>(error); }
 };
 
 }  // namespace kvasir

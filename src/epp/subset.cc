@@ -11,7 +11,8 @@ void endpoints_in_subset(const Snapshot& fleet, const std::vector<std::string>& 
   found.clear();
   const std::vector<std::string_view> entries(subset.begin(), subset.end());
   for (uint32_t i = 0; i < fleet.endpoints.size(); ++i) {
-    const Endpoint& endpoint = fleet.endpoints[i].endpoint;
+    if (!fleet.endpoints[i].present) continue;
+    const Endpoint& endpoint = *fleet.endpoints[i].endpoint;
     if (subset_match(entries, endpoint.host, endpoint.port, mode)) found.push_back(EndpointId(i));
   }
 }

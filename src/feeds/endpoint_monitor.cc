@@ -24,17 +24,28 @@ HttpClientLimits limits_of(const MonitorOptions& options) {
 // One endpoint: a check is under way, or a timer runs towards the next.
 class EndpointMonitor::Watched final : private HttpCallObserver {
  public:
-  Watched(EndpointMonitor& monitor, EndpointId id, const SocketAddress& address)
+  Watched(EndpointMonitor& monitor, EndpointId id, const EndpointState& state,
+          const SocketAddress& address)
       : monitor_(monitor),
         id_(id),
-        endpoint_(monitor.fleet_.snapshot()->endpoints[index_of(id)].endpoint),
+        endpoint_(*state.endpoint),
+        joined_(state.joined),
         client_(monitor.loop_, address, limits_of(monitor.options_)) {
-    const std::string rest = " HTTP/1.1\r\nHost: " + to_string(HostPort{endpoint_.host, endpoint_.port}) + "\r\n\r\n";
+    const std::string rest =
+        " HTTP/1.1\r\nHost: " + to_string(HostPort{endpoint_.host, endpoint_.port}) + "\r\n\r\n";
     health_request_ = "GET /health" + rest;
     metrics_request_ = "GET /metrics" + rest;
+    ++monitor.unasked_;
     check();
   }
-  ~Watched() override { monitor_.loop_.cancel(timer_); }
+  ~Watched() override {
+    monitor_.loop_.cancel(timer_);
+    if (!asked_) --monitor_.unasked_;
+    if (healthy_) monitor_.probe_.on_health_changed(endpoint_, false);
+  }
+
+  uint64_t joined() const { return joined_; }
+  void forget_health() { healthy_ = false; }
 
   void count_failure() {
     successes_ = 0;
@@ -64,7 +75,7 @@ class EndpointMonitor::Watched final : private HttpCallObserver {
       count_success();
     } else if (status_ != 200) {
       count_failure();
-    } else if (!healthy_ || monitor_.options_.scrape) {
+    } else if (!healthy_) {
       return read_metrics();  // the capacity is known before the first request is routed
     } else {
       count_success();
@@ -78,12 +89,8 @@ class EndpointMonitor::Watched final : private HttpCallObserver {
   }
 
   void take_page() {
-    EnginePage page = read_engine_page(page_, *find_engine_metric_specs("vllm"));
+    const EnginePage page = read_engine_page(page_, *find_engine_metric_specs("vllm"));
     if (page.kv_capacity_tokens) monitor_.fleet_.set_kv_capacity(id_, *page.kv_capacity_tokens);
-    if (monitor_.options_.scrape) {
-      page.metrics.read_at = SteadyClock().now();
-      monitor_.fleet_.set_metrics({{id_, std::move(page.metrics)}});
-    }
     page_.clear();
   }
 
@@ -110,6 +117,7 @@ class EndpointMonitor::Watched final : private HttpCallObserver {
   EndpointMonitor& monitor_;
   const EndpointId id_;
   const Endpoint endpoint_;
+  const uint64_t joined_;
   HttpClient client_;
   std::string health_request_;
   std::string metrics_request_;
@@ -124,19 +132,42 @@ class EndpointMonitor::Watched final : private HttpCallObserver {
   uint32_t failures_ = 0;
 };
 
-EndpointMonitor::EndpointMonitor(EventLoop& loop, Fleet& fleet,
-                                 const std::vector<SocketAddress>& addresses, MonitorProbe& probe,
-                                 MonitorOptions options)
-    : loop_(loop), fleet_(fleet), probe_(probe), options_(options), unasked_(addresses.size()) {
-  for (uint32_t i = 0; i < addresses.size(); ++i) {
-    watched_.push_back(std::make_unique<Watched>(*this, EndpointId(i), addresses[i]));
+EndpointMonitor::EndpointMonitor(EventLoop& loop, Fleet& fleet, const AddressBook& addresses,
+                                 MonitorProbe& probe, MonitorOptions options)
+    : loop_(loop),
+      fleet_(fleet),
+      addresses_(addresses),
+      probe_(probe),
+      options_(options),
+      watched_(fleet.size()) {
+  follow_fleet();
+}
+
+// A gateway that shuts down makes no endpoint unhealthy.
+EndpointMonitor::~EndpointMonitor() {
+  for (auto& watched : watched_) {
+    if (watched != nullptr) watched->forget_health();
   }
 }
 
-EndpointMonitor::~EndpointMonitor() = default;
+void EndpointMonitor::follow_fleet() {
+  const std::shared_ptr<const Snapshot> fleet = fleet_.snapshot();
+  for (uint32_t slot = 0; slot < watched_.size(); ++slot) {
+    const EndpointState& state = fleet->endpoints[slot];
+    std::unique_ptr<Watched>& watched = watched_[slot];
+    if (watched != nullptr && state.present && watched->joined() == state.joined) continue;
+    watched.reset();
+    if (!state.present) continue;
+    const auto address = addresses_.find(state.endpoint->host, state.endpoint->port);
+    if (address) watched = std::make_unique<Watched>(*this, EndpointId(slot), state, *address);
+  }
+}
 
 void EndpointMonitor::report_failure(EndpointId endpoint) {
-  loop_.post([this, endpoint] { watched_[index_of(endpoint)]->count_failure(); });
+  loop_.post([this, endpoint] {
+    Watched* watched = watched_[index_of(endpoint)].get();
+    if (watched != nullptr) watched->count_failure();
+  });
 }
 
 }  // namespace kvasir

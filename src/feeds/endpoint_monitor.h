@@ -1,9 +1,10 @@
-// Watches the endpoints of a fleet: asks each for GET /health, once every interval, and reads GET /metrics: how
-// large its KV cache is when it comes up, and when asked for, its queue and cache use at every check.
+// Watches the endpoints of a fleet: asks each for GET /health, once every interval, and reads once
+// from GET /metrics, when it comes up, how large its KV cache is. (What changes there is
+// feeds/metrics_scraper.h's.)
 //
-// An endpoint starts unhealthy. It becomes healthy after `healthy_threshold` good answers in a row and unhealthy
-// after `unhealthy_threshold` bad ones; a failed connection that the gateway saw counts as a bad one.
-// Lives on one loop's thread; report_failure() may be called from any.
+// An endpoint starts unhealthy. It becomes healthy after `healthy_threshold` good answers in a row
+// and unhealthy after `unhealthy_threshold` bad ones; a failed connection that the gateway saw
+// counts as a bad one. Lives on one loop's thread; report_failure() may be called from any.
 #pragma once
 
 #include <atomic>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "feeds/address_book.h"
 #include "model/endpoint.h"
 #include "net/http_client.h"
 
@@ -27,8 +29,6 @@ struct MonitorOptions {
   Duration first_interval = std::chrono::milliseconds(50);
   uint32_t healthy_threshold = 1;
   uint32_t unhealthy_threshold = 2;
-  // Read the engine's metrics (feeds/engine_metrics.h) at every check, not only when the endpoint comes up.
-  bool scrape = false;
 };
 
 class MonitorProbe {
@@ -39,10 +39,15 @@ class MonitorProbe {
 
 class EndpointMonitor {
  public:
-  // All references must outlive the monitor; addresses[i] is where EndpointId i of the fleet answers.
-  EndpointMonitor(EventLoop& loop, Fleet& fleet, const std::vector<SocketAddress>& addresses,
-                  MonitorProbe& probe, MonitorOptions options);
+  // All references must outlive the monitor. An endpoint whose address is not in the book stays
+  // unhealthy.
+  EndpointMonitor(EventLoop& loop, Fleet& fleet, const AddressBook& addresses, MonitorProbe& probe,
+                  MonitorOptions options);
   ~EndpointMonitor();
+
+  // Endpoints came or went: watch those that are there. On the loop's thread, after each change of
+  // membership.
+  void follow_fleet();
 
   // A request found that it could not connect there. Thread-safe.
   void report_failure(EndpointId endpoint);
@@ -54,10 +59,11 @@ class EndpointMonitor {
   class Watched;
   EventLoop& loop_;
   Fleet& fleet_;
+  const AddressBook& addresses_;
   MonitorProbe& probe_;
   const MonitorOptions options_;
-  std::atomic<size_t> unasked_;
-  std::vector<std::unique_ptr<Watched>> watched_;
+  std::atomic<size_t> unasked_{0};
+  std::vector<std::unique_ptr<Watched>> watched_;  // by slot; null where nobody is
 };
 
 }  // namespace kvasir

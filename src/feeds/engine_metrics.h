@@ -5,6 +5,7 @@
 // name (one for each data-parallel rank) is added up: queues and batches are sums, the cache's use is the mean.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -30,6 +31,7 @@ struct EngineMetricSpecs {
   MetricSpec waiting;
   MetricSpec running;
   MetricSpec kv_usage;
+  bool kv_usage_in_percent = false;
   MetricSpec gpu_utilization;
   MetricSpec lora;
   // Either labels of one info metric, or gauges of their own.
@@ -43,12 +45,72 @@ struct EngineMetricSpecs {
 // The built-in engine types; null when there is none of that name. The default is "vllm".
 const EngineMetricSpecs* find_engine_metric_specs(std::string_view engine);
 
+// A number that the configuration gives a name.
+struct CustomMetric {
+  std::string attribute;
+  MetricSpec metric;
+};
+
+// What to read from a page. Of several engines' metrics the first that is there counts.
+struct PageSpecs {
+  std::vector<EngineMetricSpecs> engines;
+  std::vector<CustomMetric> custom;
+};
+
 struct EnginePage {
   EngineMetrics metrics;  // read_at is the caller's to set
   std::optional<uint64_t> kv_capacity_tokens;
+  bool any = false;  // something of what was wanted is there
 };
 
-// One pass over the page, without allocation but for LoRA names. What cannot be read is absent.
+// Reads a page as its bytes arrive: keeps no more than one line, and looks into lines only whose name is wanted.
+// What cannot be read is absent.
+class EnginePageReader {
+ public:
+  // A longer line is skipped.
+  static constexpr size_t kLineBytesMax = 64 * 1024;
+
+  // `specs` must outlive the reader.
+  explicit EnginePageReader(const PageSpecs& specs);
+
+  // Forgets the page before.
+  void start();
+  void feed(std::string_view bytes);
+  // The page is over.
+  EnginePage finish();
+
+ private:
+  enum class Role : uint8_t { kWaiting, kRunning, kKvUsage, kGpu, kBlockSize, kBlocks, kLora, kCacheInfo, kCustom };
+  // One wanted metric, and the sum over its series so far.
+  struct Wanted {
+    const MetricSpec* metric;
+    Role role;
+    uint32_t owner;  // index into engines or custom
+    double sum = 0;
+    uint32_t series = 0;
+  };
+
+  void want(const MetricSpec& metric, Role role, size_t owner);
+  bool is_wanted(std::string_view line) const;
+  void take(std::string_view line);
+  void take_lora(const struct MetricSample& sample);
+  void take_cache_info(const struct MetricSample& sample, const EngineMetricSpecs& specs);
+  const Wanted* find(Role role) const;
+  std::optional<uint64_t> capacity() const;
+
+  const PageSpecs& specs_;
+  std::vector<Wanted> wanted_;
+  std::vector<std::string_view> names_;  // of wanted_, each once
+  std::string carried_;                  // the beginning of a line
+  bool skipping_ = false;                // the rest of a line that is too long
+  EngineDetails details_;
+  bool lora_seen_ = false;
+  double lora_time_ = 0;
+  double info_tokens_ = 0;
+};
+
+// A whole page at once.
+EnginePage read_engine_page(std::string_view page, const PageSpecs& specs);
 EnginePage read_engine_page(std::string_view page, const EngineMetricSpecs& specs);
 
 }  // namespace kvasir

@@ -36,9 +36,9 @@ TEST(EngineMetrics, NewestLoraSeriesCounts) {
       "vllm:lora_requests_info{max_lora=\"4\",running_lora_adapters=\"a, b\",waiting_lora_adapters=\"c\"} 2\n"
       "vllm:lora_requests_info{max_lora=\"4\",running_lora_adapters=\"old\",waiting_lora_adapters=\"\"} 1\n",
       "vllm");
-  EXPECT_THAT(page.metrics.running_adapters, ElementsAre("a", "b"));
-  EXPECT_THAT(page.metrics.waiting_adapters, ElementsAre("c"));
-  EXPECT_EQ(page.metrics.adapters_max, 4u);
+  EXPECT_THAT(page.metrics.details().running_adapters, ElementsAre("a", "b"));
+  EXPECT_THAT(page.metrics.details().waiting_adapters, ElementsAre("c"));
+  EXPECT_EQ(page.metrics.details().adapters_max, 4u);
 }
 
 TEST(EngineMetrics, OtherEnginesHaveOtherNames) {

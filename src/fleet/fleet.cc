@@ -1,47 +1,188 @@
 #include "fleet/fleet.h"
 
-#include <utility>
+#include <algorithm>
+#include <unordered_map>
 
 #include "base/assert.h"
 
 namespace kvasir {
 namespace {
 
-std::shared_ptr<const Snapshot> first_snapshot(std::vector<Endpoint> endpoints) {
+bool is_same(const Endpoint& a, const Endpoint& b) {
+  return a.name == b.name && a.host == b.host && a.port == b.port;
+}
+
+std::shared_ptr<const Snapshot> snapshot_of(std::vector<Endpoint> endpoints) {
   auto snapshot = std::make_shared<Snapshot>();
-  snapshot->endpoints.reserve(endpoints.size());
-  for (Endpoint& endpoint : endpoints) {
-    snapshot->endpoints.emplace_back();
-    snapshot->endpoints.back().endpoint = std::move(endpoint);
+  snapshot->endpoints.resize(endpoints.size());
+  for (size_t i = 0; i < endpoints.size(); ++i) {
+    snapshot->endpoints[i].endpoint = std::make_shared<const Endpoint>(std::move(endpoints[i]));
+    snapshot->endpoints[i].present = true;
   }
   return snapshot;
 }
 
+std::shared_ptr<const Snapshot> empty_snapshot(size_t capacity) {
+  auto snapshot = std::make_shared<Snapshot>();
+  snapshot->endpoints.resize(capacity);
+  return snapshot;
+}
+
+const EndpointState* find_present(const Snapshot& fleet, std::string_view name) {
+  for (const EndpointState& state : fleet.endpoints) {
+    if (state.present && state.endpoint->name == name) return &state;
+  }
+  return nullptr;
+}
+
 }  // namespace
 
+Fleet::Fleet(size_t capacity) : size_(capacity), current_(empty_snapshot(capacity)) {
+  for (uint32_t slot = 0; slot < capacity; ++slot) free_.push_back(slot);
+}
+
 Fleet::Fleet(std::vector<Endpoint> endpoints)
-    : size_(endpoints.size()), current_(first_snapshot(std::move(endpoints))) {}
+    : size_(endpoints.size()), current_(snapshot_of(std::move(endpoints))) {}
 
 std::shared_ptr<const Snapshot> Fleet::snapshot() const {
   std::lock_guard<std::mutex> lock(mutex_);
   return current_;
 }
 
-// `change` edits the state it is given and says whether it did.
+void Fleet::publish(std::shared_ptr<const Snapshot> next) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  current_.swap(next);
+}
+
+// `change` edits the state it is given and says whether it did. Only writers replace current_, so
+// they may read it without mutex_.
 template <class Change>
 void Fleet::publish(EndpointId endpoint, Change&& change) {
   KVASIR_ASSERT(index_of(endpoint) < size_, "the endpoint belongs to this fleet");
-  std::lock_guard<std::mutex> lock(mutex_);
+  std::lock_guard<std::mutex> lock(writers_);
   EndpointState state = current_->endpoints[index_of(endpoint)];
-  if (!change(state)) return;
+  if (!state.present || !change(state)) return;
   auto next = std::make_shared<Snapshot>(*current_);
   next->endpoints[index_of(endpoint)] = std::move(state);
-  current_ = std::move(next);
+  publish(std::move(next));
+}
+
+std::optional<EndpointId> Fleet::add(Endpoint endpoint) {
+  std::lock_guard<std::mutex> lock(writers_);
+  auto next = std::make_shared<Snapshot>(*current_);
+  ++next->generation;
+  const EndpointState* there = find_present(*next, endpoint.name);
+  if (there != nullptr) {
+    if (!is_same(*there->endpoint, endpoint)) return std::nullopt;
+    const auto slot = static_cast<size_t>(there - next->endpoints.data());
+    if (there->endpoint->labels != endpoint.labels) {
+      next->endpoints[slot].endpoint = std::make_shared<const Endpoint>(std::move(endpoint));
+      publish(std::move(next));
+    }
+    return EndpointId(static_cast<uint32_t>(slot));
+  }
+  const std::optional<EndpointId> id = place(*next, std::move(endpoint));
+  if (id) publish(std::move(next));
+  return id;
+}
+
+void Fleet::remove(EndpointId endpoint) {
+  KVASIR_ASSERT(index_of(endpoint) < size_, "the endpoint belongs to this fleet");
+  std::lock_guard<std::mutex> lock(writers_);
+  if (!current_->endpoints[index_of(endpoint)].present) return;
+  auto next = std::make_shared<Snapshot>(*current_);
+  ++next->generation;
+  vacate(*next, index_of(endpoint));
+  publish(std::move(next));
+}
+
+MembershipChange Fleet::replace_all(std::vector<Endpoint> endpoints) {
+  std::lock_guard<std::mutex> lock(writers_);
+  MembershipChange change;
+  auto next = std::make_shared<Snapshot>(*current_);
+  ++next->generation;
+  std::unordered_map<std::string_view, size_t> wanted;  // by name; its place in `endpoints`
+  std::vector<bool> settled(endpoints.size());          // nothing is left to be done
+  for (size_t i = 0; i < endpoints.size(); ++i) {
+    if (wanted.emplace(endpoints[i].name, i).second) continue;
+    change.refused.push_back(endpoints[i]);
+    settled[i] = true;
+  }
+  bool relabelled = false;
+  for (uint32_t slot = 0; slot < size_; ++slot) {
+    EndpointState& state = next->endpoints[slot];
+    if (!state.present) continue;
+    const auto found = wanted.find(state.endpoint->name);
+    if (found == wanted.end() || !is_same(endpoints[found->second], *state.endpoint)) {
+      vacate(*next, slot);
+      change.removed.push_back(EndpointId(slot));
+      continue;
+    }
+    settled[found->second] = true;
+    if (endpoints[found->second].labels == state.endpoint->labels) continue;
+    state.endpoint = std::make_shared<const Endpoint>(endpoints[found->second]);
+    relabelled = true;
+  }
+  for (size_t i = 0; i < endpoints.size(); ++i) {
+    if (settled[i]) continue;
+    const std::optional<EndpointId> id = place(*next, endpoints[i]);
+    id ? change.added.push_back(*id) : change.refused.push_back(endpoints[i]);
+  }
+  if (relabelled || !change.added.empty() || !change.removed.empty()) publish(std::move(next));
+  return change;
+}
+
+std::optional<EndpointId> Fleet::place(Snapshot& next, Endpoint endpoint) {
+  const std::optional<uint32_t> slot = take_slot(next, endpoint);
+  if (!slot) return std::nullopt;
+  EndpointState& old = next.endpoints[*slot];
+  EndpointState state;
+  state.joined = next.generation;
+  state.owned_since = is_same(*old.endpoint, endpoint) ? old.owned_since : next.generation;
+  state.endpoint = std::make_shared<const Endpoint>(std::move(endpoint));
+  state.present = true;
+  old = std::move(state);
+  return EndpointId(*slot);
+}
+
+// Its old one, or else the one that has been free for longest.
+std::optional<uint32_t> Fleet::take_slot(const Snapshot& fleet, const Endpoint& endpoint) {
+  if (free_.empty()) return std::nullopt;
+  auto taken = std::find_if(free_.begin(), free_.end(), [&](uint32_t slot) {
+    return is_same(*fleet.endpoints[slot].endpoint, endpoint);
+  });
+  if (taken == free_.end()) taken = free_.begin();
+  const uint32_t slot = *taken;
+  free_.erase(taken);
+  return slot;
+}
+
+// The slot remembers whose it was.
+void Fleet::vacate(Snapshot& next, uint32_t slot) {
+  EndpointState& old = next.endpoints[slot];
+  EndpointState state;
+  state.endpoint = old.endpoint;
+  state.joined = old.joined;
+  state.owned_since = old.owned_since;
+  old = std::move(state);
+  free_.push_back(slot);
 }
 
 void Fleet::set_healthy(EndpointId endpoint, bool healthy) {
   publish(endpoint, [healthy](EndpointState& state) {
     return std::exchange(state.healthy, healthy) != healthy;
+  });
+}
+
+void Fleet::set_draining(EndpointId endpoint, bool draining) {
+  publish(endpoint, [draining](EndpointState& state) {
+    return std::exchange(state.draining, draining) != draining;
+  });
+}
+
+void Fleet::set_ejected(EndpointId endpoint, bool ejected) {
+  publish(endpoint, [ejected](EndpointState& state) {
+    return std::exchange(state.ejected, ejected) != ejected;
   });
 }
 
@@ -52,13 +193,15 @@ void Fleet::set_kv_capacity(EndpointId endpoint, uint64_t tokens) {
 }
 
 void Fleet::set_metrics(std::vector<std::pair<EndpointId, EngineMetrics>> round) {
-  std::lock_guard<std::mutex> lock(mutex_);
+  if (round.empty()) return;
+  std::lock_guard<std::mutex> lock(writers_);
   auto next = std::make_shared<Snapshot>(*current_);
   for (auto& [endpoint, metrics] : round) {
     KVASIR_ASSERT(index_of(endpoint) < size_, "the endpoint belongs to this fleet");
-    next->endpoints[index_of(endpoint)].metrics = std::move(metrics);
+    EndpointState& state = next->endpoints[index_of(endpoint)];
+    if (state.present) state.metrics = std::move(metrics);
   }
-  current_ = std::move(next);
+  publish(std::move(next));
 }
 
 }  // namespace kvasir

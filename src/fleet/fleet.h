@@ -1,60 +1,59 @@
 // The endpoints a gateway or picker may choose from, and what is known of each.
 //
-// Thread-safe. Readers take a Snapshot, which never changes; writers publish a new one.
+// A fleet has a fixed number of slots; EndpointId is a slot. Endpoints come and go: a slot may be
+// empty, and later belong to another endpoint.
+//
+// Thread-safe. Readers take a Snapshot, which never changes; writers publish a new one. Changes of
+// membership, and the feeds that follow them, belong on one thread: a feed that writes about a slot
+// must know whose it is.
 #pragma once
 
 #include <cstdint>
-#include <functional>
-#include <map>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
-#include "base/clock.h"
+#include "fleet/snapshot.h"
 #include "model/endpoint.h"
 
 namespace kvasir {
 
-// What the endpoint's /metrics page said last. Absent: it did not say.
-struct EngineMetrics {
-  std::optional<double> waiting;   // requests queued in the engine
-  std::optional<double> running;   // requests in its batch
-  std::optional<double> kv_usage;  // share of the KV cache in use, 0 to 1
-  std::optional<double> gpu_utilization;  // 0 to 1
-  // LoRA adapters with a request in the batch or in the queue, and how many fit (vllm:lora_requests_info).
-  std::vector<std::string> running_adapters;
-  std::vector<std::string> waiting_adapters;
-  uint32_t adapters_max = 0;
-  // Numbers from custom metrics, by the names that the configuration gave them.
-  std::map<std::string, double, std::less<>> attributes;
-  TimePoint read_at{};  // on the steady clock; zero: never
-};
-
-struct EndpointState {
-  Endpoint endpoint;
-  bool healthy = false;  // health checks pass; an unhealthy endpoint is never picked
-  EngineMetrics metrics;
-  // Capacity of its KV cache in tokens, as its cache_config_info reports; absent until it was read.
-  std::optional<uint64_t> kv_capacity_tokens;
-};
-
-// endpoints[i] has EndpointId i.
-struct Snapshot {
-  std::vector<EndpointState> endpoints;
+// What replace_all() did. All empty: the list was the one there was, but for labels.
+struct MembershipChange {
+  std::vector<EndpointId> added;
+  std::vector<EndpointId> removed;
+  std::vector<Endpoint> refused;  // no slot was left, or the name was taken
 };
 
 class Fleet {
  public:
+  // Empty, with that many slots.
+  explicit Fleet(size_t capacity);
+  // As many slots as endpoints: endpoints[i] gets EndpointId i.
   explicit Fleet(std::vector<Endpoint> endpoints);
 
   std::shared_ptr<const Snapshot> snapshot() const;
+  // Slots, empty ones included.
   size_t size() const { return size_; }
 
-  // Both ignore a value that is already there.
+  // An endpoint (name and address) that is there keeps its slot and its state, and gets the new
+  // labels. One that was there before gets its old slot when that is still free; otherwise the slot
+  // that has been free for longest. nullopt: no slot is free, or the name belongs to another
+  // address.
+  std::optional<EndpointId> add(Endpoint endpoint);
+  // Does nothing to an empty slot. Requests that run there go on.
+  void remove(EndpointId endpoint);
+  // The fleet is these, in one publication. First come, first served when they are too many.
+  MembershipChange replace_all(std::vector<Endpoint> endpoints);
+
+  // All ignore a value that is already there, and news of an empty slot.
   void set_healthy(EndpointId endpoint, bool healthy);
+  void set_draining(EndpointId endpoint, bool draining);
+  void set_ejected(EndpointId endpoint, bool ejected);
   void set_kv_capacity(EndpointId endpoint, uint64_t tokens);
   // One publication for a whole scraping round. Endpoints that are not named keep what they had.
   void set_metrics(std::vector<std::pair<EndpointId, EngineMetrics>> round);
@@ -62,9 +61,15 @@ class Fleet {
  private:
   template <class Change>
   void publish(EndpointId endpoint, Change&& change);
+  void publish(std::shared_ptr<const Snapshot> next);
+  std::optional<EndpointId> place(Snapshot& next, Endpoint endpoint);
+  std::optional<uint32_t> take_slot(const Snapshot& fleet, const Endpoint& endpoint);
+  void vacate(Snapshot& next, uint32_t slot);
 
   const size_t size_;
-  mutable std::mutex mutex_;
+  std::mutex writers_;        // one at a time; held while the next snapshot is made
+  std::list<uint32_t> free_;  // slots, longest free first; under writers_
+  mutable std::mutex mutex_;  // of current_; held for the exchange of a pointer only
   std::shared_ptr<const Snapshot> current_;
 };
 

@@ -1,5 +1,6 @@
 #include "fleet/fleet.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <thread>
@@ -16,8 +17,8 @@ TEST(Fleet, EndpointsKeepTheirOrderAndStartUnhealthyAndUnmeasured) {
   const auto snapshot = fleet.snapshot();
   ASSERT_EQ(fleet.size(), 2u);
   ASSERT_EQ(snapshot->endpoints.size(), 2u);
-  EXPECT_EQ(snapshot->endpoints[0].endpoint.name, "a:1");
-  EXPECT_EQ(snapshot->endpoints[1].endpoint.port, 2);
+  EXPECT_EQ(snapshot->endpoints[0].endpoint->name, "a:1");
+  EXPECT_EQ(snapshot->endpoints[1].endpoint->port, 2);
   EXPECT_FALSE(snapshot->endpoints[1].healthy);
   EXPECT_FALSE(snapshot->endpoints[1].kv_capacity_tokens.has_value());
 }
@@ -57,6 +58,128 @@ TEST(Fleet, WritersOfDifferentEndpointsDoNotLoseEachOthersNews) {
   second.join();
   EXPECT_EQ(fleet.snapshot()->endpoints[0].kv_capacity_tokens, 1000u);
   EXPECT_EQ(fleet.snapshot()->endpoints[1].kv_capacity_tokens, 1000u);
+}
+
+Endpoint named(const std::string& name) {
+  return Endpoint{name, "10.0.0.1", 8000};
+}
+Endpoint labelled(const std::string& name, const std::string& value) {
+  return Endpoint{name, "10.0.0.1", 8000, {{"zone", value}}};
+}
+EndpointId id(uint32_t slot) {
+  return EndpointId(slot);
+}
+const EndpointState& state(const Fleet& fleet, uint32_t slot) {
+  static std::shared_ptr<const Snapshot> kept;
+  kept = fleet.snapshot();
+  return kept->endpoints[slot];
+}
+
+TEST(FleetMembership, SlotsAreFilledInOrderUntilNoneIsLeft) {
+  Fleet fleet(2);
+  EXPECT_FALSE(state(fleet, 0).present);
+  EXPECT_EQ(fleet.add(named("a")), id(0));
+  EXPECT_EQ(fleet.add(named("b")), id(1));
+  EXPECT_EQ(fleet.add(named("c")), std::nullopt);
+  EXPECT_EQ(fleet.size(), 2u);
+  EXPECT_TRUE(state(fleet, 1).present);
+}
+
+TEST(FleetMembership, ANameBelongsToOneAddress) {
+  Fleet fleet(2);
+  fleet.add(named("a"));
+  EXPECT_EQ(fleet.add(Endpoint{"a", "10.0.0.2", 8000}), std::nullopt);
+  EXPECT_EQ(fleet.add(named("a")), id(0)) << "the same endpoint keeps its slot";
+}
+
+TEST(FleetMembership, TheSlotThatIsFreeForLongestIsTakenFirst) {
+  Fleet fleet(3);
+  for (const char* name : {"a", "b", "c"}) fleet.add(named(name));
+  fleet.remove(id(2));
+  fleet.remove(id(0));
+  EXPECT_EQ(fleet.add(named("d")), id(2));
+  EXPECT_EQ(fleet.add(named("e")), id(0));
+}
+
+TEST(FleetMembership, AnEndpointThatComesBackGetsItsOldSlotAndKeepsTheOwnership) {
+  Fleet fleet(3);
+  for (const char* name : {"a", "b", "c"}) fleet.add(named(name));
+  const uint64_t owned_since = state(fleet, 1).owned_since;
+  const uint64_t joined = state(fleet, 1).joined;
+  fleet.remove(id(0));
+  fleet.remove(id(1));
+  EXPECT_EQ(fleet.add(named("b")), id(1));
+  EXPECT_EQ(state(fleet, 1).owned_since, owned_since);
+  EXPECT_GT(state(fleet, 1).joined, joined) << "feeds must begin anew";
+  EXPECT_EQ(fleet.add(named("d")), id(0));
+  EXPECT_GT(state(fleet, 0).owned_since, owned_since) << "this slot went to another";
+}
+
+TEST(FleetMembership, WhoeverLeavesTakesItsStateAlong) {
+  Fleet fleet(1);
+  fleet.add(named("a"));
+  fleet.set_healthy(id(0), true);
+  fleet.set_draining(id(0), true);
+  fleet.set_ejected(id(0), true);
+  fleet.set_kv_capacity(id(0), 7);
+  fleet.remove(id(0));
+  fleet.set_healthy(id(0), true);  // news that came too late
+  EXPECT_FALSE(state(fleet, 0).healthy);
+  fleet.add(named("b"));
+  EXPECT_FALSE(state(fleet, 0).healthy || state(fleet, 0).draining || state(fleet, 0).ejected);
+  EXPECT_FALSE(state(fleet, 0).kv_capacity_tokens.has_value());
+}
+
+TEST(FleetMembership, AFullListReplacesTheFleetAndLeavesWhatStays) {
+  Fleet fleet(3);
+  fleet.replace_all({named("a"), named("b"), named("c")});
+  fleet.set_healthy(id(1), true);
+  const MembershipChange change = fleet.replace_all({named("d"), named("b")});
+  EXPECT_THAT(change.removed, ::testing::ElementsAre(id(0), id(2)));
+  EXPECT_THAT(change.added, ::testing::ElementsAre(id(0)));
+  EXPECT_TRUE(change.refused.empty());
+  EXPECT_TRUE(state(fleet, 1).healthy);
+  EXPECT_EQ(state(fleet, 0).endpoint->name, "d");
+  EXPECT_FALSE(state(fleet, 2).present);
+}
+
+TEST(FleetMembership, AListThatChangesNothingPublishesNothing) {
+  Fleet fleet(2);
+  fleet.replace_all({named("a"), named("b")});
+  const auto before = fleet.snapshot();
+  fleet.replace_all({named("b"), named("a")});
+  EXPECT_EQ(fleet.snapshot(), before);
+}
+
+TEST(FleetMembership, LabelsChangeInPlace) {
+  Fleet fleet(1);
+  fleet.replace_all({labelled("a", "x")});
+  fleet.set_healthy(id(0), true);
+  const uint64_t before = fleet.snapshot()->generation;
+  const MembershipChange change = fleet.replace_all({labelled("a", "y")});
+  EXPECT_TRUE(change.added.empty() && change.removed.empty());
+  EXPECT_EQ(*state(fleet, 0).endpoint->label("zone"), "y");
+  EXPECT_TRUE(state(fleet, 0).healthy);
+  EXPECT_GT(fleet.snapshot()->generation, before);
+}
+
+TEST(FleetMembership, TooManyAndDoubleOnesAreRefusedByName) {
+  Fleet fleet(2);
+  const MembershipChange change =
+      fleet.replace_all({named("a"), named("a"), named("b"), named("c")});
+  ASSERT_EQ(change.refused.size(), 2u);
+  EXPECT_EQ(change.refused[0].name, "a");
+  EXPECT_EQ(change.refused[1].name, "c");
+}
+
+TEST(FleetMembership, ANewAddressUnderAnOldNameIsAnotherEndpoint) {
+  Fleet fleet(1);
+  fleet.replace_all({named("a")});
+  const uint64_t owned_since = state(fleet, 0).owned_since;
+  const MembershipChange change = fleet.replace_all({Endpoint{"a", "10.0.0.2", 8000}});
+  EXPECT_EQ(change.removed.size(), 1u);
+  EXPECT_EQ(change.added.size(), 1u);
+  EXPECT_NE(state(fleet, 0).owned_since, owned_since);
 }
 
 TEST(FleetDeathTest, AForeignEndpointIsAProgrammingError) {

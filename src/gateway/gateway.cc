@@ -11,31 +11,28 @@
 namespace kvasir {
 namespace {
 
-// How often upstream reads metrics (--refresh-metrics-interval).
-constexpr Duration kFreshMetricsInterval = std::chrono::milliseconds(50);
-
-std::vector<Endpoint> endpoints_of(const std::vector<HostPort>& workers) {
-  std::vector<Endpoint> endpoints;
-  for (const HostPort& worker : workers) {
-    endpoints.push_back({to_string(worker), worker.host, worker.port});
+FleetFeedsOptions feeds_of(const GatewayOptions& options) {
+  FleetFeedsOptions feeds;
+  for (const HostPort& worker : options.workers) {
+    feeds.endpoints.push_back({to_string(worker), worker.host, worker.port});
   }
-  return endpoints;
+  feeds.endpoints_file = options.endpoints_file;
+  feeds.dns = options.dns;
+  feeds.file_interval = options.file_interval;
+  feeds.dns_interval = options.dns_interval;
+  feeds.endpoints_max = options.endpoints_max;
+  feeds.monitor = options.monitor;
+  feeds.eject_outliers = options.eject_outliers;
+  feeds.ejection = options.ejection;
+  return feeds;
 }
 
-Result<std::vector<SocketAddress>> resolve_all(const std::vector<HostPort>& workers) {
-  std::vector<SocketAddress> addresses;
-  for (const HostPort& worker : workers) {
-    Result<SocketAddress> address = resolve(worker.host, worker.port);
-    if (!address) return Error{"--worker-urls: " + address.error().message};
-    addresses.push_back(*address);
-  }
-  return addresses;
-}
+size_t slots_of(const GatewayOptions& options) { return feeds_of(options).slots(); }
 
 Result<PolicyWithNotes> policy_of(const GatewayOptions& options) {
   if (!options.config_name.empty()) {
     PluginOptions plugins;
-    plugins.endpoints = options.workers.size();
+    plugins.endpoints = slots_of(options);
     plugins.profile = options.profile;
     plugins.allow_alpha = options.allow_alpha_plugins;
     plugins.plugin_files = options.plugin_files;
@@ -46,7 +43,7 @@ Result<PolicyWithNotes> policy_of(const GatewayOptions& options) {
     return made;
   }
   PolicyOptions named;
-  named.endpoints = options.workers.size();
+  named.endpoints = slots_of(options);
   named.profile = options.profile;
   Result<std::unique_ptr<Policy>> policy = make_policy(options.policy, named);
   if (!policy) return Error{"--policy: " + policy.error().message};
@@ -76,49 +73,54 @@ Result<void> check_hold(const GatewayOptions& options) {
   return {};
 }
 
-// A detector that finds all metrics stale would let nobody through.
-MonitorOptions monitor_options(const GatewayOptions& options, const PolicyWithNotes& policy) {
-  MonitorOptions monitor = options.monitor;
-  if (policy.flow_control_enabled) monitor.interval = std::min(monitor.interval, kFreshMetricsInterval);
-  return monitor;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<Gateway>> Gateway::create(EventLoop& loop, const GatewayOptions& options,
                                                  GatewayProbe& probe,
                                                  std::function<std::string()> metrics_page) {
-  Result<std::vector<SocketAddress>> addresses = resolve_all(options.workers);
-  if (!addresses) return addresses.error();
   if (Result<void> hold = check_hold(options); !hold) return hold.error();
   Result<PolicyWithNotes> policy = policy_of(options);
   if (!policy) return policy.error();
-  std::unique_ptr<Gateway> gateway(new Gateway(loop, options, probe, std::move(metrics_page),
-                                               std::move(*policy), std::move(*addresses)));
+  ScrapePlan plan;
+  if (!options.config_name.empty()) {
+    Result<ScrapePlan> made =
+        scrape_plan_from_config(options.config, options.config_name,
+                                options.refresh_metrics_interval, options.plugin_files);
+    if (!made) return made.error();
+    plan = std::move(*made);
+  }
+  std::unique_ptr<Gateway> gateway(
+      new Gateway(loop, options, probe, std::move(metrics_page), std::move(*policy)));
+  if (Result<void> fed = gateway->feed(std::move(plan)); !fed) return fed.error();
   if (Result<void> listening = gateway->listen(); !listening) return listening.error();
   return gateway;
 }
 
 Gateway::Gateway(EventLoop& loop, const GatewayOptions& options, GatewayProbe& probe,
-                 std::function<std::string()> metrics_page, PolicyWithNotes policy,
-                 std::vector<SocketAddress> addresses)
+                 std::function<std::string()> metrics_page, PolicyWithNotes policy)
     : loop_(loop),
       options_(options),
       probe_(probe),
       metrics_page_(std::move(metrics_page)),
-      addresses_(std::move(addresses)),
       notes_(std::move(policy.notes)),
       policy_clock_(steady_clock_, clock_scale(options)),
-      fleet_(endpoints_of(options.workers)),
+      fleet_(slots_of(options)),
       scheduler_(fleet_, std::move(policy.policy), policy_clock_),
       holding_(scheduler_),
       admission_(scheduler_, policy_clock_, admission_of(options, policy, holding_), &probe),
-      admission_timer_(loop, admission_, clock_scale(options)),
-      monitor_(std::make_unique<EndpointMonitor>(loop, fleet_, addresses_, probe,
-                                                 monitor_options(options, policy))) {
+      admission_timer_(loop, admission_, clock_scale(options)) {
   std::vector<int32_t> priorities;
   for (const auto& [name, priority] : options.objectives) priorities.push_back(priority);
   admission_.set_priorities(priorities);
+}
+
+Result<void> Gateway::feed(ScrapePlan plan) {
+  Result<std::unique_ptr<FleetFeeds>> feeds =
+      FleetFeeds::create(loop_, fleet_, probe_, feeds_of(options_));
+  if (!feeds) return Error{"--worker-urls: " + feeds.error().message};
+  feeds_ = std::move(*feeds);
+  feeds_->scrape(std::move(plan));
+  return feeds_->start();
 }
 
 Result<void> Gateway::listen() {

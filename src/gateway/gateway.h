@@ -10,9 +10,11 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "feeds/fleet_feeds.h"
 #include "fleet/fleet.h"
 #include "gateway/gateway_options.h"
 #include "gateway/probe.h"
+#include "net/event_loop.h"
 #include "scheduling/scheduler.h"
 #include "serving/admission.h"
 #include "serving/admission_timer.h"
@@ -21,7 +23,6 @@
 
 namespace kvasir {
 
-class EventLoop;
 class GatewayThread;
 struct PolicyWithNotes;
 
@@ -51,15 +52,14 @@ class Gateway {
   friend class Relay;
 
   Gateway(EventLoop& loop, const GatewayOptions& options, GatewayProbe& probe,
-          std::function<std::string()> metrics_page, PolicyWithNotes policy,
-          std::vector<SocketAddress> addresses);
+          std::function<std::string()> metrics_page, PolicyWithNotes policy);
+  Result<void> feed(ScrapePlan plan);
   Result<void> listen();
 
   EventLoop& loop_;
   const GatewayOptions options_;
   GatewayProbe& probe_;
   const std::function<std::string()> metrics_page_;
-  const std::vector<SocketAddress> addresses_;
   const std::vector<std::string> notes_;
   SteadyClock steady_clock_;
   ScaledClock policy_clock_;
@@ -69,7 +69,7 @@ class Gateway {
   Admission admission_;
   AdmissionTimer admission_timer_;
   TokenEstimator estimator_;
-  std::unique_ptr<EndpointMonitor> monitor_;
+  std::unique_ptr<FleetFeeds> feeds_;
   std::vector<std::unique_ptr<EventLoop>> loops_;  // of the threads beyond the first
   std::vector<std::unique_ptr<GatewayThread>> parts_;
   std::vector<std::thread> threads_;

@@ -4,11 +4,14 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/clock.h"
 #include "feeds/endpoint_monitor.h"
+#include "feeds/scrape_plan.h"
+#include "fleet/outlier_ejection.h"
 #include "net/http_client.h"
 #include "net/http_server.h"
 #include "timing/engine_profile.h"
@@ -18,7 +21,15 @@ namespace kvasir {
 struct GatewayOptions {
   std::string host = "127.0.0.1";
   uint16_t port = 8000;  // 0: a free one
+  // Where the endpoints come from, exactly one: workers, a file that is watched, or a name that is looked up again and
+  // again.
   std::vector<HostPort> workers;
+  std::string endpoints_file = {};
+  std::optional<HostPort> dns = {};
+  Duration file_interval = std::chrono::seconds(1);
+  Duration dns_interval = std::chrono::seconds(5);
+  // Endpoints at one time, when they are not `workers`; more are refused.
+  size_t endpoints_max = 1024;
   std::string policy = "kv";
   // The text of an EndpointPickerConfig, which then routes instead of `policy`, and its file's name.
   std::string config = {};
@@ -31,6 +42,10 @@ struct GatewayOptions {
   // Priorities by the name that clients send in x-llm-d-inference-objective.
   std::map<std::string, int32_t, std::less<>> objectives = {};
   std::vector<std::string> plugin_files = {};  // shared objects with more plugin types
+  // How often the endpoints' metrics are read when a configuration routes (the built-in policies need none).
+  Duration refresh_metrics_interval = kRefreshIntervalLeast;
+  bool eject_outliers = false;
+  EjectionOptions ejection;
   EngineProfile profile;
   double time_scale = 1;  // model seconds a second, for the policy's clock
   uint32_t threads = 1;

@@ -185,7 +185,6 @@ TEST_F(GatewayTest, AConfigurationSeesTheEnginesQueues) {
   options_.config =
       "apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\n"
       "plugins: [{type: queue-scorer}]\n";
-  options_.monitor.scrape = true;
   a_.metrics = "vllm:num_requests_waiting{engine=\"0\"} 7\n";
   b_.metrics = "vllm:num_requests_waiting{engine=\"0\"} 2\n";
   start();

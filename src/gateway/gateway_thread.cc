@@ -50,12 +50,8 @@ GatewayThread::GatewayThread(Gateway& gateway, EventLoop& loop, Descriptor liste
       loop_(loop),
       index_(index),
       server_(loop, std::move(listener), *this, gateway.options_.server),
-      random_(static_cast<uint64_t>(SteadyClock().now().time_since_epoch().count()) + index) {
-  for (const SocketAddress& address : gateway.addresses_) {
-    clients_.push_back(std::make_unique<HttpClient>(loop, address, gateway.options_.client));
-  }
-  for (const HostPort& worker : gateway.options_.workers) hosts_.push_back(to_string(worker));
-}
+      upstreams_(gateway.fleet_.size()),
+      random_(static_cast<uint64_t>(SteadyClock().now().time_since_epoch().count()) + index) {}
 
 GatewayThread::~GatewayThread() {
   for (Relay* relay : relays_) delete relay;
@@ -105,7 +101,7 @@ HttpHandler::Refusal GatewayThread::on_refused(int status, std::string_view reas
 
 void GatewayThread::answer_health(HttpExchange& exchange) {
   // Before every worker was asked once, the first requests would all go to those that answered first.
-  if (gateway_.monitor_->settled() && any_healthy()) return exchange.respond(200, "", "");
+  if (gateway_.feeds_->settled() && any_healthy()) return exchange.respond(200, "", "");
   const ApiError error = gateway_error(503, "no worker is healthy");
   exchange.respond(503, error_fields(error), error_body(error));
 }
@@ -113,18 +109,41 @@ void GatewayThread::answer_health(HttpExchange& exchange) {
 bool GatewayThread::any_healthy() const {
   const auto snapshot = gateway_.fleet_.snapshot();
   return std::any_of(snapshot->endpoints.begin(), snapshot->endpoints.end(),
-                     [](const EndpointState& state) { return state.healthy; });
+                     [](const EndpointState& state) { return state.healthy && !state.draining; });
 }
 
 std::optional<EndpointId> GatewayThread::next_in_turn(const std::vector<EndpointId>& tried) {
   const auto snapshot = gateway_.fleet_.snapshot();
   const uint32_t count = static_cast<uint32_t>(snapshot->endpoints.size());
+  std::optional<EndpointId> ejected;  // better than nobody
   for (uint32_t i = 0; i < count; ++i) {
     const EndpointId candidate{turn_++ % count};
-    if (!snapshot->endpoints[index_of(candidate)].healthy) continue;
-    if (std::find(tried.begin(), tried.end(), candidate) == tried.end()) return candidate;
+    const EndpointState& state = snapshot->endpoints[index_of(candidate)];
+    if (!state.healthy || state.draining) continue;
+    if (std::find(tried.begin(), tried.end(), candidate) != tried.end()) continue;
+    if (state.available()) return candidate;
+    if (!ejected) ejected = candidate;
   }
-  return std::nullopt;
+  return ejected;
+}
+
+GatewayThread::Upstream* GatewayThread::upstream(EndpointId endpoint) {
+  Upstream& upstream = upstreams_[index_of(endpoint)];
+  const auto snapshot = gateway_.fleet_.snapshot();
+  const EndpointState& state = snapshot->endpoints[index_of(endpoint)];
+  if (upstream.client != nullptr && upstream.joined == state.joined) return &upstream;
+  const Endpoint& owner = *state.endpoint;
+  const auto address = gateway_.feeds_->addresses().find(owner.host, owner.port);
+  if (!address) return nullptr;
+  // Requests that run with the endpoint before go on.
+  retired_.erase(std::remove_if(retired_.begin(), retired_.end(),
+                                [](const auto& client) { return client->connections() == 0; }),
+                 retired_.end());
+  if (upstream.client != nullptr) retired_.push_back(std::move(upstream.client));
+  upstream.host = to_string(HostPort{owner.host, owner.port});
+  upstream.joined = state.joined;
+  upstream.client = std::make_unique<HttpClient>(loop_, *address, gateway_.options_.client);
+  return &upstream;
 }
 
 }  // namespace kvasir

@@ -36,20 +36,29 @@ class GatewayThread final : public HttpHandler {
  private:
   friend class Relay;
 
+  // The connections to one endpoint.
+  struct Upstream {
+    std::string host;  // HOST:PORT
+    uint64_t joined = 0;
+    std::unique_ptr<HttpClient> client;  // null until the first request goes there
+  };
+
   void answer_health(HttpExchange& exchange);
   void route_inference(HttpExchange& exchange);
   void relay(HttpExchange& exchange, bool inference, const std::optional<RequestPeek>& peek);
   bool any_healthy() const;
   // Where a request that is no inference goes: healthy endpoints in turn.
   std::optional<EndpointId> next_in_turn(const std::vector<EndpointId>& tried);
+  // The slot's owner; null: its address is not known.
+  Upstream* upstream(EndpointId endpoint);
   RequestId next_request_id() { return (++requests_ << 8) | index_; }
 
   Gateway& gateway_;
   EventLoop& loop_;
   const uint32_t index_;
   HttpServer server_;
-  std::vector<std::unique_ptr<HttpClient>> clients_;  // one for each endpoint
-  std::vector<std::string> hosts_;                    // HOST:PORT of each
+  std::vector<Upstream> upstreams_;                   // by slot
+  std::vector<std::unique_ptr<HttpClient>> retired_;  // of endpoints that left, while requests run there
   RequestPeeker peeker_;
   Random random_;
   std::unordered_set<Relay*> relays_;

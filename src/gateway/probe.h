@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "base/clock.h"
-#include "feeds/endpoint_monitor.h"
+#include "feeds/fleet_feeds.h"
 #include "flow/flow_stats.h"
 #include "model/endpoint.h"
 
@@ -23,7 +23,7 @@ struct RequestReport {
   Duration held{};         // before it was sent on, or given up
 };
 
-class GatewayProbe : public MonitorProbe, public FlowProbe {
+class GatewayProbe : public FleetProbe, public FlowProbe {
  public:
   void on_outcome(const Request& request, int32_t band, FlowOutcome outcome, Duration held) override {
     static_cast<void>(request), static_cast<void>(band), static_cast<void>(outcome), static_cast<void>(held);

@@ -135,10 +135,12 @@ void Relay::send() {
   ++attempts_;
   thread_.gateway_.probe_.on_routed(decision_.endpoint);
   routed_now_ = true;
-  const uint32_t index = index_of(decision_.endpoint);
-  upstream_head_ = upstream_request_head(exchange_.head(), exchange_.body().size(),
-                                         thread_.hosts_[index], request_id_);
-  call_ = &thread_.clients_[index]->start(upstream_head_, exchange_.body(), *this, head_request_);
+  GatewayThread::Upstream* upstream = thread_.upstream(decision_.endpoint);
+  if (upstream == nullptr) return retry("its address is not known", false);
+  selected_ = upstream->host;
+  upstream_head_ =
+      upstream_request_head(exchange_.head(), exchange_.body().size(), selected_, request_id_);
+  call_ = &upstream->client->start(upstream_head_, exchange_.body(), *this, head_request_);
 }
 
 void Relay::on_head(const HttpHead& head) {
@@ -178,7 +180,7 @@ void Relay::note_first_byte() {
 void Relay::send_withheld() {
   RelayFields added;
   added.request_id = request_id_;
-  added.selected_pod = thread_.hosts_[index_of(decision_.endpoint)];
+  added.selected_pod = selected_;
   added.scheduling_ms = to_milliseconds(scheduling_);
   added.cache_prefix_tokens = decision_.cached_tokens;
   const bool bodiless = head_request_ || status_ == 204 || status_ == 304;
@@ -207,6 +209,7 @@ void Relay::on_end() {
   if (routed_) {
     if (const auto tokens = usage_.prompt_tokens()) routed_->learn_prompt_tokens(*tokens);
   }
+  judge(status_ < 500);
   release();
   if (mode_ == Mode::kHeld) send_withheld();
   mode_ == Mode::kRaw ? exchange_.finish_raw() : exchange_.finish();
@@ -216,6 +219,7 @@ void Relay::on_end() {
 void Relay::on_failure(const HttpFailure& failure) {
   using Kind = HttpFailure::Kind;
   call_ = nullptr;
+  if (failure.kind != HttpFailure::Kind::kStale) judge(false);
   withheld_.clear();
   if (mode_ != Mode::kHeld) {
     // Part of the answer is out: cutting it is the only honest end.
@@ -223,13 +227,19 @@ void Relay::on_failure(const HttpFailure& failure) {
     return finish(502, false);
   }
   if (failure.kind == Kind::kConnect || failure.kind == Kind::kClosed) {
-    thread_.gateway_.monitor_->report_failure(decision_.endpoint);
+    thread_.gateway_.feeds_->report_failure(decision_.endpoint);
   }
   if (failure.kind == Kind::kFirstByteTimeout || failure.kind == Kind::kIdleTimeout) {
     // The worker may be at work on it: another attempt would double the load that made it late.
     return fail(504, "the worker did not answer in time");
   }
   retry(failure.message, failure.kind == Kind::kStale);
+}
+
+void Relay::judge(bool good) {
+  OutlierEjection* ejection = thread_.gateway_.feeds_->outliers();
+  if (ejection == nullptr) return;
+  good ? ejection->succeeded(decision_.endpoint) : ejection->failed(decision_.endpoint);
 }
 
 void Relay::retry(std::string_view reason, bool same_endpoint) {

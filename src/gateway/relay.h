@@ -49,6 +49,8 @@ class Relay final : private HttpCallObserver, private HttpExchange::Observer {
 
   void send_withheld();
   void note_first_byte();
+  // How the endpoint did, for outlier ejection.
+  void judge(bool good);
   void retry(std::string_view reason, bool same_endpoint);
   void fail(int status, std::string_view message, std::string_view more_fields = {});
   void drop(FlowOutcome outcome);
@@ -67,6 +69,7 @@ class Relay final : private HttpCallObserver, private HttpExchange::Observer {
   std::vector<EndpointId> tried_;            // when it is no inference
   std::string request_id_;
   std::string upstream_head_;
+  std::string selected_;  // HOST:PORT of the endpoint
   HttpHead answer_;        // withheld until the first body byte,
   std::string withheld_;  // with the framing before it
   int status_ = 0;        // of the answer

@@ -40,4 +40,9 @@ void ApproximateIndex::set_capacity(EndpointId endpoint, size_t blocks) {
   endpoints_[index_of(endpoint)].set_capacity(blocks);
 }
 
+void ApproximateIndex::forget(EndpointId endpoint) {
+  LruBlockSet& blocks = endpoints_[index_of(endpoint)];
+  blocks = LruBlockSet(blocks.capacity());
+}
+
 }  // namespace kvasir

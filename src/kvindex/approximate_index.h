@@ -38,6 +38,9 @@ class ApproximateIndex {
 
   void set_capacity(EndpointId endpoint, size_t blocks);
 
+  // Its cache is empty. The capacity stays.
+  void forget(EndpointId endpoint);
+
  private:
   std::vector<LruBlockSet> endpoints_;
 };

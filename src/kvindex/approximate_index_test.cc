@@ -101,6 +101,20 @@ TEST(ApproximateIndex, ShrinkingForgetsAndZeroHoldsNothing) {
   EXPECT_EQ(index.match(EndpointId(0), chain_of({1, 2, 3})), 0u);
 }
 
+TEST(ApproximateIndex, WhatIsForgottenIsGoneThereOnlyAndTheCapacityStays) {
+  ApproximateIndex index(2);
+  const std::vector<BlockHash> chain = {1, 2, 3};
+  for (uint32_t i = 0; i < 2; ++i) {
+    index.set_capacity(EndpointId(i), 2);
+    index.insert(EndpointId(i), chain);
+  }
+  index.forget(EndpointId(0));
+  EXPECT_EQ(index.match(EndpointId(0), chain), 0u);
+  EXPECT_EQ(index.match(EndpointId(1), chain), 2u);
+  index.insert(EndpointId(0), chain);
+  EXPECT_EQ(index.match(EndpointId(0), chain), 2u);
+}
+
 TEST(ApproximateIndex, AnUnreportedCapacityIsTheDefault) {
   ApproximateIndex index(1);
   Chain chain;

@@ -55,6 +55,11 @@ class ApproxPrefixCacheProducer final : public PrefixMatches {
     }
   }
 
+  void endpoint_replaced(EndpointId endpoint) override {
+    index_.forget(endpoint);
+    index_.set_capacity(endpoint, settings_.capacity_blocks);
+  }
+
  private:
   std::span<const BlockHash> chain_of(const Request& request) const {
     return request.blocks.first(std::min(request.blocks.size(), settings_.prefix_blocks_max));

@@ -133,10 +133,12 @@ TEST_F(Configured, ScoresAreClampedAndNanAbstains) {
 
 TEST_F(Configured, UpstreamsSchedulerVector) {
   request_.model = "critical";
-  for (size_t i = 0; i < 3; ++i) metrics(i).adapters_max = 2;
-  metrics(0) = {0, {}, .2, {}, {"foo", "bar"}, {}, 2, {}, {}};
-  metrics(1) = {0, {}, .2, {}, {"foo", "critical"}, {}, 2, {}, {}};
-  metrics(2) = {10, {}, .8, {}, {"foo"}, {}, 2, {}, {}};
+  metrics(0) = {0, {}, .2, {}, {}, {}};
+  metrics(1) = {0, {}, .2, {}, {}, {}};
+  metrics(2) = {10, {}, .8, {}, {}, {}};
+  details(0) = {{"foo", "bar"}, {}, 2, {}};
+  details(1) = {{"foo", "critical"}, {}, 2, {}};
+  details(2) = {{"foo"}, {}, 2, {}};
   const auto made = policy({{"", "kv-cache-utilization-scorer"},
                             {"", "queue-scorer"},
                             {"", "prefix-cache-scorer"},
@@ -191,6 +193,19 @@ TEST_F(Configured, PrefixesComeBackToWhereTheyWere) {
   EXPECT_EQ(second.endpoint, first.endpoint);
   EXPECT_EQ(second.cached_tokens, 128u);
   EXPECT_DOUBLE_EQ(second.score, 1.5);
+}
+
+TEST_F(Configured, OnlyThePrefixesOfAReplacedEndpointAreForgotten) {
+  const auto made = policy({{"", "prefix-cache-scorer"}, {"", "queue-scorer"}});
+  const std::vector<BlockHash> chain = {11, 12};
+  request_.blocks = chain;
+  request_.prompt_tokens = 128;
+  const EndpointId first = pick(*made)->endpoint;
+  made->endpoint_replaced(EndpointId((index_of(first) + 1) % 3));
+  EXPECT_EQ(pick(*made)->cached_tokens, 128u);
+  made->endpoint_replaced(first);
+  EXPECT_EQ(pick(*made)->cached_tokens, 0u);
+  for (RequestId id = 1; id <= last_id_; ++id) made->ended(id, now_);  // none is lost, none twice
 }
 
 TEST_F(Configured, PrefillGoesApartWhenTheDeciderSaysSo) {
@@ -315,6 +330,18 @@ TEST_F(Configured, SessionsAreForgottenWhenTheyAreNotUsed) {
   EXPECT_EQ(table.find(5, now_), std::nullopt);
   table.bind(5000, EndpointId(0), now_);
   EXPECT_EQ(table.size(), kSessions / 2 + 1);
+}
+
+TEST(SessionTableOfAFleet, BindingsEndWhenTheSlotGetsAnotherOwner) {
+  SessionTable table(std::chrono::seconds(60));
+  const TimePoint now{};
+  table.bind(1, EndpointId(0), now);
+  table.bind(2, EndpointId(1), now);
+  table.forget(EndpointId(0));
+  EXPECT_EQ(table.find(1, now), std::nullopt);
+  EXPECT_EQ(table.find(2, now), EndpointId(1));
+  table.bind(1, EndpointId(0), now);
+  EXPECT_EQ(table.find(1, now), EndpointId(0));
 }
 
 }  // namespace

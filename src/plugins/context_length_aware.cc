@@ -50,7 +50,7 @@ class ContextLengthAware final : public Filter, public Scorer {
     if (!filters_) return;
     const double length = cycle.request.prompt_tokens;
     std::erase_if(candidates, [&](EndpointId id) {
-      const std::string* text = cycle.fleet.endpoints[index_of(id)].endpoint.label(label_);
+      const std::string* text = cycle.fleet.endpoints[index_of(id)].endpoint->label(label_);
       if (text == nullptr) return false;
       const std::optional<Range> range = parse_range(*text);
       return !range || length < range->min || length > range->max;
@@ -61,7 +61,7 @@ class ContextLengthAware final : public Filter, public Scorer {
              std::span<double> scores) const override {
     for (size_t i = 0; i < candidates.size(); ++i) {
       const std::string* text =
-          cycle.fleet.endpoints[index_of(candidates[i])].endpoint.label(label_);
+          cycle.fleet.endpoints[index_of(candidates[i])].endpoint->label(label_);
       if (text == nullptr) {
         scores[i] = 0.5;
       } else if (const std::optional<Range> range = parse_range(*text)) {

@@ -16,8 +16,8 @@ inline std::optional<double> endpoint_attribute(const EngineMetrics& metrics,
   if (name == "running-requests") return metrics.running;
   if (name == "kv-cache-utilization") return metrics.kv_usage;
   if (name == "gpu-utilization") return metrics.gpu_utilization;
-  const auto found = metrics.attributes.find(name);
-  if (found == metrics.attributes.end()) return std::nullopt;
+  const auto found = metrics.details().attributes.find(name);
+  if (found == metrics.details().attributes.end()) return std::nullopt;
   return found->second;
 }
 

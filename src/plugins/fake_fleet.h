@@ -9,9 +9,9 @@
 namespace kvasir {
 
 struct FakeFleet {
-  explicit FakeFleet(uint32_t endpoints) : snapshot{std::vector<EndpointState>(endpoints)} {
+  explicit FakeFleet(uint32_t endpoints) : snapshot{std::vector<EndpointState>(endpoints), 0} {
     for (uint32_t i = 0; i < endpoints; ++i) {
-      snapshot.endpoints[i].healthy = true;
+      snapshot.endpoints[i].present = snapshot.endpoints[i].healthy = true;
       candidates.push_back(EndpointId(i));
     }
   }

@@ -17,7 +17,7 @@ class HeaderLabelAffinityScorer final : public Scorer {
     const std::string_view* wanted = cycle.request.header(header_);
     if (wanted == nullptr) return;
     for (size_t i = 0; i < candidates.size(); ++i) {
-      const Endpoint& endpoint = cycle.fleet.endpoints[index_of(candidates[i])].endpoint;
+      const Endpoint& endpoint = *cycle.fleet.endpoints[index_of(candidates[i])].endpoint;
       const std::string* value = endpoint.label(label_);
       scores[i] = value != nullptr && *value == *wanted ? 1 : 0;
     }

@@ -41,7 +41,7 @@ class LabelSelectorFilter final : public Filter {
 
   void filter(const Cycle& cycle, std::vector<EndpointId>& candidates) const override {
     std::erase_if(candidates, [&](EndpointId id) {
-      const Endpoint& endpoint = cycle.fleet.endpoints[index_of(id)].endpoint;
+      const Endpoint& endpoint = *cycle.fleet.endpoints[index_of(id)].endpoint;
       return !std::all_of(requirements_.begin(), requirements_.end(),
                           [&](const Requirement& one) { return holds(one, endpoint); });
     });

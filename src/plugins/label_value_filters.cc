@@ -17,7 +17,7 @@ class LabelValueFilter final : public Filter {
 
   void filter(const Cycle& cycle, std::vector<EndpointId>& candidates) const override {
     std::erase_if(candidates, [&](EndpointId id) {
-      const std::string* value = cycle.fleet.endpoints[index_of(id)].endpoint.label(label_);
+      const std::string* value = cycle.fleet.endpoints[index_of(id)].endpoint->label(label_);
       if (value == nullptr) return !without_label_;
       return std::find(values_.begin(), values_.end(), *value) == values_.end();
     });

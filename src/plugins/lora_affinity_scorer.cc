@@ -12,12 +12,12 @@ bool names(const std::vector<std::string>& adapters, std::string_view model) {
   return std::find(adapters.begin(), adapters.end(), model) != adapters.end();
 }
 
-double affinity(const EngineMetrics& metrics, std::string_view model) {
-  if (names(metrics.running_adapters, model)) return 1;
-  if (metrics.running_adapters.size() + metrics.waiting_adapters.size() < metrics.adapters_max) {
+double affinity(const EngineDetails& engine, std::string_view model) {
+  if (names(engine.running_adapters, model)) return 1;
+  if (engine.running_adapters.size() + engine.waiting_adapters.size() < engine.adapters_max) {
     return 0.8;
   }
-  return names(metrics.waiting_adapters, model) ? 0.6 : 0;
+  return names(engine.waiting_adapters, model) ? 0.6 : 0;
 }
 
 class LoraAffinityScorer final : public Scorer {
@@ -26,7 +26,7 @@ class LoraAffinityScorer final : public Scorer {
              std::span<double> scores) const override {
     for (size_t i = 0; i < candidates.size(); ++i) {
       scores[i] =
-          affinity(cycle.fleet.endpoints[index_of(candidates[i])].metrics, cycle.request.model);
+          affinity(cycle.fleet.endpoints[index_of(candidates[i])].metrics.details(), cycle.request.model);
     }
   }
 };

@@ -49,6 +49,13 @@ class NoHitLruScorer final : public Scorer {
     for (const ProfileResult& profile : profiles) touch(profile.chosen[0].endpoint);
   }
 
+  void endpoint_replaced(EndpointId id) override {
+    if (position(id) == kNever) return;
+    order_.erase(order_.begin() + position(id));
+    position_[index_of(id)] = kNever;
+    for (uint32_t i = 0; i < order_.size(); ++i) position_[index_of(order_[i])] = i;
+  }
+
  private:
   uint32_t position(EndpointId id) const { return position_[index_of(id)]; }
 

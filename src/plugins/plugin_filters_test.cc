@@ -94,8 +94,8 @@ TEST_F(Filters, UtilizationNeedsEveryCondition) {
 }
 
 TEST_F(Filters, EndpointAttributeComparesToAThreshold) {
-  metrics(0).attributes["heat"] = 1;
-  metrics(1).attributes["heat"] = 2;
+  details(0).attributes["heat"] = 1;
+  details(1).attributes["heat"] = 2;
   const auto with = [](const char* compare, const char* missing) {
     return parameters(
         {{"attribute", "heat"},

@@ -91,8 +91,8 @@ class PluginTest : public ::testing::Test {
     fleet_.endpoints.resize(endpoints);
     candidates_.clear();
     for (uint32_t i = 0; i < endpoints; ++i) {
-      fleet_.endpoints[i].healthy = true;
-      fleet_.endpoints[i].endpoint.name = std::string(1, static_cast<char>('a' + i));
+      fleet_.endpoints[i].present = fleet_.endpoints[i].healthy = true;
+      edit(i).name = std::string(1, static_cast<char>('a' + i));
       candidates_.push_back(EndpointId(i));
     }
     data_.matched.assign(endpoints, 0);
@@ -102,7 +102,18 @@ class PluginTest : public ::testing::Test {
 
   EngineMetrics& metrics(size_t i) { return fleet_.endpoints[i].metrics; }
   void label(size_t i, const std::string& key, const std::string& value) {
-    fleet_.endpoints[i].endpoint.labels[key] = value;
+    edit(i).labels[key] = value;
+  }
+  // Snapshots share what seldom changes; a test may write to what it has just made.
+  Endpoint& edit(size_t i) {
+    auto made = std::make_shared<Endpoint>(*fleet_.endpoints[i].endpoint);
+    fleet_.endpoints[i].endpoint = made;
+    return *made;
+  }
+  EngineDetails& details(size_t i) {
+    auto made = std::make_shared<EngineDetails>(metrics(i).details());
+    metrics(i).shared_details = made;
+    return *made;
   }
   void header(std::string_view name, std::string_view value) {
     headers_.push_back({name, value});

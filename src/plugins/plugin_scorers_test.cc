@@ -82,18 +82,18 @@ TEST_F(Scorers, TokenLoadAddsWhatOfTheRequestIsNotCached) {
 TEST_F(Scorers, LoraAffinityHasFourTiers) {
   resize(5);
   request_.model = "adapter";
-  metrics(0).running_adapters = {"adapter"};
-  metrics(0).adapters_max = 5;
-  metrics(1).adapters_max = 2;
-  metrics(2).running_adapters = {"x"};
-  metrics(2).adapters_max = 2;
-  metrics(3).running_adapters = {"x", "y"};
-  metrics(3).waiting_adapters = {"adapter"};
-  metrics(3).adapters_max = 2;
-  metrics(4).running_adapters = {"x", "y"};
-  metrics(4).adapters_max = 2;
+  details(0).running_adapters = {"adapter"};
+  details(0).adapters_max = 5;
+  details(1).adapters_max = 2;
+  details(2).running_adapters = {"x"};
+  details(2).adapters_max = 2;
+  details(3).running_adapters = {"x", "y"};
+  details(3).waiting_adapters = {"adapter"};
+  details(3).adapters_max = 2;
+  details(4).running_adapters = {"x", "y"};
+  details(4).adapters_max = 2;
   EXPECT_THAT(scores("lora-affinity-scorer"), ElementsAre(1, .8, .8, .6, 0));
-  metrics(1).adapters_max = 0;
+  details(1).adapters_max = 0;
   EXPECT_EQ(scores("lora-affinity-scorer")[1], 0) << "nothing is known of it";
 }
 
@@ -173,8 +173,8 @@ TEST_F(Scorers, EncodedEndpointHeaderNamesTheEndpoint) {
 }
 
 TEST_F(Scorers, EndpointAttributeIsScaledBetweenFixedOrSeenLimits) {
-  metrics(0).attributes["heat"] = 10;
-  metrics(1).attributes["heat"] = 30;
+  details(0).attributes["heat"] = 10;
+  details(1).attributes["heat"] = 30;
   const auto with = [](const char* type, std::vector<std::pair<std::string, Item>> range) {
     return parameters(
         {{"attributeKey", "heat"},
@@ -232,7 +232,7 @@ TEST_F(Scorers, TheSeedsScorers) {
   EXPECT_THAT(scores("seed-load-aware-scorer"), Pointwise(Near(), std::vector<double>{.5, 0., 1.}));
   data_.matched = {8, 4, 0};
   data_.total_blocks = 10;
-  metrics(0).attributes["latency-p99-ms"] = 250;
+  details(0).attributes["latency-p99-ms"] = 250;
   EXPECT_THAT(scores("seed-composite-scorer"),
               Pointwise(Near(), std::vector<double>{.5 * .8 + .3 * .5 + .2 * .5, 0., .3}));
 }

@@ -51,6 +51,11 @@ class PredictedCostPolicy final : public Policy {
   void first_token(RequestId request, TimePoint now) override { cost_.first_token(request, now); }
   void ended(RequestId request, TimePoint now) override { cost_.ended(request, now); }
 
+  void endpoint_replaced(EndpointId endpoint) override {
+    index_.forget(endpoint);
+    index_.set_capacity(endpoint, ApproximateIndex::kDefaultCapacityBlocks);
+  }
+
  private:
   bool uses_blocks() const { return knowledge_ == PrefixKnowledge::kApproximate; }
 

@@ -29,7 +29,7 @@ class RoundRobinPolicy final : public Policy {
  private:
   void drop_saved_turns(const Snapshot& fleet, uint64_t level) {
     for (size_t i = 0; i < fleet.endpoints.size(); ++i) {
-      if (!fleet.endpoints[i].healthy) turns_[i] = std::max(turns_[i], level);
+      if (!fleet.endpoints[i].available()) turns_[i] = std::max(turns_[i], level);
     }
   }
 

@@ -91,6 +91,8 @@ class SessionAffinity : public virtual Plugin {
     sessions_.bind(hash(*session), profiles[0].chosen[0].endpoint, cycle.now);
   }
 
+  void endpoint_replaced(EndpointId endpoint) override { sessions_.forget(endpoint); }
+
  protected:
   // Its place among the candidates.
   std::optional<size_t> bound(const Cycle& cycle, std::span<const EndpointId> candidates) const {
@@ -110,7 +112,7 @@ class SessionAffinity : public virtual Plugin {
     const std::optional<std::string_view> name = decode_base64(*session, buffer);
     if (!name) return std::nullopt;
     return place([&](EndpointId id) {
-      return is_called(cycle.fleet.endpoints[index_of(id)].endpoint, *name);
+      return is_called(*cycle.fleet.endpoints[index_of(id)].endpoint, *name);
     });
   }
 

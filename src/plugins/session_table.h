@@ -27,37 +27,50 @@ class SessionTable {
   // The bindings of `other`, which is not used afterwards; the time to live stays.
   void take_over(SessionTable& other) {
     bindings_ = std::move(other.bindings_);
+    owners_ = std::move(other.owners_);
     queue_ = std::move(other.queue_);
     first_ = other.first_;
     count_ = other.count_;
   }
 
-  // nullopt: bound to nobody, or last used `ttl` ago.
+  // nullopt: bound to nobody, to an endpoint that was forgotten since, or last used `ttl` ago.
   std::optional<EndpointId> find(uint64_t session, TimePoint now) const {
     const Binding* binding = bindings_.find(key(session));
     if (binding == nullptr || binding->used + ttl_ <= now) return std::nullopt;
+    if (binding->owner != owner(binding->endpoint)) return std::nullopt;
     return binding->endpoint;
   }
 
   void bind(uint64_t session, EndpointId endpoint, TimePoint now) {
     forget_expired(now);
     if (Binding* binding = bindings_.find(key(session))) {
-      *binding = {endpoint, now};
+      *binding = {endpoint, now, owner(endpoint)};
     } else if (count_ < kSessionsMax) {
-      bindings_.insert(key(session), {endpoint, now});
+      bindings_.insert(key(session), {endpoint, now, owner(endpoint)});
       push(key(session), now);
     }
+  }
+
+  // Nobody is bound to it any more. Takes no time, however many were.
+  void forget(EndpointId endpoint) {
+    if (index_of(endpoint) >= owners_.size()) owners_.resize(index_of(endpoint) + 1);
+    ++owners_[index_of(endpoint)];
   }
 
  private:
   struct Binding {
     EndpointId endpoint{};
     TimePoint used{};
+    uint32_t owner = 0;  // the endpoint's number in owners_ when it was bound
   };
   struct Check {
     uint64_t key = 0;
     TimePoint used{};  // when it was queued
   };
+
+  uint32_t owner(EndpointId endpoint) const {
+    return index_of(endpoint) < owners_.size() ? owners_[index_of(endpoint)] : 0;
+  }
 
   static uint64_t key(uint64_t session) { return session == 0 ? 1 : session; }
 
@@ -90,6 +103,7 @@ class SessionTable {
 
   const Duration ttl_;
   BookingMap<Binding> bindings_;
+  std::vector<uint32_t> owners_;  // by endpoint: how often it was forgotten; 0 beyond its end
   std::vector<Check> queue_;  // a ring, roughly by the time of use
   size_t first_ = 0;
   size_t count_ = 0;

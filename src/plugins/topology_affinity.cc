@@ -28,7 +28,7 @@ size_t distance(const Endpoint& a, const Endpoint& b) {
 // The endpoint that the profile before chose; null: none.
 const Endpoint* peer(const Cycle& cycle) {
   if (cycle.done.empty() || cycle.done.back().chosen.empty()) return nullptr;
-  return &cycle.fleet.endpoints[index_of(cycle.done.back().chosen[0].endpoint)].endpoint;
+  return cycle.fleet.endpoints[index_of(cycle.done.back().chosen[0].endpoint)].endpoint.get();
 }
 
 class TopologyAffinityScorer final : public Scorer {
@@ -38,7 +38,7 @@ class TopologyAffinityScorer final : public Scorer {
     const Endpoint* near = peer(cycle);
     if (near == nullptr) return;
     for (size_t i = 0; i < candidates.size(); ++i) {
-      scores[i] = kScores[distance(*near, cycle.fleet.endpoints[index_of(candidates[i])].endpoint)];
+      scores[i] = kScores[distance(*near, *cycle.fleet.endpoints[index_of(candidates[i])].endpoint)];
     }
   }
 };
@@ -51,7 +51,7 @@ class TopologyAffinityFilter final : public Filter {
     const Endpoint* near = peer(cycle);
     if (near == nullptr) return;
     const auto far = [&](EndpointId id) {
-      return distance(*near, cycle.fleet.endpoints[index_of(id)].endpoint) > distance_max_;
+      return distance(*near, *cycle.fleet.endpoints[index_of(id)].endpoint) > distance_max_;
     };
     if (!std::all_of(candidates.begin(), candidates.end(), far)) std::erase_if(candidates, far);
   }

@@ -147,6 +147,10 @@ void ConfiguredPolicy::inherit(Policy& predecessor) {
   }
 }
 
+void ConfiguredPolicy::endpoint_replaced(EndpointId endpoint) {
+  for (const auto& plugin : plugins_.owned) plugin->endpoint_replaced(endpoint);
+}
+
 size_t ConfiguredPolicy::prompt_bytes_per_block() const {
   for (const Producer* producer : plugins_.producers) {
     if (const size_t bytes = producer->prompt_bytes_per_block(); bytes > 0) return bytes;

@@ -42,6 +42,7 @@ class ConfiguredPolicy final : public Policy {
   PoolSaturation saturation(const PoolContext& context) override;
   void first_token(RequestId request, TimePoint now) override;
   void ended(RequestId request, TimePoint now) override;
+  void endpoint_replaced(EndpointId endpoint) override;
   size_t prompt_bytes_per_block() const override;
   bool watches_answers() const override;
   void add_answer_fields(const Endpoint& endpoint, AnswerFields& fields) const override;

@@ -67,6 +67,9 @@ class Plugin {
   // The configuration was read anew: takes over the state of the plugin that had its name and type
   // until now. Called once, before any other hook; `predecessor` is not used afterwards.
   virtual void inherit(Plugin& predecessor) { static_cast<void>(predecessor); }
+  // The slot belongs to another endpoint from now on: forget what was learned of the old one, but not what is
+  // in flight there, for that still ends.
+  virtual void endpoint_replaced(EndpointId endpoint) { static_cast<void>(endpoint); }
 };
 
 // Removes candidates, keeping the order of the others.

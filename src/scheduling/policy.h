@@ -59,6 +59,9 @@ class Policy {
     static_cast<void>(context);
     return Duration::zero();
   }
+  // The slot belongs to another endpoint from now on: what was learned of the old one is void. Requests that run there
+  // still end, each once, so what they booked stays until then.
+  virtual void endpoint_replaced(EndpointId endpoint) { static_cast<void>(endpoint); }
 
   // Bytes of prompt in a block, when the policy wants Request::blocks; 0 when it does not.
   virtual size_t prompt_bytes_per_block() const { return 0; }

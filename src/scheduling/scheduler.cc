@@ -15,23 +15,33 @@ bool stands_in(EndpointId id, std::span<const EndpointId> list) {
   return std::find(list.begin(), list.end(), id) != list.end();
 }
 
-void collect_candidates(const Snapshot& fleet, const Choice& choice,
-                        std::vector<EndpointId>& candidates) {
+template <class Eligible>
+void collect(const Snapshot& fleet, const Choice& choice, Eligible&& eligible,
+             std::vector<EndpointId>& candidates) {
   candidates.clear();
   if (choice.allowed) {
     for (const EndpointId id : *choice.allowed) {
       const bool known = index_of(id) < fleet.endpoints.size();
-      if (known && fleet.endpoints[index_of(id)].healthy && !stands_in(id, choice.tried)) {
-        candidates.push_back(id);
-      }
+      if (!known || !eligible(fleet.endpoints[index_of(id)])) continue;
+      if (!stands_in(id, choice.tried)) candidates.push_back(id);
     }
     return;
   }
   for (uint32_t i = 0; i < fleet.endpoints.size(); ++i) {
     const EndpointId id{i};
-    if (!fleet.endpoints[i].healthy) continue;
+    if (!eligible(fleet.endpoints[i])) continue;
     if (!stands_in(id, choice.tried)) candidates.push_back(id);
   }
+}
+
+// Ejected endpoints are better than none.
+void collect_candidates(const Snapshot& fleet, const Choice& choice,
+                        std::vector<EndpointId>& candidates) {
+  collect(fleet, choice, [](const EndpointState& state) { return state.available(); }, candidates);
+  if (!candidates.empty()) return;
+  collect(
+      fleet, choice,
+      [](const EndpointState& state) { return state.healthy && !state.draining; }, candidates);
 }
 
 }  // namespace
@@ -42,14 +52,29 @@ Scheduler::Scheduler(const Fleet& fleet, std::unique_ptr<Policy> policy, const C
       prompt_bytes_per_block_(policy->prompt_bytes_per_block()),
       watches_answers_(policy->watches_answers()),
       policy_(std::move(policy)) {
+  const std::shared_ptr<const Snapshot> now = fleet.snapshot();
+  generation_ = now->generation;
+  for (const EndpointState& state : now->endpoints) owned_since_.push_back(state.owned_since);
   candidates_.reserve(fleet.size());
 }
 
 Scheduler::~Scheduler() = default;
 
+// The snapshot is taken under the mutex, so the policy sees memberships in their order.
+std::shared_ptr<const Snapshot> Scheduler::follow_fleet() {
+  std::shared_ptr<const Snapshot> fleet = fleet_.snapshot();
+  if (fleet->generation == generation_) return fleet;
+  generation_ = fleet->generation;
+  for (uint32_t i = 0; i < fleet->endpoints.size(); ++i) {
+    const uint64_t since = fleet->endpoints[i].owned_since;
+    if (std::exchange(owned_since_[i], since) != since) policy_->endpoint_replaced(EndpointId(i));
+  }
+  return fleet;
+}
+
 Scheduled Scheduler::schedule_among(const Request& request, const Choice& choice) {
-  const std::shared_ptr<const Snapshot> fleet = fleet_.snapshot();
   std::lock_guard<std::mutex> lock(mutex_);
+  const std::shared_ptr<const Snapshot> fleet = follow_fleet();
   collect_candidates(*fleet, choice, candidates_);
   if (choice.trace != nullptr) choice.trace->begin(static_cast<uint32_t>(candidates_.size()));
   if (candidates_.empty()) return {Refusal::kNoEndpoints, {}};
@@ -79,8 +104,8 @@ void Scheduler::replace_policy(std::unique_ptr<Policy> policy) {
 }
 
 PoolSaturation Scheduler::saturation() {
-  const std::shared_ptr<const Snapshot> fleet = fleet_.snapshot();
   std::lock_guard<std::mutex> lock(mutex_);
+  const std::shared_ptr<const Snapshot> fleet = follow_fleet();
   collect_candidates(*fleet, {}, candidates_);
   if (candidates_.empty()) return {};
   PoolSaturation saturation = policy_->saturation(PoolContext{*fleet, candidates_, clock_.now()});
@@ -89,8 +114,8 @@ PoolSaturation Scheduler::saturation() {
 }
 
 Duration Scheduler::predicted_prefill(const Request& request) {
-  const std::shared_ptr<const Snapshot> fleet = fleet_.snapshot();
   std::lock_guard<std::mutex> lock(mutex_);
+  const std::shared_ptr<const Snapshot> fleet = follow_fleet();
   collect_candidates(*fleet, {}, candidates_);
   if (candidates_.empty()) return Duration::zero();
   return policy_->predicted_prefill(

@@ -50,7 +50,8 @@ class Scheduler {
   Scheduler(const Fleet& fleet, std::unique_ptr<Policy> policy, const Clock& clock);
   ~Scheduler();
 
-  // Picks among the healthy endpoints. Request::id must not be booked already.
+  // Picks among the available endpoints (EndpointState); when there is none, among healthy ones that were ejected.
+  // Request::id must not be booked already.
   Scheduled schedule_among(const Request& request, const Choice& choice);
   Scheduled schedule(const Request& request, std::span<const EndpointId> tried) {
     return schedule_among(request, Choice{tried, {}, nullptr});
@@ -85,6 +86,8 @@ class Scheduler {
   void replace_policy(std::unique_ptr<Policy> policy);
 
  private:
+  std::shared_ptr<const Snapshot> follow_fleet();
+
   const Fleet& fleet_;
   const Clock& clock_;
   std::atomic<size_t> prompt_bytes_per_block_;
@@ -92,6 +95,8 @@ class Scheduler {
   std::function<void()> released_;  // may be empty
   std::mutex mutex_;
   std::unique_ptr<Policy> policy_;
+  uint64_t generation_;                 // of the membership that the policy knows,
+  std::vector<uint64_t> owned_since_;   // and of each slot its EndpointState::owned_since
   std::vector<EndpointId> candidates_;  // scratch, under the mutex
 };
 

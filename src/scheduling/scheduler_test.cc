@@ -22,6 +22,7 @@ struct Log {
   std::map<RequestId, std::string> calls;
   TimePoint last{};
   bool time_ran_backwards = false;
+  std::vector<EndpointId> replaced;
 };
 
 class FakePolicy final : public Policy {
@@ -40,6 +41,7 @@ class FakePolicy final : public Policy {
   }
   void first_token(RequestId request, TimePoint now) override { note(request, "f", now); }
   void ended(RequestId request, TimePoint now) override { note(request, "e", now); }
+  void endpoint_replaced(EndpointId endpoint) override { log_.replaced.push_back(endpoint); }
   size_t prompt_bytes_per_block() const override { return 64; }
 
  private:
@@ -110,6 +112,28 @@ TEST_F(SchedulerTest, ANewPolicyHearsTheEndOfOldRequests) {
   scheduler_.ended(1);
   EXPECT_EQ(log_.calls[1], "p");
   EXPECT_EQ(log.calls[1], "e");
+}
+
+TEST_F(SchedulerTest, DrainingEndpointsGetNothingAndEjectedOnesOnlyWhenNobodyElseIsLeft) {
+  fleet_.set_draining(EndpointId(0), true);
+  fleet_.set_ejected(EndpointId(1), true);
+  scheduler_.schedule(request(1), {});
+  EXPECT_THAT(log_.candidates, ElementsAre(EndpointId(2)));
+  fleet_.set_healthy(EndpointId(2), false);
+  scheduler_.schedule(request(2), {});
+  EXPECT_THAT(log_.candidates, ElementsAre(EndpointId(1)));
+}
+
+TEST_F(SchedulerTest, ThePolicyHearsOfASlotThatChangedItsOwnerBeforeItPicks) {
+  fleet_.remove(EndpointId(1));
+  fleet_.add(Endpoint{"b", "b", 2});  // comes back: nothing to forget
+  fleet_.remove(EndpointId(0));
+  scheduler_.schedule(request(1), {});
+  EXPECT_THAT(log_.replaced, ElementsAre());
+  fleet_.add(Endpoint{"d", "d", 4});
+  scheduler_.schedule(request(2), {});
+  scheduler_.schedule(request(3), {});
+  EXPECT_THAT(log_.replaced, ElementsAre(EndpointId(0)));
 }
 
 TEST_F(SchedulerTest, WithoutACandidateThePolicyIsNotAsked) {

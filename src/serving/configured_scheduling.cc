@@ -18,24 +18,15 @@ std::string located(std::string_view name, int line, std::string_view text) {
   return located(name, Remark{line, std::string(text)});
 }
 
-// The feeds that every fleet has: a plugin of these types changes nothing as long as it has no parameters.
-bool is_built_in_feed(const PluginConfig& plugin) {
-  return plugin.type == "metrics-data-source" || plugin.type == "core-metrics-extractor";
-}
-
 // What a gateway cannot do yet and would be missed.
 std::vector<std::string> unsupported(const EndpointPickerConfig& config, const Registry& registry,
                                      std::string_view name) {
   std::vector<std::string> problems;
-  for (const ScraperConfig& scraper : config.scrapers) {
-    if (scraper.port == 0) continue;
-    problems.push_back(located(name, scraper.line, "scrapers with a port of their own are not built yet: "
-                                                   "metrics are read where requests go"));
   }
   for (const PluginConfig& plugin : config.plugins) {
     if (registry.find(plugin.type) != nullptr) continue;
     if (plugin.line == 0) continue;  // not asked for: a default of what is off anyway
-    if (is_built_in_feed(plugin) && plugin.parameters.is_null()) continue;
+    if (is_scrape_plugin(plugin.type)) continue;
     problems.push_back(located(name, plugin.line, "plugin type '" + plugin.type + "' is not built yet"));
   }
   return problems;
@@ -98,6 +89,16 @@ Result<PolicyWithNotes> policy_from_config(std::string_view text, std::string_vi
 AdmissionSettings admission_settings(const PolicyWithNotes& made) {
   using Mode = AdmissionSettings::Mode;
   return {made.flow_control_enabled ? Mode::kFlowControl : Mode::kShedding, made.flow};
+}
+
+Result<ScrapePlan> scrape_plan_from_config(std::string_view text, std::string_view name,
+                                            Duration refresh_interval,
+                                            const std::vector<std::string>& plugin_files) {
+  const Result<Registry> registry = plugin_registry(plugin_files);
+  if (!registry) return registry.error();
+  const ConfigReading reading = read_endpoint_picker_config(text, plugin_type_facts(*registry));
+  if (!reading.errors.empty()) return Error{located(name, reading.errors.front())};
+  return make_scrape_plan(reading.config, name, refresh_interval);
 }
 
 }  // namespace kvasir

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "feeds/scrape_plan.h"
 #include "scheduling/plugin_set.h"
 #include "serving/admission.h"
 
@@ -27,5 +28,10 @@ Result<PolicyWithNotes> policy_from_config(std::string_view text, std::string_vi
 // How requests are admitted under it: by flow control when its gate is on, else sheddable ones are refused while its
 // detector says that the pool is saturated.
 AdmissionSettings admission_settings(const PolicyWithNotes& made);
+
+// From the same text, what to scrape for it.
+Result<ScrapePlan> scrape_plan_from_config(std::string_view text, std::string_view name,
+                                           Duration refresh_interval,
+                                           const std::vector<std::string>& plugin_files = {});
 
 }  // namespace kvasir

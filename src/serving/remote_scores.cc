@@ -17,7 +17,7 @@ std::vector<double> by_endpoint(const Snapshot& fleet, const std::vector<PodScor
   std::vector<double> result(fleet.endpoints.size(), std::numeric_limits<double>::quiet_NaN());
   for (const PodScore& score : scores) {
     for (size_t i = 0; i < result.size(); ++i) {
-      if (fleet.endpoints[i].endpoint.name == score.pod) result[i] = score.hit_rate;
+      if (fleet.endpoints[i].endpoint->name == score.pod) result[i] = score.hit_rate;
     }
   }
   return result;
@@ -145,7 +145,7 @@ std::unique_ptr<RemoteScoreFetcher::Fetch> RemoteScoreFetcher::start(
     const std::vector<RemoteService>& services, const RequestPeek& peek,
     std::shared_ptr<const Snapshot> fleet, std::function<void(FetchedScores)> done) {
   std::vector<std::string_view> pods;
-  for (const EndpointState& state : fleet->endpoints) pods.push_back(state.endpoint.name);
+  for (const EndpointState& state : fleet->endpoints) pods.push_back(state.endpoint->name);
   const std::string body = write_score_request(peek.model, peek.kind, peek.prompt, pods);
   auto fetch = std::make_unique<Fetching>(loop_, fleet, std::move(done));
   for (const RemoteService& service : services) fetch->add(client_for(service), service, body);

@@ -1,0 +1,57 @@
+#include "feeds/address_book.h"
+
+#include <arpa/inet.h>
+
+namespace kvasir {
+
+namespace {
+
+std::optional<SocketAddress> literal(const std::string& host) {
+  SocketAddress address;
+  auto* v4 = reinterpret_cast<sockaddr_in*>(&address.storage);
+  if (inet_pton(AF_INET, host.c_str(), &v4->sin_addr) == 1) {
+    v4->sin_family = AF_INET;
+    address.size = sizeof(sockaddr_in);
+    return address;
+  }
+  auto* v6 = reinterpret_cast<sockaddr_in6*>(&address.storage);
+  if (inet_pton(AF_INET6, host.c_str(), &v6->sin6_addr) == 1) {
+    v6->sin6_family = AF_INET6;
+    address.size = sizeof(sockaddr_in6);
+    return address;
+  }
+  return std::nullopt;
+}
+
+void set_port(SocketAddress& address, uint16_t port) {
+  if (address.storage.ss_family == AF_INET6) {
+    reinterpret_cast<sockaddr_in6*>(&address.storage)->sin6_port = htons(port);
+  } else {
+    reinterpret_cast<sockaddr_in*>(&address.storage)->sin_port = htons(port);
+  }
+}
+
+}  // namespace
+
+bool is_literal_address(const std::string& host) {
+  return literal(host).has_value();
+}
+
+Result<AddressBook> AddressBook::of(const std::vector<HostPort>& origins) {
+  AddressBook book;
+  for (const HostPort& origin : origins) {
+    Result<SocketAddress> address = resolve(origin.host, origin.port);
+    if (!address) return address.error();
+    book.known_[origin.host] = *address;
+  }
+  return book;
+}
+
+std::optional<SocketAddress> AddressBook::find(const std::string& host, uint16_t port) const {
+  const auto known = known_.find(host);
+  std::optional<SocketAddress> address = known != known_.end() ? known->second : literal(host);
+  if (address) set_port(*address, port);
+  return address;
+}
+
+}  // namespace kvasir

@@ -1,0 +1,65 @@
+// Who is in the fleet: each source gives full lists of endpoints, for Fleet::replace_all().
+//
+// A source lives on one loop's thread and calls its listener there. What it cannot read keeps the
+// old list.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "model/endpoint.h"
+
+namespace kvasir {
+
+class EventLoop;
+
+class DiscoveryListener {
+ public:
+  virtual ~DiscoveryListener() = default;
+  // The fleet is these from now on. Also called when the list is the one before.
+  virtual void on_endpoints(std::vector<Endpoint> endpoints) = 0;
+  // The list could not be had; told once, until it can be had again.
+  virtual void on_discovery_failed(std::string_view source, std::string_view why) = 0;
+};
+
+class Discovery {
+ public:
+  virtual ~Discovery() = default;
+};
+
+// The endpoints of a file as upstream's file-discovery has them (YAML or JSON):
+//   endpoints:
+//   - name: vllm-0          # NAMESPACE/NAME is the endpoint's name; without a namespace the name
+//   alone
+//     namespace: default
+//     address: 10.0.0.1     # a literal
+//     port: 8000            # or "8000"
+//     labels: {llm-d.ai/role: decode}
+// All or nothing: every problem, one a line, as NAME:LINE: TEXT.
+Result<std::vector<Endpoint>> read_endpoints_file(std::string_view text, std::string_view name);
+
+// Looks at the file at every interval and reads it again when it changed. The first list is given
+// before this returns; a file that cannot be read then is an error. Larger files than
+// kEndpointsFileBytesMax are refused.
+inline constexpr size_t kEndpointsFileBytesMax = 1024 * 1024;
+Result<std::unique_ptr<Discovery>> watch_endpoints_file(EventLoop& loop, const std::string& path,
+                                                        Duration interval,
+                                                        DiscoveryListener& listener);
+
+// The addresses of a name; an empty list when the name has none. Blocks. May be called from any
+// thread.
+using Resolver = std::function<Result<std::vector<std::string>>(const std::string& host)>;
+Result<std::vector<std::string>> resolve_all_addresses(const std::string& host);
+
+// Looks the name up at every interval, on a thread of its own, one look-up at a time. A name
+// without addresses is an empty fleet; a look-up that failed keeps the old one.
+std::unique_ptr<Discovery> watch_dns(EventLoop& loop, const std::string& host, uint16_t port,
+                                     Duration interval, DiscoveryListener& listener,
+                                     Resolver resolver = resolve_all_addresses);
+
+}  // namespace kvasir

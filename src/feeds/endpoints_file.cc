@@ -1,0 +1,177 @@
+#include <sys/stat.h>
+
+#include <fstream>
+#include <set>
+#include <sstream>
+
+#include "base/parameters.h"
+#include "feeds/address_book.h"
+#include "feeds/discovery.h"
+#include "net/event_loop.h"
+#include "wire/yaml.h"
+
+namespace kvasir {
+namespace {
+
+class FileReader {
+ public:
+  explicit FileReader(std::string_view name) : name_(name) {}
+
+  Result<std::vector<Endpoint>> read(const Value& document) {
+    const Value* list = document.find("endpoints");
+    if (list == nullptr || list->list() == nullptr) {
+      problem(document.line(), "must be a map with a list 'endpoints'");
+    } else {
+      Parameters top(document, "the file", "key");
+      top.any("endpoints");
+      take_problems(top);
+      for (const Value& entry : *list->list()) read_endpoint(entry);
+    }
+    if (!problems_.empty()) return Error{problems_};
+    return std::move(endpoints_);
+  }
+  Error error(const Remark& remark) {
+    problem(remark.line, remark.text);
+    return Error{problems_};
+  }
+
+ private:
+  void problem(int line, std::string_view text) {
+    problems_.append(problems_.empty() ? "" : "\n").append(name_);
+    if (line > 0) problems_.append(":").append(std::to_string(line));
+    problems_.append(": ").append(text);
+  }
+  void take_problems(const Parameters& parameters) {
+    for (const Remark& remark : parameters.problems()) problem(remark.line, remark.text);
+  }
+
+  void read_endpoint(const Value& value) {
+    Parameters fields(value, "endpoints", "key");
+    Endpoint endpoint;
+    endpoint.name = fields.text("name", "");
+    if (endpoint.name.empty()) fields.fail("name", "is missing");
+    const std::string space = fields.text("namespace", "");
+    if (!space.empty()) endpoint.name = space + "/" + endpoint.name;
+    endpoint.host = fields.text("address", "");
+    if (!is_literal_address(endpoint.host)) fields.fail("address", "must be an IP address");
+    endpoint.port = read_port(fields);
+    if (const Value* labels = fields.any("labels")) read_labels(*labels, fields, endpoint);
+    if (!names_.insert(endpoint.name).second) fields.fail("name", "stands twice");
+    take_problems(fields);
+    endpoints_.push_back(std::move(endpoint));
+  }
+
+  // Upstream writes ports as texts.
+  static uint16_t read_port(Parameters& fields) {
+    const Value* port = fields.any("port");
+    int64_t number = 0;
+    if (port != nullptr && port->integer() != nullptr) number = *port->integer();
+    if (port != nullptr && port->text() != nullptr) {
+      for (const char digit : *port->text()) {
+        number =
+            digit >= '0' && digit <= '9' && number <= 65535 ? 10 * number + (digit - '0') : 65536;
+      }
+    }
+    if (number < 1 || number > 65535) fields.fail("port", "must be a port, from 1 to 65535");
+    return static_cast<uint16_t>(number);
+  }
+
+  static void read_labels(const Value& labels, Parameters& fields, Endpoint& endpoint) {
+    if (labels.is_null()) return;
+    if (labels.map() == nullptr) return fields.fail("labels", "must be a map");
+    for (const auto& [key, value] : *labels.map()) {
+      if (value.text() == nullptr) return fields.fail("labels", key + ": must be a text");
+      endpoint.labels[key] = *value.text();
+    }
+  }
+
+  const std::string name_;
+  std::vector<Endpoint> endpoints_;
+  std::set<std::string> names_;
+  std::string problems_;
+};
+
+// What tells one version of a file from another.
+struct Version {
+  bool there = false;
+  ino_t inode = 0;
+  off_t size = 0;
+  timespec changed{};
+
+  bool operator==(const Version& other) const {
+    return there == other.there && inode == other.inode && size == other.size &&
+           changed.tv_sec == other.changed.tv_sec && changed.tv_nsec == other.changed.tv_nsec;
+  }
+};
+
+Version version_of(const std::string& path) {
+  struct stat found {};
+  if (stat(path.c_str(), &found) != 0) return {};
+  return {true, found.st_ino, found.st_size, found.st_mtim};
+}
+
+Result<std::vector<Endpoint>> load(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return Error{path + ": cannot be read"};
+  std::string text(kEndpointsFileBytesMax + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<size_t>(file.gcount()));
+  if (text.size() > kEndpointsFileBytesMax) return Error{path + ": is larger than 1 MiB"};
+  return read_endpoints_file(text, path);
+}
+
+class FileDiscovery final : public Discovery {
+ public:
+  FileDiscovery(EventLoop& loop, std::string path, Duration interval, DiscoveryListener& listener)
+      : loop_(loop), path_(std::move(path)), interval_(interval), listener_(listener) {}
+  ~FileDiscovery() override { loop_.cancel(timer_); }
+
+  Result<void> start() {
+    version_ = version_of(path_);
+    Result<std::vector<Endpoint>> first = load(path_);
+    if (!first) return first.error();
+    listener_.on_endpoints(std::move(*first));
+    wait();
+    return {};
+  }
+
+ private:
+  void wait() {
+    timer_ = loop_.after(interval_, [this] { look(); });
+  }
+  void look() {
+    wait();
+    const Version version = version_of(path_);
+    if (version == version_) return;
+    version_ = version;
+    Result<std::vector<Endpoint>> list = load(path_);
+    if (list) return listener_.on_endpoints(std::move(*list));
+    listener_.on_discovery_failed(path_, list.error().message);
+  }
+
+  EventLoop& loop_;
+  const std::string path_;
+  const Duration interval_;
+  DiscoveryListener& listener_;
+  TimerId timer_ = kNoTimer;
+  Version version_;
+};
+
+}  // namespace
+
+Result<std::vector<Endpoint>> read_endpoints_file(std::string_view text, std::string_view name) {
+  FileReader reader(name);
+  const std::variant<Value, Remark> parsed = parse_yaml(text);
+  if (const auto* remark = std::get_if<Remark>(&parsed)) return reader.error(*remark);
+  return reader.read(std::get<Value>(parsed));
+}
+
+Result<std::unique_ptr<Discovery>> watch_endpoints_file(EventLoop& loop, const std::string& path,
+                                                        Duration interval,
+                                                        DiscoveryListener& listener) {
+  auto discovery = std::make_unique<FileDiscovery>(loop, path, interval, listener);
+  if (Result<void> started = discovery->start(); !started) return started.error();
+  return std::unique_ptr<Discovery>(std::move(discovery));
+}
+
+}  // namespace kvasir

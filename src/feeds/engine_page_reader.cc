@@ -1,0 +1,195 @@
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "feeds/engine_metrics.h"
+#include "wire/prometheus_text.h"
+
+namespace kvasir {
+namespace {
+
+bool has_labels(const MetricSample& sample, const MetricSpec& spec) {
+  return std::all_of(spec.labels.begin(), spec.labels.end(), [&](const auto& wanted) {
+    return sample.label(wanted.first) == wanted.second;
+  });
+}
+
+// Shares are written as 0 to 1 by engines and as percentages by DCGM and the tutorial.
+std::optional<double> as_share(std::optional<double> value, bool percent) {
+  if (!value) return std::nullopt;
+  return std::clamp(percent ? *value / 100 : *value, 0.0, 1.0);
+}
+
+std::vector<std::string> split_names(std::string_view list) {
+  std::vector<std::string> names;
+  while (!list.empty()) {
+    const size_t comma = std::min(list.find(','), list.size());
+    std::string_view name = list.substr(0, comma);
+    while (name.starts_with(' ')) name.remove_prefix(1);
+    while (name.ends_with(' ')) name.remove_suffix(1);
+    if (!name.empty()) names.emplace_back(name);
+    list.remove_prefix(std::min(comma + 1, list.size()));
+  }
+  return names;
+}
+
+std::optional<double> number_of(std::optional<std::string_view> text) {
+  if (!text) return std::nullopt;
+  const std::optional<MetricSample> parsed = parse_metric_line("x " + std::string(*text));
+  return parsed ? std::optional(parsed->value) : std::nullopt;
+}
+
+}  // namespace
+
+EnginePageReader::EnginePageReader(const PageSpecs& specs) : specs_(specs) {
+  for (size_t i = 0; i < specs.engines.size(); ++i) {
+    const EngineMetricSpecs& engine = specs.engines[i];
+    want(engine.waiting, Role::kWaiting, i);
+    want(engine.running, Role::kRunning, i);
+    want(engine.kv_usage, Role::kKvUsage, i);
+    want(engine.gpu_utilization, Role::kGpu, i);
+    want(engine.block_size, Role::kBlockSize, i);
+    want(engine.blocks, Role::kBlocks, i);
+    want(engine.lora, Role::kLora, i);
+    want(engine.cache_info, Role::kCacheInfo, i);
+  }
+  for (size_t i = 0; i < specs.custom.size(); ++i) want(specs.custom[i].metric, Role::kCustom, i);
+}
+
+void EnginePageReader::want(const MetricSpec& metric, Role role, size_t owner) {
+  if (metric.name.empty()) return;
+  wanted_.push_back({&metric, role, static_cast<uint32_t>(owner)});
+  if (std::find(names_.begin(), names_.end(), metric.name) == names_.end()) {
+    names_.push_back(metric.name);
+  }
+}
+
+void EnginePageReader::start() {
+  carried_.clear();
+  skipping_ = lora_seen_ = false;
+  info_tokens_ = lora_time_ = 0;
+  details_ = {};
+  for (Wanted& wanted : wanted_) {
+    wanted.sum = 0;
+    wanted.series = 0;
+  }
+}
+
+void EnginePageReader::feed(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const void* found = std::memchr(bytes.data(), '\n', bytes.size());
+    const size_t size = found == nullptr
+                            ? bytes.size()
+                            : static_cast<size_t>(static_cast<const char*>(found) - bytes.data());
+    const std::string_view piece = bytes.substr(0, size);
+    if (found != nullptr && carried_.empty()) {
+      if (!skipping_ && is_wanted(piece)) take(piece);
+    } else if (!skipping_) {
+      carried_.append(
+          piece.substr(0, kLineBytesMax + 1 - std::min(carried_.size(), kLineBytesMax)));
+      skipping_ = carried_.size() > kLineBytesMax;
+      if (found != nullptr && !skipping_ && is_wanted(carried_)) take(carried_);
+    }
+    if (found == nullptr) return;
+    carried_.clear();
+    skipping_ = false;
+    bytes.remove_prefix(size + 1);
+  }
+}
+
+// Cheap: most lines of a page are nobody's.
+bool EnginePageReader::is_wanted(std::string_view line) const {
+  if (line.empty() || line.front() == '#' || line.size() > kLineBytesMax) return false;
+  return std::any_of(names_.begin(), names_.end(), [line](std::string_view name) {
+    if (line.size() <= name.size()) return false;
+    const char next = line[name.size()];
+    return (next == '{' || next == ' ') && std::memcmp(line.data(), name.data(), name.size()) == 0;
+  });
+}
+
+void EnginePageReader::take(std::string_view line) {
+  const std::optional<MetricSample> sample = parse_metric_line(line);
+  if (!sample) return;
+  for (Wanted& wanted : wanted_) {
+    if (sample->name != wanted.metric->name || !has_labels(*sample, *wanted.metric)) continue;
+    if (!std::isfinite(sample->value)) continue;
+    if (wanted.role == Role::kLora) take_lora(*sample);
+    if (wanted.role == Role::kCacheInfo && wanted.owner == 0)
+      take_cache_info(*sample, specs_.engines[0]);
+    wanted.sum += sample->value;
+    ++wanted.series;
+  }
+}
+
+// The value is a time: the newest series counts.
+void EnginePageReader::take_lora(const MetricSample& sample) {
+  if (lora_seen_ && sample.value < lora_time_) return;
+  lora_seen_ = true;
+  lora_time_ = sample.value;
+  details_.running_adapters = split_names(sample.label("running_lora_adapters").value_or(""));
+  details_.waiting_adapters = split_names(sample.label("waiting_lora_adapters").value_or(""));
+  details_.adapters_max =
+      static_cast<uint32_t>(std::clamp(number_of(sample.label("max_lora")).value_or(0), 0.0, 1e6));
+}
+
+void EnginePageReader::take_cache_info(const MetricSample& sample, const EngineMetricSpecs& specs) {
+  const auto size = number_of(sample.label(specs.block_size_label));
+  const auto count = number_of(sample.label(specs.blocks_label));
+  if (size && count && *size > 0 && *count > 0) info_tokens_ += *size * *count;
+}
+
+// The first engine's that was seen; null: none was.
+const EnginePageReader::Wanted* EnginePageReader::find(Role role) const {
+  for (const Wanted& wanted : wanted_) {
+    if (wanted.role == role && wanted.series > 0) return &wanted;
+  }
+  return nullptr;
+}
+
+std::optional<uint64_t> EnginePageReader::capacity() const {
+  double tokens = info_tokens_;
+  const Wanted* size = find(Role::kBlockSize);
+  const Wanted* blocks = find(Role::kBlocks);
+  if (tokens == 0 && size && blocks) tokens = size->sum / size->series * blocks->sum;
+  if (!(tokens >= 1 && tokens < 1e15)) return std::nullopt;
+  return static_cast<uint64_t>(tokens);
+}
+
+EnginePage EnginePageReader::finish() {
+  // A last line without its end.
+  if (!skipping_ && is_wanted(carried_)) take(carried_);
+  carried_.clear();
+  EnginePage page;
+  page.any =
+      std::any_of(wanted_.begin(), wanted_.end(), [](const Wanted& w) { return w.series > 0; });
+  if (const Wanted* waiting = find(Role::kWaiting)) page.metrics.waiting = waiting->sum;
+  if (const Wanted* running = find(Role::kRunning)) page.metrics.running = running->sum;
+  if (const Wanted* usage = find(Role::kKvUsage)) {
+    page.metrics.kv_usage =
+        as_share(usage->sum / usage->series, specs_.engines[usage->owner].kv_usage_in_percent);
+  }
+  if (const Wanted* gpu = find(Role::kGpu))
+    page.metrics.gpu_utilization = as_share(gpu->sum / gpu->series, true);
+  page.kv_capacity_tokens = capacity();
+  for (const Wanted& wanted : wanted_) {
+    if (wanted.role != Role::kCustom || wanted.series == 0) continue;
+    details_.attributes[specs_.custom[wanted.owner].attribute] = wanted.sum;
+  }
+  if (lora_seen_ || !details_.attributes.empty()) {
+    page.metrics.shared_details = std::make_shared<const EngineDetails>(std::move(details_));
+  }
+  return page;
+}
+
+EnginePage read_engine_page(std::string_view page, const PageSpecs& specs) {
+  EnginePageReader reader(specs);
+  reader.feed(page);
+  return reader.finish();
+}
+
+EnginePage read_engine_page(std::string_view page, const EngineMetricSpecs& specs) {
+  const PageSpecs only{{specs}, {}};
+  return read_engine_page(page, only);
+}
+
+}  // namespace kvasir

@@ -1,0 +1,98 @@
+#include "feeds/fleet_feeds.h"
+
+#include <utility>
+
+#include "fleet/fleet.h"
+
+namespace kvasir {
+namespace {
+
+constexpr Duration kReleaseInterval = std::chrono::seconds(1);
+
+std::vector<HostPort> origins_of(const std::vector<Endpoint>& endpoints) {
+  std::vector<HostPort> origins;
+  for (const Endpoint& endpoint : endpoints) origins.push_back({endpoint.host, endpoint.port});
+  return origins;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<FleetFeeds>> FleetFeeds::create(EventLoop& loop, Fleet& fleet,
+                                                       FleetProbe& probe,
+                                                       FleetFeedsOptions options) {
+  Result<AddressBook> addresses = AddressBook::of(origins_of(options.endpoints));
+  if (!addresses) return addresses.error();
+  return std::unique_ptr<FleetFeeds>(
+      new FleetFeeds(loop, fleet, probe, std::move(options), std::move(*addresses)));
+}
+
+FleetFeeds::FleetFeeds(EventLoop& loop, Fleet& fleet, FleetProbe& probe, FleetFeedsOptions options,
+                       AddressBook addresses)
+    : loop_(loop),
+      fleet_(fleet),
+      probe_(probe),
+      options_(std::move(options)),
+      addresses_(std::move(addresses)) {}
+
+FleetFeeds::~FleetFeeds() { loop_.cancel(release_timer_); }
+
+void FleetFeeds::scrape(ScrapePlan plan) {
+  if (const auto& check = plan.health_check) {
+    options_.monitor.interval = check->interval;
+    options_.monitor.timeout = check->timeout;
+    options_.monitor.healthy_threshold = static_cast<uint32_t>(check->healthy_threshold);
+    options_.monitor.unhealthy_threshold = static_cast<uint32_t>(check->unhealthy_threshold);
+  }
+  scraper_.reset();
+  if (plan.sources.empty()) return;
+  scraper_ = std::make_unique<MetricsScraper>(loop_, fleet_, addresses_, probe_, clock_, std::move(plan));
+}
+
+Result<void> FleetFeeds::start() {
+  if (options_.check_health) {
+    monitor_ = std::make_unique<EndpointMonitor>(loop_, fleet_, addresses_, probe_, options_.monitor);
+  }
+  if (options_.eject_outliers) {
+    ejection_ = std::make_unique<OutlierEjection>(fleet_, clock_, options_.ejection);
+    release_timer_ = loop_.after(kReleaseInterval, [this] { release_outliers(); });
+  }
+  if (options_.dns) {
+    discovery_ = watch_dns(loop_, options_.dns->host, options_.dns->port, options_.dns_interval, *this);
+  } else if (!options_.endpoints_file.empty()) {
+    Result<std::unique_ptr<Discovery>> watched =
+        watch_endpoints_file(loop_, options_.endpoints_file, options_.file_interval, *this);
+    if (!watched) return watched.error();
+    discovery_ = std::move(*watched);
+  } else {
+    on_endpoints(options_.endpoints);
+  }
+  return {};
+}
+
+void FleetFeeds::report_failure(EndpointId endpoint) {
+  if (monitor_) monitor_->report_failure(endpoint);
+}
+
+void FleetFeeds::release_outliers() {
+  ejection_->release_due();
+  release_timer_ = loop_.after(kReleaseInterval, [this] { release_outliers(); });
+}
+
+void FleetFeeds::on_endpoints(std::vector<Endpoint> endpoints) {
+  const std::shared_ptr<const Snapshot> before = fleet_.snapshot();
+  const MembershipChange change = fleet_.replace_all(std::move(endpoints));
+  const std::shared_ptr<const Snapshot> after = fleet_.snapshot();
+  for (const EndpointId id : change.removed) probe_.on_left(*before->endpoints[index_of(id)].endpoint);
+  for (const EndpointId id : change.added) {
+    probe_.on_joined(id, *after->endpoints[index_of(id)].endpoint);
+    if (!options_.check_health) fleet_.set_healthy(id, true);
+  }
+  for (const Endpoint& endpoint : change.refused) probe_.on_endpoint_refused(endpoint);
+  if (monitor_) monitor_->follow_fleet();
+}
+
+void FleetFeeds::on_discovery_failed(std::string_view source, std::string_view why) {
+  probe_.on_discovery_failed(source, why);
+}
+
+}  // namespace kvasir

@@ -1,0 +1,103 @@
+// All that keeps a fleet up to date: who is in it, who is healthy, what their metrics say, and who answers so badly
+// that he is left out for a while. The gateway and the endpoint picker both have one.
+//
+// Lives on one loop's thread, but for report_failure() and outliers(), which any thread may use.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "feeds/address_book.h"
+#include "feeds/discovery.h"
+#include "feeds/endpoint_monitor.h"
+#include "feeds/metrics_scraper.h"
+#include "feeds/scrape_plan.h"
+#include "fleet/outlier_ejection.h"
+#include "net/event_loop.h"
+#include "net/socket.h"
+
+namespace kvasir {
+
+class Fleet;
+
+struct FleetFeedsOptions {
+  // Where the endpoints come from, exactly one: a list, a file that is watched, or a name that is looked up again and
+  // again.
+  std::vector<Endpoint> endpoints = {};
+  std::string endpoints_file = {};
+  std::optional<HostPort> dns = {};
+  Duration file_interval = std::chrono::seconds(1);
+  Duration dns_interval = std::chrono::seconds(5);
+  // Endpoints at one time, when they are not `endpoints`; more are refused.
+  size_t endpoints_max = 1024;
+
+  // False: somebody else looks after that, and every endpoint counts as healthy.
+  bool check_health = true;
+  MonitorOptions monitor = {};
+  bool eject_outliers = false;
+  EjectionOptions ejection = {};
+
+  // Of the fleet.
+  size_t slots() const {
+    return endpoints_file.empty() && !dns ? endpoints.size() : endpoints_max;
+  }
+};
+
+class FleetProbe : public MonitorProbe, public ScrapeProbe {
+ public:
+  // Endpoints came or went; before any of them is picked.
+  virtual void on_joined(EndpointId slot, const Endpoint& endpoint) {
+    static_cast<void>(slot), static_cast<void>(endpoint);
+  }
+  virtual void on_left(const Endpoint& endpoint) { static_cast<void>(endpoint); }
+  virtual void on_endpoint_refused(const Endpoint& endpoint) { static_cast<void>(endpoint); }
+  virtual void on_discovery_failed(std::string_view source, std::string_view why) {
+    static_cast<void>(source), static_cast<void>(why);
+  }
+};
+
+class FleetFeeds final : private DiscoveryListener {
+ public:
+  // Looks up the hosts of `options.endpoints`, which blocks. `fleet` has options.slots() slots. All references must
+  // outlive it.
+  static Result<std::unique_ptr<FleetFeeds>> create(EventLoop& loop, Fleet& fleet, FleetProbe& probe,
+                                                    FleetFeedsOptions options);
+  ~FleetFeeds() override;
+
+  // What to scrape from now on, instead of what was scraped until now. The plan's own health check counts when it is
+  // given before start().
+  void scrape(ScrapePlan plan);
+  // The endpoints that are known now are in the fleet afterwards.
+  Result<void> start();
+
+  // Every endpoint was asked at least once.
+  bool settled() const { return !monitor_ || monitor_->settled(); }
+  void report_failure(EndpointId endpoint);
+  OutlierEjection* outliers() { return ejection_.get(); }  // null: off
+  const AddressBook& addresses() const { return addresses_; }
+
+ private:
+  FleetFeeds(EventLoop& loop, Fleet& fleet, FleetProbe& probe, FleetFeedsOptions options,
+             AddressBook addresses);
+  void on_endpoints(std::vector<Endpoint> endpoints) override;
+  void on_discovery_failed(std::string_view source, std::string_view why) override;
+  void release_outliers();
+
+  EventLoop& loop_;
+  Fleet& fleet_;
+  FleetProbe& probe_;
+  FleetFeedsOptions options_;
+  const AddressBook addresses_;
+  const SteadyClock clock_;
+  std::unique_ptr<EndpointMonitor> monitor_;   // null: health is somebody else's
+  std::unique_ptr<MetricsScraper> scraper_;    // null: nobody asks for metrics
+  std::unique_ptr<OutlierEjection> ejection_;  // null: off
+  std::unique_ptr<Discovery> discovery_;       // null: the endpoints are given
+  TimerId release_timer_ = kNoTimer;
+};
+
+}  // namespace kvasir

@@ -1,0 +1,321 @@
+#include "feeds/metrics_scraper.h"
+
+#include <algorithm>
+#include <deque>
+#include <string>
+
+#include "feeds/scrape_pace.h"
+#include "net/event_loop.h"
+#include "net/http_client.h"
+
+namespace kvasir {
+namespace {
+
+HttpClientLimits limits_of(const ScrapeSource& source) {
+  HttpClientLimits limits;
+  limits.connect_timeout = limits.first_byte_timeout = limits.idle_timeout = source.timeout;
+  limits.idle_connections = 1;
+  return limits;
+}
+
+}  // namespace
+
+// One source: its rounds, and a target for each slot that is taken.
+class MetricsScraper::Source {
+ public:
+  Source(MetricsScraper& scraper, const ScrapeSource& config)
+      : scraper_(scraper), config_(config), pace_(config.interval) {
+    timer_ = scraper.loop_.after(Duration::zero(), [this] { round(); });
+  }
+  ~Source();
+
+  const ScrapeSource& config() const { return config_; }
+  const Target* target(uint32_t slot) const {
+    return slot < targets_.size() ? targets_[slot].get() : nullptr;
+  }
+  ScrapeCounts counts() const { return counts_; }
+
+ private:
+  friend class Target;
+
+  void round();
+  void judge_last_round();
+  void follow(const Snapshot& fleet);
+  void expire();
+  void start_waiting();
+  void done(Target& target, bool arrived);
+  void publish_arrived();
+
+  MetricsScraper& scraper_;
+  const ScrapeSource& config_;
+  ScrapePace pace_;
+  TimerId timer_ = kNoTimer;
+  uint64_t generation_ = UINT64_MAX;  // none
+  std::vector<std::unique_ptr<Target>> targets_;
+  std::deque<uint32_t> waiting_;   // slots whose turn has not come in this round
+  std::vector<uint32_t> arrived_;  // slots to be published
+  size_t in_flight_ = 0;
+  size_t of_this_round_ = 0;  // waiting or in flight, started in this round
+  uint64_t number_ = 0;       // of the round
+  size_t size_ = 0;           // targets in it
+  Duration busy_{};
+  ScrapeCounts counts_;
+};
+
+// One endpoint's page.
+class MetricsScraper::Target final : private HttpCallObserver {
+ public:
+  Target(Source& source, uint32_t slot, const EndpointState& state, const SocketAddress& address)
+      : source_(source),
+        slot_(slot),
+        joined_(state.joined),
+        endpoint_(state.endpoint),
+        reader_(source.config_.page_of(*state.endpoint)),
+        client_(source.scraper_.loop_, address, limits_of(source.config_)) {
+    const uint16_t port = source.config_.port != 0 ? source.config_.port : endpoint_->port;
+    request_ = "GET " + source.config_.path +
+               " HTTP/1.1\r\nHost: " + to_string(HostPort{endpoint_->host, port}) +
+               "\r\nAccept: text/plain\r\n\r\n";
+  }
+
+  uint64_t joined() const { return joined_; }
+  bool in_flight() const { return call_ != nullptr; }
+  uint64_t round() const { return round_; }
+  const EnginePage* page() const { return read_ ? &page_ : nullptr; }
+  TimePoint read_at() const { return page_.metrics.read_at; }
+
+  void start(uint64_t round) {
+    round_ = round;
+    started_ = source_.scraper_.clock_.now();
+    bytes_ = 0;
+    reader_.start();
+    call_ = &client_.start(request_, {}, *this);
+  }
+  void give_up_if_late(TimePoint now) {
+    if (in_flight() && now - started_ > source_.config_.timeout) give_up("no whole page in time");
+  }
+  // Whether it has just become too old.
+  bool expire(TimePoint now) {
+    if (!read_ || now - read_at() <= source_.config_.ttl) return false;
+    read_ = false;
+    return true;
+  }
+
+ private:
+  void on_head(const HttpHead& head) override { status_ = head.status(); }
+  void on_body(std::string_view bytes) override {
+    bytes_ += bytes.size();
+    if (bytes_ > kPageBytesMax) return give_up("the page is too long");
+    const TimePoint begin = SteadyClock().now();
+    if (status_ == 200) reader_.feed(bytes);
+    source_.busy_ += SteadyClock().now() - begin;
+  }
+  void on_end() override {
+    call_ = nullptr;
+    EnginePage page = reader_.finish();
+    if (status_ != 200) return fail(false, "status " + std::to_string(status_));
+    if (!page.any) return fail(true, "the page holds none of the wanted metrics");
+    page.metrics.read_at = source_.scraper_.clock_.now();
+    if (page.kv_capacity_tokens && page.kv_capacity_tokens != page_.kv_capacity_tokens) {
+      source_.scraper_.fleet_.set_kv_capacity(EndpointId(slot_), *page.kv_capacity_tokens);
+    }
+    page_ = std::move(page);
+    read_ = true;
+    failing_ = retried_ = false;
+    ++source_.counts_.pages;
+    source_.done(*this, true);
+  }
+  void on_failure(const HttpFailure& failure) override {
+    call_ = nullptr;
+    // The endpoint closed an old connection: ask again on a new one, once.
+    if (failure.kind == HttpFailure::Kind::kStale && !std::exchange(retried_, true)) {
+      return start(round_);
+    }
+    fail(false, failure.message);
+  }
+  void give_up(std::string_view why) {
+    call_->cancel();
+    call_ = nullptr;
+    fail(false, why);
+  }
+  void fail(bool extract, std::string_view why) {
+    ++(extract ? source_.counts_.extract_errors : source_.counts_.poll_errors);
+    retried_ = false;
+    source_.scraper_.probe_.on_scrape_failed(*endpoint_, source_.config_.type, extract, why,
+                                             !std::exchange(failing_, true));
+    source_.done(*this, false);
+  }
+
+  friend class Source;
+  Source& source_;
+  const uint32_t slot_;
+  const uint64_t joined_;
+  const std::shared_ptr<const Endpoint> endpoint_;
+  EnginePageReader reader_;
+  HttpClient client_;
+  std::string request_;
+  HttpCall* call_ = nullptr;
+  uint64_t round_ = 0;
+  TimePoint started_{};
+  size_t bytes_ = 0;
+  int status_ = 0;
+  bool failing_ = false;
+  bool retried_ = false;
+  bool read_ = false;  // page_ holds something that is not too old
+  EnginePage page_;
+};
+
+MetricsScraper::Source::~Source() {
+  scraper_.loop_.cancel(timer_);
+}
+
+void MetricsScraper::Source::round() {
+  const TimePoint begin = SteadyClock().now();
+  judge_last_round();
+  waiting_.clear();
+  publish_arrived();
+  const std::shared_ptr<const Snapshot> fleet = scraper_.fleet_.snapshot();
+  if (fleet->generation != generation_) follow(*fleet);
+  expire();
+  ++number_;
+  size_ = 0;
+  for (uint32_t slot = 0; slot < targets_.size(); ++slot) {
+    if (targets_[slot] == nullptr) continue;
+    ++size_;
+    if (!targets_[slot]->in_flight()) waiting_.push_back(slot);
+  }
+  of_this_round_ = waiting_.size();
+  start_waiting();
+  busy_ = SteadyClock().now() - begin;
+  timer_ = scraper_.loop_.after(pace_.interval(), [this] { round(); });
+}
+
+// A few laggards do not slow the others' rounds down.
+void MetricsScraper::Source::judge_last_round() {
+  if (number_ == 0) return;
+  const bool in_time = of_this_round_ <= std::max<size_t>(1, size_ / 10);
+  if (!pace_.round_done(in_time, busy_)) return;
+  scraper_.probe_.on_scrape_pace(config_.type, pace_.interval(), pace_.stretched());
+}
+
+void MetricsScraper::Source::follow(const Snapshot& fleet) {
+  generation_ = fleet.generation;
+  targets_.resize(fleet.endpoints.size());
+  for (uint32_t slot = 0; slot < targets_.size(); ++slot) {
+    const EndpointState& state = fleet.endpoints[slot];
+    std::unique_ptr<Target>& target = targets_[slot];
+    if (target != nullptr && state.present && target->joined() == state.joined &&
+        target->endpoint_->labels == state.endpoint->labels) {
+      continue;
+    }
+    if (target != nullptr && target->in_flight()) --in_flight_;
+    target.reset();
+    if (!state.present) continue;
+    const uint16_t port = config_.port != 0 ? config_.port : state.endpoint->port;
+    const auto address = scraper_.addresses_.find(state.endpoint->host, port);
+    if (address) target = std::make_unique<Target>(*this, slot, state, *address);
+  }
+}
+
+void MetricsScraper::Source::expire() {
+  const TimePoint now = scraper_.clock_.now();
+  for (uint32_t slot = 0; slot < targets_.size(); ++slot) {
+    if (targets_[slot] == nullptr) continue;
+    targets_[slot]->give_up_if_late(now);
+    if (targets_[slot]->expire(now)) arrived_.push_back(slot);
+  }
+  publish_arrived();
+}
+
+void MetricsScraper::Source::start_waiting() {
+  while (!waiting_.empty() && in_flight_ < kAtOnceMax) {
+    Target& target = *targets_[waiting_.front()];
+    waiting_.pop_front();
+    ++in_flight_;
+    target.start(number_);
+  }
+}
+
+void MetricsScraper::Source::done(Target& target, bool arrived) {
+  const TimePoint begin = SteadyClock().now();
+  --in_flight_;
+  if (arrived) arrived_.push_back(target.slot_);
+  if (target.round() == number_) --of_this_round_;
+  if (of_this_round_ == 0) publish_arrived();
+  start_waiting();
+  busy_ += SteadyClock().now() - begin;
+}
+
+void MetricsScraper::Source::publish_arrived() {
+  if (arrived_.empty()) return;
+  scraper_.publish(arrived_);
+  arrived_.clear();
+}
+
+MetricsScraper::MetricsScraper(EventLoop& loop, Fleet& fleet, const AddressBook& addresses,
+                               ScrapeProbe& probe, const Clock& clock, ScrapePlan plan)
+    : loop_(loop),
+      fleet_(fleet),
+      addresses_(addresses),
+      probe_(probe),
+      clock_(clock),
+      plan_(std::move(plan)) {
+  for (const ScrapeSource& source : plan_.sources) {
+    sources_.push_back(std::make_unique<Source>(*this, source));
+  }
+}
+
+MetricsScraper::~MetricsScraper() = default;
+
+ScrapeCounts MetricsScraper::counts(size_t source) const {
+  return sources_[source]->counts();
+}
+
+EngineMetrics MetricsScraper::merged(uint32_t slot) const {
+  EngineMetrics all;
+  std::shared_ptr<EngineDetails> details;
+  const auto fill = [](std::optional<double>& value, const std::optional<double>& found) {
+    if (!value) value = found;
+  };
+  for (const auto& source : sources_) {
+    const Target* target = source->target(slot);
+    const EnginePage* page = target != nullptr ? target->page() : nullptr;
+    if (page == nullptr) continue;
+    fill(all.waiting, page->metrics.waiting);
+    fill(all.running, page->metrics.running);
+    fill(all.kv_usage, page->metrics.kv_usage);
+    fill(all.gpu_utilization, page->metrics.gpu_utilization);
+    all.read_at = std::max(all.read_at, page->metrics.read_at);
+    if (page->metrics.shared_details == nullptr) continue;
+    if (all.shared_details == nullptr) {
+      all.shared_details = page->metrics.shared_details;
+      continue;
+    }
+    if (details == nullptr) details = std::make_shared<EngineDetails>(*all.shared_details);
+    const EngineDetails& more = page->metrics.details();
+    details->attributes.insert(more.attributes.begin(), more.attributes.end());
+    if (details->adapters_max == 0) {
+      details->adapters_max = more.adapters_max;
+      details->running_adapters = more.running_adapters;
+      details->waiting_adapters = more.waiting_adapters;
+    }
+    all.shared_details = details;
+  }
+  return all;
+}
+
+void MetricsScraper::publish(const std::vector<uint32_t>& slots) {
+  const std::shared_ptr<const Snapshot> fleet = fleet_.snapshot();
+  std::vector<std::pair<EndpointId, EngineMetrics>> round;
+  round.reserve(slots.size());
+  for (const uint32_t slot : slots) {
+    const bool same = std::any_of(sources_.begin(), sources_.end(), [&](const auto& source) {
+      const Target* target = source->target(slot);
+      return target != nullptr && target->joined() == fleet->endpoints[slot].joined;
+    });
+    if (same) round.emplace_back(EndpointId(slot), merged(slot));
+  }
+  fleet_.set_metrics(std::move(round));
+}
+
+}  // namespace kvasir

@@ -1,0 +1,60 @@
+// What to scrape from where, and how often: what a configuration's data layer or scrapers come down
+// to.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "feeds/engine_metrics.h"
+#include "model/endpoint.h"
+#include "wire/endpoint_picker_config.h"
+
+namespace kvasir {
+
+// The shortest interval that is accepted, and the one that holds when nothing is said.
+inline constexpr Duration kRefreshIntervalLeast = std::chrono::milliseconds(50);
+inline constexpr Duration kMetricTtl = std::chrono::seconds(30);
+
+struct EngineChoice {
+  std::string engine;
+  PageSpecs page;
+};
+
+// One page of every endpoint.
+struct ScrapeSource {
+  std::string type = "metrics-data-source";  // what errors are counted by
+  std::string path = "/metrics";
+  uint16_t port = 0;  // 0: the endpoint's own
+  Duration interval = kRefreshIntervalLeast;
+  Duration timeout = std::chrono::seconds(1);
+  Duration ttl = kMetricTtl;  // values older than this are absent
+  std::string engine_label = "llm-d.ai/engine-type";
+  std::vector<EngineChoice> engines;  // the first is the default; at least one
+
+  // By the endpoint's label (or its legacy name); an engine that is not known is read as the
+  // default.
+  const PageSpecs& page_of(const Endpoint& endpoint) const;
+};
+
+struct ScrapePlan {
+  std::vector<ScrapeSource> sources;              // where two say the same, the first counts
+  std::optional<HealthCheckConfig> health_check;  // of a scraper that has one
+};
+
+// What holds without a configuration: every endpoint's /metrics, read as vLLM's unless its label
+// says otherwise.
+ScrapePlan default_scrape_plan(Duration refresh_interval);
+
+// The plan of a configuration; all its problems, one a line, as NAME:LINE: TEXT.
+Result<ScrapePlan> make_scrape_plan(const EndpointPickerConfig& config, std::string_view name,
+                                    Duration refresh_interval);
+
+// Whether a plugin of this type is part of a plan, so that nobody else need know it.
+bool is_scrape_plugin(std::string_view type);
+
+}  // namespace kvasir
