@@ -22,7 +22,7 @@ class ZonePreferenceScorer final : public kvasir::Scorer {
   void score(const kvasir::Cycle& cycle, std::span<const kvasir::EndpointId> candidates,
              std::span<double> scores) const override {
     for (size_t i = 0; i < candidates.size(); ++i) {
-      const auto& endpoint = cycle.fleet.endpoints[kvasir::index_of(candidates[i])].endpoint;
+      const auto& endpoint = *cycle.fleet.endpoints[kvasir::index_of(candidates[i])].endpoint;
       const std::string* zone = endpoint.label(label_);
       scores[i] = zone != nullptr && *zone == zone_ ? 1 : 0;
     }

@@ -58,7 +58,7 @@ int run_epp(const EppFlags& flags, const UpstreamFlags& upstream) {
   for (const std::string& note : epp->notes()) log_info(note);
   log_info("picking on " + options->host + ":" + std::to_string(epp->grpc_port()) +
            " (ext_proc), health on " + std::to_string(epp->health_port()) + ", metrics on " +
-           std::to_string(epp->metrics_port()) + ", " + std::to_string(options->endpoints.size()) +
+           std::to_string(epp->metrics_port()) + ", " + endpoints_text(*options) +
            " endpoints, " + std::to_string(options->threads) + " threads");
   (*loop)->run();
   return 0;

@@ -59,6 +59,10 @@ Result<void> Epp::start(std::function<std::string()> metrics_page) {
   Result<std::vector<RemoteService>> services = resolve_sources(made->policy->remote_sources());
   if (!services) return services.error();
   set_services(std::move(*services));
+  Result<RequestParsers> parsers =
+      parsers_from_config(options_.config, options_.config_name, options_.plugin_files);
+  if (!parsers) return parsers.error();
+  set_parsers(std::move(*parsers));
   AdmissionSettings admission = admission_settings(*made);
   scheduler_ = std::make_unique<Scheduler>(fleet_, std::move(made->policy), clock_);
   admission_ = std::make_unique<Admission>(*scheduler_, clock_, std::move(admission), &probe_);
@@ -176,9 +180,13 @@ Result<std::vector<std::string>> Epp::configure(std::string_view text) {
   if (!services) return refuse(services.error());
   Result<ScrapePlan> plan = scrape_plan(text);
   if (!plan) return refuse(plan.error());
+  Result<RequestParsers> parsers =
+      parsers_from_config(text, options_.config_name, options_.plugin_files);
+  if (!parsers) return refuse(parsers.error());
   admission_->reconfigure(admission_settings(*made));  // first: its plugins die with the old policy
   scheduler_->replace_policy(std::move(made->policy));
   set_services(std::move(*services));
+  set_parsers(std::move(*parsers));
   feeds_->scrape(std::move(*plan));
   probe_.on_configuration_read("");
   return std::move(made->notes);
@@ -195,6 +203,17 @@ std::shared_ptr<const std::vector<RemoteService>> Epp::services() {
   if (!asks_services_) return nullptr;
   std::lock_guard<std::mutex> lock(services_mutex_);
   return services_;
+}
+
+void Epp::set_parsers(RequestParsers parsers) {
+  std::lock_guard<std::mutex> lock(services_mutex_);
+  parsers_ = std::make_shared<const RequestParsers>(std::move(parsers));
+  ++parsers_version_;
+}
+
+std::shared_ptr<const RequestParsers> Epp::parsers() {
+  std::lock_guard<std::mutex> lock(services_mutex_);
+  return parsers_;
 }
 
 // Without leader election every service gets the same answer, liveness included, as from upstream's

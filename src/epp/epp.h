@@ -75,6 +75,8 @@ class Epp {
   // What the policy wants asked before it picks.
   void set_services(std::vector<RemoteService> services);
   std::shared_ptr<const std::vector<RemoteService>> services();
+  void set_parsers(RequestParsers parsers);
+  std::shared_ptr<const RequestParsers> parsers();
 
   EventLoop& loop_;
   const EppOptions options_;
@@ -100,6 +102,8 @@ class Epp {
   std::atomic<bool> asks_services_{false};
   std::mutex services_mutex_;
   std::shared_ptr<const std::vector<RemoteService>> services_;
+  std::atomic<uint64_t> parsers_version_{0};  // grows with each set_parsers()
+  std::shared_ptr<const RequestParsers> parsers_;  // under services_mutex_
   uint16_t grpc_port_ = 0;
   std::atomic<bool> draining_{false};
   size_t undrained_ = 0;

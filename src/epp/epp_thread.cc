@@ -59,6 +59,14 @@ Scheduler& EppThread::scheduler() {
 Admission& EppThread::admission() {
   return *epp_.admission_;
 }
+std::shared_ptr<const RequestParsers> EppThread::parsers() {
+  const uint64_t version = epp_.parsers_version_;
+  if (version != parsers_version_) {
+    parsers_ = epp_.parsers();
+    parsers_version_ = version;
+  }
+  return parsers_;
+}
 std::shared_ptr<const std::vector<RemoteService>> EppThread::remote_services() {
   return epp_.services();
 }
@@ -144,6 +152,7 @@ ExtProcHeadersAnswer& EppThread::headers_answer() {
   headers_answer_.mutation.remove.clear();
   headers_answer_.mutation.append = ExtProcAppend::kUnset;
   headers_answer_.metadata.clear();
+  headers_answer_.scores.clear();
   return headers_answer_;
 }
 

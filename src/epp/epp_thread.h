@@ -28,6 +28,7 @@ class Epp;
 class EventLoop;
 class Exchange;
 class GrpcHealthService;
+class RequestParsers;
 class Scheduler;
 class TokenEstimator;
 
@@ -50,6 +51,7 @@ class EppThread final : public GrpcService {
   std::shared_ptr<const Snapshot> snapshot() const;
   TimePoint now() const { return SteadyClock().now(); }
   RequestPeeker& peeker() { return peeker_; }
+  std::shared_ptr<const RequestParsers> parsers();
   // Null: nobody is to be asked before a request is scheduled.
   std::shared_ptr<const std::vector<RemoteService>> remote_services();
   RemoteScoreFetcher& remote_scores() { return remote_scores_; }
@@ -82,6 +84,8 @@ class EppThread final : public GrpcService {
   RemoteScoreFetcher remote_scores_;
   Random random_;
   uint64_t requests_ = 0;
+  std::shared_ptr<const RequestParsers> parsers_;  // of that version of the configuration
+  uint64_t parsers_version_ = 0;
   size_t body_bytes_ = 0;
   ExtProcRequest request_;
   std::string message_;

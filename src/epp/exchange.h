@@ -28,6 +28,9 @@
 #include "serving/usage_watch.h"
 #include "wire/ext_proc.h"
 #include "wire/ext_proc_response.h"
+#include "wire/model_restore.h"
+#include "wire/model_splice.h"
+#include "wire/request_api.h"
 
 namespace kvasir {
 
@@ -59,6 +62,8 @@ class Exchange final : public GrpcCall::Observer {
   void decide();
   void decide_without_body();
   bool read_body();
+  Result<RequestPeek> peek_body(RequestApi api);
+  bool take_model(const RequestPeek& peek);
   void ask_services(const RequestPeek& peek);
   void limit_to_subset();
   void admit();
@@ -71,6 +76,7 @@ class Exchange final : public GrpcCall::Observer {
   // What goes back for it (exchange_answers.cc).
   void send_decision();
   void add_routing(ExtProcMutation& mutation, std::vector<ExtProcHeader>& metadata);
+  std::vector<ExtProcScore> scores();
   void send_headers_answer(bool with_decision);
   void send_request_body();
   void send_body_answer(bool with_decision);
@@ -80,6 +86,9 @@ class Exchange final : public GrpcCall::Observer {
   void on_response_headers(const ExtProcRequest& request);
   void on_response_body(const ExtProcRequest& request);
   void on_response_trailers();
+  bool streams_answer() const;
+  bool is_whole_answer() const;
+  bool restores_body() const;
   void note_first_byte();
   void end(Ending ending);
 
@@ -101,10 +110,17 @@ class Exchange final : public GrpcCall::Observer {
   uint32_t unanswered_chunks_ = 0;  // STREAMED: of the body, before the decision
   std::optional<std::vector<std::string>> subset_;
   std::string request_id_;
-  std::string model_;
+  std::string model_;         // as the client wrote it
+  std::string target_model_;  // as the endpoint gets it
+  std::string inflated_;      // of a compressed body, while it is read
+  std::optional<SplicedBody> rewrite_;         // the body with target_model_, when that is another
+  std::unique_ptr<ModelRestorer> restorer_;    // of the answer, then
+  bool passes_ = false;                        // unread, and so does its answer
   std::string objective_;
   std::string destination_;  // HOST:PORT[,HOST:PORT...]
   std::string prefill_;
+  std::vector<ScoredEndpoint> scores_;  // of the candidates, when they are told
+  std::vector<std::string> score_names_;
 
   FetchedScores fetched_;
   std::unique_ptr<RemoteScoreFetcher::Fetch> fetch_;  // while it is under way
@@ -124,6 +140,7 @@ class Exchange final : public GrpcCall::Observer {
   std::optional<Duration> first_token_;
   uint64_t answer_bytes_ = 0;
   UsageWatch usage_;
+  std::string restored_;  // scratch
 };
 
 }  // namespace kvasir

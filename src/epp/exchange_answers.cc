@@ -34,15 +34,31 @@ void Exchange::send_decision() {
   }
   thread_.release_body_bytes(body_.capacity());
   body_.release();
+  inflated_ = {};
+  rewrite_.reset();
   head_.release();
   if (routed_) routed_->release_prompt();
   fetched_ = {};
+  scores_ = {};
+  score_names_ = {};
   subset_.reset();
-  if (!thread_.needs_answers()) {
+  if (passes_ || (!thread_.needs_answers() && !restorer_)) {
     // Envoy goes on without us: the answer costs nothing.
     end(Ending::kNotWatched);
     finish(GrpcCode::kOk);
   }
+}
+
+// Of every candidate that was scored; the views are into score_names_.
+std::vector<ExtProcScore> Exchange::scores() {
+  std::vector<ExtProcScore> scores;
+  score_names_.reserve(scores_.size());
+  const std::shared_ptr<const Snapshot> fleet = thread_.snapshot();
+  for (const ScoredEndpoint& scored : scores_) {
+    score_names_.push_back(address_of(*fleet, scored.endpoint));
+    scores.push_back({score_names_.back(), scored.score});
+  }
+  return scores;
 }
 
 void Exchange::add_routing(ExtProcMutation& mutation, std::vector<ExtProcHeader>& metadata) {
@@ -67,8 +83,10 @@ void Exchange::send_headers_answer(bool with_decision) {
   if (with_decision) {
     answer.clear_route_cache = true;
     add_routing(answer.mutation, answer.metadata);
+    if (thread_.options().emit_scores) answer.scores = scores();
     if (defers_headers() && request_bytes_ > 0) {
-      const auto end = std::to_chars(length, length + sizeof length, body_.size());
+      const size_t size = rewrite_ ? rewrite_->size() : body_.size();
+      const auto end = std::to_chars(length, length + sizeof length, size);
       answer.mutation.set.push_back(
           {"Content-Length", {length, static_cast<size_t>(end.ptr - length)}});
     }
@@ -82,7 +100,8 @@ void Exchange::send_request_body() {
   if (protocol_.request_body_mode == ExtProcBodyMode::kStreamed) {
     for (; unanswered_chunks_ > 0; --unanswered_chunks_) send_body_answer(false);
   } else {
-    for_each_chunk(body_.view(), [&](std::string_view chunk, bool last) {
+    const std::string rewritten = rewrite_ ? whole(*rewrite_) : std::string();
+    for_each_chunk(rewrite_ ? rewritten : body_.view(), [&](std::string_view chunk, bool last) {
       write_streamed_body_head(ExtProcSide::kRequest, chunk.size(), last && !ends_with_trailers_,
                                {}, thread_.message());
       call_.send(thread_.message(), chunk);
@@ -95,9 +114,18 @@ void Exchange::send_request_body() {
 
 void Exchange::send_body_answer(bool with_decision) {
   ExtProcBodyAnswer answer;
+  std::string rewritten;
+  std::string length;
   if (with_decision) {
     answer.clear_route_cache = true;
     add_routing(answer.mutation, answer.metadata.texts);
+    if (thread_.options().emit_scores) answer.metadata.scores = scores();
+    if (rewrite_) {
+      rewritten = whole(*rewrite_);
+      answer.replaced_body = rewritten;
+      length = std::to_string(rewritten.size());
+      answer.mutation.set.push_back({"content-length", length});
+    }
   }
   write_body_answer(ExtProcSide::kRequest, answer, thread_.message());
   call_.send(thread_.message());

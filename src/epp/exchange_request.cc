@@ -6,6 +6,8 @@
 #include "epp/subset.h"
 #include "net/event_loop.h"
 #include "scheduling/decision_trace.h"
+#include "wire/gzip_reader.h"
+#include "wire/request_parsers.h"
 
 namespace kvasir {
 namespace {
@@ -117,23 +119,65 @@ void Exchange::decide() {
 
 // False: it was refused.
 bool Exchange::read_body() {
+  const std::string_view path = request_path(
+      [this](std::string_view name) -> std::optional<std::string_view> { return head_.find(name); });
+  const std::optional<RequestRoute> route = thread_.parsers()->find(path);
+  if (!route) {
+    refuse({404, "NotFound", "", "no parser takes this path", ""});
+    return false;
+  }
+  passes_ = route->parser == RequestParser::kPassthrough;
   std::optional<RequestPeek> peek;
-  if (body_.size() > 0) {
-    peek = thread_.peeker().peek(body_.view());
-    if (!peek) {
-      refuse({400, "BadRequest", "",
-              "error unmarshaling request bodyMap: the body is not a JSON object", ""});
+  if (body_.size() > 0 && !passes_) {
+    Result<RequestPeek> read = peek_body(route->api);
+    if (!read) {
+      refuse({400, "BadRequest", "", read.error().message, ""});
       return false;
     }
-    if (peek->model.empty()) {
-      refuse({400, "BadRequest", "", "model not found in request body", ""});
-      return false;
-    }
-    model_ = peek->model;
+    peek = std::move(*read);
+    if (!take_model(*peek)) return false;
   }
   routed_.emplace(thread_.scheduler(), thread_.estimator(), thread_.next_request_id(), peek,
                   head_.fields());
   if (peek) ask_services(*peek);
+  return true;
+}
+
+// A compressed body is read in a copy; its bytes go on as they came.
+Result<RequestPeek> Exchange::peek_body(RequestApi api) {
+  const ContentCoding coding = content_coding(head_.find("content-encoding"));
+  if (coding == ContentCoding::kIdentity) return thread_.peeker().read(body_.view(), api);
+  InflateLimits limits;
+  limits.output_bytes = thread_.options().body_bytes_max;
+  Result<std::string> inflated =
+      inflate_body(coding, body_.view(), limits, ByteBuffer::kReadablePadding);
+  if (!inflated) {
+    return Error{"error unmarshaling request bodyMap: " + inflated.error().message};
+  }
+  inflated_ = std::move(*inflated);
+  return thread_.peeker().read(inflated_, api);
+}
+
+// Whose model it is, and under which name the endpoint gets it. False: it was refused.
+bool Exchange::take_model(const RequestPeek& peek) {
+  model_ = peek.model;
+  const std::string_view rewritten = head_.find(kModelRewriteHeader);
+  target_model_ = rewritten.empty() ? model_ : std::string(rewritten);
+  if (target_model_.empty()) {
+    refuse({400, "BadRequest", "", kModelNotFound, ""});
+    return false;
+  }
+  if (target_model_ == model_) return true;
+  if (!inflated_.empty()) {
+    refuse({400, "BadRequest", "", "the model of a compressed body cannot be rewritten", ""});
+    return false;
+  }
+  if (protocol_.request_body_mode == ExtProcBodyMode::kStreamed) {
+    refuse({400, "BadRequest", "", "the model of a STREAMED body cannot be rewritten", ""});
+    return false;
+  }
+  rewrite_ = splice_model(body_.view(), peek.model_json, target_model_);
+  restorer_ = std::make_unique<ModelRestorer>(target_model_, model_);
   return true;
 }
 
@@ -199,7 +243,7 @@ void Exchange::on_evicted(FlowOutcome outcome) {
 }
 
 RequestLabels Exchange::labels() const {
-  RequestLabels labels{request_id_, model_, model_, "default-flow", objective_, 0};
+  RequestLabels labels{request_id_, model_, target_model_, "default-flow", objective_, 0};
   if (!routed_) return labels;
   labels.fairness_id = routed_->request().fairness_id;
   labels.priority = routed_->request().priority;
@@ -216,6 +260,9 @@ void Exchange::report_pick() {
   report.processing = thread_.now() - whole_;
   report.held = held_;
   thread_.probe().on_picked(report);
+  if (thread_.options().emit_scores) {
+    scores_.assign(trace_->totals().begin(), trace_->totals().end());
+  }
   thread_.give_trace(std::move(trace_));
 }
 

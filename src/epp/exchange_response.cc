@@ -27,6 +27,7 @@ void Exchange::on_response_headers(const ExtProcRequest& request) {
   answer.mutation.set.push_back({"x-went-into-resp-headers", "true"});
   const auto fields = thread_.answer_fields(decision_, scheduling_);
   for (const auto& [name, value] : fields) answer.mutation.set.push_back({name, value});
+  if (restorer_ && restores_body()) answer.mutation.remove.push_back("content-length");
   write_headers_answer(ExtProcSide::kResponse, answer, thread_.message());
   call_.send(thread_.message());
   thread_.probe().on_answer_processed(thread_.now() - begin);
@@ -41,15 +42,23 @@ void Exchange::on_response_body(const ExtProcRequest& request) {
   note_first_byte();
   answer_bytes_ += request.body.size();
   usage_.look(request.body);
-  const ExtProcBodyMode mode = protocol_.response_body_mode;
-  if (mode == ExtProcBodyMode::kFullDuplexStreamed || mode == ExtProcBodyMode::kGrpc) {
-    for_each_chunk(request.body, [&](std::string_view chunk, bool last) {
+  std::string_view body = request.body;
+  if (restorer_) {
+    restored_.clear();
+    restorer_->feed(request.body, restored_);
+    if (request.end_of_stream || is_whole_answer()) restorer_->flush(restored_);
+    body = restored_;
+  }
+  if (streams_answer()) {
+    for_each_chunk(body, [&](std::string_view chunk, bool last) {
       write_streamed_body_head(ExtProcSide::kResponse, chunk.size(), last && request.end_of_stream,
                                {}, thread_.message());
       call_.send(thread_.message(), chunk);
     });
   } else {
-    write_body_answer(ExtProcSide::kResponse, {}, thread_.message());
+    ExtProcBodyAnswer answer;
+    if (restorer_) answer.replaced_body = body;
+    write_body_answer(ExtProcSide::kResponse, answer, thread_.message());
     call_.send(thread_.message());
   }
   thread_.probe().on_answer_processed(thread_.now() - begin);
@@ -60,10 +69,33 @@ void Exchange::on_response_body(const ExtProcRequest& request) {
 }
 
 void Exchange::on_response_trailers() {
+  if (restorer_ && streams_answer()) {
+    // What was held back of a body that its trailers end.
+    restored_.clear();
+    restorer_->flush(restored_);
+    if (!restored_.empty()) {
+      write_streamed_body_head(ExtProcSide::kResponse, restored_.size(), false, {}, thread_.message());
+      call_.send(thread_.message(), restored_);
+    }
+  }
   write_trailers_answer(ExtProcSide::kResponse, {}, thread_.message());
   call_.send(thread_.message());
   answer_complete_ = true;
   end(Ending::kNatural);
+}
+
+bool Exchange::streams_answer() const {
+  const ExtProcBodyMode mode = protocol_.response_body_mode;
+  return mode == ExtProcBodyMode::kFullDuplexStreamed || mode == ExtProcBodyMode::kGrpc;
+}
+
+bool Exchange::is_whole_answer() const {
+  const ExtProcBodyMode mode = protocol_.response_body_mode;
+  return mode == ExtProcBodyMode::kBuffered || mode == ExtProcBodyMode::kBufferedPartial;
+}
+
+bool Exchange::restores_body() const {
+  return protocol_.response_body_mode != ExtProcBodyMode::kNone;
 }
 
 void Exchange::note_first_byte() {

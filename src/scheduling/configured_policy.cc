@@ -92,7 +92,7 @@ PoolSaturation ConfiguredPolicy::saturation(const PoolContext& context) {
   prefilling_.clear();
   decoding_.clear();
   for (const EndpointId id : context.endpoints) {
-    const Endpoint& endpoint = context.fleet.endpoints[index_of(id)].endpoint;
+    const Endpoint& endpoint = *context.fleet.endpoints[index_of(id)].endpoint;
     if (serves(endpoint, "prefill")) prefilling_.push_back(id);
     if (serves(endpoint, "decode")) decoding_.push_back(id);
   }

@@ -4,6 +4,7 @@
 #include "scheduling/plugin_library.h"
 #include "serving/plugin_type_facts.h"
 #include "wire/read_endpoint_picker_config.h"
+#include "wire/request_parsers.h"
 
 namespace kvasir {
 namespace {
@@ -22,11 +23,10 @@ std::string located(std::string_view name, int line, std::string_view text) {
 std::vector<std::string> unsupported(const EndpointPickerConfig& config, const Registry& registry,
                                      std::string_view name) {
   std::vector<std::string> problems;
-  }
   for (const PluginConfig& plugin : config.plugins) {
     if (registry.find(plugin.type) != nullptr) continue;
     if (plugin.line == 0) continue;  // not asked for: a default of what is off anyway
-    if (is_scrape_plugin(plugin.type)) continue;
+    if (is_scrape_plugin(plugin.type) || is_request_parser(plugin.type)) continue;
     problems.push_back(located(name, plugin.line, "plugin type '" + plugin.type + "' is not built yet"));
   }
   return problems;
@@ -89,6 +89,17 @@ Result<PolicyWithNotes> policy_from_config(std::string_view text, std::string_vi
 AdmissionSettings admission_settings(const PolicyWithNotes& made) {
   using Mode = AdmissionSettings::Mode;
   return {made.flow_control_enabled ? Mode::kFlowControl : Mode::kShedding, made.flow};
+}
+
+Result<RequestParsers> parsers_from_config(std::string_view text, std::string_view name,
+                                           const std::vector<std::string>& plugin_files) {
+  const Result<Registry> registry = plugin_registry(plugin_files);
+  if (!registry) return registry.error();
+  const ConfigReading reading = read_endpoint_picker_config(text, plugin_type_facts(*registry));
+  if (!reading.errors.empty()) return Error{located(name, reading.errors.front())};
+  Result<RequestParsers> parsers = RequestParsers::of(reading.config);
+  if (!parsers) return Error{std::string(name) + ": " + parsers.error().message};
+  return parsers;
 }
 
 Result<ScrapePlan> scrape_plan_from_config(std::string_view text, std::string_view name,

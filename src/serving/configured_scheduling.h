@@ -10,6 +10,7 @@
 #include "feeds/scrape_plan.h"
 #include "scheduling/plugin_set.h"
 #include "serving/admission.h"
+#include "wire/request_parsers.h"
 
 namespace kvasir {
 
@@ -29,7 +30,11 @@ Result<PolicyWithNotes> policy_from_config(std::string_view text, std::string_vi
 // detector says that the pool is saturated.
 AdmissionSettings admission_settings(const PolicyWithNotes& made);
 
-// From the same text, what to scrape for it.
+// From the same text, who reads requests by their paths.
+Result<RequestParsers> parsers_from_config(std::string_view text, std::string_view name,
+                                           const std::vector<std::string>& plugin_files = {});
+
+// And what to scrape for it.
 Result<ScrapePlan> scrape_plan_from_config(std::string_view text, std::string_view name,
                                            Duration refresh_interval,
                                            const std::vector<std::string>& plugin_files = {});

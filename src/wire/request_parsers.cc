@@ -72,6 +72,13 @@ bool ends_at_slash(std::string_view path, std::string_view suffix) {
 
 }  // namespace
 
+bool is_request_parser(std::string_view type) {
+  const auto is_it = [&](const auto& known) { return known.name == type; };
+  return std::any_of(std::begin(kTypes), std::end(kTypes), is_it) ||
+         std::find(std::begin(kUnsupportedTypes), std::end(kUnsupportedTypes), type) !=
+             std::end(kUnsupportedTypes);
+}
+
 std::string_view to_string(RequestParser parser) {
   for (const TypeName& type : kTypes) {
     if (type.parser == parser) return type.name;

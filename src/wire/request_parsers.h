@@ -25,6 +25,9 @@ enum class RequestParser : uint8_t { kOpenAi, kAnthropic, kVllmHttp, kSglangHttp
 // The plugin type that configurations name it by ("openai-parser").
 std::string_view to_string(RequestParser parser);
 
+// Whether a plugin type is one of upstream's parsers, supported or not.
+bool is_request_parser(std::string_view type);
+
 struct RequestRoute {
   RequestParser parser = RequestParser::kOpenAi;
   RequestApi api = RequestApi::kUnknown;

@@ -40,8 +40,13 @@ TEST(PluginLibrary, TheExampleRoutesBesideBuiltInPlugins) {
   Snapshot fleet{std::vector<EndpointState>(3)};
   std::vector<EndpointId> candidates;
   for (uint32_t i = 0; i < 3; ++i) candidates.push_back(EndpointId(i));
-  fleet.endpoints[1].endpoint.labels["topology.kubernetes.io/zone"] = "north";
-  fleet.endpoints[2].endpoint.labels["topology.kubernetes.io/zone"] = "south";
+  const auto in_zone = [](const char* zone) {
+    Endpoint endpoint;
+    endpoint.labels["topology.kubernetes.io/zone"] = zone;
+    return std::make_shared<const Endpoint>(std::move(endpoint));
+  };
+  fleet.endpoints[1].endpoint = in_zone("north");
+  fleet.endpoints[2].endpoint = in_zone("south");
   Request request;
   request.id = 1;
   const auto decision = made->policy->pick(PickContext{request, fleet, candidates, {}});
