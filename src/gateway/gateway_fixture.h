@@ -27,7 +27,8 @@ class FakeWorker final : public HttpHandler, private HttpExchange::Observer {
   FakeWorker(EventLoop& loop, std::string name)
       : loop_(loop),
         name_(std::move(name)),
-        server_(std::make_unique<HttpServer>(loop, std::move(listen_tcp("127.0.0.1", 0, false).value()), *this)),
+        server_(std::make_unique<HttpServer>(
+            loop, std::move(listen_tcp("127.0.0.1", 0, false).value()), *this)),
         port_(server_->port()) {}
 
   uint16_t port() const { return port_; }
@@ -94,7 +95,9 @@ class FakeWorker final : public HttpHandler, private HttpExchange::Observer {
 // Written from every gateway thread; the vectors are read when the others are quiet.
 class RecordingProbe final : public GatewayProbe {
  public:
-  void on_health_changed(const Endpoint&, bool is_healthy) override { healthy += is_healthy ? 1 : -1; }
+  void on_health_changed(const Endpoint&, bool is_healthy) override {
+    healthy += is_healthy ? 1 : -1;
+  }
   void on_started() override { ++started; }
   void on_routed(EndpointId) override { ++in_flight; }
   void on_released(EndpointId) override { --in_flight; }
@@ -135,7 +138,9 @@ struct Answer final : HttpCallObserver {
     over = true;
     loop.stop();
   }
-  std::string field(std::string_view name) const { return std::string(head.find(name).value_or("")); }
+  std::string field(std::string_view name) const {
+    return std::string(head.find(name).value_or(""));
+  }
 
   EventLoop& loop;
   HttpCall* call = nullptr;
@@ -147,8 +152,7 @@ struct Answer final : HttpCallObserver {
 
 class GatewayTest : public ::testing::Test {
  protected:
-  GatewayTest()
-      : loop_(std::move(EventLoop::create().value())), a_(*loop_, "a"), b_(*loop_, "b") {
+  GatewayTest() : loop_(std::move(EventLoop::create().value())), a_(*loop_, "a"), b_(*loop_, "b") {
     options_.port = 0;
     options_.policy = "round-robin";
     options_.profile = load_engine_profile(std::string(kDefaultEngineProfile)).value();
@@ -161,7 +165,8 @@ class GatewayTest : public ::testing::Test {
   }
 
   void start(int healthy_workers = 2) {
-    gateway_ = std::move(Gateway::create(*loop_, options_, probe_, [] { return "page\n"; }).value());
+    gateway_ =
+        std::move(Gateway::create(*loop_, options_, probe_, [] { return "page\n"; }).value());
     client_ = std::make_unique<HttpClient>(*loop_, resolve("127.0.0.1", gateway_->port()).value());
     run_until([&] { return probe_.healthy == healthy_workers; });
   }
@@ -203,9 +208,10 @@ class GatewayTest : public ::testing::Test {
   }
 
   Answer complete(const std::string& body = "{\"prompt\":\"x\",\"stream\":true}") {
-    return call("POST /v1/completions HTTP/1.1\r\nHost: g\r\nx-request-id: id-7\r\nContent-Length: " +
-                    std::to_string(body.size()) + "\r\n\r\n",
-                body);
+    return call(
+        "POST /v1/completions HTTP/1.1\r\nHost: g\r\nx-request-id: id-7\r\nContent-Length: " +
+            std::to_string(body.size()) + "\r\n\r\n",
+        body);
   }
 
   std::unique_ptr<EventLoop> loop_;
