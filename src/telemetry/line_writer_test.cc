@@ -1,0 +1,85 @@
+#include "telemetry/line_writer.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <sstream>
+
+namespace kvasir {
+namespace {
+
+std::string read_all(int descriptor) {
+  std::string text;
+  char buffer[4096];
+  for (ssize_t got; (got = read(descriptor, buffer, sizeof buffer)) > 0;) {
+    text.append(buffer, static_cast<size_t>(got));
+  }
+  return text;
+}
+
+TEST(LineWriter, WritesEveryLineInOrderBeforeItGoes) {
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  std::string expected;
+  {
+    LineWriter writer(ends[1], true, "a pipe");
+    for (int i = 0; i < 1000; ++i) {
+      const std::string line = "line " + std::to_string(i) + "\n";
+      writer.write(line);
+      expected += line;
+    }
+    EXPECT_EQ(writer.lines(), 1000u);
+  }
+  EXPECT_EQ(read_all(ends[0]), expected);
+  close(ends[0]);
+}
+
+TEST(LineWriter, AppendsToAFile) {
+  const std::string path = testing::TempDir() + "line_writer_test.log";
+  std::remove(path.c_str());
+  for (const char* line : {"one\n", "two\n"}) {
+    Result<std::unique_ptr<LineWriter>> writer = LineWriter::open(path);
+    ASSERT_TRUE(writer);
+    (*writer)->write(line);
+  }
+  std::ostringstream text;
+  text << std::ifstream(path).rdbuf();
+  EXPECT_EQ(text.str(), "one\ntwo\n");
+  EXPECT_FALSE(LineWriter::open("/nonexistent/folder/file"));
+}
+
+TEST(LineWriter, DropsAndCountsWhenNobodyReadsAndStillEnds) {
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  LineWriterLimits limits;
+  limits.pending_bytes_max = 1000;
+  limits.gather = std::chrono::hours(1);
+  limits.flush_timeout = Duration::zero();
+  const std::string line(100, '.');
+  std::string filling(1 << 20, '\n');
+  fcntl(ends[1], F_SETFL, O_NONBLOCK);
+  while (::write(ends[1], filling.data(), filling.size()) > 0) {
+  }
+  LineWriter writer(ends[1], true, "a full pipe", limits);
+  for (int i = 0; i < 25; ++i) writer.write(line);
+  EXPECT_EQ(writer.lines(), 10u);
+  EXPECT_EQ(writer.dropped(), 15u);
+  close(ends[0]);
+}
+
+TEST(LineWriter, SurvivesAReaderThatLeft) {
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  close(ends[0]);
+  LineWriterLimits limits;
+  limits.gather = std::chrono::milliseconds(1);
+  LineWriter writer(ends[1], true, "a broken pipe", limits);
+  writer.write("nobody reads this\n");
+  while (writer.dropped() == 0) std::this_thread::yield();
+  EXPECT_EQ(writer.lines(), 0u);
+}
+
+}  // namespace
+}  // namespace kvasir
