@@ -33,7 +33,12 @@ int run_epp(const EppFlags& flags) {
   if (!options) return fail(2, options.error().message);
   Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();
   if (!loop) return fail(1, loop.error().message);
-  EppMetrics metrics;
+  Result<std::unique_ptr<DecisionLog>> log = decision_log(flags);
+  if (!log) return fail(2, log.error().message);
+  EppMetricsOptions metrics_options = epp_metrics_options(flags);
+  metrics_options.version = KVASIR_VERSION;
+  const SteadyClock clock;
+  EppMetrics metrics(std::move(metrics_options), clock, log->get());
   std::unique_ptr<Epp> epp;
   Result<std::unique_ptr<SignalWatcher>> signals = SignalWatcher::create(
       **loop, {SIGINT, SIGTERM}, [&loop, &epp, stopping = false](int) mutable {
@@ -42,8 +47,8 @@ int run_epp(const EppFlags& flags) {
         epp->drain([&loop] { (*loop)->stop(); });
       });
   if (!signals) return fail(1, signals.error().message);
-  Result<std::unique_ptr<Epp>> created =
-      Epp::create(**loop, *options, metrics, [&metrics] { return metrics.page(); });
+  Result<std::unique_ptr<Epp>> created = Epp::create(
+      **loop, *options, metrics, [&metrics, &epp] { return metrics.page(*epp->snapshot()); });
   if (!created) return fail(options->config_name.empty() ? 1 : 2, created.error().message);
   epp = std::move(*created);
   for (const std::string& note : epp->notes()) log_info(note);

@@ -79,6 +79,7 @@ class Exchange final : public GrpcCall::Observer {
   void on_response_body(const ExtProcRequest& request);
   void on_response_trailers();
   void note_first_byte();
+  void note_processed(TimePoint begin);
   void end(Ending ending);
 
   void fail(GrpcCode code, std::string_view message);
@@ -119,6 +120,7 @@ class Exchange final : public GrpcCall::Observer {
   bool answer_complete_ = false;
   std::optional<Duration> first_token_;
   uint64_t answer_bytes_ = 0;
+  Duration processing_{};  // of its messages
   UsageWatch usage_;
 };
 

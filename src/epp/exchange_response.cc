@@ -29,7 +29,7 @@ void Exchange::on_response_headers(const ExtProcRequest& request) {
   for (const auto& [name, value] : fields) answer.mutation.set.push_back({name, value});
   write_headers_answer(ExtProcSide::kResponse, answer, thread_.message());
   call_.send(thread_.message());
-  thread_.probe().on_answer_processed(thread_.now() - begin);
+  note_processed(begin);
   if (request.end_of_stream) {
     answer_complete_ = true;
     end(Ending::kNatural);
@@ -52,7 +52,7 @@ void Exchange::on_response_body(const ExtProcRequest& request) {
     write_body_answer(ExtProcSide::kResponse, {}, thread_.message());
     call_.send(thread_.message());
   }
-  thread_.probe().on_answer_processed(thread_.now() - begin);
+  note_processed(begin);
   if (request.end_of_stream) {
     answer_complete_ = true;
     end(Ending::kNatural);
@@ -64,6 +64,12 @@ void Exchange::on_response_trailers() {
   call_.send(thread_.message());
   answer_complete_ = true;
   end(Ending::kNatural);
+}
+
+void Exchange::note_processed(TimePoint begin) {
+  const Duration took = thread_.now() - begin;
+  processing_ += took;
+  thread_.probe().on_answer_processed(took);
 }
 
 void Exchange::note_first_byte() {
@@ -90,6 +96,7 @@ void Exchange::end(Ending ending) {
   report.total = thread_.now() - began_;
   report.first_token = first_token_;
   report.answer_bytes = answer_bytes_;
+  report.processing = processing_;
   report.prompt_tokens = usage_.prompt_tokens();
   report.completion_tokens = usage_.completion_tokens();
   report.cached_tokens = usage_.cached_tokens();
