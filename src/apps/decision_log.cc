@@ -19,12 +19,14 @@ constexpr size_t kUsualLineBytes = 2048;
 
 std::string_view plugin_of(const DecisionTrace& trace, const Entry& entry) {
   const auto& labels = trace.labels();
-  return labels && entry.plugin < labels->plugins.size() ? labels->plugins[entry.plugin].name : "?";
+  if (!labels || entry.plugin >= labels->plugins.size()) return "?";
+  return labels->plugins[entry.plugin].name;
 }
 
 std::string_view profile_of(const DecisionTrace& trace, const Entry& entry) {
   const auto& labels = trace.labels();
-  return labels && entry.profile < labels->profiles.size() ? labels->profiles[entry.profile] : "?";
+  if (!labels || entry.profile >= labels->profiles.size()) return "?";
+  return labels->profiles[entry.profile];
 }
 
 const Endpoint* find_endpoint(const Snapshot& fleet, EndpointId id) {

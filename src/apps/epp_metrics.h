@@ -31,8 +31,9 @@ class EppMetrics final : public EppProbe {
 
   // Renders GET /metrics.
   std::string page(const Snapshot& fleet);
-  // For what else belongs on the page: flow control's metrics.
+  // For what else belongs on the page: see flow_metrics.h.
   Registry& registry() { return registry_; }
+  RequestSeriesTable& request_series() { return requests_; }
 
   void on_health_changed(const Endpoint& endpoint, bool healthy) override;
   void on_stream_started() override;
@@ -63,7 +64,6 @@ class EppMetrics final : public EppProbe {
   Gauge* in_flight(const RequestLabels& labels, EndpointId id);
   void observe_scheduling(Duration took);
   std::string cache_page(const Snapshot& fleet) const;
-  void count_decision_lines();
 
   const EppMetricsOptions options_;
   const Clock& clock_;

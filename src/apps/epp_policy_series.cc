@@ -171,7 +171,10 @@ void PolicySeries::observe_steps(Policy& policy, const DecisionTrace& trace) {
       left = trace.candidates();
       profile_is_scored = false;
     }
-    if (entry.step == Step::kFilter) filtered_.add(left - std::exchange(left, entry.left));
+    if (entry.step == Step::kFilter) {
+      filtered_.add(left - entry.left);
+      left = entry.left;
+    }
     if (entry.step == Step::kScore && !std::exchange(profile_is_scored, true)) scored_.add(left);
   }
 }
