@@ -18,6 +18,8 @@ namespace {
 // What a pipe that is writable takes without blocking (PIPE_BUF).
 constexpr size_t kPipeBytes = 4096;
 constexpr int kPollMs = 100;
+// Pending bytes do not wait for company once they are this share of what there is room for.
+constexpr size_t kHurryShare = 8;
 
 uint64_t line_count(std::string_view bytes) {
   return static_cast<uint64_t>(std::count(bytes.begin(), bytes.end(), '\n'));
@@ -65,9 +67,12 @@ LineWriter::~LineWriter() {
 void LineWriter::write(std::string_view line) {
   {
     std::lock_guard<std::mutex> lock(mutex_);
-    if (pending_.size() + line.size() <= limits_.pending_bytes_max) {
+    const size_t before = pending_.size();
+    if (before + line.size() <= limits_.pending_bytes_max) {
       pending_.append(line);
       lines_.fetch_add(1, std::memory_order_relaxed);
+      const size_t hurry = limits_.pending_bytes_max / kHurryShare;
+      if (before < hurry && pending_.size() >= hurry) wake_.notify_one();
       return;
     }
   }
@@ -80,7 +85,9 @@ void LineWriter::run() {
   for (bool last = false; !last;) {
     {
       std::unique_lock<std::mutex> lock(mutex_);
-      wake_.wait_for(lock, limits_.gather, [this] { return stopping_.load(); });
+      wake_.wait_for(lock, limits_.gather, [this] {
+        return stopping_ || pending_.size() >= limits_.pending_bytes_max / kHurryShare;
+      });
       last = stopping_;
       bytes.swap(pending_);
     }

@@ -19,7 +19,8 @@ namespace kvasir {
 
 struct LineWriterLimits {
   size_t pending_bytes_max = 8 * 1024 * 1024;  // not written yet; beyond it lines are dropped
-  // How long a line may wait for company: the thread is woken by time, not by each line.
+  // How long a line may wait for company: the thread is woken by time or by an eighth of those
+  // bytes, not by each line.
   Duration gather = std::chrono::milliseconds(50);
   // At the end, for what is pending.
   Duration flush_timeout = std::chrono::seconds(1);
