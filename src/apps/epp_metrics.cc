@@ -142,13 +142,19 @@ void EppMetrics::observe_scheduling(Duration took) {
 EppMetrics::EndpointSeries* EppMetrics::endpoint(EndpointId id, const Snapshot& fleet) {
   return endpoints_.find_or_make({{}, index_of(id)}, [&] {
     const Endpoint& endpoint = fleet.endpoints[index_of(id)].endpoint;
-    const Labels labels = {{"endpoint", endpoint.name}};
-    return EndpointSeries{
-        endpoint.name, std::to_string(endpoint.port),
-        &registry_.counter("kvasir_epp_picked_prompt_tokens_total",
-                           "Prompt tokens of the requests that were sent to an endpoint.", labels),
-        &registry_.counter("kvasir_epp_picked_cached_tokens_total",
-                           "How many of those were expected in its cache.", labels)};
+    const auto counter = [&](const char* name, const char* help) {
+      return &registry_.counter(name, help, {{"endpoint", endpoint.name}});
+    };
+    return EndpointSeries{endpoint.name,
+                          std::to_string(endpoint.port),
+                          counter("kvasir_epp_picked_prompt_tokens_total",
+                                  "Prompt tokens of the requests that were sent to an endpoint."),
+                          counter("kvasir_epp_picked_cached_tokens_total",
+                                  "How many of those were expected in its cache."),
+                          counter("kvasir_epp_picked_cached_bytes_total",
+                                  "Prompt bytes that were expected in the cache of an endpoint."),
+                          counter("kvasir_epp_picked_prompts_total",
+                                  "Requests with a prompt that were sent to an endpoint.")};
   });
 }
 
@@ -172,6 +178,10 @@ void EppMetrics::count_tokens(const PickReport& report, EndpointSeries* picked) 
   if (picked == nullptr || !report.prompt_known) return;
   picked->prompt_tokens->add(report.prompt_tokens);
   picked->cached_tokens->add(report.decision.cached_tokens);
+  if (report.prompt_tokens == 0) return;
+  picked->prompts->add();
+  picked->cached_bytes->add(report.prompt_bytes * report.decision.cached_tokens /
+                            report.prompt_tokens);
 }
 
 // Null when there are too many of them: those are not counted, neither up nor down.
@@ -284,6 +294,12 @@ std::string EppMetrics::cache_page(const Snapshot& fleet) const {
                {{"pod", series->name}})
         .set(static_cast<double>(series->cached_tokens->value()) /
              static_cast<double>(series->prompt_tokens->value()));
+    page.gauge("llmd_epp_cache_prefix_length_bytes",
+               "Prompt bytes that were expected in an endpoint's cache, the mean of all requests "
+               "sent there since the start.",
+               {{"pod", series->name}})
+        .set(static_cast<double>(series->cached_bytes->value()) /
+             static_cast<double>(series->prompts->value()));
   }
   if (log_ != nullptr) {
     page.counter("kvasir_epp_decision_log_lines_total", "Lines of the decision log.")

@@ -51,6 +51,8 @@ class EppMetrics final : public EppProbe {
     std::string port;
     Counter* prompt_tokens;
     Counter* cached_tokens;
+    Counter* cached_bytes;
+    Counter* prompts;  // whose bytes are known
   };
   static constexpr size_t kEndpointsMax = 10'000;
   static constexpr size_t kAttemptSeriesMax = 20'000;   // target models times endpoints
