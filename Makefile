@@ -2,7 +2,7 @@
 KVASIR = build/release/kvasir
 FUZZ_SECONDS ?= 60
 
-.PHONY: help deps deps-dev build up test asan tsan fuzz test-clients test-streams ab bench-gateway lint clean
+.PHONY: help deps deps-dev build up test asan tsan fuzz test-clients test-streams docs ab bench-gateway lint clean
 .DEFAULT_GOAL := help
 
 help: ## lists the targets
@@ -49,6 +49,10 @@ ab: build ## compares policies on a trace (TRACE=file.jsonl ARGS="--requests 100
 
 bench-gateway: build ## compares the cost of a request with nginx, HAProxy and other gateways
 	python3 bench/gateway/run.py $(ARGS)
+
+docs: deps build/release/build.ninja ## writes docs/plugins.md from the plugins' headers
+	cmake --build --preset release --target plugin_docs
+	build/release/tests/tidy/plugin_docs . > docs/plugins.md
 
 lint: deps-dev build/release/build.ninja ## clang-format and clang-tidy on changed files (FILES="src/a.cc")
 	@make/lint.sh $(FILES)

@@ -9,6 +9,7 @@
 #include "apps/commands.h"
 #include "apps/epp_flags.h"
 #include "apps/epp_metrics.h"
+#include "apps/epp_upstream_flags.h"
 #include "apps/process_memory.h"
 #include "epp/epp.h"
 #include "net/event_loop.h"
@@ -24,11 +25,12 @@ int fail(int code, const std::string& message) {
   return code;
 }
 
-int run_epp(const EppFlags& flags) {
+int run_epp(const EppFlags& flags, const UpstreamFlags& upstream) {
   set_log_component("epp");
   set_log_level(flags.verbosity > 2 ? LogLevel::kDebug : LogLevel::kInfo);
   keep_freed_memory();
   raise_descriptor_limit();
+  if (const Result<void> checked = upstream.check(); !checked) return fail(2, checked.error().message);
   Result<EppOptions> options = epp_options(flags);
   if (!options) return fail(2, options.error().message);
   Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();
@@ -51,6 +53,7 @@ int run_epp(const EppFlags& flags) {
       **loop, *options, metrics, [&metrics, &epp] { return metrics.page(*epp->snapshot()); });
   if (!created) return fail(options->config_name.empty() ? 1 : 2, created.error().message);
   epp = std::move(*created);
+  for (const std::string& note : upstream.notes()) log_info(note);
   for (const std::string& note : epp->notes()) log_info(note);
   log_info("picking on " + options->host + ":" + std::to_string(epp->grpc_port()) +
            " (ext_proc), health on " + std::to_string(epp->health_port()) + ", metrics on " +
@@ -67,10 +70,11 @@ void add_epp_command(CLI::App& app, int& exit_code) {
       "epp", "Pick endpoints for Envoy or any Gateway API data plane, over ext_proc");
   auto flags = std::make_shared<EppFlags>();
   add_epp_flags(*command, *flags);
+  const std::shared_ptr<UpstreamFlags> upstream = UpstreamFlags::add_to(*command);
   command->footer(
       "Example: kvasir epp --endpoints 10.0.0.1:8000,10.0.0.2:8000 --config-file epp.yaml "
       "--secure-serving=false");
-  command->callback([flags, &exit_code] { exit_code = run_epp(*flags); });
+  command->callback([flags, upstream, &exit_code] { exit_code = run_epp(*flags, *upstream); });
 }
 
 }  // namespace kvasir

@@ -70,14 +70,22 @@ Result<void> Epp::start(std::function<std::string()> metrics_page) {
       plugin_options());
   if (!made) return made.error();
   notes_ = std::move(made->notes);
+  Result<std::vector<RemoteService>> services = resolve_sources(made->policy->remote_sources());
+  if (!services) return services.error();
+  set_services(std::move(*services));
+  AdmissionSettings admission = admission_settings(*made);
   scheduler_ = std::make_unique<Scheduler>(fleet_, std::move(made->policy), clock_);
-  AdmissionSettings admission;
-  admission.mode = AdmissionSettings::Mode::kShedding;
-  admission_ = std::make_unique<Admission>(*scheduler_, clock_, std::move(admission));
+  admission_ = std::make_unique<Admission>(*scheduler_, clock_, std::move(admission), &probe_);
+  admission_->set_priorities(options_.priorities);
   admission_timer_ = std::make_unique<AdmissionTimer>(loop_, *admission_);
   Result<std::vector<SocketAddress>> addresses = resolve_all(options_.endpoints);
   if (!addresses) return addresses.error();
-  monitor_ = std::make_unique<EndpointMonitor>(loop_, fleet_, *addresses, probe_, options_.monitor);
+  if (options_.check_health) {
+    monitor_ =
+        std::make_unique<EndpointMonitor>(loop_, fleet_, *addresses, probe_, options_.monitor);
+  } else {
+    for (uint32_t i = 0; i < fleet_.size(); ++i) fleet_.set_healthy(EndpointId(i), true);
+  }
 
   Result<Descriptor> health = listen_tcp(options_.host, options_.health_port, false);
   if (!health) return Error{"--grpc-health-port: " + health.error().message};
@@ -87,6 +95,7 @@ Result<void> Epp::start(std::function<std::string()> metrics_page) {
   if (!metrics) return Error{"--metrics-port: " + metrics.error().message};
   metrics_page_ = std::make_unique<MetricsPage>(*this, std::move(metrics_page));
   metrics_server_ = std::make_unique<HttpServer>(loop_, std::move(*metrics), *metrics_page_);
+  watch_config();
   return listen();
 }
 
@@ -125,24 +134,58 @@ PluginOptions Epp::plugin_options() const {
   plugins.endpoints_per_pick = options_.endpoints_per_pick;
   plugins.profile = options_.profile;
   plugins.allow_alpha = options_.allow_alpha_plugins;
+  plugins.plugin_files = options_.plugin_files;
   return plugins;
+}
+
+GrpcService& Epp::service() {
+  return *parts_.front();
+}
+
+void Epp::watch_config() {
+  if (options_.config_file.empty()) return;
+  config_watch_ = std::make_unique<FileWatch>(
+      loop_, options_.config_file, options_.config, EppOptions::kConfigBytesMax,
+      options_.config_interval, [this](Result<std::string> text) {
+        if (!text) return probe_.on_configuration_read(text.error().message);
+        static_cast<void>(configure(*text));
+      });
 }
 
 Result<std::vector<std::string>> Epp::configure(std::string_view text) {
   Result<PolicyWithNotes> made = policy_from_config(text, options_.config_name, plugin_options());
-  if (!made) {
-    probe_.on_configuration_read(made.error().message);
-    return made.error();
-  }
+  const auto refuse = [this](const Error& error) {
+    probe_.on_configuration_read(error.message);
+    return error;
+  };
+  if (!made) return refuse(made.error());
+  Result<std::vector<RemoteService>> services = resolve_sources(made->policy->remote_sources());
+  if (!services) return refuse(services.error());
+  admission_->reconfigure(admission_settings(*made));  // first: its plugins die with the old policy
   scheduler_->replace_policy(std::move(made->policy));
+  set_services(std::move(*services));
   probe_.on_configuration_read("");
   return std::move(made->notes);
+}
+
+void Epp::set_services(std::vector<RemoteService> services) {
+  const bool any = !services.empty();
+  std::lock_guard<std::mutex> lock(services_mutex_);
+  services_ = std::make_shared<const std::vector<RemoteService>>(std::move(services));
+  asks_services_ = any;
+}
+
+std::shared_ptr<const std::vector<RemoteService>> Epp::services() {
+  if (!asks_services_) return nullptr;
+  std::lock_guard<std::mutex> lock(services_mutex_);
+  return services_;
 }
 
 // Without leader election every service gets the same answer, liveness included, as from upstream's
 // picker.
 GrpcHealth Epp::health(std::string_view) const {
-  return !draining_ && monitor_->settled() ? GrpcHealth::kServing : GrpcHealth::kNotServing;
+  return !draining_ && (!monitor_ || monitor_->settled()) ? GrpcHealth::kServing
+                                                          : GrpcHealth::kNotServing;
 }
 
 void Epp::drain(std::function<void()> drained) {

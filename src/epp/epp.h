@@ -2,8 +2,10 @@
 // and metrics.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -13,12 +15,14 @@
 #include "base/result.h"
 #include "epp/epp_options.h"
 #include "epp/probe.h"
+#include "feeds/file_watch.h"
 #include "fleet/fleet.h"
 #include "net/grpc_health.h"
 #include "net/http_server.h"
 #include "scheduling/scheduler.h"
 #include "serving/admission.h"
 #include "serving/admission_timer.h"
+#include "serving/remote_scores.h"
 #include "serving/token_estimator.h"
 
 namespace kvasir {
@@ -47,6 +51,9 @@ class Epp {
   // flight, cached and bound stays known. Returns notes.
   Result<std::vector<std::string>> configure(std::string_view text);
 
+  // The service that streams come to, of the first thread.
+  GrpcService& service();
+
   // Says NOT_SERVING, refuses new streams, lets running ones end (at most drain_timeout), then
   // calls `drained` on the loop's thread.
   void drain(std::function<void()> drained);
@@ -58,8 +65,12 @@ class Epp {
   Epp(EventLoop& loop, const EppOptions& options, EppProbe& probe);
   Result<void> start(std::function<std::string()> metrics_page);
   Result<void> listen();
+  void watch_config();
   GrpcHealth health(std::string_view service) const;
   PluginOptions plugin_options() const;
+  // What the policy wants asked before it picks.
+  void set_services(std::vector<RemoteService> services);
+  std::shared_ptr<const std::vector<RemoteService>> services();
 
   EventLoop& loop_;
   const EppOptions options_;
@@ -78,7 +89,11 @@ class Epp {
   std::vector<std::unique_ptr<EventLoop>> loops_;  // of the threads beyond the first
   std::vector<std::unique_ptr<EppThread>> parts_;
   std::vector<std::thread> threads_;
+  std::unique_ptr<FileWatch> config_watch_;  // when the configuration is a file's
   std::vector<std::string> notes_;
+  std::atomic<bool> asks_services_{false};
+  std::mutex services_mutex_;
+  std::shared_ptr<const std::vector<RemoteService>> services_;
   uint16_t grpc_port_ = 0;
   std::atomic<bool> draining_{false};
   size_t undrained_ = 0;

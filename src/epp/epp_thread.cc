@@ -27,6 +27,7 @@ EppThread::EppThread(Epp& epp, EventLoop& loop, Descriptor listener, GrpcHealthS
     : epp_(epp),
       loop_(loop),
       index_(index),
+      remote_scores_(loop),
       random_(static_cast<uint64_t>(SteadyClock().now().time_since_epoch().count()) + index),
       server_(loop, std::move(listener), routes_of(*this, health), epp.options_.grpc) {}
 
@@ -57,6 +58,9 @@ Scheduler& EppThread::scheduler() {
 Admission& EppThread::admission() {
   return *epp_.admission_;
 }
+std::shared_ptr<const std::vector<RemoteService>> EppThread::remote_services() {
+  return epp_.services();
+}
 TokenEstimator& EppThread::estimator() {
   return epp_.estimator_;
 }
@@ -79,7 +83,7 @@ std::string EppThread::new_request_id() {
 std::optional<EndpointId> EppThread::any_endpoint(
     const std::optional<std::vector<std::string>>& subset) {
   const std::shared_ptr<const Snapshot> fleet = snapshot();
-  if (subset && options().subset != SubsetMatch::kOff) {
+  if (subset && options().subset != SubsetMode::kIgnored) {
     endpoints_in_subset(*fleet, *subset, options().subset, allowed_);
   } else {
     allowed_.clear();

@@ -74,8 +74,7 @@ void FlowController::ended(FlowItem& item, uint64_t prompt_tokens, uint64_t outp
   Told told;
   {
     std::lock_guard<std::mutex> lock(mutex_);
-    KVASIR_ASSERT(item.state_ == FlowItem::State::kInFlight,
-                  "only a dispatched item ends, and once");
+    if (item.state_ != FlowItem::State::kInFlight) return;
     item.state_ = FlowItem::State::kOver;
     const TimePoint now = clock_.now();
     const std::optional<Duration> revoked = evictions_.remove(item, now);
@@ -96,9 +95,10 @@ std::optional<TimePoint> FlowController::run() {
   {
     std::lock_guard<std::mutex> lock(mutex_);
     const TimePoint began = clock_.now();
-    if (!by_deadline_.empty()) cycle(told);
+    const bool anybody = !by_deadline_.empty();
+    if (anybody) cycle(told);
     const TimePoint now = clock_.now();
-    if (probe_ != nullptr && !told.finished.empty()) probe_->on_cycle(now - began);
+    if (probe_ != nullptr && anybody) probe_->on_cycle(now - began);
     plan_next_run(now);
     next = next_run_;
   }

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "scheduling/flow_plugins.h"
 #include "scheduling/policy.h"
 #include "scheduling/registry.h"
 #include "scheduling/scheduling_config.h"
@@ -29,11 +30,14 @@ struct PluginOptions {
   uint32_t endpoints_per_pick = 1;  // of pickers that are not told
   EngineProfile profile = {};
   bool allow_alpha = false;
+  std::vector<std::string> plugin_files = {};  // shared objects with more types (plugin_library.h)
 };
 
 struct PolicyWithNotes {
   std::unique_ptr<Policy> policy;
   std::vector<std::string> notes;  // what an operator should know: deprecated types, what was added
+  bool flow_control_enabled = false;
+  FlowSettings flow = {};  // when it is; its plugins live as long as the policy
 };
 
 Result<PolicyWithNotes> make_configured_policy(const Registry& registry,

@@ -1,6 +1,8 @@
 #include "serving/configured_scheduling.h"
 
 #include "plugins/plugin_roster.h"
+#include "scheduling/plugin_library.h"
+#include "serving/plugin_type_facts.h"
 #include "wire/read_endpoint_picker_config.h"
 
 namespace kvasir {
@@ -25,9 +27,6 @@ bool is_built_in_feed(const PluginConfig& plugin) {
 std::vector<std::string> unsupported(const EndpointPickerConfig& config, const Registry& registry,
                                      std::string_view name) {
   std::vector<std::string> problems;
-  if (config.flow_control_enabled) {
-    problems.push_back(located(name, config.flow_control.line, "flow control is not built yet: leave the gate flowControl off"));
-  }
   for (const ScraperConfig& scraper : config.scrapers) {
     if (scraper.port == 0) continue;
     problems.push_back(located(name, scraper.line, "scrapers with a port of their own are not built yet: "
@@ -48,6 +47,8 @@ SchedulingConfig scheduling_part(const EndpointPickerConfig& config, const Regis
     if (registry.find(plugin.type) != nullptr) scheduling.plugins.push_back(plugin);
   }
   scheduling.profiles = config.profiles;
+  scheduling.flow_control = config.flow_control;
+  scheduling.flow_control_enabled = config.flow_control_enabled;
   return scheduling;
 }
 
@@ -59,14 +60,30 @@ std::string joined(const std::vector<std::string>& lines) {
 
 }  // namespace
 
+Result<Registry> plugin_registry(const std::vector<std::string>& plugin_files) {
+  Registry registry;
+  register_plugins(registry);
+  for (const std::string& file : plugin_files) {
+    if (const Result<void> loaded = load_plugin_library(file, registry); !loaded) {
+      return Error{"--plugin " + loaded.error().message};
+    }
+  }
+  return registry;
+}
+
 Result<PolicyWithNotes> policy_from_config(std::string_view text, std::string_view name,
                                            const PluginOptions& options) {
-  const ConfigReading reading = read_endpoint_picker_config(text, upstream_plugin_types());
+  const Result<Registry> registry = plugin_registry(options.plugin_files);
+  if (!registry) return registry.error();
+  return policy_from_config(text, name, options, *registry);
+}
+
+Result<PolicyWithNotes> policy_from_config(std::string_view text, std::string_view name,
+                                           const PluginOptions& options, const Registry& registry) {
+  const ConfigReading reading = read_endpoint_picker_config(text, plugin_type_facts(registry));
   std::vector<std::string> problems;
   for (const Remark& error : reading.errors) problems.push_back(located(name, error));
   if (!problems.empty()) return Error{joined(problems)};
-  Registry registry;
-  register_plugins(registry);
   problems = unsupported(reading.config, registry, name);
   if (!problems.empty()) return Error{joined(problems)};
   Result<PolicyWithNotes> made =
@@ -76,6 +93,11 @@ Result<PolicyWithNotes> policy_from_config(std::string_view text, std::string_vi
     for (const Remark& remark : *remarks) made->notes.push_back(located(name, remark));
   }
   return made;
+}
+
+AdmissionSettings admission_settings(const PolicyWithNotes& made) {
+  using Mode = AdmissionSettings::Mode;
+  return {made.flow_control_enabled ? Mode::kFlowControl : Mode::kShedding, made.flow};
 }
 
 }  // namespace kvasir

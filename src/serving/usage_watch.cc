@@ -9,6 +9,7 @@ namespace {
 // The number behind the first `key` (with its quotes and colon); nullopt: it is not there as a whole. In a text the
 // quotes would be escaped, so what is found is a key.
 std::optional<uint32_t> number_behind(std::string_view bytes, std::string_view key) {
+  if (bytes.empty()) return std::nullopt;
   const auto* found = static_cast<const char*>(memmem(bytes.data(), bytes.size(), key.data(), key.size()));
   if (found == nullptr) return std::nullopt;
   std::string_view rest = bytes.substr(static_cast<size_t>(found - bytes.data()) + key.size());

@@ -1,0 +1,76 @@
+#include "feeds/file_watch.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <fstream>
+#include <vector>
+
+namespace kvasir {
+namespace {
+
+constexpr size_t kBytesMax = 100;
+
+class FileWatchTest : public ::testing::Test {
+ protected:
+  FileWatchTest() : path_(::testing::TempDir() + "file_watch_test_" + std::to_string(getpid())) {
+    write("one");
+    watch_ = std::make_unique<FileWatch>(
+        *loop_, path_, "one", kBytesMax, std::chrono::hours(1), [this](Result<std::string> text) {
+          heard_.push_back(text ? *text : "error: " + text.error().message);
+        });
+  }
+  ~FileWatchTest() override { std::remove(path_.c_str()); }
+
+  void write(const std::string& text) { std::ofstream(path_) << text; }
+
+  const std::string path_;
+  std::unique_ptr<EventLoop> loop_ = std::move(EventLoop::create().value());
+  std::vector<std::string> heard_;
+  std::unique_ptr<FileWatch> watch_;
+};
+
+TEST_F(FileWatchTest, ChangedContentIsToldOnce) {
+  watch_->look();
+  write("two");
+  watch_->look();
+  watch_->look();
+  EXPECT_EQ(heard_, std::vector<std::string>{"two"});
+}
+
+TEST_F(FileWatchTest, ARewriteWithTheSameContentIsNoChange) {
+  write("one");
+  watch_->look();
+  EXPECT_TRUE(heard_.empty());
+}
+
+TEST_F(FileWatchTest, AMissingFileIsToldOnceAndItsReturnIsNoticed) {
+  std::remove(path_.c_str());
+  watch_->look();
+  watch_->look();
+  ASSERT_EQ(heard_.size(), 1u);
+  EXPECT_NE(heard_[0].find("cannot read " + path_), std::string::npos);
+  write("three");
+  watch_->look();
+  EXPECT_EQ(heard_.back(), "three");
+}
+
+TEST_F(FileWatchTest, AFileThatIsTooLongIsAnError) {
+  write(std::string(kBytesMax + 1, 'x'));
+  watch_->look();
+  EXPECT_NE(heard_.at(0).find("is longer than 100 bytes"), std::string::npos);
+}
+
+TEST_F(FileWatchTest, TheTimerLooksByItself) {
+  FileWatch quick(*loop_, path_, "old", kBytesMax, std::chrono::milliseconds(1),
+                  [this](const Result<std::string>& text) {
+                    heard_.push_back(*text);
+                    loop_->stop();
+                  });
+  loop_->run();
+  EXPECT_EQ(heard_, std::vector<std::string>{"one"});
+}
+
+}  // namespace
+}  // namespace kvasir
