@@ -49,8 +49,11 @@ int run_epp(const EppFlags& flags, const UpstreamFlags& upstream) {
         epp->drain([&loop] { (*loop)->stop(); });
       });
   if (!signals) return fail(1, signals.error().message);
-  Result<std::unique_ptr<Epp>> created = Epp::create(
-      **loop, *options, metrics, [&metrics, &epp] { return metrics.page(*epp->snapshot()); });
+  const auto page = [&metrics, &epp] {
+    const std::optional<FlowStats> flow = epp->flow_stats();
+    return metrics.page(*epp->snapshot(), flow ? &*flow : nullptr);
+  };
+  Result<std::unique_ptr<Epp>> created = Epp::create(**loop, *options, metrics, page);
   if (!created) return fail(options->config_name.empty() ? 1 : 2, created.error().message);
   epp = std::move(*created);
   for (const std::string& note : upstream.notes()) log_info(note);

@@ -275,8 +275,27 @@ void EppMetrics::on_configuration_read(std::string_view error) {
   log_error("the changed configuration is not used, the one before stays: " + std::string(error));
 }
 
-std::string EppMetrics::page(const Snapshot& fleet) {
-  std::string text = registry_.expose();
+FlowMetrics& EppMetrics::flow_metrics() {
+  std::call_once(flow_made_, [this] { flow_.emplace(registry_, requests_, options_.pool); });
+  return *flow_;
+}
+
+void EppMetrics::on_outcome(const Request& request, int32_t band, FlowOutcome outcome,
+                            Duration held) {
+  flow_metrics().on_outcome(request, band, outcome, held);
+}
+
+void EppMetrics::on_cycle(Duration took) {
+  flow_metrics().on_cycle(took);
+}
+
+void EppMetrics::on_revoked(Duration after) {
+  flow_metrics().on_revoked(after);
+}
+
+std::string EppMetrics::page(const Snapshot& fleet, const FlowStats* flow) {
+  const std::string flow_page = flow != nullptr ? flow_metrics().page(*flow) : "";
+  std::string text = registry_.expose() + flow_page;
   text += epp_pool_page(fleet, options_.pool, clock_.now(), options_.staleness);
   text += cache_page(fleet);
   return text;

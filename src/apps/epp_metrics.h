@@ -5,10 +5,13 @@
 
 #include <array>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
 
 #include "apps/epp_policy_series.h"
 #include "apps/epp_request_series.h"
+#include "apps/flow_metrics.h"
 #include "epp/probe.h"
 #include "telemetry/handle_table.h"
 #include "telemetry/metrics.h"
@@ -29,11 +32,8 @@ class EppMetrics final : public EppProbe {
   // `clock`: the one that Snapshots are dated by. It and `log` (may be null) must outlive it.
   EppMetrics(EppMetricsOptions options, const Clock& clock, DecisionLog* log = nullptr);
 
-  // Renders GET /metrics.
-  std::string page(const Snapshot& fleet);
-  // For what else belongs on the page: see flow_metrics.h.
-  Registry& registry() { return registry_; }
-  RequestSeriesTable& request_series() { return requests_; }
+  // Renders GET /metrics. `flow`: null while flow control is off.
+  std::string page(const Snapshot& fleet, const FlowStats* flow = nullptr);
 
   void on_health_changed(const Endpoint& endpoint, bool healthy) override;
   void on_stream_started() override;
@@ -43,6 +43,10 @@ class EppMetrics final : public EppProbe {
   void on_answer_processed(Duration took) override;
   void on_ended(const EndReport& report) override;
   void on_configuration_read(std::string_view error) override;
+  void on_outcome(const Request& request, int32_t band, FlowOutcome outcome,
+                  Duration held) override;
+  void on_cycle(Duration took) override;
+  void on_revoked(Duration after) override;
 
  private:
   // Of one endpoint, by its id. Ids are not used twice.
@@ -59,6 +63,7 @@ class EppMetrics final : public EppProbe {
   static constexpr size_t kInFlightSeriesMax = 20'000;  // endpoints times tenants and priorities
 
   void add_twins();
+  FlowMetrics& flow_metrics();
   EndpointSeries* endpoint(EndpointId id, const Snapshot& fleet);
   void count_attempt(const PickReport& report, EndpointSeries* picked);
   void count_failure(const RefusalReport& report);
@@ -86,6 +91,8 @@ class EppMetrics final : public EppProbe {
   HandleTable<Gauge*> in_flight_{kInFlightSeriesMax};
   Gauge* streams_ = nullptr;  // when they are wanted, as the next
   Histogram* stream_duration_ = nullptr;
+  std::once_flag flow_made_;
+  std::optional<FlowMetrics> flow_;  // from when flow control is on
 };
 
 }  // namespace kvasir

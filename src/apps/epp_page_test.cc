@@ -10,7 +10,6 @@
 
 #include "apps/epp_fixture.h"
 #include "apps/epp_metrics.h"
-#include "apps/flow_metrics.h"
 #include "wire/prometheus_text.h"
 
 namespace kvasir {
@@ -99,7 +98,6 @@ std::string busy_page() {
     state.metrics.read_at = clock.now() + std::chrono::nanoseconds(1);
   }
   EppMetrics metrics({"pool-a", std::chrono::seconds(2), true, "1.2.3"}, clock);
-  FlowMetrics flow(metrics.registry(), metrics.request_series(), "pool-a");
   metrics.on_stream_started();
   metrics.on_stream_ended(GrpcCode::kOk, std::chrono::milliseconds(20));
   for (const uint32_t endpoint : {0, 1}) {
@@ -118,12 +116,12 @@ std::string busy_page() {
   metrics.on_refused(fixture.refusal());
   metrics.on_configuration_read("");
   Request request;
-  flow.on_outcome(request, 0, FlowOutcome::kDispatched, std::chrono::milliseconds(3));
-  flow.on_cycle(std::chrono::microseconds(3));
+  metrics.on_outcome(request, 0, FlowOutcome::kDispatched, std::chrono::milliseconds(3));
+  metrics.on_cycle(std::chrono::microseconds(3));
   FlowStats stats;
   stats.requests_most = stats.bytes_most = 10;
   stats.bands.push_back({0, 1, 100, 10, 1000, {{"a", 1, 100}}});
-  return metrics.page(fixture.fleet) + flow.page(stats);
+  return metrics.page(fixture.fleet, &stats);
 }
 
 TEST(EppPage, FollowsTheRulesOfTheFormat) {

@@ -2,10 +2,6 @@
 // inference_extension_* twins. Counters and histograms are fed as things happen, gauges are worked
 // out when the page is.
 //
-//   FlowMetrics flow(metrics.registry(), pool);
-//   Admission admission(scheduler, clock, settings, &flow);
-//   page = metrics.page(fleet) + flow.page(admission.stats());
-//
 // Thread-safe; on_*() take no lock once a request's labels are known.
 #pragma once
 
@@ -22,7 +18,7 @@ namespace kvasir {
 
 class FlowMetrics final : public FlowProbe {
  public:
-  // Announces its names: make it only where flow control is on. `requests` caps the labels that
+  // Announces its names: made only where flow control is on. `requests` caps the labels that
   // clients choose. Both must outlive it.
   FlowMetrics(Registry& registry, RequestSeriesTable& requests, std::string pool);
 
