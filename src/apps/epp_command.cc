@@ -41,7 +41,12 @@ int run_epp(const EppFlags& flags, const UpstreamFlags& upstream) {
   if (!options) return fail(2, options.error().message);
   Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();
   if (!loop) return fail(1, loop.error().message);
-  EppMetrics metrics;
+  Result<std::unique_ptr<DecisionLog>> log = decision_log(flags);
+  if (!log) return fail(2, log.error().message);
+  EppMetricsOptions metrics_options = epp_metrics_options(flags);
+  metrics_options.version = KVASIR_VERSION;
+  const SteadyClock clock;
+  EppMetrics metrics(std::move(metrics_options), clock, log->get());
   std::unique_ptr<Epp> epp;
   Result<std::unique_ptr<SignalWatcher>> signals = SignalWatcher::create(
       **loop, {SIGINT, SIGTERM}, [&loop, &epp, stopping = false](int) mutable {
@@ -50,8 +55,11 @@ int run_epp(const EppFlags& flags, const UpstreamFlags& upstream) {
         epp->drain([&loop] { (*loop)->stop(); });
       });
   if (!signals) return fail(1, signals.error().message);
-  Result<std::unique_ptr<Epp>> created =
-      Epp::create(**loop, *options, metrics, [&metrics] { return metrics.page(); });
+  const auto page = [&metrics, &epp] {
+    const std::optional<FlowStats> flow = epp->flow_stats();
+    return metrics.page(*epp->snapshot(), flow ? &*flow : nullptr);
+  };
+  Result<std::unique_ptr<Epp>> created = Epp::create(**loop, *options, metrics, page);
   if (!created) return fail(options->config_name.empty() ? 1 : 2, created.error().message);
   epp = std::move(*created);
   for (const std::string& note : upstream.notes()) log_info(note);

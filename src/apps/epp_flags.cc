@@ -142,6 +142,48 @@ Result<EppOptions> epp_options(const EppFlags& flags) {
   return options;
 }
 
+EppMetricsOptions epp_metrics_options(const EppFlags& flags) {
+  EppMetricsOptions options;
+  options.pool = flags.pool_name;
+  options.staleness = from_seconds(flags.metrics_staleness_s);
+  options.streams = flags.grpc_stream_metrics;
+  return options;
+}
+
+Result<std::unique_ptr<DecisionLog>> decision_log(const EppFlags& flags) {
+  if (flags.decision_log == "off") return std::unique_ptr<DecisionLog>();
+  Result<std::unique_ptr<LineWriter>> writer = LineWriter::open(flags.decision_log_file);
+  if (!writer) return Error{"--decision-log-file: " + writer.error().message};
+  return std::make_unique<DecisionLog>(
+      flags.decision_log == "json" ? LogFormat::kJson : LogFormat::kText, std::move(*writer));
+}
+
+namespace {
+
+void add_decision_log_flags(CLI::App& command, EppFlags& flags) {
+  command
+      .add_option("--decision-log", flags.decision_log,
+                  "A line for each pick and each refusal: text, json, or off")
+      ->check(CLI::IsMember({"off", "text", "json"}))
+      ->capture_default_str();
+  command.add_option("--decision-log-file", flags.decision_log_file,
+                     "Where to (default: standard error; - is standard output)");
+}
+
+void add_metrics_flags(CLI::App& command, EppFlags& flags) {
+  command.add_option("--pool-name", flags.pool_name, "What the pool is called in metrics")
+      ->capture_default_str();
+  command
+      .add_option("--metrics-staleness-threshold", flags.metrics_staleness_s,
+                  "Seconds after which an endpoint's metrics count no more for the pool's averages")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command.add_flag("--enable-grpc-stream-metrics", flags.grpc_stream_metrics,
+                   "Metrics of ext_proc streams");
+}
+
+}  // namespace
+
 void add_epp_flags(CLI::App& command, EppFlags& flags) {
   command
       .add_option("--endpoints", flags.endpoints, "Endpoints, as HOST:PORT[;LABEL=VALUE...][,...]")
@@ -237,6 +279,8 @@ void add_epp_flags(CLI::App& command, EppFlags& flags) {
       .add_option("--v", flags.verbosity,
                   "How much is logged: 1 what changes, 3 and more all there is")
       ->capture_default_str();
+  add_decision_log_flags(command, flags);
+  add_metrics_flags(command, flags);
 }
 
 }  // namespace kvasir

@@ -2,9 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "apps/decision_log.h"
+#include "apps/epp_metrics.h"
 #include "base/result.h"
 #include "epp/epp_options.h"
 
@@ -49,10 +52,18 @@ struct EppFlags {
   double drain_timeout_s = 30;
   double health_interval_s = 1;
   int verbosity = 1;
+  std::string decision_log = "text";
+  std::string decision_log_file;
+  std::string pool_name = "default";
+  double metrics_staleness_s = 2;
+  bool grpc_stream_metrics = false;
   std::string engine_profile{kDefaultEngineProfile};
 };
 
 void add_epp_flags(CLI::App& command, EppFlags& flags);
+EppMetricsOptions epp_metrics_options(const EppFlags& flags);
+// Null when it is off.
+Result<std::unique_ptr<DecisionLog>> decision_log(const EppFlags& flags);
 Result<EppOptions> epp_options(const EppFlags& flags);
 
 }  // namespace kvasir

@@ -1,16 +1,39 @@
-// Turns what the endpoint picker reports into metrics and log lines.
+// Turns what the endpoint picker reports into metrics (names in docs/METRICS.md) and log lines.
+//
+// on_picked() takes no lock once a request's labels are known; see the benchmark beside it.
 #pragma once
 
+#include <array>
+#include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
 
+#include "apps/epp_policy_series.h"
+#include "apps/epp_request_series.h"
+#include "apps/flow_metrics.h"
 #include "epp/probe.h"
+#include "telemetry/handle_table.h"
 #include "telemetry/metrics.h"
 
 namespace kvasir {
 
+class DecisionLog;
+
+struct EppMetricsOptions {
+  std::string pool = "default";                  // the label `name` of the pool's metrics
+  Duration staleness = std::chrono::seconds(2);  // of engine metrics, for the pool's averages
+  bool streams = false;                          // llm_d_epp_extproc_*
+  std::string version = {};                      // llm_d_epp_info; empty: none
+};
+
 class EppMetrics final : public EppProbe {
  public:
-  std::string page() const { return registry_.expose(); }
+  // `clock`: the one that Snapshots are dated by. It and `log` (may be null) must outlive it.
+  EppMetrics(EppMetricsOptions options, const Clock& clock, DecisionLog* log = nullptr);
+
+  // Renders GET /metrics. `flow`: null while flow control is off.
+  std::string page(const Snapshot& fleet, const FlowStats* flow = nullptr);
 
   void on_health_changed(const Endpoint& endpoint, bool healthy) override;
   void on_stream_started() override;
@@ -20,9 +43,56 @@ class EppMetrics final : public EppProbe {
   void on_answer_processed(Duration took) override;
   void on_ended(const EndReport& report) override;
   void on_configuration_read(std::string_view error) override;
+  void on_outcome(const Request& request, int32_t band, FlowOutcome outcome,
+                  Duration held) override;
+  void on_cycle(Duration took) override;
+  void on_revoked(Duration after) override;
 
  private:
+  // Of one endpoint, by its id. Ids are not used twice.
+  struct EndpointSeries {
+    std::string name;
+    std::string port;
+    Counter* prompt_tokens;
+    Counter* cached_tokens;
+    Counter* cached_bytes;
+    Counter* prompts;  // whose bytes are known
+  };
+  static constexpr size_t kEndpointsMax = 10'000;
+  static constexpr size_t kAttemptSeriesMax = 20'000;   // target models times endpoints
+  static constexpr size_t kInFlightSeriesMax = 20'000;  // endpoints times tenants and priorities
+
+  void add_twins();
+  FlowMetrics& flow_metrics();
+  EndpointSeries* endpoint(EndpointId id, const Snapshot& fleet);
+  void count_attempt(const PickReport& report, EndpointSeries* picked);
+  void count_failure(const RefusalReport& report);
+  void count_tokens(const PickReport& report, EndpointSeries* picked);
+  Gauge* in_flight(const RequestLabels& labels, EndpointId id);
+  void observe_scheduling(Duration took);
+  std::string cache_page(const Snapshot& fleet) const;
+
+  const EppMetricsOptions options_;
+  const Clock& clock_;
+  DecisionLog* const log_;
   Registry registry_;
+  RequestSeriesTable requests_;
+  PolicySeries policies_;
+  Histogram& scheduling_;
+  Summary& scheduling_summary_;
+  Histogram& processing_;
+  Histogram& answering_;
+  Histogram& answer_message_;
+  Counter& decisions_;
+  Counter& decisions_no_pods_;
+  Counter& decisions_filtered_out_;
+  HandleTable<EndpointSeries> endpoints_{kEndpointsMax};
+  HandleTable<Counter*> attempts_{kAttemptSeriesMax};
+  HandleTable<Gauge*> in_flight_{kInFlightSeriesMax};
+  Gauge* streams_ = nullptr;  // when they are wanted, as the next
+  Histogram* stream_duration_ = nullptr;
+  std::once_flag flow_made_;
+  std::optional<FlowMetrics> flow_;  // from when flow control is on
 };
 
 }  // namespace kvasir

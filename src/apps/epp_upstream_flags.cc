@@ -15,7 +15,6 @@ struct Known {
 constexpr Known kKnown[] = {
     // Kubernetes: endpoints come from flags, a file or DNS.
     {"--pool-group", "", ""},
-    {"--pool-name", "", ""},
     {"--pool-namespace", "", ""},
     {"--endpoint-selector", "-", "name endpoints with --endpoints, --endpoints-file or --dns"},
     {"--endpoint-target-ports", "-", "name endpoints with --endpoints, --endpoints-file or --dns"},

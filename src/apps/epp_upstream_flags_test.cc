@@ -16,7 +16,7 @@ std::string refusal_of(const std::string& command_line) {
 }
 
 TEST(UpstreamFlags, WhatChangesNothingIsTaken) {
-  for (const char* line : {"", "--pool-name p --pool-namespace=n", "--tracing=false", "--tracing",
+  for (const char* line : {"", "--pool-group g --pool-namespace=n", "--tracing=false", "--tracing",
                            "--ha-enable-leader-election=false", "--zap-encoder json",
                            "--metrics-endpoint-auth=false", "--grpc-max-recv-msg-size 1000"}) {
     EXPECT_EQ(refusal_of(line), "") << line;
@@ -37,9 +37,9 @@ TEST(UpstreamFlags, WhatWouldBeMissedIsRefusedWithAWayOut) {
 TEST(UpstreamFlags, WhatIsTakenIsSaid) {
   CLI::App app;
   const auto flags = UpstreamFlags::add_to(app);
-  app.parse("--pool-name p", false);
+  app.parse("--pool-namespace n", false);
   ASSERT_EQ(flags->notes().size(), 1u);
-  EXPECT_EQ(flags->notes()[0], "--pool-name is taken and changes nothing here");
+  EXPECT_EQ(flags->notes()[0], "--pool-namespace is taken and changes nothing here");
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -25,6 +26,7 @@
 #include "serving/admission_timer.h"
 #include "serving/remote_scores.h"
 #include "serving/token_estimator.h"
+#include "wire/request_parsers.h"
 
 namespace kvasir {
 
@@ -47,6 +49,11 @@ class Epp {
   // How the configuration was understood: one line each, for the log.
   const std::vector<std::string>& notes() const { return notes_; }
   std::shared_ptr<const Snapshot> snapshot() const { return fleet_.snapshot(); }
+  // nullopt while flow control is off.
+  std::optional<FlowStats> flow_stats() const {
+    if (admission_->mode() != AdmissionSettings::Mode::kFlowControl) return std::nullopt;
+    return admission_->stats();
+  }
 
   // Uses another configuration from now on, or says why not and goes on as before. What is in
   // flight, cached and bound stays known. Returns notes.

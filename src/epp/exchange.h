@@ -90,6 +90,7 @@ class Exchange final : public GrpcCall::Observer {
   bool is_whole_answer() const;
   bool restores_body() const;
   void note_first_byte();
+  void note_processed(TimePoint begin);
   void end(Ending ending);
 
   void fail(GrpcCode code, std::string_view message);
@@ -139,6 +140,7 @@ class Exchange final : public GrpcCall::Observer {
   bool answer_complete_ = false;
   std::optional<Duration> first_token_;
   uint64_t answer_bytes_ = 0;
+  Duration processing_{};  // of its messages
   UsageWatch usage_;
   std::string restored_;  // scratch
 };

@@ -255,6 +255,7 @@ void Exchange::report_pick() {
   PickReport report{labels(), *fleet, decision_, *trace_};
   report.request_bytes = request_bytes_;
   if (routed_) report.prompt_tokens = routed_->prompt_tokens();
+  if (routed_) report.prompt_bytes = routed_->request().prompt_bytes;
   report.prompt_known = !model_.empty();
   report.scheduling = scheduling_;
   report.processing = thread_.now() - whole_;
@@ -276,6 +277,7 @@ void Exchange::refuse(const FlowAnswer& refusal) {
   report.text = refusal.text;
   report.request_bytes = request_bytes_;
   report.scheduling = scheduling_;
+  if (!booked_) report.processing = thread_.now() - whole_;
   report.trace = trace_.get();
   thread_.probe().on_refused(report);
 

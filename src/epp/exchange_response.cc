@@ -30,7 +30,7 @@ void Exchange::on_response_headers(const ExtProcRequest& request) {
   if (restorer_ && restores_body()) answer.mutation.remove.push_back("content-length");
   write_headers_answer(ExtProcSide::kResponse, answer, thread_.message());
   call_.send(thread_.message());
-  thread_.probe().on_answer_processed(thread_.now() - begin);
+  note_processed(begin);
   if (request.end_of_stream) {
     answer_complete_ = true;
     end(Ending::kNatural);
@@ -61,7 +61,7 @@ void Exchange::on_response_body(const ExtProcRequest& request) {
     write_body_answer(ExtProcSide::kResponse, answer, thread_.message());
     call_.send(thread_.message());
   }
-  thread_.probe().on_answer_processed(thread_.now() - begin);
+  note_processed(begin);
   if (request.end_of_stream) {
     answer_complete_ = true;
     end(Ending::kNatural);
@@ -98,6 +98,12 @@ bool Exchange::restores_body() const {
   return protocol_.response_body_mode != ExtProcBodyMode::kNone;
 }
 
+void Exchange::note_processed(TimePoint begin) {
+  const Duration took = thread_.now() - begin;
+  processing_ += took;
+  thread_.probe().on_answer_processed(took);
+}
+
 void Exchange::note_first_byte() {
   if (first_token_) return;
   first_token_ = thread_.now() - began_;
@@ -122,6 +128,7 @@ void Exchange::end(Ending ending) {
   report.total = thread_.now() - began_;
   report.first_token = first_token_;
   report.answer_bytes = answer_bytes_;
+  report.processing = processing_;
   report.prompt_tokens = usage_.prompt_tokens();
   report.completion_tokens = usage_.completion_tokens();
   report.cached_tokens = usage_.cached_tokens();

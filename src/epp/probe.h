@@ -36,6 +36,7 @@ struct PickReport {
   const Decision& decision;
   const DecisionTrace& trace;
   uint64_t request_bytes = 0;
+  uint64_t prompt_bytes = 0;  // that prompt_tokens were counted in; 0: not known
   uint32_t prompt_tokens = 0;
   bool prompt_known = false;  // the request was parsed: cached_tokens means something
   Duration scheduling{};      // in the scheduler
@@ -52,6 +53,7 @@ struct RefusalReport {
   std::string_view text;
   uint64_t request_bytes = 0;
   Duration scheduling{};  // 0: it never came to the scheduler
+  Duration processing{};  // from the last byte of the request, as for a pick; 0: it was served
   const DecisionTrace* trace = nullptr;
 };
 
@@ -67,6 +69,7 @@ struct EndReport {
   Duration total{};                     // from the request's first byte
   std::optional<Duration> first_token;  // the same, to the first byte of the answer's body
   uint64_t answer_bytes = 0;
+  Duration processing{};  // the picker's own work on all of its messages
   // From the answer's usage; nullopt: it did not say.
   std::optional<uint32_t> prompt_tokens;
   std::optional<uint32_t> completion_tokens;

@@ -1,47 +1,14 @@
 #include "telemetry/metrics.h"
 
 #include <algorithm>
-#include <charconv>
 
 #include "base/assert.h"
+#include "telemetry/exposition.h"
 
 namespace kvasir {
 namespace {
 
-std::string number(double value) {
-  char buffer[32];
-  const auto end = std::to_chars(buffer, buffer + sizeof buffer, value).ptr;
-  return std::string(buffer, end);
-}
-
-std::string escaped(std::string_view text) {
-  std::string result;
-  for (const char c : text) {
-    if (c == '\n') {
-      result += "\\n";
-      continue;
-    }
-    if (c == '\\' || c == '"') result += '\\';
-    result += c;
-  }
-  return result;
-}
-
-std::string rendered(const Labels& labels) {
-  std::string text;
-  for (const auto& [name, value] : labels) {
-    if (!text.empty()) text += ',';
-    text.append(name).append("=\"").append(escaped(value)).append("\"");
-  }
-  return text;
-}
-
-void add_line(std::string& text, std::string_view name, std::string_view suffix,
-              std::string_view labels, std::string_view value) {
-  text.append(name).append(suffix);
-  if (!labels.empty()) text.append("{").append(labels).append("}");
-  text.append(" ").append(value).append("\n");
-}
+constexpr const char* kTypes[] = {"counter", "gauge", "histogram", "summary"};
 
 void add_atomically(std::atomic<double>& target, double amount) {
   double old = target.load(std::memory_order_relaxed);
@@ -49,9 +16,28 @@ void add_atomically(std::atomic<double>& target, double amount) {
   }
 }
 
+bool has_all(const Labels& labels, const Labels& wanted) {
+  return std::all_of(wanted.begin(), wanted.end(), [&](const auto& label) {
+    return std::find(labels.begin(), labels.end(), label) != labels.end();
+  });
+}
+
+Labels kept(const Labels& labels, const Mirror& mirror) {
+  if (mirror.keep_all) return labels;
+  Labels result;
+  for (const auto& [old_name, new_name] : mirror.keep) {
+    for (const auto& [name, value] : labels) {
+      if (name == old_name) result.emplace_back(new_name, value);
+    }
+  }
+  return result;
+}
+
 }  // namespace
 
-void Gauge::add(double amount) { add_atomically(value_, amount); }
+void Gauge::add(double amount) {
+  add_atomically(value_, amount);
+}
 
 Histogram::Histogram(std::vector<double> bounds)
     : bounds_(std::move(bounds)),
@@ -86,52 +72,153 @@ Histogram& Registry::histogram(std::string_view name, std::string_view help,
   return *found.histogram;
 }
 
+Summary& Registry::summary(std::string_view name, std::string_view help, const Clock& clock,
+                           const Labels& labels) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  Child& found = child(name, help, Type::kSummary, labels);
+  if (!found.summary) found.summary = std::make_unique<Summary>(clock);
+  return *found.summary;
+}
+
+void Registry::mirror(std::string_view name, std::string_view help, Mirror mirror) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  KVASIR_ASSERT(by_name_.count(std::string(name)) == 0, "a mirror has a name of its own");
+  family(name, help, Type::kCounter).mirror = std::make_unique<Mirror>(std::move(mirror));
+}
+
+Registry::Family& Registry::family(std::string_view name, std::string_view help, Type type) {
+  Family*& found = by_name_[std::string(name)];
+  if (found == nullptr) {
+    found = &families_.emplace_back(Family{std::string(name), std::string(help), type});
+  }
+  return *found;
+}
+
 Registry::Child& Registry::child(std::string_view name, std::string_view help, Type type,
                                  const Labels& labels) {
-  const auto family = std::find_if(families_.begin(), families_.end(),
-                                   [&](const Family& candidate) { return candidate.name == name; });
-  if (family == families_.end()) {
-    families_.push_back({std::string(name), std::string(help), type, {}});
-    families_.back().children.push_back({rendered(labels), nullptr, nullptr, nullptr});
-    return families_.back().children.back();
-  }
-  KVASIR_ASSERT(family->type == type, "one metric name has one type");
-  const std::string text = rendered(labels);
-  for (Child& candidate : family->children) {
-    if (candidate.labels == text) return candidate;
-  }
-  family->children.push_back({text, nullptr, nullptr, nullptr});
-  return family->children.back();
+  Family& found = family(name, help, type);
+  KVASIR_ASSERT(found.type == type && !found.mirror, "one metric name has one type");
+  Child*& existing = found.by_labels[exposition_labels(labels)];
+  if (existing == nullptr) existing = &found.children.emplace_back(Child{labels});
+  return *existing;
 }
 
 std::string Registry::expose() const {
-  static constexpr const char* kTypes[] = {"counter", "gauge", "histogram"};
   std::lock_guard<std::mutex> lock(mutex_);
   std::string text;
   for (const Family& family : families_) {
-    text.append("# HELP ").append(family.name).append(" ").append(family.help).append("\n");
-    text.append("# TYPE ").append(family.name).append(" ");
-    text.append(kTypes[static_cast<size_t>(family.type)]).append("\n");
-    for (const Child& child : family.children) expose_child(family, child, text);
+    if (family.mirror) {
+      expose_mirror(family, text);
+      continue;
+    }
+    append_exposition_head(family.name, family.help, kTypes[static_cast<size_t>(family.type)],
+                           text);
+    for (const Child& child : family.children) {
+      if (child.summary) {
+        expose_summary(family, child, text);
+      } else {
+        expose_reading(family, family.type, exposition_labels(child.labels),
+                       read(family.type, child), text);
+      }
+    }
   }
   return text;
 }
 
-void Registry::expose_child(const Family& family, const Child& child, std::string& text) {
-  if (child.counter) add_line(text, family.name, "", child.labels, std::to_string(child.counter->value()));
-  if (child.gauge) add_line(text, family.name, "", child.labels, number(child.gauge->value()));
-  if (!child.histogram) return;
-  const Histogram& histogram = *child.histogram;
-  const std::string comma = child.labels.empty() ? "" : ",";
-  uint64_t cumulative = 0;
-  for (size_t i = 0; i <= histogram.bounds_.size(); ++i) {
-    cumulative += histogram.counts_[i].load(std::memory_order_relaxed);
-    const std::string bound = i < histogram.bounds_.size() ? number(histogram.bounds_[i]) : "+Inf";
-    add_line(text, family.name, "_bucket", child.labels + comma + "le=\"" + bound + "\"",
-             std::to_string(cumulative));
+void Registry::expose_mirror(const Family& mirror, std::string& text) const {
+  const auto found = by_name_.find(mirror.mirror->of);
+  if (found == by_name_.end()) return;
+  const Family& source = *found->second;
+  std::vector<std::pair<std::string, Reading>> readings;
+  std::unordered_map<std::string, size_t> places;
+  for (const Child& child : source.children) {
+    if (!has_all(child.labels, mirror.mirror->where)) continue;
+    const std::string labels = exposition_labels(kept(child.labels, *mirror.mirror));
+    Reading reading = read(source.type, child);
+    const auto [place, is_new] = places.emplace(labels, readings.size());
+    if (is_new) {
+      readings.emplace_back(labels, std::move(reading));
+    } else {
+      merge(reading, readings[place->second].second);
+    }
   }
-  add_line(text, family.name, "_sum", child.labels, number(histogram.sum_.load(std::memory_order_relaxed)));
-  add_line(text, family.name, "_count", child.labels, std::to_string(cumulative));
+  if (readings.empty()) return;
+  append_exposition_head(mirror.name, mirror.help, kTypes[static_cast<size_t>(source.type)], text);
+  for (const auto& [labels, reading] : readings) {
+    expose_reading(mirror, source.type, labels, coarser(reading, mirror.mirror->bounds), text);
+  }
+}
+
+Registry::Reading Registry::read(Type type, const Child& child) {
+  Reading reading;
+  if (type == Type::kCounter) reading.count = child.counter->value();
+  if (type == Type::kGauge) reading.value = child.gauge->value();
+  if (type != Type::kHistogram) return reading;
+  const Histogram& histogram = *child.histogram;
+  reading.bounds = histogram.bounds_;
+  for (size_t i = 0; i <= histogram.bounds_.size(); ++i) {
+    reading.counts.push_back(histogram.counts_[i].load(std::memory_order_relaxed));
+  }
+  reading.sum = histogram.sum_.load(std::memory_order_relaxed);
+  return reading;
+}
+
+void Registry::merge(const Reading& more, Reading& into) {
+  into.count += more.count;
+  into.value += more.value;
+  into.sum += more.sum;
+  for (size_t i = 0; i < into.counts.size(); ++i) into.counts[i] += more.counts[i];
+}
+
+Registry::Reading Registry::coarser(const Reading& reading, const std::vector<double>& bounds) {
+  if (bounds.empty()) return reading;
+  Reading result;
+  result.sum = reading.sum;
+  result.bounds = bounds;
+  result.counts.assign(bounds.size() + 1, 0);
+  for (size_t i = 0; i < reading.counts.size(); ++i) {
+    const size_t place = i < reading.bounds.size()
+                             ? static_cast<size_t>(std::lower_bound(bounds.begin(), bounds.end(),
+                                                                    reading.bounds[i]) -
+                                                   bounds.begin())
+                             : bounds.size();
+    result.counts[place] += reading.counts[i];
+  }
+  return result;
+}
+
+void Registry::expose_reading(const Family& family, Type type, const std::string& labels,
+                              const Reading& reading, std::string& text) {
+  const auto line = [&](std::string_view suffix, std::string_view line_labels,
+                        std::string_view value) {
+    append_exposition_line(family.name, suffix, line_labels, value, text);
+  };
+  if (type == Type::kCounter) return line("", labels, std::to_string(reading.count));
+  if (type == Type::kGauge) return line("", labels, exposition_number(reading.value));
+  const std::string comma = labels.empty() ? "" : ",";
+  uint64_t cumulative = 0;
+  for (size_t i = 0; i < reading.counts.size(); ++i) {
+    cumulative += reading.counts[i];
+    const std::string bound =
+        i < reading.bounds.size() ? exposition_number(reading.bounds[i]) : "+Inf";
+    line("_bucket", labels + comma + "le=\"" + bound + "\"", std::to_string(cumulative));
+  }
+  line("_sum", labels, exposition_number(reading.sum));
+  line("_count", labels, std::to_string(cumulative));
+}
+
+void Registry::expose_summary(const Family& family, const Child& child, std::string& text) {
+  const std::string labels = exposition_labels(child.labels);
+  const std::vector<double> values = child.summary->quantiles(Summary::kQuantiles);
+  for (size_t i = 0; i < values.size(); ++i) {
+    const std::string quantile = "quantile=\"" + exposition_number(Summary::kQuantiles[i]) + "\"";
+    append_exposition_line(family.name, "", labels.empty() ? quantile : labels + "," + quantile,
+                           exposition_number(values[i]), text);
+  }
+  append_exposition_line(family.name, "_sum", labels, exposition_number(child.summary->sum()),
+                         text);
+  append_exposition_line(family.name, "_count", labels, std::to_string(child.summary->count()),
+                         text);
 }
 
 }  // namespace kvasir

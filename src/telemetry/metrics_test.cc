@@ -32,5 +32,50 @@ TEST(Histogram, BucketsAreCumulativeAndBoundsInclusive) {
             "h_bucket{m=\"x\",le=\"+Inf\"} 4\nh_sum{m=\"x\"} 7.65\nh_count{m=\"x\"} 4\n");
 }
 
+TEST(Registry, WritesNumbersAsPrometheusDoes) {
+  Registry registry;
+  registry.histogram("h", "H.", {1e-6, 0.0001, 0.025, 32778, 131072, 1048576});
+  const std::string page = registry.expose();
+  for (const char* bound :
+       {"1e-06", "0.0001", "0.025", "32778", "131072", "1.048576e+06", "+Inf"}) {
+    EXPECT_NE(page.find("h_bucket{le=\"" + std::string(bound) + "\"} 0\n"), std::string::npos)
+        << bound;
+  }
+}
+
+TEST(Registry, ReplacesLabelBytesThatAreNotUtf8) {
+  Registry registry;
+  registry.counter("a_total", "Line\nend \\.", {{"x", "\xff\xc3\xa9\n\xed\xa0\x80"}});
+  EXPECT_EQ(registry.expose(),
+            "# HELP a_total Line\\nend \\\\.\n# TYPE a_total counter\n"
+            "a_total{x=\"\xef\xbf\xbd\xc3\xa9\\n\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"} 0\n");
+}
+
+TEST(Registry, AMirrorAddsUpWhatItsLabelsDoNotTellApart) {
+  Registry registry;
+  registry.mirror("old_total", "Old.", {"new_total", {}, {{"model", "model_name"}}});
+  registry.counter("new_total", "New.", {{"model", "m"}, {"tenant", "a"}}).add(2);
+  registry.counter("new_total", "New.", {{"model", "m"}, {"tenant", "b"}}).add(3);
+  registry.counter("new_total", "New.", {{"model", "n"}, {"tenant", "a"}}).add(4);
+  const std::string page = registry.expose();
+  EXPECT_EQ(page.substr(0, page.find("# HELP new_total")),
+            "# HELP old_total Old.\n# TYPE old_total counter\n"
+            "old_total{model_name=\"m\"} 5\nold_total{model_name=\"n\"} 4\n");
+}
+
+TEST(Registry, AMirrorOfAHistogramCanSelectChildrenAndBounds) {
+  Registry registry;
+  Histogram& wanted = registry.histogram("fine", "F.", {1, 2, 3, 4}, {{"step", "a"}});
+  registry.histogram("fine", "F.", {1, 2, 3, 4}, {{"step", "b"}}).observe(1);
+  for (const double value : {0.5, 1.5, 2.5, 9.0}) wanted.observe(value);
+  registry.mirror("coarse", "C.", {"fine", {{"step", "a"}}, {}, false, {2, 4}});
+  registry.mirror("nothing", "N.", {"fine", {{"step", "c"}}});
+  const std::string page = registry.expose();
+  EXPECT_EQ(page.substr(page.find("# HELP coarse")),
+            "# HELP coarse C.\n# TYPE coarse histogram\n"
+            "coarse_bucket{le=\"2\"} 2\ncoarse_bucket{le=\"4\"} 3\ncoarse_bucket{le=\"+Inf\"} 4\n"
+            "coarse_sum 13.5\ncoarse_count 4\n");
+}
+
 }  // namespace
 }  // namespace kvasir

@@ -1,0 +1,42 @@
+// The decision log: one line for each request that an endpoint was picked for, or that was refused,
+// with what each filter left and each scorer gave. Never a prompt, an answer or a secret.
+//
+// Writing a line does not block: see telemetry/line_writer.h. Thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "apps/log_line.h"
+#include "epp/probe.h"
+#include "telemetry/line_writer.h"
+
+namespace kvasir {
+
+// Of one scorer, and of the sums; the best ones.
+inline constexpr size_t kLoggedEndpointsMax = 16;
+
+// Append the line for a report, line end included.
+void append_pick_line(LogFormat format, WallTime time, const PickReport& report, std::string& out);
+void append_refusal_line(LogFormat format, WallTime time, const RefusalReport& report,
+                         std::string& out);
+
+class DecisionLog {
+ public:
+  DecisionLog(LogFormat format, std::unique_ptr<LineWriter> writer)
+      : format_(format), writer_(std::move(writer)) {}
+
+  void picked(const PickReport& report);
+  void refused(const RefusalReport& report);
+
+  uint64_t lines() const { return writer_->lines(); }
+  uint64_t dropped() const { return writer_->dropped(); }
+
+ private:
+  const LogFormat format_;
+  const std::unique_ptr<LineWriter> writer_;
+};
+
+}  // namespace kvasir

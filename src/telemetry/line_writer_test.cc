@@ -1,0 +1,101 @@
+#include "telemetry/line_writer.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <sstream>
+
+namespace kvasir {
+namespace {
+
+std::string read_all(int descriptor) {
+  std::string text;
+  char buffer[4096];
+  for (ssize_t got; (got = read(descriptor, buffer, sizeof buffer)) > 0;) {
+    text.append(buffer, static_cast<size_t>(got));
+  }
+  return text;
+}
+
+TEST(LineWriter, WritesEveryLineInOrderBeforeItGoes) {
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  std::string expected;
+  {
+    LineWriter writer(ends[1], true, "a pipe");
+    for (int i = 0; i < 1000; ++i) {
+      const std::string line = "line " + std::to_string(i) + "\n";
+      writer.write(line);
+      expected += line;
+    }
+    EXPECT_EQ(writer.lines(), 1000u);
+  }
+  EXPECT_EQ(read_all(ends[0]), expected);
+  close(ends[0]);
+}
+
+TEST(LineWriter, AppendsToAFile) {
+  const std::string path = testing::TempDir() + "line_writer_test.log";
+  std::remove(path.c_str());
+  for (const char* line : {"one\n", "two\n"}) {
+    Result<std::unique_ptr<LineWriter>> writer = LineWriter::open(path);
+    ASSERT_TRUE(writer);
+    (*writer)->write(line);
+  }
+  std::ostringstream text;
+  text << std::ifstream(path).rdbuf();
+  EXPECT_EQ(text.str(), "one\ntwo\n");
+  EXPECT_FALSE(LineWriter::open("/nonexistent/folder/file"));
+}
+
+TEST(LineWriter, DropsAndCountsWhenNobodyReadsAndStillEnds) {
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  LineWriterLimits limits;
+  limits.pending_bytes_max = 1000;
+  limits.gather = std::chrono::hours(1);
+  limits.flush_timeout = Duration::zero();
+  const std::string line(90, '.');
+  std::string filling(1 << 20, '\n');
+  fcntl(ends[1], F_SETFL, O_NONBLOCK);
+  while (::write(ends[1], filling.data(), filling.size()) > 0) {
+  }
+  LineWriter writer(ends[1], true, "a full pipe", limits);
+  for (int i = 0; i < 100; ++i) writer.write(line);
+  EXPECT_EQ(writer.lines() + writer.dropped(), 100u);
+  EXPECT_GE(writer.lines(), 11u);
+  EXPECT_LE(writer.lines(), 22u);  // as much again may be in the thread's hand
+  close(ends[0]);
+}
+
+TEST(LineWriter, DoesNotWaitForCompanyWhenMuchIsPending) {
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  LineWriterLimits limits;
+  limits.pending_bytes_max = 800;
+  limits.gather = std::chrono::hours(1);
+  LineWriter writer(ends[1], true, "a pipe", limits);
+  const std::string line = std::string(99, '.') + "\n";
+  writer.write(line);
+  std::string got(line.size(), '\0');
+  ASSERT_EQ(read(ends[0], got.data(), got.size()), static_cast<ssize_t>(got.size()));
+  EXPECT_EQ(got, line);
+  close(ends[0]);
+}
+
+TEST(LineWriter, SurvivesAReaderThatLeft) {
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  close(ends[0]);
+  LineWriterLimits limits;
+  limits.gather = std::chrono::milliseconds(1);
+  LineWriter writer(ends[1], true, "a broken pipe", limits);
+  writer.write("nobody reads this\n");
+  while (writer.dropped() == 0) std::this_thread::yield();
+  EXPECT_EQ(writer.lines(), 0u);
+}
+
+}  // namespace
+}  // namespace kvasir
