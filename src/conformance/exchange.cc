@@ -55,6 +55,10 @@ void Exchange::send() {
   if (call_ != nullptr) call_->send(message_);
 }
 
+void Exchange::flush() {
+  subject_.run_until([this] { return call_ == nullptr || call_->unsent_bytes() == 0; });
+}
+
 void Exchange::half_close() {
   if (call_ != nullptr) call_->half_close();
 }

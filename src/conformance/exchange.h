@@ -36,6 +36,8 @@ class Exchange final : private GrpcClientCall::Observer {
                  const ExtProcContext& context = {});
   void send_trailers(ExtProcSide side, const std::vector<ExtProcHeader>& trailers);
   void send_bytes(std::string_view message);
+  // Waits until all that was sent is on its way: before that, pieces of one stream go out together.
+  void flush();
   void half_close();
   void cancel();
 
@@ -53,6 +55,7 @@ class Exchange final : private GrpcClientCall::Observer {
  private:
   void on_message(std::string_view message) override;
   void on_end(const GrpcStatus& status) override;
+  void on_drained() override { subject_.wake(); }
   void send();
 
   Subject& subject_;

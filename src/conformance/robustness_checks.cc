@@ -33,6 +33,7 @@ Finding independent(Subject& subject) {
       if (offset >= scripts[i].body.size()) continue;
       const std::string piece = scripts[i].body.substr(offset, 16);
       exchanges[i]->send_body(ExtProcSide::kRequest, piece, offset + 16 >= scripts[i].body.size());
+      exchanges[i]->flush();
     }
   }
   for (size_t i = kInterleaved; i-- > 0;) {
@@ -49,6 +50,7 @@ Finding resets(Subject& subject) {
     Exchange exchange(subject);
     exchange.send_headers(ExtProcSide::kRequest, {{":path", subject.options().path}}, false);
     exchange.send_body(ExtProcSide::kRequest, script.body, i % 2 == 0);
+    exchange.flush();
   }
   return still_alive(subject);
 }

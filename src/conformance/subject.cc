@@ -41,7 +41,10 @@ bool Subject::run_until(const std::function<bool()>& done) {
     late = true;
     loop_->stop();
   });
-  while (!done() && !late) loop_->run();
+  while (!done() && !late) {
+    loop_->post([] {});  // what was sent from outside the loop goes out at the end of an iteration
+    loop_->run();
+  }
   loop_->cancel(timer);
   return done();
 }
