@@ -73,7 +73,7 @@ class GrpcClient {
   // `authority` is what the server is called: HOST:PORT. `loop` must outlive the client.
   GrpcClient(EventLoop& loop, const SocketAddress& address, std::string authority,
              GrpcClientLimits limits = {});
-  // Cancels the calls under way.
+  // Cancels the calls under way. Not from inside an observer.
   ~GrpcClient();
   GrpcClient(const GrpcClient&) = delete;
   GrpcClient& operator=(const GrpcClient&) = delete;

@@ -105,8 +105,7 @@ void GrpcClientStream::start_deadline(Duration timeout) {
   });
 }
 
-// --- Request
-// ---------------------------------------------------------------------------------------
+// --- Request ---------------------------------------------------------------------------
 
 void GrpcClientStream::send(std::string_view first, std::string_view second) {
   if (half_closed_ || observer_ == nullptr || aborted_.code != 0) return;
@@ -149,8 +148,7 @@ void GrpcClientStream::on_written() {
   if (observer_ != nullptr && aborted_.code == 0) observer_->on_drained();
 }
 
-// --- Answer
-// ----------------------------------------------------------------------------------------
+// --- Answer ----------------------------------------------------------------------------
 
 void GrpcClientStream::on_field(std::string_view name, std::string_view value) {
   head_bytes_ += name.size() + value.size();
@@ -183,8 +181,7 @@ bool GrpcClientStream::on_message(std::string_view message) {
   return observer_ != nullptr && aborted_.code == 0;
 }
 
-// --- End
-// -------------------------------------------------------------------------------------------
+// --- End -------------------------------------------------------------------------------
 
 // Ends the call from this side; the observer hears of it when the session has closed the stream.
 void GrpcClientStream::abort(GrpcCode code, std::string_view message) {

@@ -140,8 +140,7 @@ void GrpcClientConnection::abandon() {
   loop_.cancel(std::exchange(connect_timer_, kNoTimer));
 }
 
-// --- Calls
-// -----------------------------------------------------------------------------------------
+// --- Calls -----------------------------------------------------------------------------
 
 void GrpcClientConnection::refuse(std::unique_ptr<GrpcClientStream> stream, GrpcCode code,
                                   std::string message) {

@@ -83,8 +83,7 @@ class FaultyPicker::Exchange final : public GrpcCall::Observer {
     end(GrpcCode::kInvalidArgument, "not a ProcessingRequest");
   }
 
-  // --- The request
-  // -----------------------------------------------------------------------------------
+  // --- The request ---------------------------------------------------------------------
 
   void on_request_headers() {
     saw_headers_ = true;
@@ -228,8 +227,7 @@ class FaultyPicker::Exchange final : public GrpcCall::Observer {
     if (commits(Fault::kEndTwice)) send_piece(ExtProcSide::kRequest, "", true);
   }
 
-  // --- The response
-  // ----------------------------------------------------------------------------------
+  // --- The response --------------------------------------------------------------------
 
   void on_response_headers() {
     if (commits(Fault::kResponseHeadersLate)) {
