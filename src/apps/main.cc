@@ -18,6 +18,7 @@ int main(int argument_count, char** arguments) {
   kvasir::add_worker_command(app, exit_code);
   kvasir::add_bench_command(app, exit_code);
   kvasir::add_config_command(app, exit_code);
+  kvasir::add_conformance_command(app, exit_code);
   try {
     app.parse(argument_count, arguments);
   } catch (const CLI::ParseError& error) {

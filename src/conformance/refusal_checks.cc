@@ -1,0 +1,51 @@
+#include "conformance/checks.h"
+#include "conformance/request_phase.h"
+
+namespace kvasir {
+namespace {
+
+constexpr char kReference[] = "reference EPP: error mapping";
+
+Finding refused_as_bad(Subject& subject, std::string body) {
+  const RequestPhase phase = ask(subject, request_of(subject, std::move(body)));
+  if (phase.immediate != nullptr && phase.immediate->status == 400) return passed();
+  return failed("an ImmediateResponse with status 400", phase.instead());
+}
+
+Finding invalid_json(Subject& subject) {
+  return refused_as_bad(subject, "{\"model\":\"m\",\"prompt\":");
+}
+Finding not_an_object(Subject& subject) {
+  return refused_as_bad(subject, "[1, 2, 3]");
+}
+Finding no_model(Subject& subject) {
+  return refused_as_bad(subject, "{\"prompt\":\"hello\"}");
+}
+
+// A refusal is the last word: nothing to the request's body may follow it.
+Finding final(Subject& subject) {
+  Exchange exchange(subject);
+  const RequestPhase phase = ask(exchange, request_of(subject, "{\"model\":"));
+  if (phase.immediate == nullptr) return skipped("it was not refused: " + phase.instead());
+  exchange.half_close();
+  if (!exchange.wait_for_end()) return failed("the end of the stream", exchange.trouble());
+  const ReceivedPtr more = exchange.next_waiting();
+  return more == nullptr ? passed() : failed("nothing after the refusal", describe(more->answer));
+}
+
+}  // namespace
+
+std::vector<Check> refusal_checks() {
+  return {
+      {"refusal.invalid_json", "A body that is not JSON is refused with 400.", kReference,
+       Severity::kReference, invalid_json},
+      {"refusal.not_an_object", "A body that is JSON but no object is refused with 400.",
+       kReference, Severity::kReference, not_an_object},
+      {"refusal.no_model", "A body without a model is refused with 400.", kReference,
+       Severity::kReference, no_model},
+      {"refusal.final", "Nothing follows a refusal, and the stream can be ended.",
+       "Envoy ext_proc, ImmediateResponse", Severity::kMust, final},
+  };
+}
+
+}  // namespace kvasir
