@@ -197,6 +197,10 @@ void add_own_flags(CLI::App& command, WorkerFlags& flags) {
                   "Write the simulated tokenizer (Hugging Face format) into this folder and exit")
       ->group(group);
   command
+      .add_flag("--tutorial-metrics", flags.tutorial_metrics,
+                "Show vllm_queue_length and its like, and a simulated GPU utilisation, too")
+      ->group(group);
+  command
       .add_option("--shutdown-timeout", flags.shutdown_timeout_s,
                   "Seconds that running requests get after SIGTERM")
       ->check(CLI::NonNegativeNumber)
@@ -260,6 +264,7 @@ Result<WorkerOptions> worker_options(const WorkerFlags& flags) {
   options.model.max_model_len = options.profile.max_model_len;
   options.seed = flags.seed;
   options.time_scale = flags.time_scale;
+  options.tutorial_metrics = flags.tutorial_metrics;
   options.api_key = flags.api_key;
   if (options.api_key.empty() && variable(kApiKeyVariable) != nullptr) {
     options.api_key = variable(kApiKeyVariable);

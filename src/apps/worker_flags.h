@@ -38,6 +38,7 @@ struct WorkerFlags {
   uint16_t health_port = 0;
   std::string write_tokenizer;
   double shutdown_timeout_s = 30;
+  bool tutorial_metrics = false;
 
   // What was given and cannot be honoured, by name; filled by parsing.
   std::vector<std::string> ignored;

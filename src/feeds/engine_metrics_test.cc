@@ -33,8 +33,10 @@ TEST(EngineMetrics, ReadsVllmsPageAndAddsItsRanksUp) {
 
 TEST(EngineMetrics, NewestLoraSeriesCounts) {
   const EnginePage page = read(
-      "vllm:lora_requests_info{max_lora=\"4\",running_lora_adapters=\"a, b\",waiting_lora_adapters=\"c\"} 2\n"
-      "vllm:lora_requests_info{max_lora=\"4\",running_lora_adapters=\"old\",waiting_lora_adapters=\"\"} 1\n",
+      "vllm:lora_requests_info{max_lora=\"4\",running_lora_adapters=\"a, "
+      "b\",waiting_lora_adapters=\"c\"} 2\n"
+      "vllm:lora_requests_info{max_lora=\"4\",running_lora_adapters=\"old\",waiting_lora_adapters="
+      "\"\"} 1\n",
       "vllm");
   EXPECT_THAT(page.metrics.details().running_adapters, ElementsAre("a", "b"));
   EXPECT_THAT(page.metrics.details().waiting_adapters, ElementsAre("c"));
@@ -42,7 +44,8 @@ TEST(EngineMetrics, NewestLoraSeriesCounts) {
 }
 
 TEST(EngineMetrics, OtherEnginesHaveOtherNames) {
-  EXPECT_THAT(read("sglang:num_queue_reqs 5\nsglang:token_usage 0.5\n", "sglang").metrics.waiting, Optional(5.0));
+  EXPECT_THAT(read("sglang:num_queue_reqs 5\nsglang:token_usage 0.5\n", "sglang").metrics.waiting,
+              Optional(5.0));
   const EnginePage triton = read(
       "nv_trt_llm_request_metrics{request_type=\"waiting\"} 2\n"
       "nv_trt_llm_request_metrics{request_type=\"scheduled\"} 6\n"
@@ -59,10 +62,46 @@ TEST(EngineMetrics, OtherEnginesHaveOtherNames) {
 }
 
 TEST(EngineMetrics, WhatCannotBeReadIsAbsent) {
-  const EnginePage page = read("vllm:num_requests_running NaN\nvllm:num_requests_waiting{ 3\n\n{}\n", "vllm");
+  const EnginePage page =
+      read("vllm:num_requests_running NaN\nvllm:num_requests_waiting{ 3\n\n{}\n", "vllm");
   EXPECT_FALSE(page.metrics.running);
   EXPECT_FALSE(page.metrics.waiting);
   EXPECT_FALSE(page.kv_capacity_tokens);
+}
+
+TEST(EnginePageReader, HowThePageIsCutIntoPiecesDoesNotMatter) {
+  const std::string page =
+      "# HELP x y\nvllm:num_requests_waiting{engine=\"0\"} 3\nvllm:num_requests_waiting_by_reason "
+      "9\n"
+      "other 1\nvllm:kv_cache_usage_perc 0.25\nvllm:num_requests_running 4";
+  const PageSpecs specs{{*find_engine_metric_specs("vllm")}, {}};
+  for (size_t size = 1; size <= page.size(); ++size) {
+    EnginePageReader reader(specs);
+    for (int round = 0; round < 2; ++round) {  // start() forgets the page before
+      reader.start();
+      for (size_t at = 0; at < page.size(); at += size)
+        reader.feed(std::string_view(page).substr(at, size));
+      const EnginePage read = reader.finish();
+      EXPECT_EQ(read.metrics.waiting, 3) << size;
+      EXPECT_EQ(read.metrics.running, 4) << size;
+      EXPECT_EQ(read.metrics.kv_usage, 0.25) << size;
+    }
+  }
+}
+
+TEST(EnginePageReader, ALineThatIsTooLongIsSkippedAndNotTheNextOne) {
+  const PageSpecs specs{{*find_engine_metric_specs("vllm")}, {}};
+  const std::string longest = "vllm:num_requests_waiting{x=\"" +
+                              std::string(EnginePageReader::kLineBytesMax, 'x') + "\"} 1\n";
+  for (const size_t size : {size_t{1000}, size_t{1} << 20}) {
+    const std::string page = longest + "vllm:num_requests_running 4\n";
+    EnginePageReader reader(specs);
+    for (size_t at = 0; at < page.size(); at += size)
+      reader.feed(std::string_view(page).substr(at, size));
+    const EnginePage read = reader.finish();
+    EXPECT_EQ(read.metrics.waiting, std::nullopt);
+    EXPECT_EQ(read.metrics.running, 4);
+  }
 }
 
 TEST(ParseMetricSpec, ReadsNamesWithLabels) {
@@ -72,7 +111,8 @@ TEST(ParseMetricSpec, ReadsNamesWithLabels) {
   EXPECT_THAT(spec->labels, ElementsAre(std::pair<std::string, std::string>("b", "c"),
                                         std::pair<std::string, std::string>("d", "e")));
   EXPECT_TRUE(parse_metric_spec("a:b"));
-  for (const char* bad : {"", "{a=b}", "a{b", "a{b}", "a{=b}", "a b"}) EXPECT_FALSE(parse_metric_spec(bad)) << bad;
+  for (const char* bad : {"", "{a=b}", "a{b", "a{b}", "a{=b}", "a b"})
+    EXPECT_FALSE(parse_metric_spec(bad)) << bad;
 }
 
 }  // namespace

@@ -14,7 +14,8 @@ void OutlierEjection::succeeded(EndpointId endpoint) {
 
 void OutlierEjection::failed(EndpointId endpoint) {
   Slot& slot = slots_[index_of(endpoint)];
-  if (slot.failures.fetch_add(1, std::memory_order_relaxed) + 1 < options_.failures_in_a_row) return;
+  if (slot.failures.fetch_add(1, std::memory_order_relaxed) + 1 < options_.failures_in_a_row)
+    return;
   std::lock_guard<std::mutex> lock(mutex_);
   const std::shared_ptr<const Snapshot> fleet = fleet_.snapshot();
   const EndpointState& state = fleet->endpoints[index_of(endpoint)];

@@ -1,7 +1,9 @@
-// Takes endpoints that answer badly out of the candidates for a while, though their health checks pass.
+// Takes endpoints that answer badly out of the candidates for a while, though their health checks
+// pass.
 //
-// So many failures in a row (errors, resets, timeouts) eject an endpoint; each further time it stays out longer. Never
-// more than a share of the fleet is out, so never all of it. Sans I/O but for Fleet::set_ejected().
+// So many failures in a row (errors, resets, timeouts) eject an endpoint; each further time it
+// stays out longer. Never more than a share of the fleet is out, so never all of it. Sans I/O but
+// for Fleet::set_ejected().
 //
 // Thread-safe. succeeded() is as good as free: it is called for every answer.
 #pragma once
@@ -18,7 +20,8 @@ namespace kvasir {
 
 struct EjectionOptions {
   uint32_t failures_in_a_row = 5;
-  Duration base_time = std::chrono::seconds(30);  // out for this the first time, twice that the second, ...
+  Duration base_time =
+      std::chrono::seconds(30);  // out for this the first time, twice that the second, ...
   Duration time_max = std::chrono::seconds(300);
   double share_max = 0.5;  // of the endpoints that are present; 0 to 1, below 1
 };

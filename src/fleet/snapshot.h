@@ -55,7 +55,8 @@ struct EndpointState {
   uint64_t joined = 0;       // the generation in which it came, or came back
   uint64_t owned_since = 0;  // the generation in which the slot went from one endpoint to another
 
-  bool available() const { return healthy && !draining && !ejected; }
+  // Without branches: the scheduler asks it of every endpoint for every request.
+  bool available() const { return (healthy & !draining & !ejected) != 0; }
 
   static const std::shared_ptr<const Endpoint>& nobody() {
     static const std::shared_ptr<const Endpoint> kNobody = std::make_shared<const Endpoint>();

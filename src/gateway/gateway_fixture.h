@@ -111,13 +111,15 @@ class RecordingProbe final : public GatewayProbe {
     std::lock_guard<std::mutex> lock(mutex_);
     outcomes.push_back(outcome);
   }
+  void on_left(const Endpoint&) override { ++left; }
+  void on_endpoint_refused(const Endpoint&) override { ++refused_endpoints; }
   void forget() {
     healthy = started = in_flight = retries = 0;
     finished.clear();
     outcomes.clear();
   }
 
-  std::atomic<int> healthy{0}, started{0}, in_flight{0}, retries{0};
+  std::atomic<int> healthy{0}, started{0}, in_flight{0}, retries{0}, left{0}, refused_endpoints{0};
   std::vector<RequestReport> finished;
   std::vector<FlowOutcome> outcomes;
 

@@ -1,6 +1,10 @@
 // The gateway in front of fake workers, all on one loop.
 #include "gateway/gateway_fixture.h"
 
+#include <unistd.h>
+
+#include <fstream>
+
 namespace kvasir {
 namespace {
 
@@ -203,6 +207,75 @@ TEST_F(GatewayTest, AWrongConfigurationRefusesToStartAndNamesTheLine) {
   ASSERT_FALSE(gateway);
   EXPECT_THAT(gateway.error().message, HasSubstr("test.yaml:4: "));
   EXPECT_THAT(gateway.error().message, HasSubstr("queue-scorer"));
+}
+
+// Endpoints from a file, which the test writes.
+class GatewayWithFileTest : public GatewayTest {
+ protected:
+  GatewayWithFileTest() {
+    options_.workers.clear();
+    options_.endpoints_file = ::testing::TempDir() + "gateway-" + std::to_string(getpid()) + ".yaml";
+    options_.file_interval = std::chrono::milliseconds(1);
+    options_.endpoints_max = 2;
+  }
+  ~GatewayWithFileTest() override { unlink(options_.endpoints_file.c_str()); }
+
+  void write(const std::vector<std::pair<std::string, uint16_t>>& endpoints) {
+    std::string text = "endpoints:";
+    if (endpoints.empty()) text += " []";
+    for (const auto& [name, port] : endpoints) {
+      text += "\n- {name: " + name + ", address: 127.0.0.1, port: " + std::to_string(port) + "}";
+    }
+    const std::string fresh = options_.endpoints_file + ".new";
+    std::ofstream(fresh) << text << "\n";
+    ASSERT_EQ(rename(fresh.c_str(), options_.endpoints_file.c_str()), 0);
+  }
+};
+
+TEST_F(GatewayWithFileTest, EndpointsComeAndGoWhileRequestsRun) {
+  write({{"a", a_.port()}});
+  a_.script = {Act::kHang};
+  start(1);
+  Answer held(*loop_);
+  client_->start("POST /v1/completions HTTP/1.1\r\nHost: g\r\nContent-Length: 2\r\n\r\n", "{}", held);
+  run_until([&] { return a_.bodies.size() == 1; });
+  write({{"b", b_.port()}});
+  EXPECT_TRUE(happens([&] { return complete().body == "b"; }));
+  EXPECT_FALSE(held.over) << "what runs with the endpoint that left goes on";
+  EXPECT_EQ(probe_.left, 1);
+  write({{"b", b_.port()}, {"a", a_.port()}});
+  EXPECT_TRUE(happens([&] { return complete().body == "a"; }));
+  write({});
+  EXPECT_TRUE(happens([&] { return complete().head.status() == 503; }));
+}
+
+TEST_F(GatewayWithFileTest, TheEndpointThatTakesASlotOverGetsTheRequests) {
+  options_.endpoints_max = 1;
+  write({{"a", a_.port()}});
+  start(1);
+  EXPECT_EQ(complete().body, "a");
+  write({{"a", a_.port()}, {"b", b_.port()}});
+  run_until([&] { return probe_.refused_endpoints > 0; });  // there is one slot
+  EXPECT_TRUE(happens([&] { return complete().body == "a"; }));
+  write({{"b", b_.port()}});
+  EXPECT_TRUE(happens([&] { return complete().body == "b"; }));
+}
+
+TEST_F(GatewayWithFileTest, WithoutAFileItDoesNotStart) {
+  const auto gateway = Gateway::create(*loop_, options_, probe_, [] { return ""; });
+  ASSERT_FALSE(gateway);
+  EXPECT_THAT(gateway.error().message, ::testing::HasSubstr("cannot be read"));
+}
+
+TEST_F(GatewayTest, AnEndpointWhoseAnswersBreakIsLeftOutWhenAskedFor) {
+  options_.eject_outliers = true;
+  options_.ejection.failures_in_a_row = 2;
+  options_.monitor.unhealthy_threshold = 1'000'000;  // so that health checks take nobody out
+  a_.script = {Act::kCut, Act::kCut};
+  start();
+  for (int i = 0; i < 12; ++i) EXPECT_EQ(complete().head.status(), 200);
+  EXPECT_EQ(a_.bodies.size(), 2u);
+  EXPECT_EQ(probe_.retries, 2);
 }
 
 TEST_F(GatewayTest, DrainLetsRunningRequestsEnd) {

@@ -89,7 +89,7 @@ Labels cache_config(const EngineProfile& profile, bool prefix_caching) {
 
 WorkerMetrics::WorkerMetrics(const std::string& model_name, const EngineProfile& profile,
                              bool prefix_caching)
-    : model_name_(model_name) {
+    : model_name_(model_name), sequences_max_(std::max(profile.max_num_seqs, 1u)) {
   add_constants(profile, prefix_caching);
   add_totals();
   add_histograms(profile.max_model_len);
@@ -248,12 +248,33 @@ void WorkerMetrics::on_http(std::string_view method, std::string_view handler, i
       .add();
 }
 
+void WorkerMetrics::add_tutorial_names() {
+  const auto gauge = [&](std::string_view name, std::string_view help) {
+    return &registry_.gauge(name, help, labels());
+  };
+  queue_length_ = gauge("vllm_queue_length", "Number of requests waiting to be processed.");
+  active_requests_ = gauge("vllm_active_requests", "Number of requests in model execution batches.");
+  cache_usage_percent_ = gauge("vllm_kv_cache_usage_percent", "KV-cache usage, 0 to 100.");
+  gpu_utilization_ =
+      gauge("vllm_gpu_utilization", "Simulated: the batch's share of max_num_seqs, 0 to 100.");
+  gpu_utilization_dcgm_ = &registry_.gauge(
+      "DCGM_FI_DEV_GPU_UTIL", "Simulated: the batch's share of max_num_seqs, 0 to 100.", {{"gpu", "0"}});
+}
+
 std::string WorkerMetrics::expose(const EngineStats& stats, Duration lost_time) {
   running_->set(stats.num_requests_running);
   waiting_->set(stats.num_requests_waiting);
   waiting_capacity_->set(stats.num_requests_waiting);
   cache_usage_->set(stats.kv_cache_usage);
   lost_seconds_->set(to_seconds(lost_time));
+  if (queue_length_ != nullptr) {
+    queue_length_->set(stats.num_requests_waiting);
+    active_requests_->set(stats.num_requests_running);
+    cache_usage_percent_->set(100 * stats.kv_cache_usage);
+    const double busy = std::min(100.0, 100.0 * stats.num_requests_running / sequences_max_);
+    gpu_utilization_->set(busy);
+    gpu_utilization_dcgm_->set(busy);
+  }
   const uint64_t hits = stats.prefix_cache_hits - seen_.prefix_cache_hits;
   const uint64_t prompt_tokens = stats.prompt_tokens - seen_.prompt_tokens;
   prefix_queries_->add(stats.prefix_cache_queries - seen_.prefix_cache_queries);

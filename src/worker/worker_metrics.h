@@ -40,6 +40,10 @@ class WorkerMetrics {
   void on_prompt_finished(uint64_t choices, uint64_t generation_tokens);
   void on_http(std::string_view method, std::string_view handler, int status);
 
+  // Also shows the names of the tutorial that EndpointPicker configurations are often copied from (vllm_queue_length,
+  // ...), and a simulated GPU utilisation by DCGM's name. A real vLLM has none of them.
+  void add_tutorial_names();
+
   // The page, with the gauges and totals of now.
   std::string expose(const EngineStats& stats, Duration lost_time);
 
@@ -50,6 +54,7 @@ class WorkerMetrics {
   Labels labels(Labels more = {}) const;
 
   const std::string model_name_;
+  const uint32_t sequences_max_;
   Registry registry_;
   EngineStats seen_;  // what the counters already hold
   Counter* prefix_queries_;
@@ -68,6 +73,12 @@ class WorkerMetrics {
   Gauge* waiting_capacity_;
   Gauge* cache_usage_;
   Gauge* lost_seconds_;
+  // By the tutorial's names; null: not shown.
+  Gauge* queue_length_ = nullptr;
+  Gauge* active_requests_ = nullptr;
+  Gauge* cache_usage_percent_ = nullptr;
+  Gauge* gpu_utilization_ = nullptr;
+  Gauge* gpu_utilization_dcgm_ = nullptr;
   Histogram* iteration_tokens_;
   Histogram* time_to_first_token_;
   Histogram* inter_token_latency_;

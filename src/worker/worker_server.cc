@@ -78,7 +78,9 @@ WorkerServer::WorkerServer(EventLoop& loop, Descriptor listener, WorkerOptions o
       engine_(options_.profile, options_.engine),
       metrics_(options_.model.names.front(), options_.profile, options_.engine.prefix_caching),
       generations_(loop, engine_, options_.time_scale, options_.seed, metrics_),
-      server_(loop, std::move(listener), *this, options_.limits) {}
+      server_(loop, std::move(listener), *this, options_.limits) {
+  if (options_.tutorial_metrics) metrics_.add_tutorial_names();
+}
 
 WorkerServer::~WorkerServer() = default;
 

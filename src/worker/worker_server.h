@@ -30,6 +30,7 @@ struct WorkerOptions {
   uint64_t seed = 0;      // of the answers
   double time_scale = 1;  // model seconds in a second
   std::string api_key;    // empty: none is asked for
+  bool tutorial_metrics = false;  // WorkerMetrics::add_tutorial_names()
   HttpServerLimits limits;
 };
 

@@ -126,6 +126,18 @@ std::set<std::string> series_of(std::istream& page) {
   return series;
 }
 
+TEST_F(WorkerServerTest, TheTutorialsMetricsAreShownWhenAskedFor) {
+  EXPECT_EQ(ask("GET", "/metrics").body.find("vllm_queue_length"), std::string::npos);
+  WorkerOptions options = default_options();
+  options.tutorial_metrics = true;
+  start_worker(std::move(options));
+  const std::string page = ask("GET", "/metrics").body;
+  for (const char* name : {"vllm_queue_length{", "vllm_active_requests{", "vllm_kv_cache_usage_percent{",
+                           "vllm_gpu_utilization{", "DCGM_FI_DEV_GPU_UTIL{"}) {
+    EXPECT_NE(page.find(name), std::string::npos) << name;
+  }
+}
+
 TEST_F(WorkerServerTest, EverySeriesOfVllmIsThere) {
   const char* source = std::getenv("KVASIR_SOURCE_DIR");
   std::ifstream recorded(std::string(source == nullptr ? "." : source) + "/tests/vllm/metrics.txt");

@@ -1,0 +1,187 @@
+#include "feeds/discovery.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <fstream>
+
+#include "feeds/address_book.h"
+#include "net/event_loop.h"
+
+namespace kvasir {
+namespace {
+
+using std::chrono::milliseconds;
+using ::testing::HasSubstr;
+
+TEST(EndpointsFile, IsReadAsUpstreamWritesIt) {
+  const auto list = read_endpoints_file(R"(endpoints:
+- name: vllm-0
+  namespace: prod
+  address: 10.0.0.1
+  port: "8000"
+  labels: {llm-d.ai/role: decode}
+- {name: vllm-1, address: "fd00::1", port: 8001}
+)",
+                                        "e.yaml");
+  ASSERT_TRUE(list) << list.error().message;
+  ASSERT_EQ(list->size(), 2u);
+  EXPECT_EQ((*list)[0].name, "prod/vllm-0");
+  EXPECT_EQ((*list)[0].port, 8000);
+  EXPECT_EQ(*(*list)[0].label("llm-d.ai/role"), "decode");
+  EXPECT_EQ((*list)[1].host, "fd00::1");
+}
+
+TEST(EndpointsFile, AnEmptyListIsAFleetOfNobody) {
+  const auto list = read_endpoints_file("endpoints: []\n", "e.yaml");
+  ASSERT_TRUE(list);
+  EXPECT_TRUE(list->empty());
+}
+
+TEST(EndpointsFile, EveryMistakeIsNamedWithItsLine) {
+  const struct {
+    const char* text;
+    const char* error;
+  } cases[] = {
+      {"", "list 'endpoints'"},
+      {"endpoints: {}\n", "list 'endpoints'"},
+      {"endpoints: [\n", "e.yaml:"},
+      {"endpoints:\n- {address: 10.0.0.1, port: 1}\n", "name is missing"},
+      {"endpoints:\n- {name: a, address: some.host, port: 1}\n",
+       "e.yaml:2: endpoints: address must be an IP"},
+      {"endpoints:\n- {name: a, address: 10.0.0.1}\n", "port must be a port"},
+      {"endpoints:\n- {name: a, address: 10.0.0.1, port: 70000}\n", "port must be a port"},
+      {"endpoints:\n- {name: a, address: 10.0.0.1, port: \"18446744073709551617\"}\n",
+       "port must be a port"},
+      {"endpoints:\n- {name: a, address: 10.0.0.1, port: 1, labels: [x]}\n",
+       "labels must be a map"},
+      {"endpoints:\n- {name: a, adress: 10.0.0.1, port: 1}\n", "did you mean 'address'"},
+      {"endpoints:\n- {name: a, address: 10.0.0.1, port: 1}\n- {name: a, address: 10.0.0.2, port: "
+       "1}\n",
+       "e.yaml:3: endpoints: name stands twice"},
+  };
+  for (const auto& [text, error] : cases) {
+    const auto list = read_endpoints_file(text, "e.yaml");
+    ASSERT_FALSE(list) << text;
+    EXPECT_THAT(list.error().message, HasSubstr(error));
+  }
+}
+
+TEST(AddressBook, KnowsLiteralsAndTheNamesItLookedUp) {
+  const Result<AddressBook> book = AddressBook::of({{"localhost", 1}});
+  ASSERT_TRUE(book);
+  EXPECT_TRUE(book->find("localhost", 9));
+  EXPECT_TRUE(book->find("10.0.0.1", 9));
+  EXPECT_EQ(book->find("::1", 9)->storage.ss_family, AF_INET6);
+  EXPECT_FALSE(book->find("elsewhere", 9));
+}
+
+// Runs the loop until a list or a failure came.
+class DiscoveryTest : public ::testing::Test, protected DiscoveryListener {
+ protected:
+  DiscoveryTest() : loop_(std::move(EventLoop::create().value())) {}
+
+  void on_endpoints(std::vector<Endpoint> endpoints) override {
+    names_.clear();
+    for (const Endpoint& endpoint : endpoints) names_.push_back(endpoint.name);
+    if (waiting_) loop_->stop();
+  }
+  void on_discovery_failed(std::string_view, std::string_view why) override {
+    failures_.emplace_back(why);
+    if (waiting_) loop_->stop();
+  }
+  void wait() {
+    const TimerId timer = loop_->after(std::chrono::seconds(10), [this] {
+      ADD_FAILURE() << "nothing happened";
+      loop_->stop();
+    });
+    waiting_ = true;
+    loop_->run();
+    waiting_ = false;
+    loop_->cancel(timer);
+  }
+
+  std::unique_ptr<EventLoop> loop_;
+  std::vector<std::string> names_;
+  std::vector<std::string> failures_;
+  bool waiting_ = false;
+};
+
+class FileDiscoveryTest : public DiscoveryTest {
+ protected:
+  FileDiscoveryTest() : path_(::testing::TempDir() + "endpoints-" + std::to_string(getpid())) {}
+  ~FileDiscoveryTest() override { unlink(path_.c_str()); }
+  // Another file takes its place, as a ConfigMap's does.
+  void write(const std::string& text) {
+    std::ofstream(path_ + ".new") << text;
+    ASSERT_EQ(rename((path_ + ".new").c_str(), path_.c_str()), 0);
+  }
+  static std::string file_of(const std::string& name) {
+    return "endpoints:\n- {name: " + name + ", address: 10.0.0.1, port: 1}\n";
+  }
+  Result<std::unique_ptr<Discovery>> watch() {
+    return watch_endpoints_file(*loop_, path_, milliseconds(1), *this);
+  }
+  const std::string path_;
+};
+
+TEST_F(FileDiscoveryTest, AChangedFileIsANewListAndABrokenOneKeepsTheOld) {
+  write(file_of("a"));
+  const auto discovery = watch();
+  ASSERT_TRUE(discovery);
+  EXPECT_THAT(names_, ::testing::ElementsAre("a"));
+  write(file_of("b"));
+  wait();
+  EXPECT_THAT(names_, ::testing::ElementsAre("b"));
+  write("endpoints: 7\n");
+  wait();
+  EXPECT_THAT(names_, ::testing::ElementsAre("b"));
+  ASSERT_EQ(failures_.size(), 1u);
+  unlink(path_.c_str());
+  wait();
+  EXPECT_THAT(failures_.back(), HasSubstr("cannot be read"));
+  write(file_of("c"));
+  wait();
+  EXPECT_THAT(names_, ::testing::ElementsAre("c"));
+}
+
+TEST_F(FileDiscoveryTest, WithoutAFileThereIsNoStart) {
+  const auto discovery = watch();
+  ASSERT_FALSE(discovery);
+  EXPECT_THAT(discovery.error().message, HasSubstr("cannot be read"));
+}
+
+TEST_F(DiscoveryTest, ANameIsLookedUpAgainAndAFailureKeepsTheOldList) {
+  auto round = std::make_shared<std::atomic<int>>(0);
+  const Resolver resolver = [round](const std::string&) -> Result<std::vector<std::string>> {
+    switch ((*round)++) {
+      case 0:
+        return std::vector<std::string>{"10.0.0.2", "10.0.0.1", "10.0.0.2"};
+      case 1:
+        return Error{"try again"};
+      case 2:
+        return std::vector<std::string>{};
+      default:
+        return std::vector<std::string>{"fd00::1"};
+    }
+  };
+  const auto discovery = watch_dns(*loop_, "name", 80, milliseconds(1), *this, resolver);
+  wait();
+  EXPECT_THAT(names_, ::testing::ElementsAre("10.0.0.1:80", "10.0.0.2:80"));
+  wait();
+  EXPECT_EQ(failures_.size(), 1u);
+  EXPECT_EQ(names_.size(), 2u);
+  wait();
+  EXPECT_TRUE(names_.empty()) << "no addresses is an answer";
+  wait();
+  EXPECT_THAT(names_, ::testing::ElementsAre("[fd00::1]:80"));
+}
+
+TEST_F(DiscoveryTest, LiteralsResolveToThemselves) {
+  EXPECT_THAT(resolve_all_addresses("127.0.0.1").value(), ::testing::ElementsAre("127.0.0.1"));
+}
+
+}  // namespace
+}  // namespace kvasir
