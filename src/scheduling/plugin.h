@@ -16,6 +16,7 @@
 #include "model/decision.h"
 #include "model/request.h"
 #include "scheduling/cycle.h"
+#include "scheduling/shared_state.h"
 
 namespace kvasir {
 
@@ -67,6 +68,15 @@ class Plugin {
   // The configuration was read anew: takes over the state of the plugin that had its name and type
   // until now. Called once, before any other hook; `predecessor` is not used afterwards.
   virtual void inherit(Plugin& predecessor) { static_cast<void>(predecessor); }
+
+  // Several pickers may stand beside each other. Adds what the others should know to `part`; takes
+  // in what they know.
+  virtual void export_shared(const SharedExport& wanted, TimePoint now, SharedPart& part) {
+    static_cast<void>(wanted), static_cast<void>(now), static_cast<void>(part);
+  }
+  virtual void import_shared(const SharedPart& part, const Snapshot& fleet, TimePoint now) {
+    static_cast<void>(part), static_cast<void>(fleet), static_cast<void>(now);
+  }
 };
 
 // Removes candidates, keeping the order of the others.

@@ -78,6 +78,17 @@ void Scheduler::replace_policy(std::unique_ptr<Policy> policy) {
   watches_answers_ = policy_->watches_answers();
 }
 
+SharedState Scheduler::export_shared(const SharedExport& wanted) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return policy_->export_shared(wanted, clock_.now());
+}
+
+void Scheduler::import_shared(const SharedState& state) {
+  const std::shared_ptr<const Snapshot> fleet = fleet_.snapshot();
+  std::lock_guard<std::mutex> lock(mutex_);
+  policy_->import_shared(state, *fleet, clock_.now());
+}
+
 void Scheduler::first_token(RequestId request) {
   std::lock_guard<std::mutex> lock(mutex_);
   policy_->first_token(request, clock_.now());
