@@ -74,6 +74,12 @@ Result<EppOptions> epp_options(const EppFlags& flags) {
   options.drain_timeout = from_seconds(flags.drain_timeout_s);
   options.monitor.interval = from_seconds(flags.health_interval_s);
   options.monitor.scrape = true;
+  for (const std::string& text : flags.peers) {
+    Result<HostPort> peer = parse_http_origin(text);
+    if (!peer) return Error{"--peers: " + peer.error().message};
+    options.replicas.peers.push_back(std::move(*peer));
+  }
+  options.replicas.sync.interval = std::chrono::milliseconds(flags.peers_interval_ms);
   if (flags.exact_port_subset) options.subset = SubsetMatch::kPort;
   if (flags.disable_subset_filter) options.subset = SubsetMatch::kOff;
   options.endpoints_per_pick = flags.endpoints_per_pick;
@@ -126,6 +132,17 @@ void add_epp_flags(CLI::App& command, EppFlags& flags) {
                    "Tell clients x-selected-pod, x-cache-hit, x-scheduling-time-ms");
   command.add_flag("--skip-answers", flags.skip_answers,
                    "Measure no answers: when no plugin needs them either, they pass by the picker");
+  command
+      .add_option("--peers,--peers-dns", flags.peers,
+                  "Replicas of this picker to share load and sessions with, as\n"
+                  "HOST:PORT[,...] of their --grpc-port; every address of a name counts\n"
+                  "(a headless service), this process is recognized among them")
+      ->delimiter(',');
+  command
+      .add_option("--peers-interval", flags.peers_interval_ms,
+                  "Milliseconds between news to the peers")
+      ->check(CLI::Range(10, 400))
+      ->capture_default_str();
   command.add_option("--threads", flags.threads, "Threads (default: one for each core)");
   command.add_option("--max-body-mib", flags.body_mib, "Largest request body; beyond it 413")
       ->check(CLI::Range(1, 4096))

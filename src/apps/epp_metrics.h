@@ -20,6 +20,9 @@ class EppMetrics final : public EppProbe {
   void on_answer_processed(Duration took) override;
   void on_ended(const EndReport& report) override;
   void on_configuration_read(std::string_view error) override;
+  void on_replica_found(uint64_t origin, size_t others) override;
+  void on_replica_lost(uint64_t origin, size_t others) override;
+  void on_replica_refused(std::string_view why) override;
 
  private:
   Registry registry_;

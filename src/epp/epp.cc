@@ -1,6 +1,7 @@
 #include "epp/epp.h"
 
 #include "epp/epp_thread.h"
+#include "epp/replicas.h"
 #include "net/event_loop.h"
 #include "scheduling/policy.h"
 #include "serving/configured_scheduling.h"
@@ -74,6 +75,11 @@ Result<void> Epp::start(std::function<std::string()> metrics_page) {
   Result<std::vector<SocketAddress>> addresses = resolve_all(options_.endpoints);
   if (!addresses) return addresses.error();
   monitor_ = std::make_unique<EndpointMonitor>(loop_, fleet_, *addresses, probe_, options_.monitor);
+
+  if (!options_.replicas.peers.empty()) {
+    replicas_ =
+        std::make_unique<Replicas>(loop_, fleet_, *scheduler_, clock_, probe_, options_.replicas);
+  }
 
   Result<Descriptor> health = listen_tcp(options_.host, options_.health_port, false);
   if (!health) return Error{"--grpc-health-port: " + health.error().message};

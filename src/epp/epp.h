@@ -23,6 +23,7 @@ namespace kvasir {
 
 class EventLoop;
 class EppThread;
+class Replicas;
 struct PluginOptions;
 
 class Epp {
@@ -67,6 +68,7 @@ class Epp {
   std::unique_ptr<Scheduler> scheduler_;
   TokenEstimator estimator_;
   std::unique_ptr<EndpointMonitor> monitor_;
+  std::unique_ptr<Replicas> replicas_;  // null: it is the only one, or shares nothing
   GrpcHealthService health_service_;
   std::unique_ptr<GrpcServer> health_server_;
   std::unique_ptr<MetricsPage> metrics_page_;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "epp/replicas.h"
 #include "feeds/endpoint_monitor.h"
 #include "model/endpoint.h"
 #include "net/grpc_server.h"
@@ -40,6 +41,8 @@ struct EppOptions {
       4ull * 1024 * 1024 * 1024;         // held by all requests of a thread; beyond: 429
   size_t header_bytes_max = 256 * 1024;  // of one request; beyond: 431
   Duration drain_timeout = std::chrono::seconds(30);
+
+  ReplicaOptions replicas;
 
   SubsetMatch subset = SubsetMatch::kAddress;
   // Endpoints named for one request: the pick and what to try after it, in order.

@@ -58,8 +58,12 @@ class ReplicaSync {
   Heard hear(ReplicaMessage message);
   // The connection it spoke over is gone.
   void lost(uint64_t origin);
-  // Somebody listens who may not know the sessions that are bound.
-  void greet() { rounds_ = kRoundsOfGreeting; }
+  // Somebody listens who may know nothing: the next tick() speaks, and the following ones tell all
+  // sessions.
+  void greet() {
+    rounds_ = kRoundsOfGreeting;
+    sent_.reset();
+  }
 
   // Takes in what was heard, forgets who is silent, and returns what everybody is to be told now,
   // if anything. To be called at least twice every interval.

@@ -1,0 +1,143 @@
+#include "epp/replicas.h"
+
+#include <algorithm>
+#include <random>
+#include <set>
+#include <utility>
+
+#include "epp/peer_look_up.h"
+#include "epp/probe.h"
+#include "net/grpc_sender.h"
+
+namespace kvasir {
+namespace {
+
+uint64_t random_id() {
+  std::random_device device;
+  const uint64_t high = device();
+  return (high << 32 | device()) | 1;  // never 0
+}
+
+std::string key_of(const SocketAddress& address) {
+  return {reinterpret_cast<const char*>(&address.storage), address.size};
+}
+
+}  // namespace
+
+// The call to one address, made again whenever it ends.
+class Replicas::Link final : public GrpcSender::Observer {
+ public:
+  Link(Replicas& replicas, const SocketAddress& address)
+      : replicas_(replicas), address_(address), wait_(replicas.options_.first_retry) {
+    call();
+  }
+  ~Link() override { replicas_.loop_.cancel(retry_); }
+
+  void say(std::string_view message) {
+    if (!open_) return;
+    if (sender_->unsent_bytes() > replicas_.options_.unsent_bytes_max) {
+      behind_ = true;
+      return;
+    }
+    wait_ = replicas_.options_.first_retry;
+    sender_->send(message);
+    if (std::exchange(behind_, false)) replicas_.sync_.greet();
+  }
+
+ private:
+  void call() {
+    retry_ = kNoTimer;
+    sender_ = std::make_unique<GrpcSender>(replicas_.loop_, address_, "replica",
+                                           ReplicaReceiver::kPath, *this);
+  }
+  void on_open() override {
+    open_ = true;
+    replicas_.sync_.greet();
+  }
+  void on_end(std::optional<GrpcCode> code, std::string_view message) override {
+    open_ = behind_ = false;
+    // OK: it is this process. Other codes come from one who does not listen to us.
+    const bool refused = code && *code != GrpcCode::kUnavailable;
+    if (refused && *code != GrpcCode::kOk) {
+      replicas_.report("a peer does not listen: " + std::string(message));
+    }
+    const Duration wait = refused ? replicas_.options_.refused_retry : wait_;
+    retry_ = replicas_.loop_.after(wait, [this] { call(); });
+    wait_ = std::min(2 * wait_, replicas_.options_.retry_max);
+  }
+
+  Replicas& replicas_;
+  const SocketAddress address_;
+  std::unique_ptr<GrpcSender> sender_;
+  bool open_ = false;
+  bool behind_ = false;  // it was not told something
+  Duration wait_;
+  TimerId retry_ = kNoTimer;
+};
+
+Replicas::Replicas(EventLoop& loop, const Fleet& fleet, Scheduler& scheduler, const Clock& clock,
+                   ReplicaProbe& probe, const ReplicaOptions& options)
+    : loop_(loop),
+      probe_(probe),
+      options_(options),
+      sync_(random_id(), fleet, scheduler, clock, probe, options.sync) {
+  tick();
+  look_up_ = std::make_unique<PeerLookUp>(
+      options_.peers, options_.look_up_interval,
+      [this](std::vector<SocketAddress> addresses, std::string error) {
+        loop_.post([this, addresses = std::move(addresses), error = std::move(error)] {
+          on_addresses(addresses, error);
+        });
+      });
+}
+
+Replicas::~Replicas() {
+  loop_.cancel(tick_);
+}
+
+std::unique_ptr<ReplicaReceiver> Replicas::make_receiver() {
+  ReplicaSink& sink = *this;
+  return std::make_unique<ReplicaReceiver>(loop_, sink, sync_.id());
+}
+
+void Replicas::tick() {
+  if (const std::optional<std::string> message = sync_.tick()) {
+    for (const auto& link : links_) link.second->say(*message);
+  }
+  tick_ = loop_.after(options_.sync.interval / 2, [this] { tick(); });
+}
+
+void Replicas::on_message(ReplicaMessage message) {
+  if (sync_.hear(std::move(message)) == ReplicaSync::Heard::kTooMany) {
+    report("more than " + std::to_string(options_.sync.origins_max) +
+           " replicas speak: the others are not listened to");
+  }
+}
+
+// An address that is gone is called no more, unless a name could not be looked up: it may be its.
+void Replicas::on_addresses(const std::vector<SocketAddress>& addresses, const std::string& error) {
+  std::set<std::string> wanted;
+  for (const SocketAddress& address : addresses) {
+    const std::string key = key_of(address);
+    wanted.insert(key);
+    if (links_.count(key) != 0) continue;
+    if (links_.size() >= options_.links_max) {
+      report("more than " + std::to_string(options_.links_max) +
+             " peers: the others are not called");
+      break;
+    }
+    links_.emplace(key, std::make_unique<Link>(*this, address));
+  }
+  if (!error.empty()) return report("a peer is not found: " + error);
+  for (auto at = links_.begin(); at != links_.end();) {
+    at = wanted.count(at->first) != 0 ? std::next(at) : links_.erase(at);
+  }
+}
+
+void Replicas::report(const std::string& trouble) {
+  if (trouble == last_trouble_) return;
+  last_trouble_ = trouble;
+  probe_.on_replica_refused(trouble);
+}
+
+}  // namespace kvasir
