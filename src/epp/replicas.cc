@@ -7,7 +7,7 @@
 
 #include "epp/peer_look_up.h"
 #include "epp/probe.h"
-#include "net/grpc_sender.h"
+#include "net/grpc_client.h"
 
 namespace kvasir {
 namespace {
@@ -18,6 +18,14 @@ uint64_t random_id() {
   return (high << 32 | device()) | 1;  // never 0
 }
 
+GrpcClientLimits limits_of(const ReplicaOptions& options) {
+  GrpcClientLimits limits;
+  limits.connect_timeout = options.retry_max;
+  limits.unacknowledged_timeout =
+      std::chrono::duration_cast<std::chrono::milliseconds>(options.sync.timeout);
+  return limits;
+}
+
 std::string key_of(const SocketAddress& address) {
   return {reinterpret_cast<const char*>(&address.storage), address.size};
 }
@@ -25,52 +33,55 @@ std::string key_of(const SocketAddress& address) {
 }  // namespace
 
 // The call to one address, made again whenever it ends.
-class Replicas::Link final : public GrpcSender::Observer {
+class Replicas::Link final : public GrpcClientCall::Observer {
  public:
   Link(Replicas& replicas, const SocketAddress& address)
-      : replicas_(replicas), address_(address), wait_(replicas.options_.first_retry) {
+      : replicas_(replicas),
+        client_(replicas.loop_, address, "replica", limits_of(replicas.options_)),
+        wait_(replicas.options_.first_retry) {
     call();
   }
   ~Link() override { replicas_.loop_.cancel(retry_); }
 
   void say(std::string_view message) {
-    if (!open_) return;
-    if (sender_->unsent_bytes() > replicas_.options_.unsent_bytes_max) {
-      behind_ = true;
+    if (call_ == nullptr) return;
+    if (call_->unsent_bytes() > replicas_.options_.unsent_bytes_max) {
+      told_ = 0;  // when it reads again it is told everything again
       return;
     }
-    wait_ = replicas_.options_.first_retry;
-    sender_->send(message);
-    if (std::exchange(behind_, false)) replicas_.sync_.greet();
+    call_->send(message);
   }
 
  private:
+  // Who does not listen, or is this process, ends the call at the first one.
+  static constexpr uint32_t kToldBeforeGreeting = 2;
+
   void call() {
     retry_ = kNoTimer;
-    sender_ = std::make_unique<GrpcSender>(replicas_.loop_, address_, "replica",
-                                           ReplicaReceiver::kPath, *this);
+    call_ = &client_.start(ReplicaReceiver::kPath, *this, Duration::zero());
   }
-  void on_open() override {
-    open_ = true;
+  void on_message(std::string_view) override {}
+  void on_drained() override {
+    if (++told_ != kToldBeforeGreeting) return;
+    wait_ = replicas_.options_.first_retry;
     replicas_.sync_.greet();
   }
-  void on_end(std::optional<GrpcCode> code, std::string_view message) override {
-    open_ = behind_ = false;
+  void on_end(const GrpcStatus& status) override {
+    call_ = nullptr;
+    told_ = 0;
     // OK: it is this process. Other codes come from one who does not listen to us.
-    const bool refused = code && *code != GrpcCode::kUnavailable;
-    if (refused && *code != GrpcCode::kOk) {
-      replicas_.report("a peer does not listen: " + std::string(message));
-    }
+    const bool refused =
+        status.from_server && status.code != static_cast<uint32_t>(GrpcCode::kUnavailable);
+    if (refused && !status.ok()) replicas_.report("a peer does not listen: " + status.message);
     const Duration wait = refused ? replicas_.options_.refused_retry : wait_;
     retry_ = replicas_.loop_.after(wait, [this] { call(); });
     wait_ = std::min(2 * wait_, replicas_.options_.retry_max);
   }
 
   Replicas& replicas_;
-  const SocketAddress address_;
-  std::unique_ptr<GrpcSender> sender_;
-  bool open_ = false;
-  bool behind_ = false;  // it was not told something
+  GrpcClient client_;
+  GrpcClientCall* call_ = nullptr;  // null: waiting to call again
+  uint32_t told_ = 0;               // messages that it took, of this call
   Duration wait_;
   TimerId retry_ = kNoTimer;
 };
@@ -85,8 +96,9 @@ Replicas::Replicas(EventLoop& loop, const Fleet& fleet, Scheduler& scheduler, co
   look_up_ = std::make_unique<PeerLookUp>(
       options_.peers, options_.look_up_interval,
       [this](std::vector<SocketAddress> addresses, std::string error) {
-        loop_.post([this, addresses = std::move(addresses), error = std::move(error)] {
-          on_addresses(addresses, error);
+        loop_.post([this, alive = std::weak_ptr<bool>(alive_), addresses = std::move(addresses),
+                    error = std::move(error)] {
+          if (!alive.expired()) on_addresses(addresses, error);
         });
       });
 }

@@ -41,7 +41,8 @@ class Replicas final : private ReplicaSink {
            ReplicaProbe& probe, const ReplicaOptions& options);
   ~Replicas() override;
 
-  // What the server of one thread needs to hear the others.
+  // What the server of one thread needs to hear the others. To be destroyed before this, when the
+  // loop has done what was posted to it, or does no more.
   std::unique_ptr<ReplicaReceiver> make_receiver();
 
  private:
@@ -63,6 +64,7 @@ class Replicas final : private ReplicaSink {
   std::map<std::string, std::unique_ptr<Link>> links_;  // by the bytes of the address
   TimerId tick_ = kNoTimer;
   std::string last_trouble_;
+  const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for what was posted
   std::unique_ptr<PeerLookUp> look_up_;  // last: it posts to all of the above
 };
 

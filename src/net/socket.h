@@ -54,7 +54,7 @@ Result<Descriptor> start_connect(const SocketAddress& address);
 int connect_error(const Descriptor& socket);
 
 void set_no_delay(const Descriptor& socket);
-// The connection breaks when what was sent is not acknowledged for so long.
+// The connection breaks when what was sent is not acknowledged for so long; zero: the system's own.
 void set_unacknowledged_timeout(const Descriptor& socket, std::chrono::milliseconds timeout);
 
 // As many open sockets as the system allows this process.
