@@ -32,7 +32,8 @@ class EndpointList {
     uint32_t& place = places_[index_of(id)];
     if (place != kUnlisted) return place;
     const std::string& name = fleet_.endpoints[index_of(id)].endpoint.name;
-    if (names_.size() == Limits::kEndpoints || name.size() > Limits::kEndpointNameBytes) {
+    if (names_.size() == Limits::kEndpoints || name.empty() ||
+        name.size() > Limits::kEndpointNameBytes) {
       return std::nullopt;
     }
     place = static_cast<uint32_t>(names_.size());
@@ -163,7 +164,8 @@ void ReplicaSync::refresh_names() {
   fleet_seen_ = std::move(fleet);
   names_.clear();
   for (uint32_t i = 0; i < fleet_seen_->endpoints.size(); ++i) {
-    names_.emplace(fleet_seen_->endpoints[i].endpoint.name, EndpointId(i));
+    const std::string& name = fleet_seen_->endpoints[i].endpoint.name;
+    if (!name.empty()) names_.emplace(name, EndpointId(i));
   }
 }
 

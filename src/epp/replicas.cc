@@ -52,6 +52,13 @@ class Replicas::Link final : public GrpcClientCall::Observer {
     call_->send(message);
   }
 
+  // Somebody new is there: it may be who did not answer.
+  void hurry() {
+    if (call_ != nullptr || refused_) return;
+    replicas_.loop_.cancel(retry_);
+    call();
+  }
+
  private:
   // Who does not listen, or is this process, ends the call at the first one.
   static constexpr uint32_t kToldBeforeGreeting = 2;
@@ -70,10 +77,9 @@ class Replicas::Link final : public GrpcClientCall::Observer {
     call_ = nullptr;
     told_ = 0;
     // OK: it is this process. Other codes come from one who does not listen to us.
-    const bool refused =
-        status.from_server && status.code != static_cast<uint32_t>(GrpcCode::kUnavailable);
-    if (refused && !status.ok()) replicas_.report("a peer does not listen: " + status.message);
-    const Duration wait = refused ? replicas_.options_.refused_retry : wait_;
+    refused_ = status.from_server && status.code != static_cast<uint32_t>(GrpcCode::kUnavailable);
+    if (refused_ && !status.ok()) replicas_.report("a peer does not listen: " + status.message);
+    const Duration wait = refused_ ? replicas_.options_.refused_retry : wait_;
     retry_ = replicas_.loop_.after(wait, [this] { call(); });
     wait_ = std::min(2 * wait_, replicas_.options_.retry_max);
   }
@@ -82,6 +88,7 @@ class Replicas::Link final : public GrpcClientCall::Observer {
   GrpcClient client_;
   GrpcClientCall* call_ = nullptr;  // null: waiting to call again
   uint32_t told_ = 0;               // messages that it took, of this call
+  bool refused_ = false;            // the last call, by whoever listens there
   Duration wait_;
   TimerId retry_ = kNoTimer;
 };
@@ -120,10 +127,13 @@ void Replicas::tick() {
 }
 
 void Replicas::on_message(ReplicaMessage message) {
+  const size_t before = sync_.others();
   if (sync_.hear(std::move(message)) == ReplicaSync::Heard::kTooMany) {
     report("more than " + std::to_string(options_.sync.origins_max) +
            " replicas speak: the others are not listened to");
   }
+  if (sync_.others() == before) return;
+  for (const auto& link : links_) link.second->hurry();
 }
 
 // An address that is gone is called no more, unless a name could not be looked up: it may be its.

@@ -47,14 +47,14 @@ struct Node : ReplicaProbe {
     listener = listen_tcp("127.0.0.1", 0, false).value();
     port = local_port(listener);
   }
-  void start(const std::vector<uint16_t>& ports) {
+  void start(const std::vector<uint16_t>& ports, Duration first_retry = milliseconds(20)) {
     ReplicaOptions options;
     for (const uint16_t peer : ports) options.peers.push_back({"127.0.0.1", peer});
     options.sync.interval = milliseconds(10);
     options.sync.heartbeat = milliseconds(20);
     options.sync.timeout = milliseconds(2000);
     options.sync.grace = milliseconds(100);
-    options.first_retry = milliseconds(20);
+    options.first_retry = options.retry_max = first_retry;
     options.refused_retry = milliseconds(50);
     replicas = std::make_unique<Replicas>(loop, fleet, *scheduler, clock, *this, options);
     receiver = replicas->make_receiver();
@@ -138,6 +138,16 @@ TEST_F(ReplicasTest, OneThatIsGoneIsForgottenAndFoundAgain) {
   ASSERT_TRUE(run_until([&] { return a_.others == 0; }));
   b_.start(ports());
   EXPECT_TRUE(run_until([&] { return a_.others == 1 && b_.others == 1; }));
+}
+
+TEST_F(ReplicasTest, OneThatComesLateIsCalledAtOnceWhenItSpeaks) {
+  b_.listener = Descriptor();
+  a_.start({b_.port}, std::chrono::hours(1));
+  bool tried = false;
+  loop_->after(milliseconds(50), [&] { tried = true; });
+  ASSERT_TRUE(run_until([&] { return tried; }));
+  b_.start({a_.port});
+  EXPECT_TRUE(run_until([&] { return b_.others == 1; }));
 }
 
 TEST_F(ReplicasTest, ADrainedServerEndsTheirCalls) {
