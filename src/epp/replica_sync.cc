@@ -73,6 +73,12 @@ class Totals {
   std::vector<uint64_t> tokens_;
 };
 
+SharedPart& part_called(const std::string& plugin, SharedState& state) {
+  const auto same = std::find_if(state.begin(), state.end(),
+                                 [&](const SharedPart& part) { return part.plugin == plugin; });
+  return same != state.end() ? *same : state.emplace_back(SharedPart{plugin, {}, {}});
+}
+
 bool has_bindings(const ReplicaMessage& message) {
   return std::any_of(message.plugins.begin(), message.plugins.end(),
                      [](const ReplicaPlugin& plugin) { return !plugin.bindings.empty(); });
@@ -184,18 +190,28 @@ void ReplicaSync::apply() {
   }
   SharedState state;
   for (auto& entry : totals) state.push_back({entry.first, entry.second.loads(), {}});
-  for (auto& entry : pending_) {
-    const auto same = std::find_if(state.begin(), state.end(), [&](const SharedPart& part) {
-      return part.plugin == entry.first;
-    });
-    SharedPart& part =
-        same != state.end() ? *same : state.emplace_back(SharedPart{entry.first, {}, {}});
-    part.bindings = std::move(entry.second);
-  }
-  pending_.clear();
-  pending_count_ = 0;
   changed_ = false;
-  scheduler_.import_shared(state);
+  do {
+    take_bindings(state);
+    scheduler_.import_shared(state);
+  } while (pending_count_ > 0);
+}
+
+// Moves some that are pending into `state`, in place of those in it.
+void ReplicaSync::take_bindings(SharedState& state) {
+  for (SharedPart& part : state) part.bindings.clear();
+  size_t room = kBindingsAtOnce;
+  while (room > 0 && !pending_.empty()) {
+    const auto first = pending_.begin();
+    std::vector<SharedBinding>& from = first->second;
+    const size_t count = std::min(room, from.size());
+    SharedPart& part = part_called(first->first, state);
+    part.bindings.assign(from.end() - static_cast<ptrdiff_t>(count), from.end());
+    from.resize(from.size() - count);
+    if (from.empty()) pending_.erase(first);
+    pending_count_ -= count;
+    room -= count;
+  }
 }
 
 // --- Speaking ------------------------------------------------------------------------------------

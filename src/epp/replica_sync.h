@@ -74,6 +74,8 @@ class ReplicaSync {
   uint64_t id() const { return id_; }
 
  private:
+  // Sessions taken in under one lock of the scheduler: requests come between.
+  static constexpr size_t kBindingsAtOnce = 256;
   // The first round through the sessions may have begun in the middle.
   static constexpr int kRoundsOfGreeting = 2;
 
@@ -88,6 +90,7 @@ class ReplicaSync {
   void forget_silent();
   void keep_bindings(const ReplicaMessage& message);
   void apply();
+  void take_bindings(SharedState& state);
   ReplicaMessage message_of(const SharedState& state);
 
   const uint64_t id_;

@@ -293,6 +293,21 @@ TEST_F(ReplicaSyncTest, WhoIsGreetedLearnsAllSessionsSoon) {
   EXPECT_EQ(honoured, kSessions);
 }
 
+TEST_F(ReplicaSyncTest, ManySessionsAtOnceAllArriveBesideTheLoad) {
+  std::vector<std::string> bound;
+  for (int i = 0; i < 1500; ++i) bound.push_back(a_.pick(1 + i, "s" + std::to_string(i)));
+  for (int i = 0; i < 1500; ++i) {
+    if (bound[i] != "c") a_.scheduler.ended(1 + i);
+  }
+  b_.hear(message_of(a_));
+  b_.sync.tick();
+  for (int i = 0; i < 1500; ++i) {
+    EXPECT_EQ(b_.pick(1 + i, "s" + std::to_string(i)), bound[i]);
+    b_.scheduler.ended(1 + i);
+  }
+  EXPECT_THAT(b_.next(3), ElementsAre("a", "b", "d")) << "c is busy";
+}
+
 TEST_F(ReplicaSyncTest, AnotherReplicasSessionsOutliveIt) {
   const std::string bound = a_.pick(1, "alice");
   b_.hear(message_of(a_));
