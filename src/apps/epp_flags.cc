@@ -132,6 +132,15 @@ Result<EppOptions> epp_options(const EppFlags& flags) {
     if (!version) return Error{"--tls-min-version: " + version.error().message};
     options.tls.version_min = *version;
   }
+  for (const std::string& text : flags.peers) {
+    Result<HostPort> peer = parse_http_origin(text);
+    if (!peer) return Error{"--peers: " + peer.error().message};
+    options.replicas.peers.push_back(std::move(*peer));
+  }
+  options.replicas.sync.interval = std::chrono::milliseconds(flags.peers_interval_ms);
+  if (!flags.peers.empty() && flags.secure_serving) {
+    return Error{"--peers: replicas talk without TLS; give --secure-serving=false too"};
+  }
   if (flags.exact_port_subset) options.subset = SubsetMode::kPort;
   if (flags.disable_subset_filter) options.subset = SubsetMode::kIgnored;
   options.endpoints_per_pick = flags.endpoints_per_pick;
@@ -259,6 +268,17 @@ void add_epp_flags(CLI::App& command, EppFlags& flags) {
                    "Tell clients x-selected-pod, x-cache-hit, x-scheduling-time-ms");
   command.add_flag("--skip-answers", flags.skip_answers,
                    "Measure no answers: when no plugin needs them either, they pass by the picker");
+  command
+      .add_option("--peers,--peers-dns", flags.peers,
+                  "Replicas of this picker to share load and sessions with, as\n"
+                  "HOST:PORT[,...] of their --grpc-port; every address of a name counts\n"
+                  "(a headless service), this process is recognized among them")
+      ->delimiter(',');
+  command
+      .add_option("--peers-interval", flags.peers_interval_ms,
+                  "Milliseconds between news to the peers")
+      ->check(CLI::Range(10, 400))
+      ->capture_default_str();
   command.add_option("--threads", flags.threads, "Threads (default: one for each core)");
   command.add_option("--max-body-mib", flags.body_mib, "Largest request body; beyond it 413")
       ->check(CLI::Range(1, 4096))

@@ -47,6 +47,8 @@ struct EppFlags {
   bool answer_headers = false;
   bool skip_answers = false;
   uint32_t endpoints_per_pick = 1;
+  std::vector<std::string> peers;
+  uint32_t peers_interval_ms = 100;
   uint32_t threads = 0;
   size_t body_mib = 64;
   double drain_timeout_s = 30;

@@ -330,4 +330,18 @@ std::string EppMetrics::cache_page(const Snapshot& fleet) const {
   return page.expose();
 }
 
+void EppMetrics::on_replica_found(uint64_t, size_t others) {
+  log_info("sharing load and sessions with " + std::to_string(others) +
+           " other replicas: one more");
+}
+
+void EppMetrics::on_replica_lost(uint64_t, size_t others) {
+  log_warning("sharing load and sessions with " + std::to_string(others) +
+              " other replicas: one fell silent, its load is forgotten");
+}
+
+void EppMetrics::on_replica_refused(std::string_view why) {
+  log_warning("replicas: " + std::string(why));
+}
+
 }  // namespace kvasir

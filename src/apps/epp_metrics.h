@@ -47,6 +47,9 @@ class EppMetrics final : public EppProbe {
                   Duration held) override;
   void on_cycle(Duration took) override;
   void on_revoked(Duration after) override;
+  void on_replica_found(uint64_t origin, size_t others) override;
+  void on_replica_lost(uint64_t origin, size_t others) override;
+  void on_replica_refused(std::string_view why) override;
 
  private:
   // Of one endpoint, by its id. Ids are not used twice.

@@ -1,6 +1,7 @@
 #include "epp/epp.h"
 
 #include "epp/epp_thread.h"
+#include "epp/replicas.h"
 #include "net/event_loop.h"
 #include "scheduling/policy.h"
 #include "serving/configured_scheduling.h"
@@ -70,6 +71,10 @@ Result<void> Epp::start(std::function<std::string()> metrics_page) {
   admission_timer_ = std::make_unique<AdmissionTimer>(loop_, *admission_);
   if (Result<void> fed = feed(); !fed) return fed.error();
 
+  if (!options_.replicas.peers.empty()) {
+    replicas_ =
+        std::make_unique<Replicas>(loop_, fleet_, *scheduler_, clock_, probe_, options_.replicas);
+  }
   if (Result<void> secured = secure(); !secured) return secured.error();
   Result<Descriptor> health = listen_tcp(options_.host, options_.health_port, false);
   if (!health) return Error{"--grpc-health-port: " + health.error().message};

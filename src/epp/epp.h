@@ -32,6 +32,7 @@ namespace kvasir {
 
 class EventLoop;
 class EppThread;
+class Replicas;
 struct PluginOptions;
 
 class Epp {
@@ -97,6 +98,7 @@ class Epp {
   std::unique_ptr<TlsContext> tls_;  // null: without
   std::unique_ptr<TlsReload> tls_reload_;
   std::unique_ptr<FleetFeeds> feeds_;
+  std::unique_ptr<Replicas> replicas_;  // null: it is the only one, or shares nothing
   GrpcHealthService health_service_;
   std::unique_ptr<GrpcServer> health_server_;
   std::unique_ptr<MetricsPage> metrics_page_;

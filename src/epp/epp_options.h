@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "epp/replicas.h"
 #include "feeds/fleet_feeds.h"
 #include "net/grpc_server.h"
 #include "net/tls_context.h"
@@ -51,6 +52,7 @@ struct EppOptions {
   // By objective; and all there are, for the bands of flow control.
   PriorityOfObjective priority_of = [](std::string_view) { return std::optional<int32_t>(); };
   std::vector<int32_t> priorities = {};
+  ReplicaOptions replicas;
   SubsetMode subset = SubsetMode::kAddress;
   // Endpoints named for one request: the pick and what to try after it, in order.
   uint32_t endpoints_per_pick = 1;

@@ -4,6 +4,7 @@
 
 #include "epp/epp.h"
 #include "epp/exchange.h"
+#include "epp/replicas.h"
 #include "epp/subset.h"
 #include "net/event_loop.h"
 #include "net/grpc_health.h"
@@ -14,9 +15,12 @@ namespace {
 // Most decisions are made at once; only held requests keep theirs.
 constexpr size_t kTracesKept = 64;
 
-std::vector<GrpcRoute> routes_of(EppThread& thread, GrpcHealthService& health) {
+// `replicas` may be null.
+std::vector<GrpcRoute> routes_of(EppThread& thread, GrpcHealthService& health,
+                                 ReplicaReceiver* replicas) {
   std::vector<GrpcRoute> routes = health.routes();
   routes.push_back({"/envoy.service.ext_proc.v3.ExternalProcessor/Process", &thread});
+  if (replicas != nullptr) routes.push_back({ReplicaReceiver::kPath, replicas});
   return routes;
 }
 
@@ -29,8 +33,9 @@ EppThread::EppThread(Epp& epp, EventLoop& loop, Descriptor listener, GrpcHealthS
       index_(index),
       remote_scores_(loop),
       random_(static_cast<uint64_t>(SteadyClock().now().time_since_epoch().count()) + index),
-      server_(loop, std::move(listener), routes_of(*this, health), epp.options_.grpc,
-              epp.tls_.get()) {}
+      replicas_(epp.replicas_ ? epp.replicas_->make_receiver() : nullptr),
+      server_(loop, std::move(listener), routes_of(*this, health, replicas_.get()),
+              epp.options_.grpc, epp.tls_.get()) {}
 
 EppThread::~EppThread() {
   for (Exchange* exchange : exchanges_) delete exchange;
@@ -40,6 +45,12 @@ void EppThread::on_call(GrpcCall& call) {
   auto* exchange = new Exchange(*this, call);
   exchanges_.insert(exchange);
   call.set_observer(*exchange);
+}
+
+// The calls of other replicas would keep the server waiting: they never end.
+void EppThread::drain(std::function<void()> drained) {
+  if (replicas_) replicas_->drain();
+  server_.drain(std::move(drained));
 }
 
 void EppThread::remove(Exchange& exchange) {

@@ -14,6 +14,7 @@
 #include "base/random.h"
 #include "epp/epp_options.h"
 #include "epp/probe.h"
+#include "epp/replica_receiver.h"
 #include "net/grpc_server.h"
 #include "scheduling/decision_trace.h"
 #include "serving/remote_scores.h"
@@ -39,7 +40,7 @@ class EppThread final : public GrpcService {
   ~EppThread() override;
 
   void on_call(GrpcCall& call) override;
-  void drain(std::function<void()> drained) { server_.drain(std::move(drained)); }
+  void drain(std::function<void()> drained);
   EventLoop& loop() { return loop_; }
 
   // For the exchanges.
@@ -93,7 +94,8 @@ class EppThread final : public GrpcService {
   std::vector<EndpointId> allowed_;  // scratch of any_endpoint()
   ExtProcHeadersAnswer headers_answer_;
   std::unordered_set<Exchange*> exchanges_;
-  GrpcServer server_;  // last: its calls use all of the above
+  std::unique_ptr<ReplicaReceiver> replicas_;  // null: nothing is shared
+  GrpcServer server_;                          // last: its calls use all of the above
 };
 
 }  // namespace kvasir

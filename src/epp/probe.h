@@ -76,7 +76,21 @@ struct EndReport {
   std::optional<uint32_t> cached_tokens;
 };
 
-class EppProbe : public FleetProbe, public FlowProbe {
+// Of other replicas of the picker; `others`: how many are listened to now.
+class ReplicaProbe {
+ public:
+  virtual ~ReplicaProbe() = default;
+  virtual void on_replica_found(uint64_t origin, size_t others) {
+    static_cast<void>(origin), static_cast<void>(others);
+  }
+  virtual void on_replica_lost(uint64_t origin, size_t others) {
+    static_cast<void>(origin), static_cast<void>(others);
+  }
+  // Somebody speaks who is not understood or not listened to.
+  virtual void on_replica_refused(std::string_view why) { static_cast<void>(why); }
+};
+
+class EppProbe : public FleetProbe, public FlowProbe, public ReplicaProbe {
  public:
   void on_outcome(const Request& request, int32_t band, FlowOutcome outcome, Duration held) override {
     static_cast<void>(request), static_cast<void>(band), static_cast<void>(outcome), static_cast<void>(held);

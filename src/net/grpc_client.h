@@ -25,6 +25,9 @@ class GrpcClientConnection;
 
 struct GrpcClientLimits {
   Duration connect_timeout = std::chrono::seconds(5);
+  // Sent and not acknowledged by the other machine; then the connection is lost. Zero: as long as
+  // the system tries.
+  std::chrono::milliseconds unacknowledged_timeout{0};
   size_t calls = 16384;                         // at once; beyond: RESOURCE_EXHAUSTED
   uint32_t head_bytes = 64 * 1024;              // fields of an answer; beyond: RESOURCE_EXHAUSTED
   size_t message_bytes = 64 * 1024 * 1024;      // one message received; beyond: RESOURCE_EXHAUSTED

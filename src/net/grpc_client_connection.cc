@@ -39,6 +39,7 @@ void GrpcClientConnection::connect() {
     return;
   }
   socket_ = std::move(*socket);
+  set_unacknowledged_timeout(socket_, limits().unacknowledged_timeout);
   watched_ = EPOLLOUT;
   loop_.watch(socket_.get(), watched_, *this);
   connect_timer_ = loop_.after(limits().connect_timeout, [this] {

@@ -21,26 +21,38 @@ struct AddressListDeleter {
 
 Error system_error(const std::string& what) { return Error{what + ": " + std::strerror(errno)}; }
 
-Result<SocketAddress> look_up(const std::string& host, uint16_t port, int flags) {
+SocketAddress address_of(const addrinfo& entry) {
+  SocketAddress address;
+  std::memcpy(&address.storage, entry.ai_addr, entry.ai_addrlen);
+  address.size = entry.ai_addrlen;
+  return address;
+}
+
+using AddressList = std::unique_ptr<addrinfo, AddressListDeleter>;
+
+Result<AddressList> look_up_all(const std::string& host, uint16_t port, int flags) {
   addrinfo hints{};
   hints.ai_family = AF_UNSPEC;
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = flags;
   addrinfo* raw = nullptr;
   const int code = getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &raw);
-  const std::unique_ptr<addrinfo, AddressListDeleter> list(raw);
+  AddressList list(raw);
   if (code != 0) return Error{"cannot resolve host '" + host + "': " + gai_strerror(code)};
-  const addrinfo* best = list.get();
-  for (const addrinfo* entry = list.get(); entry != nullptr; entry = entry->ai_next) {
+  return list;
+}
+
+Result<SocketAddress> look_up(const std::string& host, uint16_t port, int flags) {
+  const Result<AddressList> list = look_up_all(host, port, flags);
+  if (!list) return list.error();
+  const addrinfo* best = list->get();
+  for (const addrinfo* entry = list->get(); entry != nullptr; entry = entry->ai_next) {
     if (entry->ai_family == AF_INET) {
       best = entry;
       break;
     }
   }
-  SocketAddress address;
-  std::memcpy(&address.storage, best->ai_addr, best->ai_addrlen);
-  address.size = best->ai_addrlen;
-  return address;
+  return address_of(*best);
 }
 
 Result<Descriptor> open_socket(const SocketAddress& address) {
@@ -57,6 +69,16 @@ Descriptor::~Descriptor() {
 
 Result<SocketAddress> resolve(const std::string& host, uint16_t port) {
   return look_up(host, port, AI_ADDRCONFIG);
+}
+
+Result<std::vector<SocketAddress>> resolve_every(const std::string& host, uint16_t port) {
+  const Result<AddressList> list = look_up_all(host, port, AI_ADDRCONFIG);
+  if (!list) return list.error();
+  std::vector<SocketAddress> addresses;
+  for (const addrinfo* entry = list->get(); entry != nullptr; entry = entry->ai_next) {
+    addresses.push_back(address_of(*entry));
+  }
+  return addresses;
 }
 
 Result<Descriptor> listen_tcp(const std::string& host, uint16_t port, bool reuse_port) {
@@ -113,6 +135,11 @@ void raise_descriptor_limit() {
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+void set_unacknowledged_timeout(const Descriptor& socket, std::chrono::milliseconds timeout) {
+  const auto milliseconds = static_cast<unsigned>(timeout.count());
+  setsockopt(socket.get(), IPPROTO_TCP, TCP_USER_TIMEOUT, &milliseconds, sizeof milliseconds);
 }
 
 void set_no_delay(const Descriptor& socket) {

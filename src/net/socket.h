@@ -4,10 +4,12 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/result.h"
 
@@ -39,6 +41,8 @@ struct SocketAddress {
 
 // A host's address: a literal or, by a blocking look-up, a name. Prefers IPv4.
 Result<SocketAddress> resolve(const std::string& host, uint16_t port);
+// All addresses of a host, by a blocking look-up.
+Result<std::vector<SocketAddress>> resolve_every(const std::string& host, uint16_t port);
 
 // `reuse_port`: several sockets may listen on one port, each gets a share of the connections. Port 0 takes
 // a free one; see local_port().
@@ -50,6 +54,8 @@ Result<Descriptor> start_connect(const SocketAddress& address);
 int connect_error(const Descriptor& socket);
 
 void set_no_delay(const Descriptor& socket);
+// The connection breaks when what was sent is not acknowledged for so long; zero: the system's own.
+void set_unacknowledged_timeout(const Descriptor& socket, std::chrono::milliseconds timeout);
 
 // As many open sockets as the system allows this process.
 void raise_descriptor_limit();

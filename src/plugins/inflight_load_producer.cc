@@ -15,7 +15,12 @@ struct Settings {
   bool add_output = false;
   double output_ratio = 1.5;
   double output_max = std::numeric_limits<double>::max();
+  bool share = true;
 };
+
+// Others are believed up to this much, so that no sum overflows.
+constexpr uint64_t kRemoteRequestsMax = 1'000'000'000;
+constexpr uint64_t kRemoteTokensMax = 1ull << 60;
 
 // What one request has booked.
 struct Booking {
@@ -33,7 +38,7 @@ class InflightLoadProducer final : public InflightLoads {
  public:
   // `matches` may be null: the only one there is, if any.
   InflightLoadProducer(Settings settings, size_t endpoints, const PrefixMatches* matches)
-      : settings_(settings), matches_(matches), loads_(endpoints) {}
+      : settings_(settings), matches_(matches), own_(endpoints), loads_(endpoints) {}
 
   void connect(PluginContext& context) override {
     if (matches_ == nullptr) matches_ = context.any_prefix_matches();
@@ -44,8 +49,10 @@ class InflightLoadProducer final : public InflightLoads {
   void inherit(Plugin& predecessor) override {
     auto* old = dynamic_cast<InflightLoadProducer*>(&predecessor);
     if (old == nullptr) return;
-    const size_t kept = std::min(loads_.size(), old->loads_.size());
-    if (kept < old->loads_.size()) return;  // a smaller fleet: its bookings would point outside
+    const size_t kept = std::min(own_.size(), old->own_.size());
+    if (kept < old->own_.size()) return;  // a smaller fleet: its bookings would point outside
+    std::copy(old->own_.begin(), old->own_.end(), own_.begin());
+    // What others have in flight comes again with their next news.
     std::copy(old->loads_.begin(), old->loads_.end(), loads_.begin());
     bookings_ = std::move(old->bookings_);
   }
@@ -60,9 +67,8 @@ class InflightLoadProducer final : public InflightLoads {
       const EndpointId endpoint = profile.chosen[0].endpoint;
       const Booking::Share share{endpoint, tokens_of(cycle.request, endpoint)};
       booking.shares[booking.count++] = share;
-      InflightLoad& load = loads_[index_of(endpoint)];
-      ++load.requests;
-      load.tokens += share.tokens;
+      add(own_[index_of(endpoint)], 1, share.tokens);
+      add(loads_[index_of(endpoint)], 1, share.tokens);
     }
     bookings_.insert(cycle.request.id, booking);
   }
@@ -77,12 +83,39 @@ class InflightLoadProducer final : public InflightLoads {
     if (booking == nullptr) return;
     release_tokens(*booking);
     for (size_t i = 0; i < booking->count; ++i) {
-      --loads_[index_of(booking->shares[i].endpoint)].requests;
+      const uint32_t endpoint = index_of(booking->shares[i].endpoint);
+      --own_[endpoint].requests;
+      --loads_[endpoint].requests;
     }
     bookings_.erase(request);
   }
 
+  void export_shared(const SharedExport&, TimePoint, SharedPart& part) override {
+    if (!settings_.share) return;
+    for (uint32_t i = 0; i < own_.size(); ++i) {
+      const InflightLoad& own = own_[i];
+      if (own.requests == 0 && own.tokens == 0) continue;
+      part.loads.push_back({EndpointId(i), own.requests, own.tokens});
+    }
+  }
+
+  void import_shared(const SharedPart& part, const Snapshot&, TimePoint) override {
+    std::copy(own_.begin(), own_.end(), loads_.begin());
+    if (!settings_.share) return;
+    for (const SharedLoad& other : part.loads) {
+      if (index_of(other.endpoint) >= loads_.size()) continue;
+      add(loads_[index_of(other.endpoint)],
+          static_cast<uint32_t>(std::min<uint64_t>(other.requests, kRemoteRequestsMax)),
+          std::min(other.tokens, kRemoteTokensMax));
+    }
+  }
+
  private:
+  static void add(InflightLoad& load, uint32_t requests, uint64_t tokens) {
+    load.requests += requests;
+    load.tokens += tokens;
+  }
+
   uint64_t tokens_of(const Request& request, EndpointId endpoint) const {
     const uint32_t cached = matches_ ? matches_->cached_tokens(request, endpoint) : 0;
     uint64_t tokens = request.prompt_tokens - cached;
@@ -95,14 +128,17 @@ class InflightLoadProducer final : public InflightLoads {
 
   void release_tokens(Booking& booking) {
     for (size_t i = 0; i < booking.count; ++i) {
-      loads_[index_of(booking.shares[i].endpoint)].tokens -= booking.shares[i].tokens;
+      const uint32_t endpoint = index_of(booking.shares[i].endpoint);
+      own_[endpoint].tokens -= booking.shares[i].tokens;
+      loads_[endpoint].tokens -= booking.shares[i].tokens;
       booking.shares[i].tokens = 0;
     }
   }
 
   const Settings settings_;
   const PrefixMatches* matches_;
-  std::vector<InflightLoad> loads_;
+  std::vector<InflightLoad> own_;    // booked here
+  std::vector<InflightLoad> loads_;  // and what the other replicas said
   BookingMap<Booking> bookings_;
 };
 
@@ -113,7 +149,7 @@ MadePlugin make(std::string_view name, const Value& value, PluginContext& contex
   settings.output_ratio = parameters.number("outputRatio", 1.5, 0, 1e6);
   settings.output_max = parameters.number("maxEstimatedOutputTokens", settings.output_max);
   const std::string producer = parameters.text("prefixMatchInfoProducerName", "");
-  parameters.ignore("syncCrossReplicaState");
+  settings.share = parameters.boolean("syncCrossReplicaState", true);
   if (const Result<void> read = parameters.finish(); !read) return read.error();
   const PrefixMatches* matches = nullptr;
   if (!producer.empty()) {

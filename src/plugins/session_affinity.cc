@@ -93,6 +93,28 @@ class SessionAffinity : public virtual Plugin {
 
   void endpoint_replaced(EndpointId endpoint) override { sessions_.forget(endpoint); }
 
+  void export_shared(const SharedExport& wanted, TimePoint now, SharedPart& part) override {
+    const auto add = [&](uint64_t session, EndpointId endpoint, TimePoint used) {
+      part.bindings.push_back({session, endpoint, now - used});
+    };
+    sessions_.take_new(wanted.new_bindings_max, add);
+    part.went_round = sessions_.take_known(wanted.known_bindings_max, add);
+  }
+
+  void import_shared(const SharedPart& part, const Snapshot& fleet, TimePoint now) override {
+    const size_t known = fleet.endpoints.size();
+    const auto name = [&](EndpointId id) -> const std::string& {
+      return fleet.endpoints[index_of(id)].endpoint->name;
+    };
+    for (const SharedBinding& binding : part.bindings) {
+      if (index_of(binding.endpoint) >= known) continue;
+      sessions_.learn(binding.session, binding.endpoint, now - binding.age, now,
+                      [&](EndpointId held) {
+                        return index_of(held) >= known || name(binding.endpoint) < name(held);
+                      });
+    }
+  }
+
  protected:
   // Its place among the candidates.
   std::optional<size_t> bound(const Cycle& cycle, std::span<const EndpointId> candidates) const {

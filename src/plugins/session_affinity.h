@@ -6,6 +6,7 @@
 //   endpoint its last request went to, until evictionTtlSeconds pass without one.
 //   encoded_endpoint_header: the header holds base64 of the endpoint's name, or of NAMESPACE/NAME;
 //   whoever writes the answer sends it.
+//   Replicas of a picker (--peers) tell each other the sessions of plugins of the same name.
 // Inputs: the headers. Sessions are remembered by a 64-bit hash, 1,000,000 at most: more are not
 // bound.
 // Parameters: strategy (encoded_endpoint_header or session_id), header (x-session-token), sources

@@ -2,8 +2,12 @@
 //
 // One hash is one session. Allocates nothing once it has held the most sessions it will hold. Not
 // thread-safe.
+//
+// Tables of several replicas come to agree: each hands out what is new (take_new) and, in turn, all
+// that it knows (take_known); learn() keeps the binding that was used last.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -19,6 +23,12 @@ class SessionTable {
  public:
   // Bounds the memory to some tens of megabytes; more sessions are not bound.
   static constexpr size_t kSessionsMax = 1'000'000;
+  // New bindings that wait to be taken; more are found by take_known().
+  static constexpr size_t kNewMax = 8 * 1024;
+  // A binding that is used is news again after this.
+  static constexpr Duration kNewsAgain = std::chrono::seconds(1);
+  // Uses that are not further apart count as simultaneous: the replicas' ages are told so exactly.
+  static constexpr Duration kSimultaneous = std::chrono::milliseconds(250);
 
   explicit SessionTable(Duration ttl) : ttl_(ttl), queue_(64) {}
 
@@ -31,6 +41,9 @@ class SessionTable {
     queue_ = std::move(other.queue_);
     first_ = other.first_;
     count_ = other.count_;
+    new_ = std::move(other.new_);
+    removed_ = other.removed_;
+    next_known_ = other.next_known_;
   }
 
   // nullopt: bound to nobody, to an endpoint that was forgotten since, or last used `ttl` ago.
@@ -44,10 +57,13 @@ class SessionTable {
   void bind(uint64_t session, EndpointId endpoint, TimePoint now) {
     forget_expired(now);
     if (Binding* binding = bindings_.find(key(session))) {
-      *binding = {endpoint, now, owner(endpoint)};
+      const bool news = binding->endpoint != endpoint || binding->news_at + kNewsAgain <= now;
+      *binding = {endpoint, now, news ? now : binding->news_at, owner(endpoint)};
+      if (news) add_news(key(session));
     } else if (count_ < kSessionsMax) {
-      bindings_.insert(key(session), {endpoint, now, owner(endpoint)});
+      bindings_.insert(key(session), {endpoint, now, now, owner(endpoint)});
       push(key(session), now);
+      add_news(key(session));
     }
   }
 
@@ -57,11 +73,51 @@ class SessionTable {
     ++owners_[index_of(endpoint)];
   }
 
+  // Another replica sent the session there, at `used`. `wins_tie(held)`: whether its endpoint is
+  // kept when both were used at the same time; every replica must answer alike.
+  template <class WinsTie>
+  void learn(uint64_t session, EndpointId endpoint, TimePoint used, TimePoint now,
+             WinsTie&& wins_tie) {
+    if (used + ttl_ <= now) return;
+    forget_expired(now);
+    Binding* held = bindings_.find(key(session));
+    if (held == nullptr) {
+      if (count_ >= kSessionsMax) return;
+      bindings_.insert(key(session), {endpoint, used, now, owner(endpoint)});
+      return push(key(session), used);
+    }
+    const bool simultaneous =
+        used <= held->used + kSimultaneous && held->used <= used + kSimultaneous;
+    if (simultaneous && (endpoint == held->endpoint || !wins_tie(held->endpoint))) return;
+    if (simultaneous || used > held->used) *held = {endpoint, used, now, owner(endpoint)};
+  }
+
+  // Calls use(session, endpoint, used) for up to `most` bindings that are new here.
+  template <class Use>
+  void take_new(size_t most, Use&& use) {
+    const size_t taken = std::min(most, new_.size());
+    for (size_t i = 0; i < taken; ++i) tell(new_[i], use);
+    new_.erase(new_.begin(), new_.begin() + static_cast<ptrdiff_t>(taken));
+  }
+
+  // The same for any, in turn. True: the last of them was reached, the next call starts again.
+  template <class Use>
+  bool take_known(size_t most, Use&& use) {
+    next_known_ = std::max(next_known_, removed_);
+    for (; most > 0 && next_known_ < removed_ + count_; --most, ++next_known_) {
+      tell(queue_[(first_ + (next_known_ - removed_)) % queue_.size()].key, use);
+    }
+    if (next_known_ < removed_ + count_) return false;
+    next_known_ = removed_;
+    return true;
+  }
+
  private:
   struct Binding {
     EndpointId endpoint{};
     TimePoint used{};
-    uint32_t owner = 0;  // the endpoint's number in owners_ when it was bound
+    TimePoint news_at{};  // when the other replicas were told last, or told us
+    uint32_t owner = 0;   // the endpoint's number in owners_ when it was bound
   };
   struct Check {
     uint64_t key = 0;
@@ -80,6 +136,7 @@ class SessionTable {
       const uint64_t session = queue_[first_].key;
       first_ = (first_ + 1) % queue_.size();
       --count_;
+      ++removed_;
       const TimePoint used = bindings_.find(session)->used;
       if (used + ttl_ <= now) {
         bindings_.erase(session);
@@ -92,6 +149,16 @@ class SessionTable {
   void push(uint64_t session, TimePoint used) {
     if (count_ == queue_.size()) grow();
     queue_[(first_ + count_++) % queue_.size()] = {session, used};
+  }
+
+  void add_news(uint64_t session) {
+    if (new_.size() < kNewMax) new_.push_back(session);
+  }
+
+  template <class Use>
+  void tell(uint64_t session, Use&& use) const {
+    const Binding* binding = bindings_.find(session);
+    if (binding != nullptr) use(session, binding->endpoint, binding->used);
   }
 
   void grow() {
@@ -107,6 +174,10 @@ class SessionTable {
   std::vector<Check> queue_;  // a ring, roughly by the time of use
   size_t first_ = 0;
   size_t count_ = 0;
+  std::vector<uint64_t> new_;  // sessions, in the order they were bound
+  // Places in the queue are counted from its first use, so that they stay while it moves.
+  uint64_t removed_ = 0;
+  uint64_t next_known_ = 0;
 };
 
 }  // namespace kvasir

@@ -151,6 +151,29 @@ void ConfiguredPolicy::endpoint_replaced(EndpointId endpoint) {
   for (const auto& plugin : plugins_.owned) plugin->endpoint_replaced(endpoint);
 }
 
+SharedState ConfiguredPolicy::export_shared(const SharedExport& wanted, TimePoint now) {
+  SharedState state;
+  for (size_t i = 0; i < plugins_.owned.size(); ++i) {
+    SharedPart part;
+    plugins_.owned[i]->export_shared(wanted, now, part);
+    if (part.loads.empty() && part.bindings.empty() && part.went_round) continue;
+    part.plugin = name_of(i);
+    state.push_back(std::move(part));
+  }
+  return state;
+}
+
+void ConfiguredPolicy::import_shared(const SharedState& state, const Snapshot& fleet,
+                                     TimePoint now) {
+  const SharedPart nothing;
+  for (size_t i = 0; i < plugins_.owned.size(); ++i) {
+    const auto part = std::find_if(state.begin(), state.end(), [&](const SharedPart& candidate) {
+      return candidate.plugin == name_of(i);
+    });
+    plugins_.owned[i]->import_shared(part == state.end() ? nothing : *part, fleet, now);
+  }
+}
+
 size_t ConfiguredPolicy::prompt_bytes_per_block() const {
   for (const Producer* producer : plugins_.producers) {
     if (const size_t bytes = producer->prompt_bytes_per_block(); bytes > 0) return bytes;

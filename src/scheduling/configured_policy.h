@@ -49,11 +49,17 @@ class ConfiguredPolicy final : public Policy {
   std::vector<RemoteSource> remote_sources() const override;
   // Plugins of the same name and type hand their state over.
   void inherit(Policy& predecessor) override;
+  // Plugins of the same name, whatever their type, share with each other.
+  SharedState export_shared(const SharedExport& wanted, TimePoint now) override;
+  void import_shared(const SharedState& state, const Snapshot& fleet, TimePoint now) override;
 
  private:
   void run_profiles(Cycle& cycle);
   Decision decide(const Cycle& cycle, const ProfileResult& primary, int prefill) const;
   void book(const Cycle& cycle, int primary);
+  const std::string& name_of(size_t owned) const {
+    return plugins_.labels->plugins[plugins_.owned_labels[owned]].name;
+  }
 
   const PolicyPlugins plugins_;
   std::vector<Profile> profiles_;

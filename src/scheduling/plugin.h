@@ -16,6 +16,7 @@
 #include "model/decision.h"
 #include "model/request.h"
 #include "scheduling/cycle.h"
+#include "scheduling/shared_state.h"
 
 namespace kvasir {
 
@@ -70,6 +71,15 @@ class Plugin {
   // The slot belongs to another endpoint from now on: forget what was learned of the old one, but not what is
   // in flight there, for that still ends.
   virtual void endpoint_replaced(EndpointId endpoint) { static_cast<void>(endpoint); }
+
+  // Several pickers may stand beside each other. Adds what the others should know to `part`; takes
+  // in what they know.
+  virtual void export_shared(const SharedExport& wanted, TimePoint now, SharedPart& part) {
+    static_cast<void>(wanted), static_cast<void>(now), static_cast<void>(part);
+  }
+  virtual void import_shared(const SharedPart& part, const Snapshot& fleet, TimePoint now) {
+    static_cast<void>(part), static_cast<void>(fleet), static_cast<void>(now);
+  }
 };
 
 // Removes candidates, keeping the order of the others.

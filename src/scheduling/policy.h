@@ -76,6 +76,16 @@ class Policy {
   virtual std::vector<RemoteSource> remote_sources() const { return {}; }
   // It replaces `predecessor`, whose state it may take over. Called once, before any pick.
   virtual void inherit(Policy& predecessor) { static_cast<void>(predecessor); }
+
+  // What the other replicas of this process should know; parts that say nothing are left out.
+  virtual SharedState export_shared(const SharedExport& wanted, TimePoint now) {
+    static_cast<void>(wanted), static_cast<void>(now);
+    return {};
+  }
+  // What they know. Who is not named in `state` has no load elsewhere.
+  virtual void import_shared(const SharedState& state, const Snapshot& fleet, TimePoint now) {
+    static_cast<void>(state), static_cast<void>(fleet), static_cast<void>(now);
+  }
 };
 
 }  // namespace kvasir

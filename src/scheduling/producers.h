@@ -33,7 +33,8 @@ class PrefixMatches : public Producer {
   }
 };
 
-// What is in flight on each endpoint, as booked by this process.
+// What is in flight on each endpoint, as booked by this process and, when they share it, by the
+// other replicas of it.
 struct InflightLoad {
   uint32_t requests = 0;
   uint64_t tokens =

@@ -103,6 +103,17 @@ void Scheduler::replace_policy(std::unique_ptr<Policy> policy) {
   watches_answers_ = policy_->watches_answers();
 }
 
+SharedState Scheduler::export_shared(const SharedExport& wanted) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return policy_->export_shared(wanted, clock_.now());
+}
+
+void Scheduler::import_shared(const SharedState& state) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  const std::shared_ptr<const Snapshot> fleet = follow_fleet();
+  policy_->import_shared(state, *fleet, clock_.now());
+}
+
 PoolSaturation Scheduler::saturation() {
   std::lock_guard<std::mutex> lock(mutex_);
   const std::shared_ptr<const Snapshot> fleet = follow_fleet();

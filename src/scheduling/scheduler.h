@@ -20,6 +20,7 @@
 #include "model/request.h"
 #include "scheduling/refusal.h"
 #include "scheduling/saturation.h"
+#include "scheduling/shared_state.h"
 
 namespace kvasir {
 
@@ -84,6 +85,11 @@ class Scheduler {
   // in flight go on. Blocks hashed before for another block size do harm to nobody: their hashes
   // match nothing.
   void replace_policy(std::unique_ptr<Policy> policy);
+
+  // What other replicas of this picker should know of it, and what they know: all load that they
+  // have in flight, and sessions that they bound. See shared_state.h.
+  SharedState export_shared(const SharedExport& wanted);
+  void import_shared(const SharedState& state);
 
  private:
   std::shared_ptr<const Snapshot> follow_fleet();

@@ -26,6 +26,14 @@ class ProtobufReader {
     expect(protozero::pbf_wire_type::varint);
     return reader_.get_uint64();
   }
+  uint32_t fixed32() {
+    expect(protozero::pbf_wire_type::fixed32);
+    return reader_.get_fixed32();
+  }
+  uint64_t fixed64() {
+    expect(protozero::pbf_wire_type::fixed64);
+    return reader_.get_fixed64();
+  }
   bool boolean() { return number() != 0; }
 
  private:

@@ -1,0 +1,71 @@
+// The other replicas of this picker: where they are, what they are told and what they say.
+//
+// No leader and no order: everybody tells everybody, each over a call that it keeps open. Lives on
+// one loop; names are looked up on a thread of its own.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "epp/replica_receiver.h"
+#include "epp/replica_sync.h"
+#include "net/event_loop.h"
+#include "net/socket.h"
+
+namespace kvasir {
+
+class PeerLookUp;
+
+struct ReplicaOptions {
+  // Every address of each is called, this process's own among them: it is recognized. None: nothing
+  // is shared, and nobody is listened to.
+  std::vector<HostPort> peers = {};
+  Duration look_up_interval = std::chrono::seconds(5);  // replicas come and go
+  size_t links_max = 64;                                // addresses; more are not called
+  Duration first_retry = std::chrono::milliseconds(100);
+  Duration retry_max = std::chrono::seconds(2);
+  Duration refused_retry = std::chrono::seconds(10);  // by one who is no replica, or oneself
+  // Of one who does not read; news is not told until it does.
+  size_t unsent_bytes_max = 8 * 1024 * 1024;
+  ReplicaSyncOptions sync = {};
+};
+
+class Replicas final : private ReplicaSink {
+ public:
+  // All must outlive it. The clock is the scheduler's and runs at the loop's speed.
+  Replicas(EventLoop& loop, const Fleet& fleet, Scheduler& scheduler, const Clock& clock,
+           ReplicaProbe& probe, const ReplicaOptions& options);
+  ~Replicas() override;
+
+  // What the server of one thread needs to hear the others. To be destroyed before this, when the
+  // loop has done what was posted to it, or does no more.
+  std::unique_ptr<ReplicaReceiver> make_receiver();
+
+ private:
+  class Link;
+
+  void on_message(ReplicaMessage message) override;
+  void on_speaker_gone(uint64_t origin) override { sync_.lost(origin); }
+  void on_not_understood(const std::string& why) override { report(why); }
+
+  void on_addresses(const std::vector<SocketAddress>& addresses, const std::string& error);
+  void tick();
+  // The same trouble is told once.
+  void report(const std::string& trouble);
+
+  EventLoop& loop_;
+  ReplicaProbe& probe_;
+  const ReplicaOptions options_;
+  ReplicaSync sync_;
+  std::map<std::string, std::unique_ptr<Link>> links_;  // by the bytes of the address
+  TimerId tick_ = kNoTimer;
+  std::string last_trouble_;
+  const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for what was posted
+  std::unique_ptr<PeerLookUp> look_up_;  // last: it posts to all of the above
+};
+
+}  // namespace kvasir

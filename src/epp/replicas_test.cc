@@ -1,0 +1,219 @@
+// Replicas that call each other over real sockets, on one loop.
+#include "epp/replicas.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "epp/peer_look_up.h"
+#include "epp/probe.h"
+#include "fleet/fleet.h"
+#include "net/grpc_client.h"
+#include "net/grpc_server.h"
+#include "plugins/plugin_roster.h"
+#include "scheduling/policy.h"
+#include "scheduling/scheduler.h"
+#include "serving/configured_scheduling.h"
+
+namespace kvasir {
+namespace {
+
+using std::chrono::milliseconds;
+using ::testing::Contains;
+using ::testing::HasSubstr;
+
+constexpr const char* kConfig = R"(
+apiVersion: llm-d.ai/v1alpha1
+kind: EndpointPickerConfig
+plugins:
+- type: inflight-load-producer
+- type: active-request-scorer
+)";
+
+std::unique_ptr<Policy> make_policy() {
+  PluginOptions options;
+  options.endpoints = 2;
+  return std::move(policy_from_config(kConfig, "test", options).value().policy);
+}
+
+// A server with its Replicas, which are given the ports of all.
+struct Node : ReplicaProbe {
+  explicit Node(EventLoop& event_loop)
+      : loop(event_loop), fleet({{"a", "h", 1, {}}, {"b", "h", 2, {}}}) {
+    fleet.set_healthy(EndpointId(0), true);
+    fleet.set_healthy(EndpointId(1), true);
+    scheduler = std::make_unique<Scheduler>(fleet, make_policy(), clock);
+    listener = listen_tcp("127.0.0.1", 0, false).value();
+    port = local_port(listener);
+  }
+  void start(const std::vector<uint16_t>& ports, Duration first_retry = milliseconds(20)) {
+    ReplicaOptions options;
+    for (const uint16_t peer : ports) options.peers.push_back({"127.0.0.1", peer});
+    options.sync.interval = milliseconds(10);
+    options.sync.heartbeat = milliseconds(20);
+    options.sync.timeout = milliseconds(2000);
+    options.sync.grace = milliseconds(100);
+    options.first_retry = options.retry_max = first_retry;
+    options.refused_retry = milliseconds(50);
+    replicas = std::make_unique<Replicas>(loop, fleet, *scheduler, clock, *this, options);
+    receiver = replicas->make_receiver();
+    if (!listener.open()) listener = listen_tcp("127.0.0.1", port, false).value();
+    server = std::make_unique<GrpcServer>(
+        loop, std::move(listener),
+        std::vector<GrpcRoute>{{ReplicaReceiver::kPath, receiver.get()}});
+  }
+  void stop() {
+    server.reset();
+    loop.post([this] { loop.stop(); });
+    loop.run();  // what the receiver posted
+    receiver.reset();
+    replicas.reset();
+    listener = Descriptor();
+  }
+  uint32_t pick(RequestId id) {
+    Request request;
+    request.id = id;
+    return index_of(scheduler->schedule(request, {}).decision.endpoint);
+  }
+
+  void on_replica_found(uint64_t, size_t count) override { others = count; }
+  void on_replica_lost(uint64_t, size_t count) override { others = count; }
+  void on_replica_refused(std::string_view why) override { refused.emplace_back(why); }
+
+  EventLoop& loop;
+  SteadyClock clock;
+  Fleet fleet;
+  std::unique_ptr<Scheduler> scheduler;
+  Descriptor listener;
+  uint16_t port = 0;
+  std::unique_ptr<Replicas> replicas;
+  std::unique_ptr<ReplicaReceiver> receiver;
+  std::unique_ptr<GrpcServer> server;
+  size_t others = 0;
+  std::vector<std::string> refused;
+};
+
+class ReplicasTest : public ::testing::Test {
+ protected:
+  // Runs the loop until it holds or ten seconds are over.
+  bool run_until(const std::function<bool()>& holds) {
+    const TimePoint deadline = SteadyClock().now() + std::chrono::seconds(10);
+    std::function<void()> look = [&] {
+      if (holds() || SteadyClock().now() > deadline) return loop_->stop();
+      loop_->after(milliseconds(1), look);
+    };
+    loop_->post(look);
+    loop_->run();
+    return holds();
+  }
+  std::vector<uint16_t> ports() const { return {a_.port, b_.port}; }
+
+  std::unique_ptr<EventLoop> loop_ = EventLoop::create().value();
+  Node a_{*loop_};
+  Node b_{*loop_};
+};
+
+TEST_F(ReplicasTest, StartedAlikeTheyFindEachOtherAndNotThemselves) {
+  a_.start(ports());
+  b_.start(ports());
+  ASSERT_TRUE(run_until([&] { return a_.others == 1 && b_.others == 1; }));
+  const uint32_t busy = a_.pick(1);
+  ASSERT_TRUE(run_until([&] {
+    const uint32_t picked = b_.pick(1);
+    b_.scheduler->ended(1);
+    const uint32_t again = b_.pick(1);
+    b_.scheduler->ended(1);
+    return picked != busy && again != busy;
+  })) << "load booked by one counts for the other";
+  EXPECT_EQ(a_.others, 1u);
+  EXPECT_THAT(a_.refused, ::testing::IsEmpty());
+}
+
+TEST_F(ReplicasTest, OneThatIsGoneIsForgottenAndFoundAgain) {
+  a_.start(ports());
+  b_.start(ports());
+  ASSERT_TRUE(run_until([&] { return a_.others == 1; }));
+  b_.stop();
+  ASSERT_TRUE(run_until([&] { return a_.others == 0; }));
+  b_.start(ports());
+  EXPECT_TRUE(run_until([&] { return a_.others == 1 && b_.others == 1; }));
+}
+
+TEST_F(ReplicasTest, OneThatComesLateIsCalledAtOnceWhenItSpeaks) {
+  b_.listener = Descriptor();
+  a_.start({b_.port}, std::chrono::hours(1));
+  bool tried = false;
+  loop_->after(milliseconds(50), [&] { tried = true; });
+  ASSERT_TRUE(run_until([&] { return tried; }));
+  b_.start({a_.port});
+  EXPECT_TRUE(run_until([&] { return b_.others == 1; }));
+}
+
+TEST_F(ReplicasTest, ADrainedServerEndsTheirCalls) {
+  a_.start(ports());
+  b_.start(ports());
+  ASSERT_TRUE(run_until([&] { return a_.others == 1 && b_.others == 1; }));
+  bool drained = false;
+  b_.receiver->drain();
+  b_.server->drain([&] { drained = true; });
+  EXPECT_TRUE(run_until([&] { return drained; }));
+  EXPECT_EQ(a_.others, 1u) << "it is drained, and still tells its load";
+}
+
+struct Caller : GrpcClientCall::Observer {
+  void on_message(std::string_view) override {}
+  void on_end(const GrpcStatus& status) override { end = status; }
+  std::optional<GrpcStatus> end;
+};
+
+TEST_F(ReplicasTest, WhoIsNotUnderstoodIsToldSo) {
+  a_.start({a_.port});
+  GrpcClient client(*loop_, resolve("127.0.0.1", a_.port).value(), "test");
+  Caller caller;
+  client.start(ReplicaReceiver::kPath, caller, Duration::zero()).send("\xff\xff");
+  ASSERT_TRUE(run_until([&] { return caller.end.has_value() && !a_.refused.empty(); }));
+  EXPECT_EQ(caller.end->code, static_cast<uint32_t>(GrpcCode::kInvalidArgument));
+  EXPECT_THAT(a_.refused, Contains(HasSubstr("protobuf")));
+  EXPECT_EQ(a_.others, 0u);
+}
+
+TEST_F(ReplicasTest, APeerThatSharesNothingIsReported) {
+  b_.server =
+      std::make_unique<GrpcServer>(*loop_, std::move(b_.listener), std::vector<GrpcRoute>{});
+  a_.start(ports());
+  EXPECT_TRUE(run_until([&] { return !a_.refused.empty(); }));
+  EXPECT_THAT(a_.refused, Contains(HasSubstr("does not listen")));
+}
+
+TEST_F(ReplicasTest, MoreSpeakersThanAllowedAreRefused) {
+  a_.start({a_.port});
+  GrpcClient client(*loop_, resolve("127.0.0.1", a_.port).value(), "test");
+  std::vector<Caller> callers(ReplicaReceiver::kSpeakersMax + 2);
+  for (Caller& caller : callers) client.start(ReplicaReceiver::kPath, caller, Duration::zero());
+  ASSERT_TRUE(run_until([&] { return callers.back().end.has_value(); }));
+  EXPECT_EQ(callers.back().end->code, static_cast<uint32_t>(GrpcCode::kResourceExhausted));
+  EXPECT_FALSE(callers.front().end.has_value());
+}
+
+TEST(PeerLookUp, EveryAddressIsFoundAndWhatIsNotIsTold) {
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::vector<SocketAddress> found;
+  std::string why;
+  PeerLookUp look_up({{"127.0.0.1", 80}, {"no.such.host.invalid", 80}, {"127.0.0.2", 80}},
+                     std::chrono::hours(1),
+                     [&](std::vector<SocketAddress> addresses, std::string error) {
+                       std::lock_guard<std::mutex> lock(mutex);
+                       found = std::move(addresses);
+                       why = std::move(error);
+                       changed.notify_all();
+                     });
+  std::unique_lock<std::mutex> lock(mutex);
+  ASSERT_TRUE(changed.wait_for(lock, std::chrono::seconds(30), [&] { return !why.empty(); }));
+  EXPECT_EQ(found.size(), 2u);
+  EXPECT_THAT(why, HasSubstr("no.such.host.invalid"));
+}
+
+}  // namespace
+}  // namespace kvasir
