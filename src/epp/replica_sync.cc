@@ -31,7 +31,7 @@ class EndpointList {
     if (index_of(id) >= places_.size()) return std::nullopt;
     uint32_t& place = places_[index_of(id)];
     if (place != kUnlisted) return place;
-    const std::string& name = fleet_.endpoints[index_of(id)].endpoint.name;
+    const std::string& name = fleet_.endpoints[index_of(id)].endpoint->name;
     if (names_.size() == Limits::kEndpoints || name.empty() ||
         name.size() > Limits::kEndpointNameBytes) {
       return std::nullopt;
@@ -170,7 +170,7 @@ void ReplicaSync::refresh_names() {
   fleet_seen_ = std::move(fleet);
   names_.clear();
   for (uint32_t i = 0; i < fleet_seen_->endpoints.size(); ++i) {
-    const std::string& name = fleet_seen_->endpoints[i].endpoint.name;
+    const std::string& name = fleet_seen_->endpoints[i].endpoint->name;
     if (!name.empty()) names_.emplace(name, EndpointId(i));
   }
 }

@@ -69,7 +69,7 @@ struct Replica : ReplicaProbe {
     if (!session.empty()) request.headers = {&header, 1};
     const Scheduled scheduled = scheduler.schedule(request, {});
     if (!scheduled.ok()) return "nobody";
-    return fleet.snapshot()->endpoints[index_of(scheduled.decision.endpoint)].endpoint.name;
+    return fleet.snapshot()->endpoints[index_of(scheduled.decision.endpoint)].endpoint->name;
   }
   // Where the next picks go, without leaving anything behind.
   std::vector<std::string> next(int count) {
