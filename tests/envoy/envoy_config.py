@@ -41,7 +41,8 @@ class Shape:
         modes = {"FULL_DUPLEX_STREAMED": "duplex"}
         request = modes.get(self.request_body, self.request_body.lower())
         response = modes.get(self.response_body, self.response_body.lower())
-        more = {"headers skipped": self.request_headers == "SKIP", "body ahead": self.body_ahead}
+        more = {"headers skipped": self.request_headers == "SKIP", "body ahead": self.body_ahead,
+                "retries": self.retries > 0, "fail-open": self.fail_open}
         return ", ".join([self.policy, f"{request}/{response}"] + [text for text, true in more.items() if true])
 
 

