@@ -2,11 +2,12 @@
 KVASIR = build/release/kvasir
 FUZZ_SECONDS ?= 60
 
-.PHONY: help deps deps-dev build up test asan tsan fuzz test-clients test-streams test-envoy ab bench-gateway lint clean
+.PHONY: help deps deps-dev build up test asan tsan fuzz test-clients test-streams test-envoy \
+  test-epp-streams ab bench-gateway bench-epp bench-schedule lint clean
 .DEFAULT_GOAL := help
 
 help: ## lists the targets
-	@awk -F ' *: .*## |: ## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
+	@awk -F ' *: .*## |: ## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
 
 deps: ## installs the Debian packages of packages.txt that are missing
 	@make/install_packages.sh packages.txt
@@ -47,11 +48,22 @@ test-streams: build ## 8,000 streams at once through the gateway, and its memory
 test-envoy: build ## a real Envoy in front of `kvasir epp` and eight workers (ARGS="--only burst")
 	tests/envoy/run.py $(ARGS)
 
+test-epp-streams: build ## 8,000 requests in the middle of their answers in `kvasir epp`, and its memory
+	tests/epp_streams/run.py $(ARGS)
+
 ab: build ## compares policies on a trace (TRACE=file.jsonl ARGS="--requests 1000")
 	$(KVASIR) bench ab $(if $(TRACE),--trace $(TRACE)) $(ARGS)
 
 bench-gateway: build ## compares the cost of a request with nginx, HAProxy and other gateways
 	python3 bench/gateway/run.py $(ARGS)
+
+bench-epp: build ## what a request costs in `kvasir epp` and in the Envoy that asks it (ARGS=--check)
+	cmake --build --preset release --target bare_picker
+	bench/epp/run.py $(ARGS)
+
+bench-schedule: build ## what one decision costs (ARGS=--check)
+	cmake --build --preset release --target schedule_bench
+	bench/schedule/run.py $(ARGS)
 
 lint: deps-dev build/release/build.ninja ## clang-format and clang-tidy on changed files (FILES="src/a.cc")
 	@make/lint.sh $(FILES)
