@@ -1,8 +1,11 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <atomic>
+#include <charconv>
 #include <cstdlib>
 #include <fstream>
 #include <iostream>
+#include <optional>
 #include <sstream>
 #include <thread>
 
@@ -28,6 +31,9 @@ struct GatewayFlags {
   std::string policy;
   std::string config;
   bool allow_experimental_plugins = false;
+  std::optional<bool> hold;  // default: with kv
+  double max_hold_s = 60;
+  std::vector<std::string> objectives;
   std::string engine_profile{kDefaultEngineProfile};
   double time_scale = 1;
   uint32_t threads = 0;
@@ -59,6 +65,19 @@ Result<std::string> chosen_policy(const GatewayFlags& flags) {
   return mode != nullptr && *mode != '\0' ? policy_of_dynamo(mode) : Result<std::string>(std::string("kv"));
 }
 
+// "NAME=PRIORITY"
+Result<void> read_objective(const std::string& text, GatewayOptions& options) {
+  const size_t equals = text.find('=');
+  int32_t priority = 0;
+  const char* end = text.data() + text.size();
+  const bool parsed = equals != std::string::npos && equals > 0 &&
+                      std::from_chars(text.data() + equals + 1, end, priority) ==
+                          std::from_chars_result{end, std::errc()};
+  if (!parsed) return Error{"--objective: '" + text + "' is not NAME=PRIORITY, as in batch=-1"};
+  options.objectives.insert_or_assign(text.substr(0, equals), priority);
+  return {};
+}
+
 Result<GatewayOptions> options_of(const GatewayFlags& flags) {
   GatewayOptions options;
   options.host = flags.host;
@@ -82,6 +101,11 @@ Result<GatewayOptions> options_of(const GatewayFlags& flags) {
     options.policy = "config";
     options.monitor.scrape = true;
     options.allow_alpha_plugins = flags.allow_experimental_plugins;
+  }
+  options.hold = flags.hold.value_or(options.policy == "kv");
+  options.held_most = from_seconds(flags.max_hold_s);
+  for (const std::string& objective : flags.objectives) {
+    if (Result<void> read = read_objective(objective, options); !read) return read.error();
   }
   Result<EngineProfile> profile = load_engine_profile(flags.engine_profile);
   if (!profile) return Error{"--engine-profile: " + profile.error().message};
@@ -117,6 +141,7 @@ int run_gateway(const GatewayFlags& flags) {
   if (!loop) return fail(1, loop.error().message);
   GatewayMetrics metrics(options->workers, options->policy);
   std::unique_ptr<Gateway> gateway;
+  std::atomic<Gateway*> serving{nullptr};
   Result<std::unique_ptr<SignalWatcher>> signals = SignalWatcher::create(
       **loop, {SIGINT, SIGTERM}, [&loop, &gateway, stopping = false](int) mutable {
         if (std::exchange(stopping, true)) return (*loop)->stop();
@@ -125,9 +150,13 @@ int run_gateway(const GatewayFlags& flags) {
       });
   if (!signals) return fail(1, signals.error().message);
   Result<std::unique_ptr<Gateway>> created =
-      Gateway::create(**loop, *options, metrics, [&metrics] { return metrics.page(); });
+      Gateway::create(**loop, *options, metrics, [&metrics, &serving] {
+        if (Gateway* now = serving.load()) metrics.note_flow(now->flow_stats());
+        return metrics.page();
+      });
   if (!created) return fail(options->config_name.empty() ? 1 : 2, created.error().message);
   gateway = std::move(*created);
+  serving = gateway.get();
   for (const std::string& note : gateway->notes()) log_info(note);
   log_info("serving on http://" + to_string(HostPort{options->host, gateway->port()}) + ", policy " +
            options->policy + ", " + std::to_string(options->workers.size()) + " workers, " +
@@ -153,6 +182,15 @@ void add_gateway_command(CLI::App& app, int& exit_code) {
   command->add_option("--config", flags->config,
                       "An EndpointPickerConfig that routes instead of a policy;\n"
                       "kvasir config check FILE explains it");
+  command->add_flag("--hold,!--no-hold", flags->hold,
+                    "Hold requests until a worker has little work ahead of it\n"
+                    "(kv and load-cost; default: with kv)");
+  command->add_option("--max-hold", flags->max_hold_s, "Seconds a request may be held; then 429")
+      ->check(CLI::PositiveNumber)->capture_default_str();
+  command->add_option("--objective", flags->objectives,
+                      "Priority of requests that name this objective in the header\n"
+                      "x-llm-d-inference-objective, as NAME=PRIORITY[,...]; below 0 they may be shed")
+      ->delimiter(',');
   command->add_flag("--allow-experimental-plugins", flags->allow_experimental_plugins,
                     "Let the configuration name alpha plugins");
   command->add_option("--engine-profile", flags->engine_profile,

@@ -17,6 +17,10 @@ GatewayMetrics::GatewayMetrics(const std::vector<HostPort>& workers, const std::
     : policy_(policy),
       in_flight_(registry_.gauge("kvasir_gateway_requests_in_flight",
                                  "Requests being answered now.")),
+      held_requests_(registry_.gauge("kvasir_gateway_held_requests", "Requests waiting for their turn now.")),
+      held_bytes_(registry_.gauge("kvasir_gateway_held_bytes", "Bytes of their bodies.")),
+      saturation_(registry_.gauge("kvasir_gateway_pool_saturation",
+                                  "How full the workers are; from 1 on requests wait or are shed.")),
       duration_(registry_.histogram("kvasir_gateway_request_duration_seconds",
                                     "From the whole request read to the end of its answer.",
                                     kLatencySeconds, {{"policy", policy}})),
@@ -27,6 +31,13 @@ GatewayMetrics::GatewayMetrics(const std::vector<HostPort>& workers, const std::
       scheduling_(registry_.histogram("kvasir_gateway_scheduling_seconds",
                                       "Reading, hashing and picking for one request.",
                                       kSchedulingSeconds, {{"policy", policy}})) {
+  for (uint8_t i = 0; i < kFlowOutcomes; ++i) {
+    const Labels labels = {{"outcome", std::string(answer_for(FlowOutcome{i}).label)}};
+    outcomes_[i] = {&registry_.counter("kvasir_gateway_admissions_total",
+                                       "Requests that flow control let through or dropped.", labels),
+                    &registry_.histogram("kvasir_gateway_hold_seconds",
+                                         "How long they waited for that (model time).", kLatencySeconds, labels)};
+  }
   for (const HostPort& worker : workers) {
     const std::string name = to_string(worker);
     const Labels labels = {{"endpoint", name}};
@@ -77,6 +88,18 @@ void GatewayMetrics::on_finished(const RequestReport& report) {
   duration_.observe(to_seconds(report.total));
   scheduling_.observe(to_seconds(report.scheduling));
   if (report.first_byte) time_to_first_token_.observe(to_seconds(*report.first_byte));
+}
+
+void GatewayMetrics::on_outcome(const Request&, int32_t, FlowOutcome outcome, Duration held) {
+  const PerOutcome& counted = outcomes_[static_cast<size_t>(outcome)];
+  counted.requests->add();
+  counted.held->observe(to_seconds(held));
+}
+
+void GatewayMetrics::note_flow(const FlowStats& stats) {
+  held_requests_.set(static_cast<double>(stats.requests));
+  held_bytes_.set(static_cast<double>(stats.bytes));
+  saturation_.set(stats.saturation.effective());
 }
 
 void GatewayMetrics::on_refused(int status, std::string_view reason) {

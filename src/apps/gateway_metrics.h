@@ -18,6 +18,8 @@ class GatewayMetrics final : public GatewayProbe {
   GatewayMetrics(const std::vector<HostPort>& workers, const std::string& policy);
 
   std::string page() const { return registry_.expose(); }
+  // Before a page: what waits now.
+  void note_flow(const FlowStats& stats);
 
   void on_health_changed(const Endpoint& endpoint, bool healthy) override;
   void on_started() override;
@@ -26,6 +28,7 @@ class GatewayMetrics final : public GatewayProbe {
   void on_retry(EndpointId failed, std::string_view reason) override;
   void on_finished(const RequestReport& report) override;
   void on_refused(int status, std::string_view reason) override;
+  void on_outcome(const Request& request, int32_t band, FlowOutcome outcome, Duration held) override;
 
  private:
   struct PerEndpoint {
@@ -34,6 +37,11 @@ class GatewayMetrics final : public GatewayProbe {
     Gauge* in_flight;
     Counter* requests;
     Counter* retries;
+  };
+
+  struct PerOutcome {
+    Counter* requests = nullptr;
+    Histogram* held = nullptr;
   };
 
   Counter& requests(int status);
@@ -45,7 +53,11 @@ class GatewayMetrics final : public GatewayProbe {
   std::array<std::atomic<Counter*>, kStatusMax> by_status_{};
   const std::string policy_;
   std::vector<PerEndpoint> endpoints_;
+  std::array<PerOutcome, kFlowOutcomes> outcomes_;
   Gauge& in_flight_;
+  Gauge& held_requests_;
+  Gauge& held_bytes_;
+  Gauge& saturation_;
   Histogram& duration_;
   Histogram& time_to_first_token_;
   Histogram& scheduling_;

@@ -70,6 +70,9 @@ Result<void> Epp::start(std::function<std::string()> metrics_page) {
       plugin_options());
   if (!made) return made.error();
   notes_ = std::move(made->notes);
+  Result<std::vector<RemoteService>> services = resolve_sources(made->policy->remote_sources());
+  if (!services) return services.error();
+  set_services(std::move(*services));
   scheduler_ = std::make_unique<Scheduler>(fleet_, std::move(made->policy), clock_);
   AdmissionSettings admission;
   admission.mode = AdmissionSettings::Mode::kShedding;
@@ -78,7 +81,8 @@ Result<void> Epp::start(std::function<std::string()> metrics_page) {
   Result<std::vector<SocketAddress>> addresses = resolve_all(options_.endpoints);
   if (!addresses) return addresses.error();
   if (options_.check_health) {
-    monitor_ = std::make_unique<EndpointMonitor>(loop_, fleet_, *addresses, probe_, options_.monitor);
+    monitor_ =
+        std::make_unique<EndpointMonitor>(loop_, fleet_, *addresses, probe_, options_.monitor);
   } else {
     for (uint32_t i = 0; i < fleet_.size(); ++i) fleet_.set_healthy(EndpointId(i), true);
   }
@@ -133,13 +137,15 @@ PluginOptions Epp::plugin_options() const {
   return plugins;
 }
 
-GrpcService& Epp::service() { return *parts_.front(); }
+GrpcService& Epp::service() {
+  return *parts_.front();
+}
 
 void Epp::watch_config() {
   if (options_.config_file.empty()) return;
   config_watch_ = std::make_unique<FileWatch>(
-      loop_, options_.config_file, options_.config, EppOptions::kConfigBytesMax, options_.config_interval,
-      [this](Result<std::string> text) {
+      loop_, options_.config_file, options_.config, EppOptions::kConfigBytesMax,
+      options_.config_interval, [this](Result<std::string> text) {
         if (!text) return probe_.on_configuration_read(text.error().message);
         static_cast<void>(configure(*text));
       });
@@ -147,19 +153,37 @@ void Epp::watch_config() {
 
 Result<std::vector<std::string>> Epp::configure(std::string_view text) {
   Result<PolicyWithNotes> made = policy_from_config(text, options_.config_name, plugin_options());
-  if (!made) {
-    probe_.on_configuration_read(made.error().message);
-    return made.error();
-  }
+  const auto refuse = [this](const Error& error) {
+    probe_.on_configuration_read(error.message);
+    return error;
+  };
+  if (!made) return refuse(made.error());
+  Result<std::vector<RemoteService>> services = resolve_sources(made->policy->remote_sources());
+  if (!services) return refuse(services.error());
   scheduler_->replace_policy(std::move(made->policy));
+  set_services(std::move(*services));
   probe_.on_configuration_read("");
   return std::move(made->notes);
+}
+
+void Epp::set_services(std::vector<RemoteService> services) {
+  const bool any = !services.empty();
+  std::lock_guard<std::mutex> lock(services_mutex_);
+  services_ = std::make_shared<const std::vector<RemoteService>>(std::move(services));
+  asks_services_ = any;
+}
+
+std::shared_ptr<const std::vector<RemoteService>> Epp::services() {
+  if (!asks_services_) return nullptr;
+  std::lock_guard<std::mutex> lock(services_mutex_);
+  return services_;
 }
 
 // Without leader election every service gets the same answer, liveness included, as from upstream's
 // picker.
 GrpcHealth Epp::health(std::string_view) const {
-  return !draining_ && (!monitor_ || monitor_->settled()) ? GrpcHealth::kServing : GrpcHealth::kNotServing;
+  return !draining_ && (!monitor_ || monitor_->settled()) ? GrpcHealth::kServing
+                                                          : GrpcHealth::kNotServing;
 }
 
 void Epp::drain(std::function<void()> drained) {

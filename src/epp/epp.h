@@ -2,8 +2,10 @@
 // and metrics.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -20,6 +22,7 @@
 #include "scheduling/scheduler.h"
 #include "serving/admission.h"
 #include "serving/admission_timer.h"
+#include "serving/remote_scores.h"
 #include "serving/token_estimator.h"
 
 namespace kvasir {
@@ -65,6 +68,9 @@ class Epp {
   void watch_config();
   GrpcHealth health(std::string_view service) const;
   PluginOptions plugin_options() const;
+  // What the policy wants asked before it picks.
+  void set_services(std::vector<RemoteService> services);
+  std::shared_ptr<const std::vector<RemoteService>> services();
 
   EventLoop& loop_;
   const EppOptions options_;
@@ -85,6 +91,9 @@ class Epp {
   std::vector<std::thread> threads_;
   std::unique_ptr<FileWatch> config_watch_;  // when the configuration is a file's
   std::vector<std::string> notes_;
+  std::atomic<bool> asks_services_{false};
+  std::mutex services_mutex_;
+  std::shared_ptr<const std::vector<RemoteService>> services_;
   uint16_t grpc_port_ = 0;
   std::atomic<bool> draining_{false};
   size_t undrained_ = 0;

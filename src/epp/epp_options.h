@@ -39,7 +39,8 @@ struct EppOptions {
   EngineProfile profile;
 
   GrpcServerLimits grpc;
-  // False: somebody else looks after that, and every endpoint counts as healthy. Nothing is read from them then.
+  // False: somebody else looks after that, and every endpoint counts as healthy. Nothing is read
+  // from them then.
   bool check_health = true;
   MonitorOptions monitor;
   size_t body_bytes_max = 64 * 1024 * 1024;  // of one request; beyond: 413

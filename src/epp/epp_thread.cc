@@ -27,6 +27,7 @@ EppThread::EppThread(Epp& epp, EventLoop& loop, Descriptor listener, GrpcHealthS
     : epp_(epp),
       loop_(loop),
       index_(index),
+      remote_scores_(loop),
       random_(static_cast<uint64_t>(SteadyClock().now().time_since_epoch().count()) + index),
       server_(loop, std::move(listener), routes_of(*this, health), epp.options_.grpc) {}
 
@@ -56,6 +57,9 @@ Scheduler& EppThread::scheduler() {
 }
 Admission& EppThread::admission() {
   return *epp_.admission_;
+}
+std::shared_ptr<const std::vector<RemoteService>> EppThread::remote_services() {
+  return epp_.services();
 }
 TokenEstimator& EppThread::estimator() {
   return epp_.estimator_;

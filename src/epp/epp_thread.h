@@ -16,6 +16,7 @@
 #include "epp/probe.h"
 #include "net/grpc_server.h"
 #include "scheduling/decision_trace.h"
+#include "serving/remote_scores.h"
 #include "wire/ext_proc.h"
 #include "wire/ext_proc_response.h"
 #include "wire/request_peek.h"
@@ -49,6 +50,9 @@ class EppThread final : public GrpcService {
   std::shared_ptr<const Snapshot> snapshot() const;
   TimePoint now() const { return SteadyClock().now(); }
   RequestPeeker& peeker() { return peeker_; }
+  // Null: nobody is to be asked before a request is scheduled.
+  std::shared_ptr<const std::vector<RemoteService>> remote_services();
+  RemoteScoreFetcher& remote_scores() { return remote_scores_; }
   RequestId next_request_id() { return (++requests_ << 8) | index_; }
   std::string new_request_id();
   std::optional<EndpointId> any_endpoint(const std::optional<std::vector<std::string>>& subset);
@@ -75,6 +79,7 @@ class EppThread final : public GrpcService {
   EventLoop& loop_;
   const uint32_t index_;
   RequestPeeker peeker_;
+  RemoteScoreFetcher remote_scores_;
   Random random_;
   uint64_t requests_ = 0;
   size_t body_bytes_ = 0;

@@ -23,6 +23,7 @@
 #include "net/byte_buffer.h"
 #include "net/grpc_server.h"
 #include "serving/admission.h"
+#include "serving/remote_scores.h"
 #include "serving/routed_request.h"
 #include "serving/usage_watch.h"
 #include "wire/ext_proc.h"
@@ -46,7 +47,7 @@ class Exchange final : public GrpcCall::Observer {
   enum class Phase : uint8_t {
     kHeaders,  // the first message is awaited
     kBody,     // the rest of the request is
-    kHeld,     // admission lets it wait
+    kHeld,     // scores are fetched, or admission lets it wait
     kSentOn,   // decided: the answer passes
   };
 
@@ -58,6 +59,7 @@ class Exchange final : public GrpcCall::Observer {
   void decide();
   void decide_without_body();
   bool read_body();
+  void ask_services(const RequestPeek& peek);
   void limit_to_subset();
   void admit();
   void on_verdict(const Verdict& verdict);
@@ -104,7 +106,9 @@ class Exchange final : public GrpcCall::Observer {
   std::string destination_;  // HOST:PORT[,HOST:PORT...]
   std::string prefill_;
 
-  std::optional<RoutedRequest> routed_;  // empty for requests without a body
+  FetchedScores fetched_;
+  std::unique_ptr<RemoteScoreFetcher::Fetch> fetch_;  // while it is under way
+  std::optional<RoutedRequest> routed_;               // empty for requests without a body
   std::shared_ptr<AdmissionTicket> ticket_;
   // What admission posts from other threads finds this exchange here, or null when it is gone.
   std::shared_ptr<Exchange*> self_;

@@ -36,6 +36,7 @@ void Exchange::send_decision() {
   body_.release();
   head_.release();
   if (routed_) routed_->release_prompt();
+  fetched_ = {};
   subset_.reset();
   if (!thread_.needs_answers()) {
     // Envoy goes on without us: the answer costs nothing.

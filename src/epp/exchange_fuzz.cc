@@ -1,4 +1,5 @@
-// A whole picker and one stream whose messages are the input: raw bytes, or well-formed messages in any order.
+// A whole picker and one stream whose messages are the input: raw bytes, or well-formed messages in
+// any order.
 #include <cstddef>
 #include <cstdint>
 #include <protozero/pbf_writer.hpp>

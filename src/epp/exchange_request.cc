@@ -55,7 +55,8 @@ void Exchange::on_request_headers(const ExtProcRequest& request) {
 
 void Exchange::on_request_body(const ExtProcRequest& request) {
   if (phase_ == Phase::kSentOn) return send_body_answer(false);  // STREAMED, decided by the headers
-  if (phase_ == Phase::kHeld) return fail(GrpcCode::kInvalidArgument, "a body goes on after its end");
+  if (phase_ == Phase::kHeld)
+    return fail(GrpcCode::kInvalidArgument, "a body goes on after its end");
   phase_ = Phase::kBody;  // without headers when Envoy is told to skip them
   if (!keep_body(request.body)) return;
   ++unanswered_chunks_;
@@ -64,7 +65,8 @@ void Exchange::on_request_body(const ExtProcRequest& request) {
 }
 
 void Exchange::on_request_trailers() {
-  if (phase_ == Phase::kHeld) return;  // of a request whose end was seen: nothing is to be done for them
+  if (phase_ == Phase::kHeld)
+    return;  // of a request whose end was seen: nothing is to be done for them
   if (phase_ == Phase::kSentOn) {
     write_trailers_answer(ExtProcSide::kRequest, {}, thread_.message());
     return call_.send(thread_.message());
@@ -82,7 +84,8 @@ bool Exchange::keep_body(std::string_view bytes) {
   if (body_.size() + bytes.size() > before) {
     const size_t wanted = std::max(body_.size() + bytes.size(), 2 * before);
     if (!thread_.take_body_bytes(wanted - before)) {
-      refuse({429, "ResourceExhausted", "rejected-saturated", "too many request bodies are held", ""});
+      refuse(
+          {429, "ResourceExhausted", "rejected-saturated", "too many request bodies are held", ""});
       return false;
     }
     body_.prepare(wanted - body_.size());
@@ -109,7 +112,7 @@ void Exchange::decide() {
   objective_ = head_.find(kObjectiveHeader);
   routed_->set_class(request_class(head_.fields(), thread_.options().priority_of));
   limit_to_subset();
-  admit();
+  if (!fetch_) admit();
 }
 
 // False: it was refused.
@@ -118,7 +121,8 @@ bool Exchange::read_body() {
   if (body_.size() > 0) {
     peek = thread_.peeker().peek(body_.view());
     if (!peek) {
-      refuse({400, "BadRequest", "", "error unmarshaling request bodyMap: the body is not a JSON object", ""});
+      refuse({400, "BadRequest", "",
+              "error unmarshaling request bodyMap: the body is not a JSON object", ""});
       return false;
     }
     if (peek->model.empty()) {
@@ -127,8 +131,25 @@ bool Exchange::read_body() {
     }
     model_ = peek->model;
   }
-  routed_.emplace(thread_.scheduler(), thread_.estimator(), thread_.next_request_id(), peek, head_.fields());
+  routed_.emplace(thread_.scheduler(), thread_.estimator(), thread_.next_request_id(), peek,
+                  head_.fields());
+  if (peek) ask_services(*peek);
   return true;
+}
+
+// Of services that the configuration names; the request goes on when they have answered, or not in
+// time.
+void Exchange::ask_services(const RequestPeek& peek) {
+  const auto services = thread_.remote_services();
+  if (!services) return;
+  phase_ = Phase::kHeld;
+  fetch_ = thread_.remote_scores().start(*services, peek, thread_.snapshot(),
+                                         [this](FetchedScores scores) {
+                                           fetched_ = std::move(scores);
+                                           routed_->set_remote_scores(fetched_.view());
+                                           fetch_.reset();
+                                           admit();
+                                         });
 }
 
 void Exchange::limit_to_subset() {

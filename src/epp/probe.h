@@ -39,7 +39,7 @@ struct PickReport {
   bool prompt_known = false;  // the request was parsed: cached_tokens means something
   Duration scheduling{};      // in the scheduler
   Duration processing{};      // from the last byte of the request to the decision, waiting included
-  Duration held{};       // by flow control
+  Duration held{};            // by flow control
 };
 
 // No endpoint was chosen.

@@ -74,8 +74,7 @@ void FlowController::ended(FlowItem& item, uint64_t prompt_tokens, uint64_t outp
   Told told;
   {
     std::lock_guard<std::mutex> lock(mutex_);
-    KVASIR_ASSERT(item.state_ == FlowItem::State::kInFlight,
-                  "only a dispatched item ends, and once");
+    if (item.state_ != FlowItem::State::kInFlight) return;
     item.state_ = FlowItem::State::kOver;
     const TimePoint now = clock_.now();
     const std::optional<Duration> revoked = evictions_.remove(item, now);

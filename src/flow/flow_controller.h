@@ -53,8 +53,8 @@ class FlowController {
   // Its client left. True: it was held and is no longer, finished() is not called. False: it is not
   // held (any more), and when it was dispatched its booking stands: the caller releases that.
   bool cancel(FlowItem& item);
-  // A dispatched item left its endpoint: once for each kDispatched. Tokens may be 0 when they are
-  // not known.
+  // A dispatched item left its endpoint: once, after its booking was released. Tokens may be 0 when
+  // they are not known. For an item that was never dispatched it does nothing.
   void ended(FlowItem& item, uint64_t prompt_tokens, uint64_t output_tokens);
 
   // Gives up and dispatches. Answers when it must be called again at the latest; nullopt: nobody

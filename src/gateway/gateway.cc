@@ -1,12 +1,18 @@
 #include "gateway/gateway.h"
 
+#include <algorithm>
+
 #include "gateway/gateway_thread.h"
 #include "net/event_loop.h"
 #include "plugins/roster.h"
+#include "scheduling/policy.h"
 #include "serving/configured_scheduling.h"
 
 namespace kvasir {
 namespace {
+
+// How often upstream reads metrics (--refresh-metrics-interval).
+constexpr Duration kFreshMetricsInterval = std::chrono::milliseconds(50);
 
 std::vector<Endpoint> endpoints_of(const std::vector<HostPort>& workers) {
   std::vector<Endpoint> endpoints;
@@ -32,7 +38,11 @@ Result<PolicyWithNotes> policy_of(const GatewayOptions& options) {
     plugins.endpoints = options.workers.size();
     plugins.profile = options.profile;
     plugins.allow_alpha = options.allow_alpha_plugins;
-    return policy_from_config(options.config, options.config_name, plugins);
+    Result<PolicyWithNotes> made = policy_from_config(options.config, options.config_name, plugins);
+    if (made && !(*made).policy->remote_sources().empty()) {
+      return Error{options.config_name + ": scores of another process are asked for by kvasir epp only"};
+    }
+    return made;
   }
   PolicyOptions named;
   named.endpoints = options.workers.size();
@@ -42,6 +52,36 @@ Result<PolicyWithNotes> policy_of(const GatewayOptions& options) {
   return PolicyWithNotes{std::move(*policy), {}};
 }
 
+// Model time is the cost policies'. Plugins count seconds of real time, as what they read does.
+double clock_scale(const GatewayOptions& options) {
+  return options.config_name.empty() ? options.time_scale : 1;
+}
+
+AdmissionSettings admission_of(const GatewayOptions& options, const PolicyWithNotes& policy,
+                               Holding& holding) {
+  if (!options.config_name.empty()) return admission_settings(policy);
+  return options.hold ? holding.settings(options.held_most) : AdmissionSettings{};
+}
+
+Result<void> check_hold(const GatewayOptions& options) {
+  if (!options.hold) return {};
+  if (!options.config_name.empty()) {
+    return Error{"--hold: the configuration decides who waits; turn on its feature gate flowControl"};
+  }
+  if (options.policy != "kv" && options.policy != "load-cost") {
+    return Error{"--hold: policy '" + options.policy +
+                 "' cannot tell how full a worker is; use kv or load-cost"};
+  }
+  return {};
+}
+
+// A detector that finds all metrics stale would let nobody through.
+MonitorOptions monitor_options(const GatewayOptions& options, const PolicyWithNotes& policy) {
+  MonitorOptions monitor = options.monitor;
+  if (policy.flow_control_enabled) monitor.interval = std::min(monitor.interval, kFreshMetricsInterval);
+  return monitor;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Gateway>> Gateway::create(EventLoop& loop, const GatewayOptions& options,
@@ -49,27 +89,36 @@ Result<std::unique_ptr<Gateway>> Gateway::create(EventLoop& loop, const GatewayO
                                                  std::function<std::string()> metrics_page) {
   Result<std::vector<SocketAddress>> addresses = resolve_all(options.workers);
   if (!addresses) return addresses.error();
+  if (Result<void> hold = check_hold(options); !hold) return hold.error();
   Result<PolicyWithNotes> policy = policy_of(options);
   if (!policy) return policy.error();
   std::unique_ptr<Gateway> gateway(new Gateway(loop, options, probe, std::move(metrics_page),
-                                               std::move(policy->policy), std::move(*addresses)));
-  gateway->notes_ = std::move(policy->notes);
+                                               std::move(*policy), std::move(*addresses)));
   if (Result<void> listening = gateway->listen(); !listening) return listening.error();
   return gateway;
 }
 
 Gateway::Gateway(EventLoop& loop, const GatewayOptions& options, GatewayProbe& probe,
-                 std::function<std::string()> metrics_page, std::unique_ptr<Policy> policy,
+                 std::function<std::string()> metrics_page, PolicyWithNotes policy,
                  std::vector<SocketAddress> addresses)
     : loop_(loop),
       options_(options),
       probe_(probe),
       metrics_page_(std::move(metrics_page)),
       addresses_(std::move(addresses)),
-      policy_clock_(steady_clock_, options.time_scale),
+      notes_(std::move(policy.notes)),
+      policy_clock_(steady_clock_, clock_scale(options)),
       fleet_(endpoints_of(options.workers)),
-      scheduler_(fleet_, std::move(policy), policy_clock_),
-      monitor_(std::make_unique<EndpointMonitor>(loop, fleet_, addresses_, probe, options.monitor)) {}
+      scheduler_(fleet_, std::move(policy.policy), policy_clock_),
+      holding_(scheduler_),
+      admission_(scheduler_, policy_clock_, admission_of(options, policy, holding_), &probe),
+      admission_timer_(loop, admission_, clock_scale(options)),
+      monitor_(std::make_unique<EndpointMonitor>(loop, fleet_, addresses_, probe,
+                                                 monitor_options(options, policy))) {
+  std::vector<int32_t> priorities;
+  for (const auto& [name, priority] : options.objectives) priorities.push_back(priority);
+  admission_.set_priorities(priorities);
+}
 
 Result<void> Gateway::listen() {
   port_ = options_.port;

@@ -14,12 +14,16 @@
 #include "gateway/gateway_options.h"
 #include "gateway/probe.h"
 #include "scheduling/scheduler.h"
+#include "serving/admission.h"
+#include "serving/admission_timer.h"
+#include "serving/holding.h"
 #include "serving/token_estimator.h"
 
 namespace kvasir {
 
 class EventLoop;
 class GatewayThread;
+struct PolicyWithNotes;
 
 class Gateway {
  public:
@@ -35,6 +39,9 @@ class Gateway {
   // How the configuration was understood: one line each, for the log.
   const std::vector<std::string>& notes() const { return notes_; }
 
+  // Who waits, and how full the pool is. Thread-safe.
+  FlowStats flow_stats() { return admission_.stats(); }
+
   // Stops accepting, lets running requests end (at most drain_timeout), then calls `drained` on the
   // loop's thread.
   void drain(std::function<void()> drained);
@@ -44,7 +51,7 @@ class Gateway {
   friend class Relay;
 
   Gateway(EventLoop& loop, const GatewayOptions& options, GatewayProbe& probe,
-          std::function<std::string()> metrics_page, std::unique_ptr<Policy> policy,
+          std::function<std::string()> metrics_page, PolicyWithNotes policy,
           std::vector<SocketAddress> addresses);
   Result<void> listen();
 
@@ -53,16 +60,19 @@ class Gateway {
   GatewayProbe& probe_;
   const std::function<std::string()> metrics_page_;
   const std::vector<SocketAddress> addresses_;
+  const std::vector<std::string> notes_;
   SteadyClock steady_clock_;
   ScaledClock policy_clock_;
   Fleet fleet_;
   Scheduler scheduler_;
+  Holding holding_;
+  Admission admission_;
+  AdmissionTimer admission_timer_;
   TokenEstimator estimator_;
   std::unique_ptr<EndpointMonitor> monitor_;
   std::vector<std::unique_ptr<EventLoop>> loops_;  // of the threads beyond the first
   std::vector<std::unique_ptr<GatewayThread>> parts_;
   std::vector<std::thread> threads_;
-  std::vector<std::string> notes_;
   uint16_t port_ = 0;
   size_t undrained_ = 0;
 };

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -22,6 +24,12 @@ struct GatewayOptions {
   std::string config = {};
   std::string config_name = {};
   bool allow_alpha_plugins = false;
+  // Hold requests here until a worker has little work ahead of it (serving/holding.h), for `held_most` of the policy's
+  // clock. For kv and load-cost, without a configuration: that has its own flow control.
+  bool hold = false;
+  Duration held_most = std::chrono::seconds(60);
+  // Priorities by the name that clients send in x-llm-d-inference-objective.
+  std::map<std::string, int32_t, std::less<>> objectives = {};
   EngineProfile profile;
   double time_scale = 1;  // model seconds a second, for the policy's clock
   uint32_t threads = 1;

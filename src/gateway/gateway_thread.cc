@@ -14,6 +14,7 @@ std::string_view error_type(int status) {
   switch (status) {
     case 404: return "NotFoundError";
     case 408: return "RequestTimeoutError";
+    case 429: return "TooManyRequestsError";
     case 502: return "BadGatewayError";
     case 503: return "ServiceUnavailableError";
     case 504: return "GatewayTimeoutError";

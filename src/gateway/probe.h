@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "feeds/endpoint_monitor.h"
+#include "flow/flow_stats.h"
 #include "model/endpoint.h"
 
 namespace kvasir {
@@ -19,10 +20,14 @@ struct RequestReport {
   Duration total{};
   std::optional<Duration> first_byte;  // of the body, streamed answers only
   Duration scheduling{};
+  Duration held{};         // before it was sent on, or given up
 };
 
-class GatewayProbe : public MonitorProbe {
+class GatewayProbe : public MonitorProbe, public FlowProbe {
  public:
+  void on_outcome(const Request& request, int32_t band, FlowOutcome outcome, Duration held) override {
+    static_cast<void>(request), static_cast<void>(band), static_cast<void>(outcome), static_cast<void>(held);
+  }
   virtual void on_started() = 0;
   virtual void on_routed(EndpointId endpoint) = 0;    // an attempt goes there
   virtual void on_released(EndpointId endpoint) = 0;  // that attempt is over

@@ -1,10 +1,12 @@
 #include "gateway/relay.h"
 
 #include <cstdio>
+#include <utility>
 
 #include "gateway/gateway.h"
 #include "gateway/gateway_thread.h"
 #include "gateway/relay_head.h"
+#include "net/event_loop.h"
 
 namespace kvasir {
 namespace {
@@ -32,17 +34,67 @@ Relay::Relay(GatewayThread& thread, HttpExchange& exchange, bool inference)
   request_id_ = given ? std::string(*given) : random_id(thread.random_);
 }
 
-Relay::~Relay() { release(); }
+Relay::~Relay() {
+  if (self_) *self_ = nullptr;
+  leave_admission();
+  release();
+}
 
 void Relay::start(const std::optional<RequestPeek>& peek) {
   thread_.gateway_.probe_.on_started();
   exchange_.set_observer(this);
   if (inference_) {
-    if (!thread_.gateway_.options_.config_name.empty()) read_headers();
+    const GatewayOptions& options = thread_.gateway_.options_;
+    if (!options.config_name.empty() || !options.objectives.empty()) read_headers();
     routed_.emplace(thread_.gateway_.scheduler_, thread_.gateway_.estimator_,
                     thread_.next_request_id(), peek, headers_);
+    if (thread_.gateway_.admission_.mode() != AdmissionSettings::Mode::kOpen) return admit();
   }
   attempt();
+}
+
+RequestClass Relay::class_of_request() const {
+  const auto& objectives = thread_.gateway_.options_.objectives;
+  return request_class(headers_, [&](std::string_view objective) -> std::optional<int32_t> {
+    const auto found = objectives.find(objective);
+    if (found == objectives.end()) return std::nullopt;
+    return found->second;
+  });
+}
+
+void Relay::admit() {
+  routed_->set_class(class_of_request());
+  self_ = std::make_shared<Relay*>(this);
+  EventLoop& loop = thread_.loop_;
+  const auto later = [self = self_, &loop](const Verdict& verdict) {
+    loop.post([self, verdict] {
+      if (*self != nullptr) (*self)->on_verdict(verdict);
+    });
+  };
+  const auto evict = [self = self_, &loop](FlowOutcome outcome) {
+    loop.post([self, outcome] {
+      if (*self != nullptr) (*self)->on_evicted(outcome);
+    });
+  };
+  ticket_ = std::make_shared<AdmissionTicket>(*routed_, exchange_.body().size(), later, evict);
+  const std::optional<Verdict> verdict = thread_.gateway_.admission_.admit(ticket_);
+  scheduling_ = wall_now() - arrived_;
+  if (verdict) on_verdict(*verdict);
+}
+
+void Relay::on_verdict(const Verdict& verdict) {
+  held_ = wall_now() - arrived_ - scheduling_;
+  if (!verdict.dispatched()) return drop(verdict.outcome);
+  decision_ = verdict.decision;
+  send();
+}
+
+// What was begun cannot be taken back: it is cut.
+void Relay::on_evicted(FlowOutcome outcome) {
+  if (call_ != nullptr) std::exchange(call_, nullptr)->cancel();
+  if (mode_ == Mode::kHeld) return drop(outcome);
+  exchange_.abort();
+  finish(answer_for(outcome).status, false);
 }
 
 // Plugins may look at any header; the built-in policies look at none.
@@ -76,6 +128,10 @@ void Relay::attempt() {
   if (!chosen) {
     return attempts_ == 0 ? fail(503, "no worker is available") : fail(502, "no worker could answer");
   }
+  send();
+}
+
+void Relay::send() {
   ++attempts_;
   thread_.gateway_.probe_.on_routed(decision_.endpoint);
   routed_now_ = true;
@@ -189,10 +245,20 @@ void Relay::retry(std::string_view reason, bool same_endpoint) {
   attempt();
 }
 
-void Relay::fail(int status, std::string_view message) {
+void Relay::drop(FlowOutcome outcome) {
+  const FlowAnswer& answer = answer_for(outcome);
+  std::string fields;
+  if (!answer.dropped_reason.empty()) {
+    fields.append(kDroppedReasonHeader).append(": ").append(answer.dropped_reason).append("\r\n");
+  }
+  fail(answer.status, answer.text, fields);
+}
+
+void Relay::fail(int status, std::string_view message, std::string_view more_fields) {
   release();
   const ApiError error = gateway_error(status, message);
-  const std::string fields = error_fields(error).append("x-request-id: ").append(request_id_).append("\r\n");
+  const std::string fields =
+      error_fields(error).append(more_fields).append("x-request-id: ").append(request_id_).append("\r\n");
   exchange_.respond(status, fields, error_body(error));
   finish(status, true);
 }
@@ -208,7 +274,18 @@ void Relay::release() {
   routed_now_ = false;
 }
 
+// A request that is held must be so no longer before anybody else touches routed_.
+void Relay::leave_admission() {
+  if (!ticket_) return;
+  thread_.gateway_.admission_.cancel(*ticket_);
+  release();
+  const auto ticket = std::exchange(ticket_, nullptr);
+  thread_.gateway_.admission_.ended(*ticket, usage_.prompt_tokens().value_or(0),
+                                    usage_.completion_tokens().value_or(0));
+}
+
 void Relay::finish(int status, bool complete) {
+  leave_admission();
   release();
   RequestReport report;
   report.status = status;
@@ -218,6 +295,7 @@ void Relay::finish(int status, bool complete) {
   report.total = wall_now() - arrived_;
   report.first_byte = first_byte_;
   report.scheduling = scheduling_;
+  report.held = held_;
   thread_.gateway_.probe_.on_finished(report);
   thread_.relays_.erase(this);
   delete this;

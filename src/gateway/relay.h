@@ -3,6 +3,7 @@
 // Private to gateway/.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "gateway/probe.h"
 #include "net/http_client.h"
 #include "net/http_server.h"
+#include "serving/admission.h"
 #include "serving/routed_request.h"
 #include "serving/usage_watch.h"
 
@@ -30,8 +32,13 @@ class Relay final : private HttpCallObserver, private HttpExchange::Observer {
   enum class Mode : uint8_t { kHeld, kRaw, kReframed };
 
   void read_headers();
+  RequestClass class_of_request() const;
+  void admit();
+  void on_verdict(const Verdict& verdict);
+  void on_evicted(FlowOutcome outcome);
   bool choose();
   void attempt();
+  void send();
   void on_head(const HttpHead& head) override;
   void on_body(std::string_view bytes) override;
   void on_raw(std::string_view bytes) override;
@@ -43,8 +50,10 @@ class Relay final : private HttpCallObserver, private HttpExchange::Observer {
   void send_withheld();
   void note_first_byte();
   void retry(std::string_view reason, bool same_endpoint);
-  void fail(int status, std::string_view message);
+  void fail(int status, std::string_view message, std::string_view more_fields = {});
+  void drop(FlowOutcome outcome);
   void release();
+  void leave_admission();
   void finish(int status, bool complete);
 
   GatewayThread& thread_;
@@ -53,7 +62,9 @@ class Relay final : private HttpCallObserver, private HttpExchange::Observer {
   std::vector<std::string> names_;  // of headers_, lower-case
   std::vector<RequestHeader> headers_;
   std::optional<RoutedRequest> routed_;  // inference only
-  std::vector<EndpointId> tried_;        // otherwise
+  std::shared_ptr<AdmissionTicket> ticket_;  // of routed_; null when nobody can be held
+  std::shared_ptr<Relay*> self_;             // null inside once this is gone: verdicts look there
+  std::vector<EndpointId> tried_;            // when it is no inference
   std::string request_id_;
   std::string upstream_head_;
   HttpHead answer_;        // withheld until the first body byte,
@@ -63,6 +74,7 @@ class Relay final : private HttpCallObserver, private HttpExchange::Observer {
   Decision decision_;
   TimePoint arrived_;
   Duration scheduling_{};
+  Duration held_{};
   std::optional<Duration> first_byte_;
   uint32_t attempts_ = 0;
   Mode mode_ = Mode::kHeld;

@@ -17,6 +17,12 @@ struct RequestHeader {
   std::string_view value;
 };
 
+// What another process said of each endpoint, for the plugin of that name. By EndpointId; NaN, or beyond the end: nothing.
+struct RemoteScores {
+  std::string_view plugin;
+  std::span<const double> by_endpoint;
+};
+
 struct Request {
   RequestId id = 0;
   std::string_view model;
@@ -28,6 +34,7 @@ struct Request {
   std::span<const BlockHash> blocks;
   // Names are lower-case.
   std::span<const RequestHeader> headers;
+  std::span<const RemoteScores> remote_scores = {};
   // Tenant of the request, for fairness; and its priority, higher first, negative may be shed.
   std::string_view fairness_id = "default-flow";
   int32_t priority = 0;

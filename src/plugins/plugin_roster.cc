@@ -2,10 +2,13 @@
 
 #include "plugins/active_request_scorer.h"
 #include "plugins/approx_prefix_cache_producer.h"
+#include "plugins/concurrency_detector.h"
 #include "plugins/context_length_aware.h"
 #include "plugins/disagg_profile_handler.h"
 #include "plugins/endpoint_attribute_filter.h"
 #include "plugins/endpoint_attribute_scorer.h"
+#include "plugins/eviction_policies.h"
+#include "plugins/fairness_policies.h"
 #include "plugins/header_label_affinity_scorer.h"
 #include "plugins/header_profile_handler.h"
 #include "plugins/inflight_load_producer.h"
@@ -16,14 +19,19 @@
 #include "plugins/lora_affinity_scorer.h"
 #include "plugins/max_score_picker.h"
 #include "plugins/no_hit_lru_scorer.h"
+#include "plugins/ordering_policies.h"
 #include "plugins/prefix_cache_affinity_filter.h"
 #include "plugins/prefix_cache_scorer.h"
+#include "plugins/probabilistic_admitter.h"
+#include "plugins/program_aware_fairness.h"
 #include "plugins/queue_scorer.h"
 #include "plugins/random_picker.h"
 #include "plugins/refused_plugins.h"
 #include "plugins/running_requests_size_scorer.h"
 #include "plugins/seed_composite_scorer.h"
+#include "plugins/seed_kv_cache_manager_scorer.h"
 #include "plugins/seed_load_aware_scorer.h"
+#include "plugins/seed_precise_prefix_cache_scorer.h"
 #include "plugins/session_affinity.h"
 #include "plugins/session_id_producer.h"
 #include "plugins/single_profile_handler.h"
@@ -31,6 +39,8 @@
 #include "plugins/token_load_scorer.h"
 #include "plugins/token_producer.h"
 #include "plugins/topology_affinity.h"
+#include "plugins/usage_limit_policies.h"
+#include "plugins/utilization_detector.h"
 #include "plugins/utilization_filter.h"
 #include "plugins/weighted_random_picker.h"
 
@@ -60,6 +70,8 @@ void register_scorers(Registry& registry) {
   registry.add(topology_affinity_scorer_plugin());
   registry.add(seed_load_aware_scorer_plugin());
   registry.add(seed_composite_scorer_plugin());
+  registry.add(seed_kv_cache_manager_scorer_plugin());
+  registry.add(seed_precise_prefix_cache_scorer_plugin());
 }
 
 void register_filters(Registry& registry) {
@@ -97,6 +109,22 @@ void register_producers(Registry& registry) {
   registry.add(tokenizer_plugin());
 }
 
+void register_flow_control(Registry& registry) {
+  registry.add(global_strict_fairness_policy_plugin());
+  registry.add(round_robin_fairness_policy_plugin());
+  registry.add(program_aware_fairness_plugin());
+  registry.add(fcfs_ordering_policy_plugin());
+  registry.add(edf_ordering_policy_plugin());
+  registry.add(slo_deadline_ordering_policy_plugin());
+  registry.add(static_usage_limit_policy_plugin());
+  registry.add(priority_holdback_policy_plugin());
+  registry.add(utilization_detector_plugin());
+  registry.add(concurrency_detector_plugin());
+  registry.add(sheddable_eviction_filter_plugin());
+  registry.add(priority_then_time_eviction_order_policy_plugin());
+  registry.add(probabilistic_admitter_plugin());
+}
+
 }  // namespace
 
 void register_plugins(Registry& registry) {
@@ -105,6 +133,7 @@ void register_plugins(Registry& registry) {
   register_filters(registry);
   register_handlers(registry);
   register_producers(registry);
+  register_flow_control(registry);
   register_refused_plugins(registry);
 }
 

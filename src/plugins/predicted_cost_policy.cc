@@ -18,6 +18,7 @@ constexpr uint32_t kBytesPerToken = 4;
 constexpr uint32_t kTokensPerBlock = kPromptBytesPerBlock / kBytesPerToken;
 constexpr double kOwnPrefillWeight = 2;
 constexpr double kDecodeStallWeight = 0.02;
+constexpr Duration kWaitWhenSaturated = std::chrono::milliseconds(300);
 
 // What the request would meet on one endpoint.
 struct Estimate {
@@ -60,6 +61,27 @@ class PredictedCostPolicy final : public Policy {
     read_capacity(endpoint, context.fleet);
     book(decision, context);
     return decision;
+  }
+
+  PoolSaturation saturation(const PoolContext& context) override {
+    Duration least = Duration::max();
+    PoolSaturation result;
+    for (const EndpointId id : context.endpoints) {
+      least = std::min(least, ledger_.wait(id, context.now));
+      const auto falls = ledger_.until_wait_is(id, kWaitWhenSaturated - Duration(1), context.now);
+      if (falls && (!result.falls_in || *falls < *result.falls_in)) result.falls_in = falls;
+    }
+    result.decode = to_seconds(least) / to_seconds(kWaitWhenSaturated);
+    return result;
+  }
+
+  Duration predicted_prefill(const PickContext& context) override {
+    Estimate best = estimate(context.candidates.front(), context.request, context.now);
+    for (const EndpointId id : context.candidates.subspan(1)) {
+      const Estimate other = estimate(id, context.request, context.now);
+      if (other.cost() < best.cost()) best = other;
+    }
+    return from_seconds(best.prefill_seconds);
   }
 
   void first_token(RequestId request, TimePoint now) override {

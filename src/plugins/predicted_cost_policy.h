@@ -32,7 +32,9 @@
 //
 //   First token: when not visible, released as work_ledger.h says; nothing is learned.
 //
-// Source: routing_policy.md §2, without holding.
+// Saturation: the smallest wait over kWaitWhenSaturated (0.3 s), so that below 1 some endpoint is about to run dry.
+//
+// Source: routing_policy.md §2. Holding is flow/'s (flow/smallest_work_ordering.h): this policy answers what it asks.
 #pragma once
 
 #include <memory>

@@ -8,6 +8,9 @@ constexpr const char* kLatencyModel =
 constexpr const char* kCel = "needs an engine for CEL expressions, which is not built";
 constexpr const char* kImages = "needs the images of a request, which are not read yet";
 constexpr const char* kAlphaOnly = "is experimental upstream and not built";
+constexpr const char* kNoFormula =
+    "is experimental upstream, without a published formula, and not built; use "
+    "priority-holdback-policy or static-usage-limit-policy";
 constexpr const char* kEvents =
     "needs the engines' KV events, which are not read yet; use approx-prefix-cache-producer and "
     "prefix-cache-scorer";
@@ -32,6 +35,7 @@ constexpr Refused kRefused[] = {
     {"multicluster-prefix-cache-scorer", kAlphaOnly},
     {"multicluster-session-affinity-filter", kAlphaOnly},
     {"multicluster-approx-prefix-cache-producer", kAlphaOnly},
+    {"soft-reflective-ceiling-policy", kNoFormula},
     {"precise-prefix-cache-producer", kEvents},
     {"precise-prefix-cache-scorer", kEvents},
 };

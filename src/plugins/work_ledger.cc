@@ -32,6 +32,16 @@ Duration WorkLedger::wait(EndpointId endpoint, TimePoint now) {
   return std::chrono::abs(rest) + behind;
 }
 
+std::optional<Duration> WorkLedger::until_wait_is(EndpointId endpoint, Duration level,
+                                                  TimePoint now) {
+  const Duration excess = wait(endpoint, now) - level;
+  if (excess <= Duration::zero()) return Duration::zero();
+  const Worker& worker = workers_[index_of(endpoint)];
+  const Duration rest = worker.pending.front().prefill - (now - worker.first_since);
+  if (excess > rest) return std::nullopt;
+  return excess;
+}
+
 DecodeLoad WorkLedger::decoding(EndpointId endpoint, TimePoint now) {
   return settled(endpoint, now).decoding;
 }

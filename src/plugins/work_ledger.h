@@ -54,6 +54,9 @@ class WorkLedger {
   void set_kv_capacity(EndpointId endpoint, uint64_t tokens);
 
   Duration wait(EndpointId endpoint, TimePoint now);
+  // How long until wait() has fallen to `level` if nothing happens there; nullopt: it will not, because its first
+  // request is or will be overdue before.
+  std::optional<Duration> until_wait_is(EndpointId endpoint, Duration level, TimePoint now);
   // Requests decoding there, each reading the KV of its prompt (answers are not counted).
   DecodeLoad decoding(EndpointId endpoint, TimePoint now);
 

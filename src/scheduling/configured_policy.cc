@@ -7,6 +7,18 @@
 #include "fleet/fleet.h"
 
 namespace kvasir {
+namespace {
+
+constexpr const char* kRoleLabel = "llm-d.ai/role";
+
+// "prefill-decode" and "encode-prefill" name their stages; "both" is the old word for the first.
+bool serves(const Endpoint& endpoint, std::string_view stage) {
+  const std::string* role = endpoint.label(kRoleLabel);
+  if (role == nullptr) return stage == "decode";
+  return *role == "both" || role->find(stage) != std::string::npos;
+}
+
+}  // namespace
 
 ConfiguredPolicy::ConfiguredPolicy(PolicyPlugins plugins) : plugins_(std::move(plugins)) {
   KVASIR_ASSERT(plugins_.handler != nullptr, "a profile handler decides what runs");
@@ -22,6 +34,10 @@ std::optional<Decision> ConfiguredPolicy::pick(const PickContext& context) {
   Cycle cycle{context.request, context.fleet, context.candidates, context.now, {}, context.trace};
   if (cycle.trace != nullptr) cycle.trace->set_labels(plugins_.labels);
   for (Producer* producer : plugins_.producers) producer->produce(cycle);
+  const auto admits = [&](Admitter* admitter) { return admitter->admits(cycle); };
+  refusal_ = Refusal::kNotAdmitted;
+  if (!std::all_of(plugins_.admitters.begin(), plugins_.admitters.end(), admits)) return std::nullopt;
+  refusal_ = Refusal::kFiltered;
   run_profiles(cycle);
   const int primary = plugins_.handler->primary(cycle, done_);
   if (primary < 0 || done_[primary].chosen.empty()) return std::nullopt;
@@ -70,6 +86,27 @@ void ConfiguredPolicy::book(const Cycle& cycle, int primary) {
   for (const auto& plugin : plugins_.owned) plugin->picked(cycle, booked_);
 }
 
+PoolSaturation ConfiguredPolicy::saturation(const PoolContext& context) {
+  PoolSaturation result;
+  if (plugins_.detector == nullptr) return result;
+  prefilling_.clear();
+  decoding_.clear();
+  for (const EndpointId id : context.endpoints) {
+    const Endpoint& endpoint = context.fleet.endpoints[index_of(id)].endpoint;
+    if (serves(endpoint, "prefill")) prefilling_.push_back(id);
+    if (serves(endpoint, "decode")) decoding_.push_back(id);
+  }
+  const auto stage = [&](const std::vector<EndpointId>& endpoints) {
+    return endpoints.empty() ? 0
+                             : plugins_.detector->saturation(context.fleet, endpoints, context.now);
+  };
+  result.prefill = stage(prefilling_);
+  result.decode = stage(decoding_);
+  result.stale_endpoints =
+      plugins_.detector->stale_endpoints(context.fleet, context.endpoints, context.now);
+  return result;
+}
+
 void ConfiguredPolicy::first_token(RequestId request, TimePoint now) {
   for (const auto& plugin : plugins_.owned) plugin->first_token(request, now);
 }
@@ -85,6 +122,15 @@ bool ConfiguredPolicy::watches_answers() const {
 
 void ConfiguredPolicy::add_answer_fields(const Endpoint& endpoint, AnswerFields& fields) const {
   for (const auto& plugin : plugins_.owned) plugin->add_answer_fields(endpoint, fields);
+}
+
+std::vector<RemoteSource> ConfiguredPolicy::remote_sources() const {
+  std::vector<RemoteSource> sources;
+  for (const auto& plugin : plugins_.owned) {
+    const auto* reader = dynamic_cast<const RemoteScoreReader*>(plugin.get());
+    if (reader != nullptr) sources.push_back(reader->remote_source());
+  }
+  return sources;
 }
 
 void ConfiguredPolicy::inherit(Policy& predecessor) {

@@ -1,7 +1,7 @@
 // A Policy made of plugins, as an EndpointPickerConfig puts them together:
 //
-//   producers.produce -> handler.next -> profile (filters, scorers, picker) -> ... ->
-//   handler.primary -> picked()
+//   producers.produce -> admitters.admits -> handler.next -> profile (filters, scorers, picker) ->
+//   ... -> handler.primary -> picked()
 //
 // The picker's further endpoints are the decision's fallbacks. picked() of every plugin runs before
 // pick() returns, so the next request sees this one booked.
@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "scheduling/decision_trace.h"
+#include "scheduling/flow_plugins.h"
 #include "scheduling/plugin.h"
 #include "scheduling/policy.h"
 #include "scheduling/producers.h"
@@ -23,7 +24,9 @@ struct PolicyPlugins {
   std::vector<Producer*> producers;            // in the order they run
   const ProfileHandler* handler = nullptr;
   std::vector<ProfilePlugins> profiles;
+  std::vector<Admitter*> admitters;
   const PrefixMatches* prefix_matches = nullptr;  // says how much is cached; null: nobody does
+  const SaturationDetector* detector = nullptr;   // null: never saturated
   std::shared_ptr<const PolicyLabels> labels;     // never null
   std::vector<uint16_t> owned_labels;             // of `owned`
 };
@@ -34,11 +37,15 @@ class ConfiguredPolicy final : public Policy {
   explicit ConfiguredPolicy(PolicyPlugins plugins);
 
   std::optional<Decision> pick(const PickContext& context) override;
+  Refusal refusal() const override { return refusal_; }
+  // By stage: an endpoint's label llm-d.ai/role says which it serves; without the label it decodes.
+  PoolSaturation saturation(const PoolContext& context) override;
   void first_token(RequestId request, TimePoint now) override;
   void ended(RequestId request, TimePoint now) override;
   size_t prompt_bytes_per_block() const override;
   bool watches_answers() const override;
   void add_answer_fields(const Endpoint& endpoint, AnswerFields& fields) const override;
+  std::vector<RemoteSource> remote_sources() const override;
   // Plugins of the same name and type hand their state over.
   void inherit(Policy& predecessor) override;
 
@@ -49,7 +56,10 @@ class ConfiguredPolicy final : public Policy {
 
   const PolicyPlugins plugins_;
   std::vector<Profile> profiles_;
-  std::vector<ProfileResult> done_;    // of the current pick
+  std::vector<ProfileResult> done_;     // of the current pick
+  Refusal refusal_ = Refusal::kNone;    // of the last pick
+  std::vector<EndpointId> prefilling_;  // scratch of saturation()
+  std::vector<EndpointId> decoding_;
   std::vector<ProfileResult> booked_;  // the same, the primary first
 };
 

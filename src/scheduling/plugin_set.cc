@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "scheduling/configured_policy.h"
+#include "scheduling/flow_plugin_set.h"
 #include "scheduling/plugin_maker.h"
 
 namespace kvasir {
@@ -171,6 +172,9 @@ Result<PolicyWithNotes> make_configured_policy(const Registry& registry,
     if (!made) return made.error();
     plugins.profiles.push_back(std::move(*made));
   }
+  const Result<FoundFlowPlugins> flow = find_flow_plugins(maker, registry, config);
+  if (!flow) return flow.error();
+  plugins.detector = flow->detector;
   maker.connect_all();
   plugins.prefix_matches = maker.any_prefix_matches();
   plugins.owned = maker.take_plugins();
@@ -183,10 +187,13 @@ Result<PolicyWithNotes> make_configured_policy(const Registry& registry,
     plugins.owned_labels.push_back(maker.label_of(plugin.get()));
     if (auto* producer = dynamic_cast<Producer*>(plugin.get()))
       plugins.producers.push_back(producer);
+    if (auto* admitter = dynamic_cast<Admitter*>(plugin.get())) plugins.admitters.push_back(admitter);
   }
   if (const Result<void> sizes = check_block_sizes(plugins.producers); !sizes) return sizes.error();
-  return PolicyWithNotes{std::make_unique<ConfiguredPolicy>(std::move(plugins)),
-                         maker.take_notes()};
+  return PolicyWithNotes{
+      std::make_unique<ConfiguredPolicy>(std::move(plugins)), maker.take_notes(),
+      config.flow_control_enabled,
+      FlowSettings{config.flow_control.value_or(FlowControlConfig()), flow->plugins}};
 }
 
 }  // namespace kvasir

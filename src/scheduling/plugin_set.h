@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "scheduling/flow_plugins.h"
 #include "scheduling/policy.h"
 #include "scheduling/registry.h"
 #include "scheduling/scheduling_config.h"
@@ -34,6 +35,8 @@ struct PluginOptions {
 struct PolicyWithNotes {
   std::unique_ptr<Policy> policy;
   std::vector<std::string> notes;  // what an operator should know: deprecated types, what was added
+  bool flow_control_enabled = false;
+  FlowSettings flow = {};  // when it is; its plugins live as long as the policy
 };
 
 Result<PolicyWithNotes> make_configured_policy(const Registry& registry,

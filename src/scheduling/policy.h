@@ -11,6 +11,7 @@
 #include "model/decision.h"
 #include "model/request.h"
 #include "scheduling/plugin.h"
+#include "scheduling/remote_source.h"
 #include "scheduling/refusal.h"
 #include "scheduling/saturation.h"
 
@@ -68,6 +69,8 @@ class Policy {
   virtual void add_answer_fields(const Endpoint& endpoint, AnswerFields& fields) const {
     static_cast<void>(endpoint), static_cast<void>(fields);
   }
+  // What is to be asked before pick(), for Request::remote_scores.
+  virtual std::vector<RemoteSource> remote_sources() const { return {}; }
   // It replaces `predecessor`, whose state it may take over. Called once, before any pick.
   virtual void inherit(Policy& predecessor) { static_cast<void>(predecessor); }
 };

@@ -36,27 +36,38 @@ Verdict AdmissionTicket::verdict(FlowOutcome outcome) const {
 
 Admission::Admission(Scheduler& scheduler, const Clock& clock, AdmissionSettings settings,
                      FlowProbe* probe)
-    : scheduler_(scheduler), clock_(clock), mode_(settings.mode) {
-  if (mode_ != AdmissionSettings::Mode::kFlowControl) return;
-  controller_.emplace(
-      clock, std::move(settings.flow), [&scheduler] { return scheduler.saturation(); }, probe);
+    : scheduler_(scheduler),
+      clock_(clock),
+      mode_(settings.mode),
+      controller_(
+          clock, flow_settings(std::move(settings)),
+          [&scheduler] { return scheduler.saturation(); }, probe) {
   scheduler.set_release_listener([this] {
-    if (!controller_->idle() && controller_->run()) wake();
+    if (!controller_.idle() && controller_.run()) wake();
   });
 }
 
 Admission::~Admission() {
-  if (controller_) scheduler_.set_release_listener({});
+  scheduler_.set_release_listener({});
+}
+
+FlowSettings Admission::flow_settings(AdmissionSettings settings) {
+  if (settings.mode == AdmissionSettings::Mode::kFlowControl) return std::move(settings.flow);
+  FlowSettings idle;
+  idle.plugins.fairness = {{idle.config.default_band.fairness_policy, &fairness_}};
+  idle.plugins.ordering = {{idle.config.default_band.ordering_policy, &ordering_}};
+  return idle;
 }
 
 std::optional<Verdict> Admission::admit(const std::shared_ptr<AdmissionTicket>& ticket) {
-  if (controller_) {
-    const std::optional<FlowOutcome> outcome = controller_->enqueue(ticket);
+  const AdmissionSettings::Mode mode = mode_;
+  if (mode == AdmissionSettings::Mode::kFlowControl) {
+    const std::optional<FlowOutcome> outcome = controller_.enqueue(ticket);
     if (outcome) return ticket->verdict(*outcome);
     wake();
     return std::nullopt;
   }
-  if (mode_ == AdmissionSettings::Mode::kShedding && ticket->request().priority < 0 &&
+  if (mode == AdmissionSettings::Mode::kShedding && ticket->request().priority < 0 &&
       scheduler_.saturation().effective() >= 1) {
     return ticket->verdict(FlowOutcome::kShed);
   }
@@ -64,32 +75,34 @@ std::optional<Verdict> Admission::admit(const std::shared_ptr<AdmissionTicket>& 
 }
 
 bool Admission::cancel(AdmissionTicket& ticket) {
-  return controller_ && controller_->cancel(ticket);
+  return controller_.cancel(ticket);
 }
 
 void Admission::ended(AdmissionTicket& ticket, uint64_t prompt_tokens, uint64_t output_tokens) {
-  if (controller_) controller_->ended(ticket, prompt_tokens, output_tokens);
+  controller_.ended(ticket, prompt_tokens, output_tokens);
 }
 
 void Admission::set_priorities(const std::vector<int32_t>& priorities) {
-  if (controller_) controller_->set_priorities(priorities);
+  controller_.set_priorities(priorities);
 }
 
 void Admission::drain() {
-  if (controller_) controller_->drain();
+  controller_.drain();
+}
+
+void Admission::reconfigure(AdmissionSettings settings) {
+  mode_ = settings.mode;
+  controller_.reconfigure(flow_settings(std::move(settings)));
 }
 
 FlowStats Admission::stats() {
-  if (controller_) return controller_->stats();
-  FlowStats stats;
-  stats.saturation = scheduler_.saturation();
-  return stats;
+  return controller_.stats();
 }
 
 std::optional<Duration> Admission::run() {
   wake_pending_ = false;
-  if (!controller_ || controller_->idle()) return std::nullopt;
-  const std::optional<TimePoint> next = controller_->run();
+  if (controller_.idle()) return std::nullopt;
+  const std::optional<TimePoint> next = controller_.run();
   if (!next) return std::nullopt;
   return std::max(*next - clock_.now(), Duration::zero());
 }

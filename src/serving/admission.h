@@ -2,17 +2,16 @@
 // refused. Everything that serves requests (gateway, endpoint picker) asks here, and tells its
 // clients what flow/flow_outcome.h says.
 //
-//   Admission admission(scheduler, clock, settings);           // one for all threads
-//   AdmissionTimer timer(loop, admission);                     // serving/admission_timer.h; one,
-//   on any loop
+//   Admission admission(scheduler, clock, settings);  // one for all threads
+//   AdmissionTimer timer(loop, admission);            // serving/admission_timer.h; on any loop
 //
-//   routed.set_class(request_class(headers, priority_of));     // serving/request_class.h
+//   routed.set_class(request_class(headers, priority_of));  // serving/request_class.h
 //   auto ticket = std::make_shared<AdmissionTicket>(routed, body_bytes, later, evict);
 //   if (auto verdict = admission.admit(ticket)) ... else wait for `later`
 //   ...
-//   admission.cancel(*ticket);                                 // the client left, whatever the
-//   state routed.ended(); admission.ended(*ticket, prompt_tokens, output_tokens);  // when
-//   dispatched
+//   admission.cancel(*ticket);  // when the request is over, whatever became of it:
+//   routed.ended();             // these three, in this order
+//   admission.ended(*ticket, prompt_tokens, output_tokens);
 //
 // Thread-safe.
 #pragma once
@@ -24,7 +23,9 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "flow/first_come_ordering.h"
 #include "flow/flow_controller.h"
+#include "flow/global_strict_fairness.h"
 #include "model/decision.h"
 #include "scheduling/scheduler.h"
 
@@ -39,7 +40,7 @@ struct AdmissionSettings {
     kFlowControl,  // FlowController
   };
   Mode mode = Mode::kOpen;
-  FlowSettings flow = {};  // of kFlowControl
+  FlowSettings flow = {};  // of kFlowControl; its plugins outlive their use
 };
 
 struct Verdict {
@@ -89,16 +90,21 @@ class Admission {
   // that is on its way may still come, and a booking that was made is released by RoutedRequest as
   // always.
   bool cancel(AdmissionTicket& ticket);
-  // A dispatched request is over, however. Once, after RoutedRequest::ended(). Tokens: 0 when not
-  // known.
+  // The request is over, after RoutedRequest::ended(). Tokens: 0 when not known. Does nothing for
+  // one that was not dispatched.
   void ended(AdmissionTicket& ticket, uint64_t prompt_tokens, uint64_t output_tokens);
 
   // Priorities that clients may come with (InferenceObjectives); others wait with priority 0.
   void set_priorities(const std::vector<int32_t>& priorities);
   void drain();
 
+  // From now on by these settings; who is held stays held, in the new order. When a policy takes
+  // the place of another: first this, then Scheduler::replace_policy, for the plugins of the old
+  // one die with it.
+  void reconfigure(AdmissionSettings settings);
+
   AdmissionSettings::Mode mode() const { return mode_; }
-  // All zeros but for the saturation unless the mode is kFlowControl.
+  // Who waits, and how full the pool is.
   FlowStats stats();
 
   // For AdmissionTimer. `wake` is called, on any thread, when run() must be called earlier than was
@@ -108,12 +114,16 @@ class Admission {
   std::optional<Duration> run();
 
  private:
+  FlowSettings flow_settings(AdmissionSettings settings);
   void wake();
 
   Scheduler& scheduler_;
   const Clock& clock_;
-  const AdmissionSettings::Mode mode_;
-  std::optional<FlowController> controller_;
+  // For a controller that has nobody to hold any more.
+  GlobalStrictFairness fairness_;
+  FirstComeOrdering ordering_;
+  std::atomic<AdmissionSettings::Mode> mode_;
+  FlowController controller_;
   std::function<void()> wake_;
   std::atomic<bool> wake_pending_{false};
 };

@@ -25,9 +25,6 @@ bool is_built_in_feed(const PluginConfig& plugin) {
 std::vector<std::string> unsupported(const EndpointPickerConfig& config, const Registry& registry,
                                      std::string_view name) {
   std::vector<std::string> problems;
-  if (config.flow_control_enabled) {
-    problems.push_back(located(name, config.flow_control.line, "flow control is not built yet: leave the gate flowControl off"));
-  }
   for (const ScraperConfig& scraper : config.scrapers) {
     if (scraper.port == 0) continue;
     problems.push_back(located(name, scraper.line, "scrapers with a port of their own are not built yet: "
@@ -48,6 +45,8 @@ SchedulingConfig scheduling_part(const EndpointPickerConfig& config, const Regis
     if (registry.find(plugin.type) != nullptr) scheduling.plugins.push_back(plugin);
   }
   scheduling.profiles = config.profiles;
+  scheduling.flow_control = config.flow_control;
+  scheduling.flow_control_enabled = config.flow_control_enabled;
   return scheduling;
 }
 
@@ -76,6 +75,11 @@ Result<PolicyWithNotes> policy_from_config(std::string_view text, std::string_vi
     for (const Remark& remark : *remarks) made->notes.push_back(located(name, remark));
   }
   return made;
+}
+
+AdmissionSettings admission_settings(const PolicyWithNotes& made) {
+  using Mode = AdmissionSettings::Mode;
+  return {made.flow_control_enabled ? Mode::kFlowControl : Mode::kShedding, made.flow};
 }
 
 }  // namespace kvasir

@@ -8,12 +8,17 @@
 
 #include "base/result.h"
 #include "scheduling/plugin_set.h"
+#include "serving/admission.h"
 
 namespace kvasir {
 
-// `name` names the file in errors: all of them, one a line. Parts of a configuration that are not built yet (flow
-// control, data sources of one's own) are errors, never ignored. The notes say how the file was understood.
+// `name` names the file in errors: all of them, one a line. Parts of a configuration that are not built yet (data
+// sources of one's own) are errors, never ignored. The notes say how the file was understood.
 Result<PolicyWithNotes> policy_from_config(std::string_view text, std::string_view name,
                                            const PluginOptions& options);
+
+// How requests are admitted under it: by flow control when its gate is on, else sheddable ones are refused while its
+// detector says that the pool is saturated.
+AdmissionSettings admission_settings(const PolicyWithNotes& made);
 
 }  // namespace kvasir

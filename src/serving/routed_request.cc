@@ -65,6 +65,7 @@ void RoutedRequest::ended() {
 void RoutedRequest::release_prompt() {
   request_.blocks = {};
   request_.headers = {};
+  request_.remote_scores = {};
   blocks_ = {};
 }
 

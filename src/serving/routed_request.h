@@ -37,6 +37,8 @@ class RoutedRequest {
   void set_class(RequestClass request_class);
   // Only these endpoints may be chosen, ascending.
   void set_allowed(std::vector<EndpointId> allowed) { allowed_ = std::move(allowed); }
+  // What other processes said of the endpoints; it must outlive the last choose().
+  void set_remote_scores(std::span<const RemoteScores> scores) { request_.remote_scores = scores; }
   // Where choose() writes how it came about; it must outlive the last one.
   void set_trace(DecisionTrace* trace) { trace_ = trace; }
   const Request& request() const { return request_; }

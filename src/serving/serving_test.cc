@@ -133,8 +133,9 @@ TEST(UsageWatch, FindsTheCountOfACompleteNumber) {
   EXPECT_FALSE(watch.prompt_tokens());
   watch.look("data: {\"usage\":{\"prompt_tokens\": 12");
   EXPECT_FALSE(watch.prompt_tokens());
-  watch.look("data: {\"usage\":{\"prompt_tokens\": 123,\"total_tokens\":130}}\n\n");
+  watch.look("data: {\"usage\":{\"prompt_tokens\": 123,\"total_tokens\":130,\"completion_tokens\":7}}\n\n");
   EXPECT_EQ(watch.prompt_tokens(), 123u);
+  EXPECT_EQ(watch.completion_tokens(), 7u);
 }
 
 }  // namespace

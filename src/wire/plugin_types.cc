@@ -60,6 +60,7 @@ constexpr PluginTypeFacts kTypes[] = {
     {"multicluster-prefix-cache-scorer", kScorerPlace},
     {"seed-load-aware-scorer", kScorerPlace},
     {"seed-kv-cache-manager-scorer", kScorerPlace},
+    {"seed-precise-prefix-cache-scorer", kScorerPlace},
     {"seed-composite-scorer", kScorerPlace},
     // Producers.
     {"inflight-load-producer", kProducerPlace},

@@ -59,13 +59,13 @@ TEST(SeedConfig, TheConfigMapOfTheTutorialBecomesADisaggregatedPair) {
   EXPECT_EQ(config.profiles[0].name, "decode");
   EXPECT_THAT(weighted(config.profiles[0]),
               ElementsAre(Use("decode-filter", -1), Use("label-selector-filter", -1),
-                          Use("precise-prefix-cache-scorer", 50), Use("seed-load-aware-scorer", 30),
+                          Use("seed-precise-prefix-cache-scorer", 50), Use("seed-load-aware-scorer", 30),
                           Use("active-request-scorer", 15), Use("session-affinity-scorer", 5),
                           Use("max-score-picker", -1)));
   EXPECT_EQ(config.profiles[1].name, "prefill");
   EXPECT_THAT(weighted(config.profiles[1]),
               ElementsAre(Use("prefill-filter", -1), Use("label-selector-filter", -1),
-                          Use("precise-prefix-cache-scorer", 50), Use("seed-load-aware-scorer", 30),
+                          Use("seed-precise-prefix-cache-scorer", 50), Use("seed-load-aware-scorer", 30),
                           Use("active-request-scorer", 15), Use("max-score-picker", -1)));
   ASSERT_NE(config.find_plugin("disagg-profile-handler"), nullptr);
   EXPECT_EQ(
@@ -77,7 +77,7 @@ TEST(SeedConfig, TheConfigMapOfTheTutorialBecomesADisaggregatedPair) {
           "line 9: profile 'default' enables DecodeFilter and PrefillFilter: read literally")));
   EXPECT_THAT(
       texts(reading.notes),
-      Contains(HasSubstr("line 21: PrecisePrefixCacheScorer -> precise-prefix-cache-scorer")));
+      Contains(HasSubstr("line 21: PrecisePrefixCacheScorer -> seed-precise-prefix-cache-scorer")));
 }
 
 TEST(SeedConfig, ParametersKeepTheSeedsMeaning) {
@@ -89,7 +89,7 @@ TEST(SeedConfig, ParametersKeepTheSeedsMeaning) {
   const Value& session = config.find_plugin("session-affinity-scorer")->parameters;
   EXPECT_EQ(*session.find("strategy")->text(), "session_id");
   EXPECT_EQ(*session.find("evictionTtlSeconds")->integer(), 300);
-  const Value& prefix = config.find_plugin("precise-prefix-cache-scorer")->parameters;
+  const Value& prefix = config.find_plugin("seed-precise-prefix-cache-scorer")->parameters;
   EXPECT_EQ(prefix.find("cacheHitThreshold")->number(), 0.5);
   EXPECT_EQ(*prefix.find("maxPrefixLength")->integer(), 2048);
 }
@@ -140,8 +140,8 @@ TEST(SeedConfig, TheKvCacheManagerAndTheCompositeHaveTypesOfTheirOwn) {
   EXPECT_EQ(shares.find("cacheWeight")->number(), 0.5);
   EXPECT_EQ(shares.find("loadWeight")->number(), 0.3);
   EXPECT_EQ(shares.find("latencyWeight")->number(), 0.2);
-  EXPECT_EQ(*shares.find("maxLatency")->text(), "500ms");
-  EXPECT_EQ(shares.find("minCacheHit")->number(), 0.5);
+  EXPECT_EQ(shares.find("maxLatencyMs")->number(), 500);
+  EXPECT_EQ(shares.find("cacheHitThreshold")->number(), 0.5);
   EXPECT_EQ(*shares.find("maxQueueLength")->integer(), 10);
 }
 

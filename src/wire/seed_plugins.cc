@@ -77,7 +77,7 @@ SeedTranslation precise_prefix(Parameters& args, const Value& value) {
   const int64_t longest = args.integer("maxPrefixLength", 2048, 1);
   const int line = value.line();
   return {
-      "precise-prefix-cache-scorer",
+      "seed-precise-prefix-cache-scorer",
       Value(Value::Map{{"cacheHitThreshold", Value(threshold, line)},
                        {"maxPrefixLength", Value(longest, line)}},
             line),
@@ -112,13 +112,16 @@ SeedTranslation composite(Parameters& args, const Value& value) {
     const char* key;
     double fallback;
   } shares[] = {
-      {"cacheWeight", 0.5}, {"loadWeight", 0.3}, {"latencyWeight", 0.2}, {"minCacheHit", 0.5}};
+      {"cacheWeight", 0.5}, {"loadWeight", 0.3}, {"latencyWeight", 0.2}, };
   for (const auto& share : shares) {
     parameters.emplace_back(share.key, Value(args.number(share.key, share.fallback, 0, 1), line));
   }
+  parameters.emplace_back("cacheHitThreshold", Value(args.number("minCacheHit", 0.5, 0, 1), line));
   const int64_t longest = args.integer("maxQueueLength", 10, 1);
   parameters.emplace_back("maxQueueLength", Value(longest, line));
-  parameters.emplace_back("maxLatency", text(short_number(to_milliseconds(latency)) + "ms", line));
+  const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(latency).count();
+  if (milliseconds < 1) args.fail("maxLatencyP99", "must be a millisecond at least");
+  parameters.emplace_back("maxLatencyMs", Value(int64_t{milliseconds}, line));
   return {"seed-composite-scorer", Value(std::move(parameters), line),
           "cache, load and latency in one score, with gates at a queue of " +
               std::to_string(longest) + " and a P99 of " + short_number(to_milliseconds(latency)) +

@@ -5,10 +5,10 @@
 //   LoadAwareScorer              seed-load-aware-scorer {queueLengthWeight, gpuUtilWeight,
 //   maxQueueLength} ActiveRequestScorer          active-request-scorer, the same parameters
 //   SessionAffinity              session-affinity-scorer {strategy: session_id, evictionTtlSeconds}
-//   PrecisePrefixCacheScorer     precise-prefix-cache-scorer {cacheHitThreshold, maxPrefixLength}
+//   PrecisePrefixCacheScorer     seed-precise-prefix-cache-scorer {cacheHitThreshold, maxPrefixLength}
 //   KVCacheManagerScorer         seed-kv-cache-manager-scorer {endpoint, timeout, cacheThreshold}
 //   CompositeScorer              seed-composite-scorer {cacheWeight, loadWeight, latencyWeight,
-//   maxQueueLength, (also DynamicRouting)          minCacheHit, maxLatency}: 0.5 cache + 0.3 load +
+//   maxQueueLength, (also DynamicRouting)          cacheHitThreshold, maxLatencyMs}: 0.5 cache + 0.3 load +
 //   0.2 latency behind three gates
 #pragma once
 

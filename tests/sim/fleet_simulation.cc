@@ -10,6 +10,9 @@
 #include "base/random.h"
 #include "engine/engine.h"
 #include "fleet/fleet.h"
+#include "flow/flow_controller.h"
+#include "flow/global_strict_fairness.h"
+#include "flow/smallest_work_ordering.h"
 #include "plugins/roster.h"
 #include "scheduling/scheduler.h"
 
@@ -17,12 +20,12 @@ namespace kvasir {
 namespace {
 
 struct Event {
-  enum class Kind : uint8_t { kArrival, kStepEnd };
+  enum class Kind : uint8_t { kArrival, kStepEnd, kRun };
 
   TimePoint time{};
   uint64_t sequence = 0;
   Kind kind = Kind::kArrival;
-  uint32_t index = 0;  // of the row, or of the worker
+  uint32_t index = 0;  // of the row, or of the worker; 0 for kRun
 
   friend bool operator>(const Event& a, const Event& b) {
     return a.time != b.time ? a.time > b.time : a.sequence > b.sequence;
@@ -44,6 +47,18 @@ std::vector<Endpoint> endpoints(uint32_t workers) {
   return result;
 }
 
+constexpr Duration kHeldMost = std::chrono::hours(24);
+
+FlowSettings flow_settings(OrderingPolicy& ordering, FairnessPolicy& fairness) {
+  FlowSettings settings;
+  settings.config.default_request_ttl = kHeldMost;
+  settings.config.default_band.ordering_policy = "ordering";
+  settings.config.default_band.fairness_policy = "fairness";
+  settings.plugins.ordering = {{"ordering", &ordering}};
+  settings.plugins.fairness = {{"fairness", &fairness}};
+  return settings;
+}
+
 class Simulation {
  public:
   Simulation(const Workload& workload, const std::vector<Prompt>& prompts,
@@ -52,7 +67,9 @@ class Simulation {
         prompts_(prompts),
         options_(options),
         fleet_(endpoints(options.workers)),
-        scheduler_(fleet_, std::move(policy), clock_) {
+        scheduler_(fleet_, std::move(policy), clock_),
+        ordering_(scheduler_),
+        flow_(clock_, flow_settings(ordering_, fairness_), [this] { return scheduler_.saturation(); }) {
     for (uint32_t i = 0; i < options.workers; ++i) {
       fleet_.set_healthy(EndpointId(i), true);
       fleet_.set_kv_capacity(EndpointId(i), options.profile.kv_tokens);
@@ -71,12 +88,14 @@ class Simulation {
       clock_.set(event.time);
       ++result_.events;
       note(static_cast<uint64_t>(event.time.time_since_epoch().count()));
-      note(event.index * 2 + (event.kind == Event::Kind::kArrival ? 0 : 1));
-      if (event.kind == Event::Kind::kStepEnd) {
-        finish_step(event.index);
-      } else if (auto arrived = arrive(event.index); !arrived) {
-        return arrived.error();
+      note(event.index * 3 + static_cast<uint32_t>(event.kind));
+      switch (event.kind) {
+        case Event::Kind::kArrival: arrive(event.index); break;
+        case Event::Kind::kStepEnd: finish_step(event.index); break;
+        case Event::Kind::kRun: planned_run_.reset(); break;
       }
+      run_flow();
+      if (error_) return *error_;
     }
     return std::move(result_);
   }
@@ -90,21 +109,55 @@ class Simulation {
     events_.push(Event{time, next_sequence_++, kind, index});
   }
 
-  Result<void> arrive(uint32_t row) {
+  // A request at the gateway's door.
+  struct Item final : FlowItem {
+    Item(Simulation& whose, uint32_t of_row, std::unique_ptr<Request> made)
+        : FlowItem(*made, 1), simulation(whose), row(of_row), owned(std::move(made)) {}
+    Refusal dispatch() override {
+      simulation.send(row, *owned);
+      return Refusal::kNone;
+    }
+    void finished(FlowOutcome outcome) override {
+      KVASIR_ASSERT(outcome == FlowOutcome::kDispatched, "nobody is given up");
+    }
+
+    Simulation& simulation;
+    const uint32_t row;
+    const std::unique_ptr<Request> owned;
+  };
+
+  void arrive(uint32_t row) {
+    if (!options_.hold) return send(row, request_of(row));
+    const auto item = std::make_shared<Item>(*this, row, std::make_unique<Request>(request_of(row)));
+    const auto outcome = flow_.enqueue(item);
+    KVASIR_ASSERT(!outcome || *outcome == FlowOutcome::kDispatched, "there is room for all");
+  }
+
+  void send(uint32_t row, const Request& request) {
     const WorkloadRow& wanted = workload_[row];
-    const Scheduled scheduled = scheduler_.schedule(request_of(row), {});
+    const Scheduled scheduled = scheduler_.schedule(request, {});
     KVASIR_ASSERT(scheduled.ok(), "all workers are healthy");
     const uint32_t index = index_of(scheduled.decision.endpoint);
     SimulatedWorker& worker = *workers_[index];
     if (auto fits = worker.engine.check(wanted.input_tokens, wanted.output_tokens); !fits) {
-      return Error{"row " + std::to_string(row) + ": " + fits.error().message};
+      error_ = Error{"row " + std::to_string(row) + ": " + fits.error().message};
+      return;
     }
     result_.requests[row].decision = scheduled.decision;
+    result_.requests[row].held = clock_.now() - TimePoint(wanted.arrival);
     note(index);
     const SequenceId sequence = worker.engine.submit(sequence_of(row), clock_.now());
     worker.rows[static_cast<uint64_t>(sequence)] = row;
     if (!worker.engine.step_running()) start_step(index);
-    return {};
+  }
+
+  // After each event: what changed may have made room, and the workers do not wait for the gateway.
+  void run_flow() {
+    if (flow_.idle()) return;
+    const std::optional<TimePoint> next = flow_.run();
+    if (!next || (planned_run_ && *planned_run_ <= *next)) return;
+    planned_run_ = *next;
+    push(*next, Event::Kind::kRun, 0);
   }
 
   Request request_of(uint32_t row) const {
@@ -164,6 +217,11 @@ class Simulation {
   ManualClock clock_;
   Fleet fleet_;
   Scheduler scheduler_;
+  SmallestWorkOrdering ordering_;
+  GlobalStrictFairness fairness_;
+  FlowController flow_;
+  std::optional<TimePoint> planned_run_;
+  std::optional<Error> error_;
   std::vector<std::unique_ptr<SimulatedWorker>> workers_;
   std::priority_queue<Event, std::vector<Event>, std::greater<Event>> events_;
   uint64_t next_sequence_ = 0;

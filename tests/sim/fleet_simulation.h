@@ -26,10 +26,13 @@ struct SimulationOptions {
   std::optional<EngineProfile> predicted_profile;
   uint64_t policy_seed = 0;
   bool first_tokens_visible = true;
+  // Requests wait at the gateway until a worker has little work ahead of it (serving/holding.h), as long as it takes.
+  bool hold = false;
 };
 
 struct SimulatedRequest {
   Decision decision;
+  Duration held{};  // before it was sent to a worker
   Duration time_to_first_token{};
   Duration latency{};
   uint32_t prompt_tokens = 0;

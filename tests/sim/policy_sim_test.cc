@@ -113,6 +113,57 @@ TEST(FleetSimulation, ARowThatCanNeverRunIsAnError) {
   EXPECT_FALSE(result.ok());
 }
 
+// So many requests at once that they wait, longest prompts first.
+Workload crowded_workload() {
+  Workload workload;
+  for (uint32_t i = 0; i < 40; ++i) {
+    workload.push_back(row(std::chrono::milliseconds(i), 12'000 - 250 * i, 5, 100 + i));
+  }
+  return workload;
+}
+
+TEST(FleetSimulation, AnIdleFleetServesHeldAndUnheldAlike) {
+  Workload workload;
+  for (uint32_t i = 0; i < 20; ++i) {
+    workload.push_back(row(std::chrono::seconds(10 * i), 1000 + 500 * i, 20, i % 5));
+  }
+  const auto prompts = make_prompts(workload);
+  auto options = options_for("kv", 2);
+  const auto unheld = simulate(workload, prompts, options);
+  options.hold = true;
+  const auto held = simulate(workload, prompts, options);
+  for (size_t i = 0; i < workload.size(); ++i) {
+    EXPECT_EQ(held.requests[i].held, Duration::zero());
+    EXPECT_EQ(held.requests[i].time_to_first_token, unheld.requests[i].time_to_first_token);
+  }
+}
+
+TEST(FleetSimulation, HoldingAnswersAllAndLetsShortPromptsGoFirst) {
+  const Workload workload = crowded_workload();
+  const auto prompts = make_prompts(workload);
+  auto options = options_for("kv", 2);
+  const auto unheld = simulate(workload, prompts, options);
+  options.hold = true;
+  const auto held = simulate(workload, prompts, options);
+  size_t waited = 0;
+  for (size_t i = 0; i < workload.size(); ++i) {
+    EXPECT_EQ(held.requests[i].output_tokens, 5u);
+    waited += held.requests[i].held > Duration::zero();
+  }
+  EXPECT_GT(waited, 30u);
+  EXPECT_LT(held.requests.back().time_to_first_token, held.requests[5].time_to_first_token);
+  EXPECT_LT(mean_ttft_seconds(held), 0.8 * mean_ttft_seconds(unheld));
+}
+
+TEST(FleetSimulation, TwoHeldRunsAgreeToTheLastEvent) {
+  const Workload workload = crowded_workload();
+  const auto prompts = make_prompts(workload);
+  auto options = options_for("kv", 2);
+  options.hold = true;
+  EXPECT_EQ(simulate(workload, prompts, options).event_hash,
+            simulate(workload, prompts, options).event_hash);
+}
+
 std::string trace_file() {
   const char* data = std::getenv("KVASIR_DATA_DIR");
   const char* source = std::getenv("KVASIR_SOURCE_DIR");
@@ -145,9 +196,12 @@ class ConversationTrace : public ::testing::Test {
     spread_evenly(workload, kBin);
     return simulate(workload, prompts_, options_for(policy));
   }
-  static SimulationResult run_jittered(const SimulationOptions& options, uint64_t seed) {
+  static SimulationResult run_jittered(const SimulationOptions& options, uint64_t seed, double pace = 1) {
     Workload workload = binned_;
     spread_at_random(workload, kBin, seed);
+    for (WorkloadRow& request : workload) {
+      request.arrival = from_seconds(to_seconds(request.arrival) / pace);
+    }
     return simulate(workload, prompts_, options);
   }
   // Mean over the arrival seeds 1 to `seeds`.
@@ -176,6 +230,32 @@ void print(std::string_view policy, const SimulationResult& result) {
               static_cast<int>(policy.size()), policy.data(), mean_ttft_seconds(result),
               ttft_percentile_seconds(result, 0.5), ttft_percentile_seconds(result, 0.99),
               inter_token_ms(result), hit_ratio(result));
+}
+
+// routing_policy.md §3 forecasts no harm at the trace's own pace and much less TTFT beyond saturation.
+TEST_F(ConversationTrace, HoldingCutsTheWaitOfAnOverloadedFleet) {
+  constexpr uint64_t kSeeds = 5;
+  struct Arm {
+    double pace;  // times the trace's
+    uint64_t kv_tokens;
+    double most;  // of the mean TTFT without holding
+  };
+  for (const auto& [pace, kv_tokens, most] : {Arm{1, 2'000'000, 1.05}, Arm{1, 370'000, 1.05},
+                                              Arm{1.3, 370'000, 0.8}, Arm{2, 370'000, 0.5}}) {
+    auto options = options_for("kv");
+    options.profile.kv_tokens = kv_tokens;
+    double unheld = 0;
+    double held = 0;
+    for (uint64_t seed = 1; seed <= kSeeds; ++seed) {
+      options.hold = false;
+      unheld += mean_ttft_seconds(run_jittered(options, seed, pace)) / kSeeds;
+      options.hold = true;
+      held += mean_ttft_seconds(run_jittered(options, seed, pace)) / kSeeds;
+    }
+    std::printf("pace %.1f, %4llu k tokens of cache: kv %.2f s, held %.2f s\n", pace,
+                static_cast<unsigned long long>(kv_tokens / 1000), unheld, held);
+    EXPECT_LE(held, most * unheld) << pace;
+  }
 }
 
 TEST_F(ConversationTrace, KvBeatsTheBaselines) {
@@ -219,6 +299,26 @@ TEST_F(ConversationTrace, TheLearnedScaleMakesUpForAModelWrongByAFactorOfFour) {
     std::printf("model x %.2f: kv %.3f s instead of %.3f s\n", factor, wrong, right);
     EXPECT_LE(wrong, 1.05 * right);
   }
+}
+
+TEST_F(ConversationTrace, HoldingForgivesAWrongModelAndInvisibleFirstTokens) {
+  constexpr uint64_t kSeeds = 5;
+  auto options = options_for("kv");
+  const double unheld = ttft_over_arrivals(options, kSeeds);
+  options.hold = true;
+  for (const double factor : {0.25, 4.0}) {
+    options.predicted_profile = times(factor, options.profile);
+    const double wrong = ttft_over_arrivals(options, kSeeds);
+    std::printf("model x %.2f: held %.3f s, kv %.3f s\n", factor, wrong, unheld);
+    EXPECT_LE(wrong, 1.1 * unheld);
+  }
+  options.predicted_profile.reset();
+  options.first_tokens_visible = false;
+  const double invisible = ttft_over_arrivals(options, kSeeds);
+  options.hold = false;
+  const double unheld_invisible = ttft_over_arrivals(options, kSeeds);
+  std::printf("invisible first tokens: held %.3f s, kv %.3f s\n", invisible, unheld_invisible);
+  EXPECT_LE(invisible, 1.1 * unheld_invisible);
 }
 
 TEST_F(ConversationTrace, KvStaysAheadWhenFirstTokensAreInvisible) {

@@ -1,0 +1,203 @@
+// For the tests of the gateway: fake workers behind one, all on one loop.
+#pragma once
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "gateway/gateway.h"
+#include "net/event_loop.h"
+#include "net/http_client.h"
+#include "net/http_server.h"
+
+namespace kvasir {
+
+// A worker that does what its script says, request by request; then it answers with its name.
+class FakeWorker final : public HttpHandler, private HttpExchange::Observer {
+ public:
+  enum class Act { kAnswer, kStream, kCut, kCutAfterHead, kCutMidStream, kHang, kNoLength };
+
+  FakeWorker(EventLoop& loop, std::string name)
+      : loop_(loop),
+        name_(std::move(name)),
+        server_(std::make_unique<HttpServer>(loop, std::move(listen_tcp("127.0.0.1", 0, false).value()), *this)),
+        port_(server_->port()) {}
+
+  uint16_t port() const { return port_; }
+  void close() { server_.reset(); }
+  void on_client_gone() override { ++clients_gone; }
+  Refusal on_refused(int, std::string_view) override { return {}; }
+
+  void on_request(HttpExchange& exchange) override {
+    if (exchange.head().path() == "/health") return exchange.respond(healthy ? 200 : 503, "", "");
+    if (exchange.head().path() == "/metrics") {
+      return exchange.respond(200, "", metrics);
+    }
+    bodies.emplace_back(exchange.body());
+    request_ids.emplace_back(exchange.head().find("x-request-id").value_or(""));
+    act(exchange);
+  }
+
+  std::deque<Act> script;
+  std::vector<std::string> bodies;
+  std::vector<std::string> request_ids;
+  std::string metrics = "vllm:cache_config_info{block_size=\"16\",num_gpu_blocks=\"100\"} 1\n";
+  bool healthy = true;
+  int clients_gone = 0;
+
+ private:
+  void act(HttpExchange& exchange) {
+    Act next = Act::kAnswer;
+    if (!script.empty()) {
+      next = script.front();
+      script.pop_front();
+    }
+    switch (next) {
+      case Act::kAnswer:
+        return exchange.respond(200, "Content-Type: application/json\r\n", name_);
+      case Act::kStream:
+        exchange.start(200, "Content-Type: text/event-stream\r\n");
+        exchange.write("data: " + name_ + "\n\n");
+        exchange.write("data: [DONE]\n\n");
+        return exchange.finish();
+      case Act::kCut:
+        return exchange.abort();
+      case Act::kCutAfterHead:
+        exchange.start(200, "Content-Type: text/event-stream\r\n");
+        return exchange.abort();
+      case Act::kCutMidStream:
+        exchange.start(200, "Content-Type: text/event-stream\r\n");
+        exchange.write("data: " + name_ + "\n\n");
+        return exchange.abort();
+      case Act::kHang:
+        return exchange.set_observer(this);
+      case Act::kNoLength:
+        exchange.start_raw("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n", false);
+        exchange.write_raw("until close");
+        return exchange.finish_raw();
+    }
+  }
+
+  EventLoop& loop_;
+  const std::string name_;
+  std::unique_ptr<HttpServer> server_;
+  const uint16_t port_;
+};
+
+class RecordingProbe final : public GatewayProbe {
+ public:
+  void on_health_changed(const Endpoint&, bool is_healthy) override { healthy += is_healthy ? 1 : -1; }
+  void on_started() override { ++started; }
+  void on_routed(EndpointId) override { ++in_flight; }
+  void on_released(EndpointId) override { --in_flight; }
+  void on_retry(EndpointId, std::string_view) override { ++retries; }
+  void on_finished(const RequestReport& report) override { finished.push_back(report); }
+  void on_refused(int, std::string_view) override {}
+  void on_outcome(const Request&, int32_t, FlowOutcome outcome, Duration) override { outcomes.push_back(outcome); }
+
+  int healthy = 0, started = 0, in_flight = 0, retries = 0;
+  std::vector<RequestReport> finished;
+  std::vector<FlowOutcome> outcomes;
+};
+
+struct Answer final : HttpCallObserver {
+  explicit Answer(EventLoop& event_loop) : loop(event_loop) {}
+  void on_head(const HttpHead& received) override { head = received; }
+  void on_body(std::string_view bytes) override { body += bytes; }
+  void on_end() override { done(); }
+  void on_failure(const HttpFailure& reason) override {
+    failure = reason;
+    done();
+  }
+  void done() {
+    over = true;
+    loop.stop();
+  }
+  std::string field(std::string_view name) const { return std::string(head.find(name).value_or("")); }
+
+  EventLoop& loop;
+  HttpCall* call = nullptr;
+  HttpHead head;
+  std::string body;
+  std::optional<HttpFailure> failure;
+  bool over = false;
+};
+
+class GatewayTest : public ::testing::Test {
+ protected:
+  GatewayTest()
+      : loop_(std::move(EventLoop::create().value())), a_(*loop_, "a"), b_(*loop_, "b") {
+    options_.port = 0;
+    options_.policy = "round-robin";
+    options_.profile = load_engine_profile(std::string(kDefaultEngineProfile)).value();
+    options_.monitor.interval = options_.monitor.first_interval = std::chrono::milliseconds(2);
+    options_.workers = {{"127.0.0.1", a_.port()}, {"127.0.0.1", b_.port()}};
+  }
+  ~GatewayTest() override {
+    client_.reset();
+    gateway_.reset();
+  }
+
+  void start(int healthy_workers = 2) {
+    gateway_ = std::move(Gateway::create(*loop_, options_, probe_, [] { return "page\n"; }).value());
+    client_ = std::make_unique<HttpClient>(*loop_, resolve("127.0.0.1", gateway_->port()).value());
+    run_until([&] { return probe_.healthy == healthy_workers; });
+  }
+
+  // Answers stop the loop, too.
+  void run_until(const std::function<bool()>& done) {
+    while (!done()) {
+      const TimerId tick = loop_->after(std::chrono::milliseconds(1), [this] { loop_->stop(); });
+      loop_->run();
+      loop_->cancel(tick);
+    }
+  }
+
+  // For what takes calls of its own to see: tries until it is so, and gives up.
+  static bool happens(const std::function<bool()>& event) {
+    for (int tries = 0; tries < 10000; ++tries) {
+      if (event()) return true;
+    }
+    return false;
+  }
+
+  Answer call(const std::string& head, const std::string& body = "", bool is_head = false) {
+    Answer answer(*loop_);
+    client_->start(head, body, answer, is_head);
+    loop_->run();
+    EXPECT_TRUE(answer.over);
+    return answer;
+  }
+
+  // Starts one and does not wait for its answer.
+  std::unique_ptr<Answer> begin(const std::string& body = "{\"prompt\":\"x\",\"stream\":true}",
+                                const std::string& fields = "") {
+    auto answer = std::make_unique<Answer>(*loop_);
+    bodies_.push_back(body);
+    heads_.push_back("POST /v1/completions HTTP/1.1\r\nHost: g\r\n" + fields +
+                     "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n");
+    answer->call = &client_->start(heads_.back(), bodies_.back(), *answer);
+    return answer;
+  }
+
+  Answer complete(const std::string& body = "{\"prompt\":\"x\",\"stream\":true}") {
+    return call("POST /v1/completions HTTP/1.1\r\nHost: g\r\nx-request-id: id-7\r\nContent-Length: " +
+                    std::to_string(body.size()) + "\r\n\r\n",
+                body);
+  }
+
+  std::unique_ptr<EventLoop> loop_;
+  FakeWorker a_, b_;
+  RecordingProbe probe_;
+  GatewayOptions options_;
+  std::unique_ptr<Gateway> gateway_;
+  std::unique_ptr<HttpClient> client_;
+  std::deque<std::string> heads_, bodies_;  // of what begin() sent
+};
+
+}  // namespace kvasir

@@ -1,0 +1,20 @@
+// sheddable-eviction-filter and priority-then-time-eviction-order-policy (alpha): which requests in
+// flight may be ended for the sake of others, and which of them first.
+//
+// Formula of sheddable-eviction-filter: priority < 0. Of priority-then-time-eviction-order-policy:
+// the lowest priority
+//   first, among equals the one sent last: it has the least to lose.
+// Parameters: none.
+//
+//   - type: sheddable-eviction-filter
+//   - type: priority-then-time-eviction-order-policy
+#pragma once
+
+#include "scheduling/registry.h"
+
+namespace kvasir {
+
+PluginType sheddable_eviction_filter_plugin();
+PluginType priority_then_time_eviction_order_policy_plugin();
+
+}  // namespace kvasir

@@ -1,0 +1,70 @@
+// Asks KV-cache managers how much of a prompt each endpoint holds, before the request is scheduled.
+//
+// One fetcher for each event loop. A call that is not answered in time, or not with scores, is left
+// out: the request goes on without it.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "model/request.h"
+#include "net/http_client.h"
+#include "net/socket.h"
+#include "scheduling/remote_source.h"
+#include "wire/request_peek.h"
+
+namespace kvasir {
+
+class EventLoop;
+struct Snapshot;
+
+// A source and where it answers: names are looked up when a configuration is read, never for a
+// request.
+struct RemoteService {
+  RemoteSource source;
+  std::string host;  // of the Host field
+  SocketAddress address;
+};
+Result<std::vector<RemoteService>> resolve_sources(const std::vector<RemoteSource>& sources);
+
+// What came back for one request. Scores of endpoints that were not named are NaN.
+class FetchedScores {
+ public:
+  std::span<const RemoteScores> view() const { return views_; }
+  void add(const std::string& plugin, std::vector<double> by_endpoint);
+
+ private:
+  std::vector<std::unique_ptr<std::pair<std::string, std::vector<double>>>> owned_;
+  std::vector<RemoteScores> views_;
+};
+
+class RemoteScoreFetcher {
+ public:
+  // `loop` must outlive it.
+  explicit RemoteScoreFetcher(EventLoop& loop) : loop_(loop) {}
+  ~RemoteScoreFetcher();
+
+  // Calls under way: its death gives them up.
+  class Fetch {
+   public:
+    virtual ~Fetch() = default;
+  };
+  // Asks all of `services` about `peek`'s prompt. `done` is called once, later, unless the Fetch
+  // dies before; it may destroy it.
+  std::unique_ptr<Fetch> start(const std::vector<RemoteService>& services, const RequestPeek& peek,
+                               std::shared_ptr<const Snapshot> fleet,
+                               std::function<void(FetchedScores)> done);
+
+ private:
+  HttpClient& client_for(const RemoteService& service);
+
+  EventLoop& loop_;
+  std::map<std::string, std::unique_ptr<HttpClient>, std::less<>> clients_;  // by URL
+};
+
+}  // namespace kvasir

@@ -1,0 +1,121 @@
+#include "serving/remote_scores.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "fleet/fleet.h"
+#include "net/event_loop.h"
+#include "net/http_server.h"
+
+namespace kvasir {
+namespace {
+
+// A manager that answers what it is told, or not at all.
+class FakeManager final : public HttpHandler {
+ public:
+  explicit FakeManager(EventLoop& loop)
+      : server_(loop, std::move(listen_tcp("127.0.0.1", 0, false).value()), *this) {}
+
+  void on_request(HttpExchange& exchange) override {
+    path_ = exchange.head().path();
+    body_ = exchange.body();
+    if (answer_.empty()) return exchange.set_observer(&silent_);
+    exchange.respond(status_, "", answer_);
+  }
+  Refusal on_refused(int, std::string_view) override { return {}; }
+
+  struct Silent final : HttpExchange::Observer {
+    void on_client_gone() override {}
+  };
+
+  Silent silent_;
+  std::string answer_;
+  int status_ = 200;
+  std::string path_;
+  std::string body_;
+  HttpServer server_;
+};
+
+class RemoteScoresTest : public ::testing::Test {
+ protected:
+  RemoteScoresTest()
+      : loop_(std::move(EventLoop::create().value())), manager_(*loop_), fetcher_(*loop_) {
+    const std::string url = "http://127.0.0.1:" + std::to_string(manager_.server_.port());
+    services_ = resolve_sources({{"manager", url, std::chrono::seconds(20)}}).value();
+    peek_.model = "m";
+    peek_.kind = PromptKind::kText;
+    peek_.prompt = "words";
+  }
+
+  // The rates of both endpoints; empty when there are none.
+  std::vector<double> fetched() {
+    std::vector<double> rates;
+    fetch_ = fetcher_.start(services_, peek_, fleet_.snapshot(), [&](const FetchedScores& scores) {
+      for (const RemoteScores& each : scores.view()) {
+        EXPECT_EQ(each.plugin, "manager");
+        rates.assign(each.by_endpoint.begin(), each.by_endpoint.end());
+      }
+      fetch_.reset();
+      loop_->stop();
+    });
+    loop_->run();
+    return rates;
+  }
+
+  std::unique_ptr<EventLoop> loop_;
+  Fleet fleet_{{{"a", "127.0.0.1", 1}, {"b", "127.0.0.1", 2}}};
+  FakeManager manager_;
+  RemoteScoreFetcher fetcher_;
+  std::vector<RemoteService> services_;
+  RequestPeek peek_;
+  std::unique_ptr<RemoteScoreFetcher::Fetch> fetch_;
+};
+
+TEST_F(RemoteScoresTest, EndpointsThatAreNotNamedHaveNoScore) {
+  manager_.answer_ = R"({"scores":{"b":{"cache_hit_rate":0.75},"elsewhere":{"cache_hit_rate":1}}})";
+  const std::vector<double> rates = fetched();
+  ASSERT_EQ(rates.size(), 2u);
+  EXPECT_TRUE(std::isnan(rates[0]));
+  EXPECT_DOUBLE_EQ(rates[1], 0.75);
+  EXPECT_EQ(manager_.path_, "/api/v1/score");
+  EXPECT_NE(manager_.body_.find(R"("candidate_pods":["a","b"],"prompt":"words")"),
+            std::string::npos);
+}
+
+TEST_F(RemoteScoresTest, AnErrorOrNonsenseIsNoScore) {
+  manager_.answer_ = "no JSON";
+  EXPECT_TRUE(fetched().empty());
+  manager_.answer_ = R"({"a":1})";
+  manager_.status_ = 500;
+  EXPECT_TRUE(fetched().empty());
+}
+
+TEST_F(RemoteScoresTest, AManagerThatIsTooSlowIsNotWaitedFor) {
+  services_[0].source.timeout = std::chrono::milliseconds(1);
+  EXPECT_TRUE(fetched().empty());
+}
+
+TEST_F(RemoteScoresTest, AManagerThatIsAwayIsNoScore) {
+  services_ =
+      resolve_sources({{"manager", "http://127.0.0.1:1", std::chrono::seconds(20)}}).value();
+  EXPECT_TRUE(fetched().empty());
+}
+
+TEST_F(RemoteScoresTest, ARequestThatIsGivenUpIsNotTold) {
+  manager_.answer_ = "{}";
+  fetch_ = fetcher_.start(services_, peek_, fleet_.snapshot(),
+                          [](const FetchedScores&) { FAIL() << "nobody listens any more"; });
+  fetch_.reset();
+  loop_->after(std::chrono::milliseconds(1), [this] { loop_->stop(); });
+  loop_->run();
+}
+
+TEST(RemoteSources, AnAddressThatIsNoneIsNamed) {
+  const auto services = resolve_sources({{"manager", "http://", Duration(1)}});
+  ASSERT_FALSE(services);
+  EXPECT_NE(services.error().message.find("plugin 'manager': "), std::string::npos);
+}
+
+}  // namespace
+}  // namespace kvasir
