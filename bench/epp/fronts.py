@@ -14,6 +14,14 @@ from envoy_config import Shape, configuration  # noqa: E402
 from processes import Child, free_port  # noqa: E402
 
 START_SECONDS = 30
+# How often the picker asks each worker for its metrics: as often as llm-d's picker does.
+SCRAPE_SECONDS = 0.05
+
+
+def exact_cpu_seconds(pid):
+    """Like cpu_seconds(), and exact enough for an idle process; without processes that it started."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 
 
 def no_picker(_tools, _port, _backend):
@@ -28,7 +36,8 @@ def bare(tools, port, backend):
 def kvasir(tools, port, backend):
     return [tools["kvasir"], "epp", "--endpoints", ",".join(f"127.0.0.1:{port}" for port in backend.ports),
             "--config-file", HERE / "kvasir.yaml", "--host", "127.0.0.1", "--grpc-port", port, "--grpc-health-port", free_port(),
-            "--metrics-port", free_port(), "--secure-serving=false", "--threads", 1, *tools["flags"]]
+            "--metrics-port", free_port(), "--secure-serving=false", "--threads", 1,
+            "--health-interval", SCRAPE_SECONDS, *tools["flags"]]
 
 
 PICKERS = {"none": no_picker, "bare": bare, "kvasir": kvasir}
@@ -59,6 +68,10 @@ class Front:
     def cpu_seconds(self):
         """(Envoy's, the picker's)"""
         return self.envoy.cpu_seconds(), self.picker.cpu_seconds() if self.picker else 0.0
+
+    def idle_seconds(self):
+        """The picker's, for comparison with a later value."""
+        return exact_cpu_seconds(self.picker.process.pid)
 
     def stop(self):
         for child in self.children():

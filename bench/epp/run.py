@@ -108,9 +108,10 @@ def start_all(tools, directory, stack):
 
 def idle_cost(fronts):
     """{picker: CPU milliseconds a second} when no request comes."""
-    before = {front.name: front.cpu_seconds()[1] for front in fronts}
+    asked = [front for front in fronts if front.picker]
+    before = {front.name: front.idle_seconds() for front in asked}
     time.sleep(IDLE_SECONDS)
-    return {front.name: (front.cpu_seconds()[1] - before[front.name]) * 1e3 / IDLE_SECONDS for front in fronts if front.picker}
+    return {front.name: (front.idle_seconds() - before[front.name]) * 1e3 / IDLE_SECONDS for front in asked}
 
 
 def measure(front, tools, bodies_file, options, seconds):
@@ -162,7 +163,8 @@ def measure_all(options, tools):
         progress("idle")
         idle = idle_cost(fronts)
         progress()
-    print("\nIdle, in CPU milliseconds a second: " + ", ".join(f"{name} {cost:.1f}" for name, cost in idle.items()))
+    print("\nWithout requests a picker spends, in CPU milliseconds a second: "
+          + ", ".join(f"{name} {cost:.1f}" for name, cost in idle.items()))
     return results
 
 
