@@ -3,7 +3,7 @@ KVASIR = build/release/kvasir
 FUZZ_SECONDS ?= 60
 
 .PHONY: help deps deps-dev build up test asan tsan fuzz test-clients test-streams test-envoy \
-  test-epp-streams ab bench-gateway bench-epp bench-schedule lint clean
+  test-epp-streams docs ab bench-gateway bench-epp bench-schedule lint clean
 .DEFAULT_GOAL := help
 
 help: ## lists the targets
@@ -64,6 +64,10 @@ bench-epp: build ## what a request costs in `kvasir epp` and in the Envoy that a
 bench-schedule: build ## what one decision costs (ARGS=--check)
 	cmake --build --preset release --target schedule_bench
 	bench/schedule/run.py $(ARGS)
+
+docs: deps build/release/build.ninja ## writes docs/plugins.md from the plugins' headers
+	cmake --build --preset release --target plugin_docs
+	build/release/tests/tidy/plugin_docs . > docs/plugins.md
 
 lint: deps-dev build/release/build.ninja ## clang-format and clang-tidy on changed files (FILES="src/a.cc")
 	@make/lint.sh $(FILES)

@@ -55,7 +55,7 @@ class Front:
         workers = tuple(("127.0.0.1", port) for port in backend.ports)
         shape = Shape(picker=command is not None, watched=False, endpoints=workers)
         config = Path(directory) / f"envoy-{name}.json"
-        config.write_text(json.dumps(configuration(shape, self.port, admin_port, picker_port)))
+        config.write_text(json.dumps(configuration(shape, self.port, admin_port, [picker_port])))
         self.envoy = Child(f"envoy-{name}", [tools["envoy"], "-c", config, "--concurrency", 1, "--use-dynamic-base-id",
                                              "-l", "warning"], directory)
 

@@ -6,6 +6,8 @@
 
 #include "apps/commands.h"
 #include "apps/config_text.h"
+#include "serving/configured_scheduling.h"
+#include "serving/plugin_type_facts.h"
 #include "wire/read_endpoint_picker_config.h"
 #include "wire/yaml.h"
 
@@ -39,16 +41,21 @@ std::string count(size_t number, const std::string& what) {
   return std::to_string(number) + " " + what + (number == 1 ? "" : "s");
 }
 
-int check(const std::string& file) {
+int fail(const Error& error) {
+  std::cerr << "kvasir config check: " << error.message << "\n";
+  return 2;
+}
+
+int check(const std::string& file, const std::vector<std::string>& plugins) {
   const Result<std::string> text = read_file(file);
-  if (!text) {
-    std::cerr << "kvasir config check: " << text.error().message << "\n";
-    return 2;
-  }
+  if (!text) return fail(text.error());
+  const Result<Registry> registry = plugin_registry(plugins);
+  if (!registry) return fail(registry.error());
+  const std::vector<PluginTypeFacts> types = plugin_type_facts(*registry);
   const std::string name = file == "-" ? "standard input" : file;
-  const ConfigReading reading = read_endpoint_picker_config(*text, upstream_plugin_types());
+  const ConfigReading reading = read_endpoint_picker_config(*text, types);
   // What would be filled in matters only when the file can be used.
-  if (reading.ok()) std::cout << config_text(reading.config, upstream_plugin_types()) << "\n";
+  if (reading.ok()) std::cout << config_text(reading.config, types) << "\n";
   if (reading.ok()) print(name, "note", reading.notes);
   print(name, "warning", reading.warnings);
   print(name, "error", reading.errors);
@@ -71,6 +78,13 @@ void add_config_command(CLI::App& app, int& exit_code) {
                    "An EndpointPickerConfig as YAML or JSON, or a ConfigMap that holds one; - is "
                    "standard input")
       ->required();
+  auto plugins = std::make_shared<std::vector<std::string>>();
+  command
+      ->add_option(
+          "--plugin", *plugins,
+          "A shared object with more plugin types (examples/plugin); may stand several times")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   command->footer(
       "Prints the profiles with their filters, scorers and pickers, then notes (what was filled in "
       "or translated), warnings\n"
@@ -81,7 +95,7 @@ void add_config_command(CLI::App& app, int& exit_code) {
       "LoadAwareScorer. Plugin parameters themselves are checked when the plugins are made.\n\n"
       "  kvasir config check epp.yaml\n"
       "  kubectl get configmap epp-config -o yaml | kvasir config check -");
-  command->callback([file, &exit_code] { exit_code = check(*file); });
+  command->callback([file, plugins, &exit_code] { exit_code = check(*file, *plugins); });
 }
 
 }  // namespace kvasir

@@ -90,11 +90,13 @@ Result<EppOptions> epp_options(const EppFlags& flags) {
   }
   auto objectives = parse_objectives(flags.objectives);
   if (!objectives) return objectives.error();
+  for (const auto& [name, priority] : *objectives) options.priorities.push_back(priority);
   options.priority_of = [known = std::move(*objectives)](std::string_view name) {
     const auto found = known.find(name);
     return found == known.end() ? std::nullopt : std::optional<int32_t>(found->second);
   };
   options.allow_alpha_plugins = flags.allow_experimental_plugins;
+  options.plugin_files = flags.plugins;
   Result<EngineProfile> profile = load_engine_profile(flags.engine_profile);
   if (!profile) return Error{"--engine-profile: " + profile.error().message};
   options.profile = *profile;
@@ -102,8 +104,8 @@ Result<EppOptions> epp_options(const EppFlags& flags) {
   options.drain_timeout = from_seconds(flags.drain_timeout_s);
   options.monitor.interval = from_seconds(flags.health_interval_s);
   options.monitor.scrape = true;
-  if (flags.exact_port_subset) options.subset = SubsetMatch::kPort;
-  if (flags.disable_subset_filter) options.subset = SubsetMatch::kOff;
+  if (flags.exact_port_subset) options.subset = SubsetMode::kPort;
+  if (flags.disable_subset_filter) options.subset = SubsetMode::kIgnored;
   options.endpoints_per_pick = flags.endpoints_per_pick;
   options.keep_control_headers = flags.keep_control_headers;
   options.answer_headers = flags.answer_headers;
@@ -141,6 +143,11 @@ void add_epp_flags(CLI::App& command, EppFlags& flags) {
       ->capture_default_str();
   command.add_flag("--allow-experimental-plugins", flags.allow_experimental_plugins,
                    "Let the configuration name alpha plugins");
+  command
+      .add_option("--plugin", flags.plugins,
+                  "A shared object with more plugin types (examples/plugin); may stand several times")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   command.add_flag("--disable-endpoint-subset-filter", flags.disable_subset_filter,
                    "Do not look at the gateway's subset hint");
   command.add_flag("--exact-port-subset", flags.exact_port_subset,

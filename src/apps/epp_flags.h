@@ -26,6 +26,7 @@ struct EppFlags {
   std::string config_text;
   bool secure_serving = true;
   bool allow_experimental_plugins = false;
+  std::vector<std::string> plugins;
   bool disable_subset_filter = false;
   bool exact_port_subset = false;
   bool emit_endpoint_scores = false;

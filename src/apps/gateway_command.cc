@@ -5,7 +5,6 @@
 #include <cstdlib>
 #include <fstream>
 #include <iostream>
-#include <optional>
 #include <sstream>
 #include <thread>
 
@@ -31,9 +30,11 @@ struct GatewayFlags {
   std::string policy;
   std::string config;
   bool allow_experimental_plugins = false;
-  std::optional<bool> hold;  // default: with kv
+  bool hold = false;
+  bool no_hold = false;  // neither: with kv
   double max_hold_s = 60;
   std::vector<std::string> objectives;
+  std::vector<std::string> plugins;
   std::string engine_profile{kDefaultEngineProfile};
   double time_scale = 1;
   uint32_t threads = 0;
@@ -101,8 +102,11 @@ Result<GatewayOptions> options_of(const GatewayFlags& flags) {
     options.policy = "config";
     options.monitor.scrape = true;
     options.allow_alpha_plugins = flags.allow_experimental_plugins;
+    options.plugin_files = flags.plugins;
+  } else if (!flags.plugins.empty()) {
+    return Error{"--plugin: only a configuration can name its types: give one with --config"};
   }
-  options.hold = flags.hold.value_or(options.policy == "kv");
+  options.hold = flags.hold || (!flags.no_hold && options.policy == "kv");
   options.held_most = from_seconds(flags.max_hold_s);
   for (const std::string& objective : flags.objectives) {
     if (Result<void> read = read_objective(objective, options); !read) return read.error();
@@ -182,9 +186,11 @@ void add_gateway_command(CLI::App& app, int& exit_code) {
   command->add_option("--config", flags->config,
                       "An EndpointPickerConfig that routes instead of a policy;\n"
                       "kvasir config check FILE explains it");
-  command->add_flag("--hold,!--no-hold", flags->hold,
-                    "Hold requests until a worker has little work ahead of it\n"
-                    "(kv and load-cost; default: with kv)");
+  command
+      ->add_flag("--hold", flags->hold,
+                 "Hold requests until a worker has little work ahead of it\n"
+                 "(kv and load-cost; default: with kv)")
+      ->excludes(command->add_flag("--no-hold", flags->no_hold, "Hold nobody"));
   command->add_option("--max-hold", flags->max_hold_s, "Seconds a request may be held; then 429")
       ->check(CLI::PositiveNumber)->capture_default_str();
   command->add_option("--objective", flags->objectives,
@@ -193,6 +199,10 @@ void add_gateway_command(CLI::App& app, int& exit_code) {
       ->delimiter(',');
   command->add_flag("--allow-experimental-plugins", flags->allow_experimental_plugins,
                     "Let the configuration name alpha plugins");
+  command->add_option("--plugin", flags->plugins,
+                      "A shared object with more plugin types (examples/plugin); may stand several times")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   command->add_option("--engine-profile", flags->engine_profile,
                       "Profile (name or file) that the cost policies predict with")->capture_default_str();
   command->add_option("--time-scale", flags->time_scale, "Model seconds a second, when the workers are simulated with it")

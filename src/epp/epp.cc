@@ -73,10 +73,10 @@ Result<void> Epp::start(std::function<std::string()> metrics_page) {
   Result<std::vector<RemoteService>> services = resolve_sources(made->policy->remote_sources());
   if (!services) return services.error();
   set_services(std::move(*services));
+  AdmissionSettings admission = admission_settings(*made);
   scheduler_ = std::make_unique<Scheduler>(fleet_, std::move(made->policy), clock_);
-  AdmissionSettings admission;
-  admission.mode = AdmissionSettings::Mode::kShedding;
-  admission_ = std::make_unique<Admission>(*scheduler_, clock_, std::move(admission));
+  admission_ = std::make_unique<Admission>(*scheduler_, clock_, std::move(admission), &probe_);
+  admission_->set_priorities(options_.priorities);
   admission_timer_ = std::make_unique<AdmissionTimer>(loop_, *admission_);
   Result<std::vector<SocketAddress>> addresses = resolve_all(options_.endpoints);
   if (!addresses) return addresses.error();
@@ -134,6 +134,7 @@ PluginOptions Epp::plugin_options() const {
   plugins.endpoints_per_pick = options_.endpoints_per_pick;
   plugins.profile = options_.profile;
   plugins.allow_alpha = options_.allow_alpha_plugins;
+  plugins.plugin_files = options_.plugin_files;
   return plugins;
 }
 
@@ -160,6 +161,7 @@ Result<std::vector<std::string>> Epp::configure(std::string_view text) {
   if (!made) return refuse(made.error());
   Result<std::vector<RemoteService>> services = resolve_sources(made->policy->remote_sources());
   if (!services) return refuse(services.error());
+  admission_->reconfigure(admission_settings(*made));  // first: its plugins die with the old policy
   scheduler_->replace_policy(std::move(made->policy));
   set_services(std::move(*services));
   probe_.on_configuration_read("");

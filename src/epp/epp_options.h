@@ -11,15 +11,9 @@
 #include "net/grpc_server.h"
 #include "serving/request_class.h"
 #include "timing/engine_profile.h"
+#include "wire/subset_match.h"
 
 namespace kvasir {
-
-// How an entry of a gateway's subset is held against an endpoint.
-enum class SubsetMatch : uint8_t {
-  kAddress,  // the address alone: every rank of a pod matches, as upstream's picker does
-  kPort,     // address and port; an entry without a port matches every port
-  kOff,      // subsets are not looked at
-};
 
 struct EppOptions {
   std::string host = "0.0.0.0";
@@ -36,6 +30,7 @@ struct EppOptions {
   static constexpr size_t kConfigBytesMax = 1024 * 1024;
   Duration config_interval = std::chrono::seconds(1);
   bool allow_alpha_plugins = false;
+  std::vector<std::string> plugin_files = {};  // shared objects with more plugin types
   EngineProfile profile;
 
   GrpcServerLimits grpc;
@@ -49,8 +44,10 @@ struct EppOptions {
   size_t header_bytes_max = 256 * 1024;  // of one request; beyond: 431
   Duration drain_timeout = std::chrono::seconds(30);
 
+  // By objective; and all there are, for the bands of flow control.
   PriorityOfObjective priority_of = [](std::string_view) { return std::optional<int32_t>(); };
-  SubsetMatch subset = SubsetMatch::kAddress;
+  std::vector<int32_t> priorities = {};
+  SubsetMode subset = SubsetMode::kAddress;
   // Endpoints named for one request: the pick and what to try after it, in order.
   uint32_t endpoints_per_pick = 1;
   bool keep_control_headers = false;  // of clients; see control_headers.h

@@ -83,7 +83,7 @@ std::string EppThread::new_request_id() {
 std::optional<EndpointId> EppThread::any_endpoint(
     const std::optional<std::vector<std::string>>& subset) {
   const std::shared_ptr<const Snapshot> fleet = snapshot();
-  if (subset && options().subset != SubsetMatch::kOff) {
+  if (subset && options().subset != SubsetMode::kIgnored) {
     endpoints_in_subset(*fleet, *subset, options().subset, allowed_);
   } else {
     allowed_.clear();

@@ -97,7 +97,7 @@ void Exchange::send_body_answer(bool with_decision) {
   ExtProcBodyAnswer answer;
   if (with_decision) {
     answer.clear_route_cache = true;
-    add_routing(answer.mutation, answer.metadata);
+    add_routing(answer.mutation, answer.metadata.texts);
   }
   write_body_answer(ExtProcSide::kRequest, answer, thread_.message());
   call_.send(thread_.message());

@@ -153,7 +153,7 @@ void Exchange::ask_services(const RequestPeek& peek) {
 }
 
 void Exchange::limit_to_subset() {
-  if (!subset_ || thread_.options().subset == SubsetMatch::kOff) return;
+  if (!subset_ || thread_.options().subset == SubsetMode::kIgnored) return;
   std::vector<EndpointId> allowed;
   endpoints_in_subset(*thread_.snapshot(), *subset_, thread_.options().subset, allowed);
   routed_->set_allowed(std::move(allowed));

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "feeds/endpoint_monitor.h"
+#include "flow/flow_stats.h"
 #include "model/decision.h"
 #include "model/request.h"
 #include "net/grpc_server.h"
@@ -72,8 +73,11 @@ struct EndReport {
   std::optional<uint32_t> cached_tokens;
 };
 
-class EppProbe : public MonitorProbe {
+class EppProbe : public MonitorProbe, public FlowProbe {
  public:
+  void on_outcome(const Request& request, int32_t band, FlowOutcome outcome, Duration held) override {
+    static_cast<void>(request), static_cast<void>(band), static_cast<void>(outcome), static_cast<void>(held);
+  }
   virtual void on_stream_started() = 0;
   virtual void on_stream_ended(GrpcCode code, Duration took) = 0;
   virtual void on_picked(const PickReport& report) = 0;

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "epp/epp_options.h"
 #include "model/endpoint.h"
+#include "wire/subset_match.h"
 
 namespace kvasir {
 
@@ -13,6 +13,6 @@ struct Snapshot;
 
 // Into `found`, ascending. An empty subset names nobody.
 void endpoints_in_subset(const Snapshot& fleet, const std::vector<std::string>& subset,
-                         SubsetMatch match, std::vector<EndpointId>& found);
+                         SubsetMode mode, std::vector<EndpointId>& found);
 
 }  // namespace kvasir

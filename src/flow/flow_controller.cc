@@ -95,9 +95,10 @@ std::optional<TimePoint> FlowController::run() {
   {
     std::lock_guard<std::mutex> lock(mutex_);
     const TimePoint began = clock_.now();
-    if (!by_deadline_.empty()) cycle(told);
+    const bool anybody = !by_deadline_.empty();
+    if (anybody) cycle(told);
     const TimePoint now = clock_.now();
-    if (probe_ != nullptr && !told.finished.empty()) probe_->on_cycle(now - began);
+    if (probe_ != nullptr && anybody) probe_->on_cycle(now - began);
     plan_next_run(now);
     next = next_run_;
   }

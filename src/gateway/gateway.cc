@@ -38,6 +38,7 @@ Result<PolicyWithNotes> policy_of(const GatewayOptions& options) {
     plugins.endpoints = options.workers.size();
     plugins.profile = options.profile;
     plugins.allow_alpha = options.allow_alpha_plugins;
+    plugins.plugin_files = options.plugin_files;
     Result<PolicyWithNotes> made = policy_from_config(options.config, options.config_name, plugins);
     if (made && !(*made).policy->remote_sources().empty()) {
       return Error{options.config_name + ": scores of another process are asked for by kvasir epp only"};

@@ -4,9 +4,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <deque>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -89,6 +91,7 @@ class FakeWorker final : public HttpHandler, private HttpExchange::Observer {
   const uint16_t port_;
 };
 
+// Written from every gateway thread; the vectors are read when the others are quiet.
 class RecordingProbe final : public GatewayProbe {
  public:
   void on_health_changed(const Endpoint&, bool is_healthy) override { healthy += is_healthy ? 1 : -1; }
@@ -96,13 +99,27 @@ class RecordingProbe final : public GatewayProbe {
   void on_routed(EndpointId) override { ++in_flight; }
   void on_released(EndpointId) override { --in_flight; }
   void on_retry(EndpointId, std::string_view) override { ++retries; }
-  void on_finished(const RequestReport& report) override { finished.push_back(report); }
+  void on_finished(const RequestReport& report) override {
+    std::lock_guard<std::mutex> lock(mutex_);
+    finished.push_back(report);
+  }
   void on_refused(int, std::string_view) override {}
-  void on_outcome(const Request&, int32_t, FlowOutcome outcome, Duration) override { outcomes.push_back(outcome); }
+  void on_outcome(const Request&, int32_t, FlowOutcome outcome, Duration) override {
+    std::lock_guard<std::mutex> lock(mutex_);
+    outcomes.push_back(outcome);
+  }
+  void forget() {
+    healthy = started = in_flight = retries = 0;
+    finished.clear();
+    outcomes.clear();
+  }
 
-  int healthy = 0, started = 0, in_flight = 0, retries = 0;
+  std::atomic<int> healthy{0}, started{0}, in_flight{0}, retries{0};
   std::vector<RequestReport> finished;
   std::vector<FlowOutcome> outcomes;
+
+ private:
+  std::mutex mutex_;
 };
 
 struct Answer final : HttpCallObserver {

@@ -104,6 +104,28 @@ TEST_F(GatewayHoldTest, ManyThatWaitAllGo) {
   EXPECT_EQ(held(), 0u);
 }
 
+// Verdicts cross threads here: who is held on one is let go by an end on another.
+TEST_F(GatewayHoldTest, ThreadsThatShareTheDoorLeaveNobodyBehind) {
+  options_.threads = 3;
+  occupy();
+  std::vector<std::unique_ptr<Answer>> waiting;
+  for (int i = 0; i < 60; ++i) waiting.push_back(begin());
+  run_until([&] { return held() == 60; });
+  for (size_t i = 0; i < waiting.size(); i += 3) waiting[i]->call->cancel();
+  free_one();
+  for (size_t i = 2; i < waiting.size(); i += 6) {
+    if (!waiting[i]->over) waiting[i]->call->cancel();
+  }
+  run_until([&] {
+    size_t over = 0;
+    for (size_t i = 1; i < waiting.size(); i += 3) over += waiting[i]->over;
+    return over == 20 && held() == 0;
+  });
+  for (size_t i = 1; i < waiting.size(); i += 3) EXPECT_EQ(waiting[i]->head.status(), 200);
+  busy_.back()->call->cancel();
+  run_until([&] { return gateway_->flow_stats().saturation.decode == 0; });
+}
+
 TEST_F(GatewayHoldTest, WithoutAWorkerNobodyWaits) {
   a_.healthy = b_.healthy = false;
   start(0);

@@ -30,6 +30,7 @@ struct GatewayOptions {
   Duration held_most = std::chrono::seconds(60);
   // Priorities by the name that clients send in x-llm-d-inference-objective.
   std::map<std::string, int32_t, std::less<>> objectives = {};
+  std::vector<std::string> plugin_files = {};  // shared objects with more plugin types
   EngineProfile profile;
   double time_scale = 1;  // model seconds a second, for the policy's clock
   uint32_t threads = 1;

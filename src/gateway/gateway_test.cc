@@ -49,7 +49,7 @@ TEST_F(GatewayTest, FailureBeforeTheFirstBodyByteIsRetriedElsewhere) {
     EXPECT_EQ(b_.bodies.back(), a_.bodies.back());
     client_.reset();
     gateway_.reset();
-    probe_ = RecordingProbe();
+    probe_.forget();
   }
 }
 

@@ -12,7 +12,9 @@ namespace {
 constexpr size_t kPiecesPerWrite = 128;
 constexpr size_t kKeptBytes = 64 * 1024;
 
-bool would_block(int error) { return error == EAGAIN || error == EWOULDBLOCK || error == EINTR; }
+bool would_block(int error) {
+  return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
+}
 
 }  // namespace
 
@@ -39,11 +41,15 @@ std::string_view GatherBuffer::bytes_of(const Piece& piece) const {
 
 bool GatherBuffer::write(int socket, OutputQueue& queue) {
   const bool alive = write_pieces(socket, queue);
+  clear();
+  return alive;
+}
+
+void GatherBuffer::clear() {
   pieces_.clear();
   copied_.clear();
   if (copied_.capacity() > kKeptBytes) copied_.release();
   size_ = 0;
-  return alive;
 }
 
 bool GatherBuffer::write_pieces(int socket, OutputQueue& queue) {

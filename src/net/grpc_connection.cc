@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "net/grpc_stream.h"
+#include "net/tls_context.h"
 
 namespace kvasir {
 namespace {
@@ -14,7 +15,8 @@ namespace {
 constexpr int kReadsPerWake = 16;
 // Output gathered for one write.
 constexpr size_t kGatheredBytes = 1024 * 1024;
-// Unwritten output beyond which no more is read: a client that does not read gets no more work done.
+// Unwritten output beyond which no more is read: a client that does not read gets no more work
+// done.
 constexpr size_t kUnwrittenBytesMax = 4 * 1024 * 1024;
 // How often the timeouts are looked at, at most.
 constexpr Duration kTickMin = std::chrono::milliseconds(50);
@@ -30,7 +32,9 @@ GrpcConnection::GrpcConnection(GrpcServer& server, Descriptor socket)
     : server_(server),
       loop_(server.loop_),
       socket_(std::move(socket)),
+      tls_(server.tls_ != nullptr ? server.tls_->open_session() : nullptr),
       session_(settings_of(server.limits_), *this),
+      accepted_at_(loop_.now()),
       last_heard_(loop_.now()),
       last_call_(loop_.now()),
       last_written_(loop_.now()) {
@@ -61,14 +65,34 @@ void GrpcConnection::on_readable() {
     const ssize_t count = recv(socket_.get(), scratch, EventLoop::kScratchBytes, 0);
     if (count < 0 && (errno == EAGAIN || errno == EINTR)) break;
     if (count <= 0) return close_now();
-    received_ = true;
-    ping_sent_ = false;
-    last_heard_ = loop_.now();
-    if (!session_.receive({scratch, static_cast<size_t>(count)})) return close_now();
-    report_streams();
+    const std::string_view bytes(scratch, static_cast<size_t>(count));
+    if (!(tls_ == nullptr ? receive(bytes) : receive_encrypted(bytes))) return close_now();
     if (static_cast<size_t>(count) < EventLoop::kScratchBytes) break;
   }
   if (!closed_) schedule_write();
+}
+
+bool GrpcConnection::receive(std::string_view bytes) {
+  received_ = true;
+  ping_sent_ = false;
+  last_heard_ = loop_.now();
+  if (!session_.receive(bytes)) return false;
+  report_streams();
+  return true;
+}
+
+bool GrpcConnection::receive_encrypted(std::string_view bytes) {
+  tls_->receive(bytes);
+  while (!closed_) {
+    const TlsSession::Reading reading = tls_->read(loop_.scratch(), EventLoop::kScratchBytes);
+    if (reading.status != TlsSession::Status::kOk) {
+      send_encrypted();  // why; whether it arrives makes no difference
+      return false;
+    }
+    if (reading.size == 0) break;
+    if (!receive({loop_.scratch(), reading.size})) return false;
+  }
+  return true;
 }
 
 // Writes happen once per iteration of the loop, after all that was read has been handled.
@@ -81,8 +105,8 @@ void GrpcConnection::schedule_write() {
 }
 
 void GrpcConnection::write() {
-  if (!output_.flush(socket_.get())) return close_now();
-  while (!closed_ && output_.size() == 0 && session_.wants_write()) {
+  if (!output_.flush(socket_.get()) || !send_encrypted()) return close_now();
+  while (!closed_ && !handshaking() && output_.size() == 0 && session_.wants_write()) {
     if (!write_once()) return close_now();
     if (gather_.size() == 0 && !session_.wants_write()) break;
   }
@@ -94,13 +118,37 @@ void GrpcConnection::write() {
 
 bool GrpcConnection::write_once() {
   if (!session_.produce(gather_, kGatheredBytes)) return false;
-  if (gather_.size() > 0 && !gather_.write(socket_.get(), output_)) return false;
-  report_streams();
+  const bool sent = tls_ == nullptr ? gather_.size() == 0 || gather_.write(socket_.get(), output_)
+                                    : encrypt_gathered();
+  if (sent) report_streams();
+  return sent;
+}
+
+// In slices, so that what is encrypted and not yet sent stays small.
+bool GrpcConnection::encrypt_gathered() {
+  return gather_.hand_over([this](std::string_view bytes) {
+    while (!bytes.empty()) {
+      const std::string_view slice = bytes.substr(0, TlsSession::kWriteBytesMax);
+      if (!tls_->write(slice) || !send_encrypted()) return false;
+      bytes.remove_prefix(slice.size());
+    }
+    return true;
+  });
+}
+
+// What TLS has for the network.
+bool GrpcConnection::send_encrypted() {
+  if (tls_ == nullptr) return true;
+  char* const scratch = loop_.scratch();
+  while (const size_t size = tls_->take_output(scratch, EventLoop::kScratchBytes)) {
+    if (!output_.send(socket_.get(), {scratch, size})) return false;
+  }
   return true;
 }
 
 void GrpcConnection::report_streams() {
-  for (Http2Stream* stream : session_.take_emptied()) static_cast<GrpcStream*>(stream)->on_written();
+  for (Http2Stream* stream : session_.take_emptied())
+    static_cast<GrpcStream*>(stream)->on_written();
   for (const auto& stream : session_.take_closed()) {
     static_cast<GrpcStream&>(*stream).on_closed();
     last_call_ = loop_.now();
@@ -116,12 +164,14 @@ void GrpcConnection::update_watch() {
   loop_.modify(socket_.get(), events, *this);
 }
 
-// --- Time and end ----------------------------------------------------------------------------------
+// --- Time and end
+// ----------------------------------------------------------------------------------
 
 void GrpcConnection::schedule_tick() {
   const GrpcServerLimits& set = limits();
-  const Duration shortest = std::min({set.preface_timeout, set.idle_timeout, set.ping_interval,
-                                      set.ping_timeout, set.write_timeout});
+  const Duration shortest =
+      std::min({set.preface_timeout, set.idle_timeout, set.ping_interval, set.ping_timeout,
+                set.write_timeout, tls_ != nullptr ? set.handshake_timeout : Duration::max()});
   tick_ = loop_.after(std::max<Duration>(shortest / 2, kTickMin), [this] { on_tick(); });
 }
 
@@ -131,6 +181,7 @@ void GrpcConnection::on_tick() {
   const GrpcServerLimits& set = limits();
   if (calls() > 0) last_call_ = now;
   const Duration silent = now - last_heard_;
+  if (handshaking() && now - accepted_at_ >= set.handshake_timeout) return close_now();
   if (!received_ && silent >= set.preface_timeout) return close_now();
   if (output_.size() > 0 && now - last_written_ >= set.write_timeout) return close_now();
   if (ping_sent_ && silent >= set.ping_interval + set.ping_timeout) return close_now();
@@ -155,6 +206,10 @@ void GrpcConnection::start_drain() {
 
 void GrpcConnection::close_now() {
   if (std::exchange(closed_, true)) return;
+  if (tls_ != nullptr && tls_->open() && output_.size() == 0) {
+    tls_->say_goodbye();
+    send_encrypted();  // as far as the socket takes it
+  }
   loop_.unwatch(socket_.get(), *this);
   loop_.cancel(tick_);
   loop_.cancel(final_goaway_);

@@ -1,4 +1,5 @@
-// One client connection of a GrpcServer: a socket, an HTTP/2 session and the calls on it. Private to net/.
+// One client connection of a GrpcServer: a socket, an HTTP/2 session and the calls on it. Private
+// to net/.
 #pragma once
 
 #include <memory>
@@ -10,6 +11,7 @@
 #include "net/http2_session.h"
 #include "net/output_queue.h"
 #include "net/socket.h"
+#include "net/tls_session.h"
 
 namespace kvasir {
 
@@ -35,8 +37,13 @@ class GrpcConnection final : public IoHandler, private Http2Session::StreamFacto
  private:
   std::unique_ptr<Http2Stream> open_stream(int32_t id) override;
   void on_readable();
+  bool receive(std::string_view bytes);
+  bool receive_encrypted(std::string_view bytes);
   void write();
   bool write_once();
+  bool encrypt_gathered();
+  bool send_encrypted();
+  bool handshaking() const { return tls_ != nullptr && !tls_->open(); }
   void report_streams();
   void update_watch();
   void on_tick();
@@ -45,6 +52,7 @@ class GrpcConnection final : public IoHandler, private Http2Session::StreamFacto
   GrpcServer& server_;
   EventLoop& loop_;
   Descriptor socket_;
+  const std::unique_ptr<TlsSession> tls_;  // null: plain
   size_t buffered_ = 0;
   Http2Session session_;
   GatherBuffer gather_;
@@ -52,9 +60,10 @@ class GrpcConnection final : public IoHandler, private Http2Session::StreamFacto
   uint32_t watched_ = 0;
   bool write_scheduled_ = false;
   bool closed_ = false;
-  bool received_ = false;      // any byte
-  bool ping_sent_ = false;     // and nothing heard since
+  bool received_ = false;   // any byte of HTTP/2
+  bool ping_sent_ = false;  // and nothing heard since
   bool goaway_sent_ = false;
+  const TimePoint accepted_at_;
   TimePoint last_heard_;
   TimePoint last_call_;
   TimePoint last_written_;  // or nothing to write

@@ -9,8 +9,12 @@
 namespace kvasir {
 
 GrpcServer::GrpcServer(EventLoop& loop, Descriptor listener, std::vector<GrpcRoute> routes,
-                       GrpcServerLimits limits)
-    : loop_(loop), routes_(std::move(routes)), limits_(limits), port_(local_port(listener)) {
+                       GrpcServerLimits limits, const TlsContext* tls)
+    : loop_(loop),
+      routes_(std::move(routes)),
+      limits_(limits),
+      tls_(tls),
+      port_(local_port(listener)) {
   acceptor_ = std::make_unique<Acceptor>(
       loop_, std::move(listener), [this] { return connections_.size() < limits_.connections; },
       [this](Descriptor socket) {

@@ -1,4 +1,4 @@
-// A gRPC server on one EventLoop: HTTP/2 without TLS and with prior knowledge, uncompressed messages,
+// A gRPC server on one EventLoop: HTTP/2 over TLS or, with prior knowledge, without; uncompressed messages,
 // unary and streaming calls. Limits on everything a client can make large, slow or many.
 //
 // All calls happen on the loop's thread. What is sent while one event is handled goes out together, at
@@ -22,6 +22,7 @@ namespace kvasir {
 class Acceptor;
 class EventLoop;
 class GrpcConnection;
+class TlsContext;
 
 struct GrpcServerLimits {
   size_t connections = 4096;                     // beyond: not accepted until one closes
@@ -38,6 +39,7 @@ struct GrpcServerLimits {
   // Envoy ends every ext_proc stream with RST_STREAM, so a low rate would cut healthy connections.
   uint64_t resets_per_second = 1'000'000;
   Duration preface_timeout = std::chrono::seconds(20);   // to the first byte
+  Duration handshake_timeout = std::chrono::seconds(10);  // of TLS, from the connection's start
   Duration idle_timeout = std::chrono::hours(1);         // without a call; then GOAWAY
   Duration ping_interval = std::chrono::seconds(60);     // silent with calls open; then a PING
   Duration ping_timeout = std::chrono::seconds(20);      // for any byte after it; then cut
@@ -111,9 +113,10 @@ struct GrpcRoute {
 class GrpcServer {
  public:
   // Takes over the listening socket. `loop` and the services must outlive the server. A path that is
-  // not listed is answered with UNIMPLEMENTED.
+  // not listed is answered with UNIMPLEMENTED. With `tls`, which must outlive the server, every connection is
+  // encrypted, each with what the context holds when it begins.
   GrpcServer(EventLoop& loop, Descriptor listener, std::vector<GrpcRoute> routes,
-             GrpcServerLimits limits = {});
+             GrpcServerLimits limits = {}, const TlsContext* tls = nullptr);
   ~GrpcServer();
   GrpcServer(const GrpcServer&) = delete;
   GrpcServer& operator=(const GrpcServer&) = delete;
@@ -136,6 +139,7 @@ class GrpcServer {
   EventLoop& loop_;
   const std::vector<GrpcRoute> routes_;
   const GrpcServerLimits limits_;
+  const TlsContext* const tls_;
   uint16_t port_;
   std::unique_ptr<Acceptor> acceptor_;
   std::unordered_set<GrpcConnection*> connections_;

@@ -1,5 +1,5 @@
 // The server's side of one HTTP/2 connection, without a socket: bytes in, events and bytes out. Private to
-// net/; what is below it (plain TCP today, TLS) does not concern it.
+// net/; what is below it (plain TCP or TLS) does not concern it.
 //
 // Events come from inside receive(); produce() calls only the output functions of a stream, so that what
 // was taken may be borrowed until it is written. A stream that ended is reported by take_closed(), never

@@ -136,11 +136,13 @@ PluginType pd_profile_handler_plugin() {
 }
 
 PluginType disagg_headers_handler_plugin() {
-  return {"disagg-headers-handler", make_header_writer, Stability::kDeprecated};
+  return {"disagg-headers-handler", make_header_writer, Stability::kDeprecated,
+          "disagg-profile-handler"};
 }
 
 PluginType prefill_header_handler_plugin() {
-  return {"prefill-header-handler", make_header_writer, Stability::kDeprecated};
+  return {"prefill-header-handler", make_header_writer, Stability::kDeprecated,
+          "disagg-profile-handler"};
 }
 
 }  // namespace kvasir

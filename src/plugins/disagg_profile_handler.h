@@ -1,5 +1,5 @@
-// disagg-profile-handler and pd-profile-handler (deprecated): prefill and decode on endpoints of
-// their own.
+// disagg-profile-handler, pd-profile-handler (deprecated), disagg-headers-handler (deprecated) and
+// prefill-header-handler (deprecated): prefill and decode on endpoints of their own.
 //
 // Formula, decode-first: the decode profile runs; when the decider says so, the prefill profile.
 //   The decode profile's choice is primary, the prefill profile's is where the prompt is prefilled.
@@ -13,6 +13,8 @@
 //   prefillProfile, deciderPluginName. pd-profile-handler: decodeProfile, prefillProfile,
 //   deciderPluginName (prefix-based-pd-decider when one is configured); prefixPluginType,
 //   prefixPluginName, prefixMatchInfoProducerName and primaryPort are accepted and without effect.
+//   disagg-headers-handler and prefill-header-handler are accepted and do nothing: the decision
+//   says what they wrote into a header.
 //
 //   - type: disagg-profile-handler
 //     parameters: {deciders: {prefill: prefix-based-pd-decider}}

@@ -1,6 +1,7 @@
 // endpoint-attribute-filter (alpha): keeps endpoints one of whose numbers compares true to a
 // threshold.
 //
+// Formula: value OPERATOR threshold.
 // Inputs: the attribute (plugins/endpoint_attribute.h). Not reported: kept with onMissing Pass,
 // removed with Fail.
 // Parameters: attribute (required), onMissing (Pass), fallbackOnEmpty (false: when nobody is left

@@ -2,6 +2,7 @@
 //
 // Formula: only one profile: that one. Else the one the header names; no header, or an empty one:
 //   defaultProfile; a name that no profile has: the request is refused.
+// Inputs: the header, whatever the case of its name.
 // Parameters: headerName (EPP-Profile), defaultProfile (decode).
 //
 //   - type: header-profile-handler

@@ -1,14 +1,16 @@
 // by-label, decode-filter, prefill-filter and encode-filter: keep endpoints by the value of one
 // label.
 //
-// by-label (deprecated): keeps endpoints whose label is one of validValues, and those without it
-// when allowsNoLabel. The others look at llm-d.ai/role:
-//   decode-filter: decode, prefill-decode, both, encode-prefill-decode, or no label.
-//   prefill-filter: prefill, encode-prefill, prefill-decode, both, encode-prefill-decode.
-//   encode-filter: encode, encode-prefill, encode-prefill-decode.
+// Formula of by-label (deprecated): the label is one of validValues, or there is none and
+//   allowsNoLabel.
+// Formula of decode-filter: llm-d.ai/role is decode, prefill-decode, both or encode-prefill-decode,
+//   or there is no such label.
+// Formula of prefill-filter: it is prefill, encode-prefill, prefill-decode, both or
+//   encode-prefill-decode.
+// Formula of encode-filter: it is encode, encode-prefill or encode-prefill-decode.
 // Inputs: the endpoint's labels.
-// Parameters of by-label: label (required), validValues, allowsNoLabel (false); of the others:
-// none.
+// Parameters of by-label: label (required), validValues, allowsNoLabel (false).
+// Parameters of the others: none.
 //
 //   - type: decode-filter
 //   - type: by-label

@@ -20,6 +20,7 @@
 #include "plugins/max_score_picker.h"
 #include "plugins/no_hit_lru_scorer.h"
 #include "plugins/ordering_policies.h"
+#include "plugins/predicted_cost_picker.h"
 #include "plugins/prefix_cache_affinity_filter.h"
 #include "plugins/prefix_cache_scorer.h"
 #include "plugins/probabilistic_admitter.h"
@@ -51,6 +52,7 @@ void register_pickers(Registry& registry) {
   registry.add(max_score_picker_plugin());
   registry.add(random_picker_plugin());
   registry.add(weighted_random_picker_plugin());
+  registry.add(predicted_cost_picker_plugin());
 }
 
 void register_scorers(Registry& registry) {

@@ -51,6 +51,40 @@ TEST_F(PredictedCostPolicyTest, OnlyKvWantsBlocks) {
   EXPECT_EQ(kv_->prompt_bytes_per_block(), 2048u);
 }
 
+TEST_F(PredictedCostPolicyTest, ItIsSaturatedWhenEveryEndpointHasThreeTenthsOfASecondAhead) {
+  const auto saturation = [&](int now) {
+    return kv_->saturation(PoolContext{fleet_.snapshot, fleet_.candidates, at(now)});
+  };
+  EXPECT_DOUBLE_EQ(saturation(0).effective(),
+                   1);  // the caller has not said yet that there are endpoints
+  const auto share = [&](int now) { return saturation(now).decode; };
+  EXPECT_DOUBLE_EQ(share(0), 0);
+  fleet_.pick(*kv_, streamed_request(1, 600), at(0));
+  EXPECT_DOUBLE_EQ(share(0), 0);  // the other is idle
+  fleet_.pick(*kv_, streamed_request(2, 450), at(0));
+  EXPECT_DOUBLE_EQ(share(0), 1.5);
+  ASSERT_TRUE(saturation(0).falls_in);
+  const Duration falls = *saturation(0).falls_in;
+  EXPECT_EQ(falls, milliseconds(150) + Duration(1));
+  EXPECT_DOUBLE_EQ(share(150), 1);
+  EXPECT_LT(
+      kv_->saturation(PoolContext{fleet_.snapshot, fleet_.candidates, TimePoint(falls)}).decode, 1);
+}
+
+TEST_F(PredictedCostPolicyTest, ItPredictsThePrefillWhereThePickWouldGoAndBooksNothing) {
+  const auto predicted = [&](const Request& request) {
+    return kv_->predicted_prefill(PickContext{request, fleet_.snapshot, fleet_.candidates, at(0)});
+  };
+  const std::vector<BlockHash> blocks = blocks_of(1, 2);
+  const Request request = with_blocks(streamed_request(1, 2000), blocks);
+  EXPECT_EQ(predicted(request), milliseconds(2000));
+  EXPECT_EQ(predicted(request), milliseconds(2000));
+  const Decision first = fleet_.pick(*kv_, request, at(0));
+  kv_->ended(1, at(0));
+  EXPECT_EQ(predicted(request), milliseconds(2000 - 1024));  // cached on the one of them
+  EXPECT_EQ(fleet_.pick(*kv_, request, at(0)).endpoint, first.endpoint);
+}
+
 TEST_F(PredictedCostPolicyTest, AnIdleFleetIsUsedInTurn) {
   for (RequestId request = 1; request <= 4; ++request) {
     const Decision decision = fleet_.pick(*load_cost_, streamed_request(request));

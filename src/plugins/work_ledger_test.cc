@@ -51,6 +51,24 @@ TEST_F(WorkLedgerTest, AnOverdueFirstCountsForTheTimeItIsOverdue) {
   EXPECT_EQ(wait(14), 4 + 3);
 }
 
+TEST_F(WorkLedgerTest, ItTellsWhenTheWaitWillHaveFallen) {
+  ledger_.book(kWorker, visible(1, 10), at(0));
+  ledger_.book(kWorker, visible(2, 3), at(0));
+  const struct {
+    int now;
+    int level;
+    std::optional<Duration> expected;
+  } cases[] = {
+      {0, 13, Duration::zero()}, {0, 5, seconds(8)},   {4, 5, seconds(4)},
+      {0, 3, seconds(10)},       {0, 2, std::nullopt},  // the first would be overdue by then
+      {12, 3, std::nullopt},                            // it is
+  };
+  for (const auto& [now, level, expected] : cases) {
+    EXPECT_EQ(ledger_.until_wait_is(kWorker, seconds(level), at(now)), expected)
+        << now << " " << level;
+  }
+}
+
 TEST_F(WorkLedgerTest, AFirstTokenStartsTheNextPrefillAndOneMoreDecode) {
   ledger_.book(kWorker, visible(1, 10, 500), at(0));
   ledger_.book(kWorker, visible(2, 3, 70), at(0));

@@ -65,6 +65,9 @@ struct PluginType {
   Stability stability = Stability::kStable;
   std::string replaced_by = {};  // of a deprecated type; may be empty
   Produces produces = Produces::kNothing;
+  // Bits of model/plugin_place.h, for whoever reads configurations. 0: the type is one of
+  // upstream's, whose places are known (wire/plugin_types.h).
+  uint32_t places = 0;
 };
 
 class Registry {

@@ -1,6 +1,8 @@
 #include "serving/configured_scheduling.h"
 
 #include "plugins/plugin_roster.h"
+#include "scheduling/plugin_library.h"
+#include "serving/plugin_type_facts.h"
 #include "wire/read_endpoint_picker_config.h"
 
 namespace kvasir {
@@ -58,14 +60,30 @@ std::string joined(const std::vector<std::string>& lines) {
 
 }  // namespace
 
+Result<Registry> plugin_registry(const std::vector<std::string>& plugin_files) {
+  Registry registry;
+  register_plugins(registry);
+  for (const std::string& file : plugin_files) {
+    if (const Result<void> loaded = load_plugin_library(file, registry); !loaded) {
+      return Error{"--plugin " + loaded.error().message};
+    }
+  }
+  return registry;
+}
+
 Result<PolicyWithNotes> policy_from_config(std::string_view text, std::string_view name,
                                            const PluginOptions& options) {
-  const ConfigReading reading = read_endpoint_picker_config(text, upstream_plugin_types());
+  const Result<Registry> registry = plugin_registry(options.plugin_files);
+  if (!registry) return registry.error();
+  return policy_from_config(text, name, options, *registry);
+}
+
+Result<PolicyWithNotes> policy_from_config(std::string_view text, std::string_view name,
+                                           const PluginOptions& options, const Registry& registry) {
+  const ConfigReading reading = read_endpoint_picker_config(text, plugin_type_facts(registry));
   std::vector<std::string> problems;
   for (const Remark& error : reading.errors) problems.push_back(located(name, error));
   if (!problems.empty()) return Error{joined(problems)};
-  Registry registry;
-  register_plugins(registry);
   problems = unsupported(reading.config, registry, name);
   if (!problems.empty()) return Error{joined(problems)};
   Result<PolicyWithNotes> made =

@@ -111,13 +111,14 @@ void read_list(ProtobufReader reader, std::vector<std::string_view>& entries) {
   }
 }
 
-std::vector<std::string_view> read_strings(std::string_view value) {
-  std::vector<std::string_view> entries;
+// nullopt: neither a list nor a string, which counts as absent.
+std::optional<std::vector<std::string_view>> read_strings(std::string_view value) {
+  std::optional<std::vector<std::string_view>> entries;
   for (ProtobufReader reader(value); reader.next();) {
     if (reader.field() == kStringValue) {
-      entries.push_back(reader.bytes());
+      entries.emplace(1, reader.bytes());
     } else if (reader.field() == kListValue) {
-      read_list(reader.message(), entries);
+      read_list(reader.message(), entries.emplace());
     } else {
       reader.skip();
     }

@@ -38,7 +38,7 @@ struct ExtProcProtocol {
 // What the gateway says of endpoints, from metadata_context.filter_metadata.
 struct ExtProcMetadata {
   // envoy.lb.subset_hint / x-gateway-destination-endpoint-subset: present even when it lists none. A
-  // string is one entry.
+  // string is one entry; another kind of value counts as absent. What it allows: wire/subset_match.h.
   std::optional<std::vector<std::string_view>> subset;
   // envoy.lb / x-gateway-destination-endpoint-served
   std::string_view served_endpoint;

@@ -26,6 +26,13 @@ constexpr uint32_t kEndOfStream = 2;
 // CommonResponse and its body mutation sit in field 1 of HeadersResponse and BodyResponse.
 constexpr uint32_t kCommon = 1;
 
+// Kinds of google.protobuf.Value.
+constexpr uint32_t kNumberValue = 2;
+constexpr uint32_t kStringValue = 3;
+constexpr uint32_t kStructValue = 5;
+
+constexpr std::string_view kScoresKey = "x-gateway-destination-endpoint-scores";
+
 constexpr uint64_t kContinueAndReplace = 1;
 constexpr int32_t kOverwriteIfExistsOrAdd = 2;
 
@@ -52,7 +59,9 @@ void open_field(std::string& message, uint32_t field, size_t size) {
   message.push_back(static_cast<char>(rest));
 }
 
-size_t field_size(size_t content) { return 1 + varint_size(content) + content; }
+size_t field_size(size_t content) {
+  return 1 + varint_size(content) + content;
+}
 
 void write_mutation(pbf_writer& parent, uint32_t field, const ExtProcMutation& mutation) {
   if (mutation.set.empty() && mutation.remove.empty()) return;
@@ -69,20 +78,39 @@ void write_mutation(pbf_writer& parent, uint32_t field, const ExtProcMutation& m
   for (const std::string_view name : mutation.remove) add_text(writer, 2, name);
 }
 
-// {"envoy.lb": {key: string...}}
-void write_metadata(pbf_writer& parent, const std::vector<ExtProcHeader>& metadata) {
-  if (metadata.empty()) return;
-  pbf_writer outer(parent, kDynamicMetadata);
-  pbf_writer space(outer, 1);
-  add_text(space, 1, "envoy.lb");
-  pbf_writer value(space, 2);
-  pbf_writer inner(value, 5);  // struct_value
-  for (const ExtProcHeader& entry : metadata) {
-    pbf_writer field(inner, 1);
-    add_text(field, 1, entry.key);
-    pbf_writer text(field, 2);
-    add_text(text, 3, entry.value);  // string_value
+// A field of a google.protobuf.Struct: `write` fills its Value.
+template <class Write>
+void write_struct_field(pbf_writer& structure, std::string_view key, Write write) {
+  pbf_writer field(structure, 1);
+  add_text(field, 1, key);
+  pbf_writer value(field, 2);
+  write(value);
+}
+
+void write_scores(pbf_writer& value, const std::vector<ExtProcScore>& scores) {
+  pbf_writer structure(value, kStructValue);
+  for (const ExtProcScore& score : scores) {
+    write_struct_field(structure, score.endpoint,
+                       [&](pbf_writer& number) { number.add_double(kNumberValue, score.score); });
   }
+}
+
+// {"envoy.lb": {scores, key: string...}}
+void write_metadata(pbf_writer& parent, const std::vector<ExtProcHeader>& texts,
+                    const std::vector<ExtProcScore>& scores) {
+  if (texts.empty() && scores.empty()) return;
+  pbf_writer outer(parent, kDynamicMetadata);
+  write_struct_field(outer, "envoy.lb", [&](pbf_writer& space) {
+    pbf_writer structure(space, kStructValue);
+    if (!scores.empty()) {
+      write_struct_field(structure, kScoresKey,
+                         [&](pbf_writer& value) { write_scores(value, scores); });
+    }
+    for (const ExtProcHeader& entry : texts) {
+      write_struct_field(structure, entry.key,
+                         [&](pbf_writer& text) { add_text(text, kStringValue, entry.value); });
+    }
+  });
 }
 
 void write_mode(pbf_writer& parent, const ExtProcModeOverride& mode) {
@@ -94,7 +122,8 @@ void write_mode(pbf_writer& parent, const ExtProcModeOverride& mode) {
   if (mode.response_trailer_mode != 0) writer.add_enum(6, mode.response_trailer_mode);
 }
 
-// protozero drops an empty sub-message, but which answer it is must be said even when it changes nothing.
+// protozero drops an empty sub-message, but which answer it is must be said even when it changes
+// nothing.
 void say_at_least(pbf_writer& writer, uint32_t field, const std::string& message) {
   if (message.empty()) writer.add_message(field, "", 0);
 }
@@ -110,7 +139,8 @@ void write_plain_body(pbf_writer& common, std::string_view body) {
 
 }  // namespace
 
-void write_headers_answer(ExtProcSide side, const ExtProcHeadersAnswer& answer, std::string& message) {
+void write_headers_answer(ExtProcSide side, const ExtProcHeadersAnswer& answer,
+                          std::string& message) {
   message.clear();
   pbf_writer writer(message);
   {
@@ -122,7 +152,7 @@ void write_headers_answer(ExtProcSide side, const ExtProcHeadersAnswer& answer, 
     if (answer.clear_route_cache) common.add_bool(kClearRouteCache, true);
   }
   say_at_least(writer, on_side(side, kRequestHeaders), message);
-  write_metadata(writer, answer.metadata);
+  write_metadata(writer, answer.metadata, answer.scores);
   if (answer.mode_override) write_mode(writer, *answer.mode_override);
 }
 
@@ -130,8 +160,9 @@ void write_streamed_body_head(ExtProcSide side, size_t body_bytes, bool end_of_s
                               const std::vector<ExtProcHeader>& metadata, std::string& message) {
   message.clear();
   pbf_writer writer(message);
-  write_metadata(writer, metadata);
-  // The body must come last, so the lengths around it are computed rather than patched in afterwards.
+  write_metadata(writer, metadata, {});
+  // The body must come last, so the lengths around it are computed rather than patched in
+  // afterwards.
   const size_t streamed = (end_of_stream ? 2 : 0) + field_size(body_bytes);
   const size_t mutation = field_size(streamed);
   const size_t common = field_size(mutation);
@@ -154,10 +185,11 @@ void write_body_answer(ExtProcSide side, const ExtProcBodyAnswer& answer, std::s
     if (answer.clear_route_cache) common.add_bool(kClearRouteCache, true);
   }
   say_at_least(writer, on_side(side, kRequestBody), message);
-  write_metadata(writer, answer.metadata);
+  write_metadata(writer, answer.metadata.texts, answer.metadata.scores);
 }
 
-void write_trailers_answer(ExtProcSide side, const ExtProcMutation& mutation, std::string& message) {
+void write_trailers_answer(ExtProcSide side, const ExtProcMutation& mutation,
+                           std::string& message) {
   message.clear();
   pbf_writer writer(message);
   {

@@ -81,6 +81,7 @@ TEST(ExtProcRequest, EmptySubsetIsNotAnAbsentOne) {
   ASSERT_TRUE(request.metadata.subset);
   EXPECT_TRUE(request.metadata.subset->empty());
   EXPECT_FALSE(read("response_body").metadata.subset);
+  EXPECT_FALSE(read("request_body_number_subset").metadata.subset);
 }
 
 TEST(ExtProcRequest, ResponsePhaseNamesTheServedEndpoint) {
@@ -144,6 +145,27 @@ TEST(ExtProcAnswer, HeadersAreTheReferencesBytes) {
   EXPECT_EQ(message, vectors().at("answer_response_headers_empty"));
 }
 
+TEST(ExtProcAnswer, ScoresAreNumbersByEndpoint) {
+  ExtProcHeadersAnswer answer;
+  answer.clear_route_cache = true;
+  answer.metadata = {{"x-gateway-destination-endpoint", "10.0.0.2:8000"}};
+  answer.scores = {{"10.0.0.1:8000", 0}, {"10.0.0.2:8000", 2.8}};
+  std::string message;
+  write_headers_answer(ExtProcSide::kRequest, answer, message);
+  EXPECT_EQ(message, vectors().at("answer_scores"));
+}
+
+TEST(ExtProcAnswer, BodyCanCarryThePick) {
+  ExtProcBodyAnswer answer;
+  answer.clear_route_cache = true;
+  answer.mutation.set = {{"a", "b"}};
+  answer.replaced_body = "new";
+  answer.metadata.texts = {{"x-gateway-destination-endpoint", "10.0.0.1:8000"}};
+  std::string message;
+  write_body_answer(ExtProcSide::kRequest, answer, message);
+  EXPECT_EQ(message, vectors().at("answer_body_pick"));
+}
+
 // Protobuf writes the body before end_of_stream, we after: the reference with those two swapped.
 TEST(ExtProcAnswer, StreamedBodyEndsWithTheBody) {
   for (const size_t size : {size_t{3}, size_t{130}, size_t{62000}}) {
@@ -164,9 +186,9 @@ TEST(ExtProcAnswer, BodiesTrailersAndRefusalsAreTheReferencesBytes) {
   std::string message;
   write_body_answer(ExtProcSide::kRequest, {}, message);
   EXPECT_EQ(message, vectors().at("answer_body_empty"));
-  write_body_answer(ExtProcSide::kResponse, {"new", false, {}, {}}, message);
+  write_body_answer(ExtProcSide::kResponse, {false, {}, "new", {}}, message);
   EXPECT_EQ(message, vectors().at("answer_body_replaced"));
-  write_body_answer(ExtProcSide::kResponse, {"", false, {}, {}}, message);
+  write_body_answer(ExtProcSide::kResponse, {false, {}, "", {}}, message);
   EXPECT_EQ(message, vectors().at("answer_body_cleared"));
   write_trailers_answer(ExtProcSide::kResponse, {}, message);
   EXPECT_EQ(message, vectors().at("answer_trailers"));

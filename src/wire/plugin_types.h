@@ -6,21 +6,9 @@
 #include <span>
 #include <string_view>
 
-namespace kvasir {
+#include "model/plugin_place.h"
 
-// Bits: one type may fill several places.
-enum PluginPlace : uint32_t {
-  kFilterPlace = 1,
-  kScorerPlace = 2,
-  kPickerPlace = 4,
-  kProfileHandlerPlace = 8,
-  kProducerPlace = 16,     // of per-request data
-  kDataLayerPlace = 32,    // sources, extractors, discovery
-  kFlowControlPlace = 64,  // fairness, ordering, limits, saturation, eviction
-  kParserPlace = 128,
-  kOtherPlace =
-      256,  // deciders, admission, reporting: used by being configured, or by another plugin's name
-};
+namespace kvasir {
 
 struct PluginTypeFacts {
   std::string_view name;
@@ -33,8 +21,8 @@ struct PluginTypeFacts {
 const PluginTypeFacts* find_plugin_type(std::span<const PluginTypeFacts> types,
                                         std::string_view name);
 
-// STAND-IN until the registry is filled: the type names of llm-d's endpoint picker and the seed's
-// own ones.
+// The type names of llm-d's endpoint picker and the seed's own ones, made here or not. What a
+// program really has is its registry's: serving/plugin_type_facts.h joins the two.
 std::span<const PluginTypeFacts> upstream_plugin_types();
 
 }  // namespace kvasir

@@ -80,7 +80,7 @@ def main():
             if arguments.grpc_python:
                 failed |= subprocess.call([arguments.grpc_python,
                                            pathlib.Path(__file__).parent / "grpc_client.py", str(picker_port)])
-            front = envoy_process.Envoy(arguments.envoy, picker_port, folder)
+            front = envoy_process.Envoy(arguments.envoy, [picker_port], folder)
             processes.append(front.process)
             for tokens, stream, count in ((200, False, 1000), (200, True, 400), (100_000, False, 60),
                                           (100_000, True, 40)):

@@ -35,6 +35,8 @@ class Shape:
     buffer_filter: bool = False  # holds the headers until the body is there
     fail_open: bool = False
     retries: int = 0
+    tls: bool = False  # to the picker, whose certificate is not checked
+    second_chance: bool = False  # a picker that fails is left out for a while, and another is asked
     picker: bool = True  # False: a plain hop
     watched: bool = True  # the tests' own: subset hints from a header, answers tell where they come from
 
@@ -43,12 +45,19 @@ class Shape:
         request = modes.get(self.request_body, self.request_body.lower())
         response = modes.get(self.response_body, self.response_body.lower())
         more = {"headers skipped": self.request_headers == "SKIP", "body ahead": self.body_ahead,
-                "retries": self.retries > 0, "fail-open": self.fail_open}
+                "retries": self.retries > 0, "fail-open": self.fail_open, "tls": self.tls}
         return ", ".join([self.policy, f"{request}/{response}"] + [text for text, true in more.items() if true])
 
 
 def address(host, port):
     return {"socket_address": {"address": host, "port_value": port}}
+
+
+def picker_service(shape):
+    service = {"envoy_grpc": {"cluster_name": "picker"}, "timeout": "86400s"}
+    if shape.second_chance:
+        service["retry_policy"] = {"num_retries": 3, "retry_back_off": {"base_interval": "0.005s", "max_interval": "0.05s"}}
+    return service
 
 
 def picker_filter(shape):
@@ -59,7 +68,7 @@ def picker_filter(shape):
         "failure_mode_allow": shape.fail_open,
         "message_timeout": "1000s",
         "send_body_without_waiting_for_header_response": shape.body_ahead,
-        "grpc_service": {"envoy_grpc": {"cluster_name": "picker"}, "timeout": "86400s"},
+        "grpc_service": picker_service(shape),
         "processing_mode": {
             "request_header_mode": shape.request_headers, "response_header_mode": shape.response_headers,
             "request_body_mode": shape.request_body, "response_body_mode": shape.response_body,
@@ -127,19 +136,27 @@ def endpoints_cluster(shape):
             "fallback_policy": round_robin}}}]}}
 
 
-def picker_cluster(port):
+def picker_cluster(shape, ports):
     # The windows: 100k-token bodies stall in smaller ones.
     http2 = {"initial_stream_window_size": 4 << 20, "initial_connection_window_size": 64 << 20}
-    return {"name": "picker", "type": "STATIC", "connect_timeout": "5s", "circuit_breakers": BREAKERS,
-            "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-                "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-                "explicit_http_config": {"http2_protocol_options": http2}}},
-            "health_checks": [{"timeout": "2s", "interval": "2s", "unhealthy_threshold": 3, "healthy_threshold": 2,
-                               "grpc_health_check": {"service_name": "envoy.service.ext_proc.v3.ExternalProcessor"}}],
-            "load_assignment": load_assignment("picker", [("127.0.0.1", port)])}
+    cluster = {"name": "picker", "type": "STATIC", "connect_timeout": "5s", "circuit_breakers": BREAKERS,
+               "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                   "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+                   "explicit_http_config": {"http2_protocol_options": http2}}},
+               "health_checks": [{"timeout": "2s", "interval": "2s", "unhealthy_threshold": 3, "healthy_threshold": 2,
+                                  "grpc_health_check": {"service_name": "envoy.service.ext_proc.v3.ExternalProcessor"}}],
+               "load_assignment": load_assignment("picker", [("127.0.0.1", port) for port in ports])}
+    if shape.tls:
+        cluster["transport_socket"] = {"name": "envoy.transport_sockets.tls", "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+            "common_tls_context": {"alpn_protocols": ["h2"]}}}
+    if shape.second_chance:
+        cluster["outlier_detection"] = {"consecutive_gateway_failure": 1, "enforcing_consecutive_gateway_failure": 100,
+                                        "max_ejection_percent": 50, "base_ejection_time": "30s"}
+    return cluster
 
 
-def configuration(shape, port, admin_port, picker_port):
-    clusters = [endpoints_cluster(shape)] + ([picker_cluster(picker_port)] if shape.picker else [])
+def configuration(shape, port, admin_port, picker_ports):
+    clusters = [endpoints_cluster(shape)] + ([picker_cluster(shape, picker_ports)] if shape.picker else [])
     return {"admin": {"address": address("127.0.0.1", admin_port)},
             "static_resources": {"listeners": [listener(shape, port)], "clusters": clusters}}

@@ -48,11 +48,11 @@ def cpu_seconds(pid):
 class Envoy:
     """One Envoy process of a Shape, ready when the constructor returns."""
 
-    def __init__(self, binary, picker_port, folder, shape=Shape()):
+    def __init__(self, binary, picker_ports, folder, shape=Shape()):
         self.port, self.admin_port = free_port(), free_port()
         self.folder = pathlib.Path(folder)
         config = self.folder / "envoy.json"
-        config.write_text(json.dumps(configuration(shape, self.port, self.admin_port, picker_port), indent=1))
+        config.write_text(json.dumps(configuration(shape, self.port, self.admin_port, picker_ports), indent=1))
         self.log = self.folder / "envoy.log"
         with open(self.log, "w") as log:
             # Envoys that share a base id share memory.
@@ -61,13 +61,13 @@ class Envoy:
                 stdout=log, stderr=log)
         wait_for(self.port, process=self.process)
         if shape.picker:
-            self._wait_for_picker()
+            self._wait_for_pickers(len(picker_ports))
 
-    def _wait_for_picker(self):
+    def _wait_for_pickers(self, count):
         deadline = time.monotonic() + READY_SECONDS
-        while int(self.counters("cluster.picker.membership_healthy")["cluster.picker.membership_healthy"]) == 0:
+        while int(self.counters("cluster.picker.membership_healthy")["cluster.picker.membership_healthy"]) < count:
             if time.monotonic() > deadline:
-                raise TimeoutError("Envoy finds no healthy picker")
+                raise TimeoutError("Envoy does not find its pickers healthy")
             time.sleep(0.02)
 
     def counters(self, prefix):

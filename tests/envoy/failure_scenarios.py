@@ -27,6 +27,7 @@ DUPLEX_CLOSED = OVERRIDE_HOST
 BUFFERED_OPEN = Shape(policy="override_host", request_body="BUFFERED", response_body="NONE", response_headers="SKIP",
                       fail_open=True)
 BUFFERED_CLOSED = BUFFERED
+SECOND_CHANCE = Shape(policy="override_host", second_chance=True)
 
 
 def retry_reaches_the_second(world, shape):
@@ -91,6 +92,15 @@ def picker_is_down(world, shape):
             answer = post(front.port, completion(f"{number}"))
             require(answer.status == (200 if shape.fail_open else 500), f"status {answer.status}: {answer.body[:200]!r}")
             require(answer.seconds < AT_ONCE_SECONDS, f"it took {answer.seconds:.1f} s")
+
+
+def one_of_two_pickers_dies(world):
+    """Fail-closed, with outlier detection and a retry of the stream: no client sees that a picker was killed."""
+    with world.front(shape=SECOND_CHANCE, pickers=2) as front:
+        for number in range(60):
+            if number == 20:
+                front.pickers[0].kill()
+            require_ok(post(front.port, completion(f"{number} " + words(300))))
 
 
 def stopping_picker_ends_its_streams(world, shape):

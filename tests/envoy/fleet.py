@@ -62,12 +62,12 @@ class Worker(Child):
 class Picker(Child):
     """`kvasir epp` for some endpoints, ready when it finds as many of them healthy as it should."""
 
-    def __init__(self, kvasir, folder, endpoints, *flags, healthy=None):
+    def __init__(self, kvasir, folder, endpoints, *flags, healthy=None, tls=False):
         self.port, self.health_port, self.metrics_port = free_port(), free_port(), free_port()
         super().__init__([kvasir, "epp", "--endpoints", ",".join(endpoints), "--grpc-port", self.port,
                           "--grpc-health-port", self.health_port, "--metrics-port", self.metrics_port,
-                          "--secure-serving=false", "--threads", 1, "--answer-headers", *flags],
-                         f"{folder}/picker.log")
+                          f"--secure-serving={str(tls).lower()}", "--threads", 1, "--answer-headers", *flags],
+                         f"{folder}/picker-{self.port}.log")
         wait_for(self.port, process=self.process)
         self._wait_for_endpoints(len(endpoints) if healthy is None else healthy)
 

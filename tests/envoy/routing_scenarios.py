@@ -18,6 +18,7 @@ SKIPPED = Shape(policy="override_host", request_headers="SKIP", request_body="BU
 STREAMED = Shape(policy="override_host", request_body="STREAMED", response_body="STREAMED")
 STREAMED_AHEAD = Shape(policy="override_host", request_body="STREAMED", response_body="STREAMED", body_ahead=True)
 READS_BODIES = [ORIGINAL_DST, OVERRIDE_HOST, BUFFERED_ORIGINAL, BUFFERED, SKIPPED, STREAMED_AHEAD]
+ENCRYPTED = Shape(tls=True)
 SHAPES = [*READS_BODIES, STREAMED]
 
 BY_ACTIVE_REQUESTS = """

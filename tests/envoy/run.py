@@ -23,6 +23,7 @@ from envoy_install import install_python
 from world import ROOT, CheckFailed, World
 
 AWAITED = {"compressed_upload": "the picker does not read gzip'd bodies",
+           "goes_where_it_was_sent [original_dst, duplex/duplex, tls]": "the picker serves no TLS",
            "log_tells_of_picks": "the picker does not log its decisions"}
 
 
@@ -40,6 +41,7 @@ def all_scenarios():
     every = routing.SHAPES
     return [
         *in_shapes(routing.goes_where_it_was_sent, every),
+        *in_shapes(routing.goes_where_it_was_sent, [routing.ENCRYPTED]),
         *in_shapes(routing.stream_is_intact, every),
         *in_shapes(routing.large_prompts, every),
         *in_shapes(routing.chunked_upload, every),
@@ -57,6 +59,7 @@ def all_scenarios():
         *in_shapes(failure.killed_picker, [failure.DUPLEX_OPEN, failure.DUPLEX_CLOSED, failure.BUFFERED_OPEN,
                                            failure.BUFFERED_CLOSED]),
         *in_shapes(failure.picker_is_down, [failure.DUPLEX_CLOSED, failure.BUFFERED_OPEN, failure.BUFFERED_CLOSED]),
+        *plain(failure.one_of_two_pickers_dies),
         *in_shapes(failure.stopping_picker_ends_its_streams, [routing.ORIGINAL_DST]),
         *in_shapes(failure.running_answers_count, every),
         *in_shapes(failure.dropped_answers_are_forgotten, [routing.ORIGINAL_DST, routing.BUFFERED]),

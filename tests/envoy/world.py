@@ -23,9 +23,13 @@ def require(condition, what):
 
 @dataclasses.dataclass
 class Front:
-    """A picker and the Envoy that asks it."""
-    picker: Picker
+    """The pickers, mostly one, and the Envoy that asks them."""
+    pickers: list
     envoy: Envoy
+
+    @property
+    def picker(self):
+        return self.pickers[0]
 
     @property
     def port(self):
@@ -59,7 +63,7 @@ class World:
             yield extra
 
     @contextmanager
-    def front(self, *picker_flags, shape=Shape(), endpoints=None, healthy=None, config=None):
+    def front(self, *picker_flags, shape=Shape(), endpoints=None, healthy=None, config=None, pickers=1):
         """`endpoints`: HOST:PORT[;label=value...] (default: the eight workers). `config`: text of a configuration."""
         endpoints = endpoints or self.names
         known = tuple(self.address_of(entry.partition(";")[0]) for entry in endpoints)
@@ -70,8 +74,10 @@ class World:
                 path = pathlib.Path(folder) / "epp.yaml"
                 path.write_text(config)
                 flags += ["--config-file", path]
-            picker = Picker(self.kvasir, folder, endpoints, *flags, healthy=healthy)
-            stack.callback(picker.stop)
-            envoy = Envoy(self.envoy, picker.port, folder, dataclasses.replace(shape, endpoints=known))
+            started = []
+            for _ in range(pickers):
+                started.append(Picker(self.kvasir, folder, endpoints, *flags, healthy=healthy, tls=shape.tls))
+                stack.callback(started[-1].stop)
+            envoy = Envoy(self.envoy, [picker.port for picker in started], folder, dataclasses.replace(shape, endpoints=known))
             stack.callback(envoy.stop)
-            yield Front(picker, envoy)
+            yield Front(started, envoy)

@@ -32,6 +32,9 @@ def requests():
     empty = pb.ProcessingRequest(request_body=pb.HttpBody())
     empty.metadata_context.filter_metadata["envoy.lb.subset_hint"].update({"x-gateway-destination-endpoint-subset": []})
     yield "request_body_empty_subset", empty
+    number = pb.ProcessingRequest(request_body=pb.HttpBody())
+    number.metadata_context.filter_metadata["envoy.lb.subset_hint"].update({"x-gateway-destination-endpoint-subset": 7})
+    yield "request_body_number_subset", number
     response = pb.ProcessingRequest(response_headers=pb.HttpHeaders(headers=header_map((":status", b"200"))))
     response.metadata_context.filter_metadata["envoy.lb"].update(
         {"x-gateway-destination-endpoint-served": "10.0.0.1:8000"})
@@ -52,6 +55,11 @@ def answers():
     picked.mode_override.response_body_mode = 4
     picked.mode_override.response_trailer_mode = 2
     yield "answer_request_headers", picked
+    scored = pb.ProcessingResponse(request_headers=pb.HeadersResponse(response=pb.CommonResponse(clear_route_cache=True)))
+    scored.dynamic_metadata.update({"envoy.lb": {
+        "x-gateway-destination-endpoint": "10.0.0.2:8000",
+        "x-gateway-destination-endpoint-scores": {"10.0.0.1:8000": 0, "10.0.0.2:8000": 2.8}}})
+    yield "answer_scores", scored
     replace = pb.CommonResponse(status=1, body_mutation=pb.BodyMutation(body=b"whole"))
     yield "answer_replace", pb.ProcessingResponse(request_headers=pb.HeadersResponse(response=replace))
     overwrite = pb.CommonResponse(header_mutation=pb.HeaderMutation(set_headers=[option("a", b"b", 2)]))
@@ -64,6 +72,11 @@ def answers():
     yield "answer_body_empty", pb.ProcessingResponse(request_body=pb.BodyResponse())
     yield "answer_body_replaced", pb.ProcessingResponse(response_body=pb.BodyResponse(
         response=pb.CommonResponse(body_mutation=pb.BodyMutation(body=b"new"))))
+    body_pick = pb.ProcessingResponse(request_body=pb.BodyResponse(response=pb.CommonResponse(
+        clear_route_cache=True, body_mutation=pb.BodyMutation(body=b"new"),
+        header_mutation=pb.HeaderMutation(set_headers=[option("a", b"b")]))))
+    body_pick.dynamic_metadata.update({"envoy.lb": {"x-gateway-destination-endpoint": "10.0.0.1:8000"}})
+    yield "answer_body_pick", body_pick
     yield "answer_body_cleared", pb.ProcessingResponse(response_body=pb.BodyResponse(
         response=pb.CommonResponse(body_mutation=pb.BodyMutation(clear_body=True))))
     yield "answer_trailers", pb.ProcessingResponse(response_trailers=pb.TrailersResponse())

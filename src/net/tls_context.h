@@ -1,0 +1,72 @@
+// What a TLS server shows: a certificate with its key, the oldest version and the cipher suites it
+// takes. Of protocols it offers HTTP/2 alone (ALPN h2).
+//
+// A context can be renewed while it serves: connections that are open keep what they began with.
+// All functions may be called from any thread; neither copied nor moved.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/guarded.h"
+#include "base/result.h"
+
+struct ssl_ctx_st;
+
+namespace kvasir {
+
+class TlsSession;
+
+enum class TlsVersion : uint8_t { k12, k13 };
+
+// "1.2" or "1.3", or as Kubernetes' flags write them: "VersionTLS12", "VersionTLS13".
+Result<TlsVersion> parse_tls_version(std::string_view text);
+
+struct TlsOptions {
+  TlsVersion version_min = TlsVersion::k12;
+  // By their IANA names ("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"). Empty: OpenSSL's defaults.
+  // Suites of TLS 1.3 that are not named stay on unless one is; with suites of TLS 1.3 alone,
+  // TLS 1.2 is off.
+  std::vector<std::string> cipher_suites;
+};
+
+class TlsContext {
+ public:
+  // With a certificate made now for `localhost`, valid for ten years: encrypts, proves nothing.
+  static Result<std::unique_ptr<TlsContext>> self_signed(const TlsOptions& options = {});
+  // With `folder`/tls.crt (the server's certificate first, then those that vouch for it) and
+  // `folder`/tls.key, both PEM, as a Kubernetes secret has them. The key must not need a pass
+  // phrase.
+  static Result<std::unique_ptr<TlsContext>> from_folder(const std::string& folder,
+                                                         const TlsOptions& options = {});
+  ~TlsContext();
+  TlsContext(const TlsContext&) = delete;
+  TlsContext& operator=(const TlsContext&) = delete;
+
+  // Reads the files again if they are not those that were read last: true when new connections get
+  // a new certificate. On an error the old one stays, and is not tried again until the files change
+  // once more. A self-signed context has no files: false.
+  Result<bool> reload_if_changed();
+
+  // The server's side of one new connection.
+  std::unique_ptr<TlsSession> open_session() const;
+
+ private:
+  using Handle = std::shared_ptr<ssl_ctx_st>;
+  // What tells one state of the two files from another.
+  using Stamp = std::vector<int64_t>;
+
+  TlsContext(std::string folder, TlsOptions options, Handle handle, Stamp stamp);
+  static Result<Handle> read_folder(const std::string& folder, const TlsOptions& options);
+  static Stamp stamp_of(const std::string& folder);
+
+  const std::string folder_;  // empty: self-signed
+  const TlsOptions options_;
+  Guarded<Handle> handle_;
+  Guarded<Stamp> stamp_;
+};
+
+}  // namespace kvasir

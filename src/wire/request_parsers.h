@@ -1,0 +1,75 @@
+// Which parser reads a request, by its path: the registry of llm-d's endpoint picker.
+//
+// A parser claims path suffixes. The longest suffix of the path that starts after a `/` decides; of
+// two equal ones the parser that was registered first. The passthrough parser claims every path
+// that no other does. Values only; const functions may be called from several threads.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "wire/request_api.h"
+
+namespace kvasir {
+
+struct EndpointPickerConfig;
+
+enum class RequestParser : uint8_t { kOpenAi, kAnthropic, kVllmHttp, kSglangHttp, kPassthrough };
+
+// The plugin type that configurations name it by ("openai-parser").
+std::string_view to_string(RequestParser parser);
+
+struct RequestRoute {
+  RequestParser parser = RequestParser::kOpenAi;
+  RequestApi api = RequestApi::kUnknown;
+};
+
+// A parser as requestHandler.parsers of an EndpointPickerConfig names it.
+struct ParserReference {
+  std::string name;  // of the plugin
+  std::string type;  // its type
+};
+
+class RequestParsers {
+ public:
+  // openai, anthropic, vllmhttp, passthrough: what upstream uses when none is configured.
+  RequestParsers();
+
+  // In this order; an empty list makes the default one. Errors: a type twice, a type that is not a
+  // parser, and vertexai-parser and vllmgrpc-parser, whose bodies this program does not read.
+  static Result<RequestParsers> create(std::span<const ParserReference> references);
+  // Those that requestHandler.parsers names, by the types of their plugins.
+  static Result<RequestParsers> of(const EndpointPickerConfig& config);
+
+  // `path` may carry a query and slashes at its end. nullopt: no parser takes it.
+  std::optional<RequestRoute> find(std::string_view path) const;
+
+  const std::vector<RequestParser>& parsers() const { return parsers_; }
+
+ private:
+  struct Suffix {
+    std::string_view text;
+    bool whole_path;  // `/text` itself, not what ends in it
+    RequestRoute route;
+  };
+
+  explicit RequestParsers(std::vector<RequestParser> parsers);
+  void claim(RequestParser parser);
+
+  std::vector<RequestParser> parsers_;
+  std::vector<Suffix> suffixes_;  // in the order of registration
+  bool passthrough_ = false;
+};
+
+// The path to look up: `:path`, else x-original-path, else x-forwarded-path, else /v1/completions.
+// An empty value counts as absent. `header` returns a field's value by its lower-case name.
+std::string_view request_path(
+    const std::function<std::optional<std::string_view>(std::string_view)>& header);
+
+}  // namespace kvasir

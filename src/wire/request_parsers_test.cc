@@ -1,0 +1,156 @@
+#include "wire/request_parsers.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "wire/endpoint_picker_config.h"
+
+namespace kvasir {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using Parser = RequestParser;
+using Api = RequestApi;
+
+RequestParsers of(const std::vector<std::string>& types) {
+  std::vector<ParserReference> references;
+  for (const std::string& type : types) references.push_back({type, type});
+  Result<RequestParsers> parsers = RequestParsers::create(references);
+  EXPECT_TRUE(parsers) << (parsers ? "" : parsers.error().message);
+  return parsers ? *parsers : RequestParsers();
+}
+
+TEST(RequestParsers, DefaultListTakesEveryPathTheLongestSuffixDecides) {
+  const RequestParsers parsers;
+  EXPECT_THAT(parsers.parsers(), ElementsAre(Parser::kOpenAi, Parser::kAnthropic, Parser::kVllmHttp,
+                                             Parser::kPassthrough));
+  const struct {
+    std::string_view path;
+    Parser parser;
+    Api api;
+  } cases[] = {
+      {"/v1/completions", Parser::kOpenAi, Api::kCompletions},
+      {"completions", Parser::kOpenAi, Api::kCompletions},
+      {"/completions", Parser::kOpenAi, Api::kCompletions},
+      {"/v1/chat/completions", Parser::kOpenAi, Api::kChatCompletions},
+      {"/team/a/v1/chat/completions/", Parser::kOpenAi, Api::kChatCompletions},
+      {"/v1/chat/completions?x=/v1/embeddings", Parser::kOpenAi, Api::kChatCompletions},
+      {"/v1/chat/completions//?x", Parser::kOpenAi, Api::kChatCompletions},
+      {"/v1/embeddings", Parser::kOpenAi, Api::kEmbeddings},
+      {"/v1/responses", Parser::kOpenAi, Api::kResponses},
+      {"/v1/conversations", Parser::kOpenAi, Api::kConversations},
+      {"/v1/chat/completions/render", Parser::kOpenAi, Api::kChatCompletions},
+      {"/v1/completions/render", Parser::kOpenAi, Api::kCompletions},
+      {"/v1/images/generations", Parser::kOpenAi, Api::kCompletions},
+      {"/v1/messages", Parser::kAnthropic, Api::kAnthropicMessages},
+      {"/v1/messages/count_tokens", Parser::kAnthropic, Api::kAnthropicMessages},
+      {"/inference/v1/generate", Parser::kVllmHttp, Api::kVllmGenerate},
+      {"/generate", Parser::kPassthrough, Api::kOpaque},
+      {"/v1/mycompletions", Parser::kPassthrough, Api::kOpaque},
+      {"/v1/Completions", Parser::kPassthrough, Api::kOpaque},
+      {"/v1/completions/x", Parser::kPassthrough, Api::kOpaque},
+      {"/", Parser::kPassthrough, Api::kOpaque},
+      {"", Parser::kPassthrough, Api::kOpaque},
+  };
+  for (const auto& test : cases) {
+    const std::optional<RequestRoute> route = parsers.find(test.path);
+    ASSERT_TRUE(route) << test.path;
+    EXPECT_EQ(route->parser, test.parser) << test.path;
+    EXPECT_EQ(route->api, test.api) << test.path;
+  }
+}
+
+TEST(RequestParsers, WithoutPassthroughUnknownPathsHaveNone) {
+  const RequestParsers parsers = of({"openai-parser", "anthropic-parser"});
+  EXPECT_TRUE(parsers.find("/v1/messages"));
+  for (const std::string_view path : {"/v1/models", "/generate", "/", "", "?completions"}) {
+    EXPECT_FALSE(parsers.find(path)) << path;
+  }
+}
+
+TEST(RequestParsers, SglangTakesItsExactPathOnly) {
+  const RequestParsers parsers = of({"sglanghttp-parser", "vllmhttp-parser"});
+  for (const std::string_view path : {"/generate", "/generate/", "/generate?x=1"}) {
+    const std::optional<RequestRoute> route = parsers.find(path);
+    ASSERT_TRUE(route) << path;
+    EXPECT_EQ(route->parser, Parser::kSglangHttp) << path;
+  }
+  EXPECT_EQ(parsers.find("/inference/v1/generate")->parser, Parser::kVllmHttp);
+  for (const std::string_view path : {"/v1/generate", "generate", "//generate"}) {
+    EXPECT_FALSE(parsers.find(path)) << path;
+  }
+}
+
+TEST(RequestParsers, PassthroughComesLastWhereverItStands) {
+  const RequestParsers parsers = of({"passthrough-parser", "openai-parser"});
+  EXPECT_EQ(parsers.find("/v1/completions")->parser, Parser::kOpenAi);
+  EXPECT_EQ(parsers.find("/v1/messages")->parser, Parser::kPassthrough);
+}
+
+TEST(RequestParsers, NoneConfiguredIsTheDefaultList) {
+  EXPECT_EQ(of({}).parsers(), RequestParsers().parsers());
+}
+
+TEST(RequestParsers, WrongListsAreRefusedWithTheReason) {
+  const struct {
+    std::vector<ParserReference> references;
+    const char* error;
+  } cases[] = {
+      {{{"a", "openai-parser"}, {"b", "openai-parser"}}, "openai-parser is named twice"},
+      {{{"v", "vertexai-parser"}}, "\"v\": vertexai-parser is not supported"},
+      {{{"g", "vllmgrpc-parser"}}, "\"g\": vllmgrpc-parser is not supported"},
+      {{{"q", "queue-scorer"}}, "\"q\": \"queue-scorer\" is not a parser"},
+  };
+  for (const auto& test : cases) {
+    const Result<RequestParsers> parsers = RequestParsers::create(test.references);
+    ASSERT_FALSE(parsers) << test.error;
+    EXPECT_THAT(parsers.error().message, HasSubstr(test.error));
+  }
+}
+
+TEST(RequestParsers, ConfigurationNamesThemByPlugin) {
+  EndpointPickerConfig config;
+  EXPECT_EQ(RequestParsers::of(config)->parsers(), RequestParsers().parsers());
+  PluginConfig plugin;
+  plugin.name = "mine";
+  plugin.type = "anthropic-parser";
+  config.plugins = {plugin};
+  config.parsers = {"mine"};
+  EXPECT_THAT(RequestParsers::of(config)->parsers(), ElementsAre(Parser::kAnthropic));
+  config.parsers = {"mine", "gone"};
+  const Result<RequestParsers> missing = RequestParsers::of(config);
+  ASSERT_FALSE(missing);
+  EXPECT_THAT(missing.error().message, HasSubstr("no plugin \"gone\""));
+}
+
+TEST(RequestParsers, EveryParserHasTheNameConfigurationsUse) {
+  EXPECT_EQ(to_string(Parser::kOpenAi), "openai-parser");
+  EXPECT_EQ(to_string(Parser::kPassthrough), "passthrough-parser");
+}
+
+TEST(RequestPath, FallsBackFieldByField) {
+  using Fields = std::map<std::string_view, std::string_view>;
+  const struct {
+    Fields fields;
+    std::string_view path;
+  } cases[] = {
+      {{{":path", "/a"}, {"x-original-path", "/b"}}, "/a"},
+      {{{":path", ""}, {"x-original-path", "/b"}, {"x-forwarded-path", "/c"}}, "/b"},
+      {{{"x-forwarded-path", "/c"}}, "/c"},
+      {{}, "/v1/completions"},
+  };
+  for (const auto& test : cases) {
+    EXPECT_EQ(request_path([&](std::string_view name) -> std::optional<std::string_view> {
+                const auto found = test.fields.find(name);
+                if (found == test.fields.end()) return std::nullopt;
+                return found->second;
+              }),
+              test.path);
+  }
+}
+
+}  // namespace
+}  // namespace kvasir

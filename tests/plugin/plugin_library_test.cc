@@ -1,0 +1,151 @@
+// Plugins from shared objects: the example is loaded, configured and routes; others are refused by
+// name.
+#include "scheduling/plugin_library.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+
+#include "fleet/fleet.h"
+#include "scheduling/policy.h"
+#include "serving/configured_scheduling.h"
+
+namespace kvasir {
+namespace {
+
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+
+constexpr const char* kConfig =
+    "apiVersion: llm-d.ai/v1alpha1\n"
+    "kind: EndpointPickerConfig\n"
+    "plugins:\n"
+    "- {type: zone-preference-scorer, parameters: {zone: north}}\n"
+    "- {type: queue-scorer}\n";
+
+PluginOptions with_plugins(std::vector<std::string> files) {
+  PluginOptions options;
+  options.endpoints = 3;
+  options.plugin_files = std::move(files);
+  return options;
+}
+
+TEST(PluginLibrary, TheExampleRoutesBesideBuiltInPlugins) {
+  const Result<PolicyWithNotes> made =
+      policy_from_config(kConfig, "zone.yaml", with_plugins({ZONE_PREFERENCE}));
+  ASSERT_TRUE(made) << made.error().message;
+  Snapshot fleet{std::vector<EndpointState>(3)};
+  std::vector<EndpointId> candidates;
+  for (uint32_t i = 0; i < 3; ++i) candidates.push_back(EndpointId(i));
+  fleet.endpoints[1].endpoint.labels["topology.kubernetes.io/zone"] = "north";
+  fleet.endpoints[2].endpoint.labels["topology.kubernetes.io/zone"] = "south";
+  Request request;
+  request.id = 1;
+  const auto decision = made->policy->pick(PickContext{request, fleet, candidates, {}});
+  ASSERT_TRUE(decision);
+  EXPECT_EQ(decision->endpoint, EndpointId(1));
+  EXPECT_EQ(decision->score, 2);
+}
+
+TEST(PluginLibrary, ItsParametersAreReadStrictly) {
+  std::string config = kConfig;
+  config.replace(config.find("zone: north"), 11, "zoen: north");
+  const auto made = policy_from_config(config, "zone.yaml", with_plugins({ZONE_PREFERENCE}));
+  ASSERT_FALSE(made);
+  EXPECT_THAT(made.error().message, HasSubstr("line 4: zone-preference-scorer: zone is missing"));
+}
+
+TEST(PluginLibrary, WithoutTheLibraryTheTypeDoesNotExist) {
+  const auto made = policy_from_config(kConfig, "zone.yaml", with_plugins({}));
+  ASSERT_FALSE(made);
+  EXPECT_THAT(made.error().message,
+              HasSubstr("zone.yaml:4: plugins: type 'zone-preference-scorer' does not exist"));
+}
+
+TEST(PluginLibrary, WhatCannotBeUsedIsRefusedByName) {
+  const struct {
+    const char* file;
+    const char* problem;
+  } cases[] = {
+      {"/nowhere/at_all.so",
+       "/nowhere/at_all.so: cannot open shared object file: No such file or directory"},
+      {"at_all.so", "at_all.so: cannot open shared object file: No such file or directory"},
+      {NO_PLUGIN, ": is no plugin library: it lacks KVASIR_PLUGIN_LIBRARY(...)"},
+      {OTHER_VERSION,
+       ": was built for version 4711 of the plugin interface, this program has 1: build it against "
+       "this "
+       "program's headers"},
+      {OTHER_HEADERS,
+       ": was built for other headers of version 1 of the plugin interface: build it "
+       "against this program's headers"},
+      {TAKEN_NAME, ": type 'queue-scorer' exists already"},
+  };
+  for (const auto& one : cases) {
+    const Result<Registry> registry = plugin_registry({one.file});
+    ASSERT_FALSE(registry) << one.file;
+    EXPECT_THAT(registry.error().message, HasSubstr(std::string("--plugin ") + one.file));
+    EXPECT_THAT(registry.error().message, EndsWith(one.problem));
+  }
+}
+
+TEST(PluginLibrary, ALibraryThatIsLoadedTwiceIsTold) {
+  const Result<Registry> registry = plugin_registry({ZONE_PREFERENCE, ZONE_PREFERENCE});
+  ASSERT_FALSE(registry);
+  EXPECT_THAT(registry.error().message, EndsWith("type 'zone-preference-scorer' exists already"));
+}
+
+struct Answer {
+  int exit_code = -1;
+  std::string text;
+};
+
+Answer run_kvasir(const std::string& arguments) {
+  const char* binary = std::getenv("KVASIR_BINARY");
+  const std::string command =
+      std::string(binary != nullptr ? binary : "kvasir") + " " + arguments + " 2>&1";
+  FILE* pipe = popen(command.c_str(), "r");
+  if (pipe == nullptr) return {};
+  Answer answer;
+  std::array<char, 4096> buffer{};
+  while (const size_t size = fread(buffer.data(), 1, buffer.size(), pipe))
+    answer.text.append(buffer.data(), size);
+  const int status = pclose(pipe);
+  answer.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  return answer;
+}
+
+// The symbols that the library calls are exported by the program itself.
+TEST(PluginLibrary, TheProgramTakesThePlugin) {
+  const char* root = std::getenv("KVASIR_SOURCE_DIR");
+  const std::string file = std::string(root != nullptr ? root : ".") + "/examples/plugin/zone.yaml";
+  const Answer good =
+      run_kvasir(std::string("config check --plugin ") + ZONE_PREFERENCE + " " + file);
+  EXPECT_EQ(good.exit_code, 0) << good.text;
+  EXPECT_THAT(good.text, HasSubstr("scorer  weight 2  zone-preference-scorer {zone: north}"));
+  const Answer without = run_kvasir("config check " + file);
+  EXPECT_EQ(without.exit_code, 2);
+  EXPECT_THAT(without.text, HasSubstr("type 'zone-preference-scorer' does not exist"));
+  const Answer other =
+      run_kvasir(std::string("config check --plugin ") + OTHER_VERSION + " " + file);
+  EXPECT_EQ(other.exit_code, 2);
+  EXPECT_THAT(other.text, HasSubstr("was built for version 4711"));
+}
+
+TEST(PluginLibrary, TheGatewayTakesItBesideAConfiguration) {
+  const std::string gateway = "gateway --port 0 --worker-urls http://127.0.0.1:1 --plugin ";
+  const Answer alone = run_kvasir(gateway + ZONE_PREFERENCE);
+  EXPECT_EQ(alone.exit_code, 2);
+  EXPECT_THAT(alone.text, HasSubstr("--plugin: only a configuration can name its types"));
+  const char* root = std::getenv("KVASIR_SOURCE_DIR");
+  const std::string file = std::string(root != nullptr ? root : ".") + "/examples/plugin/zone.yaml";
+  const Answer several =
+      run_kvasir(gateway + ZONE_PREFERENCE + " --plugin " + TAKEN_NAME + " --config " + file);
+  EXPECT_EQ(several.exit_code, 2);
+  EXPECT_THAT(several.text, HasSubstr("type 'queue-scorer' exists already"));
+}
+
+}  // namespace
+}  // namespace kvasir
