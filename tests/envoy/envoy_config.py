@@ -56,7 +56,8 @@ def address(host, port):
 def picker_service(shape):
     service = {"envoy_grpc": {"cluster_name": "picker"}, "timeout": "86400s"}
     if shape.second_chance:
-        service["retry_policy"] = {"num_retries": 3, "retry_back_off": {"base_interval": "0.005s", "max_interval": "0.05s"}}
+        service["retry_policy"] = {"retry_on": "reset,connect-failure,unavailable", "num_retries": 3,
+                                   "retry_back_off": {"base_interval": "0.005s", "max_interval": "0.05s"}}
     return service
 
 
