@@ -89,7 +89,8 @@ def envoy_goal(tokens, summaries):
     if "bare" not in summaries or "kvasir" not in summaries:
         return None
     part = envoy_ratio(summaries)
-    return f"{tokens} tokens: Envoy spends {part:.2f} times what it does with the bare picker (goal {ENVOY_GOAL}: {reached(part, ENVOY_GOAL)})"
+    return (f"{tokens} tokens: Envoy spends {part:.2f} times what it does with the bare picker "
+            f"(goal {ENVOY_GOAL}: {reached(part, ENVOY_GOAL)})")
 
 
 def reached(part, goal):

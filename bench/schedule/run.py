@@ -36,8 +36,8 @@ def run_bench(program, repetitions):
 def row(endpoints, result):
     goal = GOALS[endpoints]
     limit = f"{LIMITS[endpoints]:g}" if endpoints in LIMITS else "-"
-    return (f"| {endpoints:9,} | {result['best']:7.2f} | {result['worst']:8.2f} | {result['allocations']:11.3f} | {limit:>8} | {goal:7g} "
-            f"| {'reached' if result['best'] <= goal else 'missed':>7} |")
+    return (f"| {endpoints:9,} | {result['best']:7.2f} | {result['worst']:8.2f} | {result['allocations']:11.3f} "
+            f"| {limit:>8} | {goal:7g} | {'reached' if result['best'] <= goal else 'missed':>7} |")
 
 
 def check(results):

@@ -67,6 +67,45 @@ def slow_upload_is_served(world, shape):
         require_ok(upload.answer())
 
 
+def abandoned_uploads_are_forgotten(world, shape):
+    """Clients that hang up half way in their uploads leave nothing behind: others are served, and reach both workers."""
+    with world.front(shape=shape, config=BY_ACTIVE_REQUESTS, endpoints=world.names[:2]) as front:
+        for _ in range(9):
+            HalfSent(front.port, completion(words(20_000))).connection.close()
+        served = [require_ok(post(front.port, completion(f"{number}"))).served() for number in range(8)]
+        require(served.count(served[0]) == 4, f"what was abandoned still counts: {served}")
+
+
+def worker_dies_in_its_answer(world, shape):
+    """A worker killed in the middle of an answer cuts that answer off; its load is forgotten, the next are served."""
+    with world.extra_workers(2) as (dead, alive):
+        with world.front("--health-interval", 0.05, shape=shape, config=BY_ACTIVE_REQUESTS,
+                         endpoints=[dead.name, alive.name]) as front:
+            connections = []
+            for number in range(2):  # one to each
+                connection = http.client.HTTPConnection("127.0.0.1", front.port, timeout=60)
+                connection.request("POST", "/v1/completions", json.dumps(completion(f"{number}", 100_000, stream=True)),
+                                   {"Content-Type": "application/json"})
+                response = connection.getresponse()
+                response.read1(1024)
+                connections.append((response.headers["x-envoy-served"], connection, response))
+            require({entry[0] for entry in connections} == {dead.name, alive.name}, "both went to one worker")
+            dead.kill()
+            require(is_cut_off(next(response for name, _, response in connections if name == dead.name)), "it goes on")
+            for number in range(4):
+                answer = post(front.port, completion(f"{number}"))
+                require(answer.served() == alive.name or answer.status == 503, f"{answer.status} by {answer.served()}")
+            for _, connection, _ in connections:
+                connection.close()
+
+
+def is_cut_off(response):
+    try:
+        return not response.read().endswith(b"[DONE]\n\n")
+    except (http.client.IncompleteRead, OSError):
+        return True
+
+
 def killed_picker(world, shape):
     """The picker is killed while an upload stands half way. Fail-open and BUFFERED: served all the same. Else: 500 at once."""
     with world.front(shape=shape) as front:

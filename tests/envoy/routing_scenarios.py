@@ -225,6 +225,22 @@ def bad_requests(world, shape):
         require_ok(post(front.port, completion()))
 
 
+def large_bodies_are_refused(world, shape):
+    """A body beyond --max-body-mib gives 413 with its reason in words; one below it passes."""
+    with world.front("--max-body-mib", 1, shape=shape) as front:
+        require_ok(post(front.port, completion(user="u" * 1_000_000)))
+        answer = post(front.port, completion(user="u" * 1_100_000))
+        require(answer.status == 413 and b"too large" in answer.body, f"{answer.status}: {answer.body[:200]!r}")
+
+
+def empty_bodies_pass(world, shape):
+    """A POST without a body is answered by a worker, in the worker's words."""
+    with world.front(shape=shape) as front:
+        answer = post(front.port, b"")
+        require(answer.status == 400 and b"inference error" not in answer.body, f"{answer.status}: {answer.body[:200]!r}")
+        require(answer.served() in world.names, f"served by {answer.served()}")
+
+
 def every_worker_is_down(world):
     """Nobody there: 503 with its reason; without a body 500, as upstream says it."""
     with world.front(endpoints=["127.0.1.200:9"], healthy=0) as front:
