@@ -1,6 +1,7 @@
 """The plan that this project began with: spread a burst over proxies by the requests that each is working on."""
 import re
 import subprocess
+import time
 
 from routing_scenarios import Served
 from world import ROOT, require
@@ -8,6 +9,7 @@ from world import ROOT, require
 MODEL = "Qwen/Qwen3-Coder-30B-A3B-Instruct"
 EXAMPLE = ROOT / "examples/epp_proxy_performance.yaml"
 REQUESTS = 50
+LOG_SECONDS = 5  # a log may be written a little later
 BURST = """
 seq 1 50 | xargs -n1 -P20 -I{} curl -s -o /dev/null \\
   -H 'Content-Type: application/json' \\
@@ -16,6 +18,10 @@ seq 1 50 | xargs -n1 -P20 -I{} curl -s -o /dev/null \\
 """
 WANTED_LINES = re.compile(r"score|endpoint|picked|active-request", re.I)
 REFUSED = re.compile(r"ResourceExhausted|rejected-", re.I)
+
+
+def grep(log):
+    return [line for line in log.read_text().splitlines() if WANTED_LINES.search(line)]
 
 
 def by_backend():
@@ -64,7 +70,8 @@ def backend_label_chooses(world):
 def log_tells_of_picks(world):
     """The picker's log shows scoring and picking: a line for each request that names the scorer and its endpoint."""
     def look(front, _):
-        lines = [line for line in front.picker.log.read_text().splitlines() if WANTED_LINES.search(line)]
-        picks = [line for line in lines if re.search(r"picked", line, re.I) and "active-request" in line]
-        require(len(picks) >= REQUESTS, f"{len(picks)} lines tell of picks; it has\n" + "\n".join(lines[-5:]))
+        deadline = time.monotonic() + LOG_SECONDS
+        while len(picks := [line for line in grep(front.picker.log) if "picked" in line and "active-request" in line]) < REQUESTS:
+            require(time.monotonic() < deadline, f"{len(picks)} lines tell of picks: " + "\n".join(grep(front.picker.log)[-5:]))
+            time.sleep(0.05)
     run_burst(world, scorer_only(), look)
