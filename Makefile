@@ -2,11 +2,12 @@
 KVASIR = build/release/kvasir
 FUZZ_SECONDS ?= 60
 
-.PHONY: help deps deps-dev build up test asan tsan fuzz test-clients test-streams test-replicas docs ab bench-gateway bench-scrape lint clean
+.PHONY: help deps deps-dev build up test asan tsan fuzz test-clients test-streams test-envoy test-epp-streams \
+  test-replicas docs ab bench-gateway bench-epp bench-schedule bench-scrape lint clean
 .DEFAULT_GOAL := help
 
 help: ## lists the targets
-	@awk -F ' *: .*## |: ## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
+	@awk -F ' *: .*## |: ## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
 
 deps: ## installs the Debian packages of packages.txt that are missing
 	@make/install_packages.sh packages.txt
@@ -47,6 +48,12 @@ test-streams: build ## 8,000 streams at once through the gateway, and its memory
 test-replicas: build ## two pickers that share load and sessions, one is killed (VENV=, see tests/replicas/run.py)
 	$(VENV)/bin/python tests/replicas/run.py --envoy $(VENV)/bin/envoy $(ARGS)
 
+test-envoy: build ## a real Envoy in front of `kvasir epp` and eight workers (ARGS="--only burst")
+	tests/envoy/run.py $(ARGS)
+
+test-epp-streams: build ## 8,000 requests in the middle of their answers in `kvasir epp`, and its memory
+	tests/epp_streams/run.py $(ARGS)
+
 ab: build ## compares policies on a trace (TRACE=file.jsonl ARGS="--requests 1000")
 	$(KVASIR) bench ab $(if $(TRACE),--trace $(TRACE)) $(ARGS)
 
@@ -56,6 +63,14 @@ bench-gateway: build ## compares the cost of a request with nginx, HAProxy and o
 bench-scrape: deps build/release/build.ninja ## the CPU that scraping 1,000 endpoints takes (ARGS="--check")
 	cmake --build --preset release --target scrape_bench
 	build/release/bench/scrape/scrape_bench tests/vllm/metrics.txt $(ARGS)
+
+bench-epp: build ## what a request costs in `kvasir epp` and in the Envoy that asks it (ARGS=--check)
+	cmake --build --preset release --target bare_picker
+	bench/epp/run.py $(ARGS)
+
+bench-schedule: build ## what one decision costs (ARGS=--check)
+	cmake --build --preset release --target schedule_bench
+	bench/schedule/run.py $(ARGS)
 
 docs: deps build/release/build.ninja ## writes docs/plugins.md from the plugins' headers
 	cmake --build --preset release --target plugin_docs

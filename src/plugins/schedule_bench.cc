@@ -1,8 +1,9 @@
 // The cost of schedule(), first_token() and ended() on a busy fleet: each endpoint has pending and
 // decoding requests, and the prompt's first half was sent to one in eight. `allocations` counts
-// operator new per iteration. The policies get a 100k-token prompt (200 blocks of 512); the plugins
-// (prefix 3, queue 2, kv-cache-utilization 2, active-request 1) one of 8,000 tokens (125 blocks of
-// 64).
+// operator new per iteration, `cached` the part of the prompt that the chosen endpoint had. The
+// policies get a 100k-token prompt (200 blocks of 512); the plugins (prefix 3, queue 2,
+// kv-cache-utilization 2, active-request 1) one of 8,000 tokens (125 blocks of 64) whose second
+// half is new each time.
 #include <benchmark/benchmark.h>
 
 #include <atomic>
@@ -139,24 +140,25 @@ void schedule_plugins(benchmark::State& state) {
   Scheduler scheduler(fleet, plugin_policy(endpoints), clock);
   make_busy(scheduler, endpoints);
 
-  // Every prompt has a second half of its own; each comes round again, so that nothing grows for
-  // ever.
-  constexpr size_t kPrompts = 512;
+  // Every prompt has a second half that was never seen. The warm-up fills the sets of blocks, so
+  // that each new block then takes the place of an old one.
   constexpr size_t kPromptBlocks = kTokens / 64;
-  std::vector<std::vector<BlockHash>> prompts;
-  const auto shared = chain_of(0, kPromptBlocks / 2);
-  for (size_t i = 0; i < kPrompts; ++i) {
-    prompts.push_back(chain_of(100'000 + i, kPromptBlocks));
-    std::copy(shared.begin(), shared.end(), prompts.back().begin());
-  }
+  constexpr size_t kSharedBlocks = kPromptBlocks / 2;
+  constexpr size_t kWarmUp = 4096;
+  std::vector<BlockHash> prompt = chain_of(0, kPromptBlocks);
   RequestId id = 1'000'000;
+  uint64_t cached_tokens = 0;
   const auto once = [&] {
     ++id;
-    scheduler.schedule(request_of(id, kTokens, prompts[id % kPrompts]), {});
+    for (uint64_t i = kSharedBlocks; i < kPromptBlocks; ++i) {
+      prompt[i] = (id * kPromptBlocks + i) * 0xbf58476d1ce4e5b9ULL;
+    }
+    cached_tokens += scheduler.schedule(request_of(id, kTokens, prompt), {}).decision.cached_tokens;
     scheduler.first_token(id);
     scheduler.ended(id);
   };
-  for (size_t i = 0; i < 4 * kPrompts; ++i) once();
+  for (size_t i = 0; i < kWarmUp; ++i) once();
+  cached_tokens = 0;
   uint64_t before = 0;
   for (auto _ : state) {
     if (before == 0) before = allocations;
@@ -164,6 +166,8 @@ void schedule_plugins(benchmark::State& state) {
   }
   state.counters["allocations"] = benchmark::Counter(static_cast<double>(allocations - before),
                                                      benchmark::Counter::kAvgIterations);
+  state.counters["cached"] = benchmark::Counter(static_cast<double>(cached_tokens) / kTokens,
+                                                benchmark::Counter::kAvgIterations);
 }
 BENCHMARK(schedule_plugins)->Arg(8)->Arg(100)->Arg(1000);
 

@@ -14,7 +14,6 @@ import pathlib
 import subprocess
 import tempfile
 import threading
-import time
 
 import envoy_process
 
@@ -81,9 +80,8 @@ def main():
             if arguments.grpc_python:
                 failed |= subprocess.call([arguments.grpc_python,
                                            pathlib.Path(__file__).parent / "grpc_client.py", str(picker_port)])
-            front = envoy_process.Envoy(arguments.envoy, picker_port, folder)
+            front = envoy_process.Envoy(arguments.envoy, [picker_port], folder)
             processes.append(front.process)
-            time.sleep(1)
             for tokens, stream, count in ((200, False, 1000), (200, True, 400), (100_000, False, 60),
                                           (100_000, True, 40)):
                 before = [envoy_process.cpu_seconds(p.pid) for p in (picker, front.process)]

