@@ -30,7 +30,8 @@ std::string_view profile_of(const DecisionTrace& trace, const Entry& entry) {
 }
 
 const Endpoint* find_endpoint(const Snapshot& fleet, EndpointId id) {
-  return index_of(id) < fleet.endpoints.size() ? &fleet.endpoints[index_of(id)].endpoint : nullptr;
+  return index_of(id) < fleet.endpoints.size() ? fleet.endpoints[index_of(id)].endpoint.get()
+                                               : nullptr;
 }
 
 std::string_view name_of(const Snapshot& fleet, EndpointId id) {

@@ -90,8 +90,8 @@ TEST(DecisionLine, StaysOneLineThatParsesWhateverTheNamesHold) {
         std::string("\"} injected={"), std::string("\xed\xa0\x80 lone surrogate"),
         std::string(100'000, '\xf0'), std::string()}) {
     EppFixture fixture;
-    fixture.fleet.endpoints[1].endpoint.name = name;
-    fixture.fleet.endpoints[1].endpoint.host = name;
+    fixture.fleet.endpoints[1].endpoint =
+        std::make_shared<const Endpoint>(Endpoint{name, name, 8000, {}});
     PickReport report = fixture.pick();
     report.labels = {name, name, name, name, name, 0};
     for (const LogFormat format : {LogFormat::kText, LogFormat::kJson}) {

@@ -18,7 +18,8 @@ struct EppFixture {
   explicit EppFixture(uint32_t endpoints = 4) {
     for (uint32_t i = 0; i < endpoints; ++i) {
       EndpointState state;
-      state.endpoint = {"pod-" + std::to_string(i), "10.0.0." + std::to_string(i + 1), 8000, {}};
+      state.endpoint = std::make_shared<const Endpoint>(Endpoint{
+          "pod-" + std::to_string(i), "10.0.0." + std::to_string(i + 1), 8000, {}});
       state.healthy = true;
       fleet.endpoints.push_back(state);
     }
@@ -87,7 +88,7 @@ struct EppFixture {
   EndReport end() const {
     EndReport report;
     report.labels = pick().labels;
-    report.endpoint = decision.endpoint;
+    report.endpoint_name = fleet.endpoints[index_of(decision.endpoint)].endpoint->name;
     report.status = 200;
     report.streaming = true;
     report.total = std::chrono::milliseconds(1100);

@@ -11,6 +11,10 @@ namespace {
 
 constexpr const char* kDecisions = "llmd_epp_scheduling_decisions_total";
 constexpr const char* kDecisionsHelp = "Requests that came to the scheduler, by what it decided.";
+// Keys of the attempts by where they went.
+constexpr int64_t kNowhere = -1;
+constexpr int64_t kPicked = 0;
+
 constexpr const char* kAttempts = "llm_d_epp_scheduler_attempts_total";
 constexpr const char* kAttemptsHelp = "Requests that came to the scheduler, and where they went.";
 constexpr const char* kSchedulerDuration = "kvasir_epp_scheduler_duration_seconds";
@@ -130,7 +134,9 @@ void EppMetrics::on_picked(const PickReport& report) {
   count_attempt(report, picked);
   count_tokens(report, picked);
   policies_.picked(report, report.labels.target_model);
-  if (Gauge* gauge = in_flight(report.labels, report.decision.endpoint)) gauge->add(1);
+  const EndpointId id = report.decision.endpoint;
+  const std::string& name = report.fleet.endpoints[index_of(id)].endpoint->name;
+  if (Gauge* gauge = in_flight(report.labels, name)) gauge->add(1);
 }
 
 void EppMetrics::observe_scheduling(Duration took) {
@@ -140,8 +146,8 @@ void EppMetrics::observe_scheduling(Duration took) {
 }
 
 EppMetrics::EndpointSeries* EppMetrics::endpoint(EndpointId id, const Snapshot& fleet) {
-  return endpoints_.find_or_make({{}, index_of(id)}, [&] {
-    const Endpoint& endpoint = fleet.endpoints[index_of(id)].endpoint;
+  const Endpoint& endpoint = *fleet.endpoints[index_of(id)].endpoint;
+  return endpoints_.find_or_make({{endpoint.name}, 0}, [&] {
     const auto counter = [&](const char* name, const char* help) {
       return &registry_.counter(name, help, {{"endpoint", endpoint.name}});
     };
@@ -161,12 +167,11 @@ EppMetrics::EndpointSeries* EppMetrics::endpoint(EndpointId id, const Snapshot& 
 void EppMetrics::count_attempt(const PickReport& report, EndpointSeries* picked) {
   if (picked == nullptr) return;
   const std::string_view target = report.labels.target_model;
-  const int64_t id = index_of(report.decision.endpoint);
-  const HandleKey key{{target}, id};
+  const HandleKey key{{target, picked->name}, kPicked};
   Counter** counter = attempts_.find(key);
   if (counter == nullptr) {
     const std::string_view label = requests_.model(target);
-    counter = attempts_.find_or_make({{label}, id}, [&] {
+    counter = attempts_.find_or_make({{label, picked->name}, kPicked}, [&] {
       return &registry_.counter(kAttempts, kAttemptsHelp,
                                 attempt_labels("success", label, picked->name, picked->port));
     });
@@ -185,17 +190,14 @@ void EppMetrics::count_tokens(const PickReport& report, EndpointSeries* picked) 
 }
 
 // Null when there are too many of them: those are not counted, neither up nor down.
-Gauge* EppMetrics::in_flight(const RequestLabels& labels, EndpointId id) {
-  const int64_t number =
-      static_cast<int64_t>(index_of(id)) << 32 | static_cast<uint32_t>(labels.priority);
-  Gauge** gauge = in_flight_.find({{labels.fairness_id}, number});
-  const EndpointSeries* series = gauge == nullptr ? endpoints_.find({{}, index_of(id)}) : nullptr;
-  if (series != nullptr) {
+Gauge* EppMetrics::in_flight(const RequestLabels& labels, std::string_view endpoint) {
+  Gauge** gauge = in_flight_.find({{labels.fairness_id, endpoint}, labels.priority});
+  if (gauge == nullptr) {
     const std::string_view fairness_id = requests_.fairness_id(labels.fairness_id);
-    gauge = in_flight_.find_or_make({{fairness_id}, number}, [&] {
+    gauge = in_flight_.find_or_make({{fairness_id, endpoint}, labels.priority}, [&] {
       return &registry_.gauge("llm_d_epp_inflight_requests",
                               "Requests that were sent to an endpoint and are not over.",
-                              {{"endpoint_name", series->name},
+                              {{"endpoint_name", std::string(endpoint)},
                                {"namespace", ""},
                                {"producer_name", "epp"},
                                {"fairness_id", std::string(fairness_id)},
@@ -223,7 +225,6 @@ void EppMetrics::count_failure(const RefusalReport& report) {
   if (report.scheduling > Duration::zero()) observe_scheduling(report.scheduling);
   if (filtered) policies_.refused(*report.trace);
   const std::string_view target = report.labels.target_model;
-  constexpr int64_t kNowhere = -1;
   Counter** counter = attempts_.find({{target}, kNowhere});
   if (counter == nullptr) {
     const std::string_view label = requests_.model(target);
@@ -240,7 +241,7 @@ void EppMetrics::on_answer_processed(Duration took) {
 
 void EppMetrics::on_ended(const EndReport& report) {
   requests_.of(report.labels).ended(report);
-  if (Gauge* gauge = in_flight(report.labels, report.endpoint)) gauge->add(-1);
+  if (Gauge* gauge = in_flight(report.labels, report.endpoint_name)) gauge->add(-1);
   if (report.processing > Duration::zero()) answering_.observe(to_seconds(report.processing));
 }
 
@@ -303,9 +304,9 @@ std::string EppMetrics::page(const Snapshot& fleet, const FlowStats* flow) {
 
 // What is worked out from counters, of the endpoints that are there.
 std::string EppMetrics::cache_page(const Snapshot& fleet) const {
-  Registry page;
+  MetricRegistry page;
   for (uint32_t i = 0; i < fleet.endpoints.size(); ++i) {
-    const EndpointSeries* series = endpoints_.find({{}, i});
+    const EndpointSeries* series = endpoints_.find({{fleet.endpoints[i].endpoint->name}, 0});
     if (series == nullptr || series->prompt_tokens->value() == 0) continue;
     page.gauge("llmd_epp_cache_hit_rate",
                "Share of the prompt tokens sent to an endpoint that were expected in its cache, "

@@ -52,7 +52,7 @@ class EppMetrics final : public EppProbe {
   void on_replica_refused(std::string_view why) override;
 
  private:
-  // Of one endpoint, by its id. Ids are not used twice.
+  // Of one endpoint, by its name: slots of the fleet change hands.
   struct EndpointSeries {
     std::string name;
     std::string port;
@@ -71,14 +71,14 @@ class EppMetrics final : public EppProbe {
   void count_attempt(const PickReport& report, EndpointSeries* picked);
   void count_failure(const RefusalReport& report);
   void count_tokens(const PickReport& report, EndpointSeries* picked);
-  Gauge* in_flight(const RequestLabels& labels, EndpointId id);
+  Gauge* in_flight(const RequestLabels& labels, std::string_view endpoint);
   void observe_scheduling(Duration took);
   std::string cache_page(const Snapshot& fleet) const;
 
   const EppMetricsOptions options_;
   const Clock& clock_;
   DecisionLog* const log_;
-  Registry registry_;
+  MetricRegistry registry_;
   RequestSeriesTable requests_;
   PolicySeries policies_;
   Histogram& scheduling_;

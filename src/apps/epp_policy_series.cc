@@ -30,7 +30,7 @@ bool same_plugins(const std::vector<PluginLabel>& left, const std::vector<Plugin
                     });
 }
 
-void add_duration_mirrors(Registry& registry) {
+void add_duration_mirrors(MetricRegistry& registry) {
   const std::string of(kDurations);
   const auto add = [&](const char* name, const char* help, Mirror mirror) {
     mirror.of = of;
@@ -51,7 +51,7 @@ void add_duration_mirrors(Registry& registry) {
   add("llmd_epp_scorer_duration_seconds", "How long a scorer took for one request.", seed);
 }
 
-void add_mirrors(Registry& registry) {
+void add_mirrors(MetricRegistry& registry) {
   add_duration_mirrors(registry);
   for (const char* name : {"prefix_indexer_hit_ratio", "prefix_indexer_hit_bytes"}) {
     registry.mirror("inference_extension_" + std::string(name),
@@ -71,7 +71,7 @@ Labels plugin_labels(const PluginLabel& plugin) {
   return {{"plugin_name", plugin.name}, {"plugin_type", plugin.type}};
 }
 
-Counter& cached(std::atomic<Counter*>& place, Registry& registry, const char* name,
+Counter& cached(std::atomic<Counter*>& place, MetricRegistry& registry, const char* name,
                 const char* help) {
   Counter* counter = place.load(std::memory_order_acquire);
   if (counter != nullptr) return *counter;
@@ -82,7 +82,7 @@ Counter& cached(std::atomic<Counter*>& place, Registry& registry, const char* na
 
 }  // namespace
 
-PolicySeries::PolicySeries(Registry& registry)
+PolicySeries::PolicySeries(MetricRegistry& registry)
     : registry_(registry),
       candidates_(registry.counter("llmd_epp_candidate_pods_total",
                                    "Endpoints that requests could go to, before any filter.")),

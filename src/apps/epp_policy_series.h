@@ -24,7 +24,7 @@ inline constexpr size_t kPoliciesMax = 64;
 class PolicySeries {
  public:
   // `registry` must outlive it.
-  explicit PolicySeries(Registry& registry);
+  explicit PolicySeries(MetricRegistry& registry);
 
   // `model` is a label: capped.
   void picked(const PickReport& report, std::string_view model);
@@ -52,7 +52,7 @@ class PolicySeries {
   void count_disaggregation(const Policy& policy, const PickReport& report, std::string_view model);
   void count_session(const Policy& policy, const PickReport& report);
 
-  Registry& registry_;
+  MetricRegistry& registry_;
   Counter& candidates_;
   Counter& filtered_;
   Counter& scored_;

@@ -38,7 +38,7 @@ double deviation_of(const std::vector<double>& values) {
   return std::sqrt(squares / static_cast<double>(values.size()));
 }
 
-void add_spread(Registry& page, const std::string& name, const char* of, const Labels& labels,
+void add_spread(MetricRegistry& page, const std::string& name, const char* of, const Labels& labels,
                 const std::vector<double>& values) {
   if (values.empty()) return;
   const std::string average = "average_" + name;
@@ -52,16 +52,16 @@ void add_spread(Registry& page, const std::string& name, const char* of, const L
       .set(deviation_of(values));
 }
 
-void add_queues(Registry& page, const Snapshot& fleet, const std::string& pool, TimePoint now,
+void add_queues(MetricRegistry& page, const Snapshot& fleet, const std::string& pool, TimePoint now,
                 Duration staleness) {
   for (const EndpointState& state : fleet.endpoints) {
     if (!is_fresh(state.metrics, now, staleness) || !state.metrics.waiting) continue;
     page.gauge("llm_d_epp_per_endpoint_queue_size", "Requests that wait in the engine.",
-               {{"name", pool}, {"model_server_endpoint", state.endpoint.name}})
+               {{"name", pool}, {"model_server_endpoint", state.endpoint->name}})
         .set(*state.metrics.waiting);
     page.gauge("inference_pool_per_pod_queue_size",
                "Deprecated: use llm_d_epp_per_endpoint_queue_size.",
-               {{"name", pool}, {"model_server_pod", state.endpoint.name}})
+               {{"name", pool}, {"model_server_pod", state.endpoint->name}})
         .set(*state.metrics.waiting);
   }
 }
@@ -70,7 +70,7 @@ void add_queues(Registry& page, const Snapshot& fleet, const std::string& pool, 
 
 std::string epp_pool_page(const Snapshot& fleet, const std::string& pool, TimePoint now,
                           Duration staleness) {
-  Registry page;
+  MetricRegistry page;
   const Labels labels = {{"name", pool}};
   const auto spread = [&](const char* name, const char* of, Field field) {
     add_spread(page, name, of, labels, values_of(fleet, field, now, staleness));

@@ -34,7 +34,7 @@ Labels labels_of(std::string_view model, std::string_view target, std::string_vi
           {"priority", std::string(priority)}};
 }
 
-void add_twins(Registry& registry) {
+void add_twins(MetricRegistry& registry) {
   struct Twin {
     const char* old_name;
     const char* name;
@@ -65,7 +65,7 @@ void add_twins(Registry& registry) {
 
 }  // namespace
 
-RequestSeries::RequestSeries(Registry& registry, Labels labels)
+RequestSeries::RequestSeries(MetricRegistry& registry, Labels labels)
     : registry_(registry),
       labels_(std::move(labels)),
       total_(registry.counter("llm_d_epp_request_total",
@@ -159,7 +159,7 @@ void RequestSeries::ended(const EndReport& report) {
   answers.streaming_per_token->observe((seconds - to_seconds(*report.first_token)) / (tokens - 1));
 }
 
-RequestSeriesTable::RequestSeriesTable(Registry& registry) : registry_(registry) {
+RequestSeriesTable::RequestSeriesTable(MetricRegistry& registry) : registry_(registry) {
   add_twins(registry);
 }
 

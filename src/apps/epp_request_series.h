@@ -28,7 +28,7 @@ inline constexpr size_t kLabelBytesMax = 256;  // a longer value is "other"
 // Of one label set.
 class RequestSeries {
  public:
-  RequestSeries(Registry& registry, Labels labels);
+  RequestSeries(MetricRegistry& registry, Labels labels);
 
   void picked(uint64_t request_bytes);
   void refused(std::string_view code);
@@ -49,7 +49,7 @@ class RequestSeries {
   const Answers& answers();
   void error(size_t code);
 
-  Registry& registry_;
+  MetricRegistry& registry_;
   const Labels labels_;
   Counter& total_;
   Histogram& bytes_;
@@ -62,7 +62,7 @@ class RequestSeries {
 class RequestSeriesTable {
  public:
   // Announces the twins. `registry` must outlive it.
-  explicit RequestSeriesTable(Registry& registry);
+  explicit RequestSeriesTable(MetricRegistry& registry);
 
   RequestSeries& of(const RequestLabels& labels);
   // The value of a label as the caps leave it.
@@ -74,7 +74,7 @@ class RequestSeriesTable {
     return value.size() <= kLabelBytesMax ? cap(value) : kOtherLabel;
   }
 
-  Registry& registry_;
+  MetricRegistry& registry_;
   LabelCap models_{kModelLabelsMax};
   LabelCap fairness_ids_{kFairnessLabelsMax};
   HandleTable<std::unique_ptr<RequestSeries>> table_{kRequestSeriesMax};

@@ -15,7 +15,7 @@ double share(uint64_t used, uint64_t most) {
 
 }  // namespace
 
-FlowMetrics::FlowMetrics(Registry& registry, RequestSeriesTable& requests, std::string pool)
+FlowMetrics::FlowMetrics(MetricRegistry& registry, RequestSeriesTable& requests, std::string pool)
     : registry_(registry),
       requests_(requests),
       pool_(std::move(pool)),
@@ -71,7 +71,7 @@ void FlowMetrics::on_revoked(Duration after) {
 }
 
 std::string FlowMetrics::page(const FlowStats& stats) const {
-  Registry page;
+  MetricRegistry page;
   const Labels pool = {{"inference_pool", pool_}};
   const PoolSaturation& saturation = stats.saturation;
   for (const auto& [stage, value] :
@@ -96,7 +96,7 @@ std::string FlowMetrics::page(const FlowStats& stats) const {
   return page.expose();
 }
 
-void FlowMetrics::add_bands(Registry& page, const FlowStats& stats) const {
+void FlowMetrics::add_bands(MetricRegistry& page, const FlowStats& stats) const {
   const Labels pool = {{"inference_pool", pool_}};
   for (const FlowBandStats& band : stats.bands) {
     const Labels labels = {{"priority", std::to_string(band.priority)}, {"inference_pool", pool_}};
@@ -120,7 +120,7 @@ void FlowMetrics::add_bands(Registry& page, const FlowStats& stats) const {
   }
 }
 
-void FlowMetrics::add_flow(Registry& page, const FlowBandStats& band,
+void FlowMetrics::add_flow(MetricRegistry& page, const FlowBandStats& band,
                            const FlowQueueStats& flow) const {
   const Labels labels = {{"fairness_id", std::string(requests_.fairness_id(flow.fairness_id))},
                          {"priority", std::to_string(band.priority)},

@@ -20,7 +20,7 @@ class FlowMetrics final : public FlowProbe {
  public:
   // Announces its names: made only where flow control is on. `requests` caps the labels that
   // clients choose. Both must outlive it.
-  FlowMetrics(Registry& registry, RequestSeriesTable& requests, std::string pool);
+  FlowMetrics(MetricRegistry& registry, RequestSeriesTable& requests, std::string pool);
 
   void on_outcome(const Request& request, int32_t band, FlowOutcome outcome,
                   Duration held) override;
@@ -33,10 +33,10 @@ class FlowMetrics final : public FlowProbe {
  private:
   static constexpr size_t kOutcomeSeriesMax = 4000;  // outcomes times label sets
 
-  void add_bands(Registry& page, const FlowStats& stats) const;
-  void add_flow(Registry& page, const FlowBandStats& band, const FlowQueueStats& flow) const;
+  void add_bands(MetricRegistry& page, const FlowStats& stats) const;
+  void add_flow(MetricRegistry& page, const FlowBandStats& band, const FlowQueueStats& flow) const;
 
-  Registry& registry_;
+  MetricRegistry& registry_;
   RequestSeriesTable& requests_;
   const std::string pool_;
   HandleTable<Histogram*> waits_{kOutcomeSeriesMax};

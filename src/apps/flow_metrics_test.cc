@@ -11,7 +11,7 @@ using testing::Not;
 
 class FlowMetricsTest : public testing::Test {
  protected:
-  Registry registry_;
+  MetricRegistry registry_;
   RequestSeriesTable requests_{registry_};
   FlowMetrics metrics_{registry_, requests_, "pool-a"};
 };

@@ -58,7 +58,7 @@ class GatewayMetrics final : public GatewayProbe {
 
   static constexpr int kStatusMax = 600;
 
-  Registry registry_;
+  MetricRegistry registry_;
   // By status, looked up once each: a look-up takes the registry's lock.
   std::array<std::atomic<Counter*>, kStatusMax> by_status_{};
   const std::string policy_;

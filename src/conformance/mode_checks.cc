@@ -14,14 +14,14 @@ ExtProcContext with_mode(ExtProcBodyMode mode) {
   return context;
 }
 
-void send_head(Exchange& exchange, const RequestScript& script, const ExtProcContext& context) {
+void send_head(ScriptedExchange& exchange, const RequestScript& script, const ExtProcContext& context) {
   std::vector<ExtProcHeader> headers;
   for (const OwnedHeader& header : script.headers) headers.push_back({header.key, header.value});
   exchange.send_headers(ExtProcSide::kRequest, headers, false, context);
 }
 
 // Adds the next answer to the phase; what is wrong with it, or nothing.
-std::string take_next(Exchange& exchange, RequestPhase& phase, Kind kind) {
+std::string take_next(ScriptedExchange& exchange, RequestPhase& phase, Kind kind) {
   const ReceivedPtr received = exchange.next();
   if (received == nullptr) return exchange.trouble();
   phase.take(received);
@@ -47,7 +47,7 @@ std::string body_trouble(const ExtProcAnswer& answer, const std::string& sent) {
 // Envoy sends the body when it has the answer to the headers, and waits for that to the body.
 Finding buffered(Subject& subject) {
   const RequestScript script = completion(subject);
-  Exchange exchange(subject);
+  ScriptedExchange exchange(subject);
   RequestPhase phase;
   send_head(exchange, script, with_mode(ExtProcBodyMode::kBuffered));
   std::string trouble = take_next(exchange, phase, Kind::kRequestHeaders);
@@ -62,7 +62,7 @@ Finding buffered(Subject& subject) {
 
 Finding streamed(Subject& subject) {
   const RequestScript script = completion(subject);
-  Exchange exchange(subject);
+  ScriptedExchange exchange(subject);
   RequestPhase phase;
   send_head(exchange, script, with_mode(ExtProcBodyMode::kStreamed));
   std::string trouble = take_next(exchange, phase, Kind::kRequestHeaders);
@@ -81,7 +81,7 @@ Finding streamed(Subject& subject) {
 // request_header_mode SKIP: the exchange begins with the body.
 Finding headers_skipped(Subject& subject) {
   const RequestScript script = completion(subject);
-  Exchange exchange(subject);
+  ScriptedExchange exchange(subject);
   RequestPhase phase;
   exchange.send_body(ExtProcSide::kRequest, script.body, true,
                      with_mode(ExtProcBodyMode::kBuffered));

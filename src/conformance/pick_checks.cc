@@ -131,7 +131,7 @@ Finding order(Subject& subject) {
 // an exchange that is played in full meanwhile.
 Finding deferred(Subject& subject) {
   RequestScript script = completion(subject);
-  Exchange waiting(subject);
+  ScriptedExchange waiting(subject);
   std::vector<ExtProcHeader> headers;
   for (const OwnedHeader& header : script.headers) headers.push_back({header.key, header.value});
   script.context.protocol = ExtProcProtocol{ExtProcBodyMode::kFullDuplexStreamed,

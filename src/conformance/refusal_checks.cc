@@ -24,7 +24,7 @@ Finding no_model(Subject& subject) {
 
 // A refusal is the last word: nothing to the request's body may follow it.
 Finding final(Subject& subject) {
-  Exchange exchange(subject);
+  ScriptedExchange exchange(subject);
   const RequestPhase phase = ask(exchange, request_of(subject, "{\"model\":"));
   if (phase.immediate == nullptr) return skipped("it was not refused: " + phase.instead());
   exchange.half_close();

@@ -66,7 +66,7 @@ Finding piece_size(Subject& subject) {
 
 // The answer to response headers closes the request's half: what else belongs to it came before.
 Finding end_once(Subject& subject) {
-  Exchange exchange(subject);
+  ScriptedExchange exchange(subject);
   RequestPhase phase = ask(exchange, long_request(subject, 2 * kPieceBytesMax));
   if (phase.immediate != nullptr || phase.headers == nullptr) return skipped(phase.instead());
   exchange.send_headers(ExtProcSide::kResponse, {{":status", "200"}}, false);
@@ -105,7 +105,7 @@ Finding without_body(Subject& subject) {
   const RequestScript script = headers_only(subject);
   std::vector<ExtProcHeader> headers;
   for (const OwnedHeader& header : script.headers) headers.push_back({header.key, header.value});
-  Exchange exchange(subject);
+  ScriptedExchange exchange(subject);
   exchange.send_headers(ExtProcSide::kRequest, headers, true);
   RequestPhase phase;
   if (const ReceivedPtr received = exchange.next()) {
@@ -118,7 +118,7 @@ Finding without_body(Subject& subject) {
 
 // The response's half still works after trailers, answered or not.
 Finding trailers(Subject& subject) {
-  Exchange exchange(subject);
+  ScriptedExchange exchange(subject);
   const RequestPhase phase = ask(exchange, completion(subject));
   if (!phase.pick()) return failed("a pick", phase.instead());
   exchange.send_trailers(ExtProcSide::kRequest, {{"x-conformance-trailer", "1"}});

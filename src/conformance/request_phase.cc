@@ -97,7 +97,7 @@ void RequestPhase::take(const ReceivedPtr& received) {
   if (answer.end_of_stream) ++ends;
 }
 
-void send_request(Exchange& exchange, const RequestScript& script) {
+void send_request(ScriptedExchange& exchange, const RequestScript& script) {
   exchange.send_headers(ExtProcSide::kRequest, views(script.headers), false,
                         first_context(script.context));
   const size_t step = script.chunk_bytes == 0 ? script.body.size() : script.chunk_bytes;
@@ -113,7 +113,7 @@ void send_request(Exchange& exchange, const RequestScript& script) {
   }
 }
 
-RequestPhase take_request_phase(Exchange& exchange, const RequestScript& script) {
+RequestPhase take_request_phase(ScriptedExchange& exchange, const RequestScript& script) {
   RequestPhase phase;
   const auto complete = [&] {
     const bool whole = phase.ends > 0 || phase.body.size() >= script.body.size();
@@ -132,13 +132,13 @@ RequestPhase take_request_phase(Exchange& exchange, const RequestScript& script)
   return phase;
 }
 
-RequestPhase ask(Exchange& exchange, const RequestScript& script) {
+RequestPhase ask(ScriptedExchange& exchange, const RequestScript& script) {
   send_request(exchange, script);
   return take_request_phase(exchange, script);
 }
 
 RequestPhase ask(Subject& subject, const RequestScript& script) {
-  Exchange exchange(subject);
+  ScriptedExchange exchange(subject);
   return ask(exchange, script);
 }
 

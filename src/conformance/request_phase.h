@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "conformance/exchange.h"
+#include "conformance/scripted_exchange.h"
 
 namespace kvasir {
 
@@ -53,11 +53,11 @@ struct RequestPhase {
   void take(const ReceivedPtr& received);
 };
 
-void send_request(Exchange& exchange, const RequestScript& script);
+void send_request(ScriptedExchange& exchange, const RequestScript& script);
 // Takes answers until the decision and the whole body are there, or the exchange ends.
-RequestPhase take_request_phase(Exchange& exchange, const RequestScript& script);
+RequestPhase take_request_phase(ScriptedExchange& exchange, const RequestScript& script);
 // Both.
-RequestPhase ask(Exchange& exchange, const RequestScript& script);
+RequestPhase ask(ScriptedExchange& exchange, const RequestScript& script);
 RequestPhase ask(Subject& subject, const RequestScript& script);
 
 // The members of "ip:port,ip:port".

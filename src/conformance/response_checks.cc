@@ -12,7 +12,7 @@ constexpr char kEnvoy[] = "Envoy ext_proc, FULL_DUPLEX_STREAMED";
 constexpr char kReference[] = "reference EPP: response phase";
 
 // The next answer of that kind; what belongs to the request's half is passed over.
-ReceivedPtr next_of(Exchange& exchange, Kind kind, std::string& instead) {
+ReceivedPtr next_of(ScriptedExchange& exchange, Kind kind, std::string& instead) {
   while (const ReceivedPtr received = exchange.next()) {
     const Kind got = received->answer.kind;
     if (got == kind && received->malformed.empty()) return received;
@@ -30,8 +30,8 @@ std::vector<ExtProcHeader> response_head(bool stream) {
 
 // Plays a request and its response's headers, then `play`.
 Finding with_response(Subject& subject, bool stream, const ExtProcContext& context,
-                      const std::function<Finding(Exchange&)>& play) {
-  Exchange exchange(subject);
+                      const std::function<Finding(ScriptedExchange&)>& play) {
+  ScriptedExchange exchange(subject);
   const RequestPhase phase = ask(exchange, completion(subject, stream));
   if (!phase.pick()) return skipped("no pick: " + phase.instead());
   exchange.send_headers(ExtProcSide::kResponse, response_head(stream), false, context);
@@ -56,7 +56,7 @@ Finding served(Subject& subject) {
 
 // One event at a time, as an engine sends tokens: each must pass before the next comes.
 Finding stream_pieces(Subject& subject) {
-  return with_response(subject, true, {}, [](Exchange& exchange) {
+  return with_response(subject, true, {}, [](ScriptedExchange& exchange) {
     for (int i = 0; i < 4; ++i) {
       const std::string piece =
           "data: {\"choices\":[{\"text\":\"" + std::to_string(i) + "\"}]}\n\n";
@@ -75,7 +75,7 @@ Finding stream_pieces(Subject& subject) {
 }
 
 // Takes the response's pieces until one says end_of_stream; whatever its size.
-Finding take_whole(Exchange& exchange, const std::string& sent) {
+Finding take_whole(ScriptedExchange& exchange, const std::string& sent) {
   std::string body, instead;
   while (const ReceivedPtr received = next_of(exchange, Kind::kResponseBody, instead)) {
     body += received->answer.body;
@@ -89,7 +89,7 @@ Finding take_whole(Exchange& exchange, const std::string& sent) {
 }
 
 Finding stream_end(Subject& subject) {
-  return with_response(subject, true, {}, [](Exchange& exchange) {
+  return with_response(subject, true, {}, [](ScriptedExchange& exchange) {
     const std::string last = "data: [DONE]\n\n";
     exchange.send_body(ExtProcSide::kResponse, last, true);
     exchange.half_close();
@@ -98,7 +98,7 @@ Finding stream_end(Subject& subject) {
 }
 
 Finding empty_end(Subject& subject) {
-  return with_response(subject, true, {}, [](Exchange& exchange) {
+  return with_response(subject, true, {}, [](ScriptedExchange& exchange) {
     exchange.send_body(ExtProcSide::kResponse, "", true);
     exchange.half_close();
     return take_whole(exchange, "");
@@ -106,7 +106,7 @@ Finding empty_end(Subject& subject) {
 }
 
 Finding whole(Subject& subject) {
-  return with_response(subject, false, {}, [](Exchange& exchange) {
+  return with_response(subject, false, {}, [](ScriptedExchange& exchange) {
     const std::string piece(30'000, 'x');
     const std::string begin = "{\"choices\":[{\"text\":\"",
                       end = "\"}],\"usage\":{\"prompt_tokens\":5}}";
@@ -121,7 +121,7 @@ Finding whole(Subject& subject) {
 }
 
 Finding trailers(Subject& subject) {
-  return with_response(subject, true, {}, [](Exchange& exchange) {
+  return with_response(subject, true, {}, [](ScriptedExchange& exchange) {
     exchange.send_body(ExtProcSide::kResponse, "data: 1\n\n", false);
     exchange.send_trailers(ExtProcSide::kResponse, {{"grpc-status", "0"}});
     exchange.half_close();
@@ -134,7 +134,7 @@ Finding trailers(Subject& subject) {
 }
 
 Finding error_status(Subject& subject) {
-  Exchange exchange(subject);
+  ScriptedExchange exchange(subject);
   const RequestPhase phase = ask(exchange, completion(subject, true));
   if (!phase.pick()) return skipped("no pick: " + phase.instead());
   exchange.send_headers(ExtProcSide::kResponse,

@@ -18,11 +18,11 @@ Finding still_alive(Subject& subject) {
 
 // Bodies of several exchanges arrive piece by piece in turn; each must get its own back.
 Finding independent(Subject& subject) {
-  std::vector<std::unique_ptr<Exchange>> exchanges;
+  std::vector<std::unique_ptr<ScriptedExchange>> exchanges;
   std::vector<RequestScript> scripts;
   for (size_t i = 0; i < kInterleaved; ++i) {
     scripts.push_back(completion(subject));
-    exchanges.push_back(std::make_unique<Exchange>(subject));
+    exchanges.push_back(std::make_unique<ScriptedExchange>(subject));
     std::vector<ExtProcHeader> headers;
     for (const OwnedHeader& header : scripts[i].headers)
       headers.push_back({header.key, header.value});
@@ -47,7 +47,7 @@ Finding independent(Subject& subject) {
 Finding resets(Subject& subject) {
   for (int i = 0; i < kResets; ++i) {
     const RequestScript script = completion(subject);
-    Exchange exchange(subject);
+    ScriptedExchange exchange(subject);
     exchange.send_headers(ExtProcSide::kRequest, {{":path", subject.options().path}}, false);
     exchange.send_body(ExtProcSide::kRequest, script.body, i % 2 == 0);
     exchange.flush();
@@ -58,11 +58,11 @@ Finding resets(Subject& subject) {
 // The stream of the garbage must end; another, open at the time, must not.
 Finding garbage(Subject& subject) {
   const RequestScript script = completion(subject);
-  Exchange bystander(subject);
+  ScriptedExchange bystander(subject);
   std::vector<ExtProcHeader> headers;
   for (const OwnedHeader& header : script.headers) headers.push_back({header.key, header.value});
   bystander.send_headers(ExtProcSide::kRequest, headers, false);
-  Exchange exchange(subject);
+  ScriptedExchange exchange(subject);
   exchange.send_bytes("\xff\xff this is no ProcessingRequest");
   if (!exchange.wait_for_end())
     return failed("the end of the stream that sent garbage", exchange.trouble());

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "conformance/exchange.h"
+#include "conformance/scripted_exchange.h"
 #include "conformance/request_phase.h"
 
 namespace kvasir {

@@ -81,6 +81,9 @@ std::shared_ptr<const RequestParsers> EppThread::parsers() {
 std::shared_ptr<const std::vector<RemoteService>> EppThread::remote_services() {
   return epp_.services();
 }
+OutlierEjection* EppThread::outliers() {
+  return epp_.feeds_->outliers();
+}
 TokenEstimator& EppThread::estimator() {
   return epp_.estimator_;
 }
@@ -115,14 +118,12 @@ std::optional<EndpointId> EppThread::any_endpoint(
 }
 
 bool EppThread::needs_answers() const {
-  return options().measure_answers || options().answer_headers ||
+  return options().measure_answers || options().answer_headers || options().feeds.eject_outliers ||
          epp_.scheduler_->watches_answers();
 }
 
-std::vector<std::pair<std::string, std::string>> EppThread::answer_fields(const Decision& decision,
-                                                                          Duration scheduling) {
-  const std::shared_ptr<const Snapshot> fleet = snapshot();
-  const Endpoint& endpoint = *fleet->endpoints[index_of(decision.endpoint)].endpoint;
+std::vector<std::pair<std::string, std::string>> EppThread::answer_fields(
+    const Endpoint& endpoint, const Decision& decision, Duration scheduling) {
   auto fields = epp_.scheduler_->answer_fields(endpoint);
   if (!options().answer_headers) return fields;
   char text[32];
@@ -133,7 +134,7 @@ std::vector<std::pair<std::string, std::string>> EppThread::answer_fields(const 
   fields.emplace_back("x-scheduling-time-ms", text);
   if (decision.prefill) {
     fields.emplace_back("x-prefill-pod",
-                        fleet->endpoints[index_of(*decision.prefill)].endpoint->name);
+                        snapshot()->endpoints[index_of(*decision.prefill)].endpoint->name);
     fields.emplace_back("x-decode-pod", endpoint.name);
   }
   return fields;

@@ -29,6 +29,7 @@ class Epp;
 class EventLoop;
 class Exchange;
 class GrpcHealthService;
+class OutlierEjection;
 class RequestParsers;
 class Scheduler;
 class TokenEstimator;
@@ -53,6 +54,7 @@ class EppThread final : public GrpcService {
   TimePoint now() const { return SteadyClock().now(); }
   RequestPeeker& peeker() { return peeker_; }
   std::shared_ptr<const RequestParsers> parsers();
+  OutlierEjection* outliers();  // null: nobody is ejected
   // Null: nobody is to be asked before a request is scheduled.
   std::shared_ptr<const std::vector<RemoteService>> remote_services();
   RemoteScoreFetcher& remote_scores() { return remote_scores_; }
@@ -62,7 +64,8 @@ class EppThread final : public GrpcService {
   // Whether somebody wants to see how requests are answered.
   bool needs_answers() const;
   // What the client is told with the answer.
-  std::vector<std::pair<std::string, std::string>> answer_fields(const Decision& decision,
+  std::vector<std::pair<std::string, std::string>> answer_fields(const Endpoint& endpoint,
+                                                                 const Decision& decision,
                                                                  Duration scheduling);
   // A trace to write one decision into, and back.
   std::unique_ptr<DecisionTrace> take_trace();

@@ -67,6 +67,7 @@ class Exchange final : public GrpcCall::Observer {
   void ask_services(const RequestPeek& peek);
   void limit_to_subset();
   void admit();
+  void leave_admission();
   void on_verdict(const Verdict& verdict);
   void on_evicted(FlowOutcome outcome);
   void report_pick();
@@ -89,6 +90,7 @@ class Exchange final : public GrpcCall::Observer {
   bool streams_answer() const;
   bool is_whole_answer() const;
   bool restores_body() const;
+  void judge_endpoint(std::string_view served);
   void note_first_byte();
   void note_processed(TimePoint begin);
   void end(Ending ending);
@@ -131,6 +133,7 @@ class Exchange final : public GrpcCall::Observer {
   std::shared_ptr<Exchange*> self_;
   std::unique_ptr<DecisionTrace> trace_;  // borrowed from the thread while it is decided
   Decision decision_;
+  std::shared_ptr<const Endpoint> chosen_;  // its slot may change hands before the answer is over
   Duration scheduling_{};
   Duration held_{};
   bool booked_ = false;

@@ -18,6 +18,7 @@ std::string address_of(const Snapshot& fleet, EndpointId id) {
 
 void Exchange::send_decision() {
   const std::shared_ptr<const Snapshot> fleet = thread_.snapshot();
+  chosen_ = fleet->endpoints[index_of(decision_.endpoint)].endpoint;
   destination_ = address_of(*fleet, decision_.endpoint);
   for (uint8_t i = 0; i < decision_.fallback_count; ++i) {
     destination_.append(",").append(address_of(*fleet, decision_.fallbacks[i]));

@@ -8,6 +8,8 @@
 namespace kvasir {
 namespace {
 
+constexpr int kServerErrors = 500;  // and beyond
+
 int status_of(const ExtProcRequest& request) {
   const std::string_view text = request.header(":status").value_or("");
   int status = 0;
@@ -22,10 +24,12 @@ void Exchange::on_response_headers(const ExtProcRequest& request) {
   status_ = status_of(request);
   streaming_ = request.header("content-type").value_or("").find("text/event-stream") !=
                std::string_view::npos;
+  judge_endpoint(request.metadata.served_endpoint);
   ExtProcHeadersAnswer& answer = thread_.headers_answer();
   answer.mutation.append = ExtProcAppend::kOverwrite;
   answer.mutation.set.push_back({"x-went-into-resp-headers", "true"});
-  const auto fields = thread_.answer_fields(decision_, scheduling_);
+  std::vector<std::pair<std::string, std::string>> fields;
+  if (chosen_) fields = thread_.answer_fields(*chosen_, decision_, scheduling_);
   for (const auto& [name, value] : fields) answer.mutation.set.push_back({name, value});
   if (restorer_ && restores_body()) answer.mutation.remove.push_back("content-length");
   write_headers_answer(ExtProcSide::kResponse, answer, thread_.message());
@@ -104,6 +108,19 @@ void Exchange::note_processed(TimePoint begin) {
   thread_.probe().on_answer_processed(took);
 }
 
+// What the answer says of the endpoint that was picked: an error, or that another one had to answer for it.
+void Exchange::judge_endpoint(std::string_view served) {
+  OutlierEjection* outliers = thread_.outliers();
+  if (outliers == nullptr || !routed_) return;
+  const std::string_view picked = std::string_view(destination_).substr(0, destination_.find(','));
+  const bool served_elsewhere = !served.empty() && served != picked;
+  if (served_elsewhere || status_ >= kServerErrors) {
+    outliers->failed(decision_.endpoint);
+  } else {
+    outliers->succeeded(decision_.endpoint);
+  }
+}
+
 void Exchange::note_first_byte() {
   if (first_token_) return;
   first_token_ = thread_.now() - began_;
@@ -121,7 +138,7 @@ void Exchange::end(Ending ending) {
   if (!std::exchange(booked_, false)) return;
   EndReport report;
   report.labels = labels();
-  report.endpoint = decision_.endpoint;
+  if (chosen_) report.endpoint_name = chosen_->name;
   report.status = status_;
   report.ending = ending;
   report.streaming = streaming_;

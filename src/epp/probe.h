@@ -62,7 +62,7 @@ enum class Ending : uint8_t { kNatural, kClientGone, kError, kNotWatched };
 // The answer to a request that was sent on is over.
 struct EndReport {
   RequestLabels labels;
-  EndpointId endpoint{};
+  std::string_view endpoint_name;  // where it was sent
   int status = 0;  // of the answer; 0: it never came
   Ending ending = Ending::kNatural;
   bool streaming = false;

@@ -50,21 +50,21 @@ void Histogram::observe(double value) {
   add_atomically(sum_, value);
 }
 
-Counter& Registry::counter(std::string_view name, std::string_view help, const Labels& labels) {
+Counter& MetricRegistry::counter(std::string_view name, std::string_view help, const Labels& labels) {
   std::lock_guard<std::mutex> lock(mutex_);
   Child& found = child(name, help, Type::kCounter, labels);
   if (!found.counter) found.counter = std::make_unique<Counter>();
   return *found.counter;
 }
 
-Gauge& Registry::gauge(std::string_view name, std::string_view help, const Labels& labels) {
+Gauge& MetricRegistry::gauge(std::string_view name, std::string_view help, const Labels& labels) {
   std::lock_guard<std::mutex> lock(mutex_);
   Child& found = child(name, help, Type::kGauge, labels);
   if (!found.gauge) found.gauge = std::make_unique<Gauge>();
   return *found.gauge;
 }
 
-Histogram& Registry::histogram(std::string_view name, std::string_view help,
+Histogram& MetricRegistry::histogram(std::string_view name, std::string_view help,
                                const std::vector<double>& bounds, const Labels& labels) {
   std::lock_guard<std::mutex> lock(mutex_);
   Child& found = child(name, help, Type::kHistogram, labels);
@@ -72,7 +72,7 @@ Histogram& Registry::histogram(std::string_view name, std::string_view help,
   return *found.histogram;
 }
 
-Summary& Registry::summary(std::string_view name, std::string_view help, const Clock& clock,
+Summary& MetricRegistry::summary(std::string_view name, std::string_view help, const Clock& clock,
                            const Labels& labels) {
   std::lock_guard<std::mutex> lock(mutex_);
   Child& found = child(name, help, Type::kSummary, labels);
@@ -80,13 +80,13 @@ Summary& Registry::summary(std::string_view name, std::string_view help, const C
   return *found.summary;
 }
 
-void Registry::mirror(std::string_view name, std::string_view help, Mirror mirror) {
+void MetricRegistry::mirror(std::string_view name, std::string_view help, Mirror mirror) {
   std::lock_guard<std::mutex> lock(mutex_);
   KVASIR_ASSERT(by_name_.count(std::string(name)) == 0, "a mirror has a name of its own");
   family(name, help, Type::kCounter).mirror = std::make_unique<Mirror>(std::move(mirror));
 }
 
-Registry::Family& Registry::family(std::string_view name, std::string_view help, Type type) {
+MetricRegistry::Family& MetricRegistry::family(std::string_view name, std::string_view help, Type type) {
   Family*& found = by_name_[std::string(name)];
   if (found == nullptr) {
     found = &families_.emplace_back(Family{std::string(name), std::string(help), type});
@@ -94,7 +94,7 @@ Registry::Family& Registry::family(std::string_view name, std::string_view help,
   return *found;
 }
 
-Registry::Child& Registry::child(std::string_view name, std::string_view help, Type type,
+MetricRegistry::Child& MetricRegistry::child(std::string_view name, std::string_view help, Type type,
                                  const Labels& labels) {
   Family& found = family(name, help, type);
   KVASIR_ASSERT(found.type == type && !found.mirror, "one metric name has one type");
@@ -103,7 +103,7 @@ Registry::Child& Registry::child(std::string_view name, std::string_view help, T
   return *existing;
 }
 
-std::string Registry::expose() const {
+std::string MetricRegistry::expose() const {
   std::lock_guard<std::mutex> lock(mutex_);
   std::string text;
   for (const Family& family : families_) {
@@ -125,7 +125,7 @@ std::string Registry::expose() const {
   return text;
 }
 
-void Registry::expose_mirror(const Family& mirror, std::string& text) const {
+void MetricRegistry::expose_mirror(const Family& mirror, std::string& text) const {
   const auto found = by_name_.find(mirror.mirror->of);
   if (found == by_name_.end()) return;
   const Family& source = *found->second;
@@ -149,7 +149,7 @@ void Registry::expose_mirror(const Family& mirror, std::string& text) const {
   }
 }
 
-Registry::Reading Registry::read(Type type, const Child& child) {
+MetricRegistry::Reading MetricRegistry::read(Type type, const Child& child) {
   Reading reading;
   if (type == Type::kCounter) reading.count = child.counter->value();
   if (type == Type::kGauge) reading.value = child.gauge->value();
@@ -163,14 +163,14 @@ Registry::Reading Registry::read(Type type, const Child& child) {
   return reading;
 }
 
-void Registry::merge(const Reading& more, Reading& into) {
+void MetricRegistry::merge(const Reading& more, Reading& into) {
   into.count += more.count;
   into.value += more.value;
   into.sum += more.sum;
   for (size_t i = 0; i < into.counts.size(); ++i) into.counts[i] += more.counts[i];
 }
 
-Registry::Reading Registry::coarser(const Reading& reading, const std::vector<double>& bounds) {
+MetricRegistry::Reading MetricRegistry::coarser(const Reading& reading, const std::vector<double>& bounds) {
   if (bounds.empty()) return reading;
   Reading result;
   result.sum = reading.sum;
@@ -187,7 +187,7 @@ Registry::Reading Registry::coarser(const Reading& reading, const std::vector<do
   return result;
 }
 
-void Registry::expose_reading(const Family& family, Type type, const std::string& labels,
+void MetricRegistry::expose_reading(const Family& family, Type type, const std::string& labels,
                               const Reading& reading, std::string& text) {
   const auto line = [&](std::string_view suffix, std::string_view line_labels,
                         std::string_view value) {
@@ -207,7 +207,7 @@ void Registry::expose_reading(const Family& family, Type type, const std::string
   line("_count", labels, std::to_string(cumulative));
 }
 
-void Registry::expose_summary(const Family& family, const Child& child, std::string& text) {
+void MetricRegistry::expose_summary(const Family& family, const Child& child, std::string& text) {
   const std::string labels = exposition_labels(child.labels);
   const std::vector<double> values = child.summary->quantiles(Summary::kQuantiles);
   for (size_t i = 0; i < values.size(); ++i) {

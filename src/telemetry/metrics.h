@@ -1,6 +1,6 @@
 // Counters, gauges, histograms and summaries, and their Prometheus text exposition.
 //
-// A Registry hands out references that stay valid for its life; keep them, since looking one up
+// A MetricRegistry hands out references that stay valid for its life; keep them, since looking one up
 // takes a lock. Everything is thread-safe; updates are relaxed atomics.
 #pragma once
 
@@ -45,7 +45,7 @@ class Histogram {
   void observe(double value);
 
  private:
-  friend class Registry;
+  friend class MetricRegistry;
   const std::vector<double> bounds_;
   std::unique_ptr<std::atomic<uint64_t>[]> counts_;  // one for each bound and one beyond
   std::atomic<double> sum_{0};
@@ -63,7 +63,7 @@ struct Mirror {
   std::vector<double> bounds = {};  // of a histogram: some of its bounds; empty: all
 };
 
-class Registry {
+class MetricRegistry {
  public:
   // The metric of that name and those labels, made when it is new. Names follow Prometheus' rules;
   // a counter's ends in _total. One name has one type, one help text and one set of bounds.

@@ -5,8 +5,8 @@
 namespace kvasir {
 namespace {
 
-TEST(Registry, ExposesFamiliesInOrderWithEscapedLabels) {
-  Registry registry;
+TEST(MetricRegistry, ExposesFamiliesInOrderWithEscapedLabels) {
+  MetricRegistry registry;
   registry.counter("a_total", "Counts a.", {{"code", "200"}, {"path", "\"x\"\\"}}).add(3);
   registry.gauge("b", "Measures b.").set(0.5);
   EXPECT_EQ(registry.expose(),
@@ -15,15 +15,15 @@ TEST(Registry, ExposesFamiliesInOrderWithEscapedLabels) {
             "# HELP b Measures b.\n# TYPE b gauge\nb 0.5\n");
 }
 
-TEST(Registry, SameNameAndLabelsAreOneMetric) {
-  Registry registry;
+TEST(MetricRegistry, SameNameAndLabelsAreOneMetric) {
+  MetricRegistry registry;
   registry.counter("a_total", "", {{"x", "1"}}).add();
   registry.counter("a_total", "", {{"x", "1"}}).add();
   EXPECT_EQ(registry.counter("a_total", "", {{"x", "1"}}).value(), 2u);
 }
 
 TEST(Histogram, BucketsAreCumulativeAndBoundsInclusive) {
-  Registry registry;
+  MetricRegistry registry;
   Histogram& histogram = registry.histogram("h", "H.", {0.1, 1}, {{"m", "x"}});
   for (const double value : {0.05, 0.1, 0.5, 7.0}) histogram.observe(value);
   EXPECT_EQ(registry.expose(),
@@ -32,8 +32,8 @@ TEST(Histogram, BucketsAreCumulativeAndBoundsInclusive) {
             "h_bucket{m=\"x\",le=\"+Inf\"} 4\nh_sum{m=\"x\"} 7.65\nh_count{m=\"x\"} 4\n");
 }
 
-TEST(Registry, WritesNumbersAsPrometheusDoes) {
-  Registry registry;
+TEST(MetricRegistry, WritesNumbersAsPrometheusDoes) {
+  MetricRegistry registry;
   registry.histogram("h", "H.", {1e-6, 0.0001, 0.025, 32778, 131072, 1048576});
   const std::string page = registry.expose();
   for (const char* bound :
@@ -43,16 +43,16 @@ TEST(Registry, WritesNumbersAsPrometheusDoes) {
   }
 }
 
-TEST(Registry, ReplacesLabelBytesThatAreNotUtf8) {
-  Registry registry;
+TEST(MetricRegistry, ReplacesLabelBytesThatAreNotUtf8) {
+  MetricRegistry registry;
   registry.counter("a_total", "Line\nend \\.", {{"x", "\xff\xc3\xa9\n\xed\xa0\x80"}});
   EXPECT_EQ(registry.expose(),
             "# HELP a_total Line\\nend \\\\.\n# TYPE a_total counter\n"
             "a_total{x=\"\xef\xbf\xbd\xc3\xa9\\n\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"} 0\n");
 }
 
-TEST(Registry, AMirrorAddsUpWhatItsLabelsDoNotTellApart) {
-  Registry registry;
+TEST(MetricRegistry, AMirrorAddsUpWhatItsLabelsDoNotTellApart) {
+  MetricRegistry registry;
   registry.mirror("old_total", "Old.", {"new_total", {}, {{"model", "model_name"}}});
   registry.counter("new_total", "New.", {{"model", "m"}, {"tenant", "a"}}).add(2);
   registry.counter("new_total", "New.", {{"model", "m"}, {"tenant", "b"}}).add(3);
@@ -63,8 +63,8 @@ TEST(Registry, AMirrorAddsUpWhatItsLabelsDoNotTellApart) {
             "old_total{model_name=\"m\"} 5\nold_total{model_name=\"n\"} 4\n");
 }
 
-TEST(Registry, AMirrorOfAHistogramCanSelectChildrenAndBounds) {
-  Registry registry;
+TEST(MetricRegistry, AMirrorOfAHistogramCanSelectChildrenAndBounds) {
+  MetricRegistry registry;
   Histogram& wanted = registry.histogram("fine", "F.", {1, 2, 3, 4}, {{"step", "a"}});
   registry.histogram("fine", "F.", {1, 2, 3, 4}, {{"step", "b"}}).observe(1);
   for (const double value : {0.5, 1.5, 2.5, 9.0}) wanted.observe(value);

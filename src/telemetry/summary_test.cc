@@ -63,7 +63,7 @@ TEST(Summary, CountsTheOutlandishAsTheNearest) {
 
 TEST(Summary, IsExposedWithItsQuantiles) {
   ManualClock clock;
-  Registry registry;
+  MetricRegistry registry;
   Summary& summary = registry.summary("s_seconds", "S.", clock, {{"x", "1"}});
   EXPECT_NE(registry.expose().find("s_seconds{x=\"1\",quantile=\"0.5\"} NaN\n"), std::string::npos);
   summary.observe(1.03125);  // the middle of a bucket

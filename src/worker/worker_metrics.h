@@ -25,7 +25,7 @@ struct FinishedSequence {
   TimePoint end{};
 };
 
-// Thread-safe as far as Registry is; used from the worker's loop.
+// Thread-safe as far as MetricRegistry is; used from the worker's loop.
 class WorkerMetrics {
  public:
   WorkerMetrics(const std::string& model_name, const EngineProfile& profile, bool prefix_caching);
@@ -55,7 +55,7 @@ class WorkerMetrics {
 
   const std::string model_name_;
   const uint32_t sequences_max_;
-  Registry registry_;
+  MetricRegistry registry_;
   EngineStats seen_;  // what the counters already hold
   Counter* prefix_queries_;
   Counter* prefix_hits_;

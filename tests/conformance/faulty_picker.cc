@@ -30,12 +30,12 @@ std::string FaultyPicker::pick(const ExtProcMetadata& metadata) {
   return "";
 }
 
-class FaultyPicker::Exchange final : public GrpcCall::Observer {
+class FaultyPicker::ScriptedExchange final : public GrpcCall::Observer {
  public:
-  Exchange(FaultyPicker& picker, GrpcCall& call) : picker_(picker), call_(call) {
+  ScriptedExchange(FaultyPicker& picker, GrpcCall& call) : picker_(picker), call_(call) {
     picker_.open_.insert(this);
   }
-  ~Exchange() override { picker_.open_.erase(this); }
+  ~ScriptedExchange() override { picker_.open_.erase(this); }
 
   void on_message(std::string_view message) override {
     if (!read_ext_proc_request(message, request_)) return on_garbage();
@@ -75,8 +75,8 @@ class FaultyPicker::Exchange final : public GrpcCall::Observer {
     if (commits(Fault::kGarbageIgnored)) return;
     if (commits(Fault::kSickAfterGarbage)) picker_.healthy_ = false;
     if (commits(Fault::kGarbageEndsAll)) {
-      const std::set<Exchange*> others = picker_.open_;
-      for (Exchange* other : others) {
+      const std::set<ScriptedExchange*> others = picker_.open_;
+      for (ScriptedExchange* other : others) {
         if (other != this) other->end(GrpcCode::kInternal, "another stream sent garbage");
       }
     }
@@ -123,14 +123,14 @@ class FaultyPicker::Exchange final : public GrpcCall::Observer {
   // Left alone. Without headers, the answer to the body carries the pick.
   void on_buffered_body() {
     if (saw_headers_) {
-      write_body_answer(ExtProcSide::kRequest, std::nullopt, {}, message_);
+      write_body_answer(ExtProcSide::kRequest, {}, message_);
       return call_.send(message_);
     }
     if (commits(Fault::kHeadersRequired)) return end(GrpcCode::kInvalidArgument, "no headers");
     decide();
-    ExtProcMutation mutation;
-    mutation.set = {{kDestination, pick_}};
-    write_body_answer(ExtProcSide::kRequest, std::nullopt, mutation, message_);
+    ExtProcBodyAnswer answer;
+    answer.mutation.set = {{kDestination, pick_}};
+    write_body_answer(ExtProcSide::kRequest, answer, message_);
     call_.send(message_);
   }
 
@@ -278,7 +278,7 @@ class FaultyPicker::Exchange final : public GrpcCall::Observer {
 };
 
 void FaultyPicker::on_call(GrpcCall& call) {
-  call.set_observer(*new Exchange(*this, call));
+  call.set_observer(*new ScriptedExchange(*this, call));
 }
 
 }  // namespace kvasir

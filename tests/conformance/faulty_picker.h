@@ -64,8 +64,8 @@ class FaultyPicker final : public GrpcService {
   bool healthy() const { return healthy_; }
 
  private:
-  class Exchange;
-  friend class Exchange;
+  class ScriptedExchange;
+  friend class ScriptedExchange;
   // The next endpoint in turn that the subset allows; empty: there is none.
   std::string pick(const ExtProcMetadata& metadata);
   bool commits(Fault fault) const { return fault_ == fault; }
@@ -75,7 +75,7 @@ class FaultyPicker final : public GrpcService {
   size_t turn_ = 0;
   bool healthy_ = true;
   std::string shared_body_;  // of kExchangesMixed
-  std::set<Exchange*> open_;
+  std::set<ScriptedExchange*> open_;
 };
 
 }  // namespace kvasir

@@ -145,13 +145,15 @@ class Reader {
     metrics.running = number(fields, "running");
     metrics.kv_usage = number(fields, "kv");
     metrics.gpu_utilization = number(fields, "gpu");
-    metrics.running_adapters = fields.texts("adapters");
-    metrics.waiting_adapters = fields.texts("waiting_adapters");
-    metrics.adapters_max = static_cast<uint32_t>(fields.integer("adapters_max", 0, 0, 1'000'000));
+    auto details = std::make_shared<EngineDetails>();
+    details->running_adapters = fields.texts("adapters");
+    details->waiting_adapters = fields.texts("waiting_adapters");
+    details->adapters_max = static_cast<uint32_t>(fields.integer("adapters_max", 0, 0, 1'000'000));
     each(fields, "attributes", [&](const std::string& name, const Value& value) {
       if (!value.number()) return add(value.line(), "attributes: " + name + " must be a number");
-      metrics.attributes[name] = *value.number();
+      details->attributes[name] = *value.number();
     });
+    metrics.shared_details = std::move(details);
     return metrics;
   }
 

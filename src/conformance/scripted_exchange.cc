@@ -1,4 +1,4 @@
-#include "conformance/exchange.h"
+#include "conformance/scripted_exchange.h"
 
 #include <utility>
 
@@ -22,68 +22,68 @@ ReceivedPtr receive(std::string_view message) {
 }  // namespace
 
 // No deadline on the call: each awaited answer has its own.
-Exchange::Exchange(Subject& subject)
+ScriptedExchange::ScriptedExchange(Subject& subject)
     : subject_(subject), call_(&subject.client().start(kProcessPath, *this, Duration::zero())) {}
 
-Exchange::~Exchange() {
+ScriptedExchange::~ScriptedExchange() {
   cancel();
 }
 
-void Exchange::send_headers(ExtProcSide side, const std::vector<ExtProcHeader>& headers,
+void ScriptedExchange::send_headers(ExtProcSide side, const std::vector<ExtProcHeader>& headers,
                             bool end_of_stream, const ExtProcContext& context) {
   write_headers_request(side, headers, end_of_stream, context, message_);
   send();
 }
 
-void Exchange::send_body(ExtProcSide side, std::string_view body, bool end_of_stream,
+void ScriptedExchange::send_body(ExtProcSide side, std::string_view body, bool end_of_stream,
                          const ExtProcContext& context) {
   write_body_request(side, body, end_of_stream, context, message_);
   send();
 }
 
-void Exchange::send_trailers(ExtProcSide side, const std::vector<ExtProcHeader>& trailers) {
+void ScriptedExchange::send_trailers(ExtProcSide side, const std::vector<ExtProcHeader>& trailers) {
   write_trailers_request(side, trailers, {}, message_);
   send();
 }
 
-void Exchange::send_bytes(std::string_view message) {
+void ScriptedExchange::send_bytes(std::string_view message) {
   message_ = message;
   send();
 }
 
-void Exchange::send() {
+void ScriptedExchange::send() {
   if (call_ != nullptr) call_->send(message_);
 }
 
-void Exchange::flush() {
+void ScriptedExchange::flush() {
   subject_.run_until([this] { return call_ == nullptr || call_->unsent_bytes() == 0; });
 }
 
-void Exchange::half_close() {
+void ScriptedExchange::half_close() {
   if (call_ != nullptr) call_->half_close();
 }
 
-void Exchange::cancel() {
+void ScriptedExchange::cancel() {
   if (call_ != nullptr) std::exchange(call_, nullptr)->cancel();
 }
 
-ReceivedPtr Exchange::next() {
+ReceivedPtr ScriptedExchange::next() {
   subject_.run_until([this] { return !received_.empty() || ended_; });
   return next_waiting();
 }
 
-ReceivedPtr Exchange::next_waiting() {
+ReceivedPtr ScriptedExchange::next_waiting() {
   if (received_.empty()) return nullptr;
   ReceivedPtr first = std::move(received_.front());
   received_.pop_front();
   return first;
 }
 
-bool Exchange::wait_for_end() {
+bool ScriptedExchange::wait_for_end() {
   return subject_.run_until([this] { return ended_; });
 }
 
-std::string Exchange::trouble() const {
+std::string ScriptedExchange::trouble() const {
   if (!ended_) {
     const auto ms =
         std::chrono::duration_cast<std::chrono::milliseconds>(subject_.options().timeout);
@@ -93,12 +93,12 @@ std::string Exchange::trouble() const {
   return status_.message.empty() ? text : text + ": " + status_.message;
 }
 
-void Exchange::on_message(std::string_view message) {
+void ScriptedExchange::on_message(std::string_view message) {
   received_.push_back(receive(message));
   subject_.wake();
 }
 
-void Exchange::on_end(const GrpcStatus& status) {
+void ScriptedExchange::on_end(const GrpcStatus& status) {
   call_ = nullptr;
   ended_ = true;
   status_ = status;

@@ -21,14 +21,14 @@ struct Received {
 };
 using ReceivedPtr = std::shared_ptr<const Received>;
 
-class Exchange final : private GrpcClientCall::Observer {
+class ScriptedExchange final : private GrpcClientCall::Observer {
  public:
   // `subject` must outlive the exchange.
-  explicit Exchange(Subject& subject);
+  explicit ScriptedExchange(Subject& subject);
   // Resets the stream when it is still open, as Envoy does.
-  ~Exchange() override;
-  Exchange(const Exchange&) = delete;
-  Exchange& operator=(const Exchange&) = delete;
+  ~ScriptedExchange() override;
+  ScriptedExchange(const ScriptedExchange&) = delete;
+  ScriptedExchange& operator=(const ScriptedExchange&) = delete;
 
   void send_headers(ExtProcSide side, const std::vector<ExtProcHeader>& headers, bool end_of_stream,
                     const ExtProcContext& context = {});

@@ -1,0 +1,375 @@
+// What a gateway says and hears, message by message.
+#include <zlib.h>
+
+#include "epp/exchange_fixture.h"
+
+namespace kvasir {
+namespace {
+
+using Kind = ExtProcAnswer::Kind;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+constexpr std::string_view kBody = R"({"model":"m","prompt":"some words","seed":9007199254740993})";
+
+ExtProcContext with_modes(ExtProcBodyMode request, ExtProcBodyMode response) {
+  ExtProcContext context;
+  context.protocol = ExtProcProtocol{request, response, false};
+  return context;
+}
+
+TEST_F(ExchangeTest, NothingIsAnsweredBeforeTheBodysEnd) {
+  FakeStream stream(epp());
+  stream.headers({});
+  stream.body(kBody.substr(0, 10), false);
+  EXPECT_EQ(stream.answers(), 0u);
+  stream.body(kBody.substr(10));
+  ASSERT_EQ(stream.answers(), 2u);
+  const ExtProcAnswer head = stream.answer(0);
+  EXPECT_EQ(head.kind, Kind::kRequestHeaders);
+  EXPECT_TRUE(head.clear_route_cache);
+  EXPECT_EQ(destination(head), "10.0.0.1:8000");
+  ASSERT_EQ(head.metadata.size(), 1u);
+  EXPECT_EQ(head.metadata[0].space, "envoy.lb");
+  EXPECT_EQ(head.metadata[0].value, "10.0.0.1:8000");
+  EXPECT_EQ(head.set_header("content-length"), std::to_string(kBody.size()));
+  const ExtProcAnswer body = stream.answer(1);
+  EXPECT_EQ(body.body, kBody);
+  EXPECT_TRUE(body.end_of_stream);
+}
+
+TEST_F(ExchangeTest, ALargeBodyComesBackInPiecesAndTheLastEndsIt) {
+  const std::string large =
+      R"({"model":"m","prompt":")" + std::string(150'000, 'x') + "\"}";
+  FakeStream stream(epp());
+  stream.headers({});
+  stream.body(large);
+  std::string back;
+  for (size_t i = 1; i < stream.answers(); ++i) {
+    const ExtProcAnswer piece = stream.answer(i);
+    EXPECT_LE(piece.body.size(), kExtProcChunkBytes);
+    EXPECT_EQ(piece.end_of_stream, i + 1 == stream.answers());
+    back.append(piece.body);
+  }
+  EXPECT_EQ(back, large);
+}
+
+TEST_F(ExchangeTest, ABurstSpreadsBecausePickAndBookingAreOneStep) {
+  std::vector<std::unique_ptr<FakeStream>> streams;
+  for (int i = 0; i < 4; ++i) {
+    streams.push_back(std::make_unique<FakeStream>(epp()));
+    streams.back()->headers({});
+    streams.back()->body(kBody);
+  }
+  EXPECT_THAT(probe_.picked, ElementsAre(0, 1, 0, 1));
+}
+
+TEST_F(ExchangeTest, AnAnswersEndReleasesItsEndpoint) {
+  {
+    FakeStream stream(epp());
+    stream.headers({});
+    stream.body(kBody);
+    stream.headers({{":status", "200"}}, false, {}, ExtProcSide::kResponse);
+    stream.body("{}", true, {}, ExtProcSide::kResponse);
+    EXPECT_THAT(probe_.endings, ElementsAre(Ending::kNatural));
+  }
+  EXPECT_EQ(probe_.endings.size(), 1u);
+  EXPECT_EQ(probe_.started, probe_.ended);
+}
+
+TEST_F(ExchangeTest, AClientThatLeavesReleasesItToo) {
+  {
+    FakeStream stream(epp());
+    stream.headers({});
+    stream.body(kBody);
+  }
+  EXPECT_THAT(probe_.endings, ElementsAre(Ending::kClientGone));
+}
+
+TEST_F(ExchangeTest, BufferedAnswersTheHeadersAtOnceAndPicksWithTheBody) {
+  FakeStream stream(epp());
+  stream.headers({}, false, with_modes(ExtProcBodyMode::kBuffered, ExtProcBodyMode::kNone));
+  ASSERT_EQ(stream.answers(), 1u);
+  EXPECT_EQ(destination(stream.answer(0)), "(none)");
+  stream.body(kBody);
+  ASSERT_EQ(stream.answers(), 2u);
+  EXPECT_EQ(stream.answer(1).kind, Kind::kRequestBody);
+  EXPECT_EQ(destination(stream.answer(1)), "10.0.0.1:8000");
+  EXPECT_EQ(stream.answer(1).body_change, ExtProcAnswer::Body::kUntouched);
+  EXPECT_TRUE(stream.answer(1).clear_route_cache);
+}
+
+TEST_F(ExchangeTest, WithoutHeadersTheBodyCarriesThePick) {
+  FakeStream stream(epp());
+  stream.body(kBody, true, with_modes(ExtProcBodyMode::kBuffered, ExtProcBodyMode::kNone));
+  ASSERT_EQ(stream.answers(), 1u);
+  EXPECT_EQ(destination(stream.answer(0)), "10.0.0.1:8000");
+}
+
+TEST_F(ExchangeTest, WithoutABodyToComeTheHeadersCarryThePick) {
+  for (const ExtProcBodyMode mode : {ExtProcBodyMode::kNone, ExtProcBodyMode::kStreamed}) {
+    FakeStream stream(epp());
+    stream.headers({}, false, with_modes(mode, ExtProcBodyMode::kNone));
+    ASSERT_EQ(stream.answers(), 1u);
+    EXPECT_NE(destination(stream.answer(0)), "(none)");
+  }
+}
+
+TEST_F(ExchangeTest, TrailersEndABodyThatHasNoOtherEnd) {
+  FakeStream stream(epp());
+  stream.headers({});
+  stream.body(kBody, false);
+  stream.trailers(ExtProcSide::kRequest);
+  ASSERT_EQ(stream.answers(), 3u);
+  EXPECT_FALSE(stream.answer(1).end_of_stream);
+  EXPECT_EQ(stream.answer(2).kind, Kind::kRequestTrailers);
+}
+
+TEST_F(ExchangeTest, SubsetsAreKeptAndOthersRefused) {
+  struct Case {
+    std::vector<std::string_view> subset;
+    std::string destination;
+  };
+  const Case cases[] = {{{"10.0.0.2:8000"}, "10.0.0.2:8000"},
+                        {{"10.0.0.2"}, "10.0.0.2:8000"},
+                        {{"10.0.0.2:1"}, "10.0.0.2:8000"},  // the address alone counts
+                        {{"10.9.9.9:8000"}, ""},
+                        {{}, ""}};
+  for (const Case& each : cases) {
+    ExtProcContext context;
+    context.subset = each.subset;
+    FakeStream stream(epp());
+    stream.headers({});
+    stream.body(kBody, true, context);
+    if (!each.destination.empty()) {
+      EXPECT_EQ(destination(stream.answer(0)), each.destination);
+      continue;
+    }
+    EXPECT_EQ(stream.answer(0).status, 503u);
+    EXPECT_EQ(stream.answer(0).set_header("x-llm-d-request-dropped-reason"), "rejected-no-endpoints");
+    EXPECT_EQ(stream.answer(0).body,
+              "inference error: ServiceUnavailable - failed to find endpoint candidates for "
+              "serving the request");
+  }
+}
+
+TEST_F(ExchangeTest, ExactPortsAreAFlag) {
+  options_.subset = SubsetMode::kPort;
+  ExtProcContext context;
+  context.subset = std::vector<std::string_view>{"10.0.0.2:1"};
+  FakeStream stream(epp());
+  stream.headers({});
+  stream.body(kBody, true, context);
+  EXPECT_EQ(stream.answer(0).status, 503u);
+}
+
+TEST_F(ExchangeTest, BadBodiesAreRefusedWithUpstreamsWords) {
+  struct Case {
+    std::string_view body;
+    std::string_view text;
+  };
+  const Case cases[] = {{"{", "inference error: BadRequest - error unmarshaling request bodyMap: "},
+                        {R"({"prompt":"x"})", "inference error: BadRequest - model not found in request body"}};
+  for (const Case& each : cases) {
+    FakeStream stream(epp());
+    stream.headers({});
+    stream.body(each.body);
+    EXPECT_EQ(stream.answer(0).status, 400u);
+    EXPECT_THAT(std::string(stream.answer(0).body), HasSubstr(std::string(each.text)));
+    EXPECT_TRUE(stream.finished());
+  }
+}
+
+TEST_F(ExchangeTest, BodiesAndHeadersHaveALimit) {
+  options_.body_bytes_max = 100;
+  options_.header_bytes_max = 100;
+  FakeStream large(epp());
+  large.headers({});
+  large.body(std::string(101, ' '));
+  EXPECT_EQ(large.answer(0).status, 413u);
+  FakeStream wide(epp());
+  const std::string field(101, 'x');
+  wide.headers({{"x", field}});
+  EXPECT_EQ(wide.answer(0).status, 431u);
+}
+
+TEST_F(ExchangeTest, HeldBodiesHaveALimitTogether) {
+  options_.bodies_bytes_max = 1000;
+  FakeStream first(epp());
+  first.headers({});
+  first.body(std::string(900, ' '), false);
+  FakeStream second(epp());
+  second.headers({});
+  second.body(std::string(200, ' '), false);
+  EXPECT_EQ(second.answer(0).status, 429u);
+}
+
+TEST_F(ExchangeTest, ClientsDoNotSteer) {
+  FakeStream stream(epp());
+  stream.headers({{"x-prefiller-host-port", "evil:1"}, {"x-gateway-destination-endpoint", "evil:1"}});
+  stream.body(kBody);
+  const ExtProcAnswer answer = stream.answer(0);
+  EXPECT_THAT(answer.removed_headers, ElementsAre("x-prefiller-host-port"));
+  EXPECT_EQ(destination(answer), "10.0.0.1:8000");
+
+  options_.keep_control_headers = true;
+  epp_.reset();
+  FakeStream kept(epp());
+  kept.headers({{"x-prefiller-host-port", "mine:1"}});
+  kept.body(kBody);
+  EXPECT_TRUE(kept.answer(0).removed_headers.empty());
+}
+
+TEST_F(ExchangeTest, ARequestIdIsMadeWhenThereIsNone) {
+  FakeStream without(epp());
+  without.headers({});
+  without.body(kBody);
+  EXPECT_EQ(without.answer(0).set_header("x-request-id").value_or("").size(), 36u);
+  FakeStream with(epp());
+  with.headers({{"x-request-id", "mine"}});
+  with.body(kBody);
+  EXPECT_FALSE(with.answer(0).set_header("x-request-id"));
+}
+
+TEST_F(ExchangeTest, ARewrittenModelIsSplicedAndPutBackInTheAnswer) {
+  FakeStream stream(epp());
+  stream.headers({{"x-llm-d-model-name-rewrite", "target"}});
+  stream.body(kBody);
+  EXPECT_EQ(stream.answer(1).body,
+            R"({"model":"target","prompt":"some words","seed":9007199254740993})");
+  EXPECT_EQ(stream.answer(0).set_header("content-length"), std::to_string(kBody.size() + 5));
+  stream.headers({{":status", "200"}, {"content-length", "30"}}, false, {}, ExtProcSide::kResponse);
+  EXPECT_THAT(stream.answer(2).removed_headers, ElementsAre("content-length"));
+  stream.body("{\"id\":1,\"mod", false, {}, ExtProcSide::kResponse);
+  stream.body("el\":\"target\"}", true, {}, ExtProcSide::kResponse);
+  std::string back;
+  for (size_t i = 3; i < stream.answers(); ++i) back.append(stream.answer(i).body);
+  EXPECT_EQ(back, R"({"id":1,"model":"m"})");
+  EXPECT_TRUE(stream.answer(stream.answers() - 1).end_of_stream);
+}
+
+std::string gzipped(std::string_view text) {
+  std::string packed(text.size() + 100, '\0');
+  z_stream stream{};
+  deflateInit2(&stream, Z_BEST_SPEED, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY);
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
+  stream.avail_in = static_cast<uInt>(text.size());
+  stream.next_out = reinterpret_cast<Bytef*>(packed.data());
+  stream.avail_out = static_cast<uInt>(packed.size());
+  deflate(&stream, Z_FINISH);
+  packed.resize(stream.total_out);
+  deflateEnd(&stream);
+  return packed;
+}
+
+TEST_F(ExchangeTest, ACompressedBodyIsReadAndGoesOnAsItCame) {
+  const std::string packed = gzipped(kBody);
+  FakeStream stream(epp());
+  stream.headers({{"content-encoding", "gzip"}});
+  stream.body(packed);
+  EXPECT_EQ(stream.answer(1).body, packed);
+
+  FakeStream rewritten(epp());
+  rewritten.headers({{"content-encoding", "gzip"}, {"x-llm-d-model-name-rewrite", "target"}});
+  rewritten.body(packed);
+  EXPECT_EQ(rewritten.answer(0).status, 400u);
+
+  FakeStream broken(epp());
+  broken.headers({{"content-encoding", "gzip"}});
+  broken.body(kBody);
+  EXPECT_EQ(broken.answer(0).status, 400u);
+}
+
+TEST_F(ExchangeTest, AnswersPassPieceByPieceAndTrailersAreAnswered) {
+  FakeStream stream(epp());
+  stream.headers({});
+  stream.body(kBody);
+  stream.headers({{":status", "200"}, {"content-type", "text/event-stream"}}, false, {},
+                 ExtProcSide::kResponse);
+  EXPECT_EQ(stream.answer(2).set_header("x-went-into-resp-headers"), "true");
+  stream.body("data: 1\n\n", false, {}, ExtProcSide::kResponse);
+  EXPECT_EQ(stream.answer(3).body, "data: 1\n\n");
+  EXPECT_FALSE(stream.answer(3).end_of_stream);
+  stream.trailers(ExtProcSide::kResponse);
+  EXPECT_EQ(stream.answer(4).kind, Kind::kResponseTrailers);
+  EXPECT_THAT(probe_.endings, ElementsAre(Ending::kNatural));
+}
+
+TEST_F(ExchangeTest, AnswersTellTheClientWhenAsked) {
+  options_.answer_headers = true;
+  FakeStream stream(epp());
+  stream.headers({});
+  stream.body(kBody);
+  stream.headers({{":status", "200"}}, true, {}, ExtProcSide::kResponse);
+  const ExtProcAnswer answer = stream.answer(2);
+  EXPECT_EQ(answer.set_header("x-selected-pod"), "a");
+  EXPECT_EQ(answer.set_header("x-cache-hit"), "false");
+  EXPECT_TRUE(answer.set_header("x-scheduling-time-ms"));
+}
+
+TEST_F(ExchangeTest, NobodysAnswersAreNotWatched) {
+  options_.measure_answers = false;
+  options_.config = "apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\nplugins: [{type: random-picker}]\n";
+  FakeStream stream(epp());
+  stream.headers({});
+  stream.body(kBody);
+  EXPECT_EQ(stream.answers(), 2u);
+  EXPECT_TRUE(stream.finished());
+  EXPECT_THAT(probe_.endings, ElementsAre(Ending::kNotWatched));
+}
+
+TEST_F(ExchangeTest, FallbacksFollowInOrder) {
+  options_.endpoints_per_pick = 2;
+  FakeStream stream(epp());
+  stream.headers({});
+  stream.body(kBody);
+  EXPECT_EQ(destination(stream.answer(0)), "10.0.0.1:8000,10.0.0.2:8000");
+}
+
+TEST_F(ExchangeTest, GarbageEndsItsStreamAlone) {
+  FakeStream stream(epp());
+  FakeStream other(epp());
+  other.headers({});
+  stream.raw("\xff\xff");
+  EXPECT_TRUE(stream.finished());
+  EXPECT_EQ(stream.code(), GrpcCode::kInvalidArgument);
+  other.body(kBody);
+  EXPECT_EQ(other.answers(), 2u);
+}
+
+TEST_F(ExchangeTest, ANewConfigurationKeepsWhatIsInFlightAndABadOneChangesNothing) {
+  FakeStream running(epp());
+  running.headers({});
+  running.body(kBody);
+  ASSERT_THAT(probe_.picked, ElementsAre(0));
+  const auto notes = epp().configure(options_.config + "# changed\n");
+  ASSERT_TRUE(notes) << notes.error().message;
+  EXPECT_EQ(probe_.configuration_error, "");
+  FakeStream next(epp());
+  next.headers({});
+  next.body(kBody);
+  EXPECT_THAT(probe_.picked, ElementsAre(0, 1)) << "the first is still in flight on a";
+  EXPECT_FALSE(epp().configure("plugins: [{type: no-such}]"));
+  EXPECT_THAT(probe_.configuration_error, HasSubstr("no-such"));
+  FakeStream last(epp());
+  last.headers({});
+  last.body(kBody);
+  EXPECT_EQ(probe_.picked.size(), 3u);
+}
+
+TEST_F(ExchangeTest, SheddableRequestsAreRefusedWhileNobodyIsThere) {
+  options_.feeds.endpoints.clear();
+  options_.feeds.endpoints_file = "";
+  options_.priority_of = [](std::string_view name) -> std::optional<int32_t> {
+    return name == "batch" ? std::optional<int32_t>(-1) : std::nullopt;
+  };
+  FakeStream stream(epp());
+  stream.headers({{"x-llm-d-inference-objective", "batch"}});
+  stream.body(kBody);
+  EXPECT_EQ(stream.answer(0).status, 429u);
+  EXPECT_EQ(stream.answer(0).body,
+            "inference error: ResourceExhausted - system saturated, sheddable request dropped");
+}
+
+}  // namespace
+}  // namespace kvasir
