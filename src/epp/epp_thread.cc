@@ -37,9 +37,8 @@ EppThread::EppThread(Epp& epp, EventLoop& loop, Descriptor listener, GrpcHealthS
       server_(loop, std::move(listener), routes_of(*this, health, replicas_.get()),
               epp.options_.grpc, epp.tls_.get()) {}
 
-EppThread::~EppThread() {
-  for (Exchange* exchange : exchanges_) delete exchange;
-}
+// The server goes first, and tells every exchange that its stream is gone.
+EppThread::~EppThread() = default;
 
 void EppThread::on_call(GrpcCall& call) {
   auto* exchange = new Exchange(*this, call);

@@ -211,9 +211,10 @@ TEST_F(ExchangeTest, ClientsDoNotSteer) {
   const ExtProcAnswer answer = stream.answer(0);
   EXPECT_THAT(answer.removed_headers, ElementsAre("x-prefiller-host-port"));
   EXPECT_EQ(destination(answer), "10.0.0.1:8000");
+}
 
+TEST_F(ExchangeTest, UnlessTheyAreTrusted) {
   options_.keep_control_headers = true;
-  epp_.reset();
   FakeStream kept(epp());
   kept.headers({{"x-prefiller-host-port", "mine:1"}});
   kept.body(kBody);

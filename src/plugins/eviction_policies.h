@@ -1,9 +1,9 @@
 // sheddable-eviction-filter and priority-then-time-eviction-order-policy (alpha): which requests in
 // flight may be ended for the sake of others, and which of them first.
 //
-// Formula of sheddable-eviction-filter: priority < 0. Of priority-then-time-eviction-order-policy:
-// the lowest priority
-//   first, among equals the one sent last: it has the least to lose.
+// Formula: sheddable-eviction-filter takes priority < 0; priority-then-time-eviction-order-policy
+//   the lowest priority first, among equals the one sent last: it has the least to lose.
+// Inputs: the priorities of the requests in flight, and when they were sent on.
 // Parameters: none.
 //
 //   - type: sheddable-eviction-filter
