@@ -67,7 +67,7 @@ int run_epp(const EppFlags& flags, const UpstreamFlags& upstream) {
   log_info("picking on " + options->host + ":" + std::to_string(epp->grpc_port()) +
            " (ext_proc), health on " + std::to_string(epp->health_port()) + ", metrics on " +
            std::to_string(epp->metrics_port()) + ", " + endpoints_text(*options) +
-           " endpoints, " + std::to_string(options->threads) + " threads");
+           ", " + std::to_string(options->threads) + " threads");
   (*loop)->run();
   return 0;
 }

@@ -25,11 +25,11 @@ uint64_t line_count(std::string_view bytes) {
   return static_cast<uint64_t>(std::count(bytes.begin(), bytes.end(), '\n'));
 }
 
-// A pipe without a reader is an error of write(), not the end of the program.
-void block_sigpipe() {
+// A pipe without a reader is an error of write(), not the end of the program; and SIGTERM is for the thread that waits
+// for it.
+void block_signals() {
   sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGPIPE);
+  sigfillset(&signals);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 }
 
@@ -80,7 +80,7 @@ void LineWriter::write(std::string_view line) {
 }
 
 void LineWriter::run() {
-  block_sigpipe();
+  block_signals();
   std::string bytes;
   for (bool last = false; !last;) {
     {
