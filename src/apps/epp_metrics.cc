@@ -267,6 +267,54 @@ void EppMetrics::on_health_changed(const Endpoint& endpoint, bool healthy) {
   }
 }
 
+void EppMetrics::on_left(const Endpoint& endpoint) {
+  log_info("endpoint " + endpoint.name + " left the pool");
+}
+
+void EppMetrics::on_endpoint_refused(const Endpoint& endpoint) {
+  log_warning("endpoint " + endpoint.name +
+              " is not used: too many endpoints, or its name stands twice");
+}
+
+void EppMetrics::on_discovery_failed(std::string_view source, std::string_view why) {
+  registry_
+      .counter("kvasir_epp_discovery_failures_total",
+               "Lists of endpoints that could not be read; the one before stays.")
+      .add();
+  log_warning("the endpoints of " + std::string(source) + " stay as they are: " + std::string(why));
+}
+
+void EppMetrics::on_scrape_failed(const Endpoint& endpoint, std::string_view source_type,
+                                  bool extract, std::string_view why, bool first) {
+  const std::string source(source_type);
+  if (extract) {
+    registry_
+        .counter("llm_d_epp_datalayer_extract_errors_total",
+                 "Metrics pages that held nothing of what was wanted.",
+                 {{"source_type", source}, {"extractor_type", "core-metrics-extractor"}})
+        .add();
+  } else {
+    registry_
+        .counter("llm_d_epp_datalayer_poll_errors_total", "Metrics pages that did not come.",
+                 {{"source_type", source}})
+        .add();
+  }
+  if (!first) return;
+  log_warning("metrics of " + endpoint.name + " (" + source +
+              ") cannot be read, the old ones stay for a while: " + std::string(why));
+}
+
+void EppMetrics::on_scrape_pace(std::string_view source_type, Duration interval, bool stretched) {
+  const std::string text = std::string(source_type) + ": metrics are read every " +
+                           std::to_string(to_milliseconds(interval)) + " ms";
+  stretched ? log_warning(text + ": more often cannot be kept up") : log_info(text + " again");
+}
+
+void EppMetrics::on_certificate_read(std::string_view error) {
+  if (error.empty()) return log_info("new connections get the new certificate");
+  log_error("the changed certificate is not used, the one before stays: " + std::string(error));
+}
+
 void EppMetrics::on_configuration_read(std::string_view error) {
   registry_
       .counter("kvasir_epp_configuration_reads_total", "Changed configurations that were read.",

@@ -36,6 +36,13 @@ class EppMetrics final : public EppProbe {
   std::string page(const Snapshot& fleet, const FlowStats* flow = nullptr);
 
   void on_health_changed(const Endpoint& endpoint, bool healthy) override;
+  void on_left(const Endpoint& endpoint) override;
+  void on_endpoint_refused(const Endpoint& endpoint) override;
+  void on_discovery_failed(std::string_view source, std::string_view why) override;
+  void on_scrape_failed(const Endpoint& endpoint, std::string_view source_type, bool extract,
+                        std::string_view why, bool first) override;
+  void on_scrape_pace(std::string_view source_type, Duration interval, bool stretched) override;
+  void on_certificate_read(std::string_view error) override;
   void on_stream_started() override;
   void on_stream_ended(GrpcCode code, Duration took) override;
   void on_picked(const PickReport& report) override;

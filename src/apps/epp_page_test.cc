@@ -98,6 +98,10 @@ std::string busy_page() {
     state.metrics.read_at = clock.now() + std::chrono::nanoseconds(1);
   }
   EppMetrics metrics({"pool-a", std::chrono::seconds(2), true, "1.2.3"}, clock);
+  const Endpoint& some = *fixture.fleet.endpoints[0].endpoint;
+  metrics.on_scrape_failed(some, "metrics-data-source", false, "gone", false);
+  metrics.on_scrape_failed(some, "metrics-data-source", true, "nothing", false);
+  metrics.on_discovery_failed("endpoints.yaml", "broken");
   metrics.on_stream_started();
   metrics.on_stream_ended(GrpcCode::kOk, std::chrono::milliseconds(20));
   for (const uint32_t endpoint : {0, 1}) {

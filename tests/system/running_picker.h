@@ -1,0 +1,67 @@
+// `kvasir epp` as a process, asked over ext_proc as Envoy asks it, in front of workers that only say they are healthy.
+#pragma once
+
+#include <csignal>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "net/event_loop.h"
+#include "net/grpc_client.h"
+#include "net/http_server.h"
+#include "supervise/process.h"
+
+namespace kvasir {
+
+inline constexpr Duration kPatience = std::chrono::seconds(30);
+
+std::string read_file(const std::filesystem::path& path);
+uint16_t free_port();
+
+// Healthy workers that nobody sends a request to, each at an address of its own.
+class HealthyWorkers final : public HttpHandler {
+ public:
+  HealthyWorkers(EventLoop& loop, int count);
+  void on_request(HttpExchange& exchange) override { exchange.respond(200, "", ""); }
+  Refusal on_refused(int, std::string_view) override { return {}; }
+
+  std::string list() const;  // of names, with commas
+
+  std::vector<std::string> hosts;
+  std::vector<std::string> names;
+
+ private:
+  std::vector<std::unique_ptr<HttpServer>> servers_;
+};
+
+class RunningPicker {
+ public:
+  // `arguments`: beside the ports and --secure-serving=false.
+  RunningPicker(EventLoop& loop, uint16_t port, std::vector<std::string> arguments,
+                std::filesystem::path log);
+  ~RunningPicker();
+
+  // How often its log holds the text.
+  size_t says(const std::string& text) const;
+  void kill() { process_->signal(SIGKILL); }
+
+  // Where it sends a request, which stays in flight. With `status` the answer's headers come back with it.
+  std::string pick(const std::vector<std::string>& subset = {}, const std::string& session = "",
+                   int status = 0);
+
+ private:
+  class Stream;
+
+  EventLoop& loop_;
+  const std::filesystem::path log_;
+  std::unique_ptr<Process> process_;
+  std::vector<std::unique_ptr<Stream>> streams_;
+  std::unique_ptr<GrpcClient> client_;  // its calls tell the streams
+};
+
+bool wait_until(EventLoop& loop, const std::function<bool()>& holds);
+void run_for(EventLoop& loop, Duration time);
+
+}  // namespace kvasir
