@@ -14,6 +14,7 @@ namespace kvasir {
 namespace {
 
 constexpr uint16_t kSeedPort = 9000;
+constexpr Duration kSeedDeadline = std::chrono::milliseconds(100);
 
 // HOST:PORT, optionally with labels behind it: HOST:PORT;role=proxy;zone=a
 Result<Endpoint> parse_endpoint(const std::string& text) {
@@ -64,7 +65,8 @@ Result<std::string> read_file(const std::string& path) {
 Result<void> read_feeds(const EppFlags& flags, FleetFeedsOptions& feeds) {
   const int sources = !flags.endpoints.empty() + !flags.endpoints_file.empty() + !flags.dns.empty();
   if (sources != 1) {
-    return Error{"exactly one of --endpoints, --endpoints-file and --dns says who the endpoints are"};
+    return Error{
+        "exactly one of --endpoints, --endpoints-file and --dns says who the endpoints are"};
   }
   for (const std::string& text : flags.endpoints) {
     Result<Endpoint> endpoint = parse_endpoint(text);
@@ -123,6 +125,9 @@ Result<EppOptions> epp_options(const EppFlags& flags) {
   options.profile = *profile;
   options.body_bytes_max = flags.body_mib * 1024 * 1024;
   options.drain_timeout = from_seconds(flags.drain_timeout_s);
+  const bool tutorial = flags.compat == "seed" && flags.decision_deadline_ms == 0;
+  options.decision_deadline =
+      tutorial ? kSeedDeadline : from_seconds(flags.decision_deadline_ms / 1000);
   options.secure = flags.secure_serving;
   options.certificate_path = flags.certificate_path;
   options.certificate_reload = flags.certificate_reload;
@@ -200,17 +205,20 @@ void add_epp_flags(CLI::App& command, EppFlags& flags) {
   command.add_option("--endpoints-file", flags.endpoints_file,
                      "Endpoints from a file, read again when it changes (docs/EPP.md)");
   command.add_option("--dns", flags.dns, "Endpoints from a name's addresses, as NAME:PORT");
-  command.add_option("--dns-interval", flags.dns_interval_s, "Seconds between look-ups of the name")
+  command
+      .add_option("--dns-interval", flags.dns_interval_s, "Seconds between look-ups of the name")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  command.add_option("--max-endpoints", flags.endpoints_max,
-                     "Endpoints at one time, of a file or a name; more are refused")
+  command
+      .add_option("--max-endpoints", flags.endpoints_max,
+                  "Endpoints at one time, of a file or a name; more are refused")
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();
   command.add_flag("--eject-outliers", flags.eject_outliers,
                    "Leave endpoints out for a while that answer badly though they are healthy");
-  command.add_option("--refresh-metrics-interval-ms", flags.refresh_metrics_interval_ms,
-                     "Milliseconds between readings of an endpoint's metrics; 50 at least")
+  command
+      .add_option("--refresh-metrics-interval-ms", flags.refresh_metrics_interval_ms,
+                  "Milliseconds between readings of an endpoint's metrics; 50 at least")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   command.add_option("--config-file", flags.config_file,
@@ -230,11 +238,20 @@ void add_epp_flags(CLI::App& command, EppFlags& flags) {
   command.add_option("--metrics-port", flags.metrics_port, "Port of /metrics")
       ->capture_default_str();
   command.add_option("--host", flags.host, "Address to listen on")->capture_default_str();
-  command.add_option("--compat", flags.compat, "upstream, or seed: the tutorial's port 9000")
+  command
+      .add_option("--compat", flags.compat,
+                  "upstream, or seed: the tutorial's port 9000 and decisions within 100 ms")
       ->check(CLI::IsMember({"upstream", "seed"}))
       ->capture_default_str();
-  command.add_option("--secure-serving", flags.secure_serving,
-                     "TLS on the ext_proc and health ports, self-signed unless --cert-path")
+  command
+      .add_option(
+          "--decision-deadline-ms", flags.decision_deadline_ms,
+          "Milliseconds that flow control may hold a request at most; then 429; 0: as its TTL says")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command
+      .add_option("--secure-serving", flags.secure_serving,
+                  "TLS on the ext_proc and health ports, self-signed unless --cert-path")
       ->capture_default_str();
   command.add_option("--cert-path", flags.certificate_path, "Folder of tls.crt and tls.key");
   command.add_flag("--enable-cert-reload", flags.certificate_reload,
@@ -247,8 +264,9 @@ void add_epp_flags(CLI::App& command, EppFlags& flags) {
   command.add_flag("--allow-experimental-plugins", flags.allow_experimental_plugins,
                    "Let the configuration name alpha plugins");
   command
-      .add_option("--plugin", flags.plugins,
-                  "A shared object with more plugin types (examples/plugin); may stand several times")
+      .add_option(
+          "--plugin", flags.plugins,
+          "A shared object with more plugin types (examples/plugin); may stand several times")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   command.add_flag("--disable-endpoint-subset-filter", flags.disable_subset_filter,

@@ -52,6 +52,7 @@ struct EppFlags {
   uint32_t threads = 0;
   size_t body_mib = 64;
   double drain_timeout_s = 30;
+  double decision_deadline_ms = 0;
   double health_interval_s = 1;
   int verbosity = 1;
   std::string decision_log = "text";

@@ -48,6 +48,8 @@ struct EppOptions {
       4ull * 1024 * 1024 * 1024;         // held by all requests of a thread; beyond: 429
   size_t header_bytes_max = 256 * 1024;  // of one request; beyond: 431
   Duration drain_timeout = std::chrono::seconds(30);
+  // From a request's last byte to its decision, when it is held; then 429. Zero: as long as flow control says.
+  Duration decision_deadline{};
 
   // By objective; and all there are, for the bands of flow control.
   PriorityOfObjective priority_of = [](std::string_view) { return std::optional<int32_t>(); };

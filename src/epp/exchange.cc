@@ -15,12 +15,13 @@ Exchange::Exchange(EppThread& thread, GrpcCall& call)
 
 Exchange::~Exchange() {
   if (self_) *self_ = nullptr;
+  thread_.loop().cancel(deadline_);
   leave_admission();
   thread_.release_body_bytes(body_.capacity());
 }
 
-// A request that is held must be so no longer before anybody else touches routed_. One that was dispatched meanwhile,
-// and whose verdict is on its way, is over here.
+// A request that is held must be so no longer before anybody else touches routed_. One that was
+// dispatched meanwhile, and whose verdict is on its way, is over here.
 void Exchange::leave_admission() {
   if (phase_ != Phase::kHeld || !ticket_) return;
   if (thread_.admission().cancel(*ticket_)) return;

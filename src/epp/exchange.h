@@ -21,6 +21,7 @@
 #include "epp/probe.h"
 #include "epp/request_head.h"
 #include "net/byte_buffer.h"
+#include "net/event_loop.h"
 #include "net/grpc_server.h"
 #include "serving/admission.h"
 #include "serving/remote_scores.h"
@@ -68,6 +69,7 @@ class Exchange final : public GrpcCall::Observer {
   void limit_to_subset();
   void admit();
   void leave_admission();
+  void on_deadline();
   void on_verdict(const Verdict& verdict);
   void on_evicted(FlowOutcome outcome);
   void report_pick();
@@ -113,12 +115,12 @@ class Exchange final : public GrpcCall::Observer {
   uint32_t unanswered_chunks_ = 0;  // STREAMED: of the body, before the decision
   std::optional<std::vector<std::string>> subset_;
   std::string request_id_;
-  std::string model_;         // as the client wrote it
-  std::string target_model_;  // as the endpoint gets it
-  std::string inflated_;      // of a compressed body, while it is read
-  std::optional<SplicedBody> rewrite_;         // the body with target_model_, when that is another
-  std::unique_ptr<ModelRestorer> restorer_;    // of the answer, then
-  bool passes_ = false;                        // unread, and so does its answer
+  std::string model_;                        // as the client wrote it
+  std::string target_model_;                 // as the endpoint gets it
+  std::string inflated_;                     // of a compressed body, while it is read
+  std::optional<SplicedBody> rewrite_;       // the body with target_model_, when that is another
+  std::unique_ptr<ModelRestorer> restorer_;  // of the answer, then
+  bool passes_ = false;                      // unread, and so does its answer
   std::string objective_;
   std::string destination_;  // HOST:PORT[,HOST:PORT...]
   std::string prefill_;
@@ -131,6 +133,7 @@ class Exchange final : public GrpcCall::Observer {
   std::shared_ptr<AdmissionTicket> ticket_;
   // What admission posts from other threads finds this exchange here, or null when it is gone.
   std::shared_ptr<Exchange*> self_;
+  TimerId deadline_ = kNoTimer;           // of a held request
   std::unique_ptr<DecisionTrace> trace_;  // borrowed from the thread while it is decided
   Decision decision_;
   std::shared_ptr<const Endpoint> chosen_;  // its slot may change hands before the answer is over

@@ -1,5 +1,5 @@
-// For tests of exchanges: a whole picker over endpoints that count as healthy, and streams whose messages are written
-// down.
+// For tests of exchanges: a whole picker over endpoints that count as healthy, and streams whose
+// messages are written down.
 #pragma once
 
 #include <gmock/gmock.h>
@@ -101,7 +101,8 @@ class ExchangeTest : public ::testing::Test {
     options_.feeds.endpoints = {{"a", "10.0.0.1", 8000, {}}, {"b", "10.0.0.2", 8000, {}}};
     options_.profile = load_engine_profile(std::string(kDefaultEngineProfile)).value();
     options_.config = "plugins: [{type: active-request-scorer}]\n";
-    options_.config = "apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\n" + options_.config;
+    options_.config =
+        "apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\n" + options_.config;
     options_.config_name = "test";
   }
 

@@ -119,8 +119,10 @@ void Exchange::decide() {
 
 // False: it was refused.
 bool Exchange::read_body() {
-  const std::string_view path = request_path(
-      [this](std::string_view name) -> std::optional<std::string_view> { return head_.find(name); });
+  const std::string_view path =
+      request_path([this](std::string_view name) -> std::optional<std::string_view> {
+        return head_.find(name);
+      });
   const std::optional<RequestRoute> route = thread_.parsers()->find(path);
   if (!route) {
     refuse({404, "NotFound", "", "no parser takes this path", ""});
@@ -225,10 +227,19 @@ void Exchange::admit() {
   const TimePoint begin = thread_.now();
   const std::optional<Verdict> verdict = thread_.admission().admit(ticket_);
   scheduling_ = thread_.now() - begin;
-  if (verdict) on_verdict(*verdict);
+  if (verdict) return on_verdict(*verdict);
+  const Duration most = thread_.options().decision_deadline;
+  if (most > Duration::zero()) deadline_ = thread_.loop().after(most, [this] { on_deadline(); });
+}
+
+void Exchange::on_deadline() {
+  deadline_ = kNoTimer;
+  // Otherwise its verdict is on its way.
+  if (thread_.admission().cancel(*ticket_)) refuse(answer_for(FlowOutcome::kEvictedTtl));
 }
 
 void Exchange::on_verdict(const Verdict& verdict) {
+  thread_.loop().cancel(std::exchange(deadline_, kNoTimer));
   if (!verdict.dispatched()) return refuse(answer_for(verdict.outcome));
   decision_ = verdict.decision;
   held_ = verdict.held;

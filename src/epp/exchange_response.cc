@@ -78,7 +78,8 @@ void Exchange::on_response_trailers() {
     restored_.clear();
     restorer_->flush(restored_);
     if (!restored_.empty()) {
-      write_streamed_body_head(ExtProcSide::kResponse, restored_.size(), false, {}, thread_.message());
+      write_streamed_body_head(ExtProcSide::kResponse, restored_.size(), false, {},
+                               thread_.message());
       call_.send(thread_.message(), restored_);
     }
   }
@@ -108,7 +109,8 @@ void Exchange::note_processed(TimePoint begin) {
   thread_.probe().on_answer_processed(took);
 }
 
-// What the answer says of the endpoint that was picked: an error, or that another one had to answer for it.
+// What the answer says of the endpoint that was picked: an error, or that another one had to answer
+// for it.
 void Exchange::judge_endpoint(std::string_view served) {
   OutlierEjection* outliers = thread_.outliers();
   if (outliers == nullptr || !routed_) return;

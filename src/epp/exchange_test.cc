@@ -39,8 +39,7 @@ TEST_F(ExchangeTest, NothingIsAnsweredBeforeTheBodysEnd) {
 }
 
 TEST_F(ExchangeTest, ALargeBodyComesBackInPiecesAndTheLastEndsIt) {
-  const std::string large =
-      R"({"model":"m","prompt":")" + std::string(150'000, 'x') + "\"}";
+  const std::string large = R"({"model":"m","prompt":")" + std::string(150'000, 'x') + "\"}";
   FakeStream stream(epp());
   stream.headers({});
   stream.body(large);
@@ -146,7 +145,8 @@ TEST_F(ExchangeTest, SubsetsAreKeptAndOthersRefused) {
       continue;
     }
     EXPECT_EQ(stream.answer(0).status, 503u);
-    EXPECT_EQ(stream.answer(0).set_header("x-llm-d-request-dropped-reason"), "rejected-no-endpoints");
+    EXPECT_EQ(stream.answer(0).set_header("x-llm-d-request-dropped-reason"),
+              "rejected-no-endpoints");
     EXPECT_EQ(stream.answer(0).body,
               "inference error: ServiceUnavailable - failed to find endpoint candidates for "
               "serving the request");
@@ -168,8 +168,9 @@ TEST_F(ExchangeTest, BadBodiesAreRefusedWithUpstreamsWords) {
     std::string_view body;
     std::string_view text;
   };
-  const Case cases[] = {{"{", "inference error: BadRequest - error unmarshaling request bodyMap: "},
-                        {R"({"prompt":"x"})", "inference error: BadRequest - model not found in request body"}};
+  const Case cases[] = {
+      {"{", "inference error: BadRequest - error unmarshaling request bodyMap: "},
+      {R"({"prompt":"x"})", "inference error: BadRequest - model not found in request body"}};
   for (const Case& each : cases) {
     FakeStream stream(epp());
     stream.headers({});
@@ -206,7 +207,8 @@ TEST_F(ExchangeTest, HeldBodiesHaveALimitTogether) {
 
 TEST_F(ExchangeTest, ClientsDoNotSteer) {
   FakeStream stream(epp());
-  stream.headers({{"x-prefiller-host-port", "evil:1"}, {"x-gateway-destination-endpoint", "evil:1"}});
+  stream.headers(
+      {{"x-prefiller-host-port", "evil:1"}, {"x-gateway-destination-endpoint", "evil:1"}});
   stream.body(kBody);
   const ExtProcAnswer answer = stream.answer(0);
   EXPECT_THAT(answer.removed_headers, ElementsAre("x-prefiller-host-port"));
@@ -310,7 +312,9 @@ TEST_F(ExchangeTest, AnswersTellTheClientWhenAsked) {
 
 TEST_F(ExchangeTest, NobodysAnswersAreNotWatched) {
   options_.measure_answers = false;
-  options_.config = "apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\nplugins: [{type: random-picker}]\n";
+  options_.config =
+      "apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\nplugins: [{type: "
+      "random-picker}]\n";
   FakeStream stream(epp());
   stream.headers({});
   stream.body(kBody);
@@ -356,6 +360,71 @@ TEST_F(ExchangeTest, ANewConfigurationKeepsWhatIsInFlightAndABadOneChangesNothin
   last.headers({});
   last.body(kBody);
   EXPECT_EQ(probe_.picked.size(), 3u);
+}
+
+constexpr const char* kFlowControl = R"(apiVersion: llm-d.ai/v1alpha1
+kind: EndpointPickerConfig
+featureGates: [flowControl]
+plugins:
+- type: concurrency-detector
+  parameters: {maxConcurrency: 1}
+- type: active-request-scorer
+flowControl: {saturationDetector: {pluginRef: concurrency-detector}}
+)";
+
+TEST_F(ExchangeTest, AFullPoolHoldsRequestsUntilThereIsRoom) {
+  options_.config = kFlowControl;
+  std::vector<std::unique_ptr<FakeStream>> running;
+  for (int i = 0; i < 2; ++i) {
+    running.push_back(std::make_unique<FakeStream>(epp()));
+    running.back()->headers({});
+    running.back()->body(kBody);
+    EXPECT_EQ(running.back()->answers(), 2u);
+  }
+  FakeStream held(epp());
+  held.headers({});
+  held.body(kBody);
+  EXPECT_EQ(held.answers(), 0u);
+  running[1].reset();
+  loop_->after(std::chrono::milliseconds(1), [this] { loop_->stop(); });
+  loop_->run();
+  ASSERT_EQ(held.answers(), 2u);
+  EXPECT_EQ(destination(held.answer(0)), "10.0.0.2:8000");
+}
+
+TEST_F(ExchangeTest, AClientThatLeavesWhileItIsHeldLeavesNothingBehind) {
+  options_.config = kFlowControl;
+  FakeStream first(epp()), second(epp());
+  for (FakeStream* stream : {&first, &second}) {
+    stream->headers({});
+    stream->body(kBody);
+  }
+  {
+    FakeStream held(epp());
+    held.headers({});
+    held.body(kBody);
+  }
+  EXPECT_EQ(epp().flow_stats()->requests, 0u);
+  EXPECT_EQ(probe_.picked.size(), 2u);
+}
+
+TEST_F(ExchangeTest, AHeldRequestHasADeadline) {
+  options_.config = kFlowControl;
+  options_.decision_deadline = std::chrono::milliseconds(1);
+  FakeStream first(epp()), second(epp());
+  for (FakeStream* stream : {&first, &second}) {
+    stream->headers({});
+    stream->body(kBody);
+  }
+  FakeStream held(epp());
+  held.headers({});
+  held.body(kBody);
+  while (held.answers() == 0) {
+    loop_->after(std::chrono::milliseconds(1), [this] { loop_->stop(); });
+    loop_->run();
+  }
+  EXPECT_EQ(held.answer(0).status, 429u);
+  EXPECT_EQ(held.answer(0).set_header("x-llm-d-request-dropped-reason"), "rejected-ttl-expired");
 }
 
 TEST_F(ExchangeTest, SheddableRequestsAreRefusedWhileNobodyIsThere) {
