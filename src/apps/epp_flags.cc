@@ -8,6 +8,7 @@
 #include <sstream>
 #include <thread>
 
+#include "apps/duration_flag.h"
 #include "net/socket.h"
 
 namespace kvasir {
@@ -79,6 +80,8 @@ Result<void> read_feeds(const EppFlags& flags, FleetFeedsOptions& feeds) {
     if (!name) return Error{"--dns: " + name.error().message};
     feeds.dns = *name;
   }
+  if (flags.dns_interval_s <= 0) return Error{"--dns-interval must be longer than 0"};
+  if (flags.health_interval_s <= 0) return Error{"--health-interval must be longer than 0"};
   feeds.dns_interval = from_seconds(flags.dns_interval_s);
   feeds.endpoints_max = flags.endpoints_max;
   feeds.monitor.interval = from_seconds(flags.health_interval_s);
@@ -99,7 +102,7 @@ Result<EppOptions> epp_options(const EppFlags& flags) {
       flags.threads > 0 ? flags.threads : std::max(1u, std::thread::hardware_concurrency());
   if (Result<void> read = read_feeds(flags, options.feeds); !read) return read.error();
   options.refresh_metrics_interval =
-      std::max(from_seconds(flags.refresh_metrics_interval_ms / 1000), kRefreshIntervalLeast);
+      std::max(from_seconds(flags.refresh_metrics_interval_s), kRefreshIntervalLeast);
   if (!flags.config_file.empty() && !flags.config_text.empty()) {
     return Error{"--config-file and --config-text: only one of them can say it"};
   }
@@ -125,9 +128,9 @@ Result<EppOptions> epp_options(const EppFlags& flags) {
   options.profile = *profile;
   options.body_bytes_max = flags.body_mib * 1024 * 1024;
   options.drain_timeout = from_seconds(flags.drain_timeout_s);
-  const bool tutorial = flags.compat == "seed" && flags.decision_deadline_ms == 0;
+  const bool tutorial = flags.compat == "seed" && flags.decision_deadline_s == 0;
   options.decision_deadline =
-      tutorial ? kSeedDeadline : from_seconds(flags.decision_deadline_ms / 1000);
+      tutorial ? kSeedDeadline : from_seconds(flags.decision_deadline_s);
   options.secure = flags.secure_serving;
   options.certificate_path = flags.certificate_path;
   options.certificate_reload = flags.certificate_reload;
@@ -189,9 +192,9 @@ void add_metrics_flags(CLI::App& command, EppFlags& flags) {
       ->capture_default_str();
   command
       .add_option("--metrics-staleness-threshold", flags.metrics_staleness_s,
-                  "Seconds after which an endpoint's metrics count no more for the pool's averages")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
+                  "Age from which an endpoint's metrics count no more for the pool's averages")
+      ->transform(as_seconds())
+      ->default_str("2s");
   command.add_flag("--enable-grpc-stream-metrics", flags.grpc_stream_metrics,
                    "Metrics of ext_proc streams");
 }
@@ -205,10 +208,9 @@ void add_epp_flags(CLI::App& command, EppFlags& flags) {
   command.add_option("--endpoints-file", flags.endpoints_file,
                      "Endpoints from a file, read again when it changes (docs/EPP.md)");
   command.add_option("--dns", flags.dns, "Endpoints from a name's addresses, as NAME:PORT");
-  command
-      .add_option("--dns-interval", flags.dns_interval_s, "Seconds between look-ups of the name")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
+  command.add_option("--dns-interval", flags.dns_interval_s, "Between look-ups of the name")
+      ->transform(as_seconds())
+      ->default_str("5s");
   command
       .add_option("--max-endpoints", flags.endpoints_max,
                   "Endpoints at one time, of a file or a name; more are refused")
@@ -217,10 +219,10 @@ void add_epp_flags(CLI::App& command, EppFlags& flags) {
   command.add_flag("--eject-outliers", flags.eject_outliers,
                    "Leave endpoints out for a while that answer badly though they are healthy");
   command
-      .add_option("--refresh-metrics-interval-ms", flags.refresh_metrics_interval_ms,
-                  "Milliseconds between readings of an endpoint's metrics; 50 at least")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
+      .add_option("--refresh-metrics-interval", flags.refresh_metrics_interval_s,
+                  "Between readings of an endpoint's metrics; 50ms at least")
+      ->transform(as_seconds())
+      ->default_str("50ms");
   command.add_option("--config-file", flags.config_file,
                      "An EndpointPickerConfig; kvasir config check FILE explains it\n"
                      "(default: queue 2, KV cache use 2, prefix cache 3)");
@@ -244,11 +246,10 @@ void add_epp_flags(CLI::App& command, EppFlags& flags) {
       ->check(CLI::IsMember({"upstream", "seed"}))
       ->capture_default_str();
   command
-      .add_option(
-          "--decision-deadline-ms", flags.decision_deadline_ms,
-          "Milliseconds that flow control may hold a request at most; then 429; 0: as its TTL says")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
+      .add_option("--decision-deadline", flags.decision_deadline_s,
+                  "How long flow control may hold a request at most; then 429; 0: as its TTL says")
+      ->transform(as_seconds())
+      ->default_str("0");
   command
       .add_option("--secure-serving", flags.secure_serving,
                   "TLS on the ext_proc and health ports, self-signed unless --cert-path")
@@ -303,12 +304,12 @@ void add_epp_flags(CLI::App& command, EppFlags& flags) {
       ->capture_default_str();
   command
       .add_option("--drain-timeout", flags.drain_timeout_s,
-                  "Seconds that running streams get after SIGTERM")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
-  command.add_option("--health-interval", flags.health_interval_s, "Seconds between health checks")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
+                  "What running streams get after SIGTERM")
+      ->transform(as_seconds())
+      ->default_str("30s");
+  command.add_option("--health-interval", flags.health_interval_s, "Between health checks")
+      ->transform(as_seconds())
+      ->default_str("1s");
   command
       .add_option("--engine-profile", flags.engine_profile,
                   "Profile (name or file) that cost plugins predict with")

@@ -29,7 +29,7 @@ struct EppFlags {
   double dns_interval_s = 5;
   size_t endpoints_max = 1024;
   bool eject_outliers = false;
-  double refresh_metrics_interval_ms = 50;
+  double refresh_metrics_interval_s = 0.05;
   std::string certificate_path;
   bool certificate_reload = false;
   std::string tls_min_version;
@@ -52,7 +52,7 @@ struct EppFlags {
   uint32_t threads = 0;
   size_t body_mib = 64;
   double drain_timeout_s = 30;
-  double decision_deadline_ms = 0;
+  double decision_deadline_s = 0;
   double health_interval_s = 1;
   int verbosity = 1;
   std::string decision_log = "text";
