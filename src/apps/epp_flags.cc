@@ -122,6 +122,7 @@ Result<EppOptions> epp_options(const EppFlags& flags) {
     return found == known.end() ? std::nullopt : std::optional<int32_t>(found->second);
   };
   options.allow_alpha_plugins = flags.allow_experimental_plugins;
+  options.metrics_half_life = from_seconds(flags.metrics_half_life_s);
   options.plugin_files = flags.plugins;
   Result<EngineProfile> profile = load_engine_profile(flags.engine_profile);
   if (!profile) return Error{"--engine-profile: " + profile.error().message};
@@ -223,6 +224,11 @@ void add_epp_flags(CLI::App& command, EppFlags& flags) {
                   "Between readings of an endpoint's metrics; 50ms at least")
       ->transform(as_seconds())
       ->default_str("50ms");
+  command
+      .add_option("--metrics-half-life", flags.metrics_half_life_s,
+                  "Age at which a score from an endpoint's metrics counts half; 0: age does not count")
+      ->transform(as_seconds())
+      ->default_str("0");
   command.add_option("--config-file", flags.config_file,
                      "An EndpointPickerConfig; kvasir config check FILE explains it\n"
                      "(default: queue 2, KV cache use 2, prefix cache 3)");

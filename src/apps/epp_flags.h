@@ -30,6 +30,7 @@ struct EppFlags {
   size_t endpoints_max = 1024;
   bool eject_outliers = false;
   double refresh_metrics_interval_s = 0.05;
+  double metrics_half_life_s = 0;
   std::string certificate_path;
   bool certificate_reload = false;
   std::string tls_min_version;

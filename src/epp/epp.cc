@@ -157,6 +157,7 @@ PluginOptions Epp::plugin_options() const {
   plugins.profile = options_.profile;
   plugins.allow_alpha = options_.allow_alpha_plugins;
   plugins.plugin_files = options_.plugin_files;
+  plugins.metrics_half_life = options_.metrics_half_life;
   return plugins;
 }
 

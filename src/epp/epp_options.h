@@ -31,6 +31,7 @@ struct EppOptions {
   static constexpr size_t kConfigBytesMax = 1024 * 1024;
   Duration config_interval = std::chrono::seconds(1);
   bool allow_alpha_plugins = false;
+  Duration metrics_half_life{};  // of scores that come from metrics; zero: they do not age
   std::vector<std::string> plugin_files = {};  // shared objects with more plugin types
   // How often the endpoints' metrics are read, unless the configuration says otherwise.
   Duration refresh_metrics_interval = kRefreshIntervalLeast;

@@ -87,6 +87,25 @@ TEST_F(Configured, ANewPolicyInheritsWhatIsInFlightCachedAndBound) {
   after->ended(1, now_);
 }
 
+TEST_F(Configured, ScoresOfOldMetricsCountLess) {
+  options_.metrics_half_life = std::chrono::seconds(1);
+  now_ = TimePoint(std::chrono::seconds(100));
+  metrics(0).kv_usage = 0.0;  // the best, two half-lives ago: 0.5 + 0.5 / 4
+  metrics(0).read_at = now_ - std::chrono::seconds(2);
+  metrics(1).kv_usage = 0.25;  // now: 0.75
+  metrics(1).read_at = now_;
+  metrics(2).kv_usage = 1.0;  // the worst, long ago: says nothing
+  metrics(2).read_at = now_ - std::chrono::seconds(90);
+  const auto aging = policy({{"", "kv-cache-utilization-scorer"}});
+  EXPECT_EQ(index_of(pick(*aging)->endpoint), 1u);
+  candidates_ = {EndpointId(0)};
+  EXPECT_DOUBLE_EQ(pick(*aging)->score, 0.625);
+  candidates_ = {EndpointId(2)};
+  EXPECT_NEAR(pick(*aging)->score, 0.5, 1e-6);
+  options_.metrics_half_life = {};
+  EXPECT_DOUBLE_EQ(pick(*policy({{"", "kv-cache-utilization-scorer"}}))->score, 0);
+}
+
 TEST_F(Configured, ErrorsNameThePluginAndTheLine) {
   EXPECT_THAT(policy_error({{{"", "queue-scorrer", {}, 12}}, {}}),
               HasSubstr("line 12: plugin 'queue-scorrer': unknown type 'queue-scorrer'; did you "

@@ -12,6 +12,8 @@ class LoadAwareScorer final : public Scorer {
  public:
   explicit LoadAwareScorer(double threshold) : threshold_(threshold) {}
 
+  bool reads_metrics() const override { return true; }
+
   void score(const Cycle& cycle, std::span<const EndpointId> candidates,
              std::span<double> scores) const override {
     for (size_t i = 0; i < candidates.size(); ++i) {

@@ -22,6 +22,8 @@ double affinity(const EngineDetails& engine, std::string_view model) {
 
 class LoraAffinityScorer final : public Scorer {
  public:
+  bool reads_metrics() const override { return true; }
+
   void score(const Cycle& cycle, std::span<const EndpointId> candidates,
              std::span<double> scores) const override {
     for (size_t i = 0; i < candidates.size(); ++i) {

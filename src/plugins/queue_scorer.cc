@@ -9,6 +9,8 @@ namespace {
 
 class QueueScorer final : public Scorer {
  public:
+  bool reads_metrics() const override { return true; }
+
   void score(const Cycle& cycle, std::span<const EndpointId> candidates,
              std::span<double> scores) const override {
     score_by_spread(candidates, scores, [&](EndpointId id) {

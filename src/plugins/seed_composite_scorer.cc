@@ -28,6 +28,8 @@ class SeedCompositeScorer final : public Scorer {
   SeedCompositeScorer(Settings settings, const PrefixMatches& matches)
       : settings_(std::move(settings)), matches_(matches) {}
 
+  bool reads_metrics() const override { return true; }
+
   void score(const Cycle& cycle, std::span<const EndpointId> candidates,
              std::span<double> scores) const override {
     for (size_t i = 0; i < candidates.size(); ++i) {

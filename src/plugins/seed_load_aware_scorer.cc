@@ -18,6 +18,8 @@ class SeedLoadAwareScorer final : public Scorer {
  public:
   explicit SeedLoadAwareScorer(Settings settings) : settings_(settings) {}
 
+  bool reads_metrics() const override { return true; }
+
   void score(const Cycle& cycle, std::span<const EndpointId> candidates,
              std::span<double> scores) const override {
     for (size_t i = 0; i < candidates.size(); ++i) {

@@ -95,6 +95,9 @@ class Scorer : public virtual Plugin {
  public:
   virtual void score(const Cycle& cycle, std::span<const EndpointId> candidates,
                      std::span<double> scores) const = 0;
+
+  // Whether its scores come from EngineMetrics, and so are as old as those.
+  virtual bool reads_metrics() const { return false; }
 };
 
 // Brings the best endpoints to the front of `scored`, best first, and says how many are chosen (1

@@ -170,6 +170,7 @@ Result<PolicyWithNotes> make_configured_policy(const Registry& registry,
   for (const SchedulingProfileConfig& profile : config.profiles) {
     Result<ProfilePlugins> made = make_profile(maker, profile, given.profiles.empty());
     if (!made) return made.error();
+    made->metrics_half_life = options.metrics_half_life;
     plugins.profiles.push_back(std::move(*made));
   }
   const Result<FoundFlowPlugins> flow = find_flow_plugins(maker, registry, config);

@@ -30,6 +30,7 @@ struct PluginOptions {
   uint32_t endpoints_per_pick = 1;  // of pickers that are not told
   EngineProfile profile = {};
   bool allow_alpha = false;
+  Duration metrics_half_life{};  // of scores that come from metrics; zero: they do not age
   std::vector<std::string> plugin_files = {};  // shared objects with more types (plugin_library.h)
 };
 

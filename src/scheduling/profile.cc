@@ -1,9 +1,11 @@
 #include "scheduling/profile.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "base/assert.h"
+#include "fleet/snapshot.h"
 #include "scheduling/decision_trace.h"
 
 namespace kvasir {
@@ -66,11 +68,27 @@ void Profile::add_scores(const Cycle& cycle, const WeightedScorer& weighted) {
         cycle.trace->add(DecisionTrace::Step::kScore, index_, weighted.label, watch.took());
     cycle.trace->add_scores(entry, candidates_, scores_);
   }
+  if (plugins_.metrics_half_life > Duration::zero() && weighted.scorer->reads_metrics()) {
+    age_scores(cycle);
+  }
   for (size_t i = 0; i < scores_.size(); ++i) {
     const double score = scores_[i];
     const double clamped = std::min(std::max(score, 0.0), 1.0);
     // Only NaN differs from itself.
     scored_[i].score += score == score ? clamped * weighted.weight : 0;
+  }
+}
+
+void Profile::age_scores(const Cycle& cycle) {
+  constexpr double kSaysNothing = 0.5;
+  for (size_t i = 0; i < scores_.size(); ++i) {
+    const TimePoint read_at = cycle.fleet.endpoints[index_of(candidates_[i])].metrics.read_at;
+    if (read_at == TimePoint{} || read_at >= cycle.now) continue;
+    const double lives = to_seconds(cycle.now - read_at) / to_seconds(plugins_.metrics_half_life);
+    const double clamped = std::min(std::max(scores_[i], 0.0), 1.0);
+    if (scores_[i] == scores_[i]) {
+      scores_[i] = kSaysNothing + (clamped - kSaysNothing) * std::exp2(-lives);
+    }
   }
 }
 

@@ -2,6 +2,10 @@
 //
 //   final(endpoint) = sum over the scorers of clamp(score, 0, 1) * weight
 //
+// With a half-life of metrics, a score that comes from metrics of age a is pulled towards 0.5, which says nothing:
+//
+//   0.5 + (score - 0.5) * 2^(-a / half-life)
+//
 // A score that is NaN adds nothing. It allocates nothing once it has seen its largest fleet.
 #pragma once
 
@@ -26,6 +30,7 @@ struct ProfilePlugins {
   Picker* picker = nullptr;
   std::vector<uint16_t> filter_labels;  // of `filters`; may be shorter
   uint16_t picker_label = 0;
+  Duration metrics_half_life{};  // zero: scores do not age
 };
 
 class Profile {
@@ -41,6 +46,7 @@ class Profile {
  private:
   void run_filters(const Cycle& cycle);
   void add_scores(const Cycle& cycle, const WeightedScorer& weighted);
+  void age_scores(const Cycle& cycle);
 
   const int index_;
   const ProfilePlugins plugins_;
