@@ -362,6 +362,45 @@ TEST_F(ExchangeTest, ANewConfigurationKeepsWhatIsInFlightAndABadOneChangesNothin
   EXPECT_EQ(probe_.picked.size(), 3u);
 }
 
+TEST_F(ExchangeTest, WhoPrefersACachedPromptIsToldWhenThereIsNone) {
+  options_.config =
+      "apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\n"
+      "plugins: [{type: prefix-cache-scorer}]\n";
+  const std::string body = R"({"model":"m","prompt":")" + std::string(2000, 'x') + "\"}";
+  const auto ask = [&](bool prefers) {
+    FakeStream stream(epp());
+    stream.headers(prefers ? FakeStream::Headers{{"prefer", "if-available"}} : FakeStream::Headers{});
+    stream.body(body);
+    return std::pair(stream.answer(0).status, std::string(stream.answer(0).body));
+  };
+  EXPECT_EQ(ask(true).first, 412u);
+  EXPECT_EQ(ask(true).second, "inference error: PreconditionFailed - no endpoint holds any of the prompt")
+      << "a refused request leaves nothing in the index";
+  EXPECT_EQ(ask(false).first, 0u);
+  EXPECT_EQ(ask(true).first, 0u);
+}
+
+TEST_F(ExchangeTest, FiltersThatLeaveNobodyAreSaturation) {
+  options_.config =
+      "apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\n"
+      "plugins: [{type: prefill-filter}]\n";
+  FakeStream stream(epp());
+  stream.headers({});
+  stream.body(kBody);
+  EXPECT_EQ(stream.answer(0).status, 429u);
+  EXPECT_EQ(stream.answer(0).set_header("x-llm-d-request-dropped-reason"), "rejected-saturated");
+  EXPECT_EQ(stream.answer(0).body,
+            "inference error: ResourceExhausted - no endpoints available for the given request");
+}
+
+TEST_F(ExchangeTest, WithoutABodyAndWithoutEndpointsTheAnswerIs500) {
+  options_.feeds.endpoints.clear();
+  FakeStream stream(epp());
+  stream.headers({}, true);
+  EXPECT_EQ(stream.answer(0).status, 500u);
+  EXPECT_EQ(stream.answer(0).body, "inference error: Internal - no pods available in datastore");
+}
+
 constexpr const char* kFlowControl = R"(apiVersion: llm-d.ai/v1alpha1
 kind: EndpointPickerConfig
 featureGates: [flowControl]

@@ -30,6 +30,7 @@ constexpr std::array<FlowAnswer, kFlowOutcomes> kAnswers = {{
      "failed to find endpoint candidates for serving the request", "NoCandidates"},
     {429, kExhausted, "rejected-saturated", "no endpoints available for the given request",
      "Filtered"},
+    {412, "PreconditionFailed", "", "no endpoint holds any of the prompt", "NotCached"},
 }};
 
 }  // namespace
@@ -48,6 +49,8 @@ FlowOutcome outcome_of(Refusal refusal) {
       return FlowOutcome::kFiltered;
     case Refusal::kNotAdmitted:
       return FlowOutcome::kNotAdmitted;
+    case Refusal::kNotCached:
+      return FlowOutcome::kNotCached;
   }
   return FlowOutcome::kOther;
 }

@@ -29,8 +29,9 @@ enum class FlowOutcome : uint8_t {
   kNotAdmitted,
   kNoCandidates,
   kFiltered,
+  kNotCached,
 };
-inline constexpr uint8_t kFlowOutcomes = 16;
+inline constexpr uint8_t kFlowOutcomes = 17;
 
 // The header that carries FlowAnswer::dropped_reason.
 inline constexpr std::string_view kDroppedReasonHeader = "x-llm-d-request-dropped-reason";

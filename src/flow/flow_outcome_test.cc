@@ -41,6 +41,7 @@ TEST(FlowOutcome, EachRowOfTheReferenceHasItsStatusReasonAndText) {
        "failed to find endpoint candidates for serving the request"},
       {FlowOutcome::kFiltered, 429, "ResourceExhausted", "rejected-saturated",
        "no endpoints available for the given request"},
+      {FlowOutcome::kNotCached, 412, "PreconditionFailed", "", nullptr},
   };
   std::set<FlowOutcome> seen = {FlowOutcome::kDispatched};
   for (const auto& row : rows) {

@@ -18,6 +18,12 @@ bool serves(const Endpoint& endpoint, std::string_view stage) {
   return *role == "both" || role->find(stage) != std::string::npos;
 }
 
+// Upstream's conditional decode: "Prefer: if-available" (RFC 7240).
+bool wants_a_cached_prompt(const Request& request) {
+  const std::string_view* prefer = request.header("prefer");
+  return prefer != nullptr && prefer->find("if-available") != std::string_view::npos;
+}
+
 }  // namespace
 
 ConfiguredPolicy::ConfiguredPolicy(PolicyPlugins plugins) : plugins_(std::move(plugins)) {
@@ -43,6 +49,10 @@ std::optional<Decision> ConfiguredPolicy::pick(const PickContext& context) {
   if (primary < 0 || done_[primary].chosen.empty()) return std::nullopt;
   if (cycle.trace != nullptr) cycle.trace->set_totals(done_[primary].scored);
   const Decision decision = decide(cycle, done_[primary], plugins_.handler->prefill(cycle, done_));
+  if (decision.cached_tokens == 0 && wants_a_cached_prompt(context.request)) {
+    refusal_ = Refusal::kNotCached;
+    return std::nullopt;
+  }
   book(cycle, primary);
   return decision;
 }
