@@ -138,6 +138,7 @@ bool Exchange::read_body() {
     }
     peek = std::move(*read);
     if (!take_model(*peek)) return false;
+    peek->model = target_model_;  // that is whose cache and adapter count
   }
   routed_.emplace(thread_.scheduler(), thread_.estimator(), thread_.next_request_id(), peek,
                   head_.fields());

@@ -2,7 +2,7 @@
 import concurrent.futures
 import re
 
-from client import completion, get, post, words
+from client import MODEL, completion, get, post, words
 from envoy_config import Shape
 from listener import Listener
 from world import require
@@ -150,6 +150,17 @@ def compressed_upload(world):
             answer = post(front.port, completion(prompt), encode="gzip")
             require(b"inference error" not in answer.body, f"the picker refused it: {answer.body[:200]!r}")
             require(answer.served() == first.served(), f"plain to {first.served()}, gzip'd to {answer.served()}")
+
+
+def model_is_rewritten(world, shape):
+    """A model of another name is served under its own, and the answer has the client's name again, cut as it may be."""
+    with world.front(shape=shape) as front:
+        for stream in (False, True):
+            body = {**completion(words(300), stream=stream), "model": "an-alias", "seed": 9007199254740993}
+            answer = require_ok(post(front.port, body, {"x-llm-d-model-name-rewrite": MODEL}))
+            require(b'"an-alias"' in answer.body or shape.response_body == "NONE", f"not renamed: {answer.body[:300]!r}")
+            require(MODEL.encode() not in answer.body or shape.response_body == "NONE", f"left: {answer.body[:300]!r}")
+            require(not stream or answer.body.endswith(b"data: [DONE]\n\n"), f"cut: {answer.body[-100:]!r}")
 
 
 def client_does_not_steer(world, shape):

@@ -44,6 +44,7 @@ def all_scenarios():
         *in_shapes(routing.large_prompts, every),
         *in_shapes(routing.chunked_upload, every),
         *in_shapes(routing.many_at_once, every),
+        *in_shapes(routing.model_is_rewritten, [routing.ORIGINAL_DST, routing.OVERRIDE_HOST, routing.BUFFERED]),
         *in_shapes(routing.client_does_not_steer, every),
         *in_shapes(routing.control_headers_are_removed, every),
         *in_shapes(routing.models_are_listed, every),
