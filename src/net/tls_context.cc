@@ -3,7 +3,10 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
 #include <utility>
 
 #include "base/assert.h"
@@ -148,6 +151,11 @@ Result<TlsContext::Handle> TlsContext::read_folder(const std::string& folder,
                                                    const TlsOptions& options) {
   const Result<Handle> context = make_context(options);
   if (!context) return context.error();
+  for (const std::string& path : {certificate_path(folder), key_path(folder)}) {
+    // OpenSSL's words for this say nothing of the file.
+    if (access(path.c_str(), R_OK) != 0)
+      return Error{"cannot read " + path + ": " + std::strerror(errno)};
+  }
   SSL_CTX* const raw = context->get();
   if (SSL_CTX_use_certificate_chain_file(raw, certificate_path(folder).c_str()) != 1) {
     return Error{certificate_path(folder) + " cannot be used: " + tls_error()};
