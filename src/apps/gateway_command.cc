@@ -169,8 +169,7 @@ int run_gateway(const GatewayFlags& flags) {
   if (!options) return fail(2, options.error().message);
   Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();
   if (!loop) return fail(1, loop.error().message);
-  const size_t slots = options->workers.empty() ? options->endpoints_max : options->workers.size();
-  GatewayMetrics metrics(slots, options->policy);
+  GatewayMetrics metrics(options->policy);
   std::unique_ptr<Gateway> gateway;
   std::atomic<Gateway*> serving{nullptr};
   Result<std::unique_ptr<SignalWatcher>> signals = SignalWatcher::create(

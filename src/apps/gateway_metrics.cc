@@ -13,9 +13,8 @@ const std::vector<double> kSchedulingSeconds = {5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e
 
 }  // namespace
 
-GatewayMetrics::GatewayMetrics(size_t slots, const std::string& policy)
+GatewayMetrics::GatewayMetrics(const std::string& policy)
     : policy_(policy),
-      endpoints_(slots),
       in_flight_(registry_.gauge("kvasir_gateway_requests_in_flight",
                                  "Requests being answered now.")),
       held_requests_(registry_.gauge("kvasir_gateway_held_requests", "Requests waiting for their turn now.")),
@@ -41,21 +40,18 @@ GatewayMetrics::GatewayMetrics(size_t slots, const std::string& policy)
   }
 }
 
-void GatewayMetrics::on_joined(EndpointId slot, const Endpoint& endpoint) {
-  std::unique_ptr<PerEndpoint>& known = by_name_[endpoint.name];
-  if (known == nullptr) {
+void GatewayMetrics::on_joined(EndpointId, const Endpoint& endpoint) {
+  endpoints_.find_or_make({{endpoint.name}, 0}, [&] {
     const Labels labels = {{"endpoint", endpoint.name}};
-    known.reset(new PerEndpoint{
-        endpoint.name,
+    return PerEndpoint{
         &registry_.gauge("kvasir_gateway_upstream_healthy", "1 while its health checks pass.", labels),
         &registry_.gauge("kvasir_gateway_upstream_requests_in_flight",
                          "Requests that the endpoint is answering now.", labels),
         &registry_.counter("kvasir_gateway_upstream_requests_total",
                            "Attempts sent to the endpoint.", labels),
         &registry_.counter("kvasir_gateway_upstream_retries_total",
-                           "Attempts that failed there before the first body byte.", labels)});
-  }
-  endpoints_[index_of(slot)].store(known.get());
+                           "Attempts that failed there before the first body byte.", labels)};
+  });
 }
 
 void GatewayMetrics::on_left(const Endpoint& endpoint) {
@@ -89,8 +85,7 @@ void GatewayMetrics::on_scrape_pace(std::string_view source_type, Duration inter
 }
 
 void GatewayMetrics::on_health_changed(const Endpoint& endpoint, bool healthy) {
-  const auto found = by_name_.find(endpoint.name);
-  if (found != by_name_.end()) found->second->healthy->set(healthy ? 1 : 0);
+  if (PerEndpoint* known = find(endpoint)) known->healthy->set(healthy ? 1 : 0);
   if (healthy) {
     log_info("endpoint " + endpoint.name + " is healthy");
   } else {
@@ -100,20 +95,20 @@ void GatewayMetrics::on_health_changed(const Endpoint& endpoint, bool healthy) {
 
 void GatewayMetrics::on_started() { in_flight_.add(1); }
 
-void GatewayMetrics::on_routed(EndpointId endpoint) {
-  PerEndpoint& routed = *endpoints_[index_of(endpoint)].load();
-  routed.in_flight->add(1);
-  routed.requests->add();
+void GatewayMetrics::on_routed(const Endpoint& endpoint) {
+  PerEndpoint* routed = find(endpoint);
+  if (routed == nullptr) return;
+  routed->in_flight->add(1);
+  routed->requests->add();
 }
 
-void GatewayMetrics::on_released(EndpointId endpoint) {
-  endpoints_[index_of(endpoint)].load()->in_flight->add(-1);
+void GatewayMetrics::on_released(const Endpoint& endpoint) {
+  if (PerEndpoint* routed = find(endpoint)) routed->in_flight->add(-1);
 }
 
-void GatewayMetrics::on_retry(EndpointId failed, std::string_view reason) {
-  PerEndpoint& endpoint = *endpoints_[index_of(failed)].load();
-  endpoint.retries->add();
-  log_warning("retry: endpoint " + endpoint.name + ": " + std::string(reason));
+void GatewayMetrics::on_retry(const Endpoint& failed, std::string_view reason) {
+  if (PerEndpoint* endpoint = find(failed)) endpoint->retries->add();
+  log_warning("retry: endpoint " + failed.name + ": " + std::string(reason));
 }
 
 void GatewayMetrics::on_finished(const RequestReport& report) {

@@ -11,14 +11,14 @@
 
 #include "gateway/probe.h"
 #include "net/socket.h"
+#include "telemetry/handle_table.h"
 #include "telemetry/metrics.h"
 
 namespace kvasir {
 
 class GatewayMetrics final : public GatewayProbe {
  public:
-  // `slots`: of the fleet.
-  GatewayMetrics(size_t slots, const std::string& policy);
+  explicit GatewayMetrics(const std::string& policy);
 
   std::string page() const { return registry_.expose(); }
   // Before a page: what waits now.
@@ -33,16 +33,15 @@ class GatewayMetrics final : public GatewayProbe {
   void on_scrape_pace(std::string_view source_type, Duration interval, bool stretched) override;
   void on_health_changed(const Endpoint& endpoint, bool healthy) override;
   void on_started() override;
-  void on_routed(EndpointId endpoint) override;
-  void on_released(EndpointId endpoint) override;
-  void on_retry(EndpointId failed, std::string_view reason) override;
+  void on_routed(const Endpoint& endpoint) override;
+  void on_released(const Endpoint& endpoint) override;
+  void on_retry(const Endpoint& failed, std::string_view reason) override;
   void on_finished(const RequestReport& report) override;
   void on_refused(int status, std::string_view reason) override;
   void on_outcome(const Request& request, int32_t band, FlowOutcome outcome, Duration held) override;
 
  private:
   struct PerEndpoint {
-    std::string name;
     Gauge* healthy;
     Gauge* in_flight;
     Counter* requests;
@@ -55,17 +54,19 @@ class GatewayMetrics final : public GatewayProbe {
   };
 
   Counter& requests(int status);
+  // Null: there are too many.
+  PerEndpoint* find(const Endpoint& endpoint) const { return endpoints_.find({{endpoint.name}, 0}); }
 
   static constexpr int kStatusMax = 600;
+  static constexpr size_t kEndpointsMax = 10'000;  // ever seen; more are not counted
 
   MetricRegistry registry_;
   // By status, looked up once each: a look-up takes the registry's lock.
   std::array<std::atomic<Counter*>, kStatusMax> by_status_{};
   const std::string policy_;
   std::array<PerOutcome, kFlowOutcomes> outcomes_;
-  // By slot: whose it is. One that left keeps its counters, and has them again when it comes back.
-  std::vector<std::atomic<PerEndpoint*>> endpoints_;
-  std::map<std::string, std::unique_ptr<PerEndpoint>, std::less<>> by_name_;  // on the gateway's loop only
+  // By name. One that left keeps its counters, and has them again when it comes back.
+  HandleTable<PerEndpoint> endpoints_{kEndpointsMax};
   Gauge& in_flight_;
   Gauge& held_requests_;
   Gauge& held_bytes_;

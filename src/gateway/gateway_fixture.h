@@ -99,9 +99,9 @@ class RecordingProbe final : public GatewayProbe {
     healthy += is_healthy ? 1 : -1;
   }
   void on_started() override { ++started; }
-  void on_routed(EndpointId) override { ++in_flight; }
-  void on_released(EndpointId) override { --in_flight; }
-  void on_retry(EndpointId, std::string_view) override { ++retries; }
+  void on_routed(const Endpoint&) override { ++in_flight; }
+  void on_released(const Endpoint&) override { --in_flight; }
+  void on_retry(const Endpoint&, std::string_view) override { ++retries; }
   void on_finished(const RequestReport& report) override {
     std::lock_guard<std::mutex> lock(mutex_);
     finished.push_back(report);

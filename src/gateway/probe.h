@@ -29,9 +29,10 @@ class GatewayProbe : public FleetProbe, public FlowProbe {
     static_cast<void>(request), static_cast<void>(band), static_cast<void>(outcome), static_cast<void>(held);
   }
   virtual void on_started() = 0;
-  virtual void on_routed(EndpointId endpoint) = 0;    // an attempt goes there
-  virtual void on_released(EndpointId endpoint) = 0;  // that attempt is over
-  virtual void on_retry(EndpointId failed, std::string_view reason) = 0;
+  // The endpoint itself, not its slot, which may change hands while a request runs.
+  virtual void on_routed(const Endpoint& endpoint) = 0;    // an attempt goes there
+  virtual void on_released(const Endpoint& endpoint) = 0;  // that attempt is over
+  virtual void on_retry(const Endpoint& failed, std::string_view reason) = 0;
   virtual void on_finished(const RequestReport& report) = 0;
   virtual void on_refused(int status, std::string_view reason) = 0;  // before it was a whole request
 };

@@ -133,8 +133,8 @@ void Relay::attempt() {
 
 void Relay::send() {
   ++attempts_;
-  thread_.gateway_.probe_.on_routed(decision_.endpoint);
-  routed_now_ = true;
+  attempted_ = thread_.gateway_.fleet_.snapshot()->endpoints[index_of(decision_.endpoint)].endpoint;
+  thread_.gateway_.probe_.on_routed(*attempted_);
   GatewayThread::Upstream* upstream = thread_.upstream(decision_.endpoint);
   if (upstream == nullptr) return retry("its address is not known", false);
   selected_ = upstream->host;
@@ -243,7 +243,7 @@ void Relay::judge(bool good) {
 }
 
 void Relay::retry(std::string_view reason, bool same_endpoint) {
-  thread_.gateway_.probe_.on_retry(decision_.endpoint, reason);
+  thread_.gateway_.probe_.on_retry(*attempted_, reason);
   if (!same_endpoint) {
     if (routed_) routed_->exclude_chosen();
     tried_.push_back(decision_.endpoint);
@@ -280,8 +280,8 @@ void Relay::on_client_gone() {
 
 void Relay::release() {
   if (routed_) routed_->ended();
-  if (routed_now_) thread_.gateway_.probe_.on_released(decision_.endpoint);
-  routed_now_ = false;
+  if (attempted_) thread_.gateway_.probe_.on_released(*attempted_);
+  attempted_.reset();
 }
 
 // A request that is held must be so no longer before anybody else touches routed_.

@@ -83,7 +83,7 @@ class Relay final : private HttpCallObserver, private HttpExchange::Observer {
   Mode mode_ = Mode::kHeld;
   const bool inference_;
   const bool head_request_;
-  bool routed_now_ = false;  // the probe counts an attempt at decision_.endpoint
+  std::shared_ptr<const Endpoint> attempted_;  // the probe counts an attempt there; null: none now
   bool paused_ = false;
 };
 
