@@ -1,12 +1,10 @@
-#include <sys/stat.h>
-
-#include <fstream>
 #include <set>
 #include <sstream>
 
 #include "base/parameters.h"
 #include "feeds/address_book.h"
 #include "feeds/discovery.h"
+#include "feeds/file_watch.h"
 #include "net/event_loop.h"
 #include "wire/yaml.h"
 
@@ -91,60 +89,33 @@ class FileReader {
   std::string problems_;
 };
 
-// What tells one version of a file from another.
-struct Version {
-  bool there = false;
-  ino_t inode = 0;
-  off_t size = 0;
-  timespec changed{};
-
-  bool operator==(const Version& other) const {
-    return there == other.there && inode == other.inode && size == other.size &&
-           changed.tv_sec == other.changed.tv_sec && changed.tv_nsec == other.changed.tv_nsec;
-  }
-};
-
-Version version_of(const std::string& path) {
-  struct stat found {};
-  if (stat(path.c_str(), &found) != 0) return {};
-  return {true, found.st_ino, found.st_size, found.st_mtim};
-}
-
-Result<std::vector<Endpoint>> load(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return Error{path + ": cannot be read"};
-  std::string text(kEndpointsFileBytesMax + 1, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<size_t>(file.gcount()));
-  if (text.size() > kEndpointsFileBytesMax) return Error{path + ": is larger than 1 MiB"};
-  return read_endpoints_file(text, path);
+Error unreadable(const std::string& path, const Error& why) {
+  return Error{path + ": cannot be read (" + why.message + ")"};
 }
 
 class FileDiscovery final : public Discovery {
  public:
   FileDiscovery(EventLoop& loop, std::string path, Duration interval, DiscoveryListener& listener)
       : loop_(loop), path_(std::move(path)), interval_(interval), listener_(listener) {}
-  ~FileDiscovery() override { loop_.cancel(timer_); }
 
   Result<void> start() {
-    version_ = version_of(path_);
-    Result<std::vector<Endpoint>> first = load(path_);
+    Result<std::string> text = read_whole_file(path_, kEndpointsFileBytesMax);
+    if (!text) return unreadable(path_, text.error());
+    Result<std::vector<Endpoint>> first = read_endpoints_file(*text, path_);
     if (!first) return first.error();
     listener_.on_endpoints(std::move(*first));
-    wait();
+    watch_ = std::make_unique<FileWatch>(
+        loop_, path_, std::move(*text), kEndpointsFileBytesMax, interval_,
+        [this](const Result<std::string>& changed) { on_changed(changed); });
     return {};
   }
 
  private:
-  void wait() {
-    timer_ = loop_.after(interval_, [this] { look(); });
-  }
-  void look() {
-    wait();
-    const Version version = version_of(path_);
-    if (version == version_) return;
-    version_ = version;
-    Result<std::vector<Endpoint>> list = load(path_);
+  void on_changed(const Result<std::string>& text) {
+    if (!text) {
+      return listener_.on_discovery_failed(path_, unreadable(path_, text.error()).message);
+    }
+    Result<std::vector<Endpoint>> list = read_endpoints_file(*text, path_);
     if (list) return listener_.on_endpoints(std::move(*list));
     listener_.on_discovery_failed(path_, list.error().message);
   }
@@ -153,8 +124,7 @@ class FileDiscovery final : public Discovery {
   const std::string path_;
   const Duration interval_;
   DiscoveryListener& listener_;
-  TimerId timer_ = kNoTimer;
-  Version version_;
+  std::unique_ptr<FileWatch> watch_;
 };
 
 }  // namespace
