@@ -24,6 +24,12 @@ std::vector<GrpcRoute> routes_of(EppThread& thread, GrpcHealthService& health,
   return routes;
 }
 
+// What clients are told of an endpoint.
+std::string pod_name(const Endpoint& endpoint) {
+  if (!endpoint.name.empty()) return endpoint.name;
+  return to_string(HostPort{endpoint.host, endpoint.port});
+}
+
 }  // namespace
 
 EppThread::EppThread(Epp& epp, EventLoop& loop, Descriptor listener, GrpcHealthService& health,
@@ -127,14 +133,14 @@ std::vector<std::pair<std::string, std::string>> EppThread::answer_fields(
   if (!options().answer_headers) return fields;
   char text[32];
   std::snprintf(text, sizeof text, "%.3f", to_milliseconds(scheduling));
-  fields.emplace_back("x-selected-pod", endpoint.name);
+  fields.emplace_back("x-selected-pod", pod_name(endpoint));
   fields.emplace_back("x-cache-hit", decision.cached_tokens > 0 ? "true" : "false");
   fields.emplace_back("x-cache-prefix-length", std::to_string(decision.cached_tokens));
   fields.emplace_back("x-scheduling-time-ms", text);
   if (decision.prefill) {
     fields.emplace_back("x-prefill-pod",
-                        snapshot()->endpoints[index_of(*decision.prefill)].endpoint->name);
-    fields.emplace_back("x-decode-pod", endpoint.name);
+                        pod_name(*snapshot()->endpoints[index_of(*decision.prefill)].endpoint));
+    fields.emplace_back("x-decode-pod", pod_name(endpoint));
   }
   return fields;
 }

@@ -310,6 +310,16 @@ TEST_F(ExchangeTest, AnswersTellTheClientWhenAsked) {
   EXPECT_TRUE(answer.set_header("x-scheduling-time-ms"));
 }
 
+TEST_F(ExchangeTest, AnEndpointWithoutANameIsToldByItsAddress) {
+  options_.answer_headers = true;
+  options_.feeds.endpoints = {{"", "10.0.0.1", 8000, {}}};
+  FakeStream stream(epp());
+  stream.headers({});
+  stream.body(kBody);
+  stream.headers({{":status", "200"}}, true, {}, ExtProcSide::kResponse);
+  EXPECT_EQ(stream.answer(2).set_header("x-selected-pod"), "10.0.0.1:8000");
+}
+
 TEST_F(ExchangeTest, NobodysAnswersAreNotWatched) {
   options_.measure_answers = false;
   options_.config =

@@ -49,6 +49,8 @@ TEST(EndpointsFile, EveryMistakeIsNamedWithItsLine) {
       {"endpoints: {}\n", "list 'endpoints'"},
       {"endpoints: [\n", "e.yaml:"},
       {"endpoints:\n- {address: 10.0.0.1, port: 1}\n", "name is missing"},
+      {"endpoints:\n- {name: \"a\\r\\nx: y\", address: 10.0.0.1, port: 1}\n",
+       "name must not contain control characters"},
       {"endpoints:\n- {name: a, address: some.host, port: 1}\n",
        "e.yaml:2: endpoints: address must be an IP"},
       {"endpoints:\n- {name: a, address: 10.0.0.1}\n", "port must be a port"},

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <set>
 #include <sstream>
 
@@ -10,6 +11,13 @@
 
 namespace kvasir {
 namespace {
+
+bool has_control_characters(std::string_view text) {
+  return std::any_of(text.begin(), text.end(), [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return byte < 0x20 || byte == 0x7f;
+  });
+}
 
 class FileReader {
  public:
@@ -50,6 +58,9 @@ class FileReader {
     if (endpoint.name.empty()) fields.fail("name", "is missing");
     const std::string space = fields.text("namespace", "");
     if (!space.empty()) endpoint.name = space + "/" + endpoint.name;
+    if (has_control_characters(endpoint.name)) {
+      fields.fail("name", "must not contain control characters: x-selected-pod tells it");
+    }
     endpoint.host = fields.text("address", "");
     if (!is_literal_address(endpoint.host)) fields.fail("address", "must be an IP address");
     endpoint.port = read_port(fields);

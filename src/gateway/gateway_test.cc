@@ -261,6 +261,16 @@ TEST_F(GatewayWithFileTest, TheEndpointThatTakesASlotOverGetsTheRequests) {
   EXPECT_TRUE(happens([&] { return complete().body == "b"; }));
 }
 
+TEST_F(GatewayWithFileTest, TheSelectedPodIsTheEndpointsNameAlsoAfterARetry) {
+  write({{"vllm-0", a_.port()}, {"vllm-1", b_.port()}});
+  start(2);
+  EXPECT_EQ(complete().field("x-selected-pod"), "vllm-0");
+  b_.script = {Act::kCut};
+  const Answer retried = complete();
+  EXPECT_EQ(retried.body, "a");
+  EXPECT_EQ(retried.field("x-selected-pod"), "vllm-0");
+}
+
 TEST_F(GatewayWithFileTest, WithoutAFileItDoesNotStart) {
   const auto gateway = Gateway::create(*loop_, options_, probe_, [] { return ""; });
   ASSERT_FALSE(gateway);

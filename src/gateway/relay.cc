@@ -137,9 +137,9 @@ void Relay::send() {
   thread_.gateway_.probe_.on_routed(*attempted_);
   GatewayThread::Upstream* upstream = thread_.upstream(decision_.endpoint);
   if (upstream == nullptr) return retry("its address is not known", false);
-  selected_ = upstream->host;
+  selected_ = attempted_->name.empty() ? upstream->host : attempted_->name;
   upstream_head_ =
-      upstream_request_head(exchange_.head(), exchange_.body().size(), selected_, request_id_);
+      upstream_request_head(exchange_.head(), exchange_.body().size(), upstream->host, request_id_);
   call_ = &upstream->client->start(upstream_head_, exchange_.body(), *this, head_request_);
 }
 

@@ -69,7 +69,7 @@ class Relay final : private HttpCallObserver, private HttpExchange::Observer {
   std::vector<EndpointId> tried_;            // when it is no inference
   std::string request_id_;
   std::string upstream_head_;
-  std::string selected_;  // HOST:PORT of the endpoint
+  std::string selected_;  // the endpoint's name, for x-selected-pod
   HttpHead answer_;        // withheld until the first body byte,
   std::string withheld_;  // with the framing before it
   int status_ = 0;        // of the answer
