@@ -292,7 +292,8 @@ void add_epp_flags(CLI::App& command, EppFlags& flags) {
   command.add_flag("--answer-headers", flags.answer_headers,
                    "Tell clients x-selected-pod, x-cache-hit, x-scheduling-time-ms");
   command.add_flag("--skip-answers", flags.skip_answers,
-                   "Measure no answers: when no plugin needs them either, they pass by the picker");
+                   "Measure no answers: when neither a plugin nor flow control needs them, they\n"
+                   "pass by the picker");
   command
       .add_option("--peers,--peers-dns", flags.peers,
                   "Replicas of this picker to share load and sessions with, as\n"

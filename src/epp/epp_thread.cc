@@ -124,7 +124,8 @@ std::optional<EndpointId> EppThread::any_endpoint(
 
 bool EppThread::needs_answers() const {
   return options().measure_answers || options().answer_headers || options().feeds.eject_outliers ||
-         epp_.scheduler_->watches_answers();
+         epp_.scheduler_->watches_answers() ||
+         epp_.admission_->mode() == AdmissionSettings::Mode::kFlowControl;
 }
 
 std::vector<std::pair<std::string, std::string>> EppThread::answer_fields(

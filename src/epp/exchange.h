@@ -110,6 +110,7 @@ class Exchange final : public GrpcCall::Observer {
   RequestHead head_;
   bool headers_seen_ = false;
   bool ends_with_trailers_ = false;
+  bool body_ended_ = false;  // the request's last byte came
   ByteBuffer body_;
   uint64_t request_bytes_ = 0;
   uint32_t unanswered_chunks_ = 0;  // STREAMED: of the body, before the decision
@@ -120,7 +121,6 @@ class Exchange final : public GrpcCall::Observer {
   std::string inflated_;                     // of a compressed body, while it is read
   std::optional<SplicedBody> rewrite_;       // the body with target_model_, when that is another
   std::unique_ptr<ModelRestorer> restorer_;  // of the answer, then
-  bool passes_ = false;                      // unread, and so does its answer
   std::string objective_;
   std::string destination_;  // HOST:PORT[,HOST:PORT...]
   std::string prefill_;

@@ -43,7 +43,8 @@ void Exchange::send_decision() {
   scores_ = {};
   score_names_ = {};
   subset_.reset();
-  if (passes_ || (!thread_.needs_answers() && !restorer_)) {
+  // A request that passed unread loads its endpoint like any other: its answer is watched too.
+  if (!thread_.needs_answers() && !restorer_) {
     // Envoy goes on without us: the answer costs nothing.
     end(Ending::kNotWatched);
     finish(GrpcCode::kOk);

@@ -46,7 +46,8 @@ void Exchange::on_request_headers(const ExtProcRequest& request) {
   }
   request_id_ = head_.find(kRequestIdHeader);
   phase_ = Phase::kBody;
-  if (request.end_of_stream) return decide_without_body();
+  body_ended_ = request.end_of_stream;
+  if (body_ended_) return decide_without_body();
   if (const size_t length = announced_length(head_.find("content-length"))) {
     if (thread_.take_body_bytes(length)) body_.prepare(length);
   }
@@ -56,6 +57,11 @@ void Exchange::on_request_headers(const ExtProcRequest& request) {
 }
 
 void Exchange::on_request_body(const ExtProcRequest& request) {
+  if (body_ended_) {
+    if (request.body.empty()) return;  // the end is told twice: there is nothing left to answer
+    return fail(GrpcCode::kInvalidArgument, "a body goes on after its end");
+  }
+  body_ended_ = request.end_of_stream;
   if (phase_ == Phase::kSentOn) return send_body_answer(false);  // STREAMED, decided by the headers
   if (phase_ == Phase::kHeld)
     return fail(GrpcCode::kInvalidArgument, "a body goes on after its end");
@@ -73,7 +79,7 @@ void Exchange::on_request_trailers() {
     write_trailers_answer(ExtProcSide::kRequest, {}, thread_.message());
     return call_.send(thread_.message());
   }
-  ends_with_trailers_ = true;
+  ends_with_trailers_ = body_ended_ = true;
   decide();
 }
 
@@ -128,9 +134,9 @@ bool Exchange::read_body() {
     refuse({404, "NotFound", "", "no parser takes this path", ""});
     return false;
   }
-  passes_ = route->parser == RequestParser::kPassthrough;
+  const bool passes_unread = route->parser == RequestParser::kPassthrough;
   std::optional<RequestPeek> peek;
-  if (body_.size() > 0 && !passes_) {
+  if (body_.size() > 0 && !passes_unread) {
     Result<RequestPeek> read = peek_body(route->api);
     if (!read) {
       refuse({400, "BadRequest", "", read.error().message, ""});

@@ -42,6 +42,10 @@ void Exchange::on_response_headers(const ExtProcRequest& request) {
 }
 
 void Exchange::on_response_body(const ExtProcRequest& request) {
+  if (answer_complete_) {
+    if (request.body.empty()) return;  // its end is told twice
+    return fail(GrpcCode::kInvalidArgument, "an answer goes on after its end");
+  }
   const TimePoint begin = thread_.now();
   note_first_byte();
   answer_bytes_ += request.body.size();

@@ -1,6 +1,9 @@
 // What a gateway says and hears, message by message.
 #include <zlib.h>
 
+#include <algorithm>
+#include <sstream>
+
 #include "epp/exchange_fixture.h"
 
 namespace kvasir {
@@ -320,6 +323,108 @@ TEST_F(ExchangeTest, AnEndpointWithoutANameIsToldByItsAddress) {
   EXPECT_EQ(stream.answer(2).set_header("x-selected-pod"), "10.0.0.1:8000");
 }
 
+// Nobody reads these requests, for one reason or another; they load their endpoints all the same.
+struct UnreadRequest {
+  const char* why;
+  const char* parsers;  // of the configuration, or nothing
+  const char* path;
+  ExtProcBodyMode mode = ExtProcBodyMode::kFullDuplexStreamed;
+};
+
+constexpr UnreadRequest kUnreadRequests[] = {
+    {"no parser claims the path", "", "/v1/audio/transcriptions"},
+    {"passthrough alone", "passthrough-parser", "/v1/completions"},
+    {"passthrough beside others", "openai-parser passthrough-parser", "/inference"},
+    {"Envoy sends no body", "", "/v1/completions", ExtProcBodyMode::kNone},
+    {"Envoy waits for the headers' answer", "", "/v1/completions", ExtProcBodyMode::kStreamed},
+    {"Envoy buffers", "", "/v1/audio/transcriptions", ExtProcBodyMode::kBuffered},
+};
+
+class UnreadRequestTest : public ExchangeTest, public ::testing::WithParamInterface<UnreadRequest> {
+ protected:
+  UnreadRequestTest() {
+    options_.feeds.endpoints = {
+        {"a", "10.0.0.1", 8000, {}}, {"b", "10.0.0.2", 8000, {}}, {"c", "10.0.0.3", 8000, {}}};
+    options_.config =
+        "apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\n"
+        "plugins:\n- type: active-request-scorer\n- type: session-affinity-scorer\n";
+    options_.allow_alpha_plugins = true;
+    std::istringstream types(GetParam().parsers);
+    std::string references;
+    for (std::string type; types >> type;) {
+      options_.config.append("- type: " + type + "\n");
+      references.append("- pluginRef: " + type + "\n");
+    }
+    if (!references.empty()) options_.config.append("requestHandler:\n parsers:\n " + indented(references));
+  }
+
+  static std::string indented(std::string lines) {
+    for (size_t at = 0; (at = lines.find("\n-", at)) != std::string::npos; at += 2) {
+      lines.insert(at + 1, " ");
+    }
+    return lines;
+  }
+
+  std::unique_ptr<FakeStream> send(std::optional<std::vector<std::string_view>> subset = {}) {
+    ExtProcContext context = with_modes(GetParam().mode, GetParam().mode);
+    context.subset = std::move(subset);
+    auto stream = std::make_unique<FakeStream>(epp());
+    stream->headers({{":path", GetParam().path}}, false, context);
+    const bool body_comes = GetParam().mode == ExtProcBodyMode::kFullDuplexStreamed ||
+                            GetParam().mode == ExtProcBodyMode::kBuffered;
+    if (body_comes) stream->body("anything", true, context);
+    return stream;
+  }
+};
+
+TEST_P(UnreadRequestTest, CountsInFlightUntilItsAnswerEnds) {
+  std::vector<std::unique_ptr<FakeStream>> streams;
+  for (int i = 0; i < 6; ++i) {
+    streams.push_back(send(std::vector<std::string_view>{"10.0.0.1:8000"}));
+  }
+  probe_.picked.clear();
+  for (int i = 0; i < 12; ++i) streams.push_back(send());
+  EXPECT_EQ(std::count(probe_.picked.begin(), probe_.picked.end(), 0u), 0);
+  EXPECT_EQ(std::count(probe_.picked.begin(), probe_.picked.end(), 1u), 6);
+  EXPECT_EQ(std::count(probe_.picked.begin(), probe_.picked.end(), 2u), 6);
+  EXPECT_TRUE(probe_.endings.empty());
+
+  FakeStream& first = *streams.front();
+  first.headers({{":status", "200"}}, false, {}, ExtProcSide::kResponse);
+  const ExtProcAnswer head = first.answer(first.answers() - 1);
+  EXPECT_EQ(head.kind, Kind::kResponseHeaders);
+  EXPECT_TRUE(head.set_header("x-session-token")) << "the session is bound by the answer";
+  first.body("bytes", true, {}, ExtProcSide::kResponse);
+  EXPECT_EQ(first.answer(first.answers() - 1).kind, Kind::kResponseBody);
+  EXPECT_THAT(probe_.endings, ElementsAre(Ending::kNatural));
+  probe_.picked.clear();
+  streams.push_back(send());
+  EXPECT_THAT(probe_.picked, ElementsAre(0u)) << "it has the least again";
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, UnreadRequestTest, ::testing::ValuesIn(kUnreadRequests));
+
+// What decides by answers that pass makes --skip-answers wait for them.
+TEST_F(ExchangeTest, AnswersAreWatchedWhenSomethingDecidesByThem) {
+  options_.measure_answers = false;
+  options_.allow_alpha_plugins = true;
+  const std::string head = "apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\n";
+  for (const std::string& config :
+       {head + "plugins: [{type: active-request-scorer}]\n",
+        head + "plugins: [{type: predicted-cost-picker}]\n",
+        head + "plugins: [{type: session-affinity-scorer}]\n",
+        head + "plugins: [{type: random-picker}]\nfeatureGates: [flowControl]\n"}) {
+    options_.config = config;
+    {
+      FakeStream stream(epp());
+      stream.headers({{":path", "/v1/audio/transcriptions"}});
+      stream.body("anything");
+      EXPECT_FALSE(stream.finished()) << config;
+    }
+    epp_.reset();
+  }
+}
+
 TEST_F(ExchangeTest, NobodysAnswersAreNotWatched) {
   options_.measure_answers = false;
   options_.config =
@@ -331,6 +436,39 @@ TEST_F(ExchangeTest, NobodysAnswersAreNotWatched) {
   EXPECT_EQ(stream.answers(), 2u);
   EXPECT_TRUE(stream.finished());
   EXPECT_THAT(probe_.endings, ElementsAre(Ending::kNotWatched));
+}
+
+TEST_F(ExchangeTest, ASecondEndOfTheRequestIsNotAnswered) {
+  FakeStream stream(epp());
+  stream.headers({});
+  stream.body(kBody);
+  stream.body("", true);
+  EXPECT_EQ(stream.answers(), 2u);
+  stream.headers({{":status", "200"}}, false, {}, ExtProcSide::kResponse);
+  stream.body("x", true, {}, ExtProcSide::kResponse);
+  stream.body("", true, {}, ExtProcSide::kResponse);
+  EXPECT_EQ(stream.answers(), 4u) << "nor is a second end of the answer";
+  EXPECT_EQ(probe_.endings.size(), 1u);
+
+  FakeStream bodiless(epp());
+  bodiless.headers({}, true);
+  bodiless.body("", true);
+  EXPECT_EQ(bodiless.answers(), 1u);
+
+  FakeStream longer(epp());
+  longer.headers({});
+  longer.body(kBody);
+  longer.body("more");
+  EXPECT_EQ(longer.code(), GrpcCode::kInvalidArgument) << "bytes behind the end are no request";
+
+  FakeStream streamed(epp());
+  const ExtProcContext context = with_modes(ExtProcBodyMode::kStreamed, ExtProcBodyMode::kNone);
+  streamed.headers({}, false, context);
+  streamed.body(kBody.substr(0, 5), false, context);
+  streamed.body(kBody.substr(5), true, context);
+  EXPECT_EQ(streamed.answers(), 3u);
+  streamed.body("", true, context);
+  EXPECT_EQ(streamed.answers(), 3u);
 }
 
 TEST_F(ExchangeTest, FallbacksFollowInOrder) {
@@ -439,6 +577,28 @@ TEST_F(ExchangeTest, AFullPoolHoldsRequestsUntilThereIsRoom) {
   loop_->run();
   ASSERT_EQ(held.answers(), 2u);
   EXPECT_EQ(destination(held.answer(0)), "10.0.0.2:8000");
+}
+
+TEST_F(ExchangeTest, AConcurrencyLimitHoldsUnreadRequestsToo) {
+  options_.config = kFlowControl;
+  const auto send = [&](FakeStream& stream) {
+    stream.headers({{":path", "/v1/audio/transcriptions"}});
+    stream.body("--boundary not JSON");
+  };
+  std::vector<std::unique_ptr<FakeStream>> running;
+  for (int i = 0; i < 2; ++i) {
+    running.push_back(std::make_unique<FakeStream>(epp()));
+    send(*running.back());
+    EXPECT_EQ(running.back()->answers(), 2u);
+  }
+  FakeStream held(epp());
+  send(held);
+  EXPECT_EQ(held.answers(), 0u);
+  running[0]->headers({{":status", "200"}}, true, {}, ExtProcSide::kResponse);
+  loop_->after(std::chrono::milliseconds(1), [this] { loop_->stop(); });
+  loop_->run();
+  ASSERT_EQ(held.answers(), 2u) << "the end of an unread answer makes room";
+  EXPECT_EQ(destination(held.answer(0)), "10.0.0.1:8000");
 }
 
 TEST_F(ExchangeTest, AClientThatLeavesWhileItIsHeldLeavesNothingBehind) {

@@ -43,6 +43,7 @@ class PredictedCostPicker final : public Picker {
     const Duration prefill = from_seconds(estimate(endpoint, cycle).prefill_seconds);
     cost_.book(endpoint, cycle.request, prefill, cycle.fleet, cycle.now);
   }
+  bool watches_answers() const override { return true; }
   void first_token(RequestId request, TimePoint now) override { cost_.first_token(request, now); }
   void ended(RequestId request, TimePoint now) override { cost_.ended(request, now); }
 
