@@ -2,7 +2,7 @@
 KVASIR = build/release/kvasir
 FUZZ_SECONDS ?= 60
 
-.PHONY: help deps deps-dev build up test asan tsan fuzz test-clients test-streams test-envoy test-epp-streams \
+.PHONY: help deps deps-dev build up test asan tsan fuzz test-clients test-streams test-envoy test-epp-streams test-attack \
   test-replicas docs ab bench-gateway bench-epp bench-schedule bench-scrape lint clean
 .DEFAULT_GOAL := help
 
@@ -51,6 +51,9 @@ test-replicas: build ## two pickers that share load and sessions, one is killed 
 test-envoy: build ## a real Envoy in front of `kvasir epp` and eight workers (ARGS="--only burst")
 	tests/envoy/run.py $(ARGS)
 
+test-attack: build ## hostile clients at full rate: another client's latency, and the gateway's memory (ARGS="--only trailers")
+	tests/attack/run.py $(ARGS)
+
 test-epp-streams: build ## 8,000 requests in the middle of their answers in `kvasir epp`, and its memory
 	tests/epp_streams/run.py $(ARGS)
 
@@ -62,7 +65,7 @@ bench-gateway: build ## compares the cost of a request with nginx, HAProxy and o
 
 bench-scrape: deps build/release/build.ninja ## the CPU that scraping 1,000 endpoints takes (ARGS="--check")
 	cmake --build --preset release --target scrape_bench
-	build/release/bench/scrape/scrape_bench tests/vllm/metrics.txt $(ARGS)
+	bench/scrape/run.py $(ARGS)
 
 bench-epp: build ## what a request costs in `kvasir epp` and in the Envoy that asks it (ARGS=--check)
 	cmake --build --preset release --target bare_picker

@@ -7,7 +7,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parents[1]
-sys.path += [str(PROJECT / "bench/gateway"), str(PROJECT / "tests/envoy")]
+sys.path += [str(PROJECT / folder) for folder in ("bench", "bench/gateway", "tests/envoy")]
 
 from contenders import StartFailed, wrong_reply  # noqa: E402
 from envoy_config import Shape, configuration  # noqa: E402
@@ -40,7 +40,12 @@ def kvasir(tools, port, backend):
             "--health-interval", SCRAPE_SECONDS, *tools["flags"]]
 
 
-PICKERS = {"none": no_picker, "bare": bare, "kvasir": kvasir}
+def old(tools, port, backend):
+    """An older kvasir, started as the new one is."""
+    return kvasir(tools | {"kvasir": tools["old"]}, port, backend)
+
+
+PICKERS = {"none": no_picker, "bare": bare, "kvasir": kvasir, "old": old}
 
 
 class Front:

@@ -18,6 +18,7 @@ from pathlib import Path
 from fronts import PICKERS, PROJECT, Front  # first: it adds the folders of what follows
 
 import epp_report as report
+import old_and_new
 from contenders import Backend, StartFailed, wrong_reply
 from envoy_install import install_python
 from install import find_debian
@@ -39,6 +40,8 @@ examples:
   run.py                            everything: about three minutes
   run.py --sizes 200 --rounds 1     a quick look
   run.py --check                    also: status 1 when the picker costs too much
+  run.py --against build/before/kvasir --pickers none,kvasir --check
+                                    this program and an older one in turns: what a change costs
 """
 
 
@@ -62,13 +65,23 @@ def parse_arguments():
         help="virtual environment of Envoy, made when missing (default: build/venv-envoy)")
     add("--sizes", metavar="N,...", type=comma_list, default=[200, 20_000, 100_000],
         help="prompt sizes in tokens of about 4.5 bytes (default: 200,20000,100000)")
-    add("--rounds", metavar="N", type=positive, default=5, help="how often each is measured (default: 5)")
+    add("--against", metavar="PATH", type=Path, help="an older kvasir, which takes turns with the new one: prints the ratio of their "
+        f"CPU per request with its 95 %% interval, and --check fails when that lies wholly above {old_and_new.LIMIT}")
+    add("--pickers", metavar="A,B,...", type=lambda text: text.split(","), default=["none", "bare", "kvasir"],
+        help="who takes part (default: none,bare,kvasir; the check needs none and kvasir)")
+    add("--rounds", metavar="N", type=positive,
+        help=f"how often each is measured (default: 5; {old_and_new.ROUNDS_LEAST} with --against)")
     add("--seconds", metavar="N", type=positive, default=3, help="length of one measurement (default: 3)")
     add("--connections", metavar="N", type=positive, default=16, help="connections of the client (default: 16)")
     add("--flags", metavar="TEXT", default="", help="more flags for kvasir epp, as one word: --flags='--skip-answers'")
     add("--json", metavar="FILE", help="also write every number to FILE")
     add("--check", action="store_true", help="exit with status 1 when the picker costs too much or a request failed")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if unknown := [name for name in options.pickers if name not in PICKERS]:
+        parser.error(f"no picker is called {unknown[0]}; there are {', '.join(PICKERS)}")
+    options.pickers = [name for name in options.pickers if name != "old"] + (["old"] if options.against else [])
+    options.rounds = options.rounds or (old_and_new.ROUNDS_LEAST if options.against else 5)
+    return options
 
 
 def progress(text=""):
@@ -82,19 +95,22 @@ def progress(text=""):
 def find_tools(options):
     tools = find_debian({"nginx", "wrk"}, may_install=True)
     missing = [name for name in ("nginx", "wrk") if name not in tools]
-    missing += [str(path) for path in (options.kvasir, options.bare_picker) if not path.is_file()]
+    programs = [options.kvasir, *([options.bare_picker] if "bare" in options.pickers else []),
+                *([options.against] if options.against else [])]
+    missing += [str(path) for path in programs if not path.is_file()]
     if missing:
         sys.exit(f"bench-epp: cannot run without {', '.join(missing)}")
     install_python(options.venv)
     return tools | {"kvasir": options.kvasir.resolve(), "bare_picker": options.bare_picker.resolve(),
-                    "envoy": (options.venv / "bin/envoy").resolve(), "flags": options.flags.split()}
+                    "envoy": (options.venv / "bin/envoy").resolve(), "flags": options.flags.split(),
+                    "old": options.against.resolve() if options.against else None}
 
 
-def start_all(tools, directory, stack):
+def start_all(names, tools, directory, stack):
     backend = Backend(tools, directory)
     stack.callback(backend.child.stop)
     fronts = []
-    for name in PICKERS:
+    for name in names:
         progress(f"starting Envoy with picker: {name}")
         front = Front(name, tools, directory, backend)
         stack.callback(front.stop)
@@ -128,7 +144,7 @@ def measure(front, tools, bodies_file, options, seconds):
 
 
 def measure_size(tokens, fronts, tools, directory, options):
-    """{picker: [round, ...]}: warm-up, then rounds in which the three take turns."""
+    """{picker: [round, ...]}: warm-up, then rounds in which they take turns."""
     bodies_file, body_bytes = write_bodies(directory, tokens)
     with bodies_file.open() as lines:
         body = lines.readline().rstrip("\n")
@@ -139,8 +155,7 @@ def measure_size(tokens, fronts, tools, directory, options):
         measure(front, tools, bodies_file, options, WARM_UP_SECONDS)
     rounds = {front.name: [] for front in fronts}
     for number in range(options.rounds):
-        begin = number % len(fronts)
-        for front in fronts[begin:] + fronts[:begin]:
+        for front in old_and_new.in_turn(fronts, number):
             progress(f"{tokens} tokens: round {number + 1} of {options.rounds}: {front.name}")
             rounds[front.name].append(measure(front, tools, bodies_file, options, options.seconds))
     bodies_file.unlink()
@@ -152,7 +167,7 @@ def measure_all(options, tools):
     with ExitStack() as stack:
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-epp-"))
         os.chmod(directory, 0o755)    # nginx started by root reads it as another user
-        fronts = start_all(tools, directory, stack)
+        fronts = start_all(options.pickers, tools, directory, stack)
         for tokens in options.sizes:
             rounds, body_bytes = measure_size(tokens, fronts, tools, directory, options)
             summaries = {name: report.summary(list_) for name, list_ in rounds.items()}
@@ -168,14 +183,21 @@ def measure_all(options, tools):
     return results
 
 
-def print_verdicts(results):
+def against_old(results):
+    """[(passed, sentence)] of each prompt size."""
+    return [old_and_new.verdict(f"{result['tokens']} tokens", *([round_["picker_us"] for round_ in result["rounds"][name]]
+                                                                 for name in ("kvasir", "old"))) for result in results]
+
+
+def print_verdicts(results, options):
     summaries = {result["tokens"]: result["summary"] for result in results}
-    verdicts = report.check(summaries)
+    verdicts = report.check(summaries) + (against_old(results) if options.against else [])
     print()
     for passed, sentence in verdicts:
         print(f"{'pass' if passed else 'FAIL'}  {sentence}")
     for tokens, summary in summaries.items():
-        print(f"      {report.envoy_goal(tokens, summary)}")
+        if sentence := report.envoy_goal(tokens, summary):
+            print(f"      {sentence}")
     return all(passed for passed, _ in verdicts)
 
 
@@ -186,7 +208,7 @@ def main():
     results = measure_all(options, find_tools(options))
     if options.json:
         Path(options.json).write_text(json.dumps(results, indent=2) + "\n")
-    passed = print_verdicts(results)
+    passed = print_verdicts(results, options)
     if options.check and not passed:
         sys.exit(1)
 

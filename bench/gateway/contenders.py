@@ -68,7 +68,12 @@ def kvasir(tools, directory, port, backend):
             "--threads", "1"], {}
 
 
-CONTENDERS = {"nginx": nginx, "haproxy": haproxy, "smg": smg, "vllm-router": vllm_router, "kvasir": kvasir}
+def old(tools, directory, port, backend):
+    """An older kvasir, started as the new one is."""
+    return kvasir({"kvasir": tools["old"]}, directory, port, backend)
+
+
+CONTENDERS = {"nginx": nginx, "haproxy": haproxy, "smg": smg, "vllm-router": vllm_router, "kvasir": kvasir, "old": old}
 
 
 class StartFailed(Exception):

@@ -22,12 +22,14 @@ def find(program):
     return shutil.which(program, path=os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin")
 
 
-def find_tools(contenders, kvasir, venv, may_install):
+def find_tools(contenders, kvasir, venv, may_install, old=None):
     """{program: path} of everything found; a program that is missing and cannot be installed is left out."""
     tools = find_debian({"nginx", "wrk"} | ({"haproxy"} & set(contenders)), may_install)
     tools |= find_rust_gateways([name for name in contenders if name in RUST_GATEWAYS], venv, may_install)
     if "kvasir" in contenders and Path(kvasir).is_file():
         tools["kvasir"] = str(Path(kvasir).resolve())
+    if old and Path(old).is_file():
+        tools["old"] = str(Path(old).resolve())
     return tools
 
 
@@ -74,7 +76,8 @@ def install_rust_gateways(names, venv):
 
 def versions(tools):
     """{program: version} as each program tells it; what was pinned for the Rust gateways."""
-    asked = {"nginx": ["-v"], "haproxy": ["-v"], "wrk": ["-v"], "kvasir": ["--version"]}
+    asked = {"nginx": ["-v"], "haproxy": ["-v"], "wrk": ["-v"], "kvasir": ["--version"],
+             "old": ["--version"]}
     found = {name: first_line([tools[name], *flags]) for name, flags in asked.items() if name in tools}
     return found | {name: pin.partition("==")[2] for name, pin in RUST_GATEWAYS.items() if name in tools}
 

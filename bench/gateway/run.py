@@ -17,8 +17,12 @@ from contenders import CONTENDERS, Backend, Contender, StartFailed, wrong_reply
 from workload import LoadFailed, wrk, write_bodies
 
 PROJECT = Path(__file__).resolve().parents[2]
+sys.path.append(str(PROJECT / "bench"))
+
+import old_and_new  # noqa: E402
+
 WARM_UP_SECONDS = 2
-NOT_FOUND = {"kvasir": "no such program: build it, or name it with --kvasir PATH"}
+NOT_FOUND = {"kvasir": "no such program: build it, or name it with --kvasir PATH", "old": "no such program: see --against PATH"}
 
 EPILOG = """\
 how to read the tables:
@@ -34,6 +38,8 @@ examples:
   run.py                                    everything: three to four minutes
   run.py --sizes 200 --rounds 1             a quick look
   run.py --contenders smg,kvasir --check    only what the check needs
+  run.py --contenders kvasir --against build/before/kvasir --check
+                                            this program and an older one in turns: what a change costs
 """
 
 
@@ -63,16 +69,22 @@ def parse_arguments():
         help="virtual environment of SMG and vllm-router, made when missing (default: build/peers)")
     add("--contenders", metavar="A,B,...", type=comma_list(known_contender), default=list(CONTENDERS),
         help=f"who takes part (default: {','.join(CONTENDERS)})")
+    add("--against", metavar="PATH", help="an older kvasir, which takes turns with the new one: prints the ratio of their CPU per "
+        f"request with its 95 %% interval, and --check fails when that lies wholly above {old_and_new.LIMIT}")
     add("--sizes", metavar="N,...", type=comma_list(positive), default=[200, 20_000, 100_000],
         help="prompt sizes in tokens of about 4.5 bytes (default: 200,20000,100000)")
-    add("--rounds", metavar="N", type=positive, default=3, help="how often each is measured; medians are shown (default: 3)")
+    add("--rounds", metavar="N", type=positive,
+        help=f"how often each is measured; medians are shown (default: 3; {old_and_new.ROUNDS_LEAST} with --against)")
     add("--seconds", metavar="N", type=positive, default=4, help="length of one measurement (default: 4)")
     add("--connections", metavar="N", type=positive, default=16, help="connections of the client (default: 16)")
     add("--json", metavar="FILE", help="also write every number to FILE")
     add("--check", action="store_true",
         help="exit with status 1 unless kvasir's CPU per request is at most 1/5 of SMG's (1/4 above 20,000 tokens)")
     add("--no-install", action="store_true", help="use only what is installed: neither pip nor apt-get runs")
-    return parser.parse_args()
+    options = parser.parse_args()
+    options.contenders = [name for name in options.contenders if name != "old"] + (["old"] if options.against else [])
+    options.rounds = options.rounds or (old_and_new.ROUNDS_LEAST if options.against else 3)
+    return options
 
 
 def progress(text=""):
@@ -162,19 +174,13 @@ def measure_size(tokens, contenders, tools, directory, options):
         measure(contender, tools["wrk"], bodies_file, options.connections, WARM_UP_SECONDS)
     rounds = {}
     for number in range(options.rounds):
-        for contender in rotated(contenders, number):
+        for contender in old_and_new.in_turn(contenders, number):
             progress(f"{tokens} tokens: round {number + 1} of {options.rounds}: {contender.name}")
             result = measure(contender, tools["wrk"], bodies_file, options.connections, options.seconds)
             if result:
                 rounds.setdefault(contender.name, []).append(result)
     bodies_file.unlink()
     return rounds, body_bytes
-
-
-def rotated(items, count):
-    """The items, begun at another one each round, so that none always runs after the same neighbour."""
-    start = count % len(items) if items else 0
-    return items[start:] + items[:start]
 
 
 def measure_all(options, tools):
@@ -209,8 +215,18 @@ def write_json(path, options, tools, results):
     Path(path).write_text(json.dumps(content, indent=2) + "\n")
 
 
-def print_check(results):
-    verdicts = report.check({result["tokens"]: result["summary"] for result in results})
+def against_old(results):
+    """[(passed, sentence)] of each prompt size."""
+    costs = [(result["tokens"], *([round_["cpu_us"] for round_ in result["rounds"].get(name, [])] for name in ("kvasir", "old")))
+             for result in results]
+    return [old_and_new.verdict(f"{tokens} tokens", new, old) for tokens, new, old in costs]
+
+
+def print_check(results, options):
+    """What was asked for is checked: against SMG where it takes part, against the older program where there is one."""
+    verdicts = against_old(results) if options.against else []
+    if "smg" in options.contenders or not options.against:
+        verdicts = report.check({result["tokens"]: result["summary"] for result in results}) + verdicts
     print()
     for passed, sentence in verdicts:
         print(f"{'pass' if passed else 'FAIL'}  {sentence}")
@@ -221,7 +237,7 @@ def main():
     options = parse_arguments()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(130))
-    tools = install.find_tools(options.contenders, options.kvasir, options.venv, not options.no_install)
+    tools = install.find_tools(options.contenders, options.kvasir, options.venv, not options.no_install, options.against)
     missing = [name for name in ("nginx", "wrk") if name not in tools]
     if missing:
         sys.exit(f"bench-gateway: cannot run without {' and '.join(missing)}")
@@ -230,7 +246,7 @@ def main():
         sys.exit("bench-gateway: nothing could be measured")
     if options.json:
         write_json(options.json, options, tools, results)
-    if options.check and not print_check(results):
+    if (options.check or options.against) and not print_check(results, options) and options.check:
         sys.exit(1)
 
 

@@ -11,6 +11,10 @@ import sys
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[2]
+sys.path.append(str(PROJECT / "bench"))
+
+import old_and_new  # noqa: E402
+
 NAME = "schedule_plugins"
 LIMITS = {100: 15.0}  # microseconds
 GOALS = {8: 1.0, 100: 8.0, 1000: 80.0}
@@ -53,10 +57,24 @@ def check(results):
     return wrong
 
 
+def against_old(new, old, rounds):
+    """[(passed, sentence)] of each number of endpoints: the programs take turns."""
+    costs = {}  # (program, endpoints): [microseconds, ...]
+    for number in range(rounds):
+        for program in old_and_new.in_turn([new, old], number):
+            for endpoints, result in run_bench(program, 1).items():
+                costs.setdefault((program, endpoints), []).append(result["best"])
+    return [old_and_new.verdict(f"{endpoints} endpoints", costs.get((new, endpoints), []), costs.get((old, endpoints), []))
+            for endpoints in GOALS]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--program", type=Path, default=PROJECT / "build/release/src/plugins/schedule_bench")
     parser.add_argument("--repetitions", type=int, default=5, help="the best of them counts (default: 5)")
+    parser.add_argument("--against", metavar="PATH", type=Path, help="an older schedule_bench, which takes turns with the new one: "
+                        f"--check fails when the 95 %% interval of the ratio of their times lies wholly above {old_and_new.LIMIT}")
+    parser.add_argument("--rounds", type=int, default=old_and_new.ROUNDS_LEAST, help="with --against (default: %(default)s)")
     parser.add_argument("--check", action="store_true", help="exit with status 1 beyond a limit or with allocations")
     arguments = parser.parse_args()
     results = run_bench(arguments.program, arguments.repetitions)
@@ -66,7 +84,10 @@ def main():
         print(row(endpoints, result))
     wrong = check(results)
     print("\n".join(["", *wrong]) if wrong else "\nwithin the limits, nothing allocated")
-    return 1 if arguments.check and wrong else 0
+    compared = against_old(arguments.program.resolve(), arguments.against.resolve(), arguments.rounds) if arguments.against else []
+    for passed, sentence in compared:
+        print(f"{'pass' if passed else 'FAIL'}  {sentence}")
+    return 1 if arguments.check and (wrong or not all(passed for passed, _ in compared)) else 0
 
 
 if __name__ == "__main__":

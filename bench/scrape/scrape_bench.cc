@@ -142,7 +142,7 @@ int main_of(const Arguments& arguments) {
               arguments.endpoints, arguments.interval, measured->wall, pages,
               static_cast<unsigned long long>(measured->counts.poll_errors +
                                               measured->counts.extract_errors));
-  std::printf("cores used %.3f, %.0f us a page\n", measured->cores,
+  std::printf("cores used %.3f, %.2f us a page\n", measured->cores,
               1e6 * measured->cores * measured->wall / pages);
   if (!arguments.check) return 0;
   const double wanted =
