@@ -258,7 +258,7 @@ void add_epp_flags(CLI::App& command, EppFlags& flags) {
       ->default_str("0");
   command
       .add_option("--secure-serving", flags.secure_serving,
-                  "TLS on the ext_proc and health ports, self-signed unless --cert-path")
+                  "TLS on the ext_proc port, self-signed unless --cert-path; the health port is plain")
       ->capture_default_str();
   command.add_option("--cert-path", flags.certificate_path, "Folder of tls.crt and tls.key");
   command.add_flag("--enable-cert-reload", flags.certificate_reload,

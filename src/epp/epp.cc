@@ -78,9 +78,9 @@ Result<void> Epp::start(std::function<std::string()> metrics_page) {
   if (Result<void> secured = secure(); !secured) return secured.error();
   Result<Descriptor> health = listen_tcp(options_.host, options_.health_port, false);
   if (!health) return Error{"--grpc-health-port: " + health.error().message};
-  health_server_ =
-      std::make_unique<GrpcServer>(loop_, std::move(*health), health_service_.routes(),
-                                                GrpcServerLimits{}, tls_.get());
+  // Plain, whatever the ext_proc port speaks: Kubernetes' gRPC probes know no TLS.
+  health_server_ = std::make_unique<GrpcServer>(loop_, std::move(*health),
+                                                health_service_.routes(), GrpcServerLimits{});
   Result<Descriptor> metrics = listen_tcp(options_.host, options_.metrics_port, false);
   if (!metrics) return Error{"--metrics-port: " + metrics.error().message};
   metrics_page_ = std::make_unique<MetricsPage>(*this, std::move(metrics_page));
