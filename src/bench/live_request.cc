@@ -18,7 +18,6 @@ std::string_view reason_of(HttpFailure::Kind kind) {
     case HttpFailure::Kind::kConnect:
       return "cannot connect";
     case HttpFailure::Kind::kClosed:
-    case HttpFailure::Kind::kStale:
       return "connection lost";
     case HttpFailure::Kind::kFirstByteTimeout:
     case HttpFailure::Kind::kIdleTimeout:
@@ -113,10 +112,6 @@ void LiveRequest::on_end() {
 }
 
 void LiveRequest::on_failure(const HttpFailure& failure) {
-  if (failure.kind == HttpFailure::Kind::kStale && stale_retries_ < kStaleRetriesMax) {
-    ++stale_retries_;
-    return send();
-  }
   note_failure(std::string(reason_of(failure.kind)), failure.message);
   finish();
 }

@@ -62,8 +62,6 @@ class LiveRequest final : public HttpCallObserver, private SseScanner::Sink {
   void finish();
   double trace_ms(TimePoint at) const;
 
-  static constexpr int kStaleRetriesMax =
-      3;  // connections that the server closed while they were idle
   static constexpr size_t kErrorBodyBytesMax = 16 * 1024;
 
   EventLoop& loop_;
@@ -84,7 +82,6 @@ class LiveRequest final : public HttpCallObserver, private SseScanner::Sink {
   std::optional<TimePoint> first_text_;
   TimePoint last_text_{};
   Outcome outcome_;
-  int stale_retries_ = 0;
   bool event_stream_ = false;
   bool done_ = false;
 };

@@ -121,16 +121,12 @@ class MetricsScraper::Target final : private HttpCallObserver {
     }
     page_ = std::move(page);
     read_ = true;
-    failing_ = retried_ = false;
+    failing_ = false;
     ++source_.counts_.pages;
     source_.done(*this, true);
   }
   void on_failure(const HttpFailure& failure) override {
     call_ = nullptr;
-    // The endpoint closed an old connection: ask again on a new one, once.
-    if (failure.kind == HttpFailure::Kind::kStale && !std::exchange(retried_, true)) {
-      return start(round_);
-    }
     fail(false, failure.message);
   }
   void give_up(std::string_view why) {
@@ -140,7 +136,6 @@ class MetricsScraper::Target final : private HttpCallObserver {
   }
   void fail(bool extract, std::string_view why) {
     ++(extract ? source_.counts_.extract_errors : source_.counts_.poll_errors);
-    retried_ = false;
     source_.scraper_.probe_.on_scrape_failed(*endpoint_, source_.config_.type, extract, why,
                                              !std::exchange(failing_, true));
     source_.done(*this, false);
@@ -160,7 +155,6 @@ class MetricsScraper::Target final : private HttpCallObserver {
   size_t bytes_ = 0;
   int status_ = 0;
   bool failing_ = false;
-  bool retried_ = false;
   bool read_ = false;  // page_ holds something that is not too old
   EnginePage page_;
 };

@@ -219,7 +219,7 @@ void Relay::on_end() {
 void Relay::on_failure(const HttpFailure& failure) {
   using Kind = HttpFailure::Kind;
   call_ = nullptr;
-  if (failure.kind != HttpFailure::Kind::kStale) judge(false);
+  judge(false);
   withheld_.clear();
   if (mode_ != Mode::kHeld) {
     // Part of the answer is out: cutting it is the only honest end.
@@ -233,7 +233,7 @@ void Relay::on_failure(const HttpFailure& failure) {
     // The worker may be at work on it: another attempt would double the load that made it late.
     return fail(504, "the worker did not answer in time");
   }
-  retry(failure.message, failure.kind == Kind::kStale);
+  retry(failure.message, false);
 }
 
 void Relay::judge(bool good) {

@@ -30,7 +30,10 @@ class HttpClientConnection final : public IoHandler, private Http1Parser::BodySi
   HttpCall& start(std::string_view head, std::string_view body, HttpCallObserver& observer,
                   bool is_head_request);
   void cancel() { close(); }
-  bool request_sent() const { return unsent_head_.empty() && unsent_body_.empty(); }
+  bool request_sent() const {
+    return unsent_head_.empty() && unsent_body_.empty() && (answered_ || !may_be_stale());
+  }
+  uint64_t idle_turn() const { return idle_turn_; }
   void set_paused(bool paused);
   void detach_and_close();
   void on_io(uint32_t events) override;
@@ -38,6 +41,7 @@ class HttpClientConnection final : public IoHandler, private Http1Parser::BodySi
  private:
   using Kind = HttpFailure::Kind;
 
+  void begin();
   void connect();
   void on_connected();
   void send_request();
@@ -50,6 +54,11 @@ class HttpClientConnection final : public IoHandler, private Http1Parser::BodySi
   void become_idle();
   void fail(Kind kind, std::string message);
   void fail_closed(const std::string& how);
+  bool may_be_stale() const {
+    return reused_ && loop_.now() - began_ <= client_.limits_.stale_within;
+  }
+  void send_again();
+  void close_socket();
   void close();
   void update_watch();
   void on_deadline();
@@ -60,14 +69,20 @@ class HttpClientConnection final : public IoHandler, private Http1Parser::BodySi
   Descriptor socket_;
   Http1Parser parser_;
   ByteBuffer input_;  // bytes of the answer that the parser could not use yet
+  std::string_view head_;  // of the call, as is body_
+  std::string_view body_;
   std::string_view unsent_head_;
   std::string_view unsent_body_;
   HttpCallObserver* observer_ = nullptr;  // null while idle
   uint32_t watched_ = 0;
   Deadline deadline_;
   TimerId refused_ = kNoTimer;  // reports a connection that could not even be tried
+  TimePoint began_{};        // of the call, on this connection
+  uint64_t idle_turn_ = 0;      // HttpClient::idle_turns_ when it last became idle
+  bool is_head_request_ = false;
   bool connected_ = false;
   bool reused_ = false;
+  bool resent_ = false;    // HttpFailure::resent
   bool answered_ = false;  // some byte of this answer has arrived
   bool paused_ = false;
   bool closed_ = false;
@@ -76,18 +91,24 @@ class HttpClientConnection final : public IoHandler, private Http1Parser::BodySi
 HttpCall& HttpClientConnection::start(std::string_view head, std::string_view body,
                                       HttpCallObserver& observer, bool is_head_request) {
   observer_ = &observer;
-  unsent_head_ = head;
-  unsent_body_ = body;
-  answered_ = paused_ = false;
-  parser_.reset(is_head_request);
-  reused_ = connected_;
-  if (connected_) {
-    deadline_.arm(client_.limits_.first_byte_timeout);
-    send_request();
-  } else {
-    connect();
-  }
+  head_ = head;
+  body_ = body;
+  is_head_request_ = is_head_request;
+  paused_ = resent_ = false;
+  begin();
   return call_;
+}
+
+void HttpClientConnection::begin() {
+  unsent_head_ = head_;
+  unsent_body_ = body_;
+  answered_ = false;
+  parser_.reset(is_head_request_);
+  reused_ = connected_;
+  began_ = loop_.now();
+  if (!connected_) return connect();
+  deadline_.arm(client_.limits_.first_byte_timeout);
+  send_request();
 }
 
 void HttpClientConnection::connect() {
@@ -226,6 +247,7 @@ void HttpClientConnection::become_idle() {
   input_.clear();
   update_watch();
   deadline_.arm(client_.limits_.keep_alive_timeout);
+  idle_turn_ = ++client_.idle_turns_;
   client_.idle_.push_back(this);
 }
 
@@ -233,11 +255,22 @@ void HttpClientConnection::fail(Kind kind, std::string message) {
   if (closed_) return;
   HttpCallObserver* observer = observer_;
   close();
-  if (observer != nullptr) observer->on_failure({kind, std::move(message)});
+  if (observer != nullptr) observer->on_failure({kind, std::move(message), resent_});
 }
 
 void HttpClientConnection::fail_closed(const std::string& how) {
-  fail(reused_ && !answered_ ? Kind::kStale : Kind::kClosed, "connection lost: " + how);
+  if (observer_ != nullptr && !answered_ && may_be_stale()) return send_again();
+  fail(Kind::kClosed, "connection lost: " + how);
+}
+
+// On a new connection, so it happens once. Those that have been idle for longer are no better than this one was.
+void HttpClientConnection::send_again() {
+  client_.close_idle_until(idle_turn_);
+  close_socket();
+  input_.clear();
+  connected_ = false;
+  resent_ = true;
+  begin();
 }
 
 void HttpClientConnection::close() {
@@ -254,10 +287,13 @@ void HttpClientConnection::detach_and_close() {
   observer_ = nullptr;
   deadline_.cancel();
   loop_.cancel(refused_);
-  if (socket_.open()) {
-    loop_.unwatch(socket_.get(), *this);
-    socket_ = Descriptor();
-  }
+  close_socket();
+}
+
+void HttpClientConnection::close_socket() {
+  if (!socket_.open()) return;
+  loop_.unwatch(socket_.get(), *this);
+  socket_ = Descriptor();
 }
 
 void HttpClientConnection::update_watch() {
@@ -294,9 +330,9 @@ HttpClient::~HttpClient() {
 }
 
 HttpCall& HttpClient::start(std::string_view head, std::string_view body, HttpCallObserver& observer,
-                            bool is_head_request) {
+                            bool is_head_request, bool fresh_connection) {
   HttpClientConnection* connection = nullptr;
-  if (idle_.empty()) {
+  if (fresh_connection || idle_.empty()) {
     connection = new HttpClientConnection(*this);
     connections_.insert(connection);
   } else {
@@ -304,6 +340,10 @@ HttpCall& HttpClient::start(std::string_view head, std::string_view body, HttpCa
     idle_.pop_back();
   }
   return connection->start(head, body, observer, is_head_request);
+}
+
+void HttpClient::close_idle_until(uint64_t turn) {
+  while (!idle_.empty() && idle_.front()->idle_turn() <= turn) idle_.front()->cancel();
 }
 
 }  // namespace kvasir

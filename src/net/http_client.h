@@ -26,19 +26,23 @@ struct HttpClientLimits {
   Duration keep_alive_timeout = std::chrono::seconds(60);   // an unused connection is closed after it
   size_t head_bytes = 64 * 1024;
   size_t idle_connections = 1024;  // kept for later; more are closed when their answer is complete
+  // A kept-alive connection that is closed within this time of a request, before any byte of the answer, is stale: its
+  // server had given it up. The call is sent again on a new connection, once. Closed later: the server was at work.
+  Duration stale_within = std::chrono::seconds(1);
 };
 
 struct HttpFailure {
   enum class Kind : uint8_t {
     kConnect,           // no connection: refused, unreachable, or too slow
     kClosed,            // closed or reset before the answer was complete
-    kStale,             // a kept-alive connection was closed before any byte of the answer: safe to try again
     kFirstByteTimeout,
     kIdleTimeout,
     kMalformed,         // the answer is not HTTP
   };
   Kind kind;
   std::string message;
+  // The call had been sent before, on a kept-alive connection that was closed without an answer.
+  bool resent = false;
 };
 
 // Told of an answer as it arrives. Exactly one of on_end() and on_failure() comes last, unless the call is
@@ -63,7 +67,7 @@ class HttpCall {
   // Stops and goes on reading the answer, for a reader that cannot keep up.
   void pause();
   void resume();
-  // Whether head and body were handed to the kernel; they need not stay valid any longer then.
+  // Whether head and body were handed to the kernel for good; they need not stay valid any longer then.
   bool request_sent() const;
 
  private:
@@ -82,21 +86,24 @@ class HttpClient {
   HttpClient& operator=(const HttpClient&) = delete;
 
   // Sends `head` (request line, fields, empty line) and `body`. Both, and `observer`, must stay valid until
-  // the call ends. `is_head_request`: the method is HEAD, so the answer has no body. Nothing is reported
-  // before start() has returned.
+  // the call ends. `is_head_request`: the method is HEAD, so the answer has no body. `fresh_connection`: not one that
+  // was kept alive. Nothing is reported before start() has returned.
   HttpCall& start(std::string_view head, std::string_view body, HttpCallObserver& observer,
-                  bool is_head_request = false);
+                  bool is_head_request = false, bool fresh_connection = false);
 
   size_t connections() const { return connections_.size(); }
 
  private:
   friend class HttpClientConnection;
 
+  void close_idle_until(uint64_t turn);
+
   EventLoop& loop_;
   const SocketAddress address_;
   const HttpClientLimits limits_;
   std::unordered_set<class HttpClientConnection*> connections_;
   std::vector<class HttpClientConnection*> idle_;  // last used last: taken from the back
+  uint64_t idle_turns_ = 0;                        // connections that became idle, ever
 };
 
 }  // namespace kvasir
