@@ -212,7 +212,8 @@ bool FlowController::is_open(int32_t band) const {
 TimePoint FlowController::deadline_of(const FlowItem& item) const {
   const FlowControlConfig& config = settings_.config;
   if (pool_empty_) return item.received_ + config.no_endpoint_request_ttl;
-  return std::max(item.received_, pool_filled_at_) + config.default_request_ttl;
+  const Duration ttl = bands_.at(item.band_).request_ttl(config.default_request_ttl);
+  return std::max(item.received_, pool_filled_at_) + ttl;
 }
 
 void FlowController::hold(const Item& item) {

@@ -68,6 +68,24 @@ TEST_F(FlowDrops, WhatWaitedItsTimeIsGivenUp) {
   EXPECT_TRUE(controller().idle());
 }
 
+TEST_F(FlowDrops, ABandsOwnTimeShortensTheOneOfAll) {
+  PriorityBandConfig hasty = settings_.config.default_band;
+  hasty.priority = 1;
+  hasty.default_request_ttl = seconds(5);
+  PriorityBandConfig patient = settings_.config.default_band;
+  patient.priority = 2;
+  patient.default_request_ttl = seconds(600);  // longer than that of all: it says nothing
+  settings_.config.bands = {patient, hasty};
+  fill();
+  const Item short_one = enqueue(item("a", 1));
+  const Item long_one = enqueue(item("b", 2));
+  advance(seconds(5));
+  EXPECT_EQ(short_one->later, Outcome::kEvictedTtl);
+  EXPECT_FALSE(long_one->later);
+  advance(seconds(55));
+  EXPECT_EQ(long_one->later, Outcome::kEvictedTtl);
+}
+
 TEST_F(FlowDrops, WhatIsGivenUpIsNotDispatchedInTheSameCycle) {
   fill();
   const Item a = enqueue(item("a"));

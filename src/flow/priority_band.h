@@ -2,6 +2,7 @@
 // Private to flow/; under the controller's mutex.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -30,6 +31,11 @@ class PriorityBand {
   bool empty() const { return requests_ == 0; }
   bool full() const { return requests_ >= config_.requests_most || bytes_ >= config_.bytes_most; }
   FairnessPolicy& fairness() const { return *fairness_; }
+  // How long its requests may wait for room: its own limit shortens the one of all bands.
+  Duration request_ttl(Duration of_all) const {
+    const Duration own = config_.default_request_ttl;
+    return own > Duration::zero() ? std::min(own, of_all) : of_all;
+  }
   FlowBandStats stats() const;
 
  private:

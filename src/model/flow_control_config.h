@@ -19,6 +19,9 @@ struct PriorityBandConfig {
   std::string fairness_policy = "global-strict-fairness-policy";
   std::string ordering_policy = "fcfs-ordering-policy";
   int line = 0;
+  // How long its requests may wait while there are endpoints, when that is shorter than the one for
+  // all; zero: as long as that says.
+  Duration default_request_ttl{};
 };
 
 struct FlowControlConfig {

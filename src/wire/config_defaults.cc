@@ -56,9 +56,18 @@ class Completion {
     for (const PluginUse& use : profile.plugins) {
       if ((places(use.plugin) & kPickerPlace) != 0) return;
     }
+    const std::string picker = configured_picker();
+    profile.plugins.push_back(PluginUse{picker, std::nullopt, 0});
+    note("profile '" + profile.name + "' names no picker: " + picker);
+  }
+
+  // The first that the file configures; else one is added.
+  std::string configured_picker() {
+    for (const PluginConfig& plugin : config_.plugins) {
+      if ((places(plugin.name) & kPickerPlace) != 0) return plugin.name;
+    }
     ensure(kPicker);
-    profile.plugins.push_back(PluginUse{kPicker, std::nullopt, 0});
-    note("profile '" + profile.name + "' names no picker: " + kPicker);
+    return kPicker;
   }
 
   void add_handler() {

@@ -24,8 +24,9 @@ struct DataSourceConfig {
 struct DataLayerConfig {
   bool inject_defaults = true;
   std::vector<DataSourceConfig> sources;
-  std::string discovery;  // names of plugins; empty: none
+  std::string discovery;  // of endpoints, the name of a plugin; empty: none
   std::string peer_discovery;
+  int discovery_line = 0;
   std::string cross_replica_syncer;
   std::optional<Duration> cross_replica_sync_interval;
 };

@@ -21,6 +21,14 @@ std::optional<uint64_t> read_quantity(Parameters& fields, std::string_view key) 
   return parsed;
 }
 
+// 0s: no limit, as upstream's.
+constexpr Duration kNoLimit = std::chrono::hours(24 * 365 * 10);
+
+Duration read_ttl(Parameters& fields, std::string_view key, Duration fallback) {
+  const Duration ttl = fields.duration(key, fallback);
+  return fields.has(key) && ttl == Duration::zero() ? kNoLimit : ttl;
+}
+
 PriorityBandConfig read_band(const Value& value, const std::string& owner, bool needs_priority,
                              std::vector<Remark>& errors) {
   PriorityBandConfig band;
@@ -33,6 +41,7 @@ PriorityBandConfig read_band(const Value& value, const std::string& owner, bool 
   band.requests_most = read_quantity(fields, "maxRequests").value_or(band.requests_most);
   band.fairness_policy = fields.text("fairnessPolicyRef", band.fairness_policy);
   band.ordering_policy = fields.text("orderingPolicyRef", band.ordering_policy);
+  band.default_request_ttl = fields.duration("defaultRequestTTL", Duration::zero());
   band.line = value.line();
   append(errors, fields.problems());
   return band;
@@ -67,9 +76,9 @@ FlowControlConfig read_flow_control(const Value& section, std::vector<Remark>& e
   Parameters fields(section, "flowControl", "field");
   config.bytes_most = read_quantity(fields, "maxBytes");
   config.requests_most = read_quantity(fields, "maxRequests");
-  config.default_request_ttl = fields.duration("defaultRequestTTL", config.default_request_ttl);
+  config.default_request_ttl = read_ttl(fields, "defaultRequestTTL", config.default_request_ttl);
   config.no_endpoint_request_ttl =
-      fields.duration("noEndpointRequestTTL", config.default_request_ttl);
+      read_ttl(fields, "noEndpointRequestTTL", config.default_request_ttl);
   if (const Value* band = fields.any("defaultPriorityBand")) {
     config.default_band = read_band(*band, "flowControl: defaultPriorityBand", false, errors);
   }

@@ -319,17 +319,121 @@ TEST(EndpointPickerConfig, EachErrorNamesLineAndKey) {
   }
 }
 
-TEST(EndpointPickerConfig, VersionAndKindAreChecked) {
-  EXPECT_THAT(
-      texts(read("apiVersion: llm-d.ai/v2\nkind: Picker\n").errors),
-      ElementsAre(
-          "line 1: EndpointPickerConfig: apiVersion must be llm-d.ai/v1alpha1, not 'llm-d.ai/v2'",
-          "line 2: EndpointPickerConfig: kind must be EndpointPickerConfig, not 'Picker'"));
-  EXPECT_THAT(texts(read("plugins: []\n").errors),
-              ElementsAre(HasSubstr("line 1: EndpointPickerConfig: apiVersion must be"),
-                          HasSubstr("line 1: EndpointPickerConfig: kind must be")));
+TEST(EndpointPickerConfig, AnotherVersionOrKindIsRefused) {
+  EXPECT_THAT(texts(read("apiVersion: llm-d.ai/v2\nkind: Picker\n").errors),
+              ElementsAre("line 1: EndpointPickerConfig: apiVersion must be llm-d.ai/v1 or "
+                          "llm-d.ai/v1alpha1, not 'llm-d.ai/v2'",
+                          "line 2: EndpointPickerConfig: kind must be EndpointPickerConfig, not "
+                          "'Picker'"));
   EXPECT_FALSE(read("just words").ok());
   EXPECT_FALSE(read("[1, 2]").ok());
+}
+
+TEST(EndpointPickerConfig, MissingVersionAndKindAreTakenWithAWarning) {
+  const std::string plugins = "plugins: [{type: queue-scorer}]\n";
+  const struct {
+    const char* head;
+    const char* warning;  // empty: none
+  } cases[] = {
+      {"", "line 1: apiVersion and kind are missing: read as EndpointPickerConfig of llm-d.ai/v1"},
+      {"kind: EndpointPickerConfig\n", "line 1: apiVersion is missing: read as"},
+      {"apiVersion: llm-d.ai/v1alpha1\n", "line 1: kind is missing: read as"},
+      {"apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\n", ""},
+      {"apiVersion: llm-d.ai/v1\nkind: EndpointPickerConfig\n", ""},
+  };
+  for (const auto& one : cases) {
+    const ConfigReading reading = read(one.head + plugins);
+    EXPECT_THAT(texts(reading.errors), ElementsAre()) << one.head;
+    if (*one.warning == '\0') {
+      EXPECT_THAT(texts(reading.warnings), ElementsAre()) << one.head;
+    } else {
+      EXPECT_THAT(texts(reading.warnings), ElementsAre(HasSubstr(one.warning))) << one.head;
+    }
+    EXPECT_NE(reading.config.find_plugin("queue-scorer"), nullptr);
+  }
+}
+
+// The same data layer as v1alpha1 and as v1 lays it out.
+TEST(EndpointPickerConfig, TheLayoutsOfBothVersionsMeanTheSame) {
+  const std::string plugins =
+      "kind: EndpointPickerConfig\nplugins:\n"
+      "- {name: files, type: file-discovery, parameters: {path: e.yaml}}\n"
+      "- {name: peers, type: file-discovery, parameters: {path: p.yaml}}\n"
+      "- {name: syncer, type: queue-scorer}\n";
+  const ConfigReading old = read("apiVersion: llm-d.ai/v1alpha1\n" + plugins + R"(dataLayer:
+  discovery: {pluginRef: files}
+  peerDiscovery: {pluginRef: peers}
+  crossReplicaSyncerPluginRef: syncer
+  crossReplicaSyncInterval: 500ms
+  crossReplicaPublishTimeout: 2s
+)");
+  const ConfigReading now = read("apiVersion: llm-d.ai/v1\n" + plugins + R"(dataLayer:
+  discovery:
+    endpoints: {pluginRef: files}
+    peers: {pluginRef: peers}
+  crossReplica:
+    syncerPluginRef: syncer
+    syncInterval: 500ms
+    publishTimeout: 2s
+requestHandler: {propagatePriority: false}
+)");
+  for (const ConfigReading* reading : {&old, &now}) {
+    EXPECT_THAT(texts(reading->errors), ElementsAre());
+    EXPECT_THAT(texts(reading->warnings), ElementsAre());
+    const DataLayerConfig& layer = reading->config.data_layer;
+    EXPECT_EQ(layer.discovery, "files");
+    EXPECT_EQ(layer.peer_discovery, "peers");
+    EXPECT_EQ(layer.cross_replica_syncer, "syncer");
+    EXPECT_EQ(layer.cross_replica_sync_interval, std::chrono::milliseconds(500));
+  }
+}
+
+TEST(EndpointPickerConfig, OldPlacesInAFileOfVersionOneAreTakenWithAWarning) {
+  const ConfigReading reading = read(R"(apiVersion: llm-d.ai/v1
+kind: EndpointPickerConfig
+plugins:
+- {name: files, type: file-discovery, parameters: {path: e.yaml}}
+dataLayer:
+  discovery: {pluginRef: files}
+)");
+  EXPECT_THAT(texts(reading.errors), ElementsAre());
+  EXPECT_EQ(reading.config.data_layer.discovery, "files");
+  EXPECT_THAT(texts(reading.warnings),
+              ElementsAre(HasSubstr("line 6: dataLayer: discovery.pluginRef is called dataLayer: "
+                                    "discovery.endpoints.pluginRef in llm-d.ai/v1")));
+}
+
+TEST(EndpointPickerConfig, WhatVersionOneAsksForAndIsNotBuiltIsRefused) {
+  EXPECT_THAT(texts(read(std::string(kHead) + "requestHandler: {propagatePriority: true}\n").errors),
+              ElementsAre(HasSubstr("line 3: requestHandler: propagatePriority is not built")));
+}
+
+TEST(EndpointPickerConfig, AParserInTheSingularIsTaken) {
+  const ConfigReading reading = read(std::string(kHead) +
+                                     "plugins: [{type: openai-parser}]\n"
+                                     "requestHandler: {parser: {pluginRef: openai-parser}}\n");
+  EXPECT_THAT(texts(reading.errors), ElementsAre());
+  EXPECT_THAT(reading.config.parsers, ElementsAre("openai-parser"));
+  EXPECT_THAT(texts(reading.warnings), ElementsAre(HasSubstr("line 4: requestHandler: parser is")));
+}
+
+TEST(EndpointPickerConfig, AWaitingTimeOfZeroIsNoLimit) {
+  const FlowControlConfig flow =
+      good(std::string(kHead) + "flowControl: {defaultRequestTTL: 0s, priorityBands: [{priority: 1, "
+                                "defaultRequestTTL: 5s}]}\n")
+          .flow_control;
+  EXPECT_GT(flow.default_request_ttl, std::chrono::hours(24 * 365));
+  EXPECT_EQ(flow.no_endpoint_request_ttl, flow.default_request_ttl);
+  EXPECT_EQ(flow.bands[0].default_request_ttl, seconds(5));
+  EXPECT_EQ(flow.default_band.default_request_ttl, Duration::zero());
+}
+
+TEST(EndpointPickerConfig, AProfileWithoutAPickerTakesTheConfiguredOne) {
+  const EndpointPickerConfig config =
+      good(std::string(kHead) +
+           "plugins: [{type: queue-scorer}, {name: mine, type: random-picker}]\n"
+           "schedulingProfiles: [{name: default, plugins: [{pluginRef: queue-scorer}]}]\n");
+  EXPECT_THAT(names(config.profiles[0]), ElementsAre("queue-scorer", "mine"));
 }
 
 TEST(EndpointPickerConfig, SeveralErrorsAreToldAtOnceInTheOrderOfTheLines) {

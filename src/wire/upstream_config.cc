@@ -13,20 +13,30 @@ std::string numbered(const std::string& owner, size_t index) {
   return owner + "[" + std::to_string(index) + "]";
 }
 
-void check_kind(Parameters& fields, ConfigReading& reading) {
-  const std::string version = fields.text("apiVersion", "");
+// llm-d's picker asks for neither apiVersion nor kind.
+void warn_of_missing(const Parameters& fields, int line, ConfigReading& reading) {
+  const bool version = fields.has("apiVersion");
+  const bool kind = fields.has("kind");
+  if (version && kind) return;
+  const std::string what = version ? "kind is" : kind ? "apiVersion is" : "apiVersion and kind are";
+  reading.warnings.push_back(Remark{line, what + " missing: read as " + std::string(kConfigKind) +
+                                              " of " + std::string(kApiVersion)});
+}
+
+void check_kind(Parameters& fields, int line, ConfigReading& reading) {
+  warn_of_missing(fields, line, reading);
+  const std::string version = fields.text("apiVersion", kApiVersion);
   if (version == kOldApiVersion) {
     reading.warnings.push_back(
         Remark{fields.any("apiVersion")->line(),
                "apiVersion " + version + " is the old name of " + std::string(kApiVersion)});
-  } else if (version != kApiVersion) {
-    fields.fail("apiVersion", "must be " + std::string(kApiVersion) +
-                                  (version.empty() ? "" : ", not '" + version + "'"));
+  } else if (version != kApiVersion && version != kAlphaApiVersion) {
+    fields.fail("apiVersion", "must be " + std::string(kApiVersion) + " or " +
+                                  std::string(kAlphaApiVersion) + ", not '" + version + "'");
   }
-  const std::string kind = fields.text("kind", "");
+  const std::string kind = fields.text("kind", kConfigKind);
   if (kind != kConfigKind) {
-    fields.fail("kind", "must be " + std::string(kConfigKind) +
-                            (kind.empty() ? "" : ", not '" + kind + "'"));
+    fields.fail("kind", "must be " + std::string(kConfigKind) + ", not '" + kind + "'");
   }
 }
 
@@ -133,20 +143,78 @@ DataSourceConfig read_source(const Value& value, const std::string& owner,
   return source;
 }
 
-DataLayerConfig read_data_layer(const Value& section, std::vector<Remark>& errors) {
+// A field that v1 has elsewhere: read, with a warning in files that say that they are v1.
+class MovedFields {
+ public:
+  MovedFields(bool is_v1, ConfigReading& reading) : is_v1_(is_v1), reading_(reading) {}
+
+  void tell(const Value& value, const std::string& old_place, const std::string& new_place) {
+    if (!is_v1_) return;
+    reading_.warnings.push_back(Remark{value.line(), old_place + " is called " + new_place +
+                                                         " in " + std::string(kApiVersion)});
+  }
+
+ private:
+  const bool is_v1_;
+  ConfigReading& reading_;
+};
+
+// {endpoints: {pluginRef}, peers: {pluginRef}}, or {pluginRef} of the endpoints alone.
+void read_discovery(const Value* value, MovedFields& moved, DataLayerConfig& config,
+                    std::vector<Remark>& errors) {
+  if (value == nullptr || value->is_null()) return;
+  const std::string owner = "dataLayer: discovery";
+  Parameters fields(*value, owner, "field");
+  config.discovery_line = value->line();
+  config.discovery = fields.text("pluginRef", "");
+  if (const Value* bare = fields.any("pluginRef"))
+    moved.tell(*bare, owner + ".pluginRef", owner + ".endpoints.pluginRef");
+  if (const Value* endpoints = fields.any("endpoints"))
+    config.discovery = read_plugin_ref(endpoints, owner + ".endpoints", errors);
+  if (const Value* peers = fields.any("peers"))
+    config.peer_discovery = read_plugin_ref(peers, owner + ".peers", errors);
+  if (value->map() != nullptr && config.discovery.empty() && config.peer_discovery.empty() &&
+      fields.problems().empty())
+    fields.fail("endpoints", "is missing; name the plugin that knows the endpoints");
+  append(errors, fields.problems());
+}
+
+void read_cross_replica(const Value& section, DataLayerConfig& config,
+                        std::vector<Remark>& errors) {
+  Parameters fields(section, "dataLayer: crossReplica", "field");
+  config.cross_replica_syncer = fields.text("syncerPluginRef", config.cross_replica_syncer);
+  const Duration interval = fields.duration("syncInterval", Duration::zero());
+  if (fields.has("syncInterval")) config.cross_replica_sync_interval = interval;
+  fields.duration("publishTimeout", Duration::zero());
+  append(errors, fields.problems());
+}
+
+DataLayerConfig read_data_layer(const Value& section, bool is_v1, ConfigReading& reading) {
   DataLayerConfig config;
+  std::vector<Remark>& errors = reading.errors;
+  MovedFields moved(is_v1, reading);
   Parameters fields(section, "dataLayer", "field");
   config.inject_defaults = fields.boolean("injectDefaults", true);
   for (const Value& source : read_list(fields.any("sources"), "dataLayer: sources", errors)) {
     config.sources.push_back(
         read_source(source, numbered("dataLayer: sources", config.sources.size()), errors));
   }
-  config.discovery = read_plugin_ref(fields.any("discovery"), "dataLayer: discovery", errors);
-  config.peer_discovery =
-      read_plugin_ref(fields.any("peerDiscovery"), "dataLayer: peerDiscovery", errors);
+  if (const Value* peers = fields.any("peerDiscovery")) {
+    config.peer_discovery = read_plugin_ref(peers, "dataLayer: peerDiscovery", errors);
+    moved.tell(*peers, "dataLayer: peerDiscovery", "dataLayer: discovery.peers");
+  }
+  read_discovery(fields.any("discovery"), moved, config, errors);
   config.cross_replica_syncer = fields.text("crossReplicaSyncerPluginRef", "");
   const Duration interval = fields.duration("crossReplicaSyncInterval", Duration::zero());
   if (fields.has("crossReplicaSyncInterval")) config.cross_replica_sync_interval = interval;
+  fields.duration("crossReplicaPublishTimeout", Duration::zero());
+  for (const char* old :
+       {"crossReplicaSyncerPluginRef", "crossReplicaSyncInterval", "crossReplicaPublishTimeout"}) {
+    if (const Value* value = fields.any(old))
+      moved.tell(*value, std::string("dataLayer: ") + old, "dataLayer: crossReplica");
+  }
+  if (const Value* replicas = fields.any("crossReplica"))
+    read_cross_replica(*replicas, config, errors);
   append(errors, fields.problems());
   return config;
 }
@@ -157,6 +225,17 @@ void read_request_handler(const Value& section, ConfigReading& reading) {
        read_list(fields.any("parsers"), "requestHandler: parsers", reading.errors)) {
     const std::string owner = numbered("requestHandler: parsers", reading.config.parsers.size());
     reading.config.parsers.push_back(read_plugin_ref(&parser, owner, reading.errors));
+  }
+  // The singular is what llm-d's reference calls it.
+  if (const Value* parser = fields.any("parser")) {
+    const std::string name = read_plugin_ref(parser, "requestHandler: parser", reading.errors);
+    if (reading.config.parsers.empty() && !name.empty()) reading.config.parsers.push_back(name);
+    reading.warnings.push_back(
+        Remark{parser->line(), "requestHandler: parser is the old name of requestHandler: parsers"});
+  }
+  if (fields.boolean("propagatePriority", false)) {
+    fields.fail("propagatePriority",
+                "is not built: a request's priority is not written into its body");
   }
   append(reading.errors, fields.problems());
 }
@@ -184,12 +263,15 @@ void read_deprecated(Parameters& fields, ConfigReading& reading) {
 
 void read_upstream_config(const Value& document, ConfigReading& reading) {
   Parameters fields(document, kConfigKind, "field");
-  if (document.map() != nullptr) check_kind(fields, reading);
+  if (document.map() != nullptr) check_kind(fields, document.line(), reading);
+  const Value* version = document.find("apiVersion");
+  const bool is_v1 =
+      version != nullptr && version->text() != nullptr && *version->text() == kApiVersion;
   read_gates(fields.any("featureGates"), reading);
   read_plugins(fields.any("plugins"), reading);
   read_profiles(fields.any("schedulingProfiles"), reading);
   if (const Value* section = fields.any("dataLayer")) {
-    reading.config.data_layer = read_data_layer(*section, reading.errors);
+    reading.config.data_layer = read_data_layer(*section, is_v1, reading);
   }
   if (const Value* section = fields.any("flowControl")) {
     reading.config.flow_control = read_flow_control(*section, reading.errors);

@@ -6,7 +6,10 @@
 
 namespace kvasir {
 
-inline constexpr std::string_view kApiVersion = "llm-d.ai/v1alpha1";
+// The newest, and what a file without apiVersion is read as. The layouts of v1alpha1 and v1 differ in
+// a few places; both are read under every name, what v1 moved with a warning.
+inline constexpr std::string_view kApiVersion = "llm-d.ai/v1";
+inline constexpr std::string_view kAlphaApiVersion = "llm-d.ai/v1alpha1";
 inline constexpr std::string_view kOldApiVersion = "inference.networking.x-k8s.io/v1alpha1";
 inline constexpr std::string_view kConfigKind = "EndpointPickerConfig";
 
