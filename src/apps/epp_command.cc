@@ -33,7 +33,10 @@ std::string endpoints_text(const EppOptions& options) {
 
 int run_epp(const EppFlags& flags, const UpstreamFlags& upstream) {
   set_log_component("epp");
-  set_log_level(flags.verbosity > 2 ? LogLevel::kDebug : LogLevel::kInfo);
+  const Result<LogSettings> logging = log_settings(flags.log);
+  if (!logging) return fail(2, logging.error().message);
+  set_log_level(logging->level);
+  set_log_encoding(logging->encoding);
   keep_freed_memory();
   raise_descriptor_limit();
   if (const Result<void> checked = upstream.check(); !checked) return fail(2, checked.error().message);
@@ -62,7 +65,7 @@ int run_epp(const EppFlags& flags, const UpstreamFlags& upstream) {
   Result<std::unique_ptr<Epp>> created = Epp::create(**loop, *options, metrics, page);
   if (!created) return fail(options->config_name.empty() ? 1 : 2, created.error().message);
   epp = std::move(*created);
-  for (const std::string& note : upstream.notes()) log_info(note);
+  if (const std::string warning = upstream.warning(); !warning.empty()) log_warning(warning);
   for (const std::string& note : epp->notes()) log_info(note);
   log_info("picking on " + options->host + ":" + std::to_string(epp->grpc_port()) +
            " (ext_proc), health on " + std::to_string(epp->health_port()) + ", metrics on " +

@@ -10,6 +10,7 @@
 
 #include "apps/duration_flag.h"
 #include "net/socket.h"
+#include "wire/quantity.h"
 
 namespace kvasir {
 namespace {
@@ -61,6 +62,14 @@ Result<std::string> read_file(const std::string& path) {
   std::ostringstream text;
   text << file.rdbuf();
   return text.str();
+}
+
+// Upstream takes 10MiB and 25MB beside Kubernetes' own 10Mi and 25M.
+std::optional<uint64_t> message_bytes(std::string text) {
+  constexpr uint64_t kMost = 1ull << 30;
+  if (text.ends_with('B') || text.ends_with('b')) text.pop_back();
+  const std::optional<uint64_t> bytes = parse_quantity(text);
+  return bytes && *bytes <= kMost ? bytes : std::nullopt;
 }
 
 Result<void> read_feeds(const EppFlags& flags, FleetFeedsOptions& feeds) {
@@ -128,6 +137,14 @@ Result<EppOptions> epp_options(const EppFlags& flags) {
   if (!profile) return Error{"--engine-profile: " + profile.error().message};
   options.profile = *profile;
   options.body_bytes_max = flags.body_mib * 1024 * 1024;
+  if (!flags.message_bytes_max.empty()) {
+    const std::optional<uint64_t> bytes = message_bytes(flags.message_bytes_max);
+    if (!bytes) {
+      return Error{"--grpc-max-recv-msg-size: '" + flags.message_bytes_max +
+                   "' is no size such as 10MiB, of 1 GiB at most"};
+    }
+    if (*bytes > 0) options.grpc.message_bytes = *bytes;
+  }
   options.drain_timeout = from_seconds(flags.drain_timeout_s);
   const bool tutorial = flags.compat == "seed" && flags.decision_deadline_s == 0;
   options.decision_deadline =
@@ -256,9 +273,11 @@ void add_epp_flags(CLI::App& command, EppFlags& flags) {
                   "How long flow control may hold a request at most; then 429; 0: as its TTL says")
       ->transform(as_seconds())
       ->default_str("0");
+  // The flag alone means true; a value may stand behind it, with "=" or without.
   command
       .add_option("--secure-serving", flags.secure_serving,
                   "TLS on the ext_proc port, self-signed unless --cert-path; the health port is plain")
+      ->expected(0, 1)
       ->capture_default_str();
   command.add_option("--cert-path", flags.certificate_path, "Folder of tls.crt and tls.key");
   command.add_flag("--enable-cert-reload", flags.certificate_reload,
@@ -305,6 +324,8 @@ void add_epp_flags(CLI::App& command, EppFlags& flags) {
                   "Milliseconds between news to the peers")
       ->check(CLI::Range(10, 400))
       ->capture_default_str();
+  command.add_option("--grpc-max-recv-msg-size", flags.message_bytes_max,
+                     "Longest ext_proc message, such as 10MiB; default: 64Mi");
   command.add_option("--threads", flags.threads, "Threads (default: one for each core)");
   command.add_option("--max-body-mib", flags.body_mib, "Largest request body; beyond it 413")
       ->check(CLI::Range(1, 4096))
@@ -321,10 +342,7 @@ void add_epp_flags(CLI::App& command, EppFlags& flags) {
       .add_option("--engine-profile", flags.engine_profile,
                   "Profile (name or file) that cost plugins predict with")
       ->capture_default_str();
-  command
-      .add_option("--v", flags.verbosity,
-                  "How much is logged: 1 what changes, 3 and more all there is")
-      ->capture_default_str();
+  add_log_flags(command, flags.log);
   add_decision_log_flags(command, flags);
   add_metrics_flags(command, flags);
 }

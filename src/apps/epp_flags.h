@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "apps/decision_log.h"
+#include "apps/epp_log_flags.h"
 #include "apps/epp_metrics.h"
 #include "base/result.h"
 #include "epp/epp_options.h"
@@ -48,14 +49,16 @@ struct EppFlags {
   bool answer_headers = false;
   bool skip_answers = false;
   uint32_t endpoints_per_pick = 1;
+  std::string message_bytes_max;  // as a quantity; empty: the default
   std::vector<std::string> peers;
+  std::string peers_secret_file;
   uint32_t peers_interval_ms = 100;
   uint32_t threads = 0;
   size_t body_mib = 64;
   double drain_timeout_s = 30;
   double decision_deadline_s = 0;
   double health_interval_s = 1;
-  int verbosity = 1;
+  EppLogFlags log;
   std::string decision_log = "text";
   std::string decision_log_file;
   std::string pool_name = "default";

@@ -5,70 +5,145 @@
 namespace kvasir {
 namespace {
 
-struct Known {
-  const char* name;
-  const char* harmless;
-  const char* instead;
-  bool is_switch = false;  // "--flag" alone means true, and a value stands behind "="
-};
+using Effect = FlagEffect;
 
-constexpr Known kKnown[] = {
-    // Kubernetes: endpoints come from flags, a file or DNS.
-    {"--pool-group", "", ""},
-    {"--pool-namespace", "", ""},
-    {"--endpoint-selector", "-", "name endpoints with --endpoints, --endpoints-file or --dns"},
-    {"--endpoint-target-ports", "-", "name endpoints with --endpoints, --endpoints-file or --dns"},
-    {"--ha-enable-leader-election", "false", "replicas need no leader: name them with --peers",
+constexpr std::string_view kNameEndpoints =
+    "name endpoints with --endpoints, --endpoints-file or --dns";
+constexpr std::string_view kEngineConfigs =
+    "upstream refuses it too: say it in core-metrics-extractor's engineConfigs";
+constexpr std::string_view kPlainMetrics =
+    "the metrics page speaks no TLS: leave it out, and keep the port on a trusted network or put "
+    "a TLS proxy in front of it";
+
+constexpr UpstreamFlag kFlags[] = {
+    {"--grpc-port", Effect::kHonoured, "", "ext_proc's port"},
+    {"--ha-enable-leader-election", Effect::kKubernetes, "false",
+     "replicas need no leader: name them with --peers", true},
+    {"--drain-timeout", Effect::kHonoured, "",
+     "the most that running streams get; upstream waits for all of it"},
+    {"--grpc-max-recv-msg-size", Effect::kHonoured, "",
+     "of one message; 64Mi when it is not given (upstream: 4Mi)"},
+    {"--grpc-max-send-msg-size", Effect::kWithoutEffect, "",
+     "bodies go out in pieces of 62 kB whatever it says"},
+    {"--pool-group", Effect::kWithoutEffect, "", "there is no InferencePool to look up yet"},
+    {"--pool-namespace", Effect::kWithoutEffect, "", "there is no InferencePool to look up yet"},
+    {"--pool-name", Effect::kHonoured, "", "what the pool is called in metrics"},
+    {"--endpoint-selector", Effect::kKubernetes, "", kNameEndpoints},
+    {"--endpoint-target-ports", Effect::kKubernetes, "", kNameEndpoints},
+    {"--disable-endpoint-subset-filter", Effect::kHonoured, "", "subset hints are not looked at"},
+    {"--emit-endpoint-scores", Effect::kHonoured, "", "the gateway is told every score"},
+    {"--refresh-metrics-interval", Effect::kHonoured, "", "50ms at least"},
+    {"--refresh-prometheus-metrics-interval", Effect::kWithoutEffect, "",
+     "gauges of the pool are worked out when /metrics is read"},
+    {"--metrics-staleness-threshold", Effect::kHonoured, "", "for the pool's averages"},
+    {"--total-queued-requests-metric", Effect::kRefused, "", kEngineConfigs},
+    {"--total-running-requests-metric", Effect::kRefused, "", kEngineConfigs},
+    {"--kv-cache-usage-percentage-metric", Effect::kRefused, "", kEngineConfigs},
+    {"--lora-info-metric", Effect::kRefused, "", kEngineConfigs},
+    {"--cache-info-metric", Effect::kRefused, "", kEngineConfigs},
+    {"-v", Effect::kHonoured, "", "3 and more logs all there is; --v is the same"},
+    {"--zap-devel", Effect::kHonoured, "",
+     "false makes the log JSON unless --zap-encoder says else"},
+    {"--zap-encoder", Effect::kHonoured, "", "console or json"},
+    {"--zap-log-level", Effect::kHonoured, "",
+     "debug, info, error, panic or a number as of -v, which it overrides"},
+    {"--zap-stacktrace-level", Effect::kWithoutEffect, "", "the log has no stack traces"},
+    {"--zap-time-encoding", Effect::kWithoutEffect, "iso8601", "times are ISO 8601, in UTC"},
+    {"--tracing", Effect::kWithoutEffect, "false", "no traces are sent yet", true},
+    {"--health-checking", Effect::kWithoutEffect, "true",
+     "the ext_proc port always answers health checks, too", true},
+    {"--metrics-port", Effect::kHonoured, "", "/metrics, /healthz, /readyz"},
+    {"--grpc-health-port", Effect::kHonoured, "", "the health service alone, without TLS"},
+    {"--enable-pprof", Effect::kWithoutEffect, "false", "it is Go's profiler; perf works", true},
+    {"--cert-path", Effect::kHonoured, "", "folder of tls.crt and tls.key"},
+    {"--enable-cert-reload", Effect::kHonoured, "", "they are read again when they change"},
+    {"--enable-grpc-stream-metrics", Effect::kHonoured, "", "llm_d_epp_extproc_streams_..."},
+    {"--secure-serving", Effect::kHonoured, "", "TLS on the ext_proc port"},
+    {"--tls-min-version", Effect::kHonoured, "", "1.2, 1.3, VersionTLS12, VersionTLS13"},
+    {"--tls-cipher-suites", Effect::kHonoured, "", "by their IANA names; those of TLS 1.3, too"},
+    {"--metrics-endpoint-auth", Effect::kWithoutEffect, "false",
+     "upstream asks Kubernetes who may read /metrics; here everybody who reaches the port may",
      true},
-    // Metrics page.
-    {"--metrics-endpoint-auth", "false", "keep the metrics port on a trusted network", true},
-    {"--metrics-cert-dir", "-", "keep the metrics port on a trusted network"},
-    {"--metrics-client-ca-file", "-", "keep the metrics port on a trusted network"},
-    {"--refresh-prometheus-metrics-interval", "", ""},
-    {"--enable-pprof", "", "", true},
-    // Others.
-    {"--tracing", "", "", true},
-    {"--health-checking", "", "", true},
-    {"--grpc-max-recv-msg-size", "", ""},
-    {"--grpc-max-send-msg-size", "", ""},
-    {"--zap-encoder", "", ""},
-    // Deprecated upstream, which refuses them too.
-    {"--total-queued-requests-metric", "-", "say it in core-metrics-extractor's engineConfigs"},
-    {"--total-running-requests-metric", "-", "say it in core-metrics-extractor's engineConfigs"},
-    {"--kv-cache-usage-percentage-metric", "-", "say it in core-metrics-extractor's engineConfigs"},
-    {"--lora-info-metric", "-", "say it in core-metrics-extractor's engineConfigs"},
-    {"--cache-info-metric", "-", "say it in core-metrics-extractor's engineConfigs"},
+    {"--metrics-client-ca-file", Effect::kRefused, "", kPlainMetrics},
+    {"--metrics-cert-dir", Effect::kRefused, "", kPlainMetrics},
+    {"--config-file", Effect::kHonoured, "", "read again when it changes"},
+    {"--config-text", Effect::kHonoured, "", "the configuration itself"},
+    {"--allow-experimental-plugins", Effect::kHonoured, "", "alpha plugins may be named"},
 };
 
 }  // namespace
 
+std::span<const UpstreamFlag> upstream_flags() {
+  return kFlags;
+}
+
+std::string_view to_string(FlagEffect effect) {
+  switch (effect) {
+    case FlagEffect::kHonoured:
+      return "honoured";
+    case FlagEffect::kWithoutEffect:
+      return "without effect";
+    case FlagEffect::kRefused:
+      return "refused";
+    case FlagEffect::kKubernetes:
+      return "refused, Kubernetes";
+  }
+  return "?";
+}
+
 std::shared_ptr<UpstreamFlags> UpstreamFlags::add_to(CLI::App& command) {
   auto flags = std::make_shared<UpstreamFlags>();
-  for (const Known& known : kKnown) {
-    flags->flags_.push_back(
-        std::make_unique<Flag>(Flag{known.name, "", known.harmless, known.instead}));
-    std::string& value = flags->flags_.back()->value;
-    CLI::Option* option = known.is_switch ? command.add_flag(known.name, value, "")
-                                          : command.add_option(known.name, value);
+  for (const UpstreamFlag& flag : kFlags) {
+    if (flag.effect == FlagEffect::kHonoured) continue;
+    flags->written_.push_back(std::make_unique<Written>(Written{flag, ""}));
+    std::string& value = flags->written_.back()->value;
+    const std::string name(flag.name);
+    CLI::Option* option =
+        flag.is_switch ? command.add_flag(name, value, "") : command.add_option(name, value);
     option->group("");
   }
   return flags;
 }
 
 Result<void> UpstreamFlags::check() const {
-  for (const auto& flag : flags_) {
-    if (flag->value.empty() || flag->harmless.empty() || flag->value == flag->harmless) continue;
-    return Error{flag->name + "=" + flag->value + " is not there: " + flag->instead};
+  for (const auto& written : written_) {
+    const UpstreamFlag& flag = written->flag;
+    const std::string value = normal(*written);
+    const std::string said = std::string(flag.name) + "=" + written->value;
+    if (flag.is_switch && !value.empty() && value != "true" && value != "false") {
+      return Error{said + ": neither true nor false"};
+    }
+    if (value.empty() || value == flag.harmless) continue;
+    if (flag.effect == FlagEffect::kWithoutEffect) continue;
+    return Error{said + " is not there: " + std::string(flag.text)};
   }
   return {};
 }
 
-std::vector<std::string> UpstreamFlags::notes() const {
-  std::vector<std::string> notes;
-  for (const auto& flag : flags_) {
-    if (!flag->value.empty()) notes.push_back(flag->name + " is taken and changes nothing here");
+// As Go's flags write true and false.
+std::string UpstreamFlags::normal(const Written& written) {
+  const std::string& value = written.value;
+  if (!written.flag.is_switch) return value;
+  for (const char* yes : {"1", "t", "T", "TRUE", "True"}) {
+    if (value == yes) return "true";
   }
-  return notes;
+  for (const char* no : {"0", "f", "F", "FALSE", "False"}) {
+    if (value == no) return "false";
+  }
+  return value;
+}
+
+std::string UpstreamFlags::warning() const {
+  std::string text;
+  for (const auto& written : written_) {
+    const UpstreamFlag& flag = written->flag;
+    const std::string value = normal(*written);
+    if (value.empty() || value == flag.harmless) continue;
+    if (flag.effect != FlagEffect::kWithoutEffect) continue;
+    text.append(text.empty() ? "taken without effect: " : "; ");
+    text.append(flag.name).append(" (").append(flag.text).append(")");
+  }
+  return text;
 }
 
 }  // namespace kvasir

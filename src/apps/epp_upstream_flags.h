@@ -1,9 +1,12 @@
-// The flags of upstream's picker that change nothing here, so that its deployments start: those whose default is what
-// happens anyway are taken; one that asks for something that is not there refuses to start, and says what to do.
+// Every flag of upstream's picker, and what becomes of it here: honoured, taken without effect (and
+// said so in one warning), or refused with a way out. docs/EPP.md shows the same table.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -14,6 +17,27 @@ class App;
 
 namespace kvasir {
 
+enum class FlagEffect : uint8_t {
+  kHonoured,       // src/apps/epp_flags.cc adds it
+  kWithoutEffect,  // taken
+  kRefused,        // unless its value asks for what happens anyway
+  kKubernetes,     // refused: it comes with Kubernetes
+};
+
+struct UpstreamFlag {
+  std::string_view name;
+  FlagEffect effect;
+  // What happens anyway, so that asking for it is neither refused nor warned of; empty: nothing.
+  std::string_view harmless;
+  std::string_view text;   // what it does, why it does nothing, or what to do instead
+  bool is_switch = false;  // the flag alone means true, and a value stands behind "="
+};
+
+// In the order of upstream's own list.
+std::span<const UpstreamFlag> upstream_flags();
+std::string_view to_string(FlagEffect effect);
+
+// What the command line says of those that are not honoured.
 class UpstreamFlags {
  public:
   // Adds them to `command`, hidden in a group of their own.
@@ -21,18 +45,18 @@ class UpstreamFlags {
 
   // What was asked for and is not there.
   Result<void> check() const;
-  // Taken and without effect: for the log.
-  std::vector<std::string> notes() const;
+  // One line of those that were taken without effect; empty when there are none.
+  std::string warning() const;
 
  private:
-  struct Flag {
-    std::string name;
-    std::string value;  // as written; empty: not written
-    std::string harmless;  // values that may be written, '|' between them; empty: any, noted
-    std::string instead;   // what to do when another is written
+  struct Written {
+    const UpstreamFlag& flag;
+    std::string value;  // empty: not written
   };
 
-  std::vector<std::unique_ptr<Flag>> flags_;
+  static std::string normal(const Written& written);
+
+  std::vector<std::unique_ptr<Written>> written_;
 };
 
 }  // namespace kvasir

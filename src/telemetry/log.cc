@@ -13,6 +13,7 @@ namespace kvasir {
 namespace {
 
 std::atomic<LogLevel> minimum_level{LogLevel::kInfo};
+std::atomic<LogEncoding> line_encoding{LogEncoding::kText};
 std::mutex component_mutex;
 std::string component_name = "kvasir";
 
@@ -43,6 +44,8 @@ constexpr const char* name_of(LogLevel level) {
 
 void set_log_level(LogLevel level) { minimum_level = level; }
 
+void set_log_encoding(LogEncoding encoding) { line_encoding = encoding; }
+
 void set_log_component(std::string_view component) {
   std::lock_guard<std::mutex> lock(component_mutex);
   component_name = component;
@@ -50,12 +53,12 @@ void set_log_component(std::string_view component) {
 
 void log(LogLevel level, std::string_view message) {
   if (level < minimum_level.load(std::memory_order_relaxed)) return;
-  std::string line = timestamp() + " " + name_of(level) + " ";
+  const std::string time = timestamp();
+  std::string line;
   {
     std::lock_guard<std::mutex> lock(component_mutex);
-    line += component_name;
+    append_log_line(line_encoding, {time, name_of(level), component_name, message}, line);
   }
-  line.append(": ").append(message).append("\n");
   [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, line.data(), line.size());
 }
 

@@ -4,12 +4,16 @@
 
 #include <string_view>
 
+#include "telemetry/log_encoding.h"
+
 namespace kvasir {
 
 enum class LogLevel { kDebug, kInfo, kWarning, kError };
 
 // Lines below `level` are dropped. Default kInfo.
 void set_log_level(LogLevel level);
+// Default kText.
+void set_log_encoding(LogEncoding encoding);
 // The word at the head of each line: the program ("gateway", "worker 3").
 void set_log_component(std::string_view component);
 
