@@ -3,6 +3,9 @@
 // command line or the configuration is wrong.
 #pragma once
 
+#include <string>
+#include <vector>
+
 namespace CLI {
 class App;
 }
@@ -10,6 +13,9 @@ class App;
 namespace kvasir {
 
 void add_worker_command(CLI::App& app, int& exit_code);
+// `kvasir worker` with what follows it on the command line: it is vLLM's, which no CLI::App reads. The
+// exit code.
+int run_worker_command(const std::vector<std::string>& arguments);
 void add_gateway_command(CLI::App& app, int& exit_code);
 void add_epp_command(CLI::App& app, int& exit_code);
 void add_up_command(CLI::App& app, int& exit_code);

@@ -1,6 +1,7 @@
 // The binary: one subcommand for each program.
 #include <CLI/CLI.hpp>
 #include <csignal>
+#include <string_view>
 
 #include "apps/commands.h"
 
@@ -19,6 +20,9 @@ int main(int argument_count, char** arguments) {
   kvasir::add_bench_command(app, exit_code);
   kvasir::add_config_command(app, exit_code);
   kvasir::add_conformance_command(app, exit_code);
+  if (argument_count > 1 && std::string_view(arguments[1]) == "worker") {
+    return kvasir::run_worker_command({arguments + 2, arguments + argument_count});
+  }
   try {
     app.parse(argument_count, arguments);
   } catch (const CLI::ParseError& error) {

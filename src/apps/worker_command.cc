@@ -1,10 +1,12 @@
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <csignal>
 #include <iostream>
 #include <memory>
 #include <utility>
 
 #include "apps/commands.h"
+#include "apps/vllm_command_line.h"
 #include "apps/worker_flags.h"
 #include "net/event_loop.h"
 #include "net/signal_watcher.h"
@@ -22,19 +24,30 @@ constexpr const char* kExamples =
     "  kvasir worker                                   Qwen3-32B on one H200, as fast as life, "
     "port 8000\n"
     "  kvasir worker --port 8001 --time-scale 10       ten times faster than life\n"
-    "  kvasir worker --model my/model --max-num-seqs 256 --max-model-len 4096\n"
+    "  kvasir worker my/model --max-num-seqs 256 --max-model-len 32k --enable-auto-tool-choice "
+    "--tool-call-parser hermes\n"
+    "  kvasir worker vllm serve my/model -tp 2 -O3 --kv_transfer_config '{...}'   any line of a "
+    "vLLM guide\n"
+    "  kvasir worker --config flags.yaml               vLLM's file of flags: a map of names and "
+    "values\n"
     "  kvasir worker --engine-profile my_gpu.json      your own sizes and step times\n"
     "  curl -N localhost:8000/v1/completions -H 'Content-Type: application/json' \\\n"
     "    -d '{\"prompt\": \"Hello\", \"max_tokens\": 8, \"stream\": true}'";
+
+constexpr const char* kDescription =
+    "Serve the API of vLLM 0.32.0 from a simulated engine: the timing of a GPU without one.\n"
+    "Takes the command line of `vllm serve`: the model first, and every flag of vLLM's; those that are "
+    "not listed\nbelow have no effect here, and one line at start names them.";
 
 int fail(int code, const std::string& message) {
   std::cerr << "kvasir worker: " << message << "\n";
   return code;
 }
 
-void log_ignored(const WorkerFlags& flags, const EngineProfile& profile) {
-  for (const std::string& name : flags.ignored)
-    log_warning(name + " is taken and changes nothing here");
+void log_without_effect(const WorkerFlags& flags, const EngineProfile& profile) {
+  std::string names;
+  for (const std::string& name : flags.without_effect) names.append(names.empty() ? "" : ", ").append(name);
+  if (!names.empty()) log_info("flags of vLLM without effect here: " + names);
   for (const std::string& name : ignored_variables()) {
     log_warning("the variable " + name + " is set and changes nothing here");
   }
@@ -55,6 +68,22 @@ std::string serving_line(const WorkerFlags& flags, const WorkerOptions& options,
   return "serving on http://" + to_string(HostPort{flags.host, port}) + ", model " +
          options.model.names.front() + ", KV cache of " + std::to_string(profile.kv_blocks()) +
          " blocks (" + std::to_string(profile.kv_blocks() * profile.block_size) + " tokens)";
+}
+
+// A rank without an API: nothing listens, but for the health port.
+int wait_for_end(EventLoop& loop, const WorkerFlags& flags) {
+  std::unique_ptr<HealthServer> health;
+  if (flags.health_port != 0) {
+    Result<Descriptor> listener = listen_tcp(flags.host, flags.health_port, false);
+    if (!listener) return fail(1, "--health-port: " + listener.error().message);
+    health = std::make_unique<HealthServer>(loop, std::move(*listener));
+  }
+  Result<std::unique_ptr<SignalWatcher>> signals =
+      SignalWatcher::create(loop, {SIGINT, SIGTERM}, [&loop](int) { loop.stop(); });
+  if (!signals) return fail(1, signals.error().message);
+  log_info("--headless: this rank serves nothing and waits for SIGTERM");
+  loop.run();
+  return 0;
 }
 
 // Runs until the loop is stopped.
@@ -91,22 +120,36 @@ int run_worker(const WorkerFlags& flags) {
   raise_descriptor_limit();
   Result<WorkerOptions> options = worker_options(flags);
   if (!options) return fail(2, options.error().message);
-  log_ignored(flags, options->profile);
+  log_info("Loading model " + options->model.root + " (profile " + options->profile.name + ")");
+  log_without_effect(flags, options->profile);
   Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();
   if (!loop) return fail(1, loop.error().message);
+  if (flags.headless) return wait_for_end(**loop, flags);
   return serve(**loop, flags, std::move(*options));
 }
 
 }  // namespace
 
-void add_worker_command(CLI::App& app, int& exit_code) {
-  CLI::App* command = app.add_subcommand(
-      "worker",
-      "Serve the API of vLLM 0.32.0 from a simulated engine: the timing of a GPU without one");
-  auto flags = std::make_shared<WorkerFlags>();
-  add_worker_flags(*command, *flags);
-  command->footer(kExamples);
-  command->callback([flags, &exit_code] { exit_code = run_worker(*flags); });
+void add_worker_command(CLI::App& app, int&) {
+  // For the list of subcommands only: main() gives the rest of the line to run_worker_command().
+  app.add_subcommand("worker", kDescription);
+}
+
+int run_worker_command(const std::vector<std::string>& arguments) {
+  CLI::App command(kDescription, "kvasir worker");
+  WorkerFlags flags;
+  add_worker_flags(command, flags);
+  command.footer(kExamples);
+  Result<VllmCommandLine> line = read_vllm_command_line(arguments);
+  if (!line) return fail(2, line.error().message);
+  flags.without_effect = std::move(line->without_effect);
+  std::reverse(line->arguments.begin(), line->arguments.end());
+  try {
+    command.parse(line->arguments);
+  } catch (const CLI::ParseError& error) {
+    return command.exit(error) == 0 ? 0 : 2;
+  }
+  return run_worker(flags);
 }
 
 }  // namespace kvasir

@@ -1,67 +1,18 @@
 #include "apps/worker_flags.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstdlib>
+#include <nlohmann/json.hpp>
 #include <string_view>
+
+#include "apps/vllm_command_line.h"
 
 namespace kvasir {
 namespace {
 
-// Flags of vLLM that are accepted, so that its command lines work, and change nothing here.
-constexpr std::array<const char*, 36> kIgnoredOptions = {"--kv-events-config",
-                                                         "--kv-transfer-config",
-                                                         "--swap-space",
-                                                         "--quantization,-q",
-                                                         "--max-num-prefill-tokens",
-                                                         "--dtype",
-                                                         "--kv-cache-dtype",
-                                                         "--tokenizer",
-                                                         "--tokenizer-mode",
-                                                         "--revision",
-                                                         "--download-dir",
-                                                         "--load-format",
-                                                         "--pipeline-parallel-size",
-                                                         "--data-parallel-size",
-                                                         "--distributed-executor-backend",
-                                                         "--cpu-offload-gb",
-                                                         "--kv-cache-memory-bytes",
-                                                         "--prefix-caching-hash-algo",
-                                                         "--max-num-partial-prefills",
-                                                         "--max-long-partial-prefills",
-                                                         "--long-prefill-token-threshold",
-                                                         "--max-seq-len-to-capture",
-                                                         "--compilation-config",
-                                                         "--generation-config",
-                                                         "--hf-overrides",
-                                                         "--chat-template",
-                                                         "--tool-call-parser",
-                                                         "--reasoning-parser",
-                                                         "--max-logprobs",
-                                                         "--uvicorn-log-level",
-                                                         "--root-path",
-                                                         "--response-role",
-                                                         "--api-server-count",
-                                                         "--rope-scaling",
-                                                         "--config-format",
-                                                         "--override-generation-config"};
-constexpr std::array<const char*, 13> kIgnoredSwitches = {"--enable-kv-events",
-                                                          "--enforce-eager",
-                                                          "--disable-log-stats",
-                                                          "--disable-log-requests",
-                                                          "--enable-log-requests",
-                                                          "--no-enable-log-requests",
-                                                          "--trust-remote-code",
-                                                          "--enable-auto-tool-choice",
-                                                          "--enable-request-id-headers",
-                                                          "--async-scheduling",
-                                                          "--enable-expert-parallel",
-                                                          "--no-enable-chunked-prefill",
-                                                          "--disable-hybrid-kv-cache-manager"};
-// Flags for what is always so here.
-constexpr std::array<const char*, 2> kAlwaysOn = {"--enable-chunked-prefill",
-                                                  "--enable-prompt-tokens-details"};
 constexpr std::array<const char*, 4> kIgnoredVariables = {
     "VLLM_KV_EVENT_ENABLED", "VLLM_KV_EVENT_ZMQ_ENDPOINT", "VLLM_KV_EVENT_INTERVAL_MS",
     "VLLM_SERVER_DEV_MODE"};
@@ -85,23 +36,15 @@ Result<uint32_t> positive_variable(const char* name) {
   return value;
 }
 
-void add_ignored(CLI::App& command, WorkerFlags& flags) {
-  const std::string group = "Flags of vLLM that are taken and change nothing here";
-  for (const char* name : kIgnoredOptions) {
-    command
-        .add_option_function<std::string>(
-            name, [&flags, name](const std::string&) { flags.ignored.emplace_back(name); })
-        ->group(group);
+void read_length(const std::string& value, WorkerFlags& flags) {
+  uint32_t length = 0;
+  flags.auto_max_model_len = value == kAutoLength;
+  if (flags.auto_max_model_len) return;
+  const auto [end, failure] = std::from_chars(value.data(), value.data() + value.size(), length);
+  if (failure != std::errc() || end != value.data() + value.size() || length == 0) {
+    throw CLI::ValidationError("--max-model-len", "'" + value + "' is no number of tokens");
   }
-  for (const char* name : kIgnoredSwitches) {
-    command.add_flag_function(name, [&flags, name](int64_t) { flags.ignored.emplace_back(name); })
-        ->group(group);
-  }
-  for (const char* name : kAlwaysOn)
-    command
-        .add_flag_function(
-            name, [](int64_t) {}, "Always so here")
-        ->group(group);
+  flags.max_model_len = length;
 }
 
 void add_engine_flags(CLI::App& command, WorkerFlags& flags) {
@@ -116,9 +59,10 @@ void add_engine_flags(CLI::App& command, WorkerFlags& flags) {
       ->check(positive)
       ->group(group);
   command
-      .add_option("--max-model-len", flags.max_model_len,
-                  "Tokens of a prompt and its answer together")
-      ->check(positive)
+      .add_option_function<std::string>(
+          "--max-model-len", [&flags](const std::string& value) { read_length(value, flags); },
+          "Tokens of a prompt and its answer together; auto: as many as fit the KV cache")
+      ->type_name("COUNT|auto")
       ->group(group);
   command
       .add_option("--block-size", flags.block_size,
@@ -136,16 +80,16 @@ void add_engine_flags(CLI::App& command, WorkerFlags& flags) {
       ->check(positive)
       ->group(group);
   command
-      .add_option("--tensor-parallel-size,--tp,-t", flags.tensor_parallel_size,
-                  "Taken; step times and memory stay the profile's")
+      .add_option("--tensor-parallel-size", flags.tensor_parallel_size,
+                  "Taken (also -tp); step times and memory stay the profile's")
       ->check(CLI::Range(1, 1024))
       ->group(group);
   command
-      .add_flag("--enable-prefix-caching,!--no-enable-prefix-caching", flags.prefix_caching,
-                "Keep the blocks of earlier prompts (default: on)")
+      .add_flag("--enable-prefix-caching", flags.prefix_caching,
+                "Keep the blocks of earlier prompts (default: on; --no-enable-prefix-caching)")
       ->group(group);
   command
-      .add_option("--scheduling-policy,--scheduler-policy", flags.scheduling_policy,
+      .add_option("--scheduling-policy", flags.scheduling_policy,
                   "Order of waiting requests: fcfs or priority")
       ->check(CLI::IsMember({"fcfs", "priority"}))
       ->capture_default_str()
@@ -159,7 +103,9 @@ void add_engine_flags(CLI::App& command, WorkerFlags& flags) {
 
 void add_server_flags(CLI::App& command, WorkerFlags& flags) {
   const std::string group = "Server, as in vLLM";
-  command.add_option("--model", flags.model, "The model's name (default: the engine profile's)")
+  command
+      .add_option("--model", flags.model,
+                  "The model's name, also as the first word (default: the engine profile's)")
       ->group(group);
   command
       .add_option("--served-model-name", flags.served_model_name,
@@ -173,7 +119,44 @@ void add_server_flags(CLI::App& command, WorkerFlags& flags) {
       ->group(group);
   command
       .add_option("--api-key", flags.api_key,
-                  "Ask for this key on /v1 (also the variable VLLM_API_KEY)")
+                  "Ask for one of these keys on /v1 (also the variable VLLM_API_KEY)")
+      ->group(group);
+  command
+      .add_flag("--enable-force-include-usage", flags.enable_force_include_usage,
+                "Token counts at the end of every stream, asked for or not")
+      ->group(group);
+  command
+      .add_flag("--headless", flags.headless,
+                "A rank without an API of its own: serve nothing, and wait for the end")
+      ->group(group);
+  command
+      .add_option("--shutdown-timeout", flags.shutdown_timeout_s,
+                  "Seconds that running requests get after SIGTERM")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str()
+      ->group(group);
+}
+
+void add_model_flags(CLI::App& command, WorkerFlags& flags) {
+  const std::string group = "Adapters and tools, as in vLLM";
+  command.add_flag("--enable-lora", flags.enable_lora, "Serve the adapters of --lora-modules")
+      ->group(group);
+  command
+      .add_option("--lora-modules", flags.lora_modules,
+                  "Adapters, served under their names: NAME=PATH or {\"name\": ..., \"path\": ...}")
+      ->group(group);
+  command
+      .add_option("--max-loras", flags.max_loras, "Adapters in a batch, as the metrics show it")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str()
+      ->group(group);
+  command
+      .add_option("--tool-call-parser", flags.tool_call_parser,
+                  "Any name: lets requests force a call of a tool that they declare")
+      ->group(group);
+  command
+      .add_flag("--enable-auto-tool-choice", flags.enable_auto_tool_choice,
+                "With --tool-call-parser: answers to a user's message call a declared tool")
       ->group(group);
 }
 
@@ -199,12 +182,6 @@ void add_own_flags(CLI::App& command, WorkerFlags& flags) {
   command
       .add_flag("--tutorial-metrics", flags.tutorial_metrics,
                 "Show vllm_queue_length and its like, and a simulated GPU utilisation, too")
-      ->group(group);
-  command
-      .add_option("--shutdown-timeout", flags.shutdown_timeout_s,
-                  "Seconds that running requests get after SIGTERM")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str()
       ->group(group);
 }
 
@@ -233,6 +210,10 @@ Result<EngineProfile> profile_of(const WorkerFlags& flags) {
     profile.kv_tokens = *flags.num_gpu_blocks_override * profile.block_size;
   }
   const uint64_t capacity = profile.kv_blocks() * profile.block_size;
+  if (flags.auto_max_model_len) {
+    profile.max_model_len =
+        static_cast<uint32_t>(std::min<uint64_t>(profile.max_model_len, capacity));
+  }
   if (capacity < profile.max_model_len) {
     return Error{"--max-model-len: one request of " + std::to_string(profile.max_model_len) +
                  " tokens does not fit the KV cache of " + std::to_string(capacity) +
@@ -241,13 +222,50 @@ Result<EngineProfile> profile_of(const WorkerFlags& flags) {
   return profile;
 }
 
+// NAME=PATH, or a JSON object with name, path and base_model_name.
+Result<LoraAdapter> adapter_of(const std::string& text) {
+  LoraAdapter adapter;
+  if (text.empty() || text.front() != '{') {
+    const size_t equals = text.find('=');
+    if (equals == 0 || equals == std::string::npos) {
+      return Error{"--lora-modules: '" + text + "' is neither NAME=PATH nor a JSON object"};
+    }
+    adapter.name = text.substr(0, equals);
+    adapter.path = text.substr(equals + 1);
+    return adapter;
+  }
+  const auto json = nlohmann::json::parse(text, nullptr, false);
+  const auto member = [&](const char* name) -> std::string {
+    const bool found = json.is_object() && json.contains(name) && json[name].is_string();
+    return found ? json[name].get<std::string>() : "";
+  };
+  adapter.name = member("name");
+  adapter.path = member("path");
+  adapter.base = member("base_model_name");
+  if (adapter.name.empty()) {
+    return Error{"--lora-modules: '" + text + "' is not a JSON object with a name"};
+  }
+  return adapter;
+}
+
+Result<std::vector<LoraAdapter>> adapters_of(const WorkerFlags& flags) {
+  std::vector<LoraAdapter> adapters;
+  for (const std::string& text : flags.lora_modules) {
+    if (text.empty()) continue;
+    Result<LoraAdapter> adapter = adapter_of(text);
+    if (!adapter) return adapter.error();
+    adapters.push_back(std::move(*adapter));
+  }
+  return adapters;
+}
+
 }  // namespace
 
 void add_worker_flags(CLI::App& command, WorkerFlags& flags) {
   add_server_flags(command, flags);
+  add_model_flags(command, flags);
   add_engine_flags(command, flags);
   add_own_flags(command, flags);
-  add_ignored(command, flags);
 }
 
 Result<WorkerOptions> worker_options(const WorkerFlags& flags) {
@@ -265,10 +283,21 @@ Result<WorkerOptions> worker_options(const WorkerFlags& flags) {
   options.seed = flags.seed;
   options.time_scale = flags.time_scale;
   options.tutorial_metrics = flags.tutorial_metrics;
-  options.api_key = flags.api_key;
-  if (options.api_key.empty() && variable(kApiKeyVariable) != nullptr) {
-    options.api_key = variable(kApiKeyVariable);
+  options.api_keys = flags.api_key;
+  if (options.api_keys.empty() && variable(kApiKeyVariable) != nullptr) {
+    options.api_keys = {variable(kApiKeyVariable)};
   }
+  options.force_include_usage = flags.enable_force_include_usage;
+  if (flags.enable_auto_tool_choice && flags.tool_call_parser.empty()) {
+    return Error{"--enable-auto-tool-choice: it needs --tool-call-parser (any name will do)"};
+  }
+  options.tools.parser = !flags.tool_call_parser.empty();
+  options.tools.automatic = flags.enable_auto_tool_choice;
+  Result<std::vector<LoraAdapter>> adapters = adapters_of(flags);
+  if (!adapters) return adapters.error();
+  options.model.adapters = std::move(*adapters);
+  options.model.adapters_most = flags.max_loras;
+  options.model.lora = flags.enable_lora || !options.model.adapters.empty();
   options.limits.head_bytes = kWorkerHeadBytes;
   if (variable(kKeepAliveVariable) != nullptr) {
     Result<uint32_t> seconds = positive_variable(kKeepAliveVariable);

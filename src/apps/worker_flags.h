@@ -24,6 +24,7 @@ struct WorkerFlags {
   std::optional<uint32_t> max_num_seqs;
   std::optional<uint32_t> max_num_batched_tokens;
   std::optional<uint32_t> max_model_len;
+  bool auto_max_model_len = false;  // as long as the profile and the KV cache allow
   std::optional<uint32_t> block_size;
   std::optional<double> gpu_memory_utilization;
   std::optional<uint64_t> num_gpu_blocks_override;
@@ -31,7 +32,14 @@ struct WorkerFlags {
   bool prefix_caching = true;
   std::string scheduling_policy = "fcfs";
   uint64_t seed = 0;
-  std::string api_key;
+  std::vector<std::string> api_key;  // each of them opens
+  bool enable_lora = false;
+  std::vector<std::string> lora_modules;  // NAME=PATH, or JSON with name and path
+  uint32_t max_loras = 1;
+  bool enable_auto_tool_choice = false;
+  std::string tool_call_parser;
+  bool enable_force_include_usage = false;
+  bool headless = false;
   // Ours.
   std::string engine_profile{kDefaultEngineProfile};
   double time_scale = 1;
@@ -40,11 +48,11 @@ struct WorkerFlags {
   double shutdown_timeout_s = 30;
   bool tutorial_metrics = false;
 
-  // What was given and cannot be honoured, by name; filled by parsing.
-  std::vector<std::string> ignored;
+  // The flags of vLLM that were given and change nothing here, by name; not filled by add_worker_flags().
+  std::vector<std::string> without_effect;
 };
 
-// Adds all flags to `command`. `flags` must outlive the parsing.
+// Adds the flags that are honoured to `command`. `flags` must outlive the parsing.
 void add_worker_flags(CLI::App& command, WorkerFlags& flags);
 
 // The flags and vLLM's variables (VLLM_...) as options of a server. The error names the flag.

@@ -36,6 +36,9 @@ struct EngineProfile {
   uint32_t max_num_seqs = 0;
   uint32_t max_num_batched_tokens = 0;  // the token budget of a step
   double gpu_memory_utilization = 0.9;  // the share of GPU memory that kv_tokens was worked out for
+  // Sizes that only metrics tell; 0: unknown.
+  uint64_t kv_bytes_per_token = 0;
+  uint64_t gpu_memory_bytes = 0;
   StepTimes step;
 
   uint64_t kv_blocks() const { return kv_tokens / block_size; }

@@ -39,6 +39,8 @@ TEST(EngineProfile, IsReadKeyByKey) {
   EXPECT_EQ(profile->max_num_seqs, 8u);
   EXPECT_EQ(profile->max_num_batched_tokens, 512u);
   EXPECT_EQ(profile->gpu_memory_utilization, 0.85);
+  EXPECT_EQ(profile->kv_bytes_per_token, 0u);
+  EXPECT_EQ(profile->gpu_memory_bytes, 0u);
   EXPECT_EQ(profile->step.overhead_ms, 4);
   EXPECT_EQ(profile->step.dense_ms_by_tokens,
             (std::vector<std::pair<double, double>>{{1, 10}, {16, 10.5}}));
@@ -48,6 +50,16 @@ TEST(EngineProfile, IsReadKeyByKey) {
   EXPECT_EQ(profile->step.decode_attention_ms, 2e-5);
   EXPECT_EQ(profile->step.sampling_floor_ms, 0.4);
   EXPECT_EQ(profile->step.sampling_ms_per_row, 0.002);
+}
+
+TEST(EngineProfile, SizesThatOnlyMetricsTellMayBeLeftOut) {
+  const auto profile = parse_engine_profile(
+      edited(R"("model": "m")",
+             R"("model": "m", "kv_bytes_per_token": 262144, "gpu_memory_bytes": 80000000000)"),
+      "test");
+  ASSERT_TRUE(profile.ok()) << profile.error().message;
+  EXPECT_EQ(profile->kv_bytes_per_token, 262144u);
+  EXPECT_EQ(profile->gpu_memory_bytes, 80000000000u);
 }
 
 TEST(EngineProfile, ErrorsNameTheKey) {
@@ -69,6 +81,7 @@ TEST(EngineProfile, ErrorsNameTheKey) {
        "max_num_seqs is there twice"},
       {R"("max_num_seqs": 8)", R"("max_seqs": 8)", "max_num_seqs is missing"},
       {R"("model": "m")", R"("model": "m", "speed": 3)", "speed is not a key"},
+      {R"("model": "m")", R"("model": "m", "gpu_memory_bytes": 0)", "gpu_memory_bytes must be"},
       {"0.85", "1.5", "gpu_memory_utilization must be a number from 0 to 1"},
       {R"("padding": 128)", R"("padding": 0)", "step.padding must be"},
       {R"("overhead_ms": 4)", R"("overhead_ms": -4)", "step.overhead_ms must be a number from 0"},

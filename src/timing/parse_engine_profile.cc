@@ -18,6 +18,8 @@ constexpr uint64_t kBlockSizeMax = 1 << 16;
 constexpr double kMillisecondsMax = 1e5;
 constexpr double kMillisecondsPerTokenMax = 1e-2;
 constexpr size_t kTablePointsMax = 1024;
+constexpr uint64_t kBytesPerTokenMax = 1 << 30;
+constexpr uint64_t kMemoryBytesMax = uint64_t{1} << 50;
 
 // Finds the keys of an object that came twice, which a parsed object no longer shows.
 class DuplicateKeys {
@@ -75,6 +77,11 @@ class ObjectReader {
       return min;
     }
     return value->get<uint64_t>();
+  }
+  // 0 when the key is missing.
+  uint64_t optional_integer(const char* key, uint64_t max) {
+    const bool missing = !object_.is_object() || object_.find(key) == object_.end();
+    return missing ? 0 : integer(key, 1, max);
   }
   uint32_t integer32(const char* key, uint64_t min, uint64_t max) {
     return static_cast<uint32_t>(integer(key, min, max));
@@ -181,6 +188,8 @@ EngineProfile read_profile(ObjectReader& reader) {
   profile.max_num_seqs = reader.integer32("max_num_seqs", 1, kRowsMax);
   profile.max_num_batched_tokens = reader.integer32("max_num_batched_tokens", 1, kTokensMax);
   profile.gpu_memory_utilization = reader.number("gpu_memory_utilization", 1);
+  profile.kv_bytes_per_token = reader.optional_integer("kv_bytes_per_token", kBytesPerTokenMax);
+  profile.gpu_memory_bytes = reader.optional_integer("gpu_memory_bytes", kMemoryBytesMax);
   return profile;
 }
 

@@ -45,6 +45,37 @@ void append_ending(const ChoiceAnswer& choice, AnswerKind kind, std::string& jso
   append_token_ids(pointer(choice.token_ids), json);
 }
 
+// `parent`: of an adapter; null for a model.
+void append_model(std::string_view name, std::string_view root, const std::string* parent,
+                  std::optional<uint32_t> max_model_len, int64_t created, std::string& json) {
+  json.append("{\"id\":");
+  append_json_string(name, json);
+  json.append(",\"object\":\"model\",\"created\":");
+  append_number(created, json);
+  json.append(",\"owned_by\":\"vllm\",\"root\":");
+  append_json_string(root, json);
+  json.append(",\"parent\":");
+  if (parent == nullptr) {
+    json.append("null");
+  } else {
+    append_json_string(*parent, json);
+  }
+  json.append(",\"max_model_len\":");
+  if (max_model_len) {
+    append_number(*max_model_len, json);
+  } else {
+    json.append("null");
+  }
+  json.append(
+      ",\"permission\":[{\"id\":\"modelperm-0000000000000000\",\"object\":\"model_permission\","
+      "\"created\":");
+  append_number(created, json);
+  json.append(
+      ",\"allow_create_engine\":false,\"allow_sampling\":true,\"allow_logprobs\":true,"
+      "\"allow_search_indices\":false,\"allow_view\":true,\"allow_fine_tuning\":false,"
+      "\"organization\":\"*\",\"group\":null,\"is_blocking\":false}]}");
+}
+
 }  // namespace
 
 std::string completion_answer(const AnswerHead& head, const std::vector<ChoiceAnswer>& choices,
@@ -96,26 +127,16 @@ std::string chat_answer(const AnswerHead& head, const std::vector<ChoiceAnswer>&
 }
 
 std::string models_answer(const std::vector<std::string>& names, const std::string& root,
-                          uint32_t max_model_len, int64_t created) {
+                          const std::vector<ListedAdapter>& adapters, uint32_t max_model_len,
+                          int64_t created) {
   std::string json = "{\"object\":\"list\",\"data\":[";
   for (const std::string& name : names) {
     if (&name != &names.front()) json.push_back(',');
-    json.append("{\"id\":");
-    append_json_string(name, json);
-    json.append(",\"object\":\"model\",\"created\":");
-    append_number(created, json);
-    json.append(",\"owned_by\":\"vllm\",\"root\":");
-    append_json_string(root, json);
-    json.append(",\"parent\":null,\"max_model_len\":");
-    append_number(max_model_len, json);
-    json.append(
-        ",\"permission\":[{\"id\":\"modelperm-0000000000000000\",\"object\":\"model_permission\","
-        "\"created\":");
-    append_number(created, json);
-    json.append(
-        ",\"allow_create_engine\":false,\"allow_sampling\":true,\"allow_logprobs\":true,"
-        "\"allow_search_indices\":false,\"allow_view\":true,\"allow_fine_tuning\":false,"
-        "\"organization\":\"*\",\"group\":null,\"is_blocking\":false}]}");
+    append_model(name, root, nullptr, max_model_len, created, json);
+  }
+  for (const ListedAdapter& adapter : adapters) {
+    json.push_back(',');
+    append_model(adapter.name, adapter.root, &adapter.parent, std::nullopt, created, json);
   }
   return json.append("]}");
 }

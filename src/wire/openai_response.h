@@ -17,9 +17,17 @@ std::string completion_answer(const AnswerHead& head, const std::vector<ChoiceAn
 std::string chat_answer(const AnswerHead& head, const std::vector<ChoiceAnswer>& choices,
                         const Usage& usage);
 
-// The answer of /v1/models.
+// An adapter as /v1/models shows it.
+struct ListedAdapter {
+  std::string name;
+  std::string root;    // where it lies
+  std::string parent;  // the model it belongs to
+};
+
+// The answer of /v1/models: the model under each of its names, then its adapters.
 std::string models_answer(const std::vector<std::string>& names, const std::string& root,
-                          uint32_t max_model_len, int64_t created);
+                          const std::vector<ListedAdapter>& adapters, uint32_t max_model_len,
+                          int64_t created);
 
 // The answers of /tokenize and /detokenize. `token_strs` may be null.
 std::string tokenize_answer(const std::vector<uint32_t>& tokens, uint32_t max_model_len,

@@ -192,6 +192,7 @@ MaybeError check_model(const std::optional<std::string>& name, const ServedModel
   if (!name || name->empty()) return std::nullopt;
   if (std::find(model.names.begin(), model.names.end(), *name) != model.names.end())
     return std::nullopt;
+  if (model.adapter(*name) != nullptr) return std::nullopt;
   std::string message = "The model `" + *name + "` does not exist. Valid aliases: ";
   for (const std::string& alias : model.names) {
     message.append(alias).append(&alias == &model.names.back() ? "." : ", ");

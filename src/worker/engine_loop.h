@@ -35,6 +35,8 @@ class EngineLoop {
   // Model time by which the steps lagged behind the machine's clock and which was given up: the
   // machine was too slow for the time scale.
   Duration lost_time() const { return lost_; }
+  // Model time.
+  TimePoint now() const { return clock_.now(); }
 
  private:
   void start_step(TimePoint at);

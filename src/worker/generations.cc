@@ -1,6 +1,7 @@
 #include "worker/generations.h"
 
 #include <algorithm>
+#include <set>
 
 namespace kvasir {
 
@@ -16,6 +17,7 @@ class Generations::Running final : public HttpExchange::Observer {
   void on_client_gone() override { owner_.drop(*this); }
 
   bool touched = false;  // by the step at hand
+  std::string adapter;   // its name; empty: the model itself
 
  private:
   Generations& owner_;
@@ -34,6 +36,7 @@ Generations::~Generations() = default;
 void Generations::start(std::unique_ptr<Generation> generation, const EngineFields& fields) {
   auto owned = std::make_unique<Running>(*this, std::move(generation));
   Running& running = *owned;
+  running.adapter = fields.adapter;
   running_.emplace(&running, std::move(owned));
   const GenerationView& view = running.generation().view();
   const uint64_t sampling = hash_sampling(view.sampling);
@@ -52,8 +55,22 @@ void Generations::start(std::unique_ptr<Generation> generation, const EngineFiel
   }
 }
 
+AdaptersAtWork Generations::adapters() const {
+  const bool queue = engine_.stats().num_requests_waiting > 0;
+  std::set<std::string> running, waiting;
+  for (const auto& entry : running_) {
+    if (entry.second->adapter.empty()) continue;
+    for (const GenerationChoice& choice : entry.second->generation().choices()) {
+      if (choice.finished) continue;
+      const bool waits = queue && choice.answer.tokens() == 0;
+      (waits ? waiting : running).insert(entry.second->adapter);
+    }
+  }
+  return {{running.begin(), running.end()}, {waiting.begin(), waiting.end()}};
+}
+
 void Generations::on_step(const std::vector<TokenEvent>& events, TimePoint now) {
-  metrics_.on_step(engine_.last_step_tokens());
+  metrics_.on_step(engine_.last_step_tokens(), engine_.stats().generation_tokens, now);
   for (const TokenEvent& event : events) take(event, now);
   for (const SequenceId sequence : cancelled_) engine_.cancel(sequence);
   cancelled_.clear();
@@ -122,9 +139,11 @@ void Generations::on_all_finished(Generation& generation) {
     }
     metrics_.on_prompt_finished(per_prompt, longest);
   }
+  metrics_.on_request_over(true);
 }
 
 void Generations::drop(Running& running) {
+  metrics_.on_request_over(false);
   for (const GenerationChoice& choice : running.generation().choices()) {
     if (choice.finished) continue;
     engine_.cancel(choice.sequence);

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -20,6 +21,13 @@ namespace kvasir {
 struct EngineFields {
   uint64_t cache_salt = 0;
   int priority = 0;
+  std::string adapter;  // its name; empty: the model itself
+};
+
+// The adapters with sequences under way, each once, in the order of their names.
+struct AdaptersAtWork {
+  std::vector<std::string> running;
+  std::vector<std::string> waiting;  // for their first token, while the engine has a queue
 };
 
 class Generations final : private EngineLoop::Observer {
@@ -35,7 +43,10 @@ class Generations final : private EngineLoop::Observer {
   void start(std::unique_ptr<Generation> generation, const EngineFields& fields);
 
   size_t size() const { return running_.size(); }
+  AdaptersAtWork adapters() const;
   Duration lost_time() const { return engine_loop_.lost_time(); }
+  // Model time.
+  TimePoint now() const { return engine_loop_.now(); }
 
  private:
   class Running;

@@ -1,6 +1,7 @@
 #include "worker/worker_metrics.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <vector>
 
@@ -34,6 +35,20 @@ std::string decimal(double value) {
   char text[32];
   std::snprintf(text, sizeof text, "%g", value);
   return text;
+}
+
+// In quotes, with Prometheus' escapes.
+std::string label_text(std::string_view value) {
+  std::string text = "\"";
+  for (const char byte : value) {
+    if (byte == '\n') {
+      text.append("\\n");
+      continue;
+    }
+    if (byte == '"' || byte == '\\') text.push_back('\\');
+    text.push_back(byte);
+  }
+  return text.append("\"");
 }
 
 double seconds_between(TimePoint from, TimePoint to) {
@@ -85,11 +100,25 @@ Labels cache_config(const EngineProfile& profile, bool prefix_caching) {
           {"user_specified_block_size", "True"}};
 }
 
+// One series whose labels change from page to page, and whose value is the time, as in vLLM: no
+// registry keeps that.
+void append_adapters(const AdapterGauges& adapters, std::string& page) {
+  constexpr std::string_view kName = "vllm:lora_requests_info";
+  page.append("# HELP ").append(kName).append(" Running stats on LoRA requests.\n# TYPE ");
+  page.append(kName).append(" gauge\n").append(kName);
+  page.append("{max_lora=\"").append(std::to_string(adapters.most));
+  page.append("\",running_lora_adapters=").append(label_text(adapters.running));
+  page.append(",waiting_lora_adapters=").append(label_text(adapters.waiting)).append("} ");
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  page.append(std::to_string(std::chrono::duration_cast<std::chrono::seconds>(now).count()));
+  page.push_back('\n');
+}
+
 }  // namespace
 
 WorkerMetrics::WorkerMetrics(const std::string& model_name, const EngineProfile& profile,
                              bool prefix_caching)
-    : model_name_(model_name), sequences_max_(std::max(profile.max_num_seqs, 1u)) {
+    : model_name_(model_name) {
   add_constants(profile, prefix_caching);
   add_totals();
   add_histograms(profile.max_model_len);
@@ -215,6 +244,20 @@ void WorkerMetrics::add_histograms(uint32_t max_model_len) {
                                  "New KV tokens computed during prefill.", tokens);
 }
 
+void WorkerMetrics::on_step(uint64_t tokens, uint64_t generation_tokens, TimePoint now) {
+  iteration_tokens_->observe(static_cast<double>(tokens));
+  if (tutorial_) tutorial_->on_step(generation_tokens, now);
+}
+
+void WorkerMetrics::on_first_token(Duration since_arrival) {
+  time_to_first_token_->observe(to_seconds(since_arrival));
+  if (tutorial_) tutorial_->on_first_token();
+}
+
+void WorkerMetrics::on_request_over(bool success) {
+  if (tutorial_) tutorial_->on_request_over(success);
+}
+
 void WorkerMetrics::on_finished(const FinishedSequence& sequence) {
   const SequenceTimes& times = sequence.times;
   (sequence.reason == "stop" ? stopped_ : reached_length_)->add();
@@ -225,6 +268,9 @@ void WorkerMetrics::on_finished(const FinishedSequence& sequence) {
       static_cast<double>(sequence.prompt_tokens - sequence.cached_tokens));
   preemptions_of_request_->observe(0);
   e2e_latency_->observe(seconds_between(times.submitted, sequence.end));
+  if (tutorial_) {
+    tutorial_->on_sequence_finished(std::max(sequence.end, times.submitted) - times.submitted);
+  }
   queue_time_->observe(seconds_between(times.submitted, times.scheduled));
   prefill_time_->observe(seconds_between(times.scheduled, times.first_token));
   inference_time_->observe(seconds_between(times.scheduled, sequence.end));
@@ -248,33 +294,18 @@ void WorkerMetrics::on_http(std::string_view method, std::string_view handler, i
       .add();
 }
 
-void WorkerMetrics::add_tutorial_names() {
-  const auto gauge = [&](std::string_view name, std::string_view help) {
-    return &registry_.gauge(name, help, labels());
-  };
-  queue_length_ = gauge("vllm_queue_length", "Number of requests waiting to be processed.");
-  active_requests_ = gauge("vllm_active_requests", "Number of requests in model execution batches.");
-  cache_usage_percent_ = gauge("vllm_kv_cache_usage_percent", "KV-cache usage, 0 to 100.");
-  gpu_utilization_ =
-      gauge("vllm_gpu_utilization", "Simulated: the batch's share of max_num_seqs, 0 to 100.");
-  gpu_utilization_dcgm_ = &registry_.gauge(
-      "DCGM_FI_DEV_GPU_UTIL", "Simulated: the batch's share of max_num_seqs, 0 to 100.", {{"gpu", "0"}});
+void WorkerMetrics::add_tutorial_names(const EngineProfile& profile) {
+  tutorial_ = std::make_unique<TutorialMetrics>(registry_, labels(), profile);
 }
 
-std::string WorkerMetrics::expose(const EngineStats& stats, Duration lost_time) {
+std::string WorkerMetrics::expose(const EngineStats& stats, Duration lost_time, TimePoint now,
+                                  const AdapterGauges* adapters) {
   running_->set(stats.num_requests_running);
   waiting_->set(stats.num_requests_waiting);
   waiting_capacity_->set(stats.num_requests_waiting);
   cache_usage_->set(stats.kv_cache_usage);
   lost_seconds_->set(to_seconds(lost_time));
-  if (queue_length_ != nullptr) {
-    queue_length_->set(stats.num_requests_waiting);
-    active_requests_->set(stats.num_requests_running);
-    cache_usage_percent_->set(100 * stats.kv_cache_usage);
-    const double busy = std::min(100.0, 100.0 * stats.num_requests_running / sequences_max_);
-    gpu_utilization_->set(busy);
-    gpu_utilization_dcgm_->set(busy);
-  }
+  if (tutorial_) tutorial_->update(stats, now);
   const uint64_t hits = stats.prefix_cache_hits - seen_.prefix_cache_hits;
   const uint64_t prompt_tokens = stats.prompt_tokens - seen_.prompt_tokens;
   prefix_queries_->add(stats.prefix_cache_queries - seen_.prefix_cache_queries);
@@ -291,7 +322,9 @@ std::string WorkerMetrics::expose(const EngineStats& stats, Duration lost_time) 
   computed_tokens_->add(computed - std::min(computed, computed_tokens_->value()));
   generation_tokens_->add(stats.generation_tokens - seen_.generation_tokens);
   seen_ = stats;
-  return registry_.expose();
+  std::string page = registry_.expose();
+  if (adapters != nullptr) append_adapters(*adapters, page);
+  return page;
 }
 
 }  // namespace kvasir

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -11,6 +12,7 @@
 #include "engine/engine.h"
 #include "telemetry/metrics.h"
 #include "timing/engine_profile.h"
+#include "worker/tutorial_metrics.h"
 
 namespace kvasir {
 
@@ -25,27 +27,35 @@ struct FinishedSequence {
   TimePoint end{};
 };
 
+// What vllm:lora_requests_info tells: lists of names, separated by commas.
+struct AdapterGauges {
+  uint32_t most = 1;  // --max-loras
+  std::string running;
+  std::string waiting;
+};
+
 // Thread-safe as far as MetricRegistry is; used from the worker's loop.
 class WorkerMetrics {
  public:
   WorkerMetrics(const std::string& model_name, const EngineProfile& profile, bool prefix_caching);
 
-  void on_step(uint64_t tokens) { iteration_tokens_->observe(static_cast<double>(tokens)); }
-  void on_first_token(Duration since_arrival) {
-    time_to_first_token_->observe(to_seconds(since_arrival));
-  }
+  // `generation_tokens`: of all steps until now, this one included.
+  void on_step(uint64_t tokens, uint64_t generation_tokens, TimePoint now);
+  void on_first_token(Duration since_arrival);
   void on_next_token(Duration since_last) { inter_token_latency_->observe(to_seconds(since_last)); }
   void on_finished(const FinishedSequence& sequence);
   // All `choices` of one prompt ended; the longest has `generation_tokens`.
   void on_prompt_finished(uint64_t choices, uint64_t generation_tokens);
+  // A request for an answer is over: it was answered, or refused or given up.
+  void on_request_over(bool success);
   void on_http(std::string_view method, std::string_view handler, int status);
 
-  // Also shows the names of the tutorial that EndpointPicker configurations are often copied from (vllm_queue_length,
-  // ...), and a simulated GPU utilisation by DCGM's name. A real vLLM has none of them.
-  void add_tutorial_names();
+  // Also shows the names of TutorialMetrics.
+  void add_tutorial_names(const EngineProfile& profile);
 
-  // The page, with the gauges and totals of now.
-  std::string expose(const EngineStats& stats, Duration lost_time);
+  // The page, with the gauges and totals of now. `adapters`: null when none are served.
+  std::string expose(const EngineStats& stats, Duration lost_time, TimePoint now,
+                     const AdapterGauges* adapters);
 
  private:
   void add_constants(const EngineProfile& profile, bool prefix_caching);
@@ -54,7 +64,6 @@ class WorkerMetrics {
   Labels labels(Labels more = {}) const;
 
   const std::string model_name_;
-  const uint32_t sequences_max_;
   MetricRegistry registry_;
   EngineStats seen_;  // what the counters already hold
   Counter* prefix_queries_;
@@ -73,12 +82,7 @@ class WorkerMetrics {
   Gauge* waiting_capacity_;
   Gauge* cache_usage_;
   Gauge* lost_seconds_;
-  // By the tutorial's names; null: not shown.
-  Gauge* queue_length_ = nullptr;
-  Gauge* active_requests_ = nullptr;
-  Gauge* cache_usage_percent_ = nullptr;
-  Gauge* gpu_utilization_ = nullptr;
-  Gauge* gpu_utilization_dcgm_ = nullptr;
+  std::unique_ptr<TutorialMetrics> tutorial_;  // null: not shown
   Histogram* iteration_tokens_;
   Histogram* time_to_first_token_;
   Histogram* inter_token_latency_;

@@ -36,6 +36,12 @@ std::string content_type_field(std::string_view type) {
   return std::string("Content-Type: ").append(type).append("\r\n").append(kVaryField);
 }
 
+std::string joined(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text.append(text.empty() ? "" : ",").append(name);
+  return text;
+}
+
 std::string decoded(const std::vector<TokenId>& tokens) {
   return decode(tokens);
 }
@@ -60,6 +66,12 @@ bool is_sound_target(std::string_view target) {
                       [](char byte) { return static_cast<signed char>(byte) < 0; });
 }
 
+// Whether requests there are for answers by the engine.
+bool makes_answers(std::string_view handler) {
+  return handler == "/v1/completions" || handler == "/v1/chat/completions" ||
+         handler == "/invocations";
+}
+
 // What /invocations looks at.
 bool has_messages(std::string_view body) {
   const auto parsed = parse_python_json(body);
@@ -79,7 +91,7 @@ WorkerServer::WorkerServer(EventLoop& loop, Descriptor listener, WorkerOptions o
       metrics_(options_.model.names.front(), options_.profile, options_.engine.prefix_caching),
       generations_(loop, engine_, options_.time_scale, options_.seed, metrics_),
       server_(loop, std::move(listener), *this, options_.limits) {
-  if (options_.tutorial_metrics) metrics_.add_tutorial_names();
+  if (options_.tutorial_metrics) metrics_.add_tutorial_names(options_.profile);
 }
 
 WorkerServer::~WorkerServer() = default;
@@ -105,12 +117,13 @@ void WorkerServer::on_request(HttpExchange& exchange) {
 }
 
 bool WorkerServer::is_authorized(const HttpExchange& exchange, std::string_view path) const {
-  if (options_.api_key.empty() || exchange.head().method() == "OPTIONS") return true;
+  if (options_.api_keys.empty() || exchange.head().method() == "OPTIONS") return true;
   const bool guarded =
       std::any_of(kGuardedPaths.begin(), kGuardedPaths.end(),
                   [&](std::string_view prefix) { return path.substr(0, prefix.size()) == prefix; });
   const std::string_view given = exchange.head().find("Authorization").value_or("");
-  return !guarded || given == "Bearer " + options_.api_key;
+  return !guarded || std::any_of(options_.api_keys.begin(), options_.api_keys.end(),
+                                 [&](const std::string& key) { return given == "Bearer " + key; });
 }
 
 void WorkerServer::route(HttpExchange& exchange, const std::string& path) {
@@ -148,8 +161,7 @@ void WorkerServer::dispatch(HttpExchange& exchange, Endpoint endpoint) {
     case Endpoint::kInvocations:
       return has_messages(exchange.body()) ? chat(exchange) : complete(exchange);
     case Endpoint::kModels:
-      return answer_json(exchange, models_answer(options_.model.names, options_.model.root,
-                                                 options_.model.max_model_len, started_));
+      return answer_json(exchange, model_list());
     case Endpoint::kTokenize:
       return tokenize(exchange);
     case Endpoint::kDetokenize:
@@ -161,8 +173,7 @@ void WorkerServer::dispatch(HttpExchange& exchange, Endpoint endpoint) {
     case Endpoint::kLoad:
       return answer_json(exchange, "{\"server_load\":0}");
     case Endpoint::kMetrics:
-      return answer(exchange, 200, content_type_field(kExpositionType),
-                    metrics_.expose(engine_.stats(), generations_.lost_time()));
+      return answer(exchange, 200, content_type_field(kExpositionType), metrics_page());
     case Endpoint::kResetPrefixCache:
       return reset_prefix_cache(exchange);
     case Endpoint::kOpenApi:
@@ -228,21 +239,32 @@ void WorkerServer::generate(HttpExchange& exchange, const GenerationRequest& req
   metrics_.on_http(exchange.head().method(), handler_, 200);
   if (request.stream) exchange.start(200, kStreamFields);
   if (admission.late_error) {
+    metrics_.on_request_over(false);
     exchange.write(error_event(*admission.late_error).append(kStreamEnd));
     return exchange.finish();
   }
   view.sampling = request.sampling;
-  view.include_usage = request.include_usage;
+  view.include_usage = request.include_usage || options_.force_include_usage;
   view.continuous_usage = request.continuous_usage;
   view.return_token_ids = request.return_token_ids;
   view.echo = request.echo;
   view.hide_answer = admission.hide_answer;
   EngineFields fields;
-  if (!request.cache_salt.empty()) fields.cache_salt = prompt_salt("", request.cache_salt);
+  const std::string adapter = adapter_of(request);
+  if (!request.cache_salt.empty() || !adapter.empty()) {
+    fields.cache_salt = prompt_salt(adapter, request.cache_salt);
+  }
+  fields.adapter = adapter;
   fields.priority = static_cast<int>(std::clamp<int64_t>(request.priority, INT32_MIN, INT32_MAX));
   generations_.start(request.stream ? make_streamed_generation(exchange, std::move(view))
                                     : make_whole_generation(exchange, std::move(view)),
                      fields);
+}
+
+// The adapter that the request names; empty: it names the model itself.
+std::string WorkerServer::adapter_of(const GenerationRequest& request) const {
+  const bool named = request.model && options_.model.adapter(*request.model) != nullptr;
+  return named ? *request.model : std::string();
 }
 
 AnswerHead WorkerServer::head_of(const HttpExchange& exchange, const GenerationRequest& request,
@@ -257,7 +279,7 @@ AnswerHead WorkerServer::head_of(const HttpExchange& exchange, const GenerationR
     head.id.append(request.request_id ? *request.request_id : hex(ids_.next(), 16));
   }
   head.created = std::time(nullptr);
-  head.model = options_.model.names.front();
+  head.model = adapter_of(request).empty() ? options_.model.names.front() : *request.model;
   head.fingerprint = fingerprint_;
   return head;
 }
@@ -300,6 +322,26 @@ void WorkerServer::detokenize(HttpExchange& exchange) {
   answer_json(exchange, detokenize_answer(decoded(tokens)));
 }
 
+std::string WorkerServer::metrics_page() {
+  AdapterGauges adapters;
+  if (options_.model.lora) {
+    const AdaptersAtWork at_work = generations_.adapters();
+    adapters = {options_.model.adapters_most, joined(at_work.running), joined(at_work.waiting)};
+  }
+  return metrics_.expose(engine_.stats(), generations_.lost_time(), generations_.now(),
+                         options_.model.lora ? &adapters : nullptr);
+}
+
+std::string WorkerServer::model_list() const {
+  const ServedModel& model = options_.model;
+  std::vector<ListedAdapter> adapters;
+  for (const LoraAdapter& adapter : model.adapters) {
+    adapters.push_back(
+        {adapter.name, adapter.path, adapter.base.empty() ? model.names.front() : adapter.base});
+  }
+  return models_answer(model.names, model.root, adapters, model.max_model_len, started_);
+}
+
 void WorkerServer::reset_prefix_cache(HttpExchange& exchange) {
   engine_.reset_prefix_cache();
   answer(exchange, 200, kVaryField, "");
@@ -317,6 +359,7 @@ HttpHandler::Refusal WorkerServer::on_refused(int status, std::string_view reaso
 void WorkerServer::answer(HttpExchange& exchange, int status, std::string_view fields,
                           std::string_view body) {
   metrics_.on_http(exchange.head().method(), handler_, status);
+  if (status >= 400 && makes_answers(handler_)) metrics_.on_request_over(false);
   exchange.respond(status, fields, body);
 }
 

@@ -29,7 +29,9 @@ struct WorkerOptions {
   ServedModel model;
   uint64_t seed = 0;      // of the answers
   double time_scale = 1;  // model seconds in a second
-  std::string api_key;    // empty: none is asked for
+  std::vector<std::string> api_keys = {};  // each opens; empty: none is asked for
+  bool force_include_usage = false;        // token counts at the end of every stream
+  ToolOptions tools;
   bool tutorial_metrics = false;  // WorkerMetrics::add_tutorial_names()
   HttpServerLimits limits;
 };
@@ -66,6 +68,9 @@ class WorkerServer final : private HttpHandler {
   void reset_prefix_cache(HttpExchange& exchange);
   void generate(HttpExchange& exchange, const GenerationRequest& request, GenerationView view,
                 const Admission& admission);
+  std::string adapter_of(const GenerationRequest& request) const;
+  std::string model_list() const;
+  std::string metrics_page();
   void redirect(HttpExchange& exchange, std::string_view path);
   bool is_authorized(const HttpExchange& exchange, std::string_view path) const;
   AnswerHead head_of(const HttpExchange& exchange, const GenerationRequest& request,

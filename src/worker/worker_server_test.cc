@@ -49,7 +49,7 @@ TEST_F(WorkerServerTest, ASlowHeadIsAnswered408) {
 
 TEST_F(WorkerServerTest, TheKeyGuardsV1Only) {
   WorkerOptions options = default_options();
-  options.api_key = "secret";
+  options.api_keys = {"other", "secret"};
   start_worker(options);
   EXPECT_EQ(ask("GET", "/v1/models").status, 401);
   EXPECT_EQ(ask("GET", "/v1/models").body, "{\"error\":\"Unauthorized\"}");
@@ -126,16 +126,95 @@ std::set<std::string> series_of(std::istream& page) {
   return series;
 }
 
+// The names that the tutorial's tables of worker metrics list.
+constexpr const char* kTutorialNames[] = {
+    "vllm_requests_total",          "vllm_request_duration_seconds", "vllm_active_requests",
+    "vllm_queue_length",            "vllm_tokens_generated_total",   "vllm_tokens_per_second",
+    "vllm_prefill_tokens_total",    "vllm_decode_tokens_total",      "vllm_kv_cache_usage_percent",
+    "vllm_kv_cache_hit_rate",       "vllm_kv_cache_size_bytes",      "vllm_gpu_memory_used_bytes",
+    "vllm_gpu_utilization_percent", "vllm_gpu_cache_usage_percent",  "vllm_request_latency_p99",
+    "vllm_gpu_utilization",         "DCGM_FI_DEV_GPU_UTIL"};
+
 TEST_F(WorkerServerTest, TheTutorialsMetricsAreShownWhenAskedFor) {
-  EXPECT_EQ(ask("GET", "/metrics").body.find("vllm_queue_length"), std::string::npos);
+  EXPECT_EQ(ask("GET", "/metrics").body.find("vllm_"), std::string::npos);
   WorkerOptions options = default_options();
   options.tutorial_metrics = true;
   start_worker(std::move(options));
+  complete(R"({"prompt": "Hello", "max_tokens": 3})");
   const std::string page = ask("GET", "/metrics").body;
-  for (const char* name : {"vllm_queue_length{", "vllm_active_requests{", "vllm_kv_cache_usage_percent{",
-                           "vllm_gpu_utilization{", "DCGM_FI_DEV_GPU_UTIL{"}) {
-    EXPECT_NE(page.find(name), std::string::npos) << name;
+  for (const std::string name : kTutorialNames) {
+    EXPECT_NE(page.find("# TYPE " + name + " "), std::string::npos) << name;
   }
+}
+
+TEST_F(WorkerServerTest, TheTutorialsMetricsTellTheTruth) {
+  WorkerOptions options = default_options();
+  options.tutorial_metrics = true;
+  const EngineProfile profile = options.profile;
+  start_worker(std::move(options));
+  EXPECT_EQ(ask("GET", "/metrics").body.find("vllm_request_latency_p99"), std::string::npos);
+  const std::string prompt(2 * 16 * 4, 'x');  // 128 byte tokens: eight blocks
+  const std::string body = R"({"max_tokens": 5, "prompt": ")" + prompt + R"("})";
+  complete(body);
+  complete(body);
+  post("/v1/completions", R"({"prompt": "", "max_tokens": 1})");
+  EXPECT_EQ(metric("vllm_requests_total"), 3);
+  const std::string page = ask("GET", "/metrics").body;
+  EXPECT_NE(page.find("status=\"success\"} 2\n"), std::string::npos);
+  EXPECT_NE(page.find("status=\"failure\"} 1\n"), std::string::npos);
+  EXPECT_EQ(metric("vllm_request_duration_seconds_count"), 2);
+  EXPECT_EQ(metric("vllm_tokens_generated_total"), 10);
+  EXPECT_EQ(metric("vllm_decode_tokens_total"), 8);
+  EXPECT_EQ(metric("vllm_prefill_tokens_total"), 128 + 16);  // the last block is always computed
+  EXPECT_EQ(metric("vllm_kv_cache_hit_rate"), 112.0 / 256);
+  EXPECT_EQ(metric("vllm_active_requests"), 0);
+  EXPECT_GT(metric("vllm_request_latency_p99").value_or(0), 0.01);
+  EXPECT_GT(metric("vllm_tokens_per_second").value_or(0), 0);
+  EXPECT_EQ(metric("vllm_kv_cache_size_bytes"),
+            static_cast<double>(profile.kv_blocks() * profile.block_size) * 262144);
+  EXPECT_EQ(metric("vllm_gpu_memory_used_bytes"), 0.9 * 151397597184);
+}
+
+TEST_F(WorkerServerTest, SizesThatNobodyKnowsAreAbsent) {
+  WorkerOptions options = default_options();
+  options.tutorial_metrics = true;
+  options.profile.kv_bytes_per_token = options.profile.gpu_memory_bytes = 0;
+  start_worker(std::move(options));
+  const std::string page = ask("GET", "/metrics").body;
+  EXPECT_EQ(page.find("vllm_kv_cache_size_bytes"), std::string::npos);
+  EXPECT_EQ(page.find("vllm_gpu_memory_used_bytes"), std::string::npos);
+}
+
+TEST_F(WorkerServerTest, AdaptersAnswerUnderTheirOwnNames) {
+  EXPECT_EQ(ask("GET", "/metrics").body.find("lora_requests_info"), std::string::npos);
+  WorkerOptions options = default_options();
+  options.model.adapters = {{"tuned", "/adapters/tuned", ""}, {"other", "/adapters/other", "base"}};
+  options.model.lora = true;
+  options.model.adapters_most = 4;
+  start_worker(std::move(options));
+  const Json models = ask("GET", "/v1/models").json();
+  ASSERT_EQ(models["data"].size(), 3u);
+  EXPECT_EQ(models["data"][1]["id"], "tuned");
+  EXPECT_EQ(models["data"][1]["parent"], "sim");
+  EXPECT_EQ(models["data"][2]["parent"], "base");
+  const Json plain = complete(R"({"prompt": "Hello there", "max_tokens": 4})");
+  const Json tuned = complete(R"({"model": "tuned", "prompt": "Hello there", "max_tokens": 4})");
+  EXPECT_EQ(plain["model"], "sim");
+  EXPECT_EQ(tuned["model"], "tuned");
+  EXPECT_EQ(post("/v1/completions", R"({"model": "none", "prompt": "Hello"})").status, 404);
+  EXPECT_NE(ask("GET", "/metrics").body.find("vllm:lora_requests_info{max_lora=\"4\",running_lora_"
+                                             "adapters=\"\",waiting_lora_adapters=\"\"} "),
+            std::string::npos);
+  Call& call = begin("POST", "/v1/completions",
+                     R"({"model": "tuned", "prompt": "Hello", "max_tokens": 4000, "stream": true})");
+  run_until([&] { return call.body.size() > 100; });
+  const std::string page = [&] {
+    Call& metrics = begin("GET", "/metrics");
+    run_until([&] { return metrics.ended; });
+    return metrics.body;
+  }();
+  EXPECT_NE(page.find("running_lora_adapters=\"tuned\",waiting"), std::string::npos);
+  cancel(call);
 }
 
 TEST_F(WorkerServerTest, EverySeriesOfVllmIsThere) {

@@ -53,8 +53,8 @@ int exit_status(pid_t pid) {
 
 ServingProcess::ServingProcess(const std::string& command,
                                const std::vector<std::string>& arguments) {
-  std::vector<std::string> all = {"--host", "127.0.0.1", "--port", "0"};
-  all.insert(all.end(), arguments.begin(), arguments.end());
+  std::vector<std::string> all = arguments;
+  all.insert(all.end(), {"--host", "127.0.0.1", "--port", "0"});
   int output = -1;
   pid_ = start(command, all, output);
   port_ = wait_for_port(output);

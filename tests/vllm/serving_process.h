@@ -11,7 +11,7 @@ namespace kvasir {
 
 class ServingProcess {
  public:
-  // Starts $KVASIR_BINARY `command` --host 127.0.0.1 --port 0 and `arguments`; fails the test when
+  // Starts $KVASIR_BINARY `command`, `arguments` and --host 127.0.0.1 --port 0; fails the test when
   // it does not serve.
   ServingProcess(const std::string& command, const std::vector<std::string>& arguments);
   // Kills it.

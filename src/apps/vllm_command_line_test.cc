@@ -1,0 +1,194 @@
+#include "apps/vllm_command_line.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <set>
+
+#include "apps/vllm_flag_search.h"
+#include "apps/vllm_flag_table.h"
+#include "apps/vllm_flag_values.h"
+
+namespace kvasir {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using Words = std::vector<std::string>;
+
+Words honoured(const Words& arguments) {
+  const Result<VllmCommandLine> line = read_vllm_command_line(arguments);
+  EXPECT_TRUE(line) << (line ? "" : line.error().message);
+  return line ? line->arguments : Words();
+}
+
+Words without_effect(const Words& arguments) {
+  const Result<VllmCommandLine> line = read_vllm_command_line(arguments);
+  EXPECT_TRUE(line) << (line ? "" : line.error().message);
+  return line ? line->without_effect : Words();
+}
+
+std::string refusal(const Words& arguments) {
+  const Result<VllmCommandLine> line = read_vllm_command_line(arguments);
+  EXPECT_FALSE(line);
+  return line ? "" : line.error().message;
+}
+
+TEST(VllmFlags, EachNameIsThereOnceAndInOrder) {
+  std::set<std::string_view> names;
+  std::string_view last;
+  for (const VllmFlag& flag : vllm_flags()) {
+    EXPECT_TRUE(names.insert(flag.name).second) << flag.name;
+    EXPECT_LT(last, flag.name);
+    last = flag.name;
+  }
+  EXPECT_GT(names.size(), 350u);
+}
+
+TEST(VllmCommandLine, TheModelMayComeFirstLastOrByItsFlag) {
+  for (const Words& arguments : {Words{"m", "--port", "1"}, Words{"serve", "m", "--port", "1"},
+                                 Words{"vllm", "serve", "--port", "1", "m"},
+                                 Words{"--model", "other", "m", "--port", "1"}}) {
+    EXPECT_THAT(honoured(arguments), ElementsAre("--port", "1", "--model", "m"));
+  }
+  EXPECT_THAT(honoured({"python3", "-m", "vllm.entrypoints.openai.api_server", "--model=m"}),
+              ElementsAre("--model", "m"));
+}
+
+TEST(VllmCommandLine, OneFlagHasManySpellings) {
+  for (const Words& arguments :
+       {Words{"--tensor-parallel-size", "2"}, Words{"--tensor_parallel_size=2"}, Words{"-tp", "2"},
+        Words{"-tp=2"}, Words{"--tp", "2"}, Words{"--tensor-par", "2"}, Words{"-t", "2"},
+        Words{"-tp", "4", "--tensor-parallel-size=2"}}) {
+    EXPECT_THAT(honoured(arguments), ElementsAre("--tensor-parallel-size", "2")) << arguments[0];
+  }
+}
+
+TEST(VllmCommandLine, SwitchesAreTurnedOffInEachOfTheirWays) {
+  for (const char* off : {"--no-enable-prefix-caching", "--disable-prefix-caching",
+                          "--enable-prefix-caching=False", "--no_enable_prefix_caching"}) {
+    EXPECT_THAT(honoured({off}), ElementsAre("--enable-prefix-caching=false")) << off;
+  }
+  EXPECT_THAT(honoured({"--enable-prefix-caching", "m"}),
+              ElementsAre("--enable-prefix-caching=true", "--model", "m"));
+  EXPECT_THAT(honoured({"--enable-prefix-caching", "false", "m"}),
+              ElementsAre("--enable-prefix-caching=false", "--model", "m"));
+}
+
+TEST(VllmCommandLine, CountsMayHaveSuffixes) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"32768", "32768"}, {"32k", "32000"},  {"32K", "32768"}, {"25.6k", "25600"},
+      {"1M", "1048576"},  {"1m", "1000000"}, {"auto", "auto"}, {"-1", "auto"}};
+  for (const auto& [given, read] : cases) {
+    EXPECT_THAT(honoured({"--max_model_len", given}), ElementsAre("--max-model-len", read));
+  }
+  for (const char* bad : {"", "k", "1.5", "1.5K", "0", "1e3", "99999999999T", "ten", "-2"}) {
+    EXPECT_THAT(refusal({std::string("--max-model-len=") + bad}), HasSubstr("--max-model-len"))
+        << bad;
+  }
+}
+
+TEST(VllmCommandLine, ListsGoOnToTheNextFlag) {
+  EXPECT_THAT(honoured({"--served-model-name", "a", "b", "--port=1"}),
+              ElementsAre("--served-model-name", "a", "b", "--port", "1"));
+  EXPECT_THAT(honoured({"--lora-modules", "a=/x", "{\"name\":\"b\",\"path\":\"/y\"}"}),
+              ElementsAre("--lora-modules", "a=/x", "{\"name\":\"b\",\"path\":\"/y\"}"));
+}
+
+TEST(VllmCommandLine, WhatHasNoEffectIsNamedOnce) {
+  EXPECT_THAT(without_effect({"m",
+                              "-O3",
+                              "-O",
+                              "2",
+                              "-O.level=1",
+                              "-O.level",
+                              "1",
+                              "-cc.mode",
+                              "3",
+                              "--compilation-config.mode=3",
+                              "--compilation_config",
+                              "{\"mode\": 3}",
+                              "-q",
+                              "fp8",
+                              "-qawq",
+                              "--hf-token",
+                              "--enforce-eager",
+                              "--hf_token",
+                              "x",
+                              "--limit-mm-per-prompt",
+                              "image=2",
+                              "--no-enable-chunked-prefill",
+                              "--kv-transfer-config",
+                              "{\"cpu_bytes_to_use\": 80m}"}),
+              ElementsAre("--optimization-level", "--compilation-config", "--quantization",
+                          "--hf-token", "--enforce-eager", "--limit-mm-per-prompt",
+                          "--enable-chunked-prefill", "--kv-transfer-config"));
+  EXPECT_THAT(without_effect({"m", "--enable-chunked-prefill", "--port", "1"}), IsEmpty());
+}
+
+TEST(VllmCommandLine, RefusalsNameTheFlagAndWhatToDo) {
+  const std::pair<Words, const char*> cases[] = {
+      {{"--max-modle-len", "5"},
+       "--max-modle-len: neither vLLM nor this worker has that flag; did "
+       "you mean --max-model-len?"},
+      {{"--frobnicate"}, "--frobnicate: neither vLLM nor this worker has that flag (kvasir"},
+      {{"--"}, "--"},
+      {{"--=x"}, "--"},
+      {{"--max-num-"}, "may be --max-num-active-seqs"},
+      {{"--port"}, "--port: a value is missing"},
+      {{"--port", "--host", "x"}, "--port: a value is missing"},
+      {{"--served-model-name"}, "--served-model-name: a value is missing"},
+      {{"--kv-transfer-config.kv_role"}, "a value is missing"},
+      {{"--port.x", "1"}, "--port.x: --port takes no JSON"},
+      {{"--enforce-eager=maybe"}, "'maybe' is neither true nor false"},
+      {{"--uds", "/run/x"}, "--uds: the simulated worker serves plain HTTP"},
+      {{"--config", "a.yaml", "--config", "b.yaml"}, "--config: given twice"},
+      {{"--config"}, "--config: a value is missing"},
+      {{"--config", "/dev/zero"}, "not a regular one"},
+  };
+  for (const auto& [arguments, told] : cases) EXPECT_THAT(refusal(arguments), HasSubstr(told));
+}
+
+class FlagFile : public ::testing::Test {
+ protected:
+  ~FlagFile() override { std::filesystem::remove(path_); }
+  std::string write(const std::string& text) {
+    std::ofstream(path_) << text;
+    return path_;
+  }
+  const std::string path_ = ::testing::TempDir() + "kvasir_flags_" +
+                            ::testing::UnitTest::GetInstance()->current_test_info()->name() +
+                            ".yaml";
+};
+
+TEST_F(FlagFile, StandsForTheArgumentsItNames) {
+  const std::string file = write(
+      "port: 12323\nmodel: m\nserved-model-name: [a, b]\nenable_prefix_caching: false\n"
+      "gpu-memory-utilization: 0.5\nmax-model-len: 4k\nspeculative-config: {method: ngram}\n"
+      "download-dir: null\nallowed-local-media-path: ''\n");
+  EXPECT_THAT(honoured({"--config", file, "--port", "1"}),
+              ElementsAre("--model", "m", "--served-model-name", "a", "b",
+                          "--enable-prefix-caching=false", "--gpu-memory-utilization", "0.5",
+                          "--max-model-len", "4000", "--port", "1"));
+}
+
+TEST_F(FlagFile, TheModelOfTheCommandLineWins) {
+  EXPECT_THAT(honoured({"serve", "mine", "--config=" + write("model: theirs\n")}),
+              ElementsAre("--model", "mine"));
+}
+
+TEST_F(FlagFile, ErrorsNameItAndTheFlag) {
+  EXPECT_THAT(refusal({"--config", write("max-modle-len: 5\n")}),
+              HasSubstr(path_ + ": --max-modle-len: neither"));
+  EXPECT_THAT(refusal({"--config", write("- a\n")}), HasSubstr("not a map of flags and values"));
+  EXPECT_THAT(refusal({"--config", write("a: [\n")}), HasSubstr(path_ + ":"));
+  EXPECT_THAT(refusal({"--config", write("config: other.yaml\n")}),
+              HasSubstr("cannot name another one"));
+  EXPECT_THAT(honoured({"--config", write("# nothing\n"), "m"}), ElementsAre("--model", "m"));
+}
+
+}  // namespace
+}  // namespace kvasir

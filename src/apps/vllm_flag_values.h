@@ -1,0 +1,27 @@
+// The values of vLLM's flags where its command line has a spelling of its own for them.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace kvasir {
+
+// 8192, 32k (thousands), 32K (times 1024), 25.6k. nullopt: none of them, or too large.
+std::optional<uint64_t> read_flag_count(std::string_view text);
+
+// Whether the value is meant as JSON (it begins with a brace) and is not.
+bool is_broken_json(const std::string& value);
+
+// true, True, false, False.
+std::optional<bool> read_flag_truth(std::string_view text);
+
+// The flags of a YAML file (a map of names and values) as the arguments that they stand for.
+// Regular files of at most 1 MiB.
+Result<std::vector<std::string>> read_flag_file(const std::string& path);
+
+}  // namespace kvasir
