@@ -90,10 +90,11 @@ Result<void> read_feeds(const EppFlags& flags, FleetFeedsOptions& feeds) {
     feeds.dns = *name;
   }
   if (flags.dns_interval_s <= 0) return Error{"--dns-interval must be longer than 0"};
-  if (flags.health_interval_s <= 0) return Error{"--health-interval must be longer than 0"};
   feeds.dns_interval = from_seconds(flags.dns_interval_s);
   feeds.endpoints_max = flags.endpoints_max;
-  feeds.monitor.interval = from_seconds(flags.health_interval_s);
+  Result<MonitorOptions> monitor = monitor_options(flags.health);
+  if (!monitor) return monitor.error();
+  feeds.monitor = std::move(*monitor);
   feeds.eject_outliers = flags.eject_outliers;
   return {};
 }
@@ -147,8 +148,7 @@ Result<EppOptions> epp_options(const EppFlags& flags) {
   }
   options.drain_timeout = from_seconds(flags.drain_timeout_s);
   const bool tutorial = flags.compat == "seed" && flags.decision_deadline_s == 0;
-  options.decision_deadline =
-      tutorial ? kSeedDeadline : from_seconds(flags.decision_deadline_s);
+  options.decision_deadline = tutorial ? kSeedDeadline : from_seconds(flags.decision_deadline_s);
   options.secure = flags.secure_serving;
   options.certificate_path = flags.certificate_path;
   options.certificate_reload = flags.certificate_reload;
@@ -242,8 +242,9 @@ void add_epp_flags(CLI::App& command, EppFlags& flags) {
       ->transform(as_seconds())
       ->default_str("50ms");
   command
-      .add_option("--metrics-half-life", flags.metrics_half_life_s,
-                  "Age at which a score from an endpoint's metrics counts half; 0: age does not count")
+      .add_option(
+          "--metrics-half-life", flags.metrics_half_life_s,
+          "Age at which a score from an endpoint's metrics counts half; 0: age does not count")
       ->transform(as_seconds())
       ->default_str("0");
   command.add_option("--config-file", flags.config_file,
@@ -335,9 +336,7 @@ void add_epp_flags(CLI::App& command, EppFlags& flags) {
                   "What running streams get after SIGTERM")
       ->transform(as_seconds())
       ->default_str("30s");
-  command.add_option("--health-interval", flags.health_interval_s, "Between health checks")
-      ->transform(as_seconds())
-      ->default_str("1s");
+  add_health_flags(command, flags.health);
   command
       .add_option("--engine-profile", flags.engine_profile,
                   "Profile (name or file) that cost plugins predict with")

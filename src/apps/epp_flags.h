@@ -9,6 +9,7 @@
 #include "apps/decision_log.h"
 #include "apps/epp_log_flags.h"
 #include "apps/epp_metrics.h"
+#include "apps/health_flags.h"
 #include "base/result.h"
 #include "epp/epp_options.h"
 
@@ -57,7 +58,7 @@ struct EppFlags {
   size_t body_mib = 64;
   double drain_timeout_s = 30;
   double decision_deadline_s = 0;
-  double health_interval_s = 1;
+  HealthFlags health;
   EppLogFlags log;
   std::string decision_log = "text";
   std::string decision_log_file;

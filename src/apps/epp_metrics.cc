@@ -259,11 +259,18 @@ void EppMetrics::on_stream_ended(GrpcCode code, Duration took) {
       .add();
 }
 
+void EppMetrics::on_check_failed(const Endpoint& endpoint, std::string_view path,
+                                 std::string_view why) {
+  log_warning("health check of " + endpoint.name + " failed: GET " + std::string(path) + ": " +
+              std::string(why));
+}
+
 void EppMetrics::on_health_changed(const Endpoint& endpoint, bool healthy) {
   if (healthy) {
     log_info("endpoint " + endpoint.name + " is healthy");
   } else {
-    log_warning("endpoint " + endpoint.name + " is unhealthy: it is not picked");
+    log_warning("endpoint " + endpoint.name +
+                " is unhealthy: it is not picked while others are healthy");
   }
 }
 

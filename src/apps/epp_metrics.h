@@ -36,6 +36,8 @@ class EppMetrics final : public EppProbe {
   std::string page(const Snapshot& fleet, const FlowStats* flow = nullptr);
 
   void on_health_changed(const Endpoint& endpoint, bool healthy) override;
+  void on_check_failed(const Endpoint& endpoint, std::string_view path,
+                       std::string_view why) override;
   void on_left(const Endpoint& endpoint) override;
   void on_endpoint_refused(const Endpoint& endpoint) override;
   void on_discovery_failed(std::string_view source, std::string_view why) override;

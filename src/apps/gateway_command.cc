@@ -10,6 +10,7 @@
 
 #include "apps/commands.h"
 #include "apps/gateway_metrics.h"
+#include "apps/health_flags.h"
 #include "apps/process_memory.h"
 #include "gateway/gateway.h"
 #include "net/event_loop.h"
@@ -49,9 +50,7 @@ struct GatewayFlags {
   double first_byte_timeout_s = 600;
   double idle_timeout_s = 300;
   double drain_timeout_s = 30;
-  double health_interval_s = 1;
-  uint32_t unhealthy_threshold = 2;
-  uint32_t healthy_threshold = 1;
+  HealthFlags health;
   uint32_t attempts = 4;
   std::string log_level = "info";
 };
@@ -142,9 +141,9 @@ Result<GatewayOptions> options_of(const GatewayFlags& flags) {
   options.client.first_byte_timeout = from_seconds(flags.first_byte_timeout_s);
   options.client.idle_timeout = from_seconds(flags.idle_timeout_s);
   options.drain_timeout = from_seconds(flags.drain_timeout_s);
-  options.monitor.interval = from_seconds(flags.health_interval_s);
-  options.monitor.unhealthy_threshold = flags.unhealthy_threshold;
-  options.monitor.healthy_threshold = flags.healthy_threshold;
+  Result<MonitorOptions> monitor = monitor_options(flags.health);
+  if (!monitor) return monitor.error();
+  options.monitor = std::move(*monitor);
   options.attempts_max = flags.attempts;
   return options;
 }
@@ -260,14 +259,7 @@ void add_gateway_command(CLI::App& app, int& exit_code) {
   command->add_option("--drain-timeout", flags->drain_timeout_s,
                       "Seconds that running requests get after SIGTERM")
       ->check(CLI::NonNegativeNumber)->capture_default_str();
-  command->add_option("--health-interval", flags->health_interval_s, "Seconds between health checks")
-      ->check(CLI::PositiveNumber)->capture_default_str();
-  command->add_option("--unhealthy-threshold", flags->unhealthy_threshold,
-                      "Failed checks in a row that take a worker out")
-      ->check(CLI::Range(1, 1000))->capture_default_str();
-  command->add_option("--healthy-threshold", flags->healthy_threshold,
-                      "Passed checks in a row that bring it back")
-      ->check(CLI::Range(1, 1000))->capture_default_str();
+  add_health_flags(*command, flags->health);
   command->add_option("--max-attempts", flags->attempts,
                       "Attempts for one request while nothing was sent back")
       ->check(CLI::Range(1, 100))->capture_default_str();

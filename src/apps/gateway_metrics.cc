@@ -84,12 +84,17 @@ void GatewayMetrics::on_scrape_pace(std::string_view source_type, Duration inter
   stretched ? log_warning(text + ": more often cannot be kept up") : log_info(text + " again");
 }
 
+void GatewayMetrics::on_check_failed(const Endpoint& endpoint, std::string_view path,
+                                     std::string_view why) {
+  log_warning("health check of " + endpoint.name + " failed: GET " + std::string(path) + ": " + std::string(why));
+}
+
 void GatewayMetrics::on_health_changed(const Endpoint& endpoint, bool healthy) {
   if (PerEndpoint* known = find(endpoint)) known->healthy->set(healthy ? 1 : 0);
   if (healthy) {
     log_info("endpoint " + endpoint.name + " is healthy");
   } else {
-    log_warning("endpoint " + endpoint.name + " is unhealthy: no requests go there");
+    log_warning("endpoint " + endpoint.name + " is unhealthy: no requests go there while others are healthy");
   }
 }
 

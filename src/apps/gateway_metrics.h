@@ -32,6 +32,8 @@ class GatewayMetrics final : public GatewayProbe {
                         std::string_view why, bool first) override;
   void on_scrape_pace(std::string_view source_type, Duration interval, bool stretched) override;
   void on_health_changed(const Endpoint& endpoint, bool healthy) override;
+  void on_check_failed(const Endpoint& endpoint, std::string_view path,
+                       std::string_view why) override;
   void on_started() override;
   void on_routed(const Endpoint& endpoint) override;
   void on_released(const Endpoint& endpoint) override;

@@ -117,8 +117,12 @@ std::optional<EndpointId> EppThread::any_endpoint(
     allowed_.clear();
     for (uint32_t i = 0; i < fleet->endpoints.size(); ++i) allowed_.push_back(EndpointId(i));
   }
-  std::erase_if(allowed_, [&](EndpointId id) { return !fleet->endpoints[index_of(id)].available(); });
-  if (allowed_.empty()) return std::nullopt;
+  // Of the best rank that anybody has.
+  const auto rank = [&](EndpointId id) { return fleet->endpoints[index_of(id)].rank(); };
+  EndpointState::Rank best = EndpointState::Rank::kOut;
+  for (const EndpointId id : allowed_) best = std::min(best, rank(id));
+  if (best == EndpointState::Rank::kOut) return std::nullopt;
+  std::erase_if(allowed_, [&](EndpointId id) { return rank(id) != best; });
   return allowed_[random_.next() % allowed_.size()];
 }
 
@@ -128,8 +132,9 @@ bool EppThread::needs_answers() const {
          epp_.admission_->mode() == AdmissionSettings::Mode::kFlowControl;
 }
 
-std::vector<std::pair<std::string, std::string>> EppThread::answer_fields(
-    const Endpoint& endpoint, const Decision& decision, Duration scheduling) {
+std::vector<std::pair<std::string, std::string>> EppThread::answer_fields(const Endpoint& endpoint,
+                                                                          const Decision& decision,
+                                                                          Duration scheduling) {
   auto fields = epp_.scheduler_->answer_fields(endpoint);
   if (!options().answer_headers) return fields;
   char text[32];

@@ -1,5 +1,6 @@
 #include "feeds/endpoint_monitor.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "feeds/engine_metrics.h"
@@ -14,12 +15,23 @@ constexpr size_t kMetricsPageBytesMax = 4 * 1024 * 1024;
 
 HttpClientLimits limits_of(const MonitorOptions& options) {
   HttpClientLimits limits;
-  limits.connect_timeout = limits.first_byte_timeout = limits.idle_timeout = options.timeout;
+  const Duration longest = options.rules.lateness_max * options.rules.timeout;
+  limits.connect_timeout = limits.first_byte_timeout = limits.idle_timeout = longest;
   limits.idle_connections = 1;
   return limits;
 }
 
+constexpr bool is_good(int status) {
+  return status >= 200 && status < 300;
+}
+
 }  // namespace
+
+const std::string& MonitorOptions::path_of(const Endpoint& endpoint) const {
+  const std::string* engine = engine_of(endpoint, engine_label);
+  const auto found = engine != nullptr ? engine_paths.find(*engine) : engine_paths.end();
+  return found != engine_paths.end() ? found->second : path;
+}
 
 // One endpoint: a check is under way, or a timer runs towards the next.
 class EndpointMonitor::Watched final : private HttpCallObserver {
@@ -30,39 +42,88 @@ class EndpointMonitor::Watched final : private HttpCallObserver {
         id_(id),
         endpoint_(*state.endpoint),
         joined_(state.joined),
+        path_(monitor.options_.path_of(endpoint_)),
+        health_(monitor.options_.rules),
         client_(monitor.loop_, address, limits_of(monitor.options_)) {
     const std::string rest =
         " HTTP/1.1\r\nHost: " + to_string(HostPort{endpoint_.host, endpoint_.port}) + "\r\n\r\n";
-    health_request_ = "GET /health" + rest;
+    health_request_ = "GET " + path_ + rest;
     metrics_request_ = "GET /metrics" + rest;
     ++monitor.unasked_;
+    news().served = false;
+    news().is_down = true;
     check();
   }
   ~Watched() override {
     monitor_.loop_.cancel(timer_);
     if (!asked_) --monitor_.unasked_;
-    if (healthy_) monitor_.probe_.on_health_changed(endpoint_, false);
+    if (shown_healthy_) monitor_.probe_.on_health_changed(endpoint_, false);
   }
 
   uint64_t joined() const { return joined_; }
-  void forget_health() { healthy_ = false; }
+  void forget_health() { shown_healthy_ = false; }
 
-  void count_failure() {
-    successes_ = 0;
-    if (++failures_ >= monitor_.options_.unhealthy_threshold) set_healthy(false);
+  void request_served() {
+    health_.request_served();
+    show_health();
+  }
+  void connect_failed() {
+    health_.connect_failed();
+    show_health();
+    check_soon();
+  }
+  void connection_closed() {
+    health_.connection_closed();
+    check_soon();
   }
 
  private:
+  News& news() { return monitor_.news_[index_of(id_)]; }
+
   void check() {
-    timer_ = kNoTimer;
-    reading_metrics_ = false;
-    client_.start(health_request_, {}, *this);
+    news().served = false;
+    late_ = reading_metrics_ = false;
+    began_ = last_check_ = monitor_.loop_.now();
+    call_ = &client_.start(health_request_, {}, *this);
+    wait_for_answer();
+  }
+
+  // For a request had trouble. A check that is under way may have been answered before that.
+  void check_soon() {
+    if (call_ != nullptr) {
+      again_ = true;
+      return;
+    }
+    if (!health_.suspected()) return;
+    const Duration pause = last_check_ + monitor_.options_.first_interval - monitor_.loop_.now();
+    check_after(std::max(pause, Duration::zero()));
+  }
+
+  void check_after(Duration pause) {
+    monitor_.loop_.cancel(timer_);
+    timer_ = monitor_.loop_.after(pause, [this] { check(); });
+  }
+
+  void wait_for_answer() {
+    timer_ = monitor_.loop_.after(health_.patience(), [this] { on_late(); });
+  }
+
+  // The answer is waited for nevertheless: it would show that the endpoint lives.
+  void on_late() {
+    note_unanswered(call_->connected(), "no answer in time");
+    late_ = true;
+    wait_for_answer();
   }
 
   void read_metrics() {
     reading_metrics_ = true;
     page_.clear();
-    client_.start(metrics_request_, {}, *this);
+    call_ = &client_.start(metrics_request_, {}, *this);
+    monitor_.loop_.cancel(timer_);
+    timer_ = monitor_.loop_.after(monitor_.options_.rules.timeout, [this] {
+      std::exchange(call_, nullptr)->cancel();
+      note_passed();
+    });
   }
 
   void on_head(const HttpHead& head) override { status_ = head.status(); }
@@ -70,75 +131,125 @@ class EndpointMonitor::Watched final : private HttpCallObserver {
     if (reading_metrics_ && page_.size() < kMetricsPageBytesMax) page_.append(bytes);
   }
   void on_end() override {
+    call_ = nullptr;
     if (reading_metrics_) {
       take_page();
-      count_success();
-    } else if (status_ != 200) {
-      count_failure();
-    } else if (!healthy_) {
-      return read_metrics();  // the capacity is known before the first request is routed
-    } else {
-      count_success();
+      return note_passed();
     }
-    schedule_next();
+    took_ = monitor_.loop_.now() - began_;
+    set_reachable(true);
+    if (!is_good(status_)) return note_says_unhealthy();
+    // The capacity is known before the first request is routed.
+    if (!shown_healthy_) return read_metrics();
+    note_passed();
   }
-  void on_failure(const HttpFailure&) override {
+  void on_failure(const HttpFailure& failure) override {
+    call_ = nullptr;
     // A worker without /metrics is healthy all the same.
-    reading_metrics_ ? count_success() : count_failure();
-    schedule_next();
+    if (reading_metrics_) return note_passed();
+    const bool reachable = failure.kind != HttpFailure::Kind::kConnect;
+    // That it is late was counted already.
+    if (!late_) note_unanswered(reachable, failure.message);
+    set_reachable(reachable);
+    check_next();
   }
 
   void take_page() {
-    const EnginePage page = read_engine_page(page_, *find_engine_metric_specs("vllm"));
+    const std::string* engine = engine_of(endpoint_, monitor_.options_.engine_label);
+    const EngineMetricSpecs* specs =
+        engine != nullptr ? find_engine_metric_specs(*engine) : nullptr;
+    if (specs == nullptr) specs = find_engine_metric_specs("vllm");
+    const EnginePage page = read_engine_page(page_, *specs);
     if (page.kv_capacity_tokens) monitor_.fleet_.set_kv_capacity(id_, *page.kv_capacity_tokens);
     page_.clear();
   }
 
-  void count_success() {
-    failures_ = 0;
-    if (++successes_ >= monitor_.options_.healthy_threshold) set_healthy(true);
+  void note_passed() {
+    failing_ = false;
+    health_.check_passed(took_);
+    show_health();
+    check_next();
   }
-
-  void set_healthy(bool healthy) {
-    if (healthy == healthy_) return;
-    healthy_ = healthy;
-    was_healthy_ = was_healthy_ || healthy;
-    monitor_.fleet_.set_healthy(id_, healthy);
-    monitor_.probe_.on_health_changed(endpoint_, healthy);
+  void note_says_unhealthy() {
+    note_failing("status " + std::to_string(status_));
+    health_.check_says_unhealthy();
+    show_health();
+    tell_if_down();
+    check_next();
   }
-
-  void schedule_next() {
+  void note_unanswered(bool reachable, std::string_view why) {
+    const bool served = news().served.exchange(false);
+    set_reachable(reachable);
+    if (!served) note_failing(why);
+    health_.check_unanswered(served);
+    note_asked();
+    show_health();
+    tell_if_down();
+  }
+  void note_failing(std::string_view why) {
+    if (!std::exchange(failing_, true)) monitor_.probe_.on_check_failed(endpoint_, path_, why);
+  }
+  void note_asked() {
     if (!std::exchange(asked_, true)) --monitor_.unasked_;
+  }
+
+  void set_reachable(bool reachable) {
+    if (monitor_.options_.try_unhealthy) monitor_.fleet_.set_reachable(id_, reachable);
+  }
+
+  void show_health() {
+    if (health_.healthy() == shown_healthy_) return;
+    shown_healthy_ = health_.healthy();
+    news().is_down = !shown_healthy_;
+    monitor_.fleet_.set_healthy(id_, shown_healthy_);
+    monitor_.probe_.on_health_changed(endpoint_, shown_healthy_);
+  }
+  void tell_if_down() {
+    if (!shown_healthy_ && health_.was_healthy() && monitor_.still_down_) monitor_.still_down_(id_);
+  }
+
+  void check_next() {
+    note_asked();
     const MonitorOptions& options = monitor_.options_;
-    timer_ = monitor_.loop_.after(was_healthy_ ? options.interval : options.first_interval,
-                                  [this] { check(); });
+    const bool soon = !health_.was_healthy() || health_.suspected() || again_;
+    again_ = false;
+    check_after(soon ? std::min(options.first_interval, options.interval) : options.interval);
   }
 
   EndpointMonitor& monitor_;
   const EndpointId id_;
   const Endpoint endpoint_;
   const uint64_t joined_;
+  const std::string path_;
+  EndpointHealth health_;
   HttpClient client_;
   std::string health_request_;
   std::string metrics_request_;
   std::string page_;
-  TimerId timer_ = kNoTimer;
+  HttpCall* call_ = nullptr;  // null: no check is under way
+  TimerId timer_ = kNoTimer;  // to the next check, or to when this one is late (again)
+  TimePoint began_{};
+  TimePoint last_check_ = TimePoint::min();
+  Duration took_{};
   int status_ = 0;
   bool asked_ = false;  // and answered, or not in time
+  bool again_ = false;  // check soon after this one
   bool reading_metrics_ = false;
-  bool healthy_ = false;
-  bool was_healthy_ = false;
-  uint32_t successes_ = 0;
-  uint32_t failures_ = 0;
+  bool late_ = false;
+  bool failing_ = false;
+  bool shown_healthy_ = false;  // what the fleet knows
 };
 
 EndpointMonitor::EndpointMonitor(EventLoop& loop, Fleet& fleet, const AddressBook& addresses,
-                                 MonitorProbe& probe, MonitorOptions options)
+                                 MonitorProbe& probe, MonitorOptions options,
+                                 std::function<void(EndpointId)> still_down)
     : loop_(loop),
       fleet_(fleet),
       addresses_(addresses),
       probe_(probe),
-      options_(options),
+      options_(std::move(options)),
+      still_down_(std::move(still_down)),
+      news_(fleet.size()),
       watched_(fleet.size()) {
   follow_fleet();
 }
@@ -163,10 +274,24 @@ void EndpointMonitor::follow_fleet() {
   }
 }
 
-void EndpointMonitor::report_failure(EndpointId endpoint) {
-  loop_.post([this, endpoint] {
+void EndpointMonitor::report_served(EndpointId endpoint) {
+  News& news = news_[index_of(endpoint)];
+  if (!news.served.load(std::memory_order_relaxed)) news.served = true;
+  if (news.is_down.load(std::memory_order_relaxed)) tell(endpoint, &Watched::request_served);
+}
+
+void EndpointMonitor::report_connect_failure(EndpointId endpoint) {
+  tell(endpoint, &Watched::connect_failed);
+}
+
+void EndpointMonitor::report_closed(EndpointId endpoint) {
+  tell(endpoint, &Watched::connection_closed);
+}
+
+void EndpointMonitor::tell(EndpointId endpoint, void (Watched::*news)()) {
+  loop_.post([this, endpoint, news] {
     Watched* watched = watched_[index_of(endpoint)].get();
-    if (watched != nullptr) watched->count_failure();
+    if (watched != nullptr) (watched->*news)();
   });
 }
 

@@ -39,10 +39,12 @@ FleetFeeds::~FleetFeeds() { loop_.cancel(release_timer_); }
 void FleetFeeds::scrape(ScrapePlan plan) {
   if (const auto& check = plan.health_check) {
     options_.monitor.interval = check->interval;
-    options_.monitor.timeout = check->timeout;
-    options_.monitor.healthy_threshold = static_cast<uint32_t>(check->healthy_threshold);
-    options_.monitor.unhealthy_threshold = static_cast<uint32_t>(check->unhealthy_threshold);
+    HealthRules& rules = options_.monitor.rules;
+    rules.timeout = check->timeout;
+    rules.healthy_threshold = static_cast<uint32_t>(check->healthy_threshold);
+    rules.unhealthy_threshold = static_cast<uint32_t>(check->unhealthy_threshold);
   }
+  if (!plan.sources.empty()) options_.monitor.engine_label = plan.sources.front().engine_label;
   scraper_.reset();
   if (plan.sources.empty()) return;
   scraper_ = std::make_unique<MetricsScraper>(loop_, fleet_, addresses_, probe_, clock_, std::move(plan));
@@ -50,7 +52,8 @@ void FleetFeeds::scrape(ScrapePlan plan) {
 
 Result<void> FleetFeeds::start() {
   if (options_.check_health) {
-    monitor_ = std::make_unique<EndpointMonitor>(loop_, fleet_, addresses_, probe_, options_.monitor);
+    monitor_ = std::make_unique<EndpointMonitor>(loop_, fleet_, addresses_, probe_, options_.monitor,
+                                                 options_.still_down);
   }
   if (options_.eject_outliers) {
     ejection_ = std::make_unique<OutlierEjection>(fleet_, clock_, options_.ejection);
@@ -67,10 +70,6 @@ Result<void> FleetFeeds::start() {
     on_endpoints(options_.endpoints);
   }
   return {};
-}
-
-void FleetFeeds::report_failure(EndpointId endpoint) {
-  if (monitor_) monitor_->report_failure(endpoint);
 }
 
 void FleetFeeds::release_outliers() {

@@ -1,9 +1,10 @@
 // All that keeps a fleet up to date: who is in it, who is healthy, what their metrics say, and who answers so badly
 // that he is left out for a while. The gateway and the endpoint picker both have one.
 //
-// Lives on one loop's thread, but for report_failure() and outliers(), which any thread may use.
+// Lives on one loop's thread, but for the report_...() and outliers(), which any thread may use.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -38,6 +39,8 @@ struct FleetFeedsOptions {
   // False: somebody else looks after that, and every endpoint counts as healthy.
   bool check_health = true;
   MonitorOptions monitor = {};
+  // Called when an endpoint became unhealthy, and after each further check of it that failed. May be empty.
+  std::function<void(EndpointId)> still_down = {};
   bool eject_outliers = false;
   EjectionOptions ejection = {};
 
@@ -76,7 +79,16 @@ class FleetFeeds final : private DiscoveryListener {
 
   // Every endpoint was asked at least once.
   bool settled() const { return !monitor_ || monitor_->settled(); }
-  void report_failure(EndpointId endpoint);
+  // What a request found at the endpoint: an answer, nobody who takes connections, a connection that was closed on it.
+  void report_served(EndpointId endpoint) {
+    if (monitor_) monitor_->report_served(endpoint);
+  }
+  void report_connect_failure(EndpointId endpoint) {
+    if (monitor_) monitor_->report_connect_failure(endpoint);
+  }
+  void report_closed(EndpointId endpoint) {
+    if (monitor_) monitor_->report_closed(endpoint);
+  }
   OutlierEjection* outliers() { return ejection_.get(); }  // null: off
   const AddressBook& addresses() const { return addresses_; }
 

@@ -20,6 +20,11 @@ namespace kvasir {
 inline constexpr Duration kRefreshIntervalLeast = std::chrono::milliseconds(50);
 inline constexpr Duration kMetricTtl = std::chrono::seconds(30);
 
+// Says which engine an endpoint runs, unless a configuration names another label.
+inline constexpr std::string_view kEngineLabel = "llm-d.ai/engine-type";
+// The engine by that label, or by the label's legacy name; null: not said.
+const std::string* engine_of(const Endpoint& endpoint, const std::string& label);
+
 struct EngineChoice {
   std::string engine;
   PageSpecs page;
@@ -33,7 +38,7 @@ struct ScrapeSource {
   Duration interval = kRefreshIntervalLeast;
   Duration timeout = std::chrono::seconds(1);
   Duration ttl = kMetricTtl;  // values older than this are absent
-  std::string engine_label = "llm-d.ai/engine-type";
+  std::string engine_label = std::string(kEngineLabel);
   std::vector<EngineChoice> engines;  // the first is the default; at least one
 
   // By the endpoint's label (or its legacy name); an engine that is not known is read as the

@@ -174,6 +174,12 @@ void Fleet::set_healthy(EndpointId endpoint, bool healthy) {
   });
 }
 
+void Fleet::set_reachable(EndpointId endpoint, bool reachable) {
+  publish(endpoint, [reachable](EndpointState& state) {
+    return std::exchange(state.reachable, reachable) != reachable;
+  });
+}
+
 void Fleet::set_draining(EndpointId endpoint, bool draining) {
   publish(endpoint, [draining](EndpointState& state) {
     return std::exchange(state.draining, draining) != draining;

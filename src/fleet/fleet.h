@@ -52,6 +52,7 @@ class Fleet {
 
   // All ignore a value that is already there, and news of an empty slot.
   void set_healthy(EndpointId endpoint, bool healthy);
+  void set_reachable(EndpointId endpoint, bool reachable);
   void set_draining(EndpointId endpoint, bool draining);
   void set_ejected(EndpointId endpoint, bool ejected);
   void set_kv_capacity(EndpointId endpoint, uint64_t tokens);

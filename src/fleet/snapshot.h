@@ -45,17 +45,26 @@ struct EngineMetrics {
 
 struct EndpointState {
   std::shared_ptr<const Endpoint> endpoint = nobody();  // never null
-  bool present = false;   // the slot belongs to `endpoint`; else to nobody any more
-  bool healthy = false;   // health checks pass; an unhealthy endpoint is never picked
-  bool draining = false;  // about to leave: gets no new requests
-  bool ejected = false;   // answered badly lately: picked only when nobody else is left
+  bool present = false;    // the slot belongs to `endpoint`; else to nobody any more
+  bool healthy = false;    // health checks pass
+  bool reachable = false;  // it takes connections, healthy or not: tried when nobody is healthy
+  bool draining = false;   // about to leave: gets no new requests
+  bool ejected = false;    // answered badly lately: picked only when nobody else is left
   EngineMetrics metrics;
   // Capacity of its KV cache in tokens, as its cache_config_info reports; absent until it was read.
   std::optional<uint64_t> kv_capacity_tokens;
   uint64_t joined = 0;       // the generation in which it came, or came back
   uint64_t owned_since = 0;  // the generation in which the slot went from one endpoint to another
 
-  // Without branches: the scheduler asks it of every endpoint for every request.
+  // Who is chosen before whom, best first. One that is kOut is never chosen.
+  enum class Rank : uint8_t { kAvailable, kEjected, kReachable, kOut };
+  Rank rank() const {
+    if (draining) return Rank::kOut;
+    if (healthy) return ejected ? Rank::kEjected : Rank::kAvailable;
+    return reachable ? Rank::kReachable : Rank::kOut;
+  }
+  // Whether its rank is the best. Without branches: the scheduler asks it of every endpoint for
+  // every request.
   bool available() const { return (healthy & !draining & !ejected) != 0; }
 
   static const std::shared_ptr<const Endpoint>& nobody() {

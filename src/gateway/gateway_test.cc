@@ -95,10 +95,26 @@ TEST_F(GatewayTest, RefusedConnectionIsRetriedAndCounted) {
 
 TEST_F(GatewayTest, WithoutAHealthyWorkerRequestsAndHealthGet503) {
   a_.healthy = b_.healthy = false;
+  options_.monitor.try_unhealthy = false;
   start(0);
   EXPECT_EQ(complete().head.status(), 503);
   EXPECT_EQ(call("GET /health HTTP/1.1\r\nHost: g\r\n\r\n").head.status(), 503);
   EXPECT_EQ(call("GET /live HTTP/1.1\r\nHost: g\r\n\r\n").head.status(), 200);
+}
+
+TEST_F(GatewayTest, WithoutAHealthyWorkerThoseThatTakeConnectionsAreTried) {
+  for (const char* policy : {"kv", "least-load", "round-robin", "load-cost"}) {
+    options_.policy = policy;
+    a_.healthy = b_.healthy = false;
+    start(0);
+    EXPECT_TRUE(happens([&] { return complete().head.status() == 200; })) << policy;
+    const std::string models = "GET /v1/models HTTP/1.1\r\nHost: g\r\n\r\n";
+    EXPECT_EQ(call(models).head.status(), 200) << policy;
+    EXPECT_EQ(call("GET /health HTTP/1.1\r\nHost: g\r\n\r\n").head.status(), 503) << policy;
+    EXPECT_EQ(probe_.healthy, 0) << "their own word counts more than an answer";
+    client_.reset();
+    gateway_.reset();
+  }
 }
 
 TEST_F(GatewayTest, HealthIsGoodOnceEveryWorkerWasAsked) {
@@ -280,7 +296,7 @@ TEST_F(GatewayWithFileTest, WithoutAFileItDoesNotStart) {
 TEST_F(GatewayTest, AnEndpointWhoseAnswersBreakIsLeftOutWhenAskedFor) {
   options_.eject_outliers = true;
   options_.ejection.failures_in_a_row = 2;
-  options_.monitor.unhealthy_threshold = 1'000'000;  // so that health checks take nobody out
+  options_.monitor.rules.unhealthy_threshold = 1'000'000;  // so that health checks take nobody out
   a_.script = {Act::kCut, Act::kCut};
   start();
   for (int i = 0; i < 12; ++i) EXPECT_EQ(complete().head.status(), 200);

@@ -31,6 +31,11 @@ bool is_generation(std::string_view path) {
   return path == "/v1/completions" || path == "/v1/chat/completions";
 }
 
+bool any_healthy(const Snapshot& fleet) {
+  return std::any_of(fleet.endpoints.begin(), fleet.endpoints.end(),
+                     [](const EndpointState& state) { return state.healthy && !state.draining; });
+}
+
 }  // namespace
 
 ApiError gateway_error(int status, std::string_view message) {
@@ -101,30 +106,29 @@ HttpHandler::Refusal GatewayThread::on_refused(int status, std::string_view reas
 
 void GatewayThread::answer_health(HttpExchange& exchange) {
   // Before every worker was asked once, the first requests would all go to those that answered first.
-  if (gateway_.feeds_->settled() && any_healthy()) return exchange.respond(200, "", "");
+  if (gateway_.feeds_->settled() && any_healthy(*gateway_.fleet_.snapshot())) {
+    return exchange.respond(200, "", "");
+  }
   const ApiError error = gateway_error(503, "no worker is healthy");
   exchange.respond(503, error_fields(error), error_body(error));
 }
 
-bool GatewayThread::any_healthy() const {
-  const auto snapshot = gateway_.fleet_.snapshot();
-  return std::any_of(snapshot->endpoints.begin(), snapshot->endpoints.end(),
-                     [](const EndpointState& state) { return state.healthy && !state.draining; });
-}
-
 std::optional<EndpointId> GatewayThread::next_in_turn(const std::vector<EndpointId>& tried) {
+  using Rank = EndpointState::Rank;
   const auto snapshot = gateway_.fleet_.snapshot();
   const uint32_t count = static_cast<uint32_t>(snapshot->endpoints.size());
-  std::optional<EndpointId> ejected;  // better than nobody
+  std::optional<EndpointId> best;
+  Rank best_rank = any_healthy(*snapshot) ? Rank::kReachable : Rank::kOut;
   for (uint32_t i = 0; i < count; ++i) {
     const EndpointId candidate{turn_++ % count};
-    const EndpointState& state = snapshot->endpoints[index_of(candidate)];
-    if (!state.healthy || state.draining) continue;
+    const Rank rank = snapshot->endpoints[index_of(candidate)].rank();
+    if (rank >= best_rank) continue;
     if (std::find(tried.begin(), tried.end(), candidate) != tried.end()) continue;
-    if (state.available()) return candidate;
-    if (!ejected) ejected = candidate;
+    best = candidate;
+    best_rank = rank;
+    if (rank == Rank::kAvailable) break;
   }
-  return ejected;
+  return best;
 }
 
 GatewayThread::Upstream* GatewayThread::upstream(EndpointId endpoint) {

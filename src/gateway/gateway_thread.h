@@ -46,8 +46,7 @@ class GatewayThread final : public HttpHandler {
   void answer_health(HttpExchange& exchange);
   void route_inference(HttpExchange& exchange);
   void relay(HttpExchange& exchange, bool inference, const std::optional<RequestPeek>& peek);
-  bool any_healthy() const;
-  // Where a request that is no inference goes: healthy endpoints in turn.
+  // Where a request that is no inference goes: the best endpoints there are, in turn.
   std::optional<EndpointId> next_in_turn(const std::vector<EndpointId>& tried);
   // The slot's owner; null: its address is not known.
   Upstream* upstream(EndpointId endpoint);

@@ -210,6 +210,7 @@ void Relay::on_end() {
     if (const auto tokens = usage_.prompt_tokens()) routed_->learn_prompt_tokens(*tokens);
   }
   judge(status_ < 500);
+  if (status_ < 500) thread_.gateway_.feeds_->report_served(decision_.endpoint);
   release();
   if (mode_ == Mode::kHeld) send_withheld();
   mode_ == Mode::kRaw ? exchange_.finish_raw() : exchange_.finish();
@@ -226,9 +227,9 @@ void Relay::on_failure(const HttpFailure& failure) {
     exchange_.abort();
     return finish(502, false);
   }
-  if (failure.kind == Kind::kConnect || failure.kind == Kind::kClosed) {
-    thread_.gateway_.feeds_->report_failure(decision_.endpoint);
-  }
+  FleetFeeds& feeds = *thread_.gateway_.feeds_;
+  if (failure.kind == Kind::kConnect) feeds.report_connect_failure(decision_.endpoint);
+  if (failure.kind == Kind::kClosed) feeds.report_closed(decision_.endpoint);
   if (failure.kind == Kind::kFirstByteTimeout || failure.kind == Kind::kIdleTimeout) {
     // The worker may be at work on it: another attempt would double the load that made it late.
     return fail(504, "the worker did not answer in time");

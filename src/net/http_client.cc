@@ -33,6 +33,7 @@ class HttpClientConnection final : public IoHandler, private Http1Parser::BodySi
   bool request_sent() const {
     return unsent_head_.empty() && unsent_body_.empty() && (answered_ || !may_be_stale());
   }
+  bool connected() const { return connected_; }
   uint64_t idle_turn() const { return idle_turn_; }
   void set_paused(bool paused);
   void detach_and_close();
@@ -317,6 +318,7 @@ void HttpClientConnection::on_deadline() {
 void HttpCall::cancel() { connection_->cancel(); }
 void HttpCall::pause() { connection_->set_paused(true); }
 bool HttpCall::request_sent() const { return connection_->request_sent(); }
+bool HttpCall::connected() const { return connection_->connected(); }
 void HttpCall::resume() { connection_->set_paused(false); }
 
 HttpClient::HttpClient(EventLoop& loop, const SocketAddress& address, HttpClientLimits limits)

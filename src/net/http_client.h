@@ -69,6 +69,8 @@ class HttpCall {
   void resume();
   // Whether head and body were handed to the kernel for good; they need not stay valid any longer then.
   bool request_sent() const;
+  // Whether the server, or its kernel, took the connection.
+  bool connected() const;
 
  private:
   friend class HttpClientConnection;

@@ -34,14 +34,30 @@ void collect(const Snapshot& fleet, const Choice& choice, Eligible&& eligible,
   }
 }
 
-// Ejected endpoints are better than none.
+bool any_is_healthy(const Snapshot& fleet, const Choice& choice) {
+  const auto is_healthy = [](const EndpointState& state) { return state.healthy && !state.draining; };
+  if (!choice.allowed) {
+    return std::any_of(fleet.endpoints.begin(), fleet.endpoints.end(), is_healthy);
+  }
+  return std::any_of(choice.allowed->begin(), choice.allowed->end(), [&](EndpointId id) {
+    return index_of(id) < fleet.endpoints.size() && is_healthy(fleet.endpoints[index_of(id)]);
+  });
+}
+
+// Ejected endpoints are better than none. Unhealthy ones are when nobody is healthy, tried or not:
+// who failed a request has shown at least that it answers.
 void collect_candidates(const Snapshot& fleet, const Choice& choice,
                         std::vector<EndpointId>& candidates) {
+  using Rank = EndpointState::Rank;
   collect(fleet, choice, [](const EndpointState& state) { return state.available(); }, candidates);
   if (!candidates.empty()) return;
   collect(
-      fleet, choice,
-      [](const EndpointState& state) { return state.healthy && !state.draining; }, candidates);
+      fleet, choice, [](const EndpointState& state) { return state.rank() == Rank::kEjected; },
+      candidates);
+  if (!candidates.empty() || any_is_healthy(fleet, choice)) return;
+  collect(
+      fleet, choice, [](const EndpointState& state) { return state.rank() == Rank::kReachable; },
+      candidates);
 }
 
 }  // namespace

@@ -51,7 +51,8 @@ class Scheduler {
   Scheduler(const Fleet& fleet, std::unique_ptr<Policy> policy, const Clock& clock);
   ~Scheduler();
 
-  // Picks among the available endpoints (EndpointState); when there is none, among healthy ones that were ejected.
+  // Picks among the available endpoints (EndpointState); when there is none, among healthy ones that were ejected;
+  // when nobody is healthy, among those that take connections.
   // Request::id must not be booked already.
   Scheduled schedule_among(const Request& request, const Choice& choice);
   Scheduled schedule(const Request& request, std::span<const EndpointId> tried) {
@@ -64,7 +65,7 @@ class Scheduler {
   // placed it.
   void ended(RequestId request);
 
-  // How full the pool of healthy endpoints is.
+  // How full the pool of endpoints is that would be picked among.
   PoolSaturation saturation();
   // Model time that the prompt would take on the endpoint that suits it best; 0: there is none, or the policy does not
   // predict. Books nothing.

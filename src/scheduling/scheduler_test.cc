@@ -124,6 +124,34 @@ TEST_F(SchedulerTest, DrainingEndpointsGetNothingAndEjectedOnesOnlyWhenNobodyEls
   EXPECT_THAT(log_.candidates, ElementsAre(EndpointId(1)));
 }
 
+TEST_F(SchedulerTest, WhenNobodyIsHealthyThoseThatTakeConnectionsAreTried) {
+  for (uint32_t i = 0; i < 3; ++i) fleet_.set_healthy(EndpointId(i), false);
+  EXPECT_EQ(scheduler_.schedule(request(1), {}).refusal, Refusal::kNoEndpoints);
+  fleet_.set_reachable(EndpointId(0), true);
+  fleet_.set_reachable(EndpointId(2), true);
+  scheduler_.schedule(request(2), {});
+  EXPECT_THAT(log_.candidates, ElementsAre(EndpointId(0), EndpointId(2)));
+  const EndpointId tried[] = {EndpointId(0)};
+  scheduler_.schedule(request(3), tried);
+  EXPECT_THAT(log_.candidates, ElementsAre(EndpointId(2)));
+  EXPECT_EQ(scheduler_.saturation().endpoints, 2u);
+}
+
+TEST_F(SchedulerTest, AHealthyEndpointThatWasTriedIsNoReasonToTryTheUnhealthy) {
+  for (uint32_t i = 0; i < 2; ++i) {
+    fleet_.set_healthy(EndpointId(i), false);
+    fleet_.set_reachable(EndpointId(i), true);
+  }
+  const EndpointId tried[] = {EndpointId(2)};
+  EXPECT_EQ(scheduler_.schedule(request(1), tried).refusal, Refusal::kNoEndpoints);
+  // In a subset nobody else counts.
+  const EndpointId allowed[] = {EndpointId(0), EndpointId(1)};
+  Choice choice;
+  choice.allowed = allowed;
+  scheduler_.schedule_among(request(2), choice);
+  EXPECT_THAT(log_.candidates, ElementsAre(EndpointId(0), EndpointId(1)));
+}
+
 TEST_F(SchedulerTest, ThePolicyHearsOfASlotThatChangedItsOwnerBeforeItPicks) {
   fleet_.remove(EndpointId(1));
   fleet_.add(Endpoint{"b", "b", 2});  // comes back: nothing to forget
