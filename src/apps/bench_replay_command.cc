@@ -85,8 +85,9 @@ void add_bench_replay_command(CLI::App& bench, int& exit_code) {
       "\n"
       "Each row is sent when it is due, whatever became of the others (open loop), and latencies "
       "count\n"
-      "from that moment. Prompts are made from the trace's hash_ids: same row and seed, same "
-      "bytes.\n"
+      "from that moment. A later row of a session_id is due its delay after the answer before it.\n"
+      "Prompts are made from the trace's hash_ids: same row and seed, same bytes; text_input is sent "
+      "as it is.\n"
       "A row whose token counts are not those of the trace is an error (\"count mismatch\").\n"
       "Exit status: 0 all answered as asked; 1 some failed, or the client fell behind; 2 wrong "
       "flags.");

@@ -16,7 +16,13 @@ int complain(const std::string& what, int exit_code) {
 
 void add_workload_flags(CLI::App& command, WorkloadFlags& flags) {
   command.add_option("--trace", flags.trace,
-                     "Mooncake trace, JSON lines (default: a small one that is built in)");
+                     "Mooncake trace, JSON lines, as its publishers, AIPerf, GuideLLM or Dynamo write it "
+                     "(default: a small one that is built in)");
+  command
+      .add_option("--block-tokens", flags.workload.block_tokens,
+                  "Tokens that each of the trace's hash_ids stands for")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
   command.add_option("--requests", flags.workload.requests, "Replay this many rows (default: all)")
       ->check(CLI::PositiveNumber);
   command.add_option("--start", flags.workload.start, "Skip this many rows first")
@@ -57,8 +63,11 @@ void add_workload_flags(CLI::App& command, WorkloadFlags& flags) {
 }
 
 Result<Workload> load_workload(const WorkloadFlags& flags, Report& report) {
-  Result<TraceFile> trace = load_trace(flags.trace);
+  Result<TraceFile> trace = load_trace(flags.trace, flags.workload.block_tokens);
   if (!trace) return trace.error();
+  for (const std::string& remark : trace->remarks) {
+    complain("note: " + trace->name + ": " + remark);
+  }
   const size_t rows = trace->rows.size();
   WorkloadOptions options = flags.workload;
   options.bins = flags.bins == "as-is" ? Bins::kAsIs : Bins::kSpread;

@@ -6,10 +6,15 @@
 
 namespace kvasir {
 
-std::string completion_body(const TraceRow& row, const CompletionOptions& options) {
-  std::string body = "{\"model\":" + nlohmann::json(options.model).dump() + ",\"prompt\":\"";
-  body += prompt_text(row, options.seed);
-  body += "\",\"max_tokens\":" + std::to_string(row.output_length);
+std::string completion_body(const TraceRow& row, size_t row_number,
+                            const CompletionOptions& options) {
+  std::string body = "{\"model\":" + nlohmann::json(options.model).dump() + ",\"prompt\":";
+  if (row.text.empty()) {
+    body += "\"" + prompt_text(row, options.seed, row_number, options.block_tokens) + "\"";
+  } else {
+    body += nlohmann::json(row.text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  }
+  body += ",\"max_tokens\":" + std::to_string(row.output_length);
   body += ",\"seed\":" + std::to_string(options.seed);
   body += ",\"stream\":true,\"stream_options\":{\"include_usage\":true}";
   if (options.ignore_eos) body += ",\"ignore_eos\":true";

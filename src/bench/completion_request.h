@@ -14,9 +14,12 @@ struct CompletionOptions {
   std::string model;
   uint64_t seed = 1;        // of the prompts, and the request's "seed"
   bool ignore_eos = false;  // asks a real engine (vLLM) to go on to max_tokens
+  uint32_t block_tokens = kMooncakeBlockTokens;  // of each of the row's hash_ids
 };
 
-std::string completion_body(const TraceRow& row, const CompletionOptions& options);
+// `row_number`: in the trace.
+std::string completion_body(const TraceRow& row, size_t row_number,
+                            const CompletionOptions& options);
 std::string completion_head(const HostPort& origin, const std::string& request_id,
                             size_t body_bytes);
 

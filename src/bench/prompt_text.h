@@ -11,8 +11,8 @@ namespace kvasir {
 
 // Exactly row.input_length tokens of the simulated vocabulary: words of four bytes with their
 // leading space. Word `position` of block `id` depends on (seed, id, position) only. Needs no JSON
-// escapes.
-std::string prompt_text(const TraceRow& row, uint64_t seed,
+// escapes. A row without hash_ids has blocks that no other `row_number` has.
+std::string prompt_text(const TraceRow& row, uint64_t seed, size_t row_number = 0,
                         uint32_t block_tokens = kMooncakeBlockTokens);
 
 }  // namespace kvasir

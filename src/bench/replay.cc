@@ -20,6 +20,11 @@ HttpClientLimits client_limits(const ReplayOptions& options) {
   return limits;
 }
 
+ReplayOptions for_workload(ReplayOptions options, const Workload& workload) {
+  options.completion.block_tokens = workload.block_tokens;
+  return options;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Replay>> Replay::start(EventLoop& loop, const Workload& workload,
@@ -34,13 +39,14 @@ Replay::Replay(EventLoop& loop, const SocketAddress& address, const Workload& wo
                ReplayOptions options, Observer& observer)
     : loop_(loop),
       workload_(workload),
-      options_(std::move(options)),
+      options_(for_workload(std::move(options), workload)),
       observer_(observer),
       start_(SteadyClock().now()),
       client_(loop, address, client_limits(options_)),
       requests_(workload.size()),
       alive_(std::make_shared<bool>(true)) {
   progress_.total = workload.size();
+  for (const size_t index : workload.first) due_rows_.emplace(due(index), index);
   send_timer_ = loop_.after(Duration::zero(), [this] { send_due_rows(); });
   free_timer_ = loop_.after(kFreeInterval, [this] { free_sent_bytes(); });
 }
@@ -59,22 +65,39 @@ void Replay::send_due_rows() {
   send_timer_ = kNoTimer;
   if (workload_.size() == 0) return observer_.on_replay_over();
   const TimePoint now = SteadyClock().now();
-  for (int sent = 0; sent < kRowsPerTurn && next_ < workload_.size() && due(next_) <= now; ++sent) {
-    send(next_++);
+  for (int sent = 0; sent < kRowsPerTurn && !due_rows_.empty(); ++sent) {
+    const DueRow row = due_rows_.top();
+    if (row.first > now) break;
+    due_rows_.pop();
+    send(row);
   }
-  if (next_ == workload_.size()) return;
-  const Duration wait = std::max(due(next_) - SteadyClock().now(), Duration::zero());
+  wait_for_next_row();
+}
+
+void Replay::wait_for_next_row() {
+  loop_.cancel(std::exchange(send_timer_, kNoTimer));
+  if (due_rows_.empty()) return;
+  const Duration wait = std::max(due_rows_.top().first - SteadyClock().now(), Duration::zero());
   send_timer_ = loop_.after(wait, [this] { send_due_rows(); });
 }
 
-void Replay::send(size_t index) {
+void Replay::send(const DueRow& row) {
+  const auto& [at, index] = row;
   LiveRequest::Owner& owner = *this;
   requests_[index] =
       std::make_unique<LiveRequest>(loop_, client_, options_, owner, workload_.rows[index],
-                                    workload_.first_row + index, start_, due(index));
+                                    workload_.first_row + index, start_, at);
   ++progress_.sent;
   uploading_.push_back(index);
   requests_[index]->send();
+}
+
+void Replay::queue_next_turn(size_t index) {
+  const size_t next = workload_.next_turn[index];
+  if (next == kNoTurn) return;
+  const Duration delay = from_seconds(to_seconds(workload_.delay[next]) / options_.time_scale);
+  due_rows_.emplace(std::max(due(next), SteadyClock().now() + delay), next);
+  wait_for_next_row();
 }
 
 void Replay::free_sent_bytes() {
@@ -92,6 +115,7 @@ void Replay::on_request_over(LiveRequest& request, Outcome outcome) {
   std::shared_ptr<LiveRequest> over(requests_[index].release());
   KVASIR_ASSERT(over.get() == &request, "a request is in its row's place");
   loop_.defer([over] {});
+  queue_next_turn(index);
   const std::shared_ptr<bool> alive = alive_;
   observer_.on_outcome(std::move(outcome));
   if (*alive && progress_.done == progress_.total) observer_.on_replay_over();

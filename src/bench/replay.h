@@ -1,7 +1,11 @@
-// Sends the rows of a workload at their times, whatever becomes of the ones before (open loop).
+// Sends the rows of a workload at their times, whatever becomes of the ones before (open loop). Only a
+// turn of a session waits: for the end of the turn before it, however that ended, and its delay.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <queue>
+#include <utility>
 #include <vector>
 
 #include "bench/live_request.h"
@@ -44,8 +48,13 @@ class Replay final : private LiveRequest::Owner {
   Replay(EventLoop& loop, const SocketAddress& address, const Workload& workload,
          ReplayOptions options, Observer& observer);
   void send_due_rows();
-  void send(size_t index);
+  // A row with the time at which it is to be sent; the earliest comes first, then the lowest row.
+  using DueRow = std::pair<TimePoint, size_t>;
+
+  void send(const DueRow& row);
   TimePoint due(size_t index) const;
+  void wait_for_next_row();
+  void queue_next_turn(size_t index);
   void free_sent_bytes();
   void on_request_over(LiveRequest& request, Outcome outcome) override;
 
@@ -58,7 +67,7 @@ class Replay final : private LiveRequest::Owner {
   std::vector<std::unique_ptr<LiveRequest>> requests_;  // by row; null before and after
   std::vector<size_t> uploading_;                       // rows whose bytes are not all sent
   std::shared_ptr<bool> alive_;  // false once destroyed: for work that the loop still holds
-  size_t next_ = 0;              // the row to be sent next
+  std::priority_queue<DueRow, std::vector<DueRow>, std::greater<>> due_rows_;
   TimerId send_timer_ = kNoTimer;
   TimerId free_timer_ = kNoTimer;
   ReplayProgress progress_;

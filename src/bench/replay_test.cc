@@ -142,7 +142,9 @@ class ReplayTest : public ::testing::Test {
   // Rows of 600 prompt tokens that all share their first block, `gap_ms` apart.
   static Workload rows(size_t count, uint64_t gap_ms, uint32_t output = 5) {
     std::vector<TraceRow> trace;
-    for (size_t i = 0; i < count; ++i) trace.push_back({i * gap_ms, 600, output, {0, i + 1}});
+    for (size_t i = 0; i < count; ++i) {
+      trace.push_back({static_cast<double>(i * gap_ms), 600, output, {0, i + 1}});
+    }
     WorkloadOptions options;
     options.bins = Bins::kAsIs;
     return plan_workload(std::move(trace), options);
@@ -198,6 +200,56 @@ TEST_F(ReplayTest, RequestsAskForAStreamWithUsageOfTheRowsLength) {
   EXPECT_EQ(request["stream_options"]["include_usage"], true);
   EXPECT_EQ(request["ignore_eos"], true);
   EXPECT_EQ(encode(std::string(request["prompt"])).size(), 600u);
+}
+
+TEST_F(ReplayTest, ATurnStartsItsDelayAfterTheAnswerBeforeIt) {
+  std::vector<TraceRow> trace;
+  for (int i = 0; i < 3; ++i) {
+    TraceRow row{0, 600, 5, {}};
+    row.session = "a";
+    row.delay_ms = i == 0 ? 0 : 30;
+    trace.push_back(row);
+  }
+  trace.push_back({1, 600, 5, {}});  // waits for nobody
+  trace[2].timestamp_ms = 200;       // later than its delay
+  server_.manner = Manner::kWell;
+  const std::vector<Outcome> outcomes = replay(plan_workload(trace, {}));
+  ASSERT_EQ(outcomes.size(), 4u);
+  for (const Outcome& outcome : outcomes) EXPECT_EQ(outcome.error, "") << outcome.error_detail;
+  EXPECT_GE(outcomes[1].intended_ms, outcomes[0].end_ms + 29.9);
+  EXPECT_GE(outcomes[1].sent_ms, outcomes[1].intended_ms);
+  EXPECT_GE(outcomes[2].intended_ms, 200);
+  EXPECT_GE(outcomes[2].intended_ms, outcomes[1].end_ms + 29.9);
+  EXPECT_EQ(outcomes[3].intended_ms, 1);
+}
+
+TEST_F(ReplayTest, ASessionGoesOnAfterATurnThatFailed) {
+  std::vector<TraceRow> trace(2, TraceRow{0, 600, 5, {}});
+  trace[0].session = trace[1].session = "a";
+  server_.manner = Manner::kStatus503;
+  const std::vector<Outcome> outcomes = replay(plan_workload(trace, {}));
+  ASSERT_EQ(outcomes.size(), 2u);
+  EXPECT_EQ(outcomes[1].error, "HTTP 503");
+}
+
+TEST_F(ReplayTest, PromptsAreWhatTheRowsSay) {
+  std::vector<TraceRow> trace(4, TraceRow{0, 40, 5, {}});
+  trace[2].text = "say \"h\xc3\xa9llo\"\n";
+  trace[2].input_length = 1;
+  trace[3].hash_ids = {7, 8, 9};
+  WorkloadOptions options;
+  options.block_tokens = 16;
+  const std::vector<Outcome> outcomes = replay(plan_workload(trace, options));
+  for (const Outcome& outcome : outcomes) EXPECT_EQ(outcome.error, "") << outcome.error_detail;
+  std::vector<std::string> prompts;
+  for (const std::string& body : server_.bodies) {
+    prompts.push_back(nlohmann::json::parse(body)["prompt"]);
+  }
+  ASSERT_EQ(prompts.size(), 4u);
+  EXPECT_EQ(count_tokens(prompts[0]), 40u);
+  EXPECT_NE(prompts[0].substr(0, 64), prompts[1].substr(0, 64));  // they name no blocks
+  EXPECT_EQ(prompts[2], trace[2].text);
+  EXPECT_EQ(count_tokens(prompts[3]), 40u);
 }
 
 TEST_F(ReplayTest, SameTextsHaveSameHashesAndTwoRunsAreAlike) {

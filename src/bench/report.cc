@@ -143,13 +143,15 @@ Report describe(const Workload& workload) {
   Report report;
   report.first_row = workload.first_row;
   report.requests = workload.size();
-  report.span_s = workload.due.empty() ? 0 : to_seconds(workload.due.back());
+  if (!workload.due.empty()) {
+    report.span_s = to_seconds(*std::max_element(workload.due.begin(), workload.due.end()));
+  }
   report.bin_ms = workload.bin_ms;
   for (const TraceRow& row : workload.rows) {
     report.prompt_tokens += row.input_length;
     report.output_tokens += row.output_length;
   }
-  report.hit_ceiling = hit_ceiling(workload.rows);
+  report.hit_ceiling = hit_ceiling(workload.rows, workload.block_tokens);
   return report;
 }
 

@@ -70,7 +70,7 @@ class Generator {
     const uint64_t prompt = conversation.tokens + heavy_tailed(kQuestionMedian, room);
     const uint64_t answer = 2 + heavy_tailed(kAnswerMedian, kAnswerMax - 2);
     TraceRow row;
-    row.timestamp_ms = now_ms / options_.bin_ms * options_.bin_ms;
+    row.timestamp_ms = static_cast<double>(now_ms / options_.bin_ms * options_.bin_ms);
     row.input_length = static_cast<uint32_t>(prompt);
     row.output_length = static_cast<uint32_t>(answer);
     row.hash_ids = conversation.ids;

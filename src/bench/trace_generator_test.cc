@@ -46,7 +46,7 @@ TEST(TraceGenerator, RowsAreAValidTraceThatSharesPrefixes) {
     const std::vector<TraceRow> rows = generate_trace(options);
     const auto read = parse_mooncake_trace(written(rows), "t");
     ASSERT_TRUE(read) << read.error().message;
-    EXPECT_EQ(read->size(), 1000u);
+    EXPECT_EQ(read->rows.size(), 1000u);
     EXPECT_EQ(bin_width_ms(rows), 3000u);
     EXPECT_GT(hit_ceiling(rows), 0.3);
     EXPECT_LT(hit_ceiling(rows), 0.9);

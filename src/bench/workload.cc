@@ -1,63 +1,94 @@
 #include "bench/workload.h"
 
 #include <algorithm>
+#include <cmath>
+#include <string>
+#include <unordered_map>
 #include <unordered_set>
 
 namespace kvasir {
 namespace {
 
-// One past the last row with the timestamp of `begin`.
-size_t end_of_bin(const std::vector<TraceRow>& trace, size_t begin) {
-  size_t end = begin + 1;
-  while (end < trace.size() && trace[end].timestamp_ms == trace[begin].timestamp_ms) ++end;
-  return end;
+// Where the rows that belong to no session stand: the ones that may be recorded in bins.
+std::vector<size_t> rows_without_session(const std::vector<TraceRow>& trace) {
+  std::vector<size_t> rows;
+  for (size_t i = 0; i < trace.size(); ++i) {
+    if (trace[i].session.empty()) rows.push_back(i);
+  }
+  return rows;
 }
 
 // Milliseconds of trace time at which each row is due.
-std::vector<double> due_times_ms(const std::vector<TraceRow>& trace, uint64_t bin_ms) {
+std::vector<double> due_times_ms(const std::vector<TraceRow>& trace, double bin_ms) {
   std::vector<double> due;
   due.reserve(trace.size());
-  for (size_t begin = 0; begin < trace.size();) {
-    const size_t end = end_of_bin(trace, begin);
-    uint64_t width = bin_ms;
-    if (end < trace.size()) {
-      width = std::min(width, trace[end].timestamp_ms - trace[begin].timestamp_ms);
-    }
-    const double gap = static_cast<double>(width) / static_cast<double>(end - begin);
-    for (size_t i = begin; i < end; ++i) {
-      due.push_back(static_cast<double>(trace[begin].timestamp_ms) +
-                    gap * static_cast<double>(i - begin));
-    }
+  for (const TraceRow& row : trace) due.push_back(row.timestamp_ms);
+  const std::vector<size_t> rows = rows_without_session(trace);
+  for (size_t begin = 0; begin < rows.size();) {
+    const double at = trace[rows[begin]].timestamp_ms;
+    size_t end = begin + 1;
+    while (end < rows.size() && trace[rows[end]].timestamp_ms == at) ++end;
+    double width = bin_ms;
+    if (end < rows.size()) width = std::min(width, trace[rows[end]].timestamp_ms - at);
+    const double gap = width / static_cast<double>(end - begin);
+    for (size_t i = begin; i < end; ++i) due[rows[i]] = at + gap * static_cast<double>(i - begin);
     begin = end;
   }
   return due;
 }
 
+// Connects the turns of each session.
+void link_turns(Workload& workload) {
+  std::unordered_map<std::string, size_t> latest;
+  for (size_t i = 0; i < workload.size(); ++i) {
+    const TraceRow& row = workload.rows[i];
+    const auto before = row.session.empty() ? latest.end() : latest.find(row.session);
+    if (before == latest.end()) {
+      workload.first.push_back(i);
+    } else {
+      workload.next_turn[before->second] = i;
+    }
+    if (!row.session.empty()) latest[row.session] = i;
+  }
+  std::stable_sort(workload.first.begin(), workload.first.end(), [&](size_t one, size_t other) {
+    return workload.due[one] < workload.due[other];
+  });
+}
+
 }  // namespace
 
 uint64_t bin_width_ms(const std::vector<TraceRow>& trace) {
-  std::vector<uint64_t> gaps;
-  for (size_t i = 1; i < trace.size(); ++i) {
-    const uint64_t gap = trace[i].timestamp_ms - trace[i - 1].timestamp_ms;
+  const std::vector<size_t> rows = rows_without_session(trace);
+  std::vector<double> gaps;
+  for (size_t i = 1; i < rows.size(); ++i) {
+    const double gap = trace[rows[i]].timestamp_ms - trace[rows[i - 1]].timestamp_ms;
     if (gap > 0) gaps.push_back(gap);
   }
-  if (gaps.empty()) return 0;
+  // Rows that never share a timestamp are in no bins.
+  if (gaps.empty() || gaps.size() + 1 == rows.size()) return 0;
   const auto middle = gaps.begin() + static_cast<std::ptrdiff_t>((gaps.size() - 1) / 2);
   std::nth_element(gaps.begin(), middle, gaps.end());
-  return *middle;
+  return static_cast<uint64_t>(std::llround(*middle));
 }
 
 Workload plan_workload(std::vector<TraceRow> trace, const WorkloadOptions& options) {
   Workload workload;
+  workload.block_tokens = options.block_tokens;
   workload.bin_ms = options.bins == Bins::kSpread ? bin_width_ms(trace) : 0;
-  const std::vector<double> due = due_times_ms(trace, workload.bin_ms);
+  const std::vector<double> due = due_times_ms(trace, static_cast<double>(workload.bin_ms));
   const size_t begin = std::min(options.start, trace.size());
   const size_t end = begin + std::min(options.requests, trace.size() - begin);
   workload.first_row = begin;
+  if (begin == end) return workload;
+  const double earliest = *std::min_element(due.begin() + static_cast<std::ptrdiff_t>(begin),
+                                            due.begin() + static_cast<std::ptrdiff_t>(end));
   for (size_t i = begin; i < end; ++i) {
+    workload.due.push_back(from_seconds((due[i] - earliest) / 1000 / options.speed));
+    workload.delay.push_back(from_seconds(trace[i].delay_ms / 1000 / options.speed));
     workload.rows.push_back(std::move(trace[i]));
-    workload.due.push_back(from_seconds((due[i] - due[begin]) / 1000 / options.speed));
   }
+  workload.next_turn.assign(workload.size(), kNoTurn);
+  link_turns(workload);
   return workload;
 }
 

@@ -25,13 +25,22 @@ struct WorkloadOptions {
       std::numeric_limits<size_t>::max();  // rows to take after those; fewer when it ends
   double speed = 1;                        // trace seconds per second: 2 sends twice as fast
   Bins bins = Bins::kSpread;
+  uint32_t block_tokens = kMooncakeBlockTokens;  // of each of the rows' hash_ids
 };
+
+inline constexpr size_t kNoTurn = std::numeric_limits<size_t>::max();
 
 struct Workload {
   std::vector<TraceRow> rows;
-  std::vector<Duration> due;  // of each row, since the first
-  size_t first_row = 0;       // where rows[0] stands in the trace
-  uint64_t bin_ms = 0;        // the width of the trace's bins; 0: left as they are
+  // Of each row, since the earliest; a turn that follows another is not due before.
+  std::vector<Duration> due;
+  // Which turn of its session comes after a row; kNoTurn: none.
+  std::vector<size_t> next_turn;
+  std::vector<Duration> delay;  // of a turn that follows another: from the end of its answer
+  std::vector<size_t> first;    // the rows that follow none, in the order of their due times
+  size_t first_row = 0;         // where rows[0] stands in the trace
+  uint64_t bin_ms = 0;          // the width of the trace's bins; 0: left as they are
+  uint32_t block_tokens = kMooncakeBlockTokens;
 
   size_t size() const { return rows.size(); }
 };
@@ -41,6 +50,8 @@ struct Workload {
 // one.
 uint64_t bin_width_ms(const std::vector<TraceRow>& trace);
 
+// Rows of a session keep their own timestamps; only the others are spread. A turn whose predecessor is
+// not among the rows taken is due by its timestamp.
 // Due times are worked out over the whole trace before rows are taken from it, so a row's
 // neighbours do not depend on `start` and `requests`. A bin ends where the next one begins, or
 // after bin_width_ms().

@@ -15,7 +15,9 @@ using ::testing::ElementsAre;
 
 std::vector<TraceRow> rows_at(std::initializer_list<uint64_t> timestamps_ms) {
   std::vector<TraceRow> rows;
-  for (const uint64_t at : timestamps_ms) rows.push_back({at, 1, 1, {rows.size()}});
+  for (const uint64_t at : timestamps_ms) {
+    rows.push_back({static_cast<double>(at), 1, 1, {rows.size()}});
+  }
   return rows;
 }
 
@@ -68,6 +70,34 @@ TEST(Workload, TakingRowsKeepsTheirDistances) {
   EXPECT_EQ(plan_workload(rows_at({0, 1}), options).size(), 2u);
 }
 
+TraceRow turn(double at, const char* session, double delay_ms = 0) {
+  TraceRow row{at, 1, 1, {1}};
+  row.session = session;
+  row.delay_ms = delay_ms;
+  return row;
+}
+
+TEST(Workload, TurnsOfASessionAreLinkedAndNotSpread) {
+  std::vector<TraceRow> trace = rows_at({1000, 1000, 4000});
+  trace.insert(trace.begin(), {turn(2000, "a"), turn(2000, "a", 250), turn(500, "b")});
+  trace.push_back(turn(7000, "a", 50));
+  const Workload workload = plan_workload(trace, {});
+  EXPECT_THAT(due_ms(workload), ElementsAre(1500, 1500, 0, 500, 2000, 3500, 6500));
+  EXPECT_THAT(workload.first, ElementsAre(2, 3, 0, 4, 5));
+  EXPECT_THAT(workload.next_turn, ElementsAre(1, 6, kNoTurn, kNoTurn, kNoTurn, kNoTurn, kNoTurn));
+  EXPECT_EQ(workload.delay[1], std::chrono::milliseconds(250));
+  WorkloadOptions options;
+  options.start = 1;
+  options.speed = 2;
+  const Workload later = plan_workload(trace, options);
+  EXPECT_THAT(later.first, ElementsAre(1, 2, 0, 3, 4));  // its first turn was skipped
+  EXPECT_EQ(later.delay[5], std::chrono::milliseconds(25));
+}
+
+TEST(Workload, RowsThatShareNoTimestampAreInNoBins) {
+  EXPECT_EQ(bin_width_ms(rows_at({0, 3000, 6000})), 0u);
+}
+
 TEST(HitCeiling, CountsTheTokensOfLeadingBlocksSeenBefore) {
   const std::vector<TraceRow> rows = {
       {0, 1000, 1, {1, 2}},     // nothing is known
@@ -87,11 +117,11 @@ TEST(HitCeiling, EqualsThePublishedFigureOfTheConversationTrace) {
   if (!file) GTEST_SKIP() << "no " << path;
   std::ostringstream text;
   text << file.rdbuf();
-  const auto rows = parse_mooncake_trace(text.str(), path);
-  ASSERT_TRUE(rows) << rows.error().message;
-  EXPECT_EQ(rows->size(), 12031u);
-  EXPECT_EQ(bin_width_ms(*rows), 3000u);
-  EXPECT_THAT(hit_ceiling(*rows), DoubleNear(0.3736, 0.00005));
+  const auto trace = parse_mooncake_trace(text.str(), path);
+  ASSERT_TRUE(trace) << trace.error().message;
+  EXPECT_EQ(trace->rows.size(), 12031u);
+  EXPECT_EQ(bin_width_ms(trace->rows), 3000u);
+  EXPECT_THAT(hit_ceiling(trace->rows), DoubleNear(0.3736, 0.00005));
 }
 
 }  // namespace

@@ -3,27 +3,61 @@
 #include <simdjson.h>
 
 #include <algorithm>
-#include <limits>
+#include <array>
+#include <cmath>
 #include <optional>
+#include <unordered_map>
+
+#include "wire/json_text.h"
 
 namespace kvasir {
 namespace {
 
 using Json = simdjson::dom::element;
 
-// Sets in `seen` the bit of a key; false when it is set already.
-bool first_time(unsigned& seen, unsigned bit) {
-  const bool fresh = (seen & bit) == 0;
-  seen |= bit;
-  return fresh;
+// Beyond this a double cannot tell milliseconds apart; it is 30,000 years.
+constexpr double kMillisecondsMost = 1e15;
+
+enum class Key : uint8_t { kTime, kInput, kOutput, kIds, kText, kSession, kDelay };
+
+struct KeyName {
+  std::string_view name;
+  Key key;
+};
+// The first name of each key is the one that errors use.
+constexpr std::array<KeyName, 11> kKeyNames = {{{"timestamp", Key::kTime},
+                                                {"created_time", Key::kTime},
+                                                {"input_length", Key::kInput},
+                                                {"input_tokens", Key::kInput},
+                                                {"output_length", Key::kOutput},
+                                                {"output_tokens", Key::kOutput},
+                                                {"hash_ids", Key::kIds},
+                                                {"text_input", Key::kText},
+                                                {"session_id", Key::kSession},
+                                                {"delay", Key::kDelay},
+                                                {"delay_ms", Key::kDelay}}};
+
+std::optional<Key> key_of(std::string_view name) {
+  for (const KeyName& entry : kKeyNames) {
+    if (entry.name == name) return entry.key;
+  }
+  return std::nullopt;
 }
 
-// A whole number of at least `least` that fits 32 bits.
-std::optional<uint32_t> read_length(const Json& value, uint32_t least) {
-  uint64_t number = 0;
+// A whole number from 1; 12.0 is one.
+std::optional<uint32_t> read_length(const Json& value) {
+  double number = 0;
   if (value.get(number) != simdjson::SUCCESS) return std::nullopt;
-  if (number < least || number > std::numeric_limits<uint32_t>::max()) return std::nullopt;
+  if (!(number >= 1 && number <= kTraceTokensMost)) return std::nullopt;
+  if (number != std::floor(number)) return std::nullopt;
   return static_cast<uint32_t>(number);
+}
+
+std::optional<double> read_milliseconds(const Json& value) {
+  double number = 0;
+  if (value.get(number) != simdjson::SUCCESS) return std::nullopt;
+  if (!(number >= 0 && number <= kMillisecondsMost)) return std::nullopt;
+  return number + 0.0;  // -0.0 is 0
 }
 
 bool read_ids(const Json& value, std::vector<uint64_t>& ids) {
@@ -38,101 +72,219 @@ bool read_ids(const Json& value, std::vector<uint64_t>& ids) {
   return true;
 }
 
-// What is wrong with the value of `key`, or nothing.
-std::string read_key(std::string_view key, const Json& value, TraceRow& row, unsigned& seen) {
-  unsigned bit = 0;
-  bool good = false;
-  if (key == "timestamp") {
-    bit = 1;
-    good = value.get(row.timestamp_ms) == simdjson::SUCCESS;
-  } else if (key == "input_length" || key == "output_length") {
-    bit = key == "input_length" ? 2 : 4;
-    const std::optional<uint32_t> length = read_length(value, 1);
-    good = length.has_value();
-    (bit == 2 ? row.input_length : row.output_length) = length.value_or(0);
-  } else if (key == "hash_ids") {
-    bit = 8;
-    row.hash_ids.clear();
-    good = read_ids(value, row.hash_ids);
-  } else {
-    return "the key \"" + std::string(key) + "\" is unknown";
-  }
-  if (!first_time(seen, bit)) return "the key \"" + std::string(key) + "\" stands twice";
-  if (good) return {};
-  if (bit == 8) return "\"hash_ids\" is not a list of whole numbers from 0";
-  return "\"" + std::string(key) + "\" is not a whole number from " + (bit == 1 ? "0" : "1");
+// A text that is not empty, or a whole number.
+std::optional<std::string> read_name(const Json& value) {
+  std::string_view text;
+  int64_t number = 0;
+  if (value.get(text) == simdjson::SUCCESS && !text.empty()) return std::string(text);
+  if (value.get(number) == simdjson::SUCCESS) return std::to_string(number);
+  return std::nullopt;
 }
 
-std::string missing_key(unsigned seen) {
-  static constexpr const char* kKeys[] = {"timestamp", "input_length", "output_length", "hash_ids"};
-  for (unsigned i = 0; i < 4; ++i) {
-    if ((seen & (1u << i)) == 0) return std::string("the key \"") + kKeys[i] + "\" is missing";
+class TraceReader {
+ public:
+  TraceReader(const std::string& name, uint32_t block_tokens)
+      : name_(name), block_tokens_(block_tokens) {}
+
+  Result<MooncakeTrace> read(std::string_view text);
+
+ private:
+  // What is wrong, or nothing.
+  std::string read_row(std::string_view line, TraceRow& row);
+  std::string read_member(std::string_view name, const Json& value, TraceRow& row);
+  std::string read_value(Key key, const Json& value, TraceRow& row);
+  std::string check_input(const TraceRow& row) const;
+  std::string place(TraceRow& row);
+  std::string check_time(double before, double at) const;
+  void remember_unknown(std::string_view name);
+  bool given(Key key) const { return (seen_ & bit(key)) != 0; }
+  static unsigned bit(Key key) { return 1u << static_cast<unsigned>(key); }
+
+  const std::string& name_;
+  const uint32_t block_tokens_;
+  simdjson::dom::parser parser_;
+  MooncakeTrace trace_;
+  unsigned seen_ = 0;  // the keys of the row at hand
+  double last_time_ms_ = 0;
+  std::unordered_map<std::string, double> sessions_;  // the time of the latest turn
+};
+
+Result<MooncakeTrace> TraceReader::read(std::string_view text) {
+  for (size_t number = 1; !text.empty(); ++number) {
+    const std::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(line.size() + 1, text.size()));
+    if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+    TraceRow row;
+    std::string problem = read_row(line, row);
+    if (problem.empty()) problem = place(row);
+    if (!problem.empty()) return Error{name_ + ":" + std::to_string(number) + ": " + problem};
+    trace_.rows.push_back(std::move(row));
   }
-  return {};
+  return std::move(trace_);
 }
 
-// What is wrong with the line, or nothing.
-std::string read_row(simdjson::dom::parser& parser, std::string_view line, uint32_t block_tokens,
-                     TraceRow& row) {
+std::string TraceReader::read_row(std::string_view line, TraceRow& row) {
   simdjson::dom::object object;
   Json document;
-  const auto failure = parser.parse(line.data(), line.size()).get(document);
+  const auto failure = parser_.parse(line.data(), line.size()).get(document);
   if (failure != simdjson::SUCCESS) {
     return std::string("not valid JSON: ") + simdjson::error_message(failure);
   }
   if (document.get(object) != simdjson::SUCCESS) return "not a JSON object";
-  unsigned seen = 0;
+  seen_ = 0;
   for (const auto field : object) {
-    std::string problem = read_key(field.key, field.value, row, seen);
+    std::string problem = read_member(field.key, field.value, row);
     if (!problem.empty()) return problem;
   }
-  if (seen != 15) return missing_key(seen);
-  const uint64_t blocks = (uint64_t{row.input_length} + block_tokens - 1) / block_tokens;
+  if (!given(Key::kOutput)) {
+    row.output_length = kTraceOutputTokens;
+    ++trace_.rows_without_output_length;
+  }
+  return check_input(row);
+}
+
+std::string TraceReader::read_member(std::string_view name, const Json& value, TraceRow& row) {
+  const std::optional<Key> key = key_of(name);
+  if (!key) {
+    remember_unknown(name);
+    return {};
+  }
+  if (value.is_null()) return {};
+  if (given(*key)) return "the key \"" + std::string(name) + "\" stands twice";
+  seen_ |= bit(*key);
+  std::string problem = read_value(*key, value, row);
+  return problem.empty() ? problem : "\"" + std::string(name) + "\" is not " + problem;
+}
+
+// Nothing, or what the value should have been.
+std::string TraceReader::read_value(Key key, const Json& value, TraceRow& row) {
+  switch (key) {
+    case Key::kTime:
+    case Key::kDelay: {
+      const std::optional<double> milliseconds = read_milliseconds(value);
+      (key == Key::kTime ? row.timestamp_ms : row.delay_ms) = milliseconds.value_or(0);
+      return milliseconds ? "" : "a number of milliseconds from 0";
+    }
+    case Key::kInput:
+    case Key::kOutput: {
+      const std::optional<uint32_t> length = read_length(value);
+      (key == Key::kInput ? row.input_length : row.output_length) = length.value_or(0);
+      return length ? std::string()
+                    : "a whole number from 1 to " + std::to_string(kTraceTokensMost);
+    }
+    case Key::kIds:
+      return read_ids(value, row.hash_ids) ? "" : "a list of whole numbers from 0";
+    case Key::kText: {
+      std::string_view text;
+      const bool good = value.get(text) == simdjson::SUCCESS && !text.empty();
+      row.text = text;
+      return good ? "" : "a text that is not empty";
+    }
+    case Key::kSession: {
+      std::optional<std::string> name = read_name(value);
+      row.session = name.value_or("");
+      return name ? "" : "a text or a whole number";
+    }
+  }
+  return {};
+}
+
+std::string TraceReader::check_input(const TraceRow& row) const {
+  if (given(Key::kText)) {
+    return given(Key::kIds) ? "\"text_input\" and \"hash_ids\" cannot stand together" : "";
+  }
+  if (!given(Key::kInput)) {
+    return "the key \"input_length\" is missing, and there is no \"text_input\" either";
+  }
+  if (!given(Key::kIds)) return {};
+  const uint64_t blocks = (uint64_t{row.input_length} + block_tokens_ - 1) / block_tokens_;
   if (blocks == row.hash_ids.size()) return {};
   return "input_length " + std::to_string(row.input_length) + " needs " + std::to_string(blocks) +
-         " hash_ids of " + std::to_string(block_tokens) + " tokens, there are " +
+         " hash_ids of " + std::to_string(block_tokens_) + " tokens, there are " +
          std::to_string(row.hash_ids.size());
 }
 
-bool is_blank(std::string_view line) {
-  return line.find_first_not_of(" \t\r") == std::string_view::npos;
+// Puts the row into its session and its time.
+std::string TraceReader::place(TraceRow& row) {
+  const auto before = sessions_.find(row.session);
+  row.follows = !row.session.empty() && before != sessions_.end();
+  if (!given(Key::kTime) && !row.follows) {
+    return row.session.empty() ? "the key \"timestamp\" is missing"
+                               : "the key \"timestamp\" is missing in the first row of session \"" +
+                                     row.session + "\"";
+  }
+  if (given(Key::kDelay) && !row.follows) {
+    row.delay_ms = 0;  // there is no answer to wait for
+  }
+  if (given(Key::kText)) row.input_length = 0;
+  if (row.session.empty()) {
+    const double last = std::exchange(last_time_ms_, row.timestamp_ms);
+    return check_time(last, row.timestamp_ms);
+  }
+  const double last = row.follows ? before->second : 0;
+  if (!given(Key::kTime)) row.timestamp_ms = last;
+  sessions_[row.session] = row.timestamp_ms;
+  return check_time(last, row.timestamp_ms);
+}
+
+void append_milliseconds(double milliseconds, std::string& text) {
+  if (milliseconds == std::floor(milliseconds)) {
+    text += std::to_string(static_cast<uint64_t>(milliseconds));
+  } else {
+    append_real(milliseconds, text);
+  }
+}
+
+std::string TraceReader::check_time(double before, double at) const {
+  if (at >= before) return {};
+  std::string problem = "the timestamp goes back: ";
+  append_milliseconds(at, problem);
+  problem += " after ";
+  append_milliseconds(before, problem);
+  return problem;
+}
+
+void TraceReader::remember_unknown(std::string_view name) {
+  std::vector<std::string>& keys = trace_.unknown_keys;
+  if (keys.size() == kUnknownKeysMost) return;
+  if (std::find(keys.begin(), keys.end(), name) == keys.end()) keys.emplace_back(name);
 }
 
 }  // namespace
 
-Result<std::vector<TraceRow>> parse_mooncake_trace(std::string_view text, const std::string& name,
-                                                   uint32_t block_tokens) {
+Result<MooncakeTrace> parse_mooncake_trace(std::string_view text, const std::string& name,
+                                           uint32_t block_tokens) {
   KVASIR_ASSERT(block_tokens > 0, "a block has tokens");
-  std::vector<TraceRow> rows;
-  simdjson::dom::parser parser;
-  size_t number = 0;
-  while (!text.empty()) {
-    ++number;
-    const std::string_view line = text.substr(0, text.find('\n'));
-    text.remove_prefix(std::min(line.size() + 1, text.size()));
-    if (is_blank(line)) continue;
-    TraceRow row;
-    std::string problem = read_row(parser, line, block_tokens, row);
-    if (problem.empty() && !rows.empty() && row.timestamp_ms < rows.back().timestamp_ms) {
-      problem = "the timestamp goes back: " + std::to_string(row.timestamp_ms) + " after " +
-                std::to_string(rows.back().timestamp_ms);
-    }
-    if (!problem.empty()) return Error{name + ":" + std::to_string(number) + ": " + problem};
-    rows.push_back(std::move(row));
-  }
-  return rows;
+  return TraceReader(name, block_tokens).read(text);
 }
 
 void append_mooncake_row(const TraceRow& row, std::string& text) {
-  text += "{\"timestamp\": " + std::to_string(row.timestamp_ms);
-  text += ", \"input_length\": " + std::to_string(row.input_length);
-  text += ", \"output_length\": " + std::to_string(row.output_length);
-  text += ", \"hash_ids\": [";
-  for (size_t i = 0; i < row.hash_ids.size(); ++i) {
-    if (i > 0) text += ", ";
-    text += std::to_string(row.hash_ids[i]);
+  text += "{\"timestamp\": ";
+  append_milliseconds(row.timestamp_ms, text);
+  if (!row.session.empty()) {
+    text += ", \"session_id\": ";
+    append_json_string(row.session, text);
   }
-  text += "]}\n";
+  if (row.delay_ms > 0) {
+    text += ", \"delay\": ";
+    append_milliseconds(row.delay_ms, text);
+  }
+  if (row.text.empty()) {
+    text += ", \"input_length\": " + std::to_string(row.input_length);
+  } else {
+    text += ", \"text_input\": ";
+    append_json_string(row.text, text);
+  }
+  text += ", \"output_length\": " + std::to_string(row.output_length);
+  if (!row.hash_ids.empty()) {
+    text += ", \"hash_ids\": [";
+    for (size_t i = 0; i < row.hash_ids.size(); ++i) {
+      if (i > 0) text += ", ";
+      text += std::to_string(row.hash_ids[i]);
+    }
+    text += "]";
+  }
+  text += "}\n";
 }
 
 }  // namespace kvasir

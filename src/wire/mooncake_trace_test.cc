@@ -14,22 +14,23 @@ TEST(MooncakeTrace, RowsAreReadAndWrittenBack) {
       "{\"timestamp\": 0, \"input_length\": 1, \"output_length\": 5, \"hash_ids\": [7]}\n"
       "{\"timestamp\": 3000, \"input_length\": 1025, \"output_length\": 1, \"hash_ids\": [7, 8, "
       "18446744073709551615]}\n";
-  const auto rows = parse_mooncake_trace(text, "t");
-  ASSERT_TRUE(rows) << rows.error().message;
-  EXPECT_EQ(rows->size(), 2u);
-  EXPECT_EQ((*rows)[1], (TraceRow{3000, 1025, 1, {7, 8, 18446744073709551615u}}));
+  const auto trace = parse_mooncake_trace(text, "t");
+  ASSERT_TRUE(trace) << trace.error().message;
+  EXPECT_EQ(trace->rows.size(), 2u);
+  EXPECT_EQ(trace->rows[1], (TraceRow{3000, 1025, 1, {7, 8, 18446744073709551615u}}));
+  EXPECT_TRUE(trace->unknown_keys.empty());
   std::string written;
-  for (const TraceRow& row : *rows) append_mooncake_row(row, written);
+  for (const TraceRow& row : trace->rows) append_mooncake_row(row, written);
   EXPECT_EQ(written, text);
 }
 
 TEST(MooncakeTrace, KeyOrderSpacesAndLineEndsDoNotMatter) {
-  const auto rows = parse_mooncake_trace(
+  const auto trace = parse_mooncake_trace(
       "\r\n{\"hash_ids\":[1,2],\"output_length\":5,\"input_length\":513,\"timestamp\":9}\r\n\n",
       "t");
-  ASSERT_TRUE(rows) << rows.error().message;
-  EXPECT_EQ(rows->at(0), (TraceRow{9, 513, 5, {1, 2}}));
-  EXPECT_TRUE(parse_mooncake_trace("", "t")->empty());
+  ASSERT_TRUE(trace) << trace.error().message;
+  EXPECT_EQ(trace->rows.at(0), (TraceRow{9, 513, 5, {1, 2}}));
+  EXPECT_TRUE(parse_mooncake_trace("", "t")->rows.empty());
 }
 
 TEST(MooncakeTrace, BlockSizeIsAParameter) {
@@ -47,15 +48,25 @@ TEST(MooncakeTrace, ErrorsNameFileLineAndWhatIsWrong) {
       {"{", "not valid JSON"},
       {"[]", "not a JSON object"},
       {"{} {}", "not valid JSON"},
-      {R"({"timestamp":0,"input_length":1,"output_length":1})", "\"hash_ids\" is missing"},
+      {R"({"timestamp":0,"output_length":1,"hash_ids":[1]})", "\"input_length\" is missing"},
+      {R"({"timestamp":0,"messages":[],"output_length":1})", "\"input_length\" is missing"},
+      {R"({"session_id":"a","delay":4,"input_length":1,"output_length":1})",
+       "\"timestamp\" is missing in the first row of session \"a\""},
+      {R"({"timestamp":0,"text_input":"","output_length":1})", "\"text_input\" is not a text"},
+      {R"({"timestamp":0,"text_input":"a","output_length":1,"hash_ids":[1]})",
+       "cannot stand together"},
+      {R"({"timestamp":0,"input_length":1,"output_length":1,"session_id":["a"]})",
+       "\"session_id\" is not a text or a whole number"},
+      {R"({"timestamp":0,"input_length":1,"output_length":1,"delay":-1})", "\"delay\" is not"},
+      {R"({"timestamp":0,"created_time":0,"input_length":1,"output_length":1})", "stands twice"},
+      {R"({"timestamp":0,"input_length":1,"output_length":1,"hash_ids":[]})", "needs 1 hash_ids"},
       {R"({"input_length":1,"output_length":1,"hash_ids":[1]})", "\"timestamp\" is missing"},
       {R"({"timestamp":0,"timestamp":0,"input_length":1,"output_length":1,"hash_ids":[1]})",
        "stands twice"},
-      {R"({"timestamp":0,"input_length":1,"output_length":1,"hash_ids":[1],"delay":4})",
-       "\"delay\" is unknown"},
       {R"({"timestamp":-1,"input_length":1,"output_length":1,"hash_ids":[1]})",
-       "\"timestamp\" is not a whole number from 0"},
-      {R"({"timestamp":0.5,"input_length":1,"output_length":1,"hash_ids":[1]})", "\"timestamp\""},
+       "\"timestamp\" is not a number of milliseconds from 0"},
+      {R"({"timestamp":"0","input_length":1,"output_length":1,"hash_ids":[1]})", "\"timestamp\""},
+      {R"({"timestamp":1e16,"input_length":1,"output_length":1,"hash_ids":[1]})", "\"timestamp\""},
       {R"({"timestamp":0,"input_length":0,"output_length":1,"hash_ids":[]})",
        "\"input_length\" is not a whole number from 1"},
       {R"({"timestamp":0,"input_length":1,"output_length":0,"hash_ids":[1]})", "\"output_length\""},
@@ -75,6 +86,61 @@ TEST(MooncakeTrace, ErrorsNameFileLineAndWhatIsWrong) {
     EXPECT_THAT(rows.error().message, StartsWith("some/trace.jsonl:2: ")) << bad.row;
     EXPECT_THAT(rows.error().message, HasSubstr(bad.problem)) << bad.row;
   }
+}
+
+TEST(MooncakeTrace, RowsAreReadAsAiperfGuidellmAndDynamoWriteThem) {
+  const auto trace = parse_mooncake_trace(
+      "{\"timestamp\": 27.5, \"input_length\": 655.0, \"output_length\": 52}\n"
+      "{\"timestamp\": 30, \"text_input\": \"Hi \\u00e9\", \"output_length\": 4, \"hash_ids\": "
+      "null}\n"
+      "{\"created_time\": 31.25, \"input_tokens\": 10, \"output_tokens\": 4}\n"
+      "{\"timestamp\": 40, \"input_length\": 10, \"hash_ids\": [1]}\n"
+      "{\"timestamp\": 41, \"input_length\": 3, \"output_length\": 1, \"type\": \"text\", "
+      "\"turn\": 1}\n"
+      "{\"timestamp\": 42, \"input_length\": 3, \"output_length\": 1, \"turn\": 2, \"extra\": "
+      "{}}\n",
+      "t");
+  ASSERT_TRUE(trace) << trace.error().message;
+  ASSERT_EQ(trace->rows.size(), 6u);
+  EXPECT_EQ(trace->rows[0], (TraceRow{27.5, 655, 52}));
+  EXPECT_EQ(trace->rows[1], (TraceRow{30, 0, 4, {}, "Hi \xc3\xa9"}));
+  EXPECT_EQ(trace->rows[2], (TraceRow{31.25, 10, 4}));
+  EXPECT_EQ(trace->rows[3], (TraceRow{40, 10, kTraceOutputTokens, {1}}));
+  EXPECT_EQ(trace->rows_without_output_length, 1u);
+  EXPECT_THAT(trace->unknown_keys, ::testing::ElementsAre("type", "turn", "extra"));
+}
+
+TEST(MooncakeTrace, TurnsOfASessionFollowOneAnother) {
+  const auto trace = parse_mooncake_trace(
+      "{\"timestamp\": 5, \"session_id\": \"a\", \"delay\": 9, \"input_length\": 1, "
+      "\"output_length\": 1}\n"
+      "{\"session_id\": \"a\", \"delay\": 250.5, \"input_length\": 2, \"output_length\": 1}\n"
+      "{\"timestamp\": 1, \"session_id\": 7, \"input_length\": 3, \"output_length\": 1}\n"
+      "{\"timestamp\": 80, \"session_id\": \"a\", \"input_length\": 4, \"output_length\": 1}\n"
+      "{\"timestamp\": 2, \"input_length\": 5, \"output_length\": 1}\n"
+      "{\"session_id\": 7, \"delay_ms\": 3, \"input_length\": 6, \"output_length\": 1}\n",
+      "t");
+  ASSERT_TRUE(trace) << trace.error().message;
+  EXPECT_THAT(trace->rows,
+              ::testing::ElementsAre(TraceRow{5, 1, 1, {}, "", "a", false, 0},
+                                     TraceRow{5, 2, 1, {}, "", "a", true, 250.5},
+                                     TraceRow{1, 3, 1, {}, "", "7", false, 0},
+                                     TraceRow{80, 4, 1, {}, "", "a", true, 0}, TraceRow{2, 5, 1},
+                                     TraceRow{1, 6, 1, {}, "", "7", true, 3}));
+  const auto back = parse_mooncake_trace(
+      "{\"timestamp\": 5.5, \"session_id\": \"a\", \"input_length\": 1, \"output_length\": 1}\n"
+      "{\"timestamp\": 4, \"session_id\": \"a\", \"input_length\": 1, \"output_length\": 1}\n",
+      "t");
+  ASSERT_FALSE(back);
+  EXPECT_EQ(back.error().message, "t:2: the timestamp goes back: 4 after 5.5");
+}
+
+TEST(MooncakeTrace, UnknownKeysAreRememberedUpToALimit) {
+  std::string row = "{\"timestamp\": 0, \"input_length\": 1, \"output_length\": 1";
+  for (int i = 0; i < 100; ++i) row += ", \"k" + std::to_string(i) + "\": 0";
+  const auto trace = parse_mooncake_trace(row + "}", "t");
+  ASSERT_TRUE(trace) << trace.error().message;
+  EXPECT_EQ(trace->unknown_keys.size(), kUnknownKeysMost);
 }
 
 TEST(MooncakeTrace, TimeNeverGoesBack) {
