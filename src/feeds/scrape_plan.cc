@@ -79,8 +79,10 @@ class PlanMaker {
          {"insecureSkipVerify", "caCertPath", "clientCertPath", "clientKeyPath"}) {
       parameters.ignore(tls);
     }
+    // Who runs on which node is Kubernetes' to say: the endpoint's own address is asked.
     if (dcgm && parameters.boolean("useNodeAddress", false)) {
-      parameters.fail("useNodeAddress", "is not built: nobody tells the address of a node");
+      plan_.notes.push_back(plugin->name + ": useNodeAddress has no effect here: the address of a node "
+                            "is not known, the endpoint's own is asked");
     }
     take_problems(parameters);
     for (const std::string& extractor : config.extractors) add_extractor(extractor, source);

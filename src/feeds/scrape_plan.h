@@ -49,6 +49,7 @@ struct ScrapeSource {
 struct ScrapePlan {
   std::vector<ScrapeSource> sources;              // where two say the same, the first counts
   std::optional<HealthCheckConfig> health_check;  // of a scraper that has one
+  std::vector<std::string> notes;                 // what has less effect than it says
 };
 
 // What holds without a configuration: every endpoint's /metrics, read as vLLM's unless its label

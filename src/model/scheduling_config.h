@@ -17,6 +17,9 @@ struct PluginConfig {
   std::string type = {};
   Value parameters = {};  // a map or null
   int line = 0;
+  // The type was chosen by whoever translated the file's words: an experimental one needs no leave
+  // of the user, who never named it.
+  bool translated = false;
 };
 
 // A plugin in a scheduling profile. What it is there (filter, scorer, picker) is up to its type.

@@ -82,9 +82,10 @@ MadePlugin make(std::string_view name, const Value& value, PluginContext& contex
   Parameters parameters(value, name);
   Settings settings;
   settings.auto_tune = parameters.boolean("autoTune", true);
-  settings.block_tokens =
-      std::max(kBlockTokensLeast,
-               static_cast<uint32_t>(parameters.integer("blockSizeTokens", 16, 1, 65'536)));
+  const int64_t old_name = parameters.integer("blockSize", 16, 0, 65'536);
+  const int64_t block_tokens =
+      parameters.integer("blockSizeTokens", std::max<int64_t>(old_name, 1), 1, 65'536);
+  settings.block_tokens = std::max(kBlockTokensLeast, static_cast<uint32_t>(block_tokens));
   settings.capacity_blocks =
       static_cast<size_t>(parameters.integer("lruCapacityPerServer", 31'250, 1, 100'000'000));
   const int64_t tokens = parameters.integer("maxPrefixTokensToMatch", 131'072, 0);

@@ -8,13 +8,17 @@
 //   would hide that prefill endpoints are missing.
 // Inputs: the deciders' own. The encode stage is configured like upstream's, but no request says
 //   yet whether it has images, so it never runs.
+//   A configuration with one profile decodes with it, whatever its name.
 // Parameters: stageOrder (decode-first; prefill-first), profiles {decode, prefill, encode} (those
 //   names), deciders {prefill, encode} (none: that stage never runs); or flat: decodeProfile,
-//   prefillProfile, deciderPluginName. pd-profile-handler: decodeProfile, prefillProfile,
-//   deciderPluginName (prefix-based-pd-decider when one is configured); prefixPluginType,
-//   prefixPluginName, prefixMatchInfoProducerName and primaryPort are accepted and without effect.
-//   disagg-headers-handler and prefill-header-handler are accepted and do nothing: the decision
-//   says what they wrote into a header.
+//   prefillProfile, encodeProfile, prefillDeciderPluginName (or deciderPluginName),
+//   encodeDeciderPluginName. pd-profile-handler: decodeProfile, prefillProfile, deciderPluginName
+//   (prefix-based-pd-decider when one is configured), threshold (of its first versions, instead of
+//   a decider: prefill apart when so many bytes of the prompt are not cached on the decode
+//   endpoint; 0: always); prefixPluginType, prefixPluginName, prefixMatchInfoProducerName,
+//   hashBlockSize and primaryPort are accepted and without effect. disagg-headers-handler and
+//   prefill-header-handler are accepted and do nothing: the decision says what they wrote into a
+//   header.
 //
 //   - type: disagg-profile-handler
 //     parameters: {deciders: {prefill: prefix-based-pd-decider}}

@@ -206,6 +206,41 @@ TEST_F(FairnessTest, ProgramAwareHalvesServiceEveryMinute) {
   EXPECT_EQ(next(policy, {{"a", 1, 0}, {"b", 1, 0}}), "a");
 }
 
+TEST_F(FairnessTest, ProgramAwareWeighsAsItIsTold) {
+  auto& policy = made<FairnessPolicy>(
+      "program-aware-fairness",
+      parameters({{"strategy", "las"}, {"lasWeightService", 0}, {"lasWeightHeadWait", 1}}));
+  policy.served("a", 1000, 0, now_);
+  EXPECT_EQ(next(policy, {{"a", 2, 0}, {"b", 1, 0}}), "a");  // only the wait counts
+}
+
+TEST_F(FairnessTest, ProgramAwareServiceDecaysAsItIsTold) {
+  auto& policy = made<FairnessPolicy>("program-aware-fairness",
+                                      parameters({{"lasHalfLifeSeconds", 120}}));
+  policy.served("a", 100, 0, now_);
+  now_ += seconds(120);
+  policy.served("b", 51, 0, now_);
+  EXPECT_EQ(next(policy, {{"a", 1, 0}, {"b", 1, 0}}), "a");  // 50 are left
+}
+
+TEST_F(FairnessTest, ProgramAwareServiceMayStayForGood) {
+  auto& policy = made<FairnessPolicy>("program-aware-fairness",
+                                      parameters({{"lasHalfLifeSeconds", 0}}));
+  policy.served("a", 100, 0, now_);
+  now_ += seconds(3000);
+  policy.served("b", 99, 0, now_);
+  EXPECT_EQ(next(policy, {{"a", 1, 0}, {"b", 1, 0}}), "b");
+}
+
+TEST_F(FairnessTest, ProgramAwareForgetsWhoWasIdleForTooLong) {
+  auto& policy = made<FairnessPolicy>(
+      "program-aware-fairness", parameters({{"lasHalfLifeSeconds", 0}, {"evictionTtlSeconds", 30}}));
+  policy.served("a", 100, 0, now_);
+  now_ += seconds(31);
+  policy.served("b", 1, 0, now_);
+  EXPECT_EQ(next(policy, {{"a", 1, 0}, {"b", 1, 0}}), "a");
+}
+
 class OrderingTest : public FlowPluginsTest {
  protected:
   Duration rank(const std::string& type, int64_t received_s, int64_t deadline_s) {
@@ -306,8 +341,11 @@ TEST_F(FlowPluginsTest, WrongParametersAreRefused) {
       {"priority-holdback-policy", {}, "minCeiling is missing"},
       {"priority-holdback-policy", parameters({{"minCeiling", 2}}), "must not exceed maxCeiling"},
       {"priority-holdback-policy", parameters({{"minCeiling", 0}, {"shape", "cubic"}}), "shape"},
-      {"fcfs-ordering-policy", parameters({{"x", 1}}), "unknown parameter 'x'"},
-      {"soft-reflective-ceiling-policy", {}, "without a published formula"},
+      {"static-usage-limit-policy", parameters({{"x", 1}}), "unknown parameter 'x'"},
+      {"soft-reflective-ceiling-policy", {}, "is experimental upstream and not built"},
+      {"program-aware-fairness", parameters({{"strategy", "drr"}}), "strategy is 'drr'"},
+      {"program-aware-fairness", parameters({{"evictionSweepSeconds", 0}}), "evictionSweepSeconds"},
+      {"program-aware-fairness", parameters({{"lasWeightService", -1}}), "lasWeightService"},
       {"latency-slo-admitter", {}, "needs a trained latency model"},
   };
   for (const auto& [type, value, message] : cases)
@@ -356,8 +394,10 @@ TEST_F(ConfiguredFlow, ErrorsNameWhatIsMissingOrOfAnotherKind) {
             "line 4: flowControl: 'queue-scorer' is not a saturation detector");
   flow = {};
   flow.eviction = true;
+  // Named by the user an experimental policy needs leave; for enableEviction nobody names one.
   options_.allow_alpha = false;
-  EXPECT_THAT(configured_flow({}, flow).error().message,
+  EXPECT_TRUE(configured_flow({}, flow));
+  EXPECT_THAT(configured_flow({{"", "sheddable-eviction-filter"}}, flow).error().message,
               HasSubstr("experimental: allow it with --allow-experimental-plugins"));
 }
 

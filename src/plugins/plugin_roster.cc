@@ -8,7 +8,9 @@
 #include "plugins/endpoint_attribute_filter.h"
 #include "plugins/endpoint_attribute_scorer.h"
 #include "plugins/eviction_policies.h"
+#include "plugins/data_layer_plugins.h"
 #include "plugins/fairness_policies.h"
+#include "plugins/header_based_testing_filter.h"
 #include "plugins/header_label_affinity_scorer.h"
 #include "plugins/header_profile_handler.h"
 #include "plugins/inflight_load_producer.h"
@@ -48,6 +50,12 @@
 namespace kvasir {
 namespace {
 
+// Upstream reads no parameters of this type, and so refuses none.
+PluginType without_parameters(PluginType type) {
+  type.ignores_parameters = true;
+  return type;
+}
+
 void register_pickers(Registry& registry) {
   registry.add(max_score_picker_plugin());
   registry.add(random_picker_plugin());
@@ -56,13 +64,13 @@ void register_pickers(Registry& registry) {
 }
 
 void register_scorers(Registry& registry) {
-  registry.add(queue_scorer_plugin());
-  registry.add(running_requests_size_scorer_plugin());
-  registry.add(kv_cache_utilization_scorer_plugin());
+  registry.add(without_parameters(queue_scorer_plugin()));
+  registry.add(without_parameters(running_requests_size_scorer_plugin()));
+  registry.add(without_parameters(kv_cache_utilization_scorer_plugin()));
   registry.add(load_aware_scorer_plugin());
   registry.add(active_request_scorer_plugin());
   registry.add(token_load_scorer_plugin());
-  registry.add(lora_affinity_scorer_plugin());
+  registry.add(without_parameters(lora_affinity_scorer_plugin()));
   registry.add(prefix_cache_scorer_plugin());
   registry.add(no_hit_lru_scorer_plugin());
   registry.add(session_affinity_scorer_plugin());
@@ -80,26 +88,27 @@ void register_filters(Registry& registry) {
   registry.add(label_selector_filter_plugin());
   registry.add(by_label_selector_plugin());
   registry.add(by_label_plugin());
-  registry.add(decode_filter_plugin());
-  registry.add(prefill_filter_plugin());
-  registry.add(encode_filter_plugin());
+  registry.add(without_parameters(decode_filter_plugin()));
+  registry.add(without_parameters(prefill_filter_plugin()));
+  registry.add(without_parameters(encode_filter_plugin()));
   registry.add(prefix_cache_affinity_filter_plugin());
   registry.add(session_affinity_filter_plugin());
   registry.add(utilization_filter_plugin());
   registry.add(endpoint_attribute_filter_plugin());
   registry.add(topology_affinity_filter_plugin());
+  registry.add(without_parameters(header_based_testing_filter_plugin()));
 }
 
 void register_handlers(Registry& registry) {
-  registry.add(single_profile_handler_plugin());
+  registry.add(without_parameters(single_profile_handler_plugin()));
   registry.add(data_parallel_profile_handler_plugin());
   registry.add(header_profile_handler_plugin());
   registry.add(disagg_profile_handler_plugin());
   registry.add(pd_profile_handler_plugin());
   registry.add(disagg_headers_handler_plugin());
   registry.add(prefill_header_handler_plugin());
-  registry.add(always_disagg_pd_decider_plugin());
-  registry.add(always_disagg_multimodal_decider_plugin());
+  registry.add(without_parameters(always_disagg_pd_decider_plugin()));
+  registry.add(without_parameters(always_disagg_multimodal_decider_plugin()));
   registry.add(prefix_based_pd_decider_plugin());
 }
 
@@ -112,19 +121,27 @@ void register_producers(Registry& registry) {
 }
 
 void register_flow_control(Registry& registry) {
-  registry.add(global_strict_fairness_policy_plugin());
-  registry.add(round_robin_fairness_policy_plugin());
+  registry.add(without_parameters(global_strict_fairness_policy_plugin()));
+  registry.add(without_parameters(round_robin_fairness_policy_plugin()));
   registry.add(program_aware_fairness_plugin());
-  registry.add(fcfs_ordering_policy_plugin());
-  registry.add(edf_ordering_policy_plugin());
-  registry.add(slo_deadline_ordering_policy_plugin());
+  registry.add(without_parameters(fcfs_ordering_policy_plugin()));
+  registry.add(without_parameters(edf_ordering_policy_plugin()));
+  registry.add(without_parameters(slo_deadline_ordering_policy_plugin()));
   registry.add(static_usage_limit_policy_plugin());
   registry.add(priority_holdback_policy_plugin());
   registry.add(utilization_detector_plugin());
   registry.add(concurrency_detector_plugin());
-  registry.add(sheddable_eviction_filter_plugin());
-  registry.add(priority_then_time_eviction_order_policy_plugin());
+  registry.add(without_parameters(sheddable_eviction_filter_plugin()));
+  registry.add(without_parameters(priority_then_time_eviction_order_policy_plugin()));
   registry.add(probabilistic_admitter_plugin());
+}
+
+void register_data_layer(Registry& registry) {
+  registry.add(topology_extractor_plugin());
+  registry.add(without_parameters(endpoint_notification_source_plugin()));
+  registry.add(k8s_notification_source_plugin());
+  registry.add(models_data_source_plugin());
+  registry.add(without_parameters(models_data_extractor_plugin()));
 }
 
 }  // namespace
@@ -136,6 +153,7 @@ void register_plugins(Registry& registry) {
   register_handlers(registry);
   register_producers(registry);
   register_flow_control(registry);
+  register_data_layer(registry);
   register_refused_plugins(registry);
 }
 

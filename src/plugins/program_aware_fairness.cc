@@ -10,16 +10,22 @@
 namespace kvasir {
 namespace {
 
-constexpr double kServiceWeight = .8;
-constexpr double kWaitWeight = .2;
-constexpr double kHalfLifeSeconds = 60;
 constexpr double kOutputCost = 2;
 constexpr double kForgottenTokens = 1;
 constexpr size_t kTenantsMost =
     4096;  // beyond it those that are forgotten are looked for at each new one
 
+struct Settings {
+  double service_weight = .8;
+  double wait_weight = .2;
+  double half_life_s = 60;  // 0: service does not decay
+  double ttl_s = 3600;      // 0: nobody is forgotten for being idle
+};
+
 class ProgramAwareFairness final : public FairnessPolicy {
  public:
+  explicit ProgramAwareFairness(const Settings& settings) : settings_(settings) {}
+
   size_t next(int32_t, std::span<const FlowHead> flows, TimePoint now) override {
     double most_service = 0;
     double longest_wait = 0;
@@ -33,7 +39,7 @@ class ProgramAwareFairness final : public FairnessPolicy {
       const double got = most_service > 0 ? service(flows[i].fairness_id, now) / most_service : 0;
       const double waited =
           longest_wait > 0 ? to_seconds(now - flows[i].received) / longest_wait : 0;
-      const double score = kServiceWeight * (1 - got) + kWaitWeight * waited;
+      const double score = settings_.service_weight * (1 - got) + settings_.wait_weight * waited;
       const bool earlier = score == best_score && flows[i].sequence < flows[best].sequence;
       if (score > best_score || earlier) {
         best = i;
@@ -63,25 +69,37 @@ class ProgramAwareFairness final : public FairnessPolicy {
     TimePoint at{};
   };
 
-  static double decayed(const Service& service, TimePoint now) {
-    return service.tokens * std::exp2(-to_seconds(now - service.at) / kHalfLifeSeconds);
+  double decayed(const Service& service, TimePoint now) const {
+    const double idle = to_seconds(now - service.at);
+    if (settings_.ttl_s > 0 && idle > settings_.ttl_s) return 0;
+    if (settings_.half_life_s == 0) return service.tokens;
+    return service.tokens * std::exp2(-idle / settings_.half_life_s);
   }
   double service(std::string_view fairness_id, TimePoint now) const {
     const auto found = tenants_.find(fairness_id);
     return found == tenants_.end() ? 0 : decayed(found->second, now);
   }
   void forget(TimePoint now) {
-    std::erase_if(tenants_, [now](const auto& tenant) {
+    std::erase_if(tenants_, [this, now](const auto& tenant) {
       return decayed(tenant.second, now) < kForgottenTokens;
     });
   }
 
+  const Settings settings_;
   std::map<std::string, Service, std::less<>> tenants_;
 };
 
 MadePlugin make(std::string_view name, const Value& value, PluginContext&) {
-  if (const Result<void> read = Parameters(value, name).finish(); !read) return read.error();
-  return make_plugin<ProgramAwareFairness>();
+  Parameters parameters(value, name);
+  Settings settings;
+  parameters.choice("strategy", "las", {"las"});
+  settings.service_weight = parameters.number("lasWeightService", settings.service_weight);
+  settings.wait_weight = parameters.number("lasWeightHeadWait", settings.wait_weight);
+  settings.half_life_s = parameters.number("lasHalfLifeSeconds", settings.half_life_s, 0, 1e9);
+  settings.ttl_s = parameters.number("evictionTtlSeconds", settings.ttl_s, 0, 1e9);
+  parameters.number("evictionSweepSeconds", 300, 1e-9, 1e9);
+  if (const Result<void> read = parameters.finish(); !read) return read.error();
+  return make_plugin<ProgramAwareFairness>(settings);
 }
 
 }  // namespace

@@ -8,19 +8,20 @@ constexpr const char* kLatencyModel =
 constexpr const char* kCel = "needs an engine for CEL expressions, which is not built";
 constexpr const char* kImages = "needs the images of a request, which are not read yet";
 constexpr const char* kAlphaOnly = "is experimental upstream and not built";
-constexpr const char* kNoFormula =
-    "is experimental upstream, without a published formula, and not built; use "
-    "priority-holdback-policy or static-usage-limit-policy";
+constexpr const char* kCeiling =
+    "is experimental upstream and not built; use priority-holdback-policy or "
+    "static-usage-limit-policy";
 constexpr const char* kEvents =
     "needs the engines' KV events, which are not read yet; use approx-prefix-cache-producer and "
     "prefix-cache-scorer";
 
-struct Refused {
-  const char* type;
-  const char* reason;
-};
+constexpr const char* kClusters =
+    "is experimental upstream and not built: it picks among clusters, not endpoints";
+constexpr const char* kRollout =
+    "is experimental upstream and not built: it needs the DisaggregatedSets of Kubernetes";
+constexpr const char* kVerifier = "is for llm-d's own conformance tests and not built";
 
-constexpr Refused kRefused[] = {
+constexpr RefusedPlugin kRefused[] = {
     {"latency-scorer", kLatencyModel},
     {"slo-headroom-tier-filter", kLatencyModel},
     {"predicted-latency-producer", kLatencyModel},
@@ -30,24 +31,35 @@ constexpr Refused kRefused[] = {
     {"mm-embeddings-cache-producer", kImages},
     {"burst-prefix-cache-producer", kAlphaOnly},
     {"p2p-source-producer", kAlphaOnly},
-    {"multicluster-queue-scorer", kAlphaOnly},
-    {"multicluster-kv-cache-utilization-scorer", kAlphaOnly},
-    {"multicluster-prefix-cache-scorer", kAlphaOnly},
-    {"multicluster-session-affinity-filter", kAlphaOnly},
-    {"multicluster-approx-prefix-cache-producer", kAlphaOnly},
-    {"soft-reflective-ceiling-policy", kNoFormula},
+    {"multicluster-queue-scorer", kClusters},
+    {"multicluster-kv-cache-utilization-scorer", kClusters},
+    {"multicluster-prefix-cache-scorer", kClusters},
+    {"multicluster-session-affinity-filter", kClusters},
+    {"multicluster-approx-prefix-cache-producer", kClusters},
+    {"soft-reflective-ceiling-policy", kCeiling},
     {"precise-prefix-cache-producer", kEvents},
     {"precise-prefix-cache-scorer", kEvents},
+    {"multicluster-metrics-data-source", kClusters},
+    {"multicluster-metrics-extractor", kClusters},
+    {"multicluster-file-discovery", kClusters},
+    {"agent-identity", kAlphaOnly},
+    {"disaggregatedset-rollout-screener", kRollout},
+    {"disaggregatedset-rollout-pod-extractor", kRollout},
+    {"destination-endpoint-served-verifier", kVerifier},
 };
 
 }  // namespace
 
+std::span<const RefusedPlugin> refused_plugins() {
+  return kRefused;
+}
+
 void register_refused_plugins(Registry& registry) {
-  for (const Refused& refused : kRefused) {
+  for (const RefusedPlugin& refused : kRefused) {
     const auto make = [refused](std::string_view name, const Value&, PluginContext&) -> MadePlugin {
       return Error{std::string(name) + ": " + refused.type + " " + refused.reason};
     };
-    registry.add({refused.type, make});
+    registry.add({refused.type, make});  // its parameters are not looked at
   }
 }
 

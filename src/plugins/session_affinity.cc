@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <limits>
+#include <optional>
 
 #include "base/parameters.h"
 #include "fleet/fleet.h"
@@ -58,10 +59,17 @@ bool is_called(const Endpoint& endpoint, std::string_view name) {
   return slash != std::string_view::npos && endpoint.name == name.substr(slash + 1);
 }
 
+// Where a session's name, or the endpoint's, stands in a request: a header, or what a producer found.
+struct Source {
+  std::string header = {};
+  const SessionIds* sessions = nullptr;  // null: the header
+};
+
 struct Settings {
   bool by_session = false;
-  std::vector<std::string> headers;
+  std::vector<Source> sources = {};  // the first that is there counts
   Duration ttl{};
+  int profile = -1;  // whose choice is kept; -1: the primary one's
 };
 
 // The filter and the scorer, and what they know of sessions; which of them it is used as depends on
@@ -75,7 +83,7 @@ class SessionAffinity : public virtual Plugin {
   bool watches_answers() const override { return !settings_.by_session; }
   void add_answer_fields(const Endpoint& endpoint, AnswerFields& fields) const override {
     if (!settings_.by_session)
-      fields.emplace_back(settings_.headers[0], encode_base64(endpoint.name));
+      fields.emplace_back(settings_.sources[0].header, encode_base64(endpoint.name));
   }
 
   void inherit(Plugin& predecessor) override {
@@ -86,9 +94,9 @@ class SessionAffinity : public virtual Plugin {
 
   void picked(const Cycle& cycle, std::span<const ProfileResult> profiles) override {
     if (!settings_.by_session) return;
-    const std::string_view* session = session_of(cycle.request);
-    if (session == nullptr) return;
-    sessions_.bind(hash(*session), profiles[0].chosen[0].endpoint, cycle.now);
+    const std::optional<std::string_view> session = session_of(cycle.request);
+    const std::optional<EndpointId> kept = kept_choice(profiles);
+    if (session && kept) sessions_.bind(hash(*session), *kept, cycle.now);
   }
 
   void endpoint_replaced(EndpointId endpoint) override { sessions_.forget(endpoint); }
@@ -118,8 +126,8 @@ class SessionAffinity : public virtual Plugin {
  protected:
   // Its place among the candidates.
   std::optional<size_t> bound(const Cycle& cycle, std::span<const EndpointId> candidates) const {
-    const std::string_view* session = session_of(cycle.request);
-    if (session == nullptr) return std::nullopt;
+    const std::optional<std::string_view> session = session_of(cycle.request);
+    if (!session) return std::nullopt;
     const auto place = [&](auto&& is_it) -> std::optional<size_t> {
       const auto found = std::find_if(candidates.begin(), candidates.end(), is_it);
       if (found == candidates.end()) return std::nullopt;
@@ -141,12 +149,24 @@ class SessionAffinity : public virtual Plugin {
  private:
   static uint64_t hash(std::string_view session) { return prompt_salt(session, ""); }
 
-  const std::string_view* session_of(const Request& request) const {
-    for (const std::string& name : settings_.headers) {
-      const std::string_view* value = request.header(name);
-      if (value != nullptr && !value->empty()) return value;
+  std::optional<std::string_view> session_of(const Request& request) const {
+    for (const Source& source : settings_.sources) {
+      if (source.sessions != nullptr) {
+        if (const auto session = source.sessions->session()) return session;
+        continue;
+      }
+      const std::string_view* value = request.header(source.header);
+      if (value != nullptr && !trimmed(*value).empty()) return trimmed(*value);
     }
-    return nullptr;
+    return std::nullopt;
+  }
+
+  std::optional<EndpointId> kept_choice(std::span<const ProfileResult> profiles) const {
+    if (settings_.profile < 0) return profiles[0].chosen[0].endpoint;
+    for (const ProfileResult& result : profiles) {
+      if (result.profile == settings_.profile) return result.chosen[0].endpoint;
+    }
+    return std::nullopt;
   }
 
   const Settings settings_;
@@ -180,37 +200,106 @@ class SessionAffinityFilter final : public SessionAffinity, public Filter {
   }
 };
 
-Result<Settings> read_settings(std::string_view name, const Value& value) {
-  Parameters parameters(value, name);
-  Settings settings;
-  settings.by_session =
-      parameters.choice("strategy", "encoded_endpoint_header",
-                        {"encoded_endpoint_header", "session_id"}) == "session_id";
-  const std::string header = lower_case(parameters.text("header", "x-session-token"));
-  const Value* sources = parameters.any("sources");
-  settings.ttl =
-      std::chrono::seconds(parameters.integer("evictionTtlSeconds", 300, 1, 1'000'000'000));
-  parameters.ignore("evictionSweepSeconds");
-  parameters.ignore("profileName");
-  if (sources != nullptr && sources->list() == nullptr)
-    parameters.fail("sources", "must be a list");
-  if (const Result<void> read = parameters.finish(); !read) return read.error();
-  if (!settings.by_session) settings.headers.push_back(header);
-  if (settings.by_session && sources == nullptr) settings.headers.push_back("x-session-id");
-  if (sources == nullptr) return settings;
-  for (const Value& item : *sources->list()) {
-    Parameters source(item, name);
-    settings.headers.push_back(lower_case(source.text("header", "")));
-    if (!source.has("header"))
-      source.fail("header", "is missing: it is the only source that is built");
-    if (const Result<void> read = source.finish(); !read) return read.error();
+constexpr std::string_view kSessionAttribute = "SessionIDDataKey";
+
+class SettingsReader {
+ public:
+  SettingsReader(std::string_view name, PluginContext& context) : name_(name), context_(context) {}
+
+  Result<Settings> read(const Value& value) {
+    Parameters parameters(value, name_);
+    settings_.by_session =
+        parameters.choice("strategy", "encoded_endpoint_header",
+                          {"encoded_endpoint_header", "session_id"}) == "session_id";
+    read_header(parameters);
+    read_sessions(parameters);
+    read_nested(parameters, "encodedEndpointHeaderConfig", &SettingsReader::read_header);
+    read_nested(parameters, "sessionIdConfig", &SettingsReader::read_sessions);
+    read_profile(parameters);
+    take(parameters);
+    if (error_) return *error_;
+    if (settings_.by_session) {
+      settings_.sources = std::move(sources_);
+      if (settings_.sources.empty()) settings_.sources.push_back({"x-session-id"});
+    } else {
+      settings_.sources.push_back({header_});
+    }
+    return std::move(settings_);
   }
-  return settings;
-}
+
+ private:
+  void fail(Error error) {
+    if (!error_) error_ = std::move(error);
+  }
+  void take(const Parameters& parameters) {
+    if (Result<void> read = parameters.finish(); !read) fail(read.error());
+  }
+
+  using Read = void (SettingsReader::*)(Parameters&);
+  void read_nested(Parameters& parameters, std::string_view key, Read read) {
+    const Value* value = parameters.any(key);
+    if (value == nullptr) return;
+    Parameters nested(*value, std::string(name_) + ": " + std::string(key));
+    (this->*read)(nested);
+    take(nested);
+  }
+
+  void read_header(Parameters& parameters) {
+    header_ = lower_case(parameters.text("header", header_));
+    if (header_.empty()) header_ = "x-session-token";
+  }
+
+  void read_sessions(Parameters& parameters) {
+    const double ttl_s =
+        parameters.number("evictionTtlSeconds", to_seconds(settings_.ttl), 1e-3, 1e9);
+    settings_.ttl = from_seconds(ttl_s);
+    parameters.number("evictionSweepSeconds", 10, 1e-9, 1e9);
+    const Value* sources = parameters.any("sources");
+    if (sources == nullptr) return;
+    if (sources->list() == nullptr) return parameters.fail("sources", "must be a list");
+    sources_.clear();
+    for (const Value& source : *sources->list()) read_source(source);
+  }
+
+  void read_source(const Value& value) {
+    Parameters source(value, std::string(name_) + ": sources");
+    const std::string header = lower_case(source.text("header", ""));
+    const std::string attribute = source.text("attribute", "");
+    const std::string producer = source.text("producer", "");
+    if (header.empty() == attribute.empty()) {
+      source.fail("header", "or attribute: exactly one of them says where the session stands");
+    } else if (!attribute.empty() && attribute != kSessionAttribute) {
+      source.fail("attribute", "'" + attribute + "' is published by no plugin that is built; " +
+                                   std::string(kSessionAttribute) +
+                                   " is the session of session-id-producer");
+    } else if (!attribute.empty()) {
+      const Result<SessionIds*> sessions = context_.session_ids(producer);
+      if (!sessions) fail(Error{std::string(name_) + ": " + sessions.error().message});
+      if (sessions) sources_.push_back({"", *sessions});
+    } else {
+      sources_.push_back({header});
+    }
+    take(source);
+  }
+
+  void read_profile(Parameters& parameters) {
+    const std::string profile = parameters.text("profileName", "");
+    if (profile.empty()) return;
+    settings_.profile = context_.profile_index(profile);
+    if (settings_.profile < 0) parameters.fail("profileName", "names no profile: '" + profile + "'");
+  }
+
+  const std::string_view name_;
+  PluginContext& context_;
+  Settings settings_{false, {}, std::chrono::seconds(300)};
+  std::string header_ = "x-session-token";
+  std::vector<Source> sources_;
+  std::optional<Error> error_;
+};
 
 template <class Kind>
-MadePlugin make(std::string_view name, const Value& value, PluginContext&) {
-  Result<Settings> settings = read_settings(name, value);
+MadePlugin make(std::string_view name, const Value& value, PluginContext& context) {
+  Result<Settings> settings = SettingsReader(name, context).read(value);
   if (!settings) return settings.error();
   return make_plugin<Kind>(std::move(*settings));
 }

@@ -9,12 +9,17 @@
 //   Replicas of a picker (--peers) tell each other the sessions of plugins of the same name.
 // Inputs: the headers. Sessions are remembered by a 64-bit hash, 1,000,000 at most: more are not
 // bound.
-// Parameters: strategy (encoded_endpoint_header or session_id), header (x-session-token), sources
-//   (session_id: a list of {header}, the first that is there counts; x-session-id),
-//   evictionTtlSeconds (300); evictionSweepSeconds and profileName are accepted and without effect.
+// Parameters: strategy (encoded_endpoint_header or session_id); encodedEndpointHeaderConfig: header
+//   (x-session-token); sessionIdConfig: sources (a list, the first that is there counts: {header},
+//   or {attribute: SessionIDDataKey, producer}, the session of a session-id-producer; the header
+//   x-session-id), evictionTtlSeconds (300), evictionSweepSeconds, which is without effect: a binding
+//   ends to the moment. The same keys may stand beside strategy, as in llm-d's older versions.
+//   profileName: the profile whose choice is kept instead of the primary one's.
 //
 //   - type: session-affinity-scorer
-//     parameters: {strategy: session_id, sources: [{header: x-user}], evictionTtlSeconds: 600}
+//     parameters:
+//       strategy: session_id
+//       sessionIdConfig: {sources: [{header: x-user}], evictionTtlSeconds: 600}
 #pragma once
 
 #include "scheduling/registry.h"

@@ -51,7 +51,10 @@ PluginType always_disagg_pd_decider_plugin() {
 }
 
 PluginType always_disagg_multimodal_decider_plugin() {
-  return {"always-disagg-multimodal-decider", make_always};
+  PluginType type{"always-disagg-multimodal-decider", make_always};
+  type.note =
+      "has no effect here: the images of a request are not read yet, so the encode stage never runs";
+  return type;
 }
 
 PluginType prefix_based_pd_decider_plugin() {

@@ -5,6 +5,10 @@
 namespace kvasir {
 namespace {
 
+constexpr const char* kNote =
+    "has no effect here: no other process is asked for tokens; every prompt is estimated at four "
+    "bytes a token, and token ids are counted";
+
 class TokenProducer final : public Producer {
  public:
   void produce(const Cycle&) override {}
@@ -14,12 +18,8 @@ MadePlugin make(std::string_view name, const Value& value, PluginContext&) {
   Parameters parameters(value, name);
   parameters.ignore("modelName");
   parameters.ignore("estimate");
-  for (const char* remote : {"vllm", "udsTokenizerConfig"}) {
-    parameters.ignore(remote);
-    if (parameters.has(remote)) {
-      parameters.fail(remote, "asks another process for tokens, which is not built; use estimate");
-    }
-  }
+  parameters.ignore("vllm");
+  parameters.ignore("udsTokenizerConfig");
   if (const Result<void> read = parameters.finish(); !read) return read.error();
   return make_plugin<TokenProducer>();
 }
@@ -27,11 +27,15 @@ MadePlugin make(std::string_view name, const Value& value, PluginContext&) {
 }  // namespace
 
 PluginType token_producer_plugin() {
-  return {"token-producer", make};
+  PluginType type{"token-producer", make};
+  type.note = kNote;
+  return type;
 }
 
 PluginType tokenizer_plugin() {
-  return {"tokenizer", make, Stability::kDeprecated, "token-producer"};
+  PluginType type{"tokenizer", make, Stability::kDeprecated, "token-producer"};
+  type.note = kNote;
+  return type;
 }
 
 }  // namespace kvasir

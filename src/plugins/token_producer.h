@@ -2,8 +2,8 @@
 //
 // Formula: an estimate, one token for each four bytes; prompts that came as token ids are counted.
 // Inputs: none: Request::prompt_tokens holds that number before any plugin runs.
-// Parameters: modelName is accepted and without effect; estimate: a map, accepted. vllm and
-//   udsTokenizerConfig, which ask another process for the tokens, are refused.
+// Parameters: modelName, estimate, and vllm and udsTokenizerConfig, which ask another process for the
+//   tokens, are accepted and without effect; that is told at start.
 //
 //   - type: token-producer
 //     parameters: {estimate: {}}

@@ -9,6 +9,7 @@ namespace {
 constexpr std::string_view kDefaultPrefixMatches = "approx-prefix-cache-producer";
 constexpr std::string_view kDefaultInflightLoads = "inflight-load-producer";
 constexpr std::string_view kDefaultSessionIds = "session-id-producer";
+constexpr std::string_view kDefaultTopology = "topology-extractor";
 
 Error about(const PluginConfig& plugin, std::string_view problem) {
   std::string message = line_prefix(plugin.line);
@@ -27,6 +28,11 @@ Error unknown_type(const Registry& registry, const PluginConfig& plugin) {
   const std::string_view nearest = registry.nearest(plugin.type);
   if (!nearest.empty()) problem.append("; did you mean '").append(nearest).append("'?");
   return about(plugin, problem);
+}
+
+std::string ignored_text(const PluginConfig& config) {
+  return line_prefix(config.line) + "plugin '" + config.name + "': " + config.type +
+         " takes no parameters: those that are given have no effect";
 }
 
 }  // namespace
@@ -67,6 +73,7 @@ Result<Plugin*> PluginMaker::find(std::string_view name) {
 Result<Plugin*> PluginMaker::add(std::string_view type) {
   slots_.push_back(std::make_unique<Slot>());
   slots_.back()->config.name = slots_.back()->config.type = type;
+  slots_.back()->config.translated = true;
   return make(*slots_.back());
 }
 
@@ -114,7 +121,7 @@ Result<Plugin*> PluginMaker::make(Slot& slot) {
   if (slot.state == State::kBeingMade) return about(config, "depends on itself");
   const PluginType* type = registry_.find(config.type);
   if (type == nullptr) return unknown_type(registry_, config);
-  if (type->stability == Stability::kAlpha && !options_.allow_alpha) {
+  if (type->stability == Stability::kAlpha && !options_.allow_alpha && !config.translated) {
     return about(config, "type '" + config.type +
                              "' is experimental: allow it with --allow-experimental-plugins");
   }
@@ -123,8 +130,16 @@ Result<Plugin*> PluginMaker::make(Slot& slot) {
                      config.type + "' is deprecated" +
                      (type->replaced_by.empty() ? "" : "; use " + type->replaced_by));
   }
+  if (!type->note.empty() && config.line > 0) {
+    notes_.push_back(line_prefix(config.line) + "plugin '" + config.name + "': " + config.type +
+                     " " + type->note);
+  }
   slot.state = State::kBeingMade;
-  Result<std::unique_ptr<Plugin>> made = type->make(config.name, config.parameters, *this);
+  static const Value kNone;
+  const bool ignored = type->ignores_parameters && !config.parameters.is_null();
+  if (ignored) notes_.push_back(ignored_text(config));
+  Result<std::unique_ptr<Plugin>> made =
+      type->make(config.name, ignored ? kNone : config.parameters, *this);
   if (!made) return located(config, made.error());
   slot.state = State::kMade;
   slot.plugin = made->get();
@@ -179,6 +194,10 @@ Result<InflightLoads*> PluginMaker::inflight_loads(std::string_view name) {
 
 Result<SessionIds*> PluginMaker::session_ids(std::string_view name) {
   return producer<SessionIds>(name, Produces::kSessionIds, kDefaultSessionIds);
+}
+
+Result<TopologyLabels*> PluginMaker::topology(std::string_view name) {
+  return producer<TopologyLabels>(name, Produces::kTopology, kDefaultTopology);
 }
 
 Result<StageDecider*> PluginMaker::stage_decider(std::string_view name) {

@@ -32,7 +32,8 @@ class PluginMaker final : public PluginContext {
 
   // The plugin of that name, made if need be; null: none is configured.
   Result<Plugin*> find(std::string_view name);
-  // A plugin of that type with no parameters, which nobody configured.
+  // A plugin of that type with no parameters, which nobody configured: an experimental one needs no
+  // leave.
   Result<Plugin*> add(std::string_view type);
   // Names of the plugins in the configuration's order, then of those that were added.
   std::vector<std::string_view> names() const;
@@ -52,6 +53,7 @@ class PluginMaker final : public PluginContext {
   Result<PrefixMatches*> prefix_matches(std::string_view name) override;
   Result<InflightLoads*> inflight_loads(std::string_view name) override;
   Result<SessionIds*> session_ids(std::string_view name) override;
+  Result<TopologyLabels*> topology(std::string_view name) override;
   Result<StageDecider*> stage_decider(std::string_view name) override;
   int profile_index(std::string_view name) const override;
   size_t profiles() const override { return config_.profiles.size(); }

@@ -72,9 +72,7 @@ Result<void> place(const SchedulingProfileConfig& profile, const PluginUse& entr
   return {};
 }
 
-// `lenient`: plugins that fit into no profile are passed over.
-Result<ProfilePlugins> make_profile(PluginMaker& maker, const SchedulingProfileConfig& profile,
-                                    bool lenient) {
+Result<ProfilePlugins> make_profile(PluginMaker& maker, const SchedulingProfileConfig& profile) {
   ProfilePlugins plugins;
   plugins.name = profile.name;
   for (const PluginUse& entry : profile.plugins) {
@@ -83,10 +81,8 @@ Result<ProfilePlugins> make_profile(PluginMaker& maker, const SchedulingProfileC
     if (*plugin == nullptr) {
       return about(profile, entry.line, "no plugin is named '" + entry.plugin + "'");
     }
-    if (!fits_into_profile(*plugin)) {
-      if (lenient) continue;
-      return about(profile, entry.line, "'" + entry.plugin + "' is no filter, scorer or picker");
-    }
+    // As upstream: it does nothing here, and whoever reads the file is warned (config_lint.h).
+    if (!fits_into_profile(*plugin)) continue;
     if (const Result<void> placed =
             place(profile, entry, *plugin, maker.label_of(*plugin), plugins);
         !placed) {
@@ -168,7 +164,7 @@ Result<PolicyWithNotes> make_configured_policy(const Registry& registry,
   if (!handler) return handler.error();
   plugins.handler = *handler;
   for (const SchedulingProfileConfig& profile : config.profiles) {
-    Result<ProfilePlugins> made = make_profile(maker, profile, given.profiles.empty());
+    Result<ProfilePlugins> made = make_profile(maker, profile);
     if (!made) return made.error();
     made->metrics_half_life = options.metrics_half_life;
     plugins.profiles.push_back(std::move(*made));

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "model/endpoint.h"
@@ -49,6 +50,13 @@ class InflightLoads : public Producer {
 class SessionIds : public Producer {
  public:
   virtual std::optional<std::string_view> session() const = 0;
+};
+
+// Which labels say where an endpoint is, from the nearest place to the widest.
+class TopologyLabels : public virtual Plugin {
+ public:
+  static constexpr size_t kLevels = 4;  // host, rack, zone, region
+  virtual const std::string& label(size_t level) const = 0;
 };
 
 }  // namespace kvasir

@@ -34,6 +34,7 @@ class PluginContext {
   virtual Result<PrefixMatches*> prefix_matches(std::string_view name) = 0;
   virtual Result<InflightLoads*> inflight_loads(std::string_view name) = 0;
   virtual Result<SessionIds*> session_ids(std::string_view name) = 0;
+  virtual Result<TopologyLabels*> topology(std::string_view name) = 0;
   // The plugin of that name; with an empty name, null.
   virtual Result<StageDecider*> stage_decider(std::string_view name) = 0;
   // The place of a scheduling profile in the configuration; -1: there is none of that name.
@@ -46,7 +47,7 @@ class PluginContext {
 };
 
 // What other plugins can ask a producer for.
-enum class Produces { kNothing, kPrefixMatches, kInflightLoads, kSessionIds };
+enum class Produces { kNothing, kPrefixMatches, kInflightLoads, kSessionIds, kTopology };
 
 using MadePlugin = Result<std::unique_ptr<Plugin>>;
 
@@ -68,6 +69,11 @@ struct PluginType {
   // Bits of model/plugin_place.h, for whoever reads configurations. 0: the type is one of
   // upstream's, whose places are known (wire/plugin_types.h).
   uint32_t places = 0;
+  // Whatever parameters it is given are told and not read, as upstream does with this type.
+  bool ignores_parameters = false;
+  // What whoever configures it is told at start, behind its name: that it has no effect here, and
+  // why, or less than its name says.
+  std::string note = {};
 };
 
 class Registry {

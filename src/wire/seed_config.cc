@@ -93,7 +93,7 @@ class SeedTranslator {
   }
 
   void add(const std::string& type, Value parameters, int line) {
-    config_.plugins.push_back(PluginConfig{type, type, std::move(parameters), line});
+    config_.plugins.push_back(PluginConfig{type, type, std::move(parameters), line, true});
   }
 
   void use(const SeedEntry& entry, uint32_t place, const char* what,
@@ -124,7 +124,8 @@ class SeedTranslator {
       name = translated->type + "-" + std::to_string(number);
     }
     config_.plugins.push_back(
-        PluginConfig{name, translated->type, translated->parameters, entry.line});
+        PluginConfig{name, translated->type, translated->parameters, entry.line,
+                     translated->type != entry.name});
     note(entry.line, translated->note);
     made_.push_back(Made{entry.name, name, entry.own_args, entry.line});
     return name;
