@@ -1,4 +1,5 @@
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -6,6 +7,7 @@
 
 #include "apps/commands.h"
 #include "apps/config_text.h"
+#include "feeds/fleet_feeds.h"
 #include "serving/configured_scheduling.h"
 #include "serving/plugin_type_facts.h"
 #include "wire/read_endpoint_picker_config.h"
@@ -30,11 +32,32 @@ Result<std::string> read_file(const std::string& file) {
   return read_some(stream);
 }
 
+struct CheckFlags {
+  std::string file;
+  std::vector<std::string> plugins;
+  bool allow_experimental_plugins = false;
+};
+
 void print(const std::string& name, const char* what, const std::vector<Remark>& remarks) {
   for (const Remark& remark : remarks) {
     const std::string place = remark.line > 0 ? name + ":" + std::to_string(remark.line) : name;
     std::cout << place << ": " << what << ": " << remark.text << "\n";
   }
+}
+
+// What the plugins said while they were made: they come before what was said of the file.
+void print_plugin_notes(const std::string& name, const ConfigReading& reading,
+                        const std::vector<std::string>& notes) {
+  const size_t own = notes.size() - reading.warnings.size() - reading.notes.size();
+  for (size_t i = 0; i < own; ++i) std::cout << name << ": note: " << notes[i] << "\n";
+}
+
+// The file of endpoints may be another machine's.
+void warn_of_missing_file(const DiscoveryFile& discovery, ConfigReading& reading) {
+  if (discovery.path.empty() || std::filesystem::is_regular_file(discovery.path)) return;
+  reading.warnings.push_back(
+      Remark{discovery.line, "the file of endpoints " + discovery.path +
+                                 " is not here: a start with this configuration needs it"});
 }
 
 std::string count(size_t number, const std::string& what) {
@@ -46,22 +69,41 @@ int fail(const Error& error) {
   return 2;
 }
 
-int check(const std::string& file, const std::vector<std::string>& plugins) {
-  const Result<std::string> text = read_file(file);
+// As a program does it that starts with these flags.
+PluginOptions options_of(const CheckFlags& flags) {
+  PluginOptions options;
+  options.endpoints = FleetFeedsOptions().endpoints_max;
+  options.profile = load_engine_profile(std::string(kDefaultEngineProfile)).value();
+  options.allow_alpha = flags.allow_experimental_plugins;
+  return options;
+}
+
+size_t lines_of(std::string_view text) {
+  return 1 + static_cast<size_t>(std::count(text.begin(), text.end(), '\n'));
+}
+
+int check(const CheckFlags& flags) {
+  const Result<std::string> text = read_file(flags.file);
   if (!text) return fail(text.error());
-  const Result<Registry> registry = plugin_registry(plugins);
+  const Result<Registry> registry = plugin_registry(flags.plugins);
   if (!registry) return fail(registry.error());
   const std::vector<PluginTypeFacts> types = plugin_type_facts(*registry);
-  const std::string name = file == "-" ? "standard input" : file;
-  const ConfigReading reading = read_endpoint_picker_config(*text, types);
+  const std::string name = flags.file == "-" ? "standard input" : flags.file;
+  ConfigReading reading = read_endpoint_picker_config(*text, types);
+  const Result<Configuration> made =
+      make_configuration(reading, name, options_of(flags), kRefreshIntervalLeast, *registry);
   // What would be filled in matters only when the file can be used.
-  if (reading.ok()) std::cout << config_text(reading.config, types) << "\n";
-  if (reading.ok()) print(name, "note", reading.notes);
+  if (made) {
+    std::cout << config_text(reading.config, types) << "\n";
+    print_plugin_notes(name, reading, made->policy.notes);
+    print(name, "note", reading.notes);
+    warn_of_missing_file(made->discovery, reading);
+  }
   print(name, "warning", reading.warnings);
-  print(name, "error", reading.errors);
-  std::cout << name << ": " << count(reading.errors.size(), "error") << ", "
-            << count(reading.warnings.size(), "warning") << "\n";
-  return reading.ok() ? 0 : 2;
+  const size_t errors = made ? 0 : lines_of(made.error().message);
+  std::cout << name << ": " << count(errors, "error") << ", "
+            << count(reading.warnings.size(), "warning") << std::endl;
+  return made ? 0 : fail(made.error());
 }
 
 }  // namespace
@@ -72,30 +114,33 @@ void add_config_command(CLI::App& app, int& exit_code) {
   config->footer("Start here: kvasir config check examples/epp_default.yaml");
   CLI::App* command =
       config->add_subcommand("check", "Say what a file means, and what is wrong with it");
-  auto file = std::make_shared<std::string>();
+  auto flags = std::make_shared<CheckFlags>();
   command
-      ->add_option("FILE", *file,
+      ->add_option("FILE", flags->file,
                    "An EndpointPickerConfig as YAML or JSON, or a ConfigMap that holds one; - is "
                    "standard input")
       ->required();
-  auto plugins = std::make_shared<std::vector<std::string>>();
   command
       ->add_option(
-          "--plugin", *plugins,
-          "A shared object with more plugin types (examples/plugin); may stand several times")
+          "--plugin", flags->plugins,
+          "A shared object with more plugin types (examples/plugin); may be given several times")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  command->add_flag("--allow-experimental-plugins", flags->allow_experimental_plugins,
+                    "Let the configuration name alpha plugins");
   command->footer(
       "Prints the profiles with their filters, scorers and pickers, then notes (what was filled in "
       "or translated), warnings\n"
-      "(works, and is probably not meant) and errors, each with its line. Exit code 0: the file "
-      "can be used; 2: it cannot.\n"
-      "Reads llm-d's configuration (apiVersion llm-d.ai/v1alpha1) and the tutorial's shape with "
-      "PascalCase names, e.g.\n"
-      "LoadAwareScorer. Plugin parameters themselves are checked when the plugins are made.\n\n"
+      "(works, and is probably not meant) and errors, each with its line. The plugins are made as "
+      "`kvasir epp` and\n"
+      "`kvasir gateway` make them, so that they have the same verdict: exit code 0: they start "
+      "with the file; 2: they do not.\n"
+      "Reads llm-d's configuration (apiVersion llm-d.ai/v1 or v1alpha1) and the tutorial's shape "
+      "with PascalCase names,\n"
+      "e.g. LoadAwareScorer.\n\n"
       "  kvasir config check epp.yaml\n"
       "  kubectl get configmap epp-config -o yaml | kvasir config check -");
-  command->callback([file, plugins, &exit_code] { exit_code = check(*file, *plugins); });
+  command->callback([flags, &exit_code] { exit_code = check(*flags); });
 }
 
 }  // namespace kvasir

@@ -10,6 +10,7 @@
 
 #include "apps/duration_flag.h"
 #include "net/socket.h"
+#include "serving/configured_scheduling.h"
 #include "wire/quantity.h"
 
 namespace kvasir {
@@ -72,12 +73,30 @@ std::optional<uint64_t> message_bytes(std::string text) {
   return bytes && *bytes <= kMost ? bytes : std::nullopt;
 }
 
-Result<void> read_feeds(const EppFlags& flags, FleetFeedsOptions& feeds) {
-  const int sources = !flags.endpoints.empty() + !flags.endpoints_file.empty() + !flags.dns.empty();
-  if (sources != 1) {
-    return Error{
-        "exactly one of --endpoints, --endpoints-file and --dns says who the endpoints are"};
+int sources_of(const EppFlags& flags) {
+  return !flags.endpoints.empty() + !flags.endpoints_file.empty() + !flags.dns.empty();
+}
+
+// When no flag says where the endpoints are, dataLayer.discovery of the configuration may.
+Result<void> read_discovery(const EppFlags& flags, EppOptions& options) {
+  if (sources_of(flags) == 1) return {};
+  if (sources_of(flags) == 0 && !options.config_name.empty()) {
+    const Result<DiscoveryFile> file =
+        discovery_from_config(options.config, options.config_name, flags.plugins);
+    if (!file) return file.error();
+    if (!file->path.empty()) {
+      options.feeds.endpoints_file = file->path;
+      if (!file->watch) options.feeds.file_interval = Duration::zero();
+      options.endpoints_from_config = true;
+      return {};
+    }
   }
+  return Error{
+      "exactly one of --endpoints, --endpoints-file and --dns says where the endpoints are, or "
+      "dataLayer.discovery of the configuration"};
+}
+
+Result<void> read_feeds(const EppFlags& flags, FleetFeedsOptions& feeds) {
   for (const std::string& text : flags.endpoints) {
     Result<Endpoint> endpoint = parse_endpoint(text);
     if (!endpoint) return endpoint.error();
@@ -124,6 +143,7 @@ Result<EppOptions> epp_options(const EppFlags& flags) {
     options.config = std::move(*text);
     options.config_name = options.config_file = flags.config_file;
   }
+  if (Result<void> read = read_discovery(flags, options); !read) return read.error();
   auto objectives = parse_objectives(flags.objectives);
   if (!objectives) return objectives.error();
   for (const auto& [name, priority] : *objectives) options.priorities.push_back(priority);

@@ -16,6 +16,7 @@
 #include "net/event_loop.h"
 #include "net/signal_watcher.h"
 #include "plugins/roster.h"
+#include "serving/configured_scheduling.h"
 #include "telemetry/log.h"
 #include "net/socket.h"
 
@@ -84,6 +85,27 @@ Result<void> read_objective(const std::string& text, GatewayOptions& options) {
   return {};
 }
 
+// When no flag says where the workers are, dataLayer.discovery of the configuration may.
+Result<void> read_discovery(const GatewayFlags& flags, GatewayOptions& options) {
+  const int sources =
+      !flags.worker_urls.empty() + !flags.endpoints_file.empty() + !flags.dns.empty();
+  if (sources == 1) return {};
+  if (sources == 0 && !options.config_name.empty()) {
+    const Result<DiscoveryFile> file =
+        discovery_from_config(options.config, options.config_name, flags.plugins);
+    if (!file) return file.error();
+    if (!file->path.empty()) {
+      options.endpoints_file = file->path;
+      if (!file->watch) options.file_interval = Duration::zero();
+      options.endpoints_from_config = true;
+      return {};
+    }
+  }
+  return Error{
+      "exactly one of --worker-urls, --endpoints-file and --dns says where the workers are, or "
+      "dataLayer.discovery of the configuration"};
+}
+
 Result<GatewayOptions> options_of(const GatewayFlags& flags) {
   GatewayOptions options;
   options.host = flags.host;
@@ -92,10 +114,6 @@ Result<GatewayOptions> options_of(const GatewayFlags& flags) {
     Result<HostPort> worker = parse_http_origin(url);
     if (!worker) return Error{"--worker-urls: " + worker.error().message};
     options.workers.push_back(*worker);
-  }
-  const int sources = !flags.worker_urls.empty() + !flags.endpoints_file.empty() + !flags.dns.empty();
-  if (sources != 1) {
-    return Error{"exactly one of --worker-urls, --endpoints-file and --dns says who the workers are"};
   }
   options.endpoints_file = flags.endpoints_file;
   if (!flags.dns.empty()) {
@@ -125,6 +143,7 @@ Result<GatewayOptions> options_of(const GatewayFlags& flags) {
   } else if (!flags.plugins.empty()) {
     return Error{"--plugin: only a configuration can name its types: give one with --config"};
   }
+  if (Result<void> read = read_discovery(flags, options); !read) return read.error();
   options.hold = flags.hold || (!flags.no_hold && options.policy == "kv");
   options.held_most = from_seconds(flags.max_hold_s);
   for (const std::string& objective : flags.objectives) {

@@ -52,24 +52,27 @@ Epp::Epp(EventLoop& loop, const EppOptions& options, EppProbe& probe)
       health_service_([this](std::string_view service) { return health(service); }) {}
 
 Result<void> Epp::start(std::function<std::string()> metrics_page) {
-  Result<PolicyWithNotes> made = policy_from_config(
-      options_.config, options_.config_name.empty() ? "(default)" : options_.config_name,
-      plugin_options());
-  if (!made) return made.error();
+  Result<Configuration> configuration = read_configuration(options_.config);
+  if (!configuration) return configuration.error();
+  PolicyWithNotes* made = &configuration->policy;
   notes_ = std::move(made->notes);
+  if (!configuration->discovery.path.empty() && !options_.endpoints_from_config) {
+    notes_.push_back(discovery_note(options_.config_name, configuration->discovery));
+  }
   Result<std::vector<RemoteService>> services = resolve_sources(made->policy->remote_sources());
-  if (!services) return services.error();
-  set_services(std::move(*services));
-  Result<RequestParsers> parsers =
-      parsers_from_config(options_.config, options_.config_name, options_.plugin_files);
-  if (!parsers) return parsers.error();
-  set_parsers(std::move(*parsers));
+  // A service that cannot be found is no reason not to pick: requests go without its scores.
+  if (services) {
+    set_services(std::move(*services));
+  } else {
+    notes_.push_back(services.error().message + ": requests go without its scores");
+  }
+  set_parsers(std::move(configuration->parsers));
   AdmissionSettings admission = admission_settings(*made);
   scheduler_ = std::make_unique<Scheduler>(fleet_, std::move(made->policy), clock_);
   admission_ = std::make_unique<Admission>(*scheduler_, clock_, std::move(admission), &probe_);
   admission_->set_priorities(options_.priorities);
   admission_timer_ = std::make_unique<AdmissionTimer>(loop_, *admission_);
-  if (Result<void> fed = feed(); !fed) return fed.error();
+  if (Result<void> fed = feed(std::move(configuration->scrape_plan)); !fed) return fed.error();
 
   if (!options_.replicas.peers.empty()) {
     replicas_ =
@@ -89,9 +92,10 @@ Result<void> Epp::start(std::function<std::string()> metrics_page) {
   return listen();
 }
 
-Result<ScrapePlan> Epp::scrape_plan(std::string_view text) const {
-  return scrape_plan_from_config(text, options_.config_name, options_.refresh_metrics_interval,
-                                 options_.plugin_files);
+Result<Configuration> Epp::read_configuration(std::string_view text) const {
+  return make_configuration(text,
+                            options_.config_name.empty() ? "(default)" : options_.config_name,
+                            plugin_options(), options_.refresh_metrics_interval);
 }
 
 Result<void> Epp::secure() {
@@ -110,14 +114,12 @@ Result<void> Epp::secure() {
   return {};
 }
 
-Result<void> Epp::feed() {
+Result<void> Epp::feed(ScrapePlan plan) {
   Result<std::unique_ptr<FleetFeeds>> feeds =
       FleetFeeds::create(loop_, fleet_, probe_, options_.feeds);
   if (!feeds) return Error{"--endpoints: " + feeds.error().message};
   feeds_ = std::move(*feeds);
-  Result<ScrapePlan> plan = scrape_plan(options_.config);
-  if (!plan) return plan.error();
-  feeds_->scrape(std::move(*plan));
+  feeds_->scrape(std::move(plan));
   return feeds_->start();
 }
 
@@ -176,24 +178,25 @@ void Epp::watch_config() {
 }
 
 Result<std::vector<std::string>> Epp::configure(std::string_view text) {
-  Result<PolicyWithNotes> made = policy_from_config(text, options_.config_name, plugin_options());
+  Result<Configuration> configuration = read_configuration(text);
   const auto refuse = [this](const Error& error) {
     probe_.on_configuration_read(error.message);
     return error;
   };
-  if (!made) return refuse(made.error());
+  if (!configuration) return refuse(configuration.error());
+  const std::string& endpoints_file = options_.feeds.endpoints_file;
+  if (options_.endpoints_from_config && configuration->discovery.path != endpoints_file) {
+    return refuse(Error{options_.config_name + ": dataLayer.discovery names another file than " +
+                        endpoints_file + ": that takes a restart"});
+  }
+  PolicyWithNotes* made = &configuration->policy;
   Result<std::vector<RemoteService>> services = resolve_sources(made->policy->remote_sources());
   if (!services) return refuse(services.error());
-  Result<ScrapePlan> plan = scrape_plan(text);
-  if (!plan) return refuse(plan.error());
-  Result<RequestParsers> parsers =
-      parsers_from_config(text, options_.config_name, options_.plugin_files);
-  if (!parsers) return refuse(parsers.error());
   admission_->reconfigure(admission_settings(*made));  // first: its plugins die with the old policy
   scheduler_->replace_policy(std::move(made->policy));
   set_services(std::move(*services));
-  set_parsers(std::move(*parsers));
-  feeds_->scrape(std::move(*plan));
+  set_parsers(std::move(configuration->parsers));
+  feeds_->scrape(std::move(configuration->scrape_plan));
   probe_.on_configuration_read("");
   return std::move(made->notes);
 }

@@ -24,6 +24,7 @@
 #include "scheduling/scheduler.h"
 #include "serving/admission.h"
 #include "serving/admission_timer.h"
+#include "serving/configured_scheduling.h"
 #include "serving/remote_scores.h"
 #include "serving/token_estimator.h"
 #include "wire/request_parsers.h"
@@ -74,8 +75,8 @@ class Epp {
   Epp(EventLoop& loop, const EppOptions& options, EppProbe& probe);
   Result<void> start(std::function<std::string()> metrics_page);
   Result<void> secure();
-  Result<void> feed();
-  Result<ScrapePlan> scrape_plan(std::string_view text) const;
+  Result<void> feed(ScrapePlan plan);
+  Result<Configuration> read_configuration(std::string_view text) const;
   Result<void> listen();
   void watch_config();
   GrpcHealth health(std::string_view service) const;

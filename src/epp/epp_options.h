@@ -26,6 +26,8 @@ struct EppOptions {
   // The text of an EndpointPickerConfig and its file's name; both empty: upstream's default.
   std::string config = {};
   std::string config_name = {};
+  // feeds.endpoints_file is the one of its dataLayer.discovery.
+  bool endpoints_from_config = false;
   // Read anew when it changes; empty: the configuration came from elsewhere.
   std::string config_file = {};
   static constexpr size_t kConfigBytesMax = 1024 * 1024;

@@ -45,7 +45,7 @@ Result<std::vector<Endpoint>> read_endpoints_file(std::string_view text, std::st
 
 // Looks at the file at every interval and reads it again when it changed. The first list is given
 // before this returns; a file that cannot be read then is an error. Larger files than
-// kEndpointsFileBytesMax are refused.
+// kEndpointsFileBytesMax are refused. An interval of zero: it is never looked at again.
 inline constexpr size_t kEndpointsFileBytesMax = 1024 * 1024;
 Result<std::unique_ptr<Discovery>> watch_endpoints_file(EventLoop& loop, const std::string& path,
                                                         Duration interval,

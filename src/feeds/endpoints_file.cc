@@ -115,6 +115,7 @@ class FileDiscovery final : public Discovery {
     Result<std::vector<Endpoint>> first = read_endpoints_file(*text, path_);
     if (!first) return first.error();
     listener_.on_endpoints(std::move(*first));
+    if (interval_ == Duration::zero()) return {};
     watch_ = std::make_unique<FileWatch>(
         loop_, path_, std::move(*text), kEndpointsFileBytesMax, interval_,
         [this](const Result<std::string>& changed) { on_changed(changed); });

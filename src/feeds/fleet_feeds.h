@@ -31,7 +31,7 @@ struct FleetFeedsOptions {
   std::vector<Endpoint> endpoints = {};
   std::string endpoints_file = {};
   std::optional<HostPort> dns = {};
-  Duration file_interval = std::chrono::seconds(1);
+  Duration file_interval = std::chrono::seconds(1);  // zero: the file is read once
   Duration dns_interval = std::chrono::seconds(5);
   // Endpoints at one time, when they are not `endpoints`; more are refused.
   size_t endpoints_max = 1024;

@@ -29,16 +29,17 @@ FleetFeedsOptions feeds_of(const GatewayOptions& options) {
 
 size_t slots_of(const GatewayOptions& options) { return feeds_of(options).slots(); }
 
-Result<PolicyWithNotes> policy_of(const GatewayOptions& options) {
+Result<Configuration> configuration_of(const GatewayOptions& options) {
   if (!options.config_name.empty()) {
     PluginOptions plugins;
     plugins.endpoints = slots_of(options);
     plugins.profile = options.profile;
     plugins.allow_alpha = options.allow_alpha_plugins;
     plugins.plugin_files = options.plugin_files;
-    Result<PolicyWithNotes> made = policy_from_config(options.config, options.config_name, plugins);
-    if (made && !(*made).policy->remote_sources().empty()) {
-      return Error{options.config_name + ": scores of another process are asked for by kvasir epp only"};
+    Result<Configuration> made = make_configuration(options.config, options.config_name, plugins,
+                                                    options.refresh_metrics_interval);
+    if (made && !made->discovery.path.empty() && !options.endpoints_from_config) {
+      made->policy.notes.push_back(discovery_note(options.config_name, made->discovery));
     }
     return made;
   }
@@ -47,7 +48,9 @@ Result<PolicyWithNotes> policy_of(const GatewayOptions& options) {
   named.profile = options.profile;
   Result<std::unique_ptr<Policy>> policy = make_policy(options.policy, named);
   if (!policy) return Error{"--policy: " + policy.error().message};
-  return PolicyWithNotes{std::move(*policy), {}};
+  Configuration made;
+  made.policy.policy = std::move(*policy);
+  return made;
 }
 
 // Model time is the cost policies'. Plugins count seconds of real time, as what they read does.
@@ -79,19 +82,13 @@ Result<std::unique_ptr<Gateway>> Gateway::create(EventLoop& loop, const GatewayO
                                                  GatewayProbe& probe,
                                                  std::function<std::string()> metrics_page) {
   if (Result<void> hold = check_hold(options); !hold) return hold.error();
-  Result<PolicyWithNotes> policy = policy_of(options);
-  if (!policy) return policy.error();
-  ScrapePlan plan;
-  if (!options.config_name.empty()) {
-    Result<ScrapePlan> made =
-        scrape_plan_from_config(options.config, options.config_name,
-                                options.refresh_metrics_interval, options.plugin_files);
-    if (!made) return made.error();
-    plan = std::move(*made);
-  }
+  Result<Configuration> made = configuration_of(options);
+  if (!made) return made.error();
+  const std::vector<RemoteSource> sources = made->policy.policy->remote_sources();
   std::unique_ptr<Gateway> gateway(
-      new Gateway(loop, options, probe, std::move(metrics_page), std::move(*policy)));
-  if (Result<void> fed = gateway->feed(std::move(plan)); !fed) return fed.error();
+      new Gateway(loop, options, probe, std::move(metrics_page), std::move(made->policy)));
+  if (Result<void> fed = gateway->feed(std::move(made->scrape_plan)); !fed) return fed.error();
+  gateway->find_services(sources);
   if (Result<void> listening = gateway->listen(); !listening) return listening.error();
   return gateway;
 }
@@ -121,6 +118,16 @@ Result<void> Gateway::feed(ScrapePlan plan) {
   feeds_ = std::move(*feeds);
   feeds_->scrape(std::move(plan));
   return feeds_->start();
+}
+
+// A service that cannot be found is no reason not to serve: requests go without its scores.
+void Gateway::find_services(const std::vector<RemoteSource>& sources) {
+  Result<std::vector<RemoteService>> services = resolve_sources(sources);
+  if (services) {
+    services_ = std::move(*services);
+  } else {
+    notes_.push_back(services.error().message + ": requests go without its scores");
+  }
 }
 
 Result<void> Gateway::listen() {

@@ -19,6 +19,7 @@
 #include "serving/admission.h"
 #include "serving/admission_timer.h"
 #include "serving/holding.h"
+#include "serving/remote_scores.h"
 #include "serving/token_estimator.h"
 
 namespace kvasir {
@@ -54,13 +55,15 @@ class Gateway {
   Gateway(EventLoop& loop, const GatewayOptions& options, GatewayProbe& probe,
           std::function<std::string()> metrics_page, PolicyWithNotes policy);
   Result<void> feed(ScrapePlan plan);
+  void find_services(const std::vector<RemoteSource>& sources);
   Result<void> listen();
 
   EventLoop& loop_;
   const GatewayOptions options_;
   GatewayProbe& probe_;
   const std::function<std::string()> metrics_page_;
-  const std::vector<std::string> notes_;
+  std::vector<std::string> notes_;
+  std::vector<RemoteService> services_;  // asked before a request is scheduled
   SteadyClock steady_clock_;
   ScaledClock policy_clock_;
   Fleet fleet_;

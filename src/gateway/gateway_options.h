@@ -26,7 +26,7 @@ struct GatewayOptions {
   std::vector<HostPort> workers;
   std::string endpoints_file = {};
   std::optional<HostPort> dns = {};
-  Duration file_interval = std::chrono::seconds(1);
+  Duration file_interval = std::chrono::seconds(1);  // zero: the file is read once
   Duration dns_interval = std::chrono::seconds(5);
   // Endpoints at one time, when they are not `workers`; more are refused.
   size_t endpoints_max = 1024;
@@ -34,6 +34,7 @@ struct GatewayOptions {
   // The text of an EndpointPickerConfig, which then routes instead of `policy`, and its file's name.
   std::string config = {};
   std::string config_name = {};
+  bool endpoints_from_config = false;  // endpoints_file is the one of its dataLayer.discovery
   bool allow_alpha_plugins = false;
   // Hold requests here until a worker has little work ahead of it (serving/holding.h), for `held_most` of the policy's
   // clock. For kv and load-cost, without a configuration: that has its own flow control.

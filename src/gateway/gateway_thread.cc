@@ -56,6 +56,7 @@ GatewayThread::GatewayThread(Gateway& gateway, EventLoop& loop, Descriptor liste
       index_(index),
       server_(loop, std::move(listener), *this, gateway.options_.server),
       upstreams_(gateway.fleet_.size()),
+      remote_scores_(loop),
       random_(static_cast<uint64_t>(SteadyClock().now().time_since_epoch().count()) + index) {}
 
 GatewayThread::~GatewayThread() {

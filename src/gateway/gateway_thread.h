@@ -13,6 +13,7 @@
 #include "model/request.h"
 #include "net/http_client.h"
 #include "net/http_server.h"
+#include "serving/remote_scores.h"
 #include "wire/api_error.h"
 #include "wire/request_peek.h"
 
@@ -59,6 +60,7 @@ class GatewayThread final : public HttpHandler {
   std::vector<Upstream> upstreams_;                   // by slot
   std::vector<std::unique_ptr<HttpClient>> retired_;  // of endpoints that left, while requests run there
   RequestPeeker peeker_;
+  RemoteScoreFetcher remote_scores_;
   Random random_;
   std::unordered_set<Relay*> relays_;
   uint64_t requests_ = 0;

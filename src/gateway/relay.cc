@@ -48,8 +48,29 @@ void Relay::start(const std::optional<RequestPeek>& peek) {
     if (!options.config_name.empty() || !options.objectives.empty()) read_headers();
     routed_.emplace(thread_.gateway_.scheduler_, thread_.gateway_.estimator_,
                     thread_.next_request_id(), peek, headers_);
-    if (thread_.gateway_.admission_.mode() != AdmissionSettings::Mode::kOpen) return admit();
+    if (peek && ask_services(*peek)) return;
   }
+  schedule();
+}
+
+// Services that the configuration names; the request goes on when they have answered, or not in
+// time. False: there are none.
+bool Relay::ask_services(const RequestPeek& peek) {
+  const std::vector<RemoteService>& services = thread_.gateway_.services_;
+  if (services.empty()) return false;
+  fetch_ = thread_.remote_scores_.start(services, peek, thread_.gateway_.fleet_.snapshot(),
+                                        [this](FetchedScores scores) {
+                                          fetched_ = std::move(scores);
+                                          routed_->set_remote_scores(fetched_.view());
+                                          fetch_.reset();
+                                          schedule();
+                                        });
+  return true;
+}
+
+void Relay::schedule() {
+  const bool open = thread_.gateway_.admission_.mode() == AdmissionSettings::Mode::kOpen;
+  if (inference_ && !open) return admit();
   attempt();
 }
 

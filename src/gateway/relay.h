@@ -13,6 +13,7 @@
 #include "net/http_client.h"
 #include "net/http_server.h"
 #include "serving/admission.h"
+#include "serving/remote_scores.h"
 #include "serving/routed_request.h"
 #include "serving/usage_watch.h"
 
@@ -32,6 +33,8 @@ class Relay final : private HttpCallObserver, private HttpExchange::Observer {
   enum class Mode : uint8_t { kHeld, kRaw, kReframed };
 
   void read_headers();
+  bool ask_services(const RequestPeek& peek);
+  void schedule();
   RequestClass class_of_request() const;
   void admit();
   void on_verdict(const Verdict& verdict);
@@ -63,6 +66,8 @@ class Relay final : private HttpCallObserver, private HttpExchange::Observer {
   HttpCall* call_ = nullptr;
   std::vector<std::string> names_;  // of headers_, lower-case
   std::vector<RequestHeader> headers_;
+  FetchedScores fetched_;                // what the services of the configuration said
+  std::unique_ptr<RemoteScoreFetcher::Fetch> fetch_;  // while they are asked
   std::optional<RoutedRequest> routed_;  // inference only
   std::shared_ptr<AdmissionTicket> ticket_;  // of routed_; null when nobody can be held
   std::shared_ptr<Relay*> self_;             // null inside once this is gone: verdicts look there

@@ -1,13 +1,18 @@
 #include "serving/configured_scheduling.h"
 
+#include "net/socket.h"
 #include "plugins/plugin_roster.h"
 #include "scheduling/plugin_library.h"
+#include "scheduling/policy.h"
+#include "scheduling/remote_source.h"
 #include "serving/plugin_type_facts.h"
 #include "wire/read_endpoint_picker_config.h"
-#include "wire/request_parsers.h"
 
 namespace kvasir {
 namespace {
+
+// Whoever asks for the policy alone does not scrape.
+constexpr Duration kAnyInterval = kRefreshIntervalLeast;
 
 std::string located(std::string_view name, const Remark& remark) {
   std::string text(name);
@@ -15,19 +20,24 @@ std::string located(std::string_view name, const Remark& remark) {
   return text.append(": ").append(remark.text);
 }
 
-std::string located(std::string_view name, int line, std::string_view text) {
-  return located(name, Remark{line, std::string(text)});
+std::string joined(std::string_view name, const std::vector<Remark>& remarks) {
+  std::string text;
+  for (const Remark& remark : remarks)
+    text.append(text.empty() ? "" : "\n").append(located(name, remark));
+  return text;
 }
 
-// What a gateway cannot do yet and would be missed.
-std::vector<std::string> unsupported(const EndpointPickerConfig& config, const Registry& registry,
-                                     std::string_view name) {
-  std::vector<std::string> problems;
+bool is_made_elsewhere(std::string_view type) {
+  return is_scrape_plugin(type) || is_request_parser(type) || is_discovery_plugin(type);
+}
+
+// Types that upstream has and nothing here makes or refuses with a reason.
+std::vector<Remark> unsupported(const EndpointPickerConfig& config, const Registry& registry) {
+  std::vector<Remark> problems;
   for (const PluginConfig& plugin : config.plugins) {
-    if (registry.find(plugin.type) != nullptr) continue;
+    if (registry.find(plugin.type) != nullptr || is_made_elsewhere(plugin.type)) continue;
     if (plugin.line == 0) continue;  // not asked for: a default of what is off anyway
-    if (is_scrape_plugin(plugin.type) || is_request_parser(plugin.type)) continue;
-    problems.push_back(located(name, plugin.line, "plugin type '" + plugin.type + "' is not built yet"));
+    problems.push_back(Remark{plugin.line, "plugin type '" + plugin.type + "' is not built yet"});
   }
   return problems;
 }
@@ -43,10 +53,16 @@ SchedulingConfig scheduling_part(const EndpointPickerConfig& config, const Regis
   return scheduling;
 }
 
-std::string joined(const std::vector<std::string>& lines) {
-  std::string text;
-  for (const std::string& line : lines) text.append(text.empty() ? "" : "\n").append(line);
-  return text;
+Result<void> check_remote_sources(const Policy& policy) {
+  for (const RemoteSource& source : policy.remote_sources()) {
+    const Result<HostPort> origin = parse_http_origin(source.url);
+    if (!origin) return Error{"plugin '" + source.plugin + "': " + origin.error().message};
+  }
+  return {};
+}
+
+Error about(std::string_view name, const Error& error) {
+  return Error{std::string(name) + ": " + error.message};
 }
 
 }  // namespace
@@ -62,54 +78,73 @@ Result<Registry> plugin_registry(const std::vector<std::string>& plugin_files) {
   return registry;
 }
 
-Result<PolicyWithNotes> policy_from_config(std::string_view text, std::string_view name,
-                                           const PluginOptions& options) {
+Result<Configuration> make_configuration(const ConfigReading& reading, std::string_view name,
+                                         const PluginOptions& options, Duration refresh_interval,
+                                         const Registry& registry) {
+  if (!reading.ok()) return Error{joined(name, reading.errors)};
+  const EndpointPickerConfig& config = reading.config;
+  const std::vector<Remark> problems = unsupported(config, registry);
+  if (!problems.empty()) return Error{joined(name, problems)};
+  Result<PolicyWithNotes> policy =
+      make_configured_policy(registry, scheduling_part(config, registry), options);
+  if (!policy) return about(name, policy.error());
+  if (const Result<void> good = check_remote_sources(*policy->policy); !good)
+    return about(name, good.error());
+  Result<RequestParsers> parsers = RequestParsers::of(config);
+  if (!parsers) return about(name, parsers.error());
+  Result<DiscoveryFile> discovery = discovery_file(config, name);
+  if (!discovery) return discovery.error();
+  Result<ScrapePlan> plan = make_scrape_plan(config, name, refresh_interval);
+  if (!plan) return plan.error();
+  for (const std::string& note : plan->notes)
+    policy->notes.insert(policy->notes.begin(), std::string(name) + ": " + note);
+  for (const auto* remarks : {&reading.warnings, &reading.notes}) {
+    for (const Remark& remark : *remarks) policy->notes.push_back(located(name, remark));
+  }
+  return Configuration{std::move(*policy), std::move(*parsers), std::move(*plan),
+                       std::move(*discovery)};
+}
+
+Result<Configuration> make_configuration(std::string_view text, std::string_view name,
+                                         const PluginOptions& options, Duration refresh_interval) {
   const Result<Registry> registry = plugin_registry(options.plugin_files);
   if (!registry) return registry.error();
-  return policy_from_config(text, name, options, *registry);
+  return make_configuration(read_endpoint_picker_config(text, plugin_type_facts(*registry)), name,
+                            options, refresh_interval, *registry);
+}
+
+Result<PolicyWithNotes> policy_from_config(std::string_view text, std::string_view name,
+                                           const PluginOptions& options) {
+  Result<Configuration> made = make_configuration(text, name, options, kAnyInterval);
+  if (!made) return made.error();
+  return std::move(made->policy);
 }
 
 Result<PolicyWithNotes> policy_from_config(std::string_view text, std::string_view name,
                                            const PluginOptions& options, const Registry& registry) {
-  const ConfigReading reading = read_endpoint_picker_config(text, plugin_type_facts(registry));
-  std::vector<std::string> problems;
-  for (const Remark& error : reading.errors) problems.push_back(located(name, error));
-  if (!problems.empty()) return Error{joined(problems)};
-  problems = unsupported(reading.config, registry, name);
-  if (!problems.empty()) return Error{joined(problems)};
-  Result<PolicyWithNotes> made =
-      make_configured_policy(registry, scheduling_part(reading.config, registry), options);
-  if (!made) return Error{std::string(name) + ": " + made.error().message};
-  for (const auto* remarks : {&reading.warnings, &reading.notes}) {
-    for (const Remark& remark : *remarks) made->notes.push_back(located(name, remark));
-  }
-  return made;
+  Result<Configuration> made =
+      make_configuration(read_endpoint_picker_config(text, plugin_type_facts(registry)), name,
+                         options, kAnyInterval, registry);
+  if (!made) return made.error();
+  return std::move(made->policy);
+}
+
+Result<DiscoveryFile> discovery_from_config(std::string_view text, std::string_view name,
+                                            const std::vector<std::string>& plugin_files) {
+  const Result<Registry> registry = plugin_registry(plugin_files);
+  if (!registry) return registry.error();
+  const ConfigReading reading = read_endpoint_picker_config(text, plugin_type_facts(*registry));
+  if (!reading.ok()) return Error{joined(name, reading.errors)};
+  return discovery_file(reading.config, name);
+}
+
+std::string discovery_note(std::string_view name, const DiscoveryFile& discovery) {
+  return located(name, Remark{discovery.line, "dataLayer.discovery is not used: a flag says where the endpoints are"});
 }
 
 AdmissionSettings admission_settings(const PolicyWithNotes& made) {
   using Mode = AdmissionSettings::Mode;
   return {made.flow_control_enabled ? Mode::kFlowControl : Mode::kShedding, made.flow};
-}
-
-Result<RequestParsers> parsers_from_config(std::string_view text, std::string_view name,
-                                           const std::vector<std::string>& plugin_files) {
-  const Result<Registry> registry = plugin_registry(plugin_files);
-  if (!registry) return registry.error();
-  const ConfigReading reading = read_endpoint_picker_config(text, plugin_type_facts(*registry));
-  if (!reading.errors.empty()) return Error{located(name, reading.errors.front())};
-  Result<RequestParsers> parsers = RequestParsers::of(reading.config);
-  if (!parsers) return Error{std::string(name) + ": " + parsers.error().message};
-  return parsers;
-}
-
-Result<ScrapePlan> scrape_plan_from_config(std::string_view text, std::string_view name,
-                                            Duration refresh_interval,
-                                            const std::vector<std::string>& plugin_files) {
-  const Result<Registry> registry = plugin_registry(plugin_files);
-  if (!registry) return registry.error();
-  const ConfigReading reading = read_endpoint_picker_config(text, plugin_type_facts(*registry));
-  if (!reading.errors.empty()) return Error{located(name, reading.errors.front())};
-  return make_scrape_plan(reading.config, name, refresh_interval);
 }
 
 }  // namespace kvasir

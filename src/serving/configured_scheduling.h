@@ -1,4 +1,6 @@
-// From the text of an EndpointPickerConfig to the policy that it describes.
+// From the text of an EndpointPickerConfig to everything that it describes. `kvasir epp`, `kvasir
+// gateway` and `kvasir config check` all ask make_configuration(), and so have the same verdict in
+// the same words.
 #pragma once
 
 #include <memory>
@@ -7,9 +9,11 @@
 #include <vector>
 
 #include "base/result.h"
+#include "feeds/discovery_config.h"
 #include "feeds/scrape_plan.h"
 #include "scheduling/plugin_set.h"
 #include "serving/admission.h"
+#include "wire/config_reading.h"
 #include "wire/request_parsers.h"
 
 namespace kvasir {
@@ -17,26 +21,38 @@ namespace kvasir {
 // The built-in plugin types and those of shared objects.
 Result<Registry> plugin_registry(const std::vector<std::string>& plugin_files);
 
-// `name` names the file in errors: all of them, one a line. Parts of a configuration that are not built yet (data
-// sources of one's own) are errors, never ignored. The notes say how the file was understood.
+// Ready to run. The notes of `policy` say how the whole file was understood.
+struct Configuration {
+  PolicyWithNotes policy;
+  RequestParsers parsers;
+  ScrapePlan scrape_plan;
+  DiscoveryFile discovery;
+};
+
+// `name` names the file in errors: all of a kind, one a line. What is not built is an error, never
+// ignored. The types are those of `registry`, whatever options.plugin_files says.
+Result<Configuration> make_configuration(const ConfigReading& reading, std::string_view name,
+                                         const PluginOptions& options, Duration refresh_interval,
+                                         const Registry& registry);
+Result<Configuration> make_configuration(std::string_view text, std::string_view name,
+                                         const PluginOptions& options, Duration refresh_interval);
+
+// The policy alone.
 Result<PolicyWithNotes> policy_from_config(std::string_view text, std::string_view name,
                                            const PluginOptions& options);
-
-// The same with the types of that registry, whatever options.plugin_files says.
 Result<PolicyWithNotes> policy_from_config(std::string_view text, std::string_view name,
                                            const PluginOptions& options, const Registry& registry);
+
+// Where the configuration says that the endpoints are. Nothing else of it is made; what cannot be
+// read at all is an error.
+Result<DiscoveryFile> discovery_from_config(std::string_view text, std::string_view name,
+                                            const std::vector<std::string>& plugin_files);
+
+// What to log when flags say where the endpoints are although the configuration does, too.
+std::string discovery_note(std::string_view name, const DiscoveryFile& discovery);
 
 // How requests are admitted under it: by flow control when its gate is on, else sheddable ones are refused while its
 // detector says that the pool is saturated.
 AdmissionSettings admission_settings(const PolicyWithNotes& made);
-
-// From the same text, who reads requests by their paths.
-Result<RequestParsers> parsers_from_config(std::string_view text, std::string_view name,
-                                           const std::vector<std::string>& plugin_files = {});
-
-// And what to scrape for it.
-Result<ScrapePlan> scrape_plan_from_config(std::string_view text, std::string_view name,
-                                           Duration refresh_interval,
-                                           const std::vector<std::string>& plugin_files = {});
 
 }  // namespace kvasir
