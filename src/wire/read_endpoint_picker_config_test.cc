@@ -216,7 +216,8 @@ schedulingProfiles:
 
 TEST(EndpointPickerConfig, TheExamplesHaveNoErrorsAndNoWarnings) {
   for (const char* file :
-       {"epp_default.yaml", "epp_proxy_performance.yaml", "epp_flow_control.yaml"}) {
+       {"epp_default.yaml", "epp_proxy_performance.yaml",
+        "epp_proxy_performance_by_backend.yaml", "epp_flow_control.yaml"}) {
     const ConfigReading reading = read(example(file));
     EXPECT_THAT(texts(reading.errors), ElementsAre()) << file;
     EXPECT_THAT(texts(reading.warnings), ElementsAre()) << file;
