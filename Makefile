@@ -3,11 +3,11 @@ KVASIR = build/release/kvasir
 FUZZ_SECONDS ?= 60
 
 .PHONY: help deps deps-dev build up test asan tsan fuzz test-clients test-streams test-envoy test-epp-streams test-attack \
-  test-replicas docs ab bench-gateway bench-epp bench-schedule bench-scrape lint clean
+  test-replicas test-upstream-configs docs ab bench-gateway bench-epp bench-schedule bench-scrape lint clean
 .DEFAULT_GOAL := help
 
 help: ## lists the targets
-	@awk -F ' *: .*## |: ## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
+	@awk -F ' *: .*## |: ## ' '/^[a-z-]+:.*## / {printf "  make %-21s %s\n", $$1, $$2}' Makefile
 
 deps: ## installs the Debian packages of packages.txt that are missing
 	@make/install_packages.sh packages.txt
@@ -56,6 +56,9 @@ test-attack: build ## hostile clients at full rate: another client's latency, an
 
 test-epp-streams: build ## 8,000 requests in the middle of their answers in `kvasir epp`, and its memory
 	tests/epp_streams/run.py $(ARGS)
+
+test-upstream-configs: build ## every configuration in a copy of llm-d-router (UPSTREAM=/path/to/llm-d-router)
+	tests/upstream_configs/run.py --upstream "$(UPSTREAM)" $(ARGS)
 
 ab: build ## compares policies on a trace (TRACE=file.jsonl ARGS="--requests 1000")
 	$(KVASIR) bench ab $(if $(TRACE),--trace $(TRACE)) $(ARGS)
