@@ -10,6 +10,7 @@
 #include "apps/epp_flags.h"
 #include "apps/epp_metrics.h"
 #include "apps/epp_upstream_flags.h"
+#include "apps/open_ports.h"
 #include "apps/process_memory.h"
 #include "epp/epp.h"
 #include "net/event_loop.h"
@@ -71,6 +72,11 @@ int run_epp(const EppFlags& flags, const UpstreamFlags& upstream) {
            " (ext_proc), health on " + std::to_string(epp->health_port()) + ", metrics on " +
            std::to_string(epp->metrics_port()) + ", " + endpoints_text(*options) +
            ", " + std::to_string(options->threads) + " threads");
+  const std::string open = open_ports_warning(
+      options->host, {{"ext_proc", epp->grpc_port()},
+                      {"health", epp->health_port()},
+                      {"metrics", epp->metrics_port()}});
+  if (!open.empty()) log_warning(open);
   (*loop)->run();
   return 0;
 }

@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <fstream>
 #include <map>
@@ -9,6 +10,7 @@
 #include <thread>
 
 #include "apps/duration_flag.h"
+#include "feeds/file_watch.h"
 #include "net/socket.h"
 #include "serving/configured_scheduling.h"
 #include "wire/quantity.h"
@@ -17,6 +19,7 @@ namespace kvasir {
 namespace {
 
 constexpr uint16_t kSeedPort = 9000;
+constexpr size_t kSecretFileBytesMax = 4096;
 constexpr Duration kSeedDeadline = std::chrono::milliseconds(100);
 
 // HOST:PORT, optionally with labels behind it: HOST:PORT;role=proxy;zone=a
@@ -63,6 +66,26 @@ Result<std::string> read_file(const std::string& path) {
   std::ostringstream text;
   text << file.rdbuf();
   return text.str();
+}
+
+Result<void> read_secret(const EppFlags& flags, ReplicaOptions& replicas) {
+  if (flags.peers_secret_file.empty()) {
+    if (replicas.peers.empty() || !needs_secret(flags.host, replicas.peers)) return {};
+    return Error{
+        "--peers: whoever reaches the port could speak for a replica: give --peers-secret-file "
+        "(openssl rand -hex 32 > FILE), the same for all, or --host 127.0.0.1 and peers there"};
+  }
+  Result<std::string> secret = read_whole_file(flags.peers_secret_file, kSecretFileBytesMax);
+  if (!secret) return Error{"--peers-secret-file: " + secret.error().message};
+  while (!secret->empty() && std::isspace(static_cast<unsigned char>(secret->back()))) {
+    secret->pop_back();
+  }
+  if (secret->size() < kReplicaSecretBytesMin) {
+    return Error{"--peers-secret-file: " + flags.peers_secret_file + " has fewer than " +
+                 std::to_string(kReplicaSecretBytesMin) + " bytes (openssl rand -hex 32 > FILE)"};
+  }
+  replicas.secret = std::move(*secret);
+  return {};
 }
 
 // Upstream takes 10MiB and 25MB beside Kubernetes' own 10Mi and 25M.
@@ -187,6 +210,7 @@ Result<EppOptions> epp_options(const EppFlags& flags) {
   if (!flags.peers.empty() && flags.secure_serving) {
     return Error{"--peers: replicas talk without TLS; give --secure-serving=false too"};
   }
+  if (Result<void> read = read_secret(flags, options.replicas); !read) return read.error();
   if (flags.exact_port_subset) options.subset = SubsetMode::kPort;
   if (flags.disable_subset_filter) options.subset = SubsetMode::kIgnored;
   options.endpoints_per_pick = flags.endpoints_per_pick;
@@ -340,6 +364,9 @@ void add_epp_flags(CLI::App& command, EppFlags& flags) {
                   "HOST:PORT[,...] of their --grpc-port; every address of a name counts\n"
                   "(a headless service), this process is recognized among them")
       ->delimiter(',');
+  command.add_option("--peers-secret-file", flags.peers_secret_file,
+                     "A file with the secret by which replicas know each other (16 bytes or more);\n"
+                     "needed unless all of them are on 127.0.0.1");
   command
       .add_option("--peers-interval", flags.peers_interval_ms,
                   "Milliseconds between news to the peers")

@@ -396,8 +396,17 @@ void EppMetrics::on_replica_lost(uint64_t, size_t others) {
               " other replicas: one fell silent, its load is forgotten");
 }
 
-void EppMetrics::on_replica_refused(std::string_view why) {
-  log_warning("replicas: " + std::string(why));
+void EppMetrics::on_replica_trouble(std::string_view what) {
+  log_warning("replicas: " + std::string(what));
+}
+
+void EppMetrics::on_replica_refused(ReplicaRefusal reason) {
+  static constexpr const char* kReasons[] = {"unauthenticated", "not_understood", "too_many"};
+  registry_
+      .counter("kvasir_epp_replica_streams_refused_total",
+               "Streams of replicas, or of strangers, that were ended.",
+               {{"reason", kReasons[static_cast<size_t>(reason)]}})
+      .add();
 }
 
 }  // namespace kvasir

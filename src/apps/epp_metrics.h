@@ -58,7 +58,8 @@ class EppMetrics final : public EppProbe {
   void on_revoked(Duration after) override;
   void on_replica_found(uint64_t origin, size_t others) override;
   void on_replica_lost(uint64_t origin, size_t others) override;
-  void on_replica_refused(std::string_view why) override;
+  void on_replica_trouble(std::string_view what) override;
+  void on_replica_refused(ReplicaRefusal reason) override;
 
  private:
   // Of one endpoint, by its name: slots of the fleet change hands.

@@ -119,6 +119,7 @@ std::string busy_page() {
   }
   metrics.on_refused(fixture.refusal());
   metrics.on_configuration_read("");
+  metrics.on_replica_refused(ReplicaRefusal::kUnproven);
   Request request;
   metrics.on_outcome(request, 0, FlowOutcome::kDispatched, std::chrono::milliseconds(3));
   metrics.on_cycle(std::chrono::microseconds(3));

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "apps/commands.h"
+#include "apps/open_ports.h"
 #include "apps/vllm_command_line.h"
 #include "apps/worker_flags.h"
 #include "net/event_loop.h"
@@ -107,6 +108,11 @@ int serve(EventLoop& loop, const WorkerFlags& flags, WorkerOptions options) {
       SignalWatcher::create(loop, {SIGINT, SIGTERM}, stop);
   if (!signals) return fail(1, signals.error().message);
   log_info(serving_line(flags, options, server.port()));
+  std::vector<OpenPort> ports = {{"HTTP", server.port()}};
+  if (flags.health_port != 0) ports.push_back({"health", flags.health_port});
+  if (const std::string open = open_ports_warning(flags.host, ports); !open.empty()) {
+    log_warning(open);
+  }
   loop.run();
   return 0;
 }

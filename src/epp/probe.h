@@ -76,6 +76,13 @@ struct EndReport {
   std::optional<uint32_t> cached_tokens;
 };
 
+// Why the stream of a replica, or of whoever called itself one, was ended.
+enum class ReplicaRefusal : uint8_t {
+  kUnproven,       // it does not know the secret
+  kNotUnderstood,  // it does, and what it says is not understood
+  kTooMany,
+};
+
 // Of other replicas of the picker; `others`: how many are listened to now.
 class ReplicaProbe {
  public:
@@ -86,8 +93,10 @@ class ReplicaProbe {
   virtual void on_replica_lost(uint64_t origin, size_t others) {
     static_cast<void>(origin), static_cast<void>(others);
   }
-  // Somebody speaks who is not understood or not listened to.
-  virtual void on_replica_refused(std::string_view why) { static_cast<void>(why); }
+  // Trouble with others, told once in a while.
+  virtual void on_replica_trouble(std::string_view what) { static_cast<void>(what); }
+  // Each stream that was ended.
+  virtual void on_replica_refused(ReplicaRefusal reason) { static_cast<void>(reason); }
 };
 
 class EppProbe : public FleetProbe, public FlowProbe, public ReplicaProbe {

@@ -1,12 +1,14 @@
 #include "epp/replicas.h"
 
 #include <algorithm>
+#include <optional>
 #include <random>
 #include <set>
 #include <utility>
 
 #include "epp/peer_look_up.h"
 #include "epp/probe.h"
+#include "epp/replica_session.h"
 #include "net/grpc_client.h"
 
 namespace kvasir {
@@ -32,6 +34,12 @@ std::string key_of(const SocketAddress& address) {
 
 }  // namespace
 
+bool needs_secret(const std::string& host, const std::vector<HostPort>& peers) {
+  return !is_loopback(host) || !std::all_of(peers.begin(), peers.end(), [](const HostPort& peer) {
+    return is_loopback(peer.host);
+  });
+}
+
 // The call to one address, made again whenever it ends.
 class Replicas::Link final : public GrpcClientCall::Observer {
  public:
@@ -44,12 +52,12 @@ class Replicas::Link final : public GrpcClientCall::Observer {
   ~Link() override { replicas_.loop_.cancel(retry_); }
 
   void say(std::string_view message) {
-    if (call_ == nullptr) return;
+    if (call_ == nullptr || !sealer_->ready()) return;
     if (call_->unsent_bytes() > replicas_.options_.unsent_bytes_max) {
-      told_ = 0;  // when it reads again it is told everything again
+      behind_ = true;
       return;
     }
-    call_->send(message);
+    call_->send(sealer_->seal(message), message);
   }
 
   // Somebody new is there: it may be who did not answer.
@@ -60,35 +68,48 @@ class Replicas::Link final : public GrpcClientCall::Observer {
   }
 
  private:
-  // Who does not listen, or is this process, ends the call at the first one.
-  static constexpr uint32_t kToldBeforeGreeting = 2;
-
   void call() {
     retry_ = kNoTimer;
+    behind_ = false;
+    sealer_.emplace(replicas_.options_.secret, replicas_.sync_.id());
     call_ = &client_.start(ReplicaReceiver::kPath, *this, Duration::zero());
+    call_->send(sealer_->hello());
   }
-  void on_message(std::string_view) override {}
-  void on_drained() override {
-    if (++told_ != kToldBeforeGreeting) return;
+  // Its challenge: it listens, and is not this process.
+  void on_message(std::string_view challenge) override {
+    if (const Result<void> heard = sealer_->hear(challenge); !heard) {
+      std::exchange(call_, nullptr)->cancel();
+      return on_end(
+          {static_cast<uint32_t>(GrpcCode::kUnauthenticated), heard.error().message, true});
+    }
     wait_ = replicas_.options_.first_retry;
     replicas_.sync_.greet();
   }
+  // It reads again: it is told everything again.
+  void on_drained() override {
+    if (std::exchange(behind_, false)) replicas_.sync_.greet();
+  }
   void on_end(const GrpcStatus& status) override {
     call_ = nullptr;
-    told_ = 0;
     // OK: it is this process. Other codes come from one who does not listen to us.
     refused_ = status.from_server && status.code != static_cast<uint32_t>(GrpcCode::kUnavailable);
-    if (refused_ && !status.ok()) replicas_.report("a peer does not listen: " + status.message);
+    if (refused_ && !status.ok()) {
+      replicas_.report("a peer does not listen, or is not to be told: " +
+                       status.message.substr(0, kStatusTextMax));
+    }
     const Duration wait = refused_ ? replicas_.options_.refused_retry : wait_;
     retry_ = replicas_.loop_.after(wait, [this] { call(); });
     wait_ = std::min(2 * wait_, replicas_.options_.retry_max);
   }
 
+  static constexpr size_t kStatusTextMax = 200;  // of what a stranger may say
+
   Replicas& replicas_;
   GrpcClient client_;
-  GrpcClientCall* call_ = nullptr;  // null: waiting to call again
-  uint32_t told_ = 0;               // messages that it took, of this call
-  bool refused_ = false;            // the last call, by whoever listens there
+  GrpcClientCall* call_ = nullptr;       // null: waiting to call again
+  std::optional<ReplicaSealer> sealer_;  // of this call
+  bool behind_ = false;                  // it did not read, and was not told everything
+  bool refused_ = false;                 // the last call, by whoever listens there
   Duration wait_;
   TimerId retry_ = kNoTimer;
 };
@@ -96,6 +117,7 @@ class Replicas::Link final : public GrpcClientCall::Observer {
 Replicas::Replicas(EventLoop& loop, const Fleet& fleet, Scheduler& scheduler, const Clock& clock,
                    ReplicaProbe& probe, const ReplicaOptions& options)
     : loop_(loop),
+      clock_(clock),
       probe_(probe),
       options_(options),
       sync_(random_id(), fleet, scheduler, clock, probe, options.sync) {
@@ -114,9 +136,15 @@ Replicas::~Replicas() {
   loop_.cancel(tick_);
 }
 
-std::unique_ptr<ReplicaReceiver> Replicas::make_receiver() {
+std::unique_ptr<ReplicaReceiver> Replicas::make_receiver(EventLoop& loop) {
   ReplicaSink& sink = *this;
-  return std::make_unique<ReplicaReceiver>(loop_, sink, sync_.id());
+  return std::make_unique<ReplicaReceiver>(loop, loop_, sink, sync_.id(), options_.secret,
+                                           options_.receiver);
+}
+
+void Replicas::on_speaker_refused(ReplicaRefusal reason, const std::string& why) {
+  probe_.on_replica_refused(reason);
+  report(why);
 }
 
 void Replicas::tick() {
@@ -157,9 +185,12 @@ void Replicas::on_addresses(const std::vector<SocketAddress>& addresses, const s
 }
 
 void Replicas::report(const std::string& trouble) {
-  if (trouble == last_trouble_) return;
-  last_trouble_ = trouble;
-  probe_.on_replica_refused(trouble);
+  const TimePoint now = clock_.now();
+  const auto told = told_.find(trouble);
+  if (told != told_.end() && now < told->second + options_.trouble_interval) return;
+  if (told == told_.end() && told_.size() >= kTroublesMax) return;
+  told_[trouble] = now;
+  probe_.on_replica_trouble(trouble);
 }
 
 }  // namespace kvasir

@@ -31,8 +31,18 @@ struct ReplicaOptions {
   Duration refused_retry = std::chrono::seconds(10);  // by one who is no replica, or oneself
   // Of one who does not read; news is not told until it does.
   size_t unsent_bytes_max = 8 * 1024 * 1024;
+  // The same for all; who does not know it is neither told nor heard. Empty: everybody is, so all
+  // must be of one machine (needs_secret()).
+  std::string secret = {};
+  Duration trouble_interval = std::chrono::minutes(10);  // before the same is told again
+  ReplicaReceiverLimits receiver = {};
   ReplicaSyncOptions sync = {};
 };
+
+inline constexpr size_t kReplicaSecretBytesMin = 16;
+
+// Whether sharing through `host` with these peers can be seen or joined from other machines.
+bool needs_secret(const std::string& host, const std::vector<HostPort>& peers);
 
 class Replicas final : private ReplicaSink {
  public:
@@ -41,29 +51,31 @@ class Replicas final : private ReplicaSink {
            ReplicaProbe& probe, const ReplicaOptions& options);
   ~Replicas() override;
 
-  // What the server of one thread needs to hear the others. To be destroyed before this, when the
-  // loop has done what was posted to it, or does no more.
-  std::unique_ptr<ReplicaReceiver> make_receiver();
+  // What the server of one thread, which `loop` is, needs to hear the others. To be destroyed
+  // before this, when the home loop has done what was posted to it, or does no more.
+  std::unique_ptr<ReplicaReceiver> make_receiver(EventLoop& loop);
 
  private:
   class Link;
+  static constexpr size_t kTroublesMax = 64;
 
   void on_message(ReplicaMessage message) override;
   void on_speaker_gone(uint64_t origin) override { sync_.lost(origin); }
-  void on_not_understood(const std::string& why) override { report(why); }
+  void on_speaker_refused(ReplicaRefusal reason, const std::string& why) override;
 
   void on_addresses(const std::vector<SocketAddress>& addresses, const std::string& error);
   void tick();
-  // The same trouble is told once.
+  // The same trouble is told once in a while.
   void report(const std::string& trouble);
 
   EventLoop& loop_;
+  const Clock& clock_;
   ReplicaProbe& probe_;
   const ReplicaOptions options_;
   ReplicaSync sync_;
   std::map<std::string, std::unique_ptr<Link>> links_;  // by the bytes of the address
   TimerId tick_ = kNoTimer;
-  std::string last_trouble_;
+  std::map<std::string, TimePoint> told_;  // trouble, and when; kTroublesMax at most
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for what was posted
   std::unique_ptr<PeerLookUp> look_up_;  // last: it posts to all of the above
 };

@@ -4,10 +4,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
 
 #include "epp/peer_look_up.h"
 #include "epp/probe.h"
+#include "epp/replica_session.h"
 #include "fleet/fleet.h"
 #include "net/grpc_client.h"
 #include "net/grpc_server.h"
@@ -22,6 +24,7 @@ namespace {
 using std::chrono::milliseconds;
 using ::testing::Contains;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr const char* kConfig = R"(
 apiVersion: llm-d.ai/v1alpha1
@@ -55,9 +58,13 @@ struct Node : ReplicaProbe {
     options.sync.timeout = milliseconds(2000);
     options.sync.grace = milliseconds(100);
     options.first_retry = options.retry_max = first_retry;
+    options.secret = secret;
+    options.receiver.proof_timeout = proof_timeout;
+    options.receiver.strangers = 4;
+    options.receiver.speakers = 6;
     options.refused_retry = milliseconds(50);
     replicas = std::make_unique<Replicas>(loop, fleet, *scheduler, clock, *this, options);
-    receiver = replicas->make_receiver();
+    receiver = replicas->make_receiver(loop);
     if (!listener.open()) listener = listen_tcp("127.0.0.1", port, false).value();
     server = std::make_unique<GrpcServer>(
         loop, std::move(listener),
@@ -79,7 +86,8 @@ struct Node : ReplicaProbe {
 
   void on_replica_found(uint64_t, size_t count) override { others = count; }
   void on_replica_lost(uint64_t, size_t count) override { others = count; }
-  void on_replica_refused(std::string_view why) override { refused.emplace_back(why); }
+  void on_replica_trouble(std::string_view what) override { refused.emplace_back(what); }
+  void on_replica_refused(ReplicaRefusal reason) override { reasons.push_back(reason); }
 
   EventLoop& loop;
   SteadyClock clock;
@@ -92,6 +100,9 @@ struct Node : ReplicaProbe {
   std::unique_ptr<GrpcServer> server;
   size_t others = 0;
   std::vector<std::string> refused;
+  std::vector<ReplicaRefusal> reasons;
+  std::string secret = "the secret of these tests";
+  Duration proof_timeout = std::chrono::seconds(5);
 };
 
 class ReplicasTest : public ::testing::Test {
@@ -161,21 +172,113 @@ TEST_F(ReplicasTest, ADrainedServerEndsTheirCalls) {
   EXPECT_EQ(a_.others, 1u) << "it is drained, and still tells its load";
 }
 
+// Somebody who calls a replica, and knows the secret or does not.
 struct Caller : GrpcClientCall::Observer {
-  void on_message(std::string_view) override {}
+  void call(GrpcClient& client) {
+    end.reset();
+    call_ = &client.start(ReplicaReceiver::kPath, *this, Duration::zero());
+  }
+  void greet(GrpcClient& client, const std::string& secret, uint64_t origin) {
+    call(client);
+    sealer.emplace(secret, origin);
+    call_->send(sealer->hello());
+  }
+  void say(const ReplicaMessage& message) {
+    const std::string bytes = write_replica_message(message);
+    call_->send(sealer->seal(bytes), bytes);
+  }
+  void on_message(std::string_view bytes) override { answer = bytes; }
   void on_end(const GrpcStatus& status) override { end = status; }
+  std::optional<GrpcCode> code() const {
+    return end ? std::optional<GrpcCode>(static_cast<GrpcCode>(end->code)) : std::nullopt;
+  }
+
+  GrpcClientCall* call_ = nullptr;
+  std::optional<ReplicaSealer> sealer;
+  std::string answer;
   std::optional<GrpcStatus> end;
 };
 
-TEST_F(ReplicasTest, WhoIsNotUnderstoodIsToldSo) {
+TEST_F(ReplicasTest, WhoDoesNotKnowTheSecretIsNotHeard) {
+  a_.start({a_.port});
+  GrpcClient client(*loop_, resolve("127.0.0.1", a_.port).value(), "test");
+  // A message of the first version, which had no handshake; what is none; and nothing at all.
+  const std::string forged = write_replica_message({.origin = 7, .sequence = 1});
+  size_t refused = 0;
+  for (const std::string& first : {forged, std::string("\xff\xff"), std::string()}) {
+    Caller caller;
+    caller.call(client);
+    caller.call_->send(first);
+    ++refused;
+    ASSERT_TRUE(run_until([&] { return caller.end && a_.reasons.size() == refused; }));
+    EXPECT_EQ(caller.code(), GrpcCode::kUnauthenticated);
+  }
+  // It greets as it should, ignores that the answer's proof is not what it knows, and goes on.
+  Caller guesser;
+  guesser.greet(client, "a guess", 7);
+  ASSERT_TRUE(run_until([&] { return !guesser.answer.empty(); }));
+  guesser.call_->send(std::string(32, 'x'), forged);
+  ASSERT_TRUE(run_until([&] { return guesser.end && a_.reasons.size() == refused + 1; }));
+  EXPECT_EQ(guesser.code(), GrpcCode::kUnauthenticated);
+  EXPECT_THAT(a_.reasons, ::testing::Each(ReplicaRefusal::kUnproven));
+  EXPECT_THAT(a_.refused, Contains(HasSubstr("another secret")));
+  EXPECT_EQ(a_.others, 0u);
+  EXPECT_EQ(a_.pick(1), 0u) << "and nothing it said counts";
+}
+
+TEST_F(ReplicasTest, AStreamSpeaksForOneOrigin) {
   a_.start({a_.port});
   GrpcClient client(*loop_, resolve("127.0.0.1", a_.port).value(), "test");
   Caller caller;
-  client.start(ReplicaReceiver::kPath, caller, Duration::zero()).send("\xff\xff");
-  ASSERT_TRUE(run_until([&] { return caller.end.has_value() && !a_.refused.empty(); }));
-  EXPECT_EQ(caller.end->code, static_cast<uint32_t>(GrpcCode::kInvalidArgument));
-  EXPECT_THAT(a_.refused, Contains(HasSubstr("protobuf")));
-  EXPECT_EQ(a_.others, 0u);
+  caller.greet(client, a_.secret, 7);
+  ASSERT_TRUE(run_until([&] { return !caller.answer.empty(); }));
+  ASSERT_TRUE(caller.sealer->hear(caller.answer));
+  caller.say({.origin = 7, .sequence = 1});
+  ASSERT_TRUE(run_until([&] { return a_.others == 1; }));
+  caller.say({.origin = 8, .sequence = 1});
+  ASSERT_TRUE(run_until([&] { return caller.end && !a_.reasons.empty(); }));
+  EXPECT_EQ(caller.code(), GrpcCode::kInvalidArgument);
+  EXPECT_THAT(a_.reasons, ::testing::ElementsAre(ReplicaRefusal::kNotUnderstood));
+  EXPECT_EQ(a_.others, 1u);
+}
+
+TEST_F(ReplicasTest, TheSameTroubleIsToldOnceAndCountedEachTime) {
+  a_.start({a_.port});
+  GrpcClient client(*loop_, resolve("127.0.0.1", a_.port).value(), "test");
+  for (size_t i = 1; i <= 6; ++i) {
+    Caller caller;
+    caller.call(client);
+    caller.call_->send(i % 2 == 0 ? "\xff\xff" : "");  // two kinds in turn
+    ASSERT_TRUE(run_until([&] { return caller.end && a_.reasons.size() == i; }));
+  }
+  EXPECT_EQ(a_.refused.size(), 2u);
+}
+
+TEST_F(ReplicasTest, ReplicasWithDifferentSecretsShareNothing) {
+  b_.secret = "the secret of somebody else";
+  a_.start(ports());
+  b_.start(ports());
+  ASSERT_TRUE(run_until([&] { return !a_.refused.empty() && !b_.refused.empty(); }));
+  EXPECT_THAT(a_.refused, Contains(HasSubstr("another secret")));
+  for (const std::string& trouble : a_.refused) EXPECT_THAT(trouble, Not(HasSubstr(a_.secret)));
+  EXPECT_EQ(a_.others + b_.others, 0u);
+}
+
+TEST_F(ReplicasTest, StrangersWhoSayNothingKeepNobodyOutAndAreEnded) {
+  a_.proof_timeout = milliseconds(300);
+  a_.start(ports());
+  GrpcClient client(*loop_, resolve("127.0.0.1", a_.port).value(), "test");
+  std::vector<Caller> strangers(10);
+  for (Caller& stranger : strangers) stranger.call(client);
+  b_.start(ports());
+  ASSERT_TRUE(run_until([&] { return a_.others == 1 && b_.others == 1; }));
+  ASSERT_TRUE(run_until([&] {
+    return std::all_of(strangers.begin(), strangers.end(),
+                       [](const Caller& stranger) { return stranger.end.has_value(); });
+  }));
+  EXPECT_EQ(strangers.front().code(), GrpcCode::kResourceExhausted) << "the oldest make room";
+  EXPECT_EQ(strangers.back().code(), GrpcCode::kUnauthenticated) << "the others run out of time";
+  EXPECT_EQ(a_.others, 1u);
 }
 
 TEST_F(ReplicasTest, APeerThatSharesNothingIsReported) {
@@ -189,11 +292,38 @@ TEST_F(ReplicasTest, APeerThatSharesNothingIsReported) {
 TEST_F(ReplicasTest, MoreSpeakersThanAllowedAreRefused) {
   a_.start({a_.port});
   GrpcClient client(*loop_, resolve("127.0.0.1", a_.port).value(), "test");
-  std::vector<Caller> callers(ReplicaReceiver::kSpeakersMax + 2);
-  for (Caller& caller : callers) client.start(ReplicaReceiver::kPath, caller, Duration::zero());
-  ASSERT_TRUE(run_until([&] { return callers.back().end.has_value(); }));
-  EXPECT_EQ(callers.back().end->code, static_cast<uint32_t>(GrpcCode::kResourceExhausted));
+  std::vector<Caller> callers(7);  // one more than are heard
+  for (size_t i = 0; i < callers.size(); ++i) {
+    Caller& caller = callers[i];
+    caller.greet(client, a_.secret, 100 + i);
+    ASSERT_TRUE(run_until([&] { return !caller.answer.empty(); }));
+    ASSERT_TRUE(caller.sealer->hear(caller.answer));
+    caller.say({.origin = 100 + i, .sequence = 1});
+    ASSERT_TRUE(run_until([&] { return a_.others == i + 1 || caller.end; }));
+  }
+  EXPECT_EQ(callers.back().code(), GrpcCode::kResourceExhausted);
   EXPECT_FALSE(callers.front().end.has_value());
+  EXPECT_THAT(a_.reasons, ::testing::ElementsAre(ReplicaRefusal::kTooMany));
+}
+
+TEST(ReplicaSecret, IsNeededUnlessEverybodyIsOnThisMachine) {
+  const struct {
+    const char* host;
+    std::vector<HostPort> peers;
+    bool needed;
+  } cases[] = {
+      {"127.0.0.1", {{"127.0.0.1", 1}, {"localhost", 2}, {"127.3.2.1", 3}, {"::1", 4}}, false},
+      {"::1", {{"::1", 1}}, false},
+      {"0.0.0.0", {{"127.0.0.1", 1}}, true},
+      {"::", {{"127.0.0.1", 1}}, true},
+      {"127.0.0.1", {{"127.0.0.1", 1}, {"10.0.0.1", 2}}, true},
+      {"127.0.0.1", {{"epp-peers.default.svc", 1}}, true},
+      {"127.0.0.1", {{"127.0.0.1.example.com", 1}}, true},
+      {"localhost", {{"localhost", 1}}, false},
+  };
+  for (const auto& [host, peers, needed] : cases) {
+    EXPECT_EQ(needs_secret(host, peers), needed) << host << " " << peers.back().host;
+  }
 }
 
 TEST(PeerLookUp, EveryAddressIsFoundAndWhatIsNotIsTold) {

@@ -59,6 +59,7 @@ enum class GrpcCode : uint8_t {
   kUnimplemented = 12,
   kInternal = 13,
   kUnavailable = 14,
+  kUnauthenticated = 16,
 };
 
 // One call. Lives from GrpcService::on_call() until finish() was called or Observer::on_gone() was; do

@@ -66,6 +66,9 @@ struct HostPort {
   uint16_t port = 0;
 };
 Result<HostPort> parse_http_origin(std::string_view url);
+// Whether only this machine reaches a socket that listens on `host`, by its name alone: "localhost"
+// or a literal of the loopback networks.
+bool is_loopback(const std::string& host);
 // HOST:PORT as it stands in a Host field, IPv6 in brackets.
 std::string to_string(const HostPort& origin);
 

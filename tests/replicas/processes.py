@@ -104,7 +104,9 @@ class Worker(Child):
 class Picker(Child):
     def __init__(self, kvasir, folder, name, workers, port, peers):
         self.port = port
-        sharing = ["--peers", ",".join(f"localhost:{peer}" for peer in peers)] if peers else []
+        secret = pathlib.Path(folder) / "peers-secret"
+        secret.write_text("the secret of these pickers\n")
+        sharing = ["--peers", ",".join(f"localhost:{peer}" for peer in peers), "--peers-secret-file", secret] if peers else []
         super().__init__([kvasir, "epp", "--endpoints", ",".join(worker.name for worker in workers),
                           "--config-text", CONFIG, "--allow-experimental-plugins", "--host", "127.0.0.1",
                           "--grpc-port", port, "--grpc-health-port", free_port(), "--metrics-port", free_port(),

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 
 #include "running_picker.h"
 
@@ -46,7 +47,15 @@ class ReplicasSystemTest : public ::testing::Test {
     fs::remove_all(directory_);
   }
 
-  void start(int count, bool sharing) {
+  std::string secret_file(const std::string& secret) const {
+    const fs::path path = directory_ / ("secret of " + secret.substr(0, 5));
+    std::ofstream(path) << secret << "\n";
+    return path.string();
+  }
+
+  // The i-th picker gets the i-th of `secrets`, which begin again at their end.
+  void start(int count, bool sharing,
+             const std::vector<std::string>& secrets = {"first secret of these tests"}) {
     pickers_.clear();
     std::vector<uint16_t> ports;
     std::string peers;
@@ -57,14 +66,17 @@ class ReplicasSystemTest : public ::testing::Test {
     for (int i = 0; i < count; ++i) {
       std::vector<std::string> arguments = {"--endpoints", workers_.list(), "--config-text", kConfig,
                                             "--allow-experimental-plugins"};
-      if (sharing) arguments.insert(arguments.end(), {"--peers", peers});
+      if (sharing) {
+        const std::string secret = secret_file(secrets[static_cast<size_t>(i) % secrets.size()]);
+        arguments.insert(arguments.end(), {"--peers", peers, "--peers-secret-file", secret});
+      }
       pickers_.push_back(std::make_unique<RunningPicker>(
           *loop_, ports[static_cast<size_t>(i)], std::move(arguments),
           directory_ / ("picker-" + std::to_string(++started_))));
     }
     for (const auto& picker : pickers_) {
       ASSERT_TRUE(wait_until([&] { return picker->says(" is healthy") == kWorkers; }));
-      if (sharing) {
+      if (sharing && secrets.size() == 1) {
         ASSERT_TRUE(wait_until([&] { return picker->says("sharing load and sessions") > 0; }));
       }
     }
@@ -131,6 +143,19 @@ TEST_F(ReplicasSystemTest, ASessionBoundByOneIsHonouredByTheOther) {
   EXPECT_EQ(sessions_honoured(), kSessions);
   start(2, false);
   EXPECT_LT(sessions_honoured(), kSessions) << "the measure shows nothing";
+}
+
+TEST_F(ReplicasSystemTest, PickersWithDifferentSecretsShareNothingAndSaySoOnce) {
+  start(2, true, {"first secret of these tests", "other secret of these tests"});
+  for (const auto& picker : pickers_) {
+    ASSERT_TRUE(wait_until([&] { return picker->says("it has another secret") > 0; }));
+  }
+  EXPECT_LT(sessions_honoured(), kSessions);
+  for (const auto& picker : pickers_) {
+    EXPECT_EQ(picker->says("sharing load and sessions"), 0u);
+    EXPECT_EQ(picker->says("secret of these tests"), 0u);
+    EXPECT_LE(picker->says("it has another secret"), 2u) << "as speaker and as listener";
+  }
 }
 
 TEST_F(ReplicasSystemTest, AKilledReplicasLoadIsForgotten) {
