@@ -1,4 +1,6 @@
-// A growing run of bytes that does not zero what is about to be read into it.
+// A growing run of bytes that does not zero what is about to be read into it. A large one lies in
+// pages of its own: it grows without being copied, takes memory only as far as it is filled, and
+// gives it back to the system at once.
 #pragma once
 
 #include <cstddef>
@@ -10,8 +12,11 @@ namespace kvasir {
 
 class ByteBuffer {
  public:
-  // Bytes behind the content that may be read (their value means nothing), for parsers that read in wide steps.
+  // Bytes behind the content that may be read (their value means nothing), for parsers that read in
+  // wide steps.
   static constexpr size_t kReadablePadding = 64;
+  // From this capacity on it has pages of its own.
+  static constexpr size_t kMappedBytes = 1024 * 1024;
 
   size_t size() const { return size_; }
   size_t capacity() const { return capacity_; }
@@ -41,16 +46,18 @@ class ByteBuffer {
   }
 
  private:
-  void grow(size_t needed) {
-    const size_t capacity = needed > 2 * capacity_ ? needed : 2 * capacity_;
-    auto bytes = std::make_unique_for_overwrite<char[]>(capacity + kReadablePadding);
-    std::memset(bytes.get() + capacity, 0, kReadablePadding);
-    if (size_ > 0) std::memcpy(bytes.get(), bytes_.get(), size_);
-    bytes_ = std::move(bytes);
-    capacity_ = capacity;
-  }
+  // Gives memory back the way it was got.
+  struct Release {
+    Release() : mapped_bytes(0) {}
+    explicit Release(size_t bytes) : mapped_bytes(bytes) {}
+    size_t mapped_bytes;  // 0: from the heap
+    void operator()(char* bytes) const;
+  };
 
-  std::unique_ptr<char[]> bytes_;
+  void grow(size_t needed);
+  void move_to_mapping(size_t capacity);
+
+  std::unique_ptr<char[], Release> bytes_;
   size_t size_ = 0;
   size_t capacity_ = 0;
 };
