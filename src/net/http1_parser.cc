@@ -1,177 +1,151 @@
 #include "net/http1_parser.h"
 
 #include <algorithm>
-#include <boost/beast/http/basic_parser.hpp>
-#include <boost/beast/http/error.hpp>
-#include <optional>
+#include <cstring>
 
 #include "base/assert.h"
 
 namespace kvasir {
 namespace {
 
-namespace http = boost::beast::http;
-using boost::beast::error_code;
+// Before a request line (RFC 9112 §2.2): some clients send one after a body.
+constexpr uint32_t kEmptyLinesMax = 4;
 
-// Beast's callbacks for either kind of message, collected into an HttpHead and a sink.
-template <bool kIsRequest>
-class BeastParser final : public http::basic_parser<kIsRequest> {
-  using View = boost::beast::string_view;
-  static std::string_view plain(View view) { return {view.data(), view.size()}; }
-
- public:
-  BeastParser(HttpHead& head, size_t head_bytes_max) : head_(head) {
-    this->header_limit(static_cast<uint32_t>(head_bytes_max));
-    this->body_limit(boost::none);
-  }
-  Http1Parser::BodySink* sink = nullptr;
-
- private:
-  void on_request_impl(http::verb, View method, View target, int version, error_code&) override {
-    head_.set_request_line(plain(method), plain(target), version % 10);
-  }
-  void on_response_impl(int status, View reason, int version, error_code&) override {
-    head_.set_status_line(status, plain(reason), version % 10);
-  }
-  void on_field_impl(http::field, View name, View value, error_code&) override {
-    head_.add_field(plain(name), plain(value));
-  }
-  void on_header_impl(error_code&) override {}
-  void on_body_init_impl(boost::optional<uint64_t> const&, error_code&) override {}
-  size_t on_body_impl(View body, error_code&) override {
-    sink->on_body(plain(body));
-    return body.size();
-  }
-  void on_chunk_header_impl(uint64_t, View, error_code&) override {}
-  size_t on_chunk_body_impl(uint64_t, View body, error_code&) override {
-    sink->on_body(plain(body));
-    return body.size();
-  }
-  void on_finish_impl(error_code&) override {}
-
-  HttpHead& head_;
-};
-
-// Whether every transfer coding but the last is absent and the last is chunked; the only form accepted.
-bool only_chunked(const HttpHead& head) {
-  const std::optional<std::string_view> coding = head.find("Transfer-Encoding");
-  return !coding || equal_ignoring_case(*coding, "chunked");
+bool has_no_body(int status) {
+  return status / 100 == 1 || status == 204 || status == 304;
 }
 
 }  // namespace
 
-// One of the two Beast parsers, made anew for each message (Beast's cannot be reset).
-class Http1Parser::Grammar {
- public:
-  std::optional<BeastParser<true>> request;
-  std::optional<BeastParser<false>> response;
-  bool answers_head = false;
-
-  template <class Use>
-  auto with(Use&& use) {
-    return request ? use(*request) : use(*response);
-  }
-};
-
-Http1Parser::Http1Parser(Kind kind, size_t head_bytes_max)
-    : kind_(kind), head_bytes_max_(head_bytes_max), grammar_(std::make_unique<Grammar>()) {
-  reset();
-}
-
-Http1Parser::~Http1Parser() = default;
+Http1Parser::Http1Parser(Kind kind, Limits limits)
+    : kind_(kind), limits_(limits), chunks_(limits.head_bytes) {}
 
 void Http1Parser::reset(bool answers_head) {
   head_.clear();
+  line_.clear();
+  chunks_.reset();
   failure_ = Failure::kNone;
-  head_complete_ = complete_ = false;
-  fixed_left_ = 0;
-  grammar_->answers_head = answers_head;
-  if (kind_ == Kind::kRequest) {
-    grammar_->request.emplace(head_, head_bytes_max_);
-  } else {
-    grammar_->response.emplace(head_, head_bytes_max_);
-    grammar_->response->skip(answers_head);
-  }
-}
-
-bool Http1Parser::started() const {
-  return grammar_->with([](auto& parser) { return parser.got_some(); });
+  fault_ = "";
+  head_bytes_ = fixed_left_ = 0;
+  empty_lines_ = 0;
+  line_seen_ = head_complete_ = complete_ = false;
+  answers_head_ = answers_head;
 }
 
 size_t Http1Parser::feed(std::string_view input, BodySink& sink) {
-  size_t consumed = 0;
-  while (consumed < input.size() && failure_ == Failure::kNone && !complete_) {
-    const std::string_view rest = input.substr(consumed);
-    if (fixed_left_ > 0) {
-      const size_t taken = std::min<uint64_t>(rest.size(), fixed_left_);
-      sink.on_body(rest.substr(0, taken));
-      consumed += taken;
-      skip_body(taken);
-      continue;
+  if (failure_ != Failure::kNone || complete_ || input.empty()) return 0;
+  if (!head_complete_) return feed_head(input);
+  if (head_.chunked()) return feed_chunks(input, sink);
+  const bool fixed = head_.content_length().has_value();
+  const size_t taken = fixed ? std::min<uint64_t>(input.size(), fixed_left_) : input.size();
+  sink.on_body(input.substr(0, taken));
+  if (fixed) skip_body(taken);
+  return taken;
+}
+
+size_t Http1Parser::feed_head(std::string_view input) {
+  size_t used = 0;
+  while (used < input.size() && !head_complete_ && failure_ == Failure::kNone) {
+    const size_t end = input.find('\n', used);
+    const bool whole = end != std::string_view::npos;
+    const std::string_view piece = input.substr(used, whole ? end + 1 - used : end);
+    used += piece.size();
+    head_bytes_ += piece.size();
+    if (head_bytes_ > limits_.head_bytes) {
+      fail(Failure::kHeadTooLarge, "the header fields are larger than is accepted");
+    } else if (whole && line_.empty()) {
+      take_line(piece);
+    } else {
+      line_.append(piece);
+      if (whole) take_line(line_);
+      if (whole) line_.clear();
     }
-    error_code error;
-    const size_t taken = grammar_->with([&](auto& parser) {
-      parser.sink = &sink;
-      return parser.put(boost::asio::const_buffer(rest.data(), rest.size()), error);
-    });
-    consumed += taken;
-    if (error == http::error::need_more) return consumed;
-    if (error) {
-      failure_ = error == http::error::header_limit ? Failure::kHeadTooLarge : Failure::kMalformed;
-      return consumed;
+    // Other protocols are told by their first byte.
+    if (!line_seen_ && !line_.empty() && line_.front() != '\r' && !is_token(line_.substr(0, 1))) {
+      fail(Failure::kMalformed, "the first byte is not HTTP's");
     }
-    const bool header_done = grammar_->with([](auto& parser) { return parser.is_header_done(); });
-    if (header_done && !head_complete_) {
-      on_head_complete();
-      return consumed;
-    }
-    complete_ = complete_ || grammar_->with([](auto& parser) { return parser.is_done(); });
-    if (taken == 0) break;
   }
-  return consumed;
+  return used;
+}
+
+void Http1Parser::take_line(std::string_view line) {
+  line.remove_suffix(1);
+  if (!line.ends_with('\r')) return fail(Failure::kMalformed, "a line ends without CR");
+  line.remove_suffix(1);
+  if (!line_seen_) return take_first_line(line);
+  if (line.empty()) return on_head_complete();
+  if (head_.field_count() >= limits_.fields) {
+    return fail(Failure::kHeadTooLarge, "there are more header fields than is accepted");
+  }
+  if (HttpFault fault = read_field_line(line, head_)) fail(Failure::kMalformed, fault);
+}
+
+void Http1Parser::take_first_line(std::string_view line) {
+  if (line.empty() && kind_ == Kind::kRequest && ++empty_lines_ <= kEmptyLinesMax) return;
+  line_seen_ = true;
+  HttpFault fault =
+      kind_ == Kind::kRequest ? read_request_line(line, head_) : read_status_line(line, head_);
+  if (fault != nullptr) return fail(Failure::kMalformed, fault);
+  if (head_.minor_version() == kOtherVersion) {
+    fail(Failure::kUnknownVersion, "the version is not HTTP/1.1 or HTTP/1.0");
+  }
 }
 
 void Http1Parser::on_head_complete() {
   head_complete_ = true;
-  grammar_->with([&](auto& parser) {
-    parser.eager(true);
-    const auto length = parser.content_length();
-    head_.set_framing(length ? std::optional<uint64_t>(*length) : std::nullopt, parser.chunked(),
-                      parser.keep_alive());
-    complete_ = parser.is_done();
-  });
-  if (!only_chunked(head_) || (head_.chunked() && head_.find("Content-Length"))) {
-    failure_ = Failure::kMalformed;
-    return;
+  const bool is_request = kind_ == Kind::kRequest;
+  const bool bodiless = !is_request && (answers_head_ || has_no_body(head_.status()));
+  HttpFault fault = is_request ? read_request_framing(head_) : read_answer_framing(head_, bodiless);
+  if (fault != nullptr) return fail(Failure::kMalformed, fault);
+  if (bodiless) {
+    complete_ = true;
+  } else if (!head_.chunked()) {
+    fixed_left_ = head_.content_length().value_or(0);
+    complete_ = fixed_left_ == 0 && (is_request || head_.content_length());
   }
-  if (kind_ == Kind::kRequest && !head_.chunked() && !head_.content_length()) complete_ = true;
-  if (!complete_ && !head_.chunked() && head_.content_length()) {
-    fixed_left_ = *head_.content_length();
-    complete_ = fixed_left_ == 0;
+}
+
+size_t Http1Parser::feed_chunks(std::string_view input, BodySink& sink) {
+  const size_t used = chunks_.feed(input, sink);
+  switch (chunks_.status()) {
+    case Http1Chunks::Status::kMore:
+    case Http1Chunks::Status::kTrailers:
+      break;
+    case Http1Chunks::Status::kComplete:
+      complete_ = true;
+      break;
+    case Http1Chunks::Status::kMalformed:
+      fail(Failure::kMalformed, "the chunks of the body are malformed");
+      break;
+    case Http1Chunks::Status::kTooLarge:
+      fail(Failure::kHeadTooLarge,
+           "the chunk extensions and trailer fields are larger than is accepted");
+      break;
   }
+  return used;
 }
 
 void Http1Parser::end_of_input() {
   if (complete_ || failure_ != Failure::kNone) return;
-  if (fixed_left_ > 0 || !head_complete_) {
-    failure_ = Failure::kTruncated;
-    return;
-  }
-  error_code error;
-  grammar_->with([&](auto& parser) { parser.put_eof(error); });
-  if (error) {
-    failure_ = Failure::kTruncated;
-  } else {
-    complete_ = true;
-  }
+  const bool ends_so = head_complete_ && !head_.chunked() && !head_.content_length();
+  if (!ends_so) return fail(Failure::kTruncated, "the connection ended before the message did");
+  complete_ = true;
 }
-
-uint64_t Http1Parser::fixed_body_left() const { return fixed_left_; }
 
 void Http1Parser::skip_body(uint64_t bytes) {
   KVASIR_ASSERT(bytes <= fixed_left_, "no more is skipped than is left");
   fixed_left_ -= bytes;
   complete_ = fixed_left_ == 0;
+}
+
+void Http1Parser::set_target(std::string_view target, std::string_view host) {
+  head_.set_target(target);
+  if (!host.empty()) head_.set_field("Host", host);
+}
+
+void Http1Parser::fail(Failure failure, HttpFault fault) {
+  failure_ = failure;
+  fault_ = fault;
 }
 
 }  // namespace kvasir

@@ -5,23 +5,22 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <optional>
+#include <utility>
 
-#include "net/byte_buffer.h"
 #include "net/deadline.h"
 #include "net/event_loop.h"
-#include "net/http1_parser.h"
+#include "net/http_answer_reader.h"
 #include "net/output_queue.h"
 
 namespace kvasir {
 
 // One connection of a pool. Destroyed at the end of the loop's iteration in which it is closed.
-class HttpClientConnection final : public IoHandler, private Http1Parser::BodySink {
+class HttpClientConnection final : public IoHandler {
  public:
   explicit HttpClientConnection(HttpClient& client)
       : client_(client),
         loop_(client.loop_),
-        parser_(Http1Parser::Kind::kResponse, client.limits_.head_bytes),
+        reader_(client.limits_),
         deadline_(loop_, [this] { on_deadline(); }) {
     call_.connection_ = this;
   }
@@ -35,6 +34,8 @@ class HttpClientConnection final : public IoHandler, private Http1Parser::BodySi
   }
   bool connected() const { return connected_; }
   uint64_t idle_turn() const { return idle_turn_; }
+  // Whether nothing arrived while it was idle: neither bytes that nobody asked for, nor its end.
+  bool quiet() const;
   void set_paused(bool paused);
   void detach_and_close();
   void on_io(uint32_t events) override;
@@ -47,9 +48,7 @@ class HttpClientConnection final : public IoHandler, private Http1Parser::BodySi
   void on_connected();
   void send_request();
   void on_readable();
-  void parse(std::string_view bytes);
-  bool feed_once(std::string_view bytes, size_t& used);
-  void on_body(std::string_view bytes) override { observer_->on_body(bytes); }
+  void take(std::string_view bytes);
   void on_end_of_input();
   void on_answer_complete();
   void become_idle();
@@ -68,8 +67,7 @@ class HttpClientConnection final : public IoHandler, private Http1Parser::BodySi
   EventLoop& loop_;
   HttpCall call_;
   Descriptor socket_;
-  Http1Parser parser_;
-  ByteBuffer input_;  // bytes of the answer that the parser could not use yet
+  HttpAnswerReader reader_;
   std::string_view head_;  // of the call, as is body_
   std::string_view body_;
   std::string_view unsent_head_;
@@ -86,6 +84,8 @@ class HttpClientConnection final : public IoHandler, private Http1Parser::BodySi
   bool resent_ = false;    // HttpFailure::resent
   bool answered_ = false;  // some byte of this answer has arrived
   bool paused_ = false;
+  bool hung_up_ = false;  // while paused: not watched until the reader goes on
+  bool drained_ = true;   // the last read left nothing in the socket
   bool closed_ = false;
 };
 
@@ -104,7 +104,7 @@ void HttpClientConnection::begin() {
   unsent_head_ = head_;
   unsent_body_ = body_;
   answered_ = false;
-  parser_.reset(is_head_request_);
+  reader_.begin(*observer_, is_head_request_);
   reused_ = connected_;
   began_ = loop_.now();
   if (!connected_) return connect();
@@ -159,6 +159,7 @@ void HttpClientConnection::send_request() {
 void HttpClientConnection::set_paused(bool paused) {
   if (paused_ == paused || closed_) return;
   paused_ = paused;
+  if (std::exchange(hung_up_, false)) loop_.watch(socket_.get(), watched_, *this);
   update_watch();
   deadline_.arm(client_.limits_.idle_timeout);
 }
@@ -166,7 +167,14 @@ void HttpClientConnection::set_paused(bool paused) {
 void HttpClientConnection::on_io(uint32_t events) {
   if (!connected_) return on_connected();
   if ((events & EPOLLOUT) && observer_ != nullptr) send_request();
-  if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) && !closed_ && !paused_) on_readable();
+  if (closed_) return;
+  if (!paused_) {
+    if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) on_readable();
+  } else if (events & (EPOLLHUP | EPOLLERR)) {
+    // The kernel would go on saying so. What it has kept of the answer is read when the reader goes on.
+    hung_up_ = true;
+    loop_.unwatch(socket_.get(), *this);
+  }
 }
 
 void HttpClientConnection::on_readable() {
@@ -179,62 +187,35 @@ void HttpClientConnection::on_readable() {
   if (count == 0) return on_end_of_input();
   if (observer_ == nullptr) return close();  // bytes nobody asked for
   answered_ = true;
+  drained_ = static_cast<size_t>(count) < EventLoop::kScratchBytes;
   deadline_.arm(client_.limits_.idle_timeout);
-  const std::string_view bytes(scratch, static_cast<size_t>(count));
-  if (input_.size() == 0) return parse(bytes);
-  input_.append(bytes);
-  ByteBuffer whole = std::move(input_);
-  input_ = ByteBuffer();
-  parse(whole.view());
+  take({scratch, static_cast<size_t>(count)});
 }
 
-void HttpClientConnection::parse(std::string_view bytes) {
-  size_t used = 0;
-  while (used < bytes.size() && !closed_ && !parser_.complete()) {
-    if (!feed_once(bytes, used)) break;
-  }
+void HttpClientConnection::take(std::string_view bytes) {
+  const HttpAnswerReader::State state = reader_.take(bytes);
   if (closed_) return;
-  if (parser_.complete()) return on_answer_complete();
-  input_.append(bytes.substr(used));
-}
-
-// Feeds the parser what is left of `bytes` and reports it. False: it needs more bytes, or it is over.
-bool HttpClientConnection::feed_once(std::string_view bytes, size_t& used) {
-  const bool had_head = parser_.head_complete();
-  const size_t begin = used;
-  used += parser_.feed(bytes.substr(begin), *this);
-  if (closed_) return false;
-  if (parser_.failure() != Http1Parser::Failure::kNone) {
-    fail(Kind::kMalformed, "the answer is not valid HTTP/1.1");
-    return false;
+  if (state == HttpAnswerReader::State::kComplete) return on_answer_complete();
+  if (state == HttpAnswerReader::State::kFailed) {
+    fail(Kind::kMalformed, std::string("the answer is not valid HTTP/1.1: ").append(reader_.fault()));
   }
-  if (had_head) {
-    if (used > begin) observer_->on_raw(bytes.substr(begin, used - begin));
-  } else if (parser_.head_complete()) {
-    if (parser_.head().status() / 100 == 1) {
-      parser_.reset();  // an interim answer: the real one follows
-      return true;
-    }
-    observer_->on_head(parser_.head());
-  }
-  return !closed_ && used > begin;
 }
 
 void HttpClientConnection::on_end_of_input() {
   if (observer_ == nullptr) return close();
-  if (parser_.head_complete()) parser_.end_of_input();
-  if (parser_.head_complete() && parser_.complete()) {
-    HttpCallObserver* observer = observer_;
-    close();
-    return observer->on_end();
+  if (reader_.end_of_input() != HttpAnswerReader::State::kComplete) {
+    return fail_closed("closed by the server before the answer was complete");
   }
-  fail_closed("closed by the server before the answer was complete");
+  HttpCallObserver* observer = std::exchange(observer_, nullptr);
+  close();
+  observer->on_end();
 }
 
+// A connection with more behind the answer, read or not, is never used again: it would be taken for the answer to
+// the next request, which may be another client's.
 void HttpClientConnection::on_answer_complete() {
-  HttpCallObserver* observer = observer_;
-  if (parser_.head().keep_alive() && request_sent() &&
-      client_.idle_.size() < client_.limits_.idle_connections) {
+  HttpCallObserver* observer = std::exchange(observer_, nullptr);
+  if (reader_.reusable() && drained_ && request_sent() && client_.idle_.size() < client_.limits_.idle_connections) {
     become_idle();
   } else {
     close();
@@ -242,10 +223,13 @@ void HttpClientConnection::on_answer_complete() {
   observer->on_end();
 }
 
+bool HttpClientConnection::quiet() const {
+  char byte;
+  return recv(socket_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+}
+
 void HttpClientConnection::become_idle() {
-  observer_ = nullptr;
   paused_ = false;
-  input_.clear();
   update_watch();
   deadline_.arm(client_.limits_.keep_alive_timeout);
   idle_turn_ = ++client_.idle_turns_;
@@ -268,7 +252,6 @@ void HttpClientConnection::fail_closed(const std::string& how) {
 void HttpClientConnection::send_again() {
   client_.close_idle_until(idle_turn_);
   close_socket();
-  input_.clear();
   connected_ = false;
   resent_ = true;
   begin();
@@ -283,9 +266,13 @@ void HttpClientConnection::close() {
   loop_.defer([this] { delete this; });
 }
 
+// A request that is given up is reset: a plain close would look like a client that only has no more to send, and the
+// server would work on.
 void HttpClientConnection::detach_and_close() {
+  if (observer_ != nullptr && connected_) reset_on_close(socket_);
   closed_ = true;
   observer_ = nullptr;
+  reader_.stop();
   deadline_.cancel();
   loop_.cancel(refused_);
   close_socket();
@@ -293,12 +280,12 @@ void HttpClientConnection::detach_and_close() {
 
 void HttpClientConnection::close_socket() {
   if (!socket_.open()) return;
-  loop_.unwatch(socket_.get(), *this);
+  if (!std::exchange(hung_up_, false)) loop_.unwatch(socket_.get(), *this);
   socket_ = Descriptor();
 }
 
 void HttpClientConnection::update_watch() {
-  if (closed_ || !socket_.open()) return;
+  if (closed_ || hung_up_ || !socket_.open()) return;
   uint32_t events = 0;
   if (!paused_) events |= EPOLLIN;
   if (!unsent_head_.empty() || !unsent_body_.empty()) events |= EPOLLOUT;
@@ -334,12 +321,14 @@ HttpClient::~HttpClient() {
 HttpCall& HttpClient::start(std::string_view head, std::string_view body, HttpCallObserver& observer,
                             bool is_head_request, bool fresh_connection) {
   HttpClientConnection* connection = nullptr;
-  if (fresh_connection || idle_.empty()) {
-    connection = new HttpClientConnection(*this);
-    connections_.insert(connection);
-  } else {
+  while (!fresh_connection && connection == nullptr && !idle_.empty()) {
     connection = idle_.back();
     idle_.pop_back();
+    if (!connection->quiet()) std::exchange(connection, nullptr)->cancel();
+  }
+  if (connection == nullptr) {
+    connection = new HttpClientConnection(*this);
+    connections_.insert(connection);
   }
   return connection->start(head, body, observer, is_head_request);
 }

@@ -24,7 +24,9 @@ struct HttpClientLimits {
   Duration first_byte_timeout = std::chrono::seconds(600);  // request sent to first byte of the answer
   Duration idle_timeout = std::chrono::seconds(300);        // without a byte while an answer is read
   Duration keep_alive_timeout = std::chrono::seconds(60);   // an unused connection is closed after it
-  size_t head_bytes = 64 * 1024;
+  size_t head_bytes = 64 * 1024;    // of an answer; and of its chunk extensions and trailer fields
+  size_t head_fields = 2048;
+  uint32_t interim_answers = 16;    // 1xx before an answer
   size_t idle_connections = 1024;  // kept for later; more are closed when their answer is complete
   // A kept-alive connection that is closed within this time of a request, before any byte of the answer, is stale: its
   // server had given it up. The call is sent again on a new connection, once. Closed later: the server was at work.
@@ -37,7 +39,7 @@ struct HttpFailure {
     kClosed,            // closed or reset before the answer was complete
     kFirstByteTimeout,
     kIdleTimeout,
-    kMalformed,         // the answer is not HTTP
+    kMalformed,         // the answer is not HTTP, or beyond a limit
   };
   Kind kind;
   std::string message;
@@ -53,7 +55,8 @@ class HttpCallObserver {
   virtual void on_head(const HttpHead& head) = 0;
   // Body bytes without their framing.
   virtual void on_body(std::string_view bytes) { static_cast<void>(bytes); }
-  // The same bytes with their framing, after the on_body() calls for them: one call for each read.
+  // The same bytes with their framing, after the on_body() calls for them: one call for each read. Trailer fields are
+  // left out.
   virtual void on_raw(std::string_view bytes) { static_cast<void>(bytes); }
   virtual void on_end() = 0;
   virtual void on_failure(const HttpFailure& failure) = 0;

@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <cstdio>
 
+#include "net/body_budget.h"
+
 namespace kvasir {
 namespace {
 
@@ -13,8 +15,14 @@ namespace {
 constexpr size_t kBodyStepBytes = 1024 * 1024;
 // How long a refused client may go on sending before the connection is cut.
 constexpr Duration kLingerTimeout = std::chrono::seconds(5);
-// A body buffer larger than this is not kept for the connection's next request.
-constexpr size_t kKeptBodyBytes = 64 * 1024;
+// A body buffer larger than this is not kept for the connection's next request, and is charged to the server's budget.
+constexpr size_t kKeptBodyBytes = 16 * 1024;
+// In steps of this much.
+constexpr size_t kChargedBytes = 64 * 1024;
+// What a client is told that meets an exhausted budget.
+constexpr std::string_view kBodiesRefused =
+    "too many request bodies are held at this time; try again soon";
+constexpr std::string_view kRetryField = "Retry-After: 1\r\n";
 
 }  // namespace
 
@@ -22,23 +30,28 @@ HttpConnection::HttpConnection(HttpServer& server, Descriptor socket)
     : server_(server),
       loop_(server.loop_),
       socket_(std::move(socket)),
-      parser_(Http1Parser::Kind::kRequest, server.limits_.head_bytes),
+      parser_(Http1Parser::Kind::kRequest, {server.limits_.head_bytes, server.limits_.head_fields}),
       exchange_(*this),
       deadline_(loop_, [this] { on_deadline(); }) {
   set_no_delay(socket_);
-  watched_ = EPOLLIN | EPOLLRDHUP;
+  watched_ = EPOLLIN;
   loop_.watch(socket_.get(), watched_, *this);
   deadline_.arm(server_.limits_.keep_alive_timeout);
 }
 
-HttpConnection::~HttpConnection() = default;
+HttpConnection::~HttpConnection() {
+  if (!closed_) stop_charging();
+}
 
 void HttpConnection::on_io(uint32_t events) {
   if ((events & EPOLLOUT) && !closed_) {
     if (!output_.flush(socket_.get())) return client_gone();
     if (output_.size() == 0) on_flushed();
   }
-  if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR | EPOLLRDHUP)) && !closed_) on_readable();
+  if (closed_) return;
+  const bool answering = phase_ == Phase::kAnswering || phase_ == Phase::kFlushing;
+  if ((events & (EPOLLHUP | EPOLLERR)) && answering) return client_gone();  // both ways are shut
+  if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) on_readable();
 }
 
 void HttpConnection::close_if_idle() {
@@ -72,12 +85,33 @@ bool HttpConnection::read_into_body() {
   }
   body_.commit(static_cast<size_t>(count));
   parser_.skip_body(static_cast<uint64_t>(count));
-  if (parser_.complete()) {
+  if (!charge_body()) {
+    refuse(503, kBodiesRefused);
+  } else if (parser_.complete()) {
     answer_request();
   } else {
     arm_for_input();
   }
   return true;
+}
+
+// Counts what came of the body against the budget of all. False: there is none left.
+bool HttpConnection::charge_body() {
+  if (server_.bodies_ == nullptr || body_.size() <= std::max(charged_bytes_, kKeptBodyBytes)) return true;
+  const size_t wanted = (body_.size() + kChargedBytes - 1) / kChargedBytes * kChargedBytes;
+  if (!server_.bodies_->take(wanted - charged_bytes_, body_.size())) return false;
+  charged_bytes_ = wanted;
+  return true;
+}
+
+void HttpConnection::give_body_back() {
+  body_.clear();
+  if (body_.capacity() > kKeptBodyBytes) body_.release();
+  stop_charging();
+}
+
+void HttpConnection::stop_charging() {
+  if (charged_bytes_ > 0) server_.bodies_->give_back(std::exchange(charged_bytes_, 0));
 }
 
 void HttpConnection::consume(std::string_view bytes) {
@@ -104,28 +138,26 @@ void HttpConnection::consume_input() {
   if (closed_) return;
   input_.remove_prefix(used);
   update_watch();
+  if (input_ended_ && phase_ <= Phase::kBody) on_end_of_input();
 }
 
 size_t HttpConnection::parse(std::string_view bytes) {
   parsing_ = true;
   size_t used = 0;
   while (used < bytes.size() && !closed_ && phase_ <= Phase::kBody) {
-    if (phase_ == Phase::kIdle) phase_ = Phase::kHead;
     const bool had_head = parser_.head_complete();
-    const size_t taken = parser_.feed(bytes.substr(used), *this);
-    used += taken;
-    if (parser_.failure() == Http1Parser::Failure::kHeadTooLarge) {
-      refuse(431, "the request's header fields are larger than this server accepts");
-    } else if (parser_.failure() != Http1Parser::Failure::kNone) {
-      refuse(400, "the request is not valid HTTP/1.1");
+    used += parser_.feed(bytes.substr(used), *this);
+    if (phase_ == Phase::kIdle && parser_.started()) phase_ = Phase::kHead;
+    if (parser_.failure() != Http1Parser::Failure::kNone) {
+      refuse_malformed();
     } else if (!had_head && parser_.head_complete()) {
       on_parsed_head();
     } else if (body_.size() > server_.limits_.body_bytes) {
       refuse(413, "the request body is larger than this server accepts");
+    } else if (!charge_body()) {
+      refuse(503, kBodiesRefused);
     } else if (parser_.complete()) {
       answer_request();
-    } else if (taken == 0) {
-      break;  // a line that is not whole yet
     }
   }
   parsing_ = false;
@@ -137,15 +169,34 @@ void HttpConnection::on_body(std::string_view bytes) {
   if (body_.size() <= server_.limits_.body_bytes) body_.append(bytes);
 }
 
+void HttpConnection::refuse_malformed() {
+  switch (parser_.failure()) {
+    case Http1Parser::Failure::kHeadTooLarge: return refuse(431, parser_.fault());
+    case Http1Parser::Failure::kUnknownVersion: return refuse(505, parser_.fault());
+    default: return refuse(400, parser_.fault());
+  }
+}
+
 void HttpConnection::on_parsed_head() {
   const HttpHead& head = parser_.head();
-  if (head.content_length().value_or(0) > server_.limits_.body_bytes) {
+  const uint64_t announced = head.content_length().value_or(0);
+  if (!expectation_is_met()) return refuse(417, "the only expectation that is understood is 100-continue");
+  if (announced > server_.limits_.body_bytes) {
     return refuse(413, "the request body is larger than this server accepts");
+  }
+  if (announced > kKeptBodyBytes && server_.bodies_ != nullptr && !server_.bodies_->has_room_for(announced)) {
+    return refuse(503, kBodiesRefused);
   }
   if (parser_.complete()) return answer_request();
   phase_ = Phase::kBody;
-  const auto expect = head.find("Expect");
-  if (expect && equal_ignoring_case(*expect, "100-continue")) send("HTTP/1.1 100 Continue\r\n\r\n");
+  body_due_ = loop_.now() + server_.limits_.whole_body_timeout;
+  if (head.minor_version() >= 1 && head.find("Expect")) send("HTTP/1.1 100 Continue\r\n\r\n");
+}
+
+// HTTP/1.0 knows no expectations: they are ignored there.
+bool HttpConnection::expectation_is_met() {
+  const auto expect = parser_.head().find("Expect");
+  return !expect || parser_.head().minor_version() == 0 || equal_ignoring_case(*expect, "100-continue");
 }
 
 void HttpConnection::answer_request() {
@@ -159,14 +210,26 @@ void HttpConnection::refuse(int status, std::string_view reason) {
   phase_ = Phase::kAnswering;
   keep_alive_ = false;
   refused_ = true;
-  const HttpHandler::Refusal refusal = server_.handler_.on_refused(status, reason);
+  give_body_back();
+  HttpHandler::Refusal refusal = server_.handler_.on_refused(status, reason);
+  if (status == 503) refusal.fields.append(kRetryField);
   exchange_.respond(status, refusal.fields, refusal.body);
 }
 
+// The client closed its side, or all of it: that looks the same. One that waits for its answer gets it.
 void HttpConnection::on_end_of_input() {
   const bool in_request = phase_ == Phase::kHead || phase_ == Phase::kBody;
-  if (!in_request) return client_gone();
-  refuse(400, "the connection ended before the request was complete");
+  if (in_request) return refuse(400, "the connection ended before the request was complete");
+  if (phase_ != Phase::kAnswering && phase_ != Phase::kFlushing) return client_gone();
+  input_ended_ = true;
+  update_watch();
+  if (output_.size() == 0) deadline_.arm(server_.limits_.half_close_patience);
+}
+
+// Bytes that a client must accept before its answer (RFC 9110 §15.2); if nobody is there, a reset comes back.
+void HttpConnection::probe_client() {
+  if (answer_begun_ || parser_.head().minor_version() == 0) return;
+  send("HTTP/1.1 100 Continue\r\n\r\n");
 }
 
 // --- Answering -------------------------------------------------------------------------------------
@@ -187,6 +250,7 @@ std::string HttpConnection::answer_head(int status, std::string_view fields,
 void HttpConnection::send(std::string_view first, std::string_view second) {
   if (closed_) return;
   const bool was_empty = output_.size() == 0;
+  answer_begun_ = answer_begun_ || phase_ >= Phase::kAnswering;
   if (!output_.send(socket_.get(), first, second)) {
     // The handler is in the middle of a call: it learns of the loss from the loop, not from here.
     shutdown(socket_.get(), SHUT_RDWR);
@@ -219,11 +283,10 @@ void HttpConnection::on_flushed() {
 
 void HttpConnection::next_request() {
   parser_.reset();
-  body_.clear();
-  if (body_.capacity() > kKeptBodyBytes) body_.release();
+  give_body_back();
   phase_ = Phase::kIdle;
-  chunked_answer_ = false;
-  if (server_.draining_ && input_.size() == 0) return close_now();
+  chunked_answer_ = answer_begun_ = false;
+  if ((server_.draining_ || input_ended_) && input_.size() == 0) return close_now();
   if (parsing_) return;  // parse() goes on with what is left
   if (input_.size() > 0) {
     consume_input();
@@ -233,6 +296,7 @@ void HttpConnection::next_request() {
 }
 
 void HttpConnection::linger() {
+  if (input_ended_) return close_now();
   phase_ = Phase::kLingering;
   shutdown(socket_.get(), SHUT_WR);
   deadline_.arm(kLingerTimeout);
@@ -242,8 +306,9 @@ void HttpConnection::linger() {
 
 void HttpConnection::update_watch() {
   if (closed_) return;
-  uint32_t events = EPOLLRDHUP;
-  if (input_.size() <= server_.limits_.pipelined_bytes || phase_ <= Phase::kBody) events |= EPOLLIN;
+  uint32_t events = 0;
+  const bool has_room = input_.size() <= server_.limits_.pipelined_bytes || phase_ <= Phase::kBody;
+  if (has_room && !input_ended_) events |= EPOLLIN;
   if (output_.size() > 0) events |= EPOLLOUT;
   if (events == watched_) return;
   watched_ = events;
@@ -258,7 +323,7 @@ void HttpConnection::arm_for_input() {
     case Phase::kHead:
       return deadline_.arm_sooner(limits.head_timeout);
     default:
-      return deadline_.arm(limits.body_timeout);
+      return deadline_.arm(std::min<Duration>(limits.body_timeout, body_due_ - loop_.now()));
   }
 }
 
@@ -272,7 +337,8 @@ void HttpConnection::on_deadline() {
     case Phase::kLingering:
       return close_now();
     default:
-      return client_gone();  // it does not read its answer
+      if (output_.size() == 0) return probe_client();  // it ended its side
+      return client_gone();                            // it does not read its answer
   }
 }
 
@@ -289,28 +355,38 @@ void HttpConnection::close_now() {
   closed_ = true;
   loop_.unwatch(socket_.get(), *this);
   deadline_.cancel();
+  stop_charging();
   server_.remove(*this);
 }
 
 // --- HttpExchange ----------------------------------------------------------------------------------
 
 const HttpHead& HttpExchange::head() const { return connection_.parser_.head(); }
+void HttpExchange::set_target(std::string_view target, std::string_view host) {
+  connection_.parser_.set_target(target, host);
+}
 std::string_view HttpExchange::body() const { return connection_.body_.view(); }
-void HttpExchange::release_body() { connection_.body_.release(); }
+void HttpExchange::release_body() {
+  connection_.body_.release();
+  connection_.give_body_back();
+}
 void HttpExchange::set_observer(Observer* observer) { connection_.observer_ = observer; }
 size_t HttpExchange::unsent_bytes() const { return connection_.output_.size(); }
 bool HttpExchange::client_keeps_alive() const { return connection_.keep_alive_; }
 
 void HttpExchange::respond(int status, std::string_view fields, std::string_view body) {
-  const std::string framing = "Content-Length: " + std::to_string(body.size()) + "\r\n";
-  const bool head_only = head().method() == "HEAD";
+  const bool bodiless = status == 204 || status == 304;
+  const std::string framing =
+      bodiless ? std::string() : "Content-Length: " + std::to_string(body.size()) + "\r\n";
+  const bool head_only = bodiless || head().method() == "HEAD";
   connection_.send(connection_.answer_head(status, fields, framing), head_only ? "" : body);
   connection_.end_answer();
 }
 
 void HttpExchange::start(int status, std::string_view fields) {
-  connection_.chunked_answer_ = head().minor_version() >= 1;
-  if (!connection_.chunked_answer_) connection_.keep_alive_ = false;
+  const bool bodiless = status == 204 || status == 304;
+  connection_.chunked_answer_ = head().minor_version() >= 1 && !bodiless;
+  if (!connection_.chunked_answer_ && !bodiless) connection_.keep_alive_ = false;
   const char* framing = connection_.chunked_answer_ ? "Transfer-Encoding: chunked\r\n" : "";
   connection_.send(connection_.answer_head(status, fields, framing));
 }

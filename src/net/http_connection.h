@@ -40,15 +40,21 @@ class HttpConnection final : public IoHandler, private Http1Parser::BodySink {
   // Reading
   void on_readable();
   bool read_into_body();
+  bool charge_body();
+  void give_body_back();
+  void stop_charging();
   void consume(std::string_view bytes);
   void consume_input();
   size_t parse(std::string_view bytes);
   void arm_for_input();
   void on_body(std::string_view bytes) override;
   void on_parsed_head();
+  bool expectation_is_met();
   void answer_request();
   void refuse(int status, std::string_view reason);
+  void refuse_malformed();
   void on_end_of_input();
+  void probe_client();
 
   // Answering
   std::string answer_head(int status, std::string_view fields, std::string_view framing) const;
@@ -67,7 +73,7 @@ class HttpConnection final : public IoHandler, private Http1Parser::BodySink {
   EventLoop& loop_;
   Descriptor socket_;
   Http1Parser parser_;
-  ByteBuffer input_;  // bytes read and not yet consumed: part of a head, or pipelined
+  ByteBuffer input_;  // bytes read and not yet consumed: pipelined requests
   ByteBuffer body_;
   OutputQueue output_;
   HttpExchange exchange_;
@@ -75,9 +81,13 @@ class HttpConnection final : public IoHandler, private Http1Parser::BodySink {
   Phase phase_ = Phase::kIdle;
   uint32_t watched_ = 0;
   Deadline deadline_;
+  TimePoint body_due_{};     // the whole body is
+  size_t charged_bytes_ = 0;  // of body_, to the server's budget
   bool keep_alive_ = true;    // after the current answer
   bool chunked_answer_ = false;
   bool refused_ = false;
+  bool answer_begun_ = false;  // some byte of the current answer was sent
+  bool input_ended_ = false;   // the client sends no more: closed its side, or is gone
   bool closed_ = false;
   bool parsing_ = false;  // parse() is on the call stack
 };

@@ -54,6 +54,15 @@ void HttpHead::add_field(std::string_view name, std::string_view value) {
   fields_.push_back({stored_name, store(value)});
 }
 
+void HttpHead::set_field(std::string_view name, std::string_view value) {
+  for (FieldSpan& field : fields_) {
+    if (!equal_ignoring_case(view(field.name), name)) continue;
+    field.value = store(value);
+    return;
+  }
+  add_field(name, value);
+}
+
 void HttpHead::set_framing(std::optional<uint64_t> content_length, bool chunked, bool keep_alive) {
   content_length_ = content_length;
   chunked_ = chunked;

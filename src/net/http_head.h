@@ -42,6 +42,10 @@ class HttpHead {
   void set_request_line(std::string_view method, std::string_view target, int minor_version);
   void set_status_line(int status, std::string_view reason, int minor_version);
   void add_field(std::string_view name, std::string_view value);
+  // Replaces the request's target. Views that were given before are invalid.
+  void set_target(std::string_view target) { target_ = store(target); }
+  // Replaces the value of the first field of that name, or adds the field.
+  void set_field(std::string_view name, std::string_view value);
   void set_framing(std::optional<uint64_t> content_length, bool chunked, bool keep_alive);
 
  private:

@@ -26,8 +26,7 @@ struct NormalTarget {
 bool is_normal_target(std::string_view target);
 
 // - the scheme and authority of http://HOST/PATH, and a fragment, are taken off;
-// - escapes of letters, digits and "-._~" are decoded, the hexadecimal digits of others are upper
-// case;
+// - escapes of letters, digits and "-._~" are decoded, others get upper-case digits;
 // - several slashes in a row become one, "." and ".." segments are resolved;
 // - the query and the case of the path stay as they are.
 // Errors, because two programs may read it differently: escapes that are cut or not hexadecimal, of

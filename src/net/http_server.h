@@ -20,19 +20,25 @@
 namespace kvasir {
 
 class Acceptor;
+class BodyBudget;
 class EventLoop;
 class HttpConnection;
 class HttpServer;
 
 struct HttpServerLimits {
-  size_t head_bytes = 64 * 1024;                          // beyond: 431
+  size_t head_bytes = 64 * 1024;                          // beyond: 431; chunk extensions and trailers too
+  size_t head_fields = 2048;                              // beyond: 431
   size_t body_bytes = 64 * 1024 * 1024;                   // beyond: 413
   Duration head_timeout = std::chrono::seconds(20);       // first byte of a head to its last; beyond: 408
   Duration body_timeout = std::chrono::seconds(30);       // without a byte of body; beyond: 408
+  Duration whole_body_timeout = std::chrono::minutes(5);  // first byte of a body to its last; beyond: 408
   Duration keep_alive_timeout = std::chrono::seconds(75);  // idle between requests; then closed
   Duration write_timeout = std::chrono::seconds(60);      // output that the client does not read; then cut
   size_t connections = 16384;                             // beyond: not accepted until one closes
   size_t pipelined_bytes = 64 * 1024;                     // read ahead of a running request
+  // A client that ended its side may wait for its answer, or be gone. After so long without a byte of the answer it is
+  // sent an interim one: who is gone resets the connection then.
+  Duration half_close_patience = std::chrono::seconds(1);
 };
 
 // One request and its answer. Lives in its connection, from HttpHandler::on_request() until the answer is
@@ -50,6 +56,8 @@ class HttpExchange {
   };
 
   const HttpHead& head() const;
+  // Replaces the request's target by its normal form (net/http_path.h), and the Host field unless `host` is empty.
+  void set_target(std::string_view target, std::string_view host);
   // The decoded body; valid until the exchange ends. When it is not empty, 64 bytes behind it may be read
   // (ByteBuffer::kReadablePadding).
   std::string_view body() const;
@@ -89,7 +97,8 @@ class HttpHandler {
  public:
   virtual ~HttpHandler() = default;
   virtual void on_request(HttpExchange& exchange) = 0;
-  // The body and its header lines for a request that was refused before it was whole: 400, 408, 413, 431.
+  // The body and its header lines for a request that was refused before it was whole: 400, 408, 413, 417, 431, 503,
+  // 505.
   struct Refusal {
     std::string fields;
     std::string body;
@@ -99,8 +108,10 @@ class HttpHandler {
 
 class HttpServer {
  public:
-  // Takes over the listening socket. `loop` and `handler` must outlive the server.
-  HttpServer(EventLoop& loop, Descriptor listener, HttpHandler& handler, HttpServerLimits limits = {});
+  // Takes over the listening socket. `loop`, `handler` and `bodies` must outlive the server. `bodies`: what the
+  // requests' bodies are counted against; beyond it 503. Null: nothing but the limits of each.
+  HttpServer(EventLoop& loop, Descriptor listener, HttpHandler& handler, HttpServerLimits limits = {},
+             BodyBudget* bodies = nullptr);
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
@@ -119,6 +130,7 @@ class HttpServer {
   EventLoop& loop_;
   HttpHandler& handler_;
   const HttpServerLimits limits_;
+  BodyBudget* const bodies_;
   std::unique_ptr<Acceptor> acceptor_;
   std::unordered_set<HttpConnection*> connections_;
   bool draining_ = false;

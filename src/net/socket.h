@@ -53,6 +53,8 @@ uint16_t local_port(const Descriptor& socket);
 Result<Descriptor> start_connect(const SocketAddress& address);
 int connect_error(const Descriptor& socket);
 
+// Closing this connection will reset it: what is unsent is dropped, and the peer learns that nobody reads.
+void reset_on_close(const Descriptor& socket);
 void set_no_delay(const Descriptor& socket);
 // The connection breaks when what was sent is not acknowledged for so long; zero: the system's own.
 void set_unacknowledged_timeout(const Descriptor& socket, std::chrono::milliseconds timeout);
