@@ -5,6 +5,7 @@
 #include "gateway/gateway.h"
 #include "gateway/relay.h"
 #include "net/event_loop.h"
+#include "net/http_path.h"
 #include "wire/request_body.h"
 
 namespace kvasir {
@@ -20,6 +21,19 @@ std::string_view error_type(int status) {
     case 504: return "GatewayTimeoutError";
     default: return status < 500 ? "BadRequestError" : "InternalServerError";
   }
+}
+
+// The methods that are relayed. A worker that is lenient would take "post" for POST.
+bool is_relayed(std::string_view method) {
+  for (const std::string_view relayed : {"GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"}) {
+    if (method == relayed) return true;
+  }
+  return false;
+}
+
+// Methods by which a request can make a worker run its model.
+bool can_run_model(std::string_view method) {
+  return method == "POST" || method == "PUT" || method == "PATCH";
 }
 
 bool is_inference(const HttpHead& head) {
@@ -64,6 +78,7 @@ GatewayThread::~GatewayThread() {
 }
 
 void GatewayThread::on_request(HttpExchange& exchange) {
+  if (!take_request(exchange)) return;
   const HttpHead& head = exchange.head();
   const std::string_view path = head.path();
   if (head.method() == "GET" || head.method() == "HEAD") {
@@ -76,6 +91,41 @@ void GatewayThread::on_request(HttpExchange& exchange) {
   }
   if (is_inference(head)) return route_inference(exchange);
   relay(exchange, false, std::nullopt);
+}
+
+// From here on the path is what the worker reads, too: nothing is decided by a spelling that it would read otherwise.
+bool GatewayThread::take_request(HttpExchange& exchange) {
+  const HttpHead& head = exchange.head();
+  if (head.method() == "CONNECT" || head.method() == "TRACE") {
+    refuse(exchange, gateway_error(405, "CONNECT and TRACE are not relayed"),
+           "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n");
+    return false;
+  }
+  if (!is_relayed(head.method())) {
+    refuse(exchange, not_http_error());
+    return false;
+  }
+  if (is_normal_target(head.target())) return true;
+  const Result<NormalTarget> normal = normal_target(head.target());
+  if (!normal) {
+    refuse(exchange, gateway_error(400, normal.error().message));
+    return false;
+  }
+  if (normal->target == "*" && head.method() != "OPTIONS") {
+    refuse(exchange, gateway_error(400, "the request target \"*\" is for OPTIONS"));
+    return false;
+  }
+  if (normal->encoded_slash && can_run_model(head.method())) {
+    refuse(exchange, gateway_error(400, "the path has an encoded slash, which can be read in two ways"));
+    return false;
+  }
+  exchange.set_target(normal->target, normal->authority);
+  return true;
+}
+
+void GatewayThread::refuse(HttpExchange& exchange, const ApiError& error, std::string_view more_fields) {
+  gateway_.probe_.on_refused(error.status, error.message);
+  exchange.respond(error.status, error_fields(error).append(more_fields), error_body(error));
 }
 
 // A body that the peeker does not understand is read once more as vLLM reads it: what is no JSON to vLLM either

@@ -44,6 +44,9 @@ class GatewayThread final : public HttpHandler {
     std::unique_ptr<HttpClient> client;  // null until the first request goes there
   };
 
+  // Puts the target into normal form. False: the request was refused.
+  bool take_request(HttpExchange& exchange);
+  void refuse(HttpExchange& exchange, const ApiError& error, std::string_view more_fields = {});
   void answer_health(HttpExchange& exchange);
   void route_inference(HttpExchange& exchange);
   void relay(HttpExchange& exchange, bool inference, const std::optional<RequestPeek>& peek);

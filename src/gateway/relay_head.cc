@@ -1,7 +1,9 @@
 #include "gateway/relay_head.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <optional>
+#include <vector>
 
 #include "net/http_server.h"
 
@@ -9,19 +11,60 @@ namespace kvasir {
 namespace {
 
 constexpr std::string_view kConnectionFields[] = {
-    "Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "Proxy-Authorization",
-    "TE",         "Trailer",    "Transfer-Encoding", "Upgrade",           "Content-Length"};
+    "Connection", "Keep-Alive", "TE", "Trailer", "Transfer-Encoding", "Upgrade", "HTTP2-Settings", "Content-Length"};
+
+char folded(char c) {
+  if (c == '_') return '-';
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
+}
+
+// Programs behind the worker may read "Content_Length" as the field that has a hyphen there.
+bool reads_as(std::string_view name, std::string_view known) {
+  return name.size() == known.size() &&
+         std::equal(name.begin(), name.end(), known.begin(),
+                    [](char a, char b) { return folded(a) == folded(b); });
+}
 
 bool is_one_of(std::string_view name, const std::string_view* first, size_t count) {
   for (size_t i = 0; i < count; ++i) {
-    if (equal_ignoring_case(name, first[i])) return true;
+    if (reads_as(name, first[i])) return true;
   }
   return false;
 }
 
-bool belongs_to_connection(std::string_view name) {
-  return is_one_of(name, kConnectionFields, std::size(kConnectionFields));
-}
+// Which fields of a message do not go beyond one connection: RFC 9110 §7.6.1, and those that its Connection fields
+// name.
+class ConnectionFields {
+ public:
+  explicit ConnectionFields(const HttpHead& head) {
+    for (size_t i = 0; i < head.field_count(); ++i) {
+      const HttpHead::Field field = head.field(i);
+      if (equal_ignoring_case(field.name, "Connection")) add(field.value);
+    }
+  }
+
+  bool hold(std::string_view name) const {
+    if (is_one_of(name, kConnectionFields, std::size(kConnectionFields))) return true;
+    if (reads_as(name.substr(0, 6), "Proxy-")) return true;
+    return !named_.empty() && is_one_of(name, named_.data(), named_.size());
+  }
+
+ private:
+  void add(std::string_view list) {
+    while (!list.empty()) {
+      const size_t comma = std::min(list.find(','), list.size());
+      std::string_view option = list.substr(0, comma);
+      list.remove_prefix(std::min(comma + 1, list.size()));
+      while (option.starts_with(' ') || option.starts_with('\t')) option.remove_prefix(1);
+      while (option.ends_with(' ') || option.ends_with('\t')) option.remove_suffix(1);
+      const bool about_itself =
+          equal_ignoring_case(option, "keep-alive") || equal_ignoring_case(option, "close");
+      if (!option.empty() && !about_itself) named_.push_back(option);
+    }
+  }
+
+  std::vector<std::string_view> named_;
+};
 
 // Written by the gateway itself, so a worker's own are dropped.
 bool is_ours(std::string_view name) {
@@ -34,6 +77,9 @@ void append_field(std::string& head, std::string_view name, std::string_view val
   head.append(name).append(": ").append(value).append("\r\n");
 }
 
+// Of a request: written by the gateway, or done with.
+constexpr std::string_view kWrittenAnew[] = {"Host", "Expect", "x-request-id"};
+
 }  // namespace
 
 std::string upstream_request_head(const HttpHead& request, size_t body_bytes, std::string_view host,
@@ -42,10 +88,10 @@ std::string upstream_request_head(const HttpHead& request, size_t body_bytes, st
   head.reserve(512);
   head.append(request.method()).append(" ").append(request.target()).append(" HTTP/1.1\r\n");
   append_field(head, "Host", request.find("Host").value_or(host));
+  const ConnectionFields connection(request);
   for (size_t i = 0; i < request.field_count(); ++i) {
     const HttpHead::Field field = request.field(i);
-    if (belongs_to_connection(field.name) || equal_ignoring_case(field.name, "Host") ||
-        equal_ignoring_case(field.name, "Expect") || equal_ignoring_case(field.name, "x-request-id")) {
+    if (connection.hold(field.name) || is_one_of(field.name, kWrittenAnew, std::size(kWrittenAnew))) {
       continue;
     }
     append_field(head, field.name, field.value);
@@ -59,9 +105,10 @@ std::string upstream_request_head(const HttpHead& request, size_t body_bytes, st
 std::string relayed_fields(const HttpHead& answer, const RelayFields& added) {
   std::string fields;
   fields.reserve(512);
+  const ConnectionFields connection(answer);
   for (size_t i = 0; i < answer.field_count(); ++i) {
     const HttpHead::Field field = answer.field(i);
-    if (!belongs_to_connection(field.name) && !is_ours(field.name)) {
+    if (!connection.hold(field.name) && !is_ours(field.name)) {
       append_field(fields, field.name, field.value);
     }
   }
@@ -78,7 +125,10 @@ std::string relayed_head(const HttpHead& answer, const RelayFields& added, bool 
   std::string head = "HTTP/1.1 " + std::to_string(answer.status()) + " ";
   head.append(answer.reason().empty() ? status_text(answer.status()) : answer.reason());
   head.append("\r\n").append(relayed_fields(answer, added));
-  if (answer.chunked()) {
+  const bool coded = answer.chunked() && answer.status() != 304;
+  if (answer.status() == 204) {
+    // Has no body and, whatever the worker says, no fields of one.
+  } else if (coded) {
     append_field(head, "Transfer-Encoding", "chunked");
   } else if (answer.content_length()) {
     append_field(head, "Content-Length", std::to_string(*answer.content_length()));

@@ -1,5 +1,6 @@
 // The heads that the gateway writes: a client's request as it goes to a worker, a worker's answer as it goes
-// back. Fields that belong to one connection (RFC 9110 §7.6.1) stay behind; all others pass in order.
+// back. Fields that belong to one connection (RFC 9110 §7.6.1, those that Connection names included) stay behind; all
+// others pass in order.
 #pragma once
 
 #include <string>
