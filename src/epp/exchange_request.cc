@@ -5,6 +5,7 @@
 #include "epp/exchange.h"
 #include "epp/subset.h"
 #include "net/event_loop.h"
+#include "net/http_path.h"
 #include "scheduling/decision_trace.h"
 #include "wire/gzip_reader.h"
 #include "wire/request_parsers.h"
@@ -22,6 +23,19 @@ size_t announced_length(std::string_view text) {
     length = 10 * length + static_cast<size_t>(c - '0');
   }
   return length <= kAnnouncedBytesMax ? length : 0;
+}
+
+// The path as the endpoint will read it: another spelling must not be decided on otherwise. `storage` keeps it when it
+// is another than the given one.
+Result<std::string_view> normal_path(std::string_view path, std::string& storage) {
+  if (!path.starts_with('/') || is_normal_target(path)) return path;
+  Result<NormalTarget> normal = normal_target(path);
+  if (!normal) return normal.error();
+  if (normal->encoded_slash) {
+    return Error{"the path has an encoded slash, which can be read in two ways"};
+  }
+  storage = std::move(normal->target);
+  return std::string_view(storage);
 }
 
 bool is_whole(ExtProcBodyMode mode) {
@@ -129,7 +143,13 @@ bool Exchange::read_body() {
       request_path([this](std::string_view name) -> std::optional<std::string_view> {
         return head_.find(name);
       });
-  const std::optional<RequestRoute> route = thread_.parsers()->find(path);
+  std::string storage;
+  const Result<std::string_view> normal = normal_path(path, storage);
+  if (!normal) {
+    refuse({400, "BadRequest", "", normal.error().message, ""});
+    return false;
+  }
+  const std::optional<RequestRoute> route = thread_.parsers()->find(*normal);
   if (!route) {
     refuse({404, "NotFound", "", "no parser takes this path", ""});
     return false;
