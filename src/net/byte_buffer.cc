@@ -43,7 +43,7 @@ void ByteBuffer::move_to_mapping(size_t capacity) {
   if (before == 0 && size_ > 0) std::memcpy(pages, bytes_.get(), size_);
   if (before > 0) bytes_.release();
   bytes_ = std::unique_ptr<char[], Release>(static_cast<char*>(pages), Release{after});
-  capacity_ = after - kReadablePadding;
+  capacity_ = capacity;
 }
 
 }  // namespace kvasir

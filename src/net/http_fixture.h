@@ -154,6 +154,51 @@ class HttpTest : public ::testing::Test {
   std::unique_ptr<HttpClient> client_;
 };
 
+// A client on the test's own thread, whose writes do not wait.
+class RawClient {
+ public:
+  explicit RawClient(uint16_t port) : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    const SocketAddress address = resolve("127.0.0.1", port).value();
+    ::connect(socket_.get(), reinterpret_cast<const sockaddr*>(&address.storage), address.size);
+  }
+  void send(std::string_view bytes) {
+    EXPECT_EQ(::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(bytes.size()));
+  }
+  // As much as goes without waiting.
+  size_t send_some(std::string_view bytes) {
+    const ssize_t sent =
+        ::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    broken_ = sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK;
+    return sent < 0 ? 0 : static_cast<size_t>(sent);
+  }
+  bool broken() const { return broken_; }
+  void end_sending() { ::shutdown(socket_.get(), SHUT_WR); }
+  void close() { socket_ = Descriptor(); }
+  // The server sends no more.
+  bool ended() {
+    received();
+    return ended_;
+  }
+  // What has come up to now.
+  const std::string& received() {
+    char buffer[4096];
+    ssize_t count = 1;
+    while (count > 0) {
+      count = ::recv(socket_.get(), buffer, sizeof buffer, MSG_DONTWAIT);
+      if (count > 0) received_.append(buffer, static_cast<size_t>(count));
+    }
+    ended_ = count == 0 || (errno != EAGAIN && errno != EWOULDBLOCK);
+    return received_;
+  }
+
+ private:
+  Descriptor socket_;
+  std::string received_;
+  bool ended_ = false;
+  bool broken_ = false;
+};
+
 // A server of raw bytes, for the client: answers the n-th request it sees on any connection with
 // the n-th text.
 class RawOrigin final : public IoHandler {

@@ -20,33 +20,6 @@ HttpServerLimits small_limits() {
   return limits;
 }
 
-// A client on the test's own thread, whose writes do not wait.
-class RawClient {
- public:
-  explicit RawClient(uint16_t port) : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    const SocketAddress address = resolve("127.0.0.1", port).value();
-    ::connect(socket_.get(), reinterpret_cast<const sockaddr*>(&address.storage), address.size);
-  }
-  void send(std::string_view bytes) {
-    EXPECT_EQ(::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL),
-              static_cast<ssize_t>(bytes.size()));
-  }
-  void end_sending() { ::shutdown(socket_.get(), SHUT_WR); }
-  void close() { socket_ = Descriptor(); }
-  // What has come up to now.
-  const std::string& received() {
-    char buffer[4096];
-    for (ssize_t count; (count = ::recv(socket_.get(), buffer, sizeof buffer, MSG_DONTWAIT)) > 0;) {
-      received_.append(buffer, static_cast<size_t>(count));
-    }
-    return received_;
-  }
-
- private:
-  Descriptor socket_;
-  std::string received_;
-};
-
 using HttpServerTest = HttpTest;
 
 TEST_F(HttpServerTest, ChunkExtensionsAndTrailersAreBoundedByTheHeadLimit) {
