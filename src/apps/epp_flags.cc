@@ -181,6 +181,7 @@ Result<EppOptions> epp_options(const EppFlags& flags) {
   if (!profile) return Error{"--engine-profile: " + profile.error().message};
   options.profile = *profile;
   options.body_bytes_max = flags.body_mib * 1024 * 1024;
+  options.bodies_bytes_max = flags.bodies_mib * 1024 * 1024;
   if (!flags.message_bytes_max.empty()) {
     const std::optional<uint64_t> bytes = message_bytes(flags.message_bytes_max);
     if (!bytes) {
@@ -377,6 +378,11 @@ void add_epp_flags(CLI::App& command, EppFlags& flags) {
   command.add_option("--threads", flags.threads, "Threads (default: one for each core)");
   command.add_option("--max-body-mib", flags.body_mib, "Largest request body; beyond it 413")
       ->check(CLI::Range(1, 4096))
+      ->capture_default_str();
+  command
+      .add_option("--max-bodies-mib", flags.bodies_mib,
+                  "Bodies of all requests together, until they are decided on; beyond it 429")
+      ->check(CLI::Range(1, 1048576))
       ->capture_default_str();
   command
       .add_option("--drain-timeout", flags.drain_timeout_s,

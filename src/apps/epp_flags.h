@@ -56,6 +56,7 @@ struct EppFlags {
   uint32_t peers_interval_ms = 100;
   uint32_t threads = 0;
   size_t body_mib = 64;
+  size_t bodies_mib = 1024;
   double drain_timeout_s = 30;
   double decision_deadline_s = 0;
   HealthFlags health;

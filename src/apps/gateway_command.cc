@@ -47,6 +47,8 @@ struct GatewayFlags {
   double time_scale = 1;
   uint32_t threads = 0;
   size_t body_mib = 64;
+  size_t bodies_mib = 0;  // 0: enough for a few of body_mib
+  double body_timeout_s = 300;
   size_t header_kib = 128;  // vLLM takes heads of 70 kB
   double first_byte_timeout_s = 600;
   double idle_timeout_s = 300;
@@ -106,6 +108,17 @@ Result<void> read_discovery(const GatewayFlags& flags, GatewayOptions& options) 
       "dataLayer.discovery of the configuration"};
 }
 
+// All bodies together: by default three of the largest, and no less than 192 MiB.
+Result<size_t> bodies_bytes(const GatewayFlags& flags) {
+  constexpr size_t kMiB = 1024 * 1024;
+  if (flags.bodies_mib == 0) return std::max<size_t>(192, 3 * flags.body_mib) * kMiB;
+  if (flags.bodies_mib * 3 / 4 < flags.body_mib) {
+    return Error{"--max-bodies-mib: three quarters of it, which is what large bodies get, must hold one of "
+                 "--max-body-mib (" + std::to_string(flags.body_mib) + " MiB)"};
+  }
+  return flags.bodies_mib * kMiB;
+}
+
 Result<GatewayOptions> options_of(const GatewayFlags& flags) {
   GatewayOptions options;
   options.host = flags.host;
@@ -155,6 +168,10 @@ Result<GatewayOptions> options_of(const GatewayFlags& flags) {
   options.time_scale = flags.time_scale;
   options.threads = flags.threads > 0 ? flags.threads : std::max(1u, std::thread::hardware_concurrency());
   options.server.body_bytes = flags.body_mib * 1024 * 1024;
+  const Result<size_t> bodies = bodies_bytes(flags);
+  if (!bodies) return bodies.error();
+  options.bodies_bytes_max = *bodies;
+  options.server.whole_body_timeout = from_seconds(flags.body_timeout_s);
   options.server.head_bytes = flags.header_kib * 1024;
   options.client.head_bytes = options.server.head_bytes;
   options.client.first_byte_timeout = from_seconds(flags.first_byte_timeout_s);
@@ -267,6 +284,13 @@ void add_gateway_command(CLI::App& app, int& exit_code) {
   command->add_option("--threads", flags->threads, "Threads (default: one for each core)");
   command->add_option("--max-body-mib", flags->body_mib, "Largest request body; beyond it 413")
       ->check(CLI::Range(1, 4096))->capture_default_str();
+  command->add_option("--max-bodies-mib", flags->bodies_mib,
+                      "Bodies of all requests together, until they are sent on; beyond it 503\n"
+                      "(default: three of the largest, at least 192)")
+      ->check(CLI::Range(1, 1048576));
+  command->add_option("--body-timeout", flags->body_timeout_s,
+                      "Seconds a client may take for a whole body; then 408")
+      ->check(CLI::PositiveNumber)->capture_default_str();
   command->add_option("--max-header-kib", flags->header_kib, "Largest request head; beyond it 431")
       ->check(CLI::Range(1, 1024))->capture_default_str();
   command->add_option("--first-byte-timeout", flags->first_byte_timeout_s,

@@ -48,6 +48,7 @@ Epp::Epp(EventLoop& loop, const EppOptions& options, EppProbe& probe)
     : loop_(loop),
       options_(options),
       probe_(probe),
+      bodies_(options.bodies_bytes_max),
       fleet_(options.feeds.slots()),
       health_service_([this](std::string_view service) { return health(service); }) {}
 

@@ -18,6 +18,7 @@
 #include "epp/probe.h"
 #include "feeds/file_watch.h"
 #include "fleet/fleet.h"
+#include "net/body_budget.h"
 #include "net/grpc_health.h"
 #include "net/http_server.h"
 #include "net/tls_reload.h"
@@ -91,6 +92,7 @@ class Epp {
   const EppOptions options_;
   EppProbe& probe_;
   const SteadyClock clock_;
+  BodyBudget bodies_;
   Fleet fleet_;
   std::unique_ptr<Scheduler> scheduler_;
   std::unique_ptr<Admission> admission_;

@@ -47,8 +47,7 @@ struct EppOptions {
 
   GrpcServerLimits grpc;
   size_t body_bytes_max = 64 * 1024 * 1024;  // of one request; beyond: 413
-  size_t bodies_bytes_max =
-      4ull * 1024 * 1024 * 1024;         // held by all requests of a thread; beyond: 429
+  size_t bodies_bytes_max = 1024 * 1024 * 1024;  // held by all requests; beyond: 429
   size_t header_bytes_max = 256 * 1024;  // of one request; beyond: 431
   Duration drain_timeout = std::chrono::seconds(30);
   // From a request's last byte to its decision, when it is held; then 429. Zero: as long as flow control says.

@@ -164,9 +164,11 @@ void EppThread::give_trace(std::unique_ptr<DecisionTrace> trace) {
 }
 
 bool EppThread::take_body_bytes(size_t bytes) {
-  if (body_bytes_ + bytes > options().bodies_bytes_max) return false;
-  body_bytes_ += bytes;
-  return true;
+  return epp_.bodies_.take(bytes, bytes);
+}
+
+void EppThread::release_body_bytes(size_t bytes) {
+  if (bytes > 0) epp_.bodies_.give_back(bytes);
 }
 
 ExtProcHeadersAnswer& EppThread::headers_answer() {

@@ -72,7 +72,7 @@ class EppThread final : public GrpcService {
   void give_trace(std::unique_ptr<DecisionTrace> trace);
   // Room for bodies of requests; false: there is none left.
   bool take_body_bytes(size_t bytes);
-  void release_body_bytes(size_t bytes) { body_bytes_ -= bytes; }
+  void release_body_bytes(size_t bytes);
   void remove(Exchange& exchange);
 
   // Used again and again; the content is lost when a message has been handled.
@@ -90,7 +90,6 @@ class EppThread final : public GrpcService {
   uint64_t requests_ = 0;
   std::shared_ptr<const RequestParsers> parsers_;  // of that version of the configuration
   uint64_t parsers_version_ = 0;
-  size_t body_bytes_ = 0;
   ExtProcRequest request_;
   std::string message_;
   std::vector<std::unique_ptr<DecisionTrace>> traces_;

@@ -101,6 +101,7 @@ Gateway::Gateway(EventLoop& loop, const GatewayOptions& options, GatewayProbe& p
       metrics_page_(std::move(metrics_page)),
       notes_(std::move(policy.notes)),
       policy_clock_(steady_clock_, clock_scale(options)),
+      bodies_(options.bodies_bytes_max),
       fleet_(slots_of(options)),
       scheduler_(fleet_, std::move(policy.policy), policy_clock_),
       holding_(scheduler_),

@@ -14,6 +14,7 @@
 #include "fleet/fleet.h"
 #include "gateway/gateway_options.h"
 #include "gateway/probe.h"
+#include "net/body_budget.h"
 #include "net/event_loop.h"
 #include "scheduling/scheduler.h"
 #include "serving/admission.h"
@@ -66,6 +67,7 @@ class Gateway {
   std::vector<RemoteService> services_;  // asked before a request is scheduled
   SteadyClock steady_clock_;
   ScaledClock policy_clock_;
+  BodyBudget bodies_;
   Fleet fleet_;
   Scheduler scheduler_;
   Holding holding_;

@@ -51,6 +51,8 @@ struct GatewayOptions {
   double time_scale = 1;  // model seconds a second, for the policy's clock
   uint32_t threads = 1;
   HttpServerLimits server;
+  // Held of the bodies of all requests, until they are sent on; beyond: 503. Large ones get three quarters of it.
+  size_t bodies_bytes_max = 192 * 1024 * 1024;
   HttpClientLimits client;
   MonitorOptions monitor;
   // Attempts for one request, the first included; each on another endpoint, save after a stale connection.

@@ -68,7 +68,7 @@ GatewayThread::GatewayThread(Gateway& gateway, EventLoop& loop, Descriptor liste
     : gateway_(gateway),
       loop_(loop),
       index_(index),
-      server_(loop, std::move(listener), *this, gateway.options_.server),
+      server_(loop, std::move(listener), *this, gateway.options_.server, &gateway.bodies_),
       upstreams_(gateway.fleet_.size()),
       remote_scores_(loop),
       random_(static_cast<uint64_t>(SteadyClock().now().time_since_epoch().count()) + index) {}
