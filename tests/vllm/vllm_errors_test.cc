@@ -32,11 +32,13 @@ const std::map<std::string, std::string> kExplained = {
     {"reset_prefix_cache_post", "always on here, in vLLM only with VLLM_SERVER_DEV_MODE"},
     {"http_request_line_without_version", "the HTTP server takes no HTTP/0.9"},
     {"http_version_2_0", "the HTTP server takes HTTP/1 only"},
+    {"http_without_host", "RFC 9112 3.2: such a request must be refused (docs/HTTP.md)"},
 };
 
 // What the gateway answers itself.
 const std::map<std::string, std::string> kGatewaysOwn = {
     {"health_head", "load balancers ask with HEAD: it is answered like GET"},
+    {"path_double_slash", "slashes are merged: a proxy before the engine may do so, too"},
 };
 
 std::string repeated(const Json& parts) {
