@@ -1,12 +1,11 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
 #include <iostream>
 #include <memory>
 
 #include "apps/commands.h"
 #include "apps/config_text.h"
+#include "base/whole_file.h"
 #include "feeds/fleet_feeds.h"
 #include "serving/configured_scheduling.h"
 #include "serving/plugin_type_facts.h"
@@ -27,9 +26,7 @@ std::string read_some(std::istream& stream) {
 // "-" is standard input.
 Result<std::string> read_file(const std::string& file) {
   if (file == "-") return read_some(std::cin);
-  std::ifstream stream(file, std::ios::binary);
-  if (!stream || std::filesystem::is_directory(file)) return Error{file + ": cannot be read"};
-  return read_some(stream);
+  return read_whole_file(file, kYamlBytesMost);
 }
 
 struct CheckFlags {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/random.h"
+#include "bench/workload.h"
 
 namespace kvasir {
 namespace {
@@ -56,7 +57,7 @@ void LiveRequest::send() {
   const TimePoint sent = SteadyClock().now();
   if (timer_ == kNoTimer) {
     outcome_.sent_ms = trace_ms(sent);
-    const Duration timeout = from_seconds(to_seconds(options_.timeout) / options_.time_scale);
+    const Duration timeout = bounded_duration(to_seconds(options_.timeout) / options_.time_scale);
     timer_ = loop_.after(due_ + timeout - sent, [this] { on_timeout(); });
   }
   call_ = &client_.start(head_, body_, *this);

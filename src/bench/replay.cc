@@ -12,7 +12,7 @@ constexpr Duration kConnectTimeoutMax = std::chrono::seconds(60);
 
 // LiveRequest's own timeout ends a request; these must not do so before it.
 HttpClientLimits client_limits(const ReplayOptions& options) {
-  const Duration timeout = from_seconds(to_seconds(options.timeout) / options.time_scale);
+  const Duration timeout = bounded_duration(to_seconds(options.timeout) / options.time_scale);
   HttpClientLimits limits;
   limits.connect_timeout = std::min(timeout, kConnectTimeoutMax);
   limits.first_byte_timeout = limits.idle_timeout = timeout + std::chrono::seconds(1);
@@ -58,7 +58,7 @@ Replay::~Replay() {
 }
 
 TimePoint Replay::due(size_t index) const {
-  return start_ + from_seconds(to_seconds(workload_.due[index]) / options_.time_scale);
+  return start_ + bounded_duration(to_seconds(workload_.due[index]) / options_.time_scale);
 }
 
 void Replay::send_due_rows() {
@@ -95,7 +95,7 @@ void Replay::send(const DueRow& row) {
 void Replay::queue_next_turn(size_t index) {
   const size_t next = workload_.next_turn[index];
   if (next == kNoTurn) return;
-  const Duration delay = from_seconds(to_seconds(workload_.delay[next]) / options_.time_scale);
+  const Duration delay = bounded_duration(to_seconds(workload_.delay[next]) / options_.time_scale);
   due_rows_.emplace(std::max(due(next), SteadyClock().now() + delay), next);
   wait_for_next_row();
 }

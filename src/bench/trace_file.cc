@@ -1,12 +1,9 @@
 #include "bench/trace_file.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
 #include <span>
-#include <sstream>
 
+#include "base/whole_file.h"
 #include "bench/report.h"
 #include "bench/trace_generator.h"
 #include "hashing/token_blocks.h"
@@ -15,16 +12,7 @@
 namespace kvasir {
 namespace {
 
-Result<std::string> read_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  if (file) text << file.rdbuf();
-  // Reading nothing from an empty file fails too; a directory opens and cannot be read.
-  if (!file.is_open() || file.bad() || (text.fail() && file.peek() != EOF)) {
-    return Error{path + ": cannot read it: " + std::strerror(errno)};
-  }
-  return text.str();
-}
+constexpr size_t kTraceBytesMax = size_t{1} << 30;
 
 std::string generated_text() {
   std::string text;
@@ -72,7 +60,8 @@ std::vector<std::string> remarks_on(const MooncakeTrace& trace) {
 Result<TraceFile> load_trace(const std::string& path, uint32_t block_tokens) {
   TraceFile trace;
   trace.name = path.empty() ? "the built-in trace (kvasir bench trace)" : path;
-  Result<std::string> text = path.empty() ? Result<std::string>(generated_text()) : read_file(path);
+  Result<std::string> text = path.empty() ? Result<std::string>(generated_text())
+                                          : read_whole_file(path, kTraceBytesMax);
   if (!text) return text.error();
   trace.hash = hash_text(*text);
   Result<MooncakeTrace> parsed = parse_mooncake_trace(*text, trace.name, block_tokens);

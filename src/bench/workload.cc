@@ -83,13 +83,18 @@ Workload plan_workload(std::vector<TraceRow> trace, const WorkloadOptions& optio
   const double earliest = *std::min_element(due.begin() + static_cast<std::ptrdiff_t>(begin),
                                             due.begin() + static_cast<std::ptrdiff_t>(end));
   for (size_t i = begin; i < end; ++i) {
-    workload.due.push_back(from_seconds((due[i] - earliest) / 1000 / options.speed));
-    workload.delay.push_back(from_seconds(trace[i].delay_ms / 1000 / options.speed));
+    workload.due.push_back(bounded_duration((due[i] - earliest) / 1000 / options.speed));
+    workload.delay.push_back(bounded_duration(trace[i].delay_ms / 1000 / options.speed));
     workload.rows.push_back(std::move(trace[i]));
   }
   workload.next_turn.assign(workload.size(), kNoTurn);
   link_turns(workload);
   return workload;
+}
+
+Duration bounded_duration(double seconds) {
+  constexpr double kSecondsMost = 1e9;  // beyond it nanoseconds could overflow
+  return from_seconds(std::min(seconds, kSecondsMost));
 }
 
 double hit_ceiling(const std::vector<TraceRow>& rows, uint32_t block_tokens) {

@@ -57,6 +57,9 @@ uint64_t bin_width_ms(const std::vector<TraceRow>& trace);
 // after bin_width_ms().
 Workload plan_workload(std::vector<TraceRow> trace, const WorkloadOptions& options);
 
+// Of thirty years at most: so long that nanoseconds cannot overflow.
+Duration bounded_duration(double seconds);
+
 // Share of the prompt tokens that one cache without limit would hold: for each row, the leading
 // hash_ids that an earlier row has had.
 double hit_ceiling(const std::vector<TraceRow>& rows, uint32_t block_tokens = kMooncakeBlockTokens);

@@ -1,31 +1,12 @@
 #include "feeds/file_watch.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
+#include <algorithm>
+#include <ctime>
 #include <utility>
 
-#include "net/socket.h"
+#include "base/whole_file.h"
 
 namespace kvasir {
-
-Result<std::string> read_whole_file(const std::string& path, size_t bytes_max) {
-  const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file.open()) return Error{"cannot read " + path + ": " + std::strerror(errno)};
-  std::string text;
-  for (char buffer[16 * 1024];;) {
-    const ssize_t count = read(file.get(), buffer, sizeof buffer);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return Error{"cannot read " + path + ": " + std::strerror(errno)};
-    if (count == 0) return text;
-    text.append(buffer, static_cast<size_t>(count));
-    if (text.size() > bytes_max) {
-      return Error{path + " is longer than " + std::to_string(bytes_max) + " bytes"};
-    }
-  }
-}
 
 FileWatch::FileWatch(EventLoop& loop, std::string path, std::string content, size_t bytes_max,
                      Duration interval, std::function<void(Result<std::string>)> changed)
@@ -43,7 +24,8 @@ FileWatch::~FileWatch() {
 }
 
 void FileWatch::schedule() {
-  timer_ = loop_.after(interval_, [this] {
+  const Duration pause = unsettled_ ? std::min(interval_, kSettleTime) : interval_;
+  timer_ = loop_.after(pause, [this] {
     timer_ = kNoTimer;
     look();
     schedule();
@@ -65,14 +47,20 @@ bool FileWatch::moved() {
 }
 
 void FileWatch::look() {
-  if (!moved()) return;
+  if (!moved() && !unsettled_) return;
   Result<std::string> text = read_whole_file(path_, bytes_max_);
   if (!text) {
+    unsettled_.reset();
     if (std::exchange(trouble_, text.error().message) != trouble_) changed_(std::move(text));
     return;
   }
   trouble_.clear();
-  if (*text == content_) return;
+  if (*text == content_) return unsettled_.reset();
+  if (unsettled_ != *text) {
+    unsettled_ = std::move(*text);
+    return;
+  }
+  unsettled_.reset();
   content_ = *text;
   changed_(std::move(text));
 }

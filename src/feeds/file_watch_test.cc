@@ -39,6 +39,50 @@ TEST_F(FileWatchTest, ChangedContentIsToldOnce) {
   EXPECT_EQ(heard_, std::vector<std::string>{"two"});
 }
 
+// A writer may be seen between its first and its last byte.
+TEST_F(FileWatchTest, AFileThatIsBeingWrittenIsNotToldHalf) {
+  for (const char* step : {"", "t", "tw"}) {
+    write(step);
+    watch_->look();
+  }
+  EXPECT_TRUE(heard_.empty());
+  write("two");
+  watch_->look();
+  watch_->look();
+  EXPECT_EQ(heard_, std::vector<std::string>{"two"});
+}
+
+TEST_F(FileWatchTest, AnEmptiedFileThatIsFilledAgainIsNoChange) {
+  write("");
+  watch_->look();
+  write("one");
+  watch_->look();
+  watch_->look();
+  EXPECT_TRUE(heard_.empty());
+}
+
+// Nothing that never ends, and nothing that makes the reader wait.
+TEST_F(FileWatchTest, APipeOrADeviceInItsPlaceIsAnErrorAndItsReturnIsNoticed) {
+  std::remove(path_.c_str());
+  ASSERT_EQ(mkfifo(path_.c_str(), 0600), 0);
+  watch_->look();
+  std::remove(path_.c_str());
+  ASSERT_EQ(symlink("/dev/zero", path_.c_str()), 0);
+  watch_->look();
+  std::remove(path_.c_str());
+  ASSERT_EQ(mkdir(path_.c_str(), 0700), 0);
+  watch_->look();
+  rmdir(path_.c_str());
+  ASSERT_EQ(heard_.size(), 3u);
+  EXPECT_NE(heard_[0].find("it is a pipe"), std::string::npos) << heard_[0];
+  EXPECT_NE(heard_[1].find("it is a device"), std::string::npos) << heard_[1];
+  EXPECT_NE(heard_[2].find("it is a directory"), std::string::npos) << heard_[2];
+  write("two");
+  watch_->look();
+  watch_->look();
+  EXPECT_EQ(heard_.back(), "two");
+}
+
 TEST_F(FileWatchTest, ARewriteWithTheSameContentIsNoChange) {
   write("one");
   watch_->look();
@@ -52,6 +96,7 @@ TEST_F(FileWatchTest, AMissingFileIsToldOnceAndItsReturnIsNoticed) {
   ASSERT_EQ(heard_.size(), 1u);
   EXPECT_NE(heard_[0].find("cannot read " + path_), std::string::npos);
   write("three");
+  watch_->look();
   watch_->look();
   EXPECT_EQ(heard_.back(), "three");
 }

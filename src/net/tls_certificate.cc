@@ -3,6 +3,7 @@
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/rsa.h>
 #include <openssl/x509v3.h>
@@ -22,7 +23,9 @@ struct Freed {
   void operator()(X509* certificate) const { X509_free(certificate); }
   void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
   void operator()(X509_EXTENSION* extension) const { X509_EXTENSION_free(extension); }
+  void operator()(BIO* bytes) const { BIO_free(bytes); }
 };
+using Bytes = std::unique_ptr<BIO, Freed>;
 using Certificate = std::unique_ptr<X509, Freed>;
 using Key = std::unique_ptr<EVP_PKEY, Freed>;
 using Extension = std::unique_ptr<X509_EXTENSION, Freed>;
@@ -57,7 +60,40 @@ bool fill(X509* certificate, EVP_PKEY* key) {
          X509_sign(certificate, key, EVP_sha256()) > 0;
 }
 
+// Reads over `text`, which must outlive it.
+Bytes bytes_of(const std::string& text) {
+  return Bytes(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
+}
+
+// Instead of asking at the terminal.
+int no_pass_phrase(char*, int, int, void*) {
+  return 0;
+}
+
 }  // namespace
+
+bool use_certificate_chain(const std::string& pem, SSL_CTX* context) {
+  const Bytes bytes = bytes_of(pem);
+  const Certificate server(PEM_read_bio_X509_AUX(bytes.get(), nullptr, &no_pass_phrase, nullptr));
+  if (!server || SSL_CTX_use_certificate(context, server.get()) != 1) return false;
+  for (;;) {
+    Certificate next(PEM_read_bio_X509(bytes.get(), nullptr, &no_pass_phrase, nullptr));
+    if (!next) break;
+    if (SSL_CTX_add0_chain_cert(context, next.get()) != 1) return false;
+    static_cast<void>(next.release());  // the context's now
+  }
+  // The end of the text is an error too.
+  const unsigned long code = ERR_peek_last_error();
+  if (ERR_GET_LIB(code) != ERR_LIB_PEM || ERR_GET_REASON(code) != PEM_R_NO_START_LINE) return false;
+  ERR_clear_error();
+  return true;
+}
+
+bool use_private_key(const std::string& pem, SSL_CTX* context) {
+  const Bytes bytes = bytes_of(pem);
+  const Key key(PEM_read_bio_PrivateKey(bytes.get(), nullptr, &no_pass_phrase, nullptr));
+  return key && SSL_CTX_use_PrivateKey(context, key.get()) == 1;
+}
 
 std::string tls_error() {
   const unsigned long code = ERR_peek_last_error();

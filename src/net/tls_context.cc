@@ -3,13 +3,11 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
 #include <utility>
 
 #include "base/assert.h"
+#include "base/whole_file.h"
 #include "net/tls_certificate.h"
 #include "net/tls_session.h"
 
@@ -19,6 +17,7 @@ namespace {
 using Handle = std::shared_ptr<SSL_CTX>;
 
 constexpr unsigned char kOffered[] = {2, 'h', '2'};
+constexpr size_t kPemBytesMax = 1024 * 1024;  // what a Kubernetes secret may hold
 
 std::string certificate_path(const std::string& folder) {
   return folder + "/tls.crt";
@@ -37,11 +36,6 @@ int choose_protocol(SSL*, const unsigned char** chosen, unsigned char* size,
   }
   *chosen = found;
   return SSL_TLSEXT_ERR_OK;
-}
-
-// Instead of asking at the terminal.
-int no_pass_phrase(char*, int, int, void*) {
-  return 0;
 }
 
 struct SuiteLists {
@@ -89,7 +83,6 @@ Result<Handle> make_context(const TlsOptions& options) {
   SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_OFF);
   SSL_CTX_set_num_tickets(context.get(), 0);
   SSL_CTX_set_alpn_select_cb(context.get(), &choose_protocol, nullptr);
-  SSL_CTX_set_default_passwd_cb(context.get(), &no_pass_phrase);
   const Result<void> suites = set_suites(context.get(), options);
   if (!suites) return suites.error();
   return context;
@@ -151,16 +144,17 @@ Result<TlsContext::Handle> TlsContext::read_folder(const std::string& folder,
                                                    const TlsOptions& options) {
   const Result<Handle> context = make_context(options);
   if (!context) return context.error();
-  for (const std::string& path : {certificate_path(folder), key_path(folder)}) {
-    // OpenSSL's words for this say nothing of the file.
-    if (access(path.c_str(), R_OK) != 0)
-      return Error{"cannot read " + path + ": " + std::strerror(errno)};
-  }
+  // OpenSSL would read whatever is there, a pipe or a device too, and say little of the file.
+  const Result<std::string> chain = read_whole_file(certificate_path(folder), kPemBytesMax);
+  if (!chain) return chain.error();
+  const Result<std::string> key = read_whole_file(key_path(folder), kPemBytesMax);
+  if (!key) return key.error();
   SSL_CTX* const raw = context->get();
-  if (SSL_CTX_use_certificate_chain_file(raw, certificate_path(folder).c_str()) != 1) {
+  ERR_clear_error();
+  if (!use_certificate_chain(*chain, raw)) {
     return Error{certificate_path(folder) + " cannot be used: " + tls_error()};
   }
-  if (SSL_CTX_use_PrivateKey_file(raw, key_path(folder).c_str(), SSL_FILETYPE_PEM) != 1) {
+  if (!use_private_key(*key, raw)) {
     return Error{key_path(folder) + " cannot be used: " + tls_error()};
   }
   if (SSL_CTX_check_private_key(raw) != 1) {

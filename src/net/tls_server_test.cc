@@ -311,6 +311,36 @@ TEST(TlsContext, UnusableFilesAreNamed) {
   EXPECT_THAT(error(), HasSubstr("tls.crt cannot be used"));
 }
 
+// None of them may be waited for or read to an end that does not come.
+TEST(TlsContext, WhatIsNoFileIsRefusedAtTheStartAndLater) {
+  for (const char* name : {"tls.crt", "tls.key"}) {
+    Folder folder;
+    folder.write_pair();
+    const std::string path = folder.path() + "/" + name;
+    const auto running = std::move(TlsContext::from_folder(folder.path())).value();
+    const auto expect_refused = [&](const char* kind) {
+      const Result<std::unique_ptr<TlsContext>> context = TlsContext::from_folder(folder.path());
+      ASSERT_FALSE(context);
+      EXPECT_THAT(context.error().message, HasSubstr(path + ": it is " + kind));
+      const Result<bool> reloaded = running->reload_if_changed();
+      ASSERT_FALSE(reloaded);
+      EXPECT_THAT(reloaded.error().message, HasSubstr(path + ": it is " + kind));
+    };
+    ASSERT_EQ(unlink(path.c_str()), 0);
+    ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+    expect_refused("a pipe");
+    ASSERT_EQ(unlink(path.c_str()), 0);
+    ASSERT_EQ(symlink("/dev/zero", path.c_str()), 0);
+    expect_refused("a device");
+    ASSERT_EQ(unlink(path.c_str()), 0);
+    ASSERT_EQ(mkdir(path.c_str(), 0700), 0);
+    expect_refused("a directory");
+    ASSERT_EQ(rmdir(path.c_str()), 0);
+    folder.write_pair();
+    EXPECT_TRUE(running->reload_if_changed().ok());
+  }
+}
+
 TEST(TlsContext, UnknownSuitesAndVersionsAreRefused) {
   TlsOptions options;
   options.cipher_suites = {"TLS_AES_128_GCM_SHA256", "TLS_NO_SUCH_SUITE"};

@@ -4,6 +4,8 @@
 
 #include <exception>
 
+#include "base/whole_file.h"
+
 namespace kvasir {
 namespace {
 
@@ -50,6 +52,10 @@ Result<void> check_types(const std::string& file, const std::vector<PluginType>&
 
 Result<void> load_plugin_library(const std::string& file, Registry& registry) {
   const std::string path = file.find('/') == std::string::npos ? "./" + file : file;
+  // The loader would wait for a pipe's writer.
+  if (const Result<void> regular = check_regular_file(path); !regular) {
+    return Error{file + ": " + regular.error().message};
+  }
   void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) return Error{file + ": " + loader_problem(path)};
   Result<void> abi = check_abi(file, dlsym(library, "kvasir_plugin_abi"));

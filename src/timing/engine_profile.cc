@@ -1,12 +1,12 @@
 #include "timing/engine_profile.h"
 
-#include <fstream>
-#include <sstream>
-
+#include "base/whole_file.h"
 #include "timing/builtin_profiles.h"
 
 namespace kvasir {
 namespace {
+
+constexpr size_t kProfileBytesMax = 1024 * 1024;  // the built-in ones have some 2 kB
 
 std::string joined(const std::vector<std::string>& names) {
   std::string text;
@@ -20,14 +20,13 @@ Result<EngineProfile> load_engine_profile(const std::string& name_or_file) {
   for (const BuiltinProfile& profile : builtin_profiles()) {
     if (profile.name == name_or_file) return parse_engine_profile(profile.json, name_or_file);
   }
-  std::ifstream file(name_or_file, std::ios::binary);
-  std::ostringstream text;
-  if (!file || !(text << file.rdbuf())) {
+  const Result<std::string> text = read_whole_file(name_or_file, kProfileBytesMax);
+  if (!text) {
     return Error{"no engine profile '" + name_or_file +
                  "': neither a file that can be read nor one of " +
-                 joined(builtin_engine_profiles())};
+                 joined(builtin_engine_profiles()) + " (" + text.error().message + ")"};
   }
-  return parse_engine_profile(text.str(), name_or_file);
+  return parse_engine_profile(*text, name_or_file);
 }
 
 std::vector<std::string> builtin_engine_profiles() {

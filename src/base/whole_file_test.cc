@@ -1,0 +1,97 @@
+#include "base/whole_file.h"
+
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+namespace kvasir {
+namespace {
+
+namespace fs = std::filesystem;
+
+class WholeFile : public testing::Test {
+ protected:
+  WholeFile() {
+    std::string name = testing::TempDir() + "whole_file_XXXXXX";
+    EXPECT_NE(mkdtemp(name.data()), nullptr);
+    folder_ = name;
+  }
+  ~WholeFile() override { fs::remove_all(folder_); }
+
+  std::string path(const std::string& name) const { return (folder_ / name).string(); }
+  std::string write(const std::string& name, const std::string& text) const {
+    std::ofstream(path(name), std::ios::binary) << text;
+    return path(name);
+  }
+  std::string error_of(const std::string& file) const {
+    const Result<std::string> read = read_whole_file(file, 1000);
+    return read ? "it was read" : read.error().message;
+  }
+
+  fs::path folder_;
+};
+
+TEST_F(WholeFile, ReadsAFileAndALinkToIt) {
+  const std::string text("two\nlines\0and a zero", 20);
+  const std::string file = write("file", text);
+  EXPECT_EQ(read_whole_file(file, 1000).value(), text);
+  fs::create_symlink(file, path("link"));
+  fs::create_symlink(path("link"), path("link to the link"));
+  EXPECT_EQ(read_whole_file(path("link to the link"), 1000).value(), text);
+  EXPECT_EQ(read_whole_file(write("empty", ""), 1000).value(), "");
+  EXPECT_TRUE(check_regular_file(path("link")).ok());
+}
+
+TEST_F(WholeFile, ReadsAsMuchAsTheLimit) {
+  EXPECT_EQ(read_whole_file(write("full", std::string(1000, 'x')), 1000).value().size(), 1000u);
+  EXPECT_EQ(error_of(write("long", std::string(1001, 'x'))),
+            path("long") + " is longer than 1000 bytes");
+}
+
+// None of these may wait, nor be read to an end that does not come.
+TEST_F(WholeFile, RefusesWhatIsNoRegularFile) {
+  ASSERT_EQ(mkfifo(path("pipe").c_str(), 0600), 0);
+  const int socket = ::socket(AF_UNIX, SOCK_STREAM, 0);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::strncpy(address.sun_path, path("socket").c_str(), sizeof address.sun_path - 1);
+  ASSERT_EQ(bind(socket, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  fs::create_symlink("/dev/zero", path("link to a device"));
+  fs::create_symlink(path("pipe"), path("link to a pipe"));
+  const struct {
+    std::string file;
+    const char* kind;
+  } cases[] = {{path("pipe"), "a pipe"},
+               {path("link to a pipe"), "a pipe"},
+               {path("socket"), "a socket"},
+               {folder_.string(), "a directory"},
+               {"/dev/zero", "a device"},
+               {path("link to a device"), "a device"}};
+  for (const auto& [file, kind] : cases) {
+    EXPECT_EQ(error_of(file), "cannot read " + file + ": it is " + kind +
+                                  ", and only regular files are read");
+    EXPECT_FALSE(check_regular_file(file)) << file;
+  }
+  close(socket);
+}
+
+TEST_F(WholeFile, SaysWhyAFileCannotBeRead) {
+  EXPECT_EQ(error_of(path("missing")),
+            "cannot read " + path("missing") + ": No such file or directory");
+  fs::create_symlink(path("round"), path("round"));
+  EXPECT_NE(error_of(path("round")).find("Too many levels"), std::string::npos);
+  EXPECT_NE(error_of("").find("No such file"), std::string::npos);
+  if (geteuid() != 0) {
+    fs::permissions(write("secret", "x"), fs::perms::none);
+    EXPECT_NE(error_of(path("secret")).find("Permission denied"), std::string::npos);
+  }
+}
+
+}  // namespace
+}  // namespace kvasir
