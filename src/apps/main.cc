@@ -3,10 +3,28 @@
 #include <csignal>
 #include <string_view>
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "apps/commands.h"
+#include "telemetry/log.h"
+
+namespace {
+
+// A socket must not get the number of standard error: the log would be written into it.
+void hold_standard_descriptors() {
+  for (int descriptor = 0; descriptor >= 0 && descriptor <= STDERR_FILENO;) {
+    descriptor = open("/dev/null", O_RDWR);
+    if (descriptor > STDERR_FILENO) close(descriptor);
+  }
+}
+
+}  // namespace
 
 int main(int argument_count, char** arguments) {
+  hold_standard_descriptors();
   std::signal(SIGPIPE, SIG_IGN);  // whoever read our log may be gone; sockets report it as an error
+  const kvasir::LogThread log_thread;
   CLI::App app("Kvasir decides which worker runs each LLM inference request, and carries it there.",
                "kvasir");
   app.set_version_flag("--version", "kvasir 0.1.0");

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <csignal>
-#include <cstdio>
 #include <fstream>
 
 #include "apps/up_text.h"
@@ -117,14 +116,11 @@ void UpSession::show(const std::optional<GatewayNumbers>& numbers) {
     say(change);
   }
   if (!terminal_) return;
-  std::fputs((kEraseLine + status_.line()).c_str(), stdout);
-  std::fflush(stdout);
+  out_.write(kEraseLine + status_.line());
 }
 
 void UpSession::say(const std::string& text) {
-  if (terminal_) std::fputs(kEraseLine, stdout);
-  std::fputs((text + "\n").c_str(), stdout);
-  std::fflush(stdout);
+  out_.write((terminal_ ? kEraseLine : "") + text + "\n");
 }
 
 // The second one does not wait for anything: run() kills what is left.

@@ -2,6 +2,8 @@
 // how it does, and stops it on SIGINT, SIGTERM or SIGHUP. Everything happens on one loop.
 #pragma once
 
+#include <unistd.h>
+
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,6 +16,7 @@
 #include "net/signal_watcher.h"
 #include "net/socket.h"
 #include "supervise/fleet_supervisor.h"
+#include "telemetry/line_writer.h"
 
 namespace kvasir {
 
@@ -39,7 +42,11 @@ class UpSession {
   void fail(Error reason);
   std::string url() const { return "http://" + to_string(origin_); }
 
+  static constexpr LineWriterLimits kOutputLimits{256 * 1024, std::chrono::milliseconds(1)};
+
   const FleetOptions options_;
+  // Whoever reads standard output may be slow; the fleet must not wait for that.
+  LineWriter out_{STDOUT_FILENO, false, "standard output", kOutputLimits};
   std::unique_ptr<EventLoop> loop_;
   std::unique_ptr<SignalWatcher> signals_;
   std::unique_ptr<FleetSupervisor> fleet_;

@@ -1,13 +1,11 @@
 // Writes lines to a file or a pipe without ever making the writer of a line wait: lines are
 // gathered in memory and a thread of its own writes them out. When that falls behind, lines are
-// dropped and counted; the log says so once. Thread-safe.
+// dropped and counted. Thread-safe.
 #pragma once
 
-#include <atomic>
-#include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -28,11 +26,17 @@ struct LineWriterLimits {
 
 class LineWriter {
  public:
+  // Called by the thread whenever it has written: may append lines of its own. `dropped`: lines so
+  // far. Returns whether it wants to be called again in a while, lines or not.
+  using Afterthought = std::function<bool(uint64_t dropped, std::string& lines)>;
+
   // "": standard error; "-": standard output; else a file, which is appended to.
   static Result<std::unique_ptr<LineWriter>> open(const std::string& path,
                                                   const LineWriterLimits& limits = {});
-  // `descriptor` is borrowed unless `owned`.
-  LineWriter(int descriptor, bool owned, std::string name, const LineWriterLimits& limits = {});
+  // `descriptor` is borrowed unless `owned`. Without an afterthought the log says once that lines
+  // of `name` are dropped.
+  LineWriter(int descriptor, bool owned, std::string name, const LineWriterLimits& limits = {},
+             Afterthought afterthought = nullptr);
   // Writes what is pending, unless that takes too long.
   ~LineWriter();
   LineWriter(const LineWriter&) = delete;
@@ -40,29 +44,18 @@ class LineWriter {
 
   // `line` ends with a line end. Copies it, or drops it.
   void write(std::string_view line);
+  // Waits until what is pending is written; false: that took longer than `timeout`.
+  bool flush(Duration timeout);
 
-  uint64_t lines() const { return lines_.load(std::memory_order_relaxed); }  // taken, not dropped
-  uint64_t dropped() const { return dropped_.load(std::memory_order_relaxed); }
+  uint64_t lines() const;  // taken, not dropped
+  uint64_t dropped() const;
 
  private:
-  void run();
-  void write_out(std::string_view bytes);
-  bool wait_until_writable();
-  void say_once(const std::string& what);
+  class Output;
 
-  const int descriptor_;
-  const bool owned_;
-  const std::string name_;
-  const LineWriterLimits limits_;
-  bool regular_ = false;  // a file: it takes everything at once
-  bool said_ = false;     // of the thread
-  std::atomic<uint64_t> lines_{0};
-  std::atomic<uint64_t> dropped_{0};
-  std::atomic<bool> stopping_{false};
-  TimePoint give_up_{};  // once stopping
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  std::string pending_;
+  // The thread's too: it may be stuck in a write that never returns, and then outlives us.
+  const std::shared_ptr<Output> output_;
+  const Duration flush_timeout_;
   std::thread thread_;
 };
 
