@@ -1,7 +1,5 @@
 #include "kvindex/lru_block_set.h"
 
-#include "base/assert.h"
-
 namespace kvasir {
 namespace {
 
@@ -28,8 +26,7 @@ void LruBlockSet::touch(BlockHash hash) {
 }
 
 void LruBlockSet::set_capacity(size_t capacity) {
-  KVASIR_ASSERT(capacity < kNone, "nodes are numbered with 32 bits");
-  capacity_ = capacity;
+  capacity_ = std::min(capacity, kCapacityMax);
   while (size() > capacity_) forget_oldest();
 }
 

@@ -4,6 +4,7 @@
 // and allocates nothing after that. Not thread-safe.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -14,7 +15,10 @@ namespace kvasir {
 
 class LruBlockSet {
  public:
-  explicit LruBlockSet(size_t capacity) : capacity_(capacity) {}
+  // A larger capacity counts as this one.
+  static constexpr size_t kCapacityMax = size_t{1} << 28;
+
+  explicit LruBlockSet(size_t capacity) : capacity_(std::min(capacity, kCapacityMax)) {}
 
   size_t size() const { return nodes_.size() - free_.size(); }
   size_t capacity() const { return capacity_; }

@@ -40,11 +40,16 @@ class ApproxPrefixCacheProducer final : public PrefixMatches {
     for (const EndpointId id : cycle.candidates) matched_[index_of(id)] = index_.match(id, chain);
   }
 
-  void inherit(Plugin& predecessor) override {
+  bool inherit(Plugin& predecessor) override {
     auto* old = dynamic_cast<ApproxPrefixCacheProducer*>(&predecessor);
-    if (old == nullptr || old->matched_.size() != matched_.size()) return;
-    if (old->settings_.block_tokens != settings_.block_tokens) return;
+    if (old == nullptr || old->matched_.size() != matched_.size()) return false;
+    if (old->settings_.block_tokens != settings_.block_tokens) return false;
     index_ = std::move(old->index_);
+    if (old->settings_.capacity_blocks == settings_.capacity_blocks) return true;
+    for (uint32_t i = 0; i < matched_.size(); ++i) {
+      index_.set_capacity(EndpointId(i), settings_.capacity_blocks);
+    }
+    return true;
   }
 
   void picked(const Cycle& cycle, std::span<const ProfileResult> profiles) override {

@@ -46,15 +46,16 @@ class InflightLoadProducer final : public InflightLoads {
 
   bool watches_answers() const override { return true; }
 
-  void inherit(Plugin& predecessor) override {
+  bool inherit(Plugin& predecessor) override {
     auto* old = dynamic_cast<InflightLoadProducer*>(&predecessor);
-    if (old == nullptr) return;
+    if (old == nullptr) return false;
     const size_t kept = std::min(own_.size(), old->own_.size());
-    if (kept < old->own_.size()) return;  // a smaller fleet: its bookings would point outside
+    if (kept < old->own_.size()) return false;  // a smaller fleet: its bookings would point outside
     std::copy(old->own_.begin(), old->own_.end(), own_.begin());
     // What others have in flight comes again with their next news.
     std::copy(old->loads_.begin(), old->loads_.end(), loads_.begin());
     bookings_ = std::move(old->bookings_);
+    return true;
   }
 
   void produce(const Cycle&) override {}

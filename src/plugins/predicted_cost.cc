@@ -8,6 +8,8 @@
 namespace kvasir {
 namespace {
 
+// Whatever the prompt and the profile say: a hundred thousand of them can be added up.
+constexpr double kLongestPrefillSeconds = 3600;
 constexpr Duration kWaitWhenSaturated = std::chrono::milliseconds(300);
 
 }  // namespace
@@ -26,9 +28,10 @@ CostEstimate PredictedCost::estimate(EndpointId endpoint, const Request& request
   CostEstimate result;
   result.cached_tokens = cached_tokens;
   result.wait_seconds = to_seconds(ledger_.wait(endpoint, now));
-  result.prefill_seconds =
+  result.prefill_seconds = std::min(
+      kLongestPrefillSeconds,
       scale_.value() *
-      model_.prefill_seconds(std::max(request.prompt_tokens, 1u), cached_tokens, budget_, load);
+          model_.prefill_seconds(std::max(request.prompt_tokens, 1u), cached_tokens, budget_, load));
   result.decoding = load.rows;
   return result;
 }
@@ -47,6 +50,12 @@ PoolSaturation PredictedCost::saturation(std::span<const EndpointId> endpoints, 
 
 uint64_t PredictedCost::kv_tokens(EndpointId endpoint, const Snapshot& fleet) const {
   return fleet.endpoints[index_of(endpoint)].kv_capacity_tokens.value_or(profile_kv_tokens_);
+}
+
+bool PredictedCost::take_over(PredictedCost& other) {
+  if (!ledger_.take_over(other.ledger_)) return false;
+  scale_ = other.scale_;
+  return true;
 }
 
 void PredictedCost::book(EndpointId endpoint, const Request& request, Duration prefill,

@@ -51,6 +51,10 @@ class PredictedCost {
   // Tokens of the endpoint's KV cache: as it reports, else as the profile says; 0: not known.
   uint64_t kv_tokens(EndpointId endpoint, const Snapshot& fleet) const;
 
+  // What `other`, which is not used afterwards, has booked and learnt. False: it is of another
+  // fleet, and nothing was taken.
+  bool take_over(PredictedCost& other);
+
   // The request goes there. Precondition: it is not booked.
   void book(EndpointId endpoint, const Request& request, Duration prefill, const Snapshot& fleet,
             TimePoint now);

@@ -38,6 +38,11 @@ class PredictedCostPicker final : public Picker {
     return chosen;
   }
 
+  bool inherit(Plugin& predecessor) override {
+    auto* old = dynamic_cast<PredictedCostPicker*>(&predecessor);
+    return old != nullptr && cost_.take_over(old->cost_);
+  }
+
   void picked(const Cycle& cycle, std::span<const ProfileResult> profiles) override {
     const EndpointId endpoint = profiles[0].chosen[0].endpoint;
     const Duration prefill = from_seconds(estimate(endpoint, cycle).prefill_seconds);

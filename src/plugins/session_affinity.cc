@@ -86,10 +86,10 @@ class SessionAffinity : public virtual Plugin {
       fields.emplace_back(settings_.sources[0].header, encode_base64(endpoint.name));
   }
 
-  void inherit(Plugin& predecessor) override {
-    if (auto* old = dynamic_cast<SessionAffinity*>(&predecessor)) {
-      sessions_.take_over(old->sessions_);
-    }
+  bool inherit(Plugin& predecessor) override {
+    auto* old = dynamic_cast<SessionAffinity*>(&predecessor);
+    if (old != nullptr) sessions_.take_over(old->sessions_);
+    return old != nullptr;
   }
 
   void picked(const Cycle& cycle, std::span<const ProfileResult> profiles) override {

@@ -46,6 +46,13 @@ DecodeLoad WorkLedger::decoding(EndpointId endpoint, TimePoint now) {
   return settled(endpoint, now).decoding;
 }
 
+bool WorkLedger::take_over(WorkLedger& other) {
+  if (other.workers_.size() != workers_.size()) return false;
+  workers_ = std::move(other.workers_);
+  bookings_ = std::move(other.bookings_);
+  return true;
+}
+
 void WorkLedger::book(EndpointId endpoint, const PendingWork& work, TimePoint now) {
   bookings_.insert(work.request, Booking{endpoint, work.prompt_tokens, false});
   Worker& worker = settled(endpoint, now);

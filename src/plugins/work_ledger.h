@@ -60,6 +60,10 @@ class WorkLedger {
   // Requests decoding there, each reading the KV of its prompt (answers are not counted).
   DecodeLoad decoding(EndpointId endpoint, TimePoint now);
 
+  // What is booked in `other`, which is not used afterwards. False: it has another number of
+  // endpoints, and nothing was taken.
+  bool take_over(WorkLedger& other);
+
   // Precondition: the request is not booked.
   void book(EndpointId endpoint, const PendingWork& work, TimePoint now);
 

@@ -32,6 +32,7 @@ ConfiguredPolicy::ConfiguredPolicy(PolicyPlugins plugins) : plugins_(std::move(p
   for (const ProfilePlugins& profile : plugins_.profiles) {
     profiles_.emplace_back(static_cast<int>(profiles_.size()), profile);
   }
+  known_since_.assign(plugins_.owned.size(), generations_.current());
   done_.reserve(profiles_.size());
   booked_.reserve(profiles_.size());
 }
@@ -94,6 +95,7 @@ void ConfiguredPolicy::book(const Cycle& cycle, int primary) {
     if (i != primary && !done_[i].chosen.empty()) booked_.push_back(done_[i]);
   }
   for (const auto& plugin : plugins_.owned) plugin->picked(cycle, booked_);
+  generations_.picked(cycle.request.id);
 }
 
 PoolSaturation ConfiguredPolicy::saturation(const PoolContext& context) {
@@ -118,11 +120,18 @@ PoolSaturation ConfiguredPolicy::saturation(const PoolContext& context) {
 }
 
 void ConfiguredPolicy::first_token(RequestId request, TimePoint now) {
-  for (const auto& plugin : plugins_.owned) plugin->first_token(request, now);
+  const uint64_t generation = generations_.of(request);
+  for (size_t i = 0; i < plugins_.owned.size(); ++i) {
+    if (generation >= known_since_[i]) plugins_.owned[i]->first_token(request, now);
+  }
 }
 
 void ConfiguredPolicy::ended(RequestId request, TimePoint now) {
-  for (const auto& plugin : plugins_.owned) plugin->ended(request, now);
+  const uint64_t generation = generations_.of(request);
+  for (size_t i = 0; i < plugins_.owned.size(); ++i) {
+    if (generation >= known_since_[i]) plugins_.owned[i]->ended(request, now);
+  }
+  generations_.ended(request);
 }
 
 bool ConfiguredPolicy::watches_answers() const {
@@ -146,12 +155,15 @@ std::vector<RemoteSource> ConfiguredPolicy::remote_sources() const {
 void ConfiguredPolicy::inherit(Policy& predecessor) {
   auto* other = dynamic_cast<ConfiguredPolicy*>(&predecessor);
   if (other == nullptr) return;
+  generations_.follow(other->generations_);
+  known_since_.assign(plugins_.owned.size(), generations_.current());
   for (size_t i = 0; i < plugins_.owned.size(); ++i) {
     const PluginLabel& label = plugins_.labels->plugins[plugins_.owned_labels[i]];
     for (size_t k = 0; k < other->plugins_.owned.size(); ++k) {
       const PluginLabel& old = other->plugins_.labels->plugins[other->plugins_.owned_labels[k]];
-      if (old.name == label.name && old.type == label.type) {
-        plugins_.owned[i]->inherit(*other->plugins_.owned[k]);
+      if (old.name != label.name || old.type != label.type) continue;
+      if (plugins_.owned[i]->inherit(*other->plugins_.owned[k])) {
+        known_since_[i] = other->known_since_[k];
       }
     }
   }

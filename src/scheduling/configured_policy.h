@@ -13,6 +13,7 @@
 #include "scheduling/decision_trace.h"
 #include "scheduling/flow_plugins.h"
 #include "scheduling/plugin.h"
+#include "scheduling/pick_generations.h"
 #include "scheduling/policy.h"
 #include "scheduling/producers.h"
 #include "scheduling/profile.h"
@@ -47,7 +48,8 @@ class ConfiguredPolicy final : public Policy {
   bool watches_answers() const override;
   void add_answer_fields(const Endpoint& endpoint, AnswerFields& fields) const override;
   std::vector<RemoteSource> remote_sources() const override;
-  // Plugins of the same name and type hand their state over.
+  // Plugins of the same name and type hand their state over. Only a ConfiguredPolicy has heirs: the
+  // requests in flight of another policy would be unknown here.
   void inherit(Policy& predecessor) override;
   // Plugins of the same name, whatever their type, share with each other.
   SharedState export_shared(const SharedExport& wanted, TimePoint now) override;
@@ -68,6 +70,9 @@ class ConfiguredPolicy final : public Policy {
   std::vector<EndpointId> prefilling_;  // scratch of saturation()
   std::vector<EndpointId> decoding_;
   std::vector<ProfileResult> booked_;  // the same, the primary first
+  PickGenerations generations_;
+  // Of plugins_.owned: the oldest generation whose requests it knows.
+  std::vector<uint64_t> known_since_;
 };
 
 }  // namespace kvasir

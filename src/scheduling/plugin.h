@@ -66,8 +66,13 @@ class Plugin {
     static_cast<void>(endpoint), static_cast<void>(fields);
   }
   // The configuration was read anew: takes over the state of the plugin that had its name and type
-  // until now. Called once, before any other hook; `predecessor` is not used afterwards.
-  virtual void inherit(Plugin& predecessor) { static_cast<void>(predecessor); }
+  // until now. Called once, before any other hook; `predecessor` is not used afterwards. Returns
+  // whether that includes its requests in flight: only then their first_token() and ended() come
+  // here. Without it no hook is called for a request that was not picked() here.
+  virtual bool inherit(Plugin& predecessor) {
+    static_cast<void>(predecessor);
+    return false;
+  }
   // The slot belongs to another endpoint from now on: forget what was learned of the old one, but not what is
   // in flight there, for that still ends.
   virtual void endpoint_replaced(EndpointId endpoint) { static_cast<void>(endpoint); }

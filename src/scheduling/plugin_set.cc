@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::string_view kDefaultHandler = "single-profile-handler";
 constexpr std::string_view kDefaultPicker = "max-score-picker";
+constexpr double kWeightMost = 1e9;
 
 // The configuration with a profile at least: upstream's "default" holds all that fits into one.
 SchedulingConfig with_profiles(SchedulingConfig config) {
@@ -57,8 +58,10 @@ Result<void> place(const SchedulingProfileConfig& profile, const PluginUse& entr
   }
   if (const auto* scorer = dynamic_cast<const Scorer*>(plugin)) {
     const double weight = entry.weight.value_or(1);
-    if (!std::isfinite(weight)) {
-      return about(profile, entry.line, "the weight of '" + entry.plugin + "' is not finite");
+    // Finite, and small enough that sums of weighted scores are.
+    if (!(std::abs(weight) <= kWeightMost)) {
+      return about(profile, entry.line,
+                   "the weight of '" + entry.plugin + "' must be from -1e9 to 1e9");
     }
     plugins.scorers.push_back({scorer, weight, label});
   }
