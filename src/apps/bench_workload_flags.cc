@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "apps/bench_commands.h"
+#include "apps/number_checks.h"
 #include "bench/trace_file.h"
 
 namespace kvasir {
@@ -30,7 +31,7 @@ void add_workload_flags(CLI::App& command, WorkloadFlags& flags) {
   command
       .add_option("--speed", flags.workload.speed,
                   "Send so many times faster than the trace: more load")
-      ->check(CLI::PositiveNumber)
+      ->check(time_scale_check())
       ->capture_default_str();
   command
       .add_option(
@@ -43,14 +44,14 @@ void add_workload_flags(CLI::App& command, WorkloadFlags& flags) {
           "--time-scale", flags.time_scale,
           "Everything runs so many times faster than life, with reported times unscaled; the "
           "workers must run at the same scale")
-      ->check(CLI::PositiveNumber)
+      ->check(time_scale_check())
       ->capture_default_str();
   command.add_option("--seed", flags.seed, "Of the prompts' text and of the requests")
       ->capture_default_str();
   command
       .add_option("--timeout", flags.timeout_s,
                   "Seconds (of the trace's time) from the intended send to the end of an answer")
-      ->check(CLI::PositiveNumber)
+      ->check(above_zero())
       ->capture_default_str();
   command.add_flag(
       "--ignore-eos", flags.ignore_eos,

@@ -2,6 +2,7 @@
 
 #include <cstdio>
 
+#include "apps/number_checks.h"
 #include "base/parameters.h"
 
 namespace kvasir {
@@ -11,7 +12,8 @@ CLI::Validator as_seconds() {
       [](std::string& text) {
         double seconds = 0;
         if (CLI::detail::lexical_cast(text, seconds)) {
-          return seconds >= 0 ? std::string() : "must not be negative";
+          if (!(seconds >= 0)) return std::string("must not be negative");
+          return seconds <= kSecondsMost ? std::string() : "must be at most 1000000000s";
         }
         const std::optional<Duration> parsed = parse_duration(text);
         if (!parsed || *parsed < Duration::zero()) {

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "apps/commands.h"
+#include "apps/number_checks.h"
 #include "apps/up_session.h"
 #include "net/socket.h"
 #include "plugins/roster.h"
@@ -85,10 +86,11 @@ void add_up_command(CLI::App& app, int& exit_code) {
   command->add_option("--engine-profile", options->engine_profile,
                       "What the workers simulate: a profile's name or file");
   command->add_option("--time-scale", options->time_scale, "Run that many times faster than life")
-      ->check(CLI::PositiveNumber)
+      ->check(time_scale_check())
       ->capture_default_str();
   command->add_option("--gateway-threads", options->gateway_threads,
-                      "Threads of the gateway (default: one for each core)");
+                      "Threads of the gateway (default: one for each core)")
+      ->check(CLI::Range(0, kThreadsMost));
   command->add_option("--log-dir", options->log_directory,
                       "Where each process logs (default: a fresh directory under $TMPDIR)");
   command->footer("Example: kvasir up --workers 4 --port 8000 --policy kv");

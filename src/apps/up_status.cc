@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cstdint>
+
 #include "wire/prometheus_text.h"
 
 namespace kvasir {
@@ -11,13 +14,19 @@ bool counts_as_error(std::string_view code) {
   return (code.starts_with('4') || code.starts_with('5')) && code != "499";
 }
 
+// Whatever the page says.
+uint64_t count_of(double value) {
+  constexpr double kMost = 1e15;
+  return value > 0 ? static_cast<uint64_t>(std::min(value, kMost)) : 0;
+}
+
 void add_sample(const MetricSample& sample, GatewayNumbers& numbers) {
   if (sample.name == "kvasir_gateway_requests_total") {
-    const auto count = static_cast<uint64_t>(sample.value);
+    const auto count = count_of(sample.value);
     numbers.requests += count;
     if (counts_as_error(sample.label("code").value_or(""))) numbers.errors += count;
   } else if (sample.name == "kvasir_gateway_requests_in_flight") {
-    numbers.in_flight = static_cast<uint32_t>(sample.value);
+    numbers.in_flight = static_cast<uint32_t>(std::min<uint64_t>(count_of(sample.value), UINT32_MAX));
   } else if (sample.name == "kvasir_gateway_upstream_healthy") {
     ++numbers.workers;
     if (sample.value > 0) ++numbers.workers_healthy;

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
+#include "apps/number_checks.h"
 #include "apps/vllm_command_line.h"
 
 namespace kvasir {
@@ -16,6 +17,9 @@ namespace {
 constexpr std::array<const char*, 4> kIgnoredVariables = {
     "VLLM_KV_EVENT_ENABLED", "VLLM_KV_EVENT_ZMQ_ENDPOINT", "VLLM_KV_EVENT_INTERVAL_MS",
     "VLLM_SERVER_DEV_MODE"};
+
+// Of the simulated KV cache; each takes some 100 bytes.
+constexpr uint64_t kKvBlocksMost = 1 << 24;
 
 constexpr const char* kBlockSizeVariable = "VLLM_KV_BLOCK_SIZE";
 constexpr const char* kKeepAliveVariable = "VLLM_HTTP_TIMEOUT_KEEP_ALIVE";
@@ -132,7 +136,7 @@ void add_server_flags(CLI::App& command, WorkerFlags& flags) {
   command
       .add_option("--shutdown-timeout", flags.shutdown_timeout_s,
                   "Seconds that running requests get after SIGTERM")
-      ->check(CLI::NonNegativeNumber)
+      ->check(from_zero())
       ->capture_default_str()
       ->group(group);
 }
@@ -168,7 +172,7 @@ void add_own_flags(CLI::App& command, WorkerFlags& flags) {
       ->capture_default_str()
       ->group(group);
   command.add_option("--time-scale", flags.time_scale, "Run that many times faster than life")
-      ->check(CLI::Range(1e-6, 1e6))
+      ->check(time_scale_check())
       ->capture_default_str()
       ->group(group);
   command
@@ -201,13 +205,19 @@ Result<EngineProfile> profile_of(const WorkerFlags& flags) {
     if (!block_size) return block_size.error();
     profile.block_size = *block_size;
   }
-  if (flags.gpu_memory_utilization) {
+  if (flags.gpu_memory_utilization && profile.gpu_memory_utilization > 0) {
     const double share = *flags.gpu_memory_utilization / profile.gpu_memory_utilization;
-    profile.kv_tokens = static_cast<uint64_t>(static_cast<double>(profile.kv_tokens) * share);
+    profile.kv_tokens =
+        static_cast<uint64_t>(std::min(static_cast<double>(profile.kv_tokens) * share, 1e15));
     profile.gpu_memory_utilization = *flags.gpu_memory_utilization;
   }
   if (flags.num_gpu_blocks_override) {
-    profile.kv_tokens = *flags.num_gpu_blocks_override * profile.block_size;
+    profile.kv_tokens = uint64_t{*flags.num_gpu_blocks_override} * profile.block_size;
+  }
+  if (profile.kv_blocks() > kKvBlocksMost) {
+    return Error{"a KV cache of " + std::to_string(profile.kv_blocks()) + " blocks: at most " +
+                 std::to_string(kKvBlocksMost) +
+                 " are simulated; lower --num-gpu-blocks-override or raise --block-size"};
   }
   const uint64_t capacity = profile.kv_blocks() * profile.block_size;
   if (flags.auto_max_model_len) {

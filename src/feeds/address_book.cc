@@ -42,16 +42,36 @@ Result<AddressBook> AddressBook::of(const std::vector<HostPort>& origins) {
   for (const HostPort& origin : origins) {
     Result<SocketAddress> address = resolve(origin.host, origin.port);
     if (!address) return address.error();
-    book.known_[origin.host] = *address;
+    book.known_->with([&](Known& known) { known[origin.host] = *address; });
   }
   return book;
 }
 
 std::optional<SocketAddress> AddressBook::find(const std::string& host, uint16_t port) const {
-  const auto known = known_.find(host);
-  std::optional<SocketAddress> address = known != known_.end() ? known->second : literal(host);
+  std::optional<SocketAddress> address =
+      known_->with([&](const Known& known) -> std::optional<SocketAddress> {
+        const auto found = known.find(host);
+        if (found == known.end()) return std::nullopt;
+        return found->second;
+      });
+  if (!address) address = literal(host);
   if (address) set_port(*address, port);
   return address;
+}
+
+void AddressBook::set(const std::string& host, const std::string& text) {
+  const std::optional<SocketAddress> address = literal(text);
+  if (address) known_->with([&](Known& known) { known[host] = *address; });
+}
+
+std::string address_text(const SocketAddress& address) {
+  char text[INET6_ADDRSTRLEN] = {};
+  const void* raw =
+      address.storage.ss_family == AF_INET
+          ? static_cast<const void*>(&reinterpret_cast<const sockaddr_in*>(&address.storage)->sin_addr)
+          : &reinterpret_cast<const sockaddr_in6*>(&address.storage)->sin6_addr;
+  inet_ntop(address.storage.ss_family, raw, text, sizeof text);
+  return text;
 }
 
 }  // namespace kvasir

@@ -1,29 +1,38 @@
-// Where endpoints answer: literal addresses as they are, names as they were looked up at the start.
+// Where endpoints answer: literal addresses as they are, names as they were looked up last.
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "base/guarded.h"
 #include "base/result.h"
 #include "net/socket.h"
 
 namespace kvasir {
 
-// Does not change once it is made, so any thread may read it.
+// Thread-safe.
 class AddressBook {
  public:
-  AddressBook() = default;
+  AddressBook() : known_(std::make_unique<Guarded<Known>>()) {}
   // Looks every name up, which blocks.
   static Result<AddressBook> of(const std::vector<HostPort>& origins);
 
   // nullopt: the host is neither a literal nor one of the names.
   std::optional<SocketAddress> find(const std::string& host, uint16_t port) const;
+  // The name has another address, a literal.
+  void set(const std::string& host, const std::string& address);
 
  private:
-  std::map<std::string, SocketAddress> known_;  // by host
+  using Known = std::map<std::string, SocketAddress>;  // by host
+
+  std::unique_ptr<Guarded<Known>> known_;
 };
+
+// The address in words, without a port.
+std::string address_text(const SocketAddress& address);
 
 // Whether `host` is an IPv4 or IPv6 address.
 bool is_literal_address(const std::string& host);

@@ -2,23 +2,15 @@
 #include <netdb.h>
 
 #include <algorithm>
-#include <mutex>
-#include <thread>
+#include <memory>
 
 #include "feeds/discovery.h"
+#include "net/background_job.h"
 #include "net/event_loop.h"
 #include "net/socket.h"
 
 namespace kvasir {
 namespace {
-
-class DnsDiscovery;
-
-// What a look-up under way shares with its discovery, which may be gone when the look-up ends.
-struct Link {
-  std::mutex mutex;
-  DnsDiscovery* discovery = nullptr;
-};
 
 class DnsDiscovery final : public Discovery {
  public:
@@ -30,32 +22,21 @@ class DnsDiscovery final : public Discovery {
         interval_(interval),
         listener_(listener),
         resolver_(std::move(resolver)),
-        link_(std::make_shared<Link>()) {
-    link_->discovery = this;
+        job_(loop) {
     look_up();
   }
-  ~DnsDiscovery() override {
-    loop_.cancel(timer_);
-    std::lock_guard<std::mutex> lock(link_->mutex);
-    link_->discovery = nullptr;
-  }
+  ~DnsDiscovery() override { loop_.cancel(timer_); }
 
  private:
   using Answer = Result<std::vector<std::string>>;
 
-  // A thread for each look-up: it may hang for as long as the system's resolver likes, and nobody
-  // waits for it.
+  // It may hang for as long as the system's resolver likes, and nobody waits for it.
   void look_up() {
-    std::thread([link = link_, host = host_, resolver = resolver_] {
+    const bool started = job_.start([this, host = host_, resolver = resolver_] {
       auto answer = std::make_shared<Answer>(resolver(host));
-      std::lock_guard<std::mutex> lock(link->mutex);
-      if (link->discovery == nullptr) return;
-      link->discovery->loop_.post([link, answer] {
-        // Destroyed on the loop's thread only, so it cannot go while this runs.
-        DnsDiscovery* const discovery = link->discovery;
-        if (discovery != nullptr) discovery->take(*answer);
-      });
-    }).detach();
+      return [this, answer] { take(*answer); };
+    });
+    if (!started) take(Error{"cannot look up " + host_ + ": the system gives no thread for it"});
   }
 
   void take(const Answer& answer) {
@@ -82,7 +63,7 @@ class DnsDiscovery final : public Discovery {
   const Duration interval_;
   DiscoveryListener& listener_;
   const Resolver resolver_;
-  const std::shared_ptr<Link> link_;
+  BackgroundJob job_;
   TimerId timer_ = kNoTimer;
   bool failing_ = false;
 };

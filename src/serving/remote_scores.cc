@@ -1,6 +1,8 @@
 #include "serving/remote_scores.h"
 
+#include <algorithm>
 #include <limits>
+#include <unordered_map>
 #include <utility>
 
 #include "fleet/fleet.h"
@@ -13,12 +15,24 @@ namespace {
 // An answer for 1,000 endpoints is some 100 kB; of a longer one nothing is used.
 constexpr size_t kAnswerBytesMax = 1024 * 1024;
 
+// Clients of addresses that a service had before go when no call can be under way any more.
+constexpr Duration kClientKept = std::chrono::minutes(5);
+constexpr Duration kCallLongest = std::chrono::minutes(1);
+
+std::string address_key(const SocketAddress& address) {
+  return std::string(reinterpret_cast<const char*>(&address.storage), address.size);
+}
+
 std::vector<double> by_endpoint(const Snapshot& fleet, const std::vector<PodScore>& scores) {
   std::vector<double> result(fleet.endpoints.size(), std::numeric_limits<double>::quiet_NaN());
+  std::unordered_map<std::string_view, size_t> slots;
+  for (size_t i = 0; i < result.size(); ++i) {
+    const EndpointState& state = fleet.endpoints[i];
+    if (state.present) slots.emplace(state.endpoint->name, i);
+  }
   for (const PodScore& score : scores) {
-    for (size_t i = 0; i < result.size(); ++i) {
-      if (fleet.endpoints[i].endpoint->name == score.pod) result[i] = score.hit_rate;
-    }
+    const auto slot = slots.find(score.pod);
+    if (slot != slots.end()) result[slot->second] = score.hit_rate;
   }
   return result;
 }
@@ -42,7 +56,7 @@ class Fetching final : public RemoteScoreFetcher::Fetch {
     Call(Fetching& fetch, const RemoteService& service, size_t body_bytes)
         : fetch_(fetch),
           plugin_(service.source.plugin),
-          timeout_(service.source.timeout),
+          timeout_(std::min(service.source.timeout, kCallLongest)),
           head_("POST /api/v1/score HTTP/1.1\r\nHost: " + service.host +
                 "\r\nContent-Type: application/json\r\nContent-Length: " +
                 std::to_string(body_bytes) + "\r\n\r\n") {}
@@ -115,16 +129,30 @@ class Fetching final : public RemoteScoreFetcher::Fetch {
 
 }  // namespace
 
+Result<RemoteService> resolve_source(const RemoteSource& source) {
+  Result<HostPort> origin = parse_http_origin(source.url);
+  if (!origin) return Error{"plugin '" + source.plugin + "': " + origin.error().message};
+  Result<SocketAddress> address = resolve(origin->host, origin->port);
+  if (!address) return Error{"plugin '" + source.plugin + "': " + address.error().message};
+  return RemoteService{source, to_string(*origin), *address};
+}
+
 Result<std::vector<RemoteService>> resolve_sources(const std::vector<RemoteSource>& sources) {
   std::vector<RemoteService> services;
   for (const RemoteSource& source : sources) {
-    Result<HostPort> origin = parse_http_origin(source.url);
-    if (!origin) return Error{"plugin '" + source.plugin + "': " + origin.error().message};
-    Result<SocketAddress> address = resolve(origin->host, origin->port);
-    if (!address) return Error{"plugin '" + source.plugin + "': " + address.error().message};
-    services.push_back({source, to_string(*origin), *address});
+    Result<RemoteService> service = resolve_source(source);
+    if (!service) return service.error();
+    services.push_back(std::move(*service));
   }
   return services;
+}
+
+Result<void> check_sources(const std::vector<RemoteSource>& sources) {
+  for (const RemoteSource& source : sources) {
+    const Result<HostPort> origin = parse_http_origin(source.url);
+    if (!origin) return Error{"plugin '" + source.plugin + "': " + origin.error().message};
+  }
+  return {};
 }
 
 void FetchedScores::add(const std::string& plugin, std::vector<double> by_endpoint) {
@@ -136,16 +164,21 @@ void FetchedScores::add(const std::string& plugin, std::vector<double> by_endpoi
 RemoteScoreFetcher::~RemoteScoreFetcher() = default;
 
 HttpClient& RemoteScoreFetcher::client_for(const RemoteService& service) {
-  auto& client = clients_[service.source.url];
-  if (!client) client = std::make_unique<HttpClient>(loop_, service.address);
-  return *client;
+  const TimePoint now = SteadyClock().now();
+  std::erase_if(clients_, [now](const auto& entry) { return now - entry.second.used > kClientKept; });
+  Client& client = clients_[address_key(service.address)];
+  if (!client.client) client.client = std::make_unique<HttpClient>(loop_, service.address);
+  client.used = now;
+  return *client.client;
 }
 
 std::unique_ptr<RemoteScoreFetcher::Fetch> RemoteScoreFetcher::start(
     const std::vector<RemoteService>& services, const RequestPeek& peek,
     std::shared_ptr<const Snapshot> fleet, std::function<void(FetchedScores)> done) {
   std::vector<std::string_view> pods;
-  for (const EndpointState& state : fleet->endpoints) pods.push_back(state.endpoint->name);
+  for (const EndpointState& state : fleet->endpoints) {
+    if (state.present) pods.push_back(state.endpoint->name);
+  }
   const std::string body = write_score_request(peek.model, peek.kind, peek.prompt, pods);
   auto fetch = std::make_unique<Fetching>(loop_, fleet, std::move(done));
   for (const RemoteService& service : services) fetch->add(client_for(service), service, body);

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/result.h"
 #include "model/request.h"
 #include "net/http_client.h"
@@ -23,14 +24,18 @@ namespace kvasir {
 class EventLoop;
 struct Snapshot;
 
-// A source and where it answers: names are looked up when a configuration is read, never for a
-// request.
+// A source and where it answers: names are looked up when a configuration is read and now and then
+// (serving/remote_service_watch.h), never for a request.
 struct RemoteService {
   RemoteSource source;
   std::string host;  // of the Host field
   SocketAddress address;
 };
+// Both look names up, which blocks.
+Result<RemoteService> resolve_source(const RemoteSource& source);
 Result<std::vector<RemoteService>> resolve_sources(const std::vector<RemoteSource>& sources);
+// Whether their URLs can be looked up at all.
+Result<void> check_sources(const std::vector<RemoteSource>& sources);
 
 // What came back for one request. Scores of endpoints that were not named are NaN.
 class FetchedScores {
@@ -54,17 +59,22 @@ class RemoteScoreFetcher {
    public:
     virtual ~Fetch() = default;
   };
-  // Asks all of `services` about `peek`'s prompt. `done` is called once, later, unless the Fetch
+  // Asks all of `services` about `peek`'s prompt and the endpoints that are there. `done` is called once, later, unless the Fetch
   // dies before; it may destroy it.
   std::unique_ptr<Fetch> start(const std::vector<RemoteService>& services, const RequestPeek& peek,
                                std::shared_ptr<const Snapshot> fleet,
                                std::function<void(FetchedScores)> done);
 
  private:
+  struct Client {
+    std::unique_ptr<HttpClient> client;
+    TimePoint used{};
+  };
+
   HttpClient& client_for(const RemoteService& service);
 
   EventLoop& loop_;
-  std::map<std::string, std::unique_ptr<HttpClient>, std::less<>> clients_;  // by URL
+  std::map<std::string, Client, std::less<>> clients_;  // by address
 };
 
 }  // namespace kvasir

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "fleet/fleet.h"
@@ -81,6 +82,38 @@ TEST_F(RemoteScoresTest, EndpointsThatAreNotNamedHaveNoScore) {
   EXPECT_EQ(manager_.path_, "/api/v1/score");
   EXPECT_NE(manager_.body_.find(R"("candidate_pods":["a","b"],"prompt":"words")"),
             std::string::npos);
+}
+
+// The slots of a fleet are more than its endpoints.
+TEST_F(RemoteScoresTest, OnlyEndpointsThatAreThereAreAskedAbout) {
+  Fleet roomy(1000);
+  roomy.add({"a", "127.0.0.1", 1});
+  const std::optional<EndpointId> gone = roomy.add({"gone", "127.0.0.1", 3});
+  roomy.add({"b", "127.0.0.1", 2});
+  roomy.remove(*gone);
+  manager_.answer_ = R"({"scores":{"":{"cache_hit_rate":1},"gone":{"cache_hit_rate":1},"b":0.5}})";
+  std::vector<double> rates;
+  fetch_ = fetcher_.start(services_, peek_, roomy.snapshot(), [&](const FetchedScores& scores) {
+    rates.assign(scores.view()[0].by_endpoint.begin(), scores.view()[0].by_endpoint.end());
+    loop_->stop();
+  });
+  loop_->run();
+  EXPECT_NE(manager_.body_.find(R"("candidate_pods":["a","b"],)"), std::string::npos)
+      << manager_.body_;
+  ASSERT_EQ(rates.size(), 1000u);
+  EXPECT_EQ(std::count_if(rates.begin(), rates.end(), [](double rate) { return rate == rate; }), 1);
+}
+
+// After a reload, or when its name has another address.
+TEST_F(RemoteScoresTest, AServiceThatMovedIsAskedAtItsNewAddress) {
+  manager_.answer_ = R"({"a":0.25})";
+  EXPECT_FALSE(fetched().empty());
+  FakeManager moved(*loop_);
+  moved.answer_ = R"({"a":0.75})";
+  services_[0].address = resolve("127.0.0.1", moved.server_.port()).value();
+  const std::vector<double> rates = fetched();
+  ASSERT_EQ(rates.size(), 2u);
+  EXPECT_DOUBLE_EQ(rates[0], 0.75);
 }
 
 TEST_F(RemoteScoresTest, AnErrorOrNonsenseIsNoScore) {

@@ -1,0 +1,22 @@
+// Checks for numbers on the command line. CLI11's own let "nan" through, and numbers so large that
+// a duration made of them overflows.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+namespace kvasir {
+
+// Thirty years; beyond it nanoseconds could overflow.
+inline constexpr double kSecondsMost = 1e9;
+
+// Of one program.
+inline constexpr int kThreadsMost = 1024;
+
+// Above 0 and at most `most`.
+CLI::Validator above_zero(double most = kSecondsMost);
+// From 0 to `most`.
+CLI::Validator from_zero(double most = kSecondsMost);
+// How many times faster than life: from a millionth to a million.
+CLI::Validator time_scale_check();
+
+}  // namespace kvasir
