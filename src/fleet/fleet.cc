@@ -1,6 +1,7 @@
 #include "fleet/fleet.h"
 
 #include <algorithm>
+#include <iterator>
 #include <unordered_map>
 
 #include "base/assert.h"
@@ -10,6 +11,10 @@ namespace {
 
 bool is_same(const Endpoint& a, const Endpoint& b) {
   return a.name == b.name && a.host == b.host && a.port == b.port;
+}
+
+std::string owner_key(const Endpoint& endpoint) {
+  return endpoint.name + "\n" + endpoint.host + "\n" + std::to_string(endpoint.port);
 }
 
 std::shared_ptr<const Snapshot> snapshot_of(std::vector<Endpoint> endpoints) {
@@ -148,13 +153,22 @@ std::optional<EndpointId> Fleet::place(Snapshot& next, Endpoint endpoint) {
 // Its old one, or else the one that has been free for longest.
 std::optional<uint32_t> Fleet::take_slot(const Snapshot& fleet, const Endpoint& endpoint) {
   if (free_.empty()) return std::nullopt;
-  auto taken = std::find_if(free_.begin(), free_.end(), [&](uint32_t slot) {
-    return is_same(*fleet.endpoints[slot].endpoint, endpoint);
-  });
-  if (taken == free_.end()) taken = free_.begin();
+  const auto own = free_by_owner_.find(owner_key(endpoint));
+  const auto taken = own != free_by_owner_.end() ? own->second : free_.begin();
   const uint32_t slot = *taken;
+  if (own != free_by_owner_.end()) {
+    free_by_owner_.erase(own);
+  } else {
+    forget_owner(fleet.endpoints[slot]);
+  }
   free_.erase(taken);
   return slot;
+}
+
+// The slot goes to somebody else.
+void Fleet::forget_owner(const EndpointState& slot) {
+  if (slot.endpoint->name.empty()) return;  // nobody ever had it
+  free_by_owner_.erase(owner_key(*slot.endpoint));
 }
 
 // The slot remembers whose it was.
@@ -164,8 +178,9 @@ void Fleet::vacate(Snapshot& next, uint32_t slot) {
   state.endpoint = old.endpoint;
   state.joined = old.joined;
   state.owned_since = old.owned_since;
-  old = std::move(state);
   free_.push_back(slot);
+  free_by_owner_[owner_key(*old.endpoint)] = std::prev(free_.end());
+  old = std::move(state);
 }
 
 void Fleet::set_healthy(EndpointId endpoint, bool healthy) {
@@ -177,12 +192,6 @@ void Fleet::set_healthy(EndpointId endpoint, bool healthy) {
 void Fleet::set_reachable(EndpointId endpoint, bool reachable) {
   publish(endpoint, [reachable](EndpointState& state) {
     return std::exchange(state.reachable, reachable) != reachable;
-  });
-}
-
-void Fleet::set_draining(EndpointId endpoint, bool draining) {
-  publish(endpoint, [draining](EndpointState& state) {
-    return std::exchange(state.draining, draining) != draining;
   });
 }
 

@@ -13,7 +13,9 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -53,7 +55,6 @@ class Fleet {
   // All ignore a value that is already there, and news of an empty slot.
   void set_healthy(EndpointId endpoint, bool healthy);
   void set_reachable(EndpointId endpoint, bool reachable);
-  void set_draining(EndpointId endpoint, bool draining);
   void set_ejected(EndpointId endpoint, bool ejected);
   void set_kv_capacity(EndpointId endpoint, uint64_t tokens);
   // One publication for a whole scraping round. Endpoints that are not named keep what they had.
@@ -65,11 +66,14 @@ class Fleet {
   void publish(std::shared_ptr<const Snapshot> next);
   std::optional<EndpointId> place(Snapshot& next, Endpoint endpoint);
   std::optional<uint32_t> take_slot(const Snapshot& fleet, const Endpoint& endpoint);
+  void forget_owner(const EndpointState& slot);
   void vacate(Snapshot& next, uint32_t slot);
 
   const size_t size_;
   std::mutex writers_;        // one at a time; held while the next snapshot is made
   std::list<uint32_t> free_;  // slots, longest free first; under writers_
+  // Of those that had an owner, by who it was; of several the latest.
+  std::unordered_map<std::string, std::list<uint32_t>::iterator> free_by_owner_;
   mutable std::mutex mutex_;  // of current_; held for the exchange of a pointer only
   std::shared_ptr<const Snapshot> current_;
 };

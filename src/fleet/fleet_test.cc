@@ -119,14 +119,13 @@ TEST(FleetMembership, WhoeverLeavesTakesItsStateAlong) {
   Fleet fleet(1);
   fleet.add(named("a"));
   fleet.set_healthy(id(0), true);
-  fleet.set_draining(id(0), true);
   fleet.set_ejected(id(0), true);
   fleet.set_kv_capacity(id(0), 7);
   fleet.remove(id(0));
   fleet.set_healthy(id(0), true);  // news that came too late
   EXPECT_FALSE(state(fleet, 0).healthy);
   fleet.add(named("b"));
-  EXPECT_FALSE(state(fleet, 0).healthy || state(fleet, 0).draining || state(fleet, 0).ejected);
+  EXPECT_FALSE(state(fleet, 0).healthy || state(fleet, 0).ejected);
   EXPECT_FALSE(state(fleet, 0).kv_capacity_tokens.has_value());
 }
 

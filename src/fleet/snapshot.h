@@ -48,7 +48,6 @@ struct EndpointState {
   bool present = false;    // the slot belongs to `endpoint`; else to nobody any more
   bool healthy = false;    // health checks pass
   bool reachable = false;  // it takes connections, healthy or not: tried when nobody is healthy
-  bool draining = false;   // about to leave: gets no new requests
   bool ejected = false;    // answered badly lately: picked only when nobody else is left
   EngineMetrics metrics;
   // Capacity of its KV cache in tokens, as its cache_config_info reports; absent until it was read.
@@ -59,13 +58,12 @@ struct EndpointState {
   // Who is chosen before whom, best first. One that is kOut is never chosen.
   enum class Rank : uint8_t { kAvailable, kEjected, kReachable, kOut };
   Rank rank() const {
-    if (draining) return Rank::kOut;
     if (healthy) return ejected ? Rank::kEjected : Rank::kAvailable;
     return reachable ? Rank::kReachable : Rank::kOut;
   }
   // Whether its rank is the best. Without branches: the scheduler asks it of every endpoint for
   // every request.
-  bool available() const { return (healthy & !draining & !ejected) != 0; }
+  bool available() const { return (healthy & !ejected) != 0; }
 
   static const std::shared_ptr<const Endpoint>& nobody() {
     static const std::shared_ptr<const Endpoint> kNobody = std::make_shared<const Endpoint>();

@@ -47,7 +47,7 @@ bool is_generation(std::string_view path) {
 
 bool any_healthy(const Snapshot& fleet) {
   return std::any_of(fleet.endpoints.begin(), fleet.endpoints.end(),
-                     [](const EndpointState& state) { return state.healthy && !state.draining; });
+                     [](const EndpointState& state) { return state.healthy; });
 }
 
 }  // namespace

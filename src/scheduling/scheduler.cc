@@ -35,7 +35,7 @@ void collect(const Snapshot& fleet, const Choice& choice, Eligible&& eligible,
 }
 
 bool any_is_healthy(const Snapshot& fleet, const Choice& choice) {
-  const auto is_healthy = [](const EndpointState& state) { return state.healthy && !state.draining; };
+  const auto is_healthy = [](const EndpointState& state) { return state.healthy; };
   if (!choice.allowed) {
     return std::any_of(fleet.endpoints.begin(), fleet.endpoints.end(), is_healthy);
   }

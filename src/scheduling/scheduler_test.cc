@@ -114,8 +114,8 @@ TEST_F(SchedulerTest, ANewPolicyHearsTheEndOfOldRequests) {
   EXPECT_EQ(log.calls[1], "e");
 }
 
-TEST_F(SchedulerTest, DrainingEndpointsGetNothingAndEjectedOnesOnlyWhenNobodyElseIsLeft) {
-  fleet_.set_draining(EndpointId(0), true);
+TEST_F(SchedulerTest, EjectedEndpointsAreChosenOnlyWhenNobodyElseIsLeft) {
+  fleet_.set_healthy(EndpointId(0), false);
   fleet_.set_ejected(EndpointId(1), true);
   scheduler_.schedule(request(1), {});
   EXPECT_THAT(log_.candidates, ElementsAre(EndpointId(2)));
