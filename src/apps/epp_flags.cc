@@ -4,13 +4,12 @@
 #include <algorithm>
 #include <cctype>
 #include <charconv>
-#include <fstream>
 #include <map>
-#include <sstream>
 #include <thread>
 
 #include "apps/duration_flag.h"
-#include "feeds/file_watch.h"
+#include "apps/number_checks.h"
+#include "base/whole_file.h"
 #include "net/socket.h"
 #include "serving/configured_scheduling.h"
 #include "wire/quantity.h"
@@ -58,14 +57,6 @@ Result<std::map<std::string, int32_t, std::less<>>> parse_objectives(
     return Error{"--objectives: '" + text + "' is no NAME=PRIORITY"};
   }
   return objectives;
-}
-
-Result<std::string> read_file(const std::string& path) {
-  std::ifstream file(path);
-  if (!file) return Error{"--config-file: cannot read " + path};
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
 }
 
 Result<void> read_secret(const EppFlags& flags, ReplicaOptions& replicas) {
@@ -161,8 +152,8 @@ Result<EppOptions> epp_options(const EppFlags& flags) {
   options.config = flags.config_text;
   if (!flags.config_text.empty()) options.config_name = "--config-text";
   if (!flags.config_file.empty()) {
-    Result<std::string> text = read_file(flags.config_file);
-    if (!text) return text.error();
+    Result<std::string> text = read_whole_file(flags.config_file, EppOptions::kConfigBytesMax);
+    if (!text) return Error{"--config-file: " + text.error().message};
     options.config = std::move(*text);
     options.config_name = options.config_file = flags.config_file;
   }
@@ -375,7 +366,8 @@ void add_epp_flags(CLI::App& command, EppFlags& flags) {
       ->capture_default_str();
   command.add_option("--grpc-max-recv-msg-size", flags.message_bytes_max,
                      "Longest ext_proc message, such as 10MiB; default: 64Mi");
-  command.add_option("--threads", flags.threads, "Threads (default: one for each core)");
+  command.add_option("--threads", flags.threads, "Threads (default: one for each core)")
+      ->check(CLI::Range(0, kThreadsMost));
   command.add_option("--max-body-mib", flags.body_mib, "Largest request body; beyond it 413")
       ->check(CLI::Range(1, 4096))
       ->capture_default_str();

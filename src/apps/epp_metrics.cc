@@ -3,6 +3,8 @@
 #include "apps/decision_log.h"
 #include "apps/epp_buckets.h"
 #include "apps/epp_pool_page.h"
+#include "apps/log_page.h"
+#include "apps/feed_log.h"
 #include "fleet/fleet.h"
 #include "telemetry/log.h"
 
@@ -261,8 +263,9 @@ void EppMetrics::on_stream_ended(GrpcCode code, Duration took) {
 
 void EppMetrics::on_check_failed(const Endpoint& endpoint, std::string_view path,
                                  std::string_view why) {
-  log_warning("health check of " + endpoint.name + " failed: GET " + std::string(path) + ": " +
-              std::string(why));
+  log_repeated(LogLevel::kWarning, "health checks that failed",
+               "health check of " + endpoint.name + " failed: GET " + std::string(path) + ": " +
+                   std::string(why));
 }
 
 void EppMetrics::on_health_changed(const Endpoint& endpoint, bool healthy) {
@@ -276,6 +279,11 @@ void EppMetrics::on_health_changed(const Endpoint& endpoint, bool healthy) {
 
 void EppMetrics::on_left(const Endpoint& endpoint) {
   log_info("endpoint " + endpoint.name + " left the pool");
+}
+
+void EppMetrics::on_moved(const Endpoint& endpoint, std::string_view address) {
+  log_info("endpoint " + endpoint.name + " has moved: its name has the address " +
+           std::string(address) + " now");
 }
 
 void EppMetrics::on_endpoint_refused(const Endpoint& endpoint) {
@@ -307,8 +315,27 @@ void EppMetrics::on_scrape_failed(const Endpoint& endpoint, std::string_view sou
         .add();
   }
   if (!first) return;
-  log_warning("metrics of " + endpoint.name + " (" + source +
-              ") cannot be read, the old ones stay for a while: " + std::string(why));
+  log_repeated(LogLevel::kWarning, "metrics of " + endpoint.name + " cannot be read",
+               "metrics of " + endpoint.name + " (" + source +
+                   ") cannot be read, the old ones stay for a while: " + std::string(why));
+}
+
+// With each configuration; told when it is another one.
+void EppMetrics::on_scrape_plan(const ScrapePlan& plan) {
+  std::vector<std::string> lines = scrape_plan_lines(plan);
+  if (lines == scrape_lines_) return;
+  for (const std::string& line : lines) log_info(line);
+  scrape_lines_ = std::move(lines);
+}
+
+void EppMetrics::on_page_problem(const Endpoint& endpoint, PageProblem problem,
+                                 std::string_view what) {
+  registry_
+      .counter("kvasir_epp_page_problems_total",
+               "Metrics pages that began to lack what is wanted or to say what cannot be true.",
+               {{"kind", page_problem_label(problem)}})
+      .add();
+  log_page_problem(endpoint, problem, what);
 }
 
 void EppMetrics::on_scrape_pace(std::string_view source_type, Duration interval, bool stretched) {
@@ -331,6 +358,14 @@ void EppMetrics::on_configuration_read(std::string_view error) {
   log_error("the changed configuration is not used, the one before stays: " + std::string(error));
 }
 
+void EppMetrics::on_service_lost(std::string_view why) {
+  registry_
+      .counter("kvasir_epp_service_look_up_failures_total",
+               "Rows of failed look-ups of services that the configuration names.")
+      .add();
+  log_warning("a service is asked at its old address, or not at all: " + std::string(why));
+}
+
 FlowMetrics& EppMetrics::flow_metrics() {
   std::call_once(flow_made_, [this] { flow_.emplace(registry_, requests_, options_.pool); });
   return *flow_;
@@ -339,6 +374,10 @@ FlowMetrics& EppMetrics::flow_metrics() {
 void EppMetrics::on_outcome(const Request& request, int32_t band, FlowOutcome outcome,
                             Duration held) {
   flow_metrics().on_outcome(request, band, outcome, held);
+}
+
+void EppMetrics::on_metrics_stale(bool all, size_t endpoints) {
+  log_stale_metrics(all, endpoints);
 }
 
 void EppMetrics::on_cycle(Duration took) {
@@ -354,6 +393,7 @@ std::string EppMetrics::page(const Snapshot& fleet, const FlowStats* flow) {
   std::string text = registry_.expose() + flow_page;
   text += epp_pool_page(fleet, options_.pool, clock_.now(), options_.staleness);
   text += cache_page(fleet);
+  text += log_page();
   return text;
 }
 
@@ -397,7 +437,7 @@ void EppMetrics::on_replica_lost(uint64_t, size_t others) {
 }
 
 void EppMetrics::on_replica_trouble(std::string_view what) {
-  log_warning("replicas: " + std::string(what));
+  log_repeated(LogLevel::kWarning, "troubles with replicas", "replicas: " + std::string(what));
 }
 
 void EppMetrics::on_replica_refused(ReplicaRefusal reason) {

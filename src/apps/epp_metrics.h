@@ -39,10 +39,14 @@ class EppMetrics final : public EppProbe {
   void on_check_failed(const Endpoint& endpoint, std::string_view path,
                        std::string_view why) override;
   void on_left(const Endpoint& endpoint) override;
+  void on_moved(const Endpoint& endpoint, std::string_view address) override;
   void on_endpoint_refused(const Endpoint& endpoint) override;
   void on_discovery_failed(std::string_view source, std::string_view why) override;
   void on_scrape_failed(const Endpoint& endpoint, std::string_view source_type, bool extract,
                         std::string_view why, bool first) override;
+  void on_scrape_plan(const ScrapePlan& plan) override;
+  void on_page_problem(const Endpoint& endpoint, PageProblem problem,
+                       std::string_view what) override;
   void on_scrape_pace(std::string_view source_type, Duration interval, bool stretched) override;
   void on_certificate_read(std::string_view error) override;
   void on_stream_started() override;
@@ -52,8 +56,10 @@ class EppMetrics final : public EppProbe {
   void on_answer_processed(Duration took) override;
   void on_ended(const EndReport& report) override;
   void on_configuration_read(std::string_view error) override;
+  void on_service_lost(std::string_view why) override;
   void on_outcome(const Request& request, int32_t band, FlowOutcome outcome,
                   Duration held) override;
+  void on_metrics_stale(bool all, size_t endpoints) override;
   void on_cycle(Duration took) override;
   void on_revoked(Duration after) override;
   void on_replica_found(uint64_t origin, size_t others) override;
@@ -106,6 +112,7 @@ class EppMetrics final : public EppProbe {
   Histogram* stream_duration_ = nullptr;
   std::once_flag flow_made_;
   std::optional<FlowMetrics> flow_;  // from when flow control is on
+  std::vector<std::string> scrape_lines_;  // as they were logged last; of the first loop
 };
 
 }  // namespace kvasir

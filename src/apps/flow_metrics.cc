@@ -85,6 +85,10 @@ std::string FlowMetrics::page(const FlowStats& stats) const {
   page.gauge("inference_extension_flow_control_pool_saturation",
              "Deprecated: use llm_d_epp_flow_control_pool_saturation.", pool)
       .set(saturation.effective());
+  page.gauge("llm_d_epp_flow_control_stale_endpoints",
+             "Endpoints whose metrics are too old for the saturation detector; each counts as full.",
+             pool)
+      .set(static_cast<double>(saturation.stale_endpoints));
   add_bands(page, stats);
   const RevocationStats& revocations = stats.revocations;
   constexpr const char* kRevocations = "llm_d_epp_flow_control_revocations_total";

@@ -3,15 +3,15 @@
 #include <atomic>
 #include <charconv>
 #include <cstdlib>
-#include <fstream>
 #include <iostream>
-#include <sstream>
 #include <thread>
 
 #include "apps/commands.h"
 #include "apps/gateway_metrics.h"
 #include "apps/health_flags.h"
+#include "apps/number_checks.h"
 #include "apps/process_memory.h"
+#include "base/whole_file.h"
 #include "gateway/gateway.h"
 #include "net/event_loop.h"
 #include "net/signal_watcher.h"
@@ -19,6 +19,7 @@
 #include "serving/configured_scheduling.h"
 #include "telemetry/log.h"
 #include "net/socket.h"
+#include "wire/yaml.h"
 
 #include <csignal>
 
@@ -144,11 +145,9 @@ Result<GatewayOptions> options_of(const GatewayFlags& flags) {
   options.policy = *policy;
   if (!flags.config.empty()) {
     if (!flags.policy.empty()) return Error{"--config and --policy: only one of them can decide"};
-    std::ifstream file(flags.config);
-    if (!file) return Error{"--config: cannot read " + flags.config};
-    std::ostringstream text;
-    text << file.rdbuf();
-    options.config = text.str();
+    Result<std::string> text = read_whole_file(flags.config, kYamlBytesMost);
+    if (!text) return Error{"--config: " + text.error().message};
+    options.config = std::move(*text);
     options.config_name = flags.config;
     options.policy = "config";
     options.allow_alpha_plugins = flags.allow_experimental_plugins;
@@ -243,7 +242,7 @@ void add_gateway_command(CLI::App& app, int& exit_code) {
                       "port, labels}");
   command->add_option("--dns", flags->dns, "Workers from a name's addresses, as NAME:PORT");
   command->add_option("--dns-interval", flags->dns_interval_s, "Seconds between look-ups of the name")
-      ->check(CLI::PositiveNumber)->capture_default_str();
+      ->check(above_zero())->capture_default_str();
   command->add_option("--max-endpoints", flags->endpoints_max,
                       "Workers at one time, from a file or a name")
       ->check(CLI::Range(1, 100000))->capture_default_str();
@@ -251,7 +250,7 @@ void add_gateway_command(CLI::App& app, int& exit_code) {
                     "Leave a worker out for a while after five errors in a row");
   command->add_option("--refresh-metrics-interval-ms", flags->refresh_metrics_interval_ms,
                       "Milliseconds between readings of the workers' metrics, for --config (least 50)")
-      ->check(CLI::PositiveNumber)->capture_default_str();
+      ->check(above_zero())->capture_default_str();
   command->add_option("--port", flags->port, "Port to listen on; 0 takes a free one")->capture_default_str();
   command->add_option("--host", flags->host, "Address to listen on")->capture_default_str();
   command->add_option("--policy", flags->policy,
@@ -266,7 +265,7 @@ void add_gateway_command(CLI::App& app, int& exit_code) {
                  "(kv and load-cost; default: with kv)")
       ->excludes(command->add_flag("--no-hold", flags->no_hold, "Hold nobody"));
   command->add_option("--max-hold", flags->max_hold_s, "Seconds a request may be held; then 429")
-      ->check(CLI::PositiveNumber)->capture_default_str();
+      ->check(above_zero())->capture_default_str();
   command->add_option("--objective", flags->objectives,
                       "Priority of requests that name this objective in the header\n"
                       "x-llm-d-inference-objective, as NAME=PRIORITY[,...]; below 0 they may be shed")
@@ -280,8 +279,9 @@ void add_gateway_command(CLI::App& app, int& exit_code) {
   command->add_option("--engine-profile", flags->engine_profile,
                       "Profile (name or file) that the cost policies predict with")->capture_default_str();
   command->add_option("--time-scale", flags->time_scale, "Model seconds a second, when the workers are simulated with it")
-      ->check(CLI::PositiveNumber)->capture_default_str();
-  command->add_option("--threads", flags->threads, "Threads (default: one for each core)");
+      ->check(time_scale_check())->capture_default_str();
+  command->add_option("--threads", flags->threads, "Threads (default: one for each core)")
+      ->check(CLI::Range(0, kThreadsMost));
   command->add_option("--max-body-mib", flags->body_mib, "Largest request body; beyond it 413")
       ->check(CLI::Range(1, 4096))->capture_default_str();
   command->add_option("--max-bodies-mib", flags->bodies_mib,
@@ -295,13 +295,13 @@ void add_gateway_command(CLI::App& app, int& exit_code) {
       ->check(CLI::Range(1, 1024))->capture_default_str();
   command->add_option("--first-byte-timeout", flags->first_byte_timeout_s,
                       "Seconds a worker may take to its first byte; then 504")
-      ->check(CLI::PositiveNumber)->capture_default_str();
+      ->check(above_zero())->capture_default_str();
   command->add_option("--idle-timeout", flags->idle_timeout_s,
                       "Seconds a started answer may stand still; then it is cut")
-      ->check(CLI::PositiveNumber)->capture_default_str();
+      ->check(above_zero())->capture_default_str();
   command->add_option("--drain-timeout", flags->drain_timeout_s,
                       "Seconds that running requests get after SIGTERM")
-      ->check(CLI::NonNegativeNumber)->capture_default_str();
+      ->check(from_zero())->capture_default_str();
   add_health_flags(*command, flags->health);
   command->add_option("--max-attempts", flags->attempts,
                       "Attempts for one request while nothing was sent back")

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "apps/log_page.h"
+#include "apps/feed_log.h"
 #include "telemetry/log.h"
 
 namespace kvasir {
@@ -21,6 +23,9 @@ GatewayMetrics::GatewayMetrics(const std::string& policy)
       held_bytes_(registry_.gauge("kvasir_gateway_held_bytes", "Bytes of their bodies.")),
       saturation_(registry_.gauge("kvasir_gateway_pool_saturation",
                                   "How full the workers are; from 1 on requests wait or are shed.")),
+      stale_endpoints_(registry_.gauge("kvasir_gateway_stale_endpoints",
+                                       "Workers whose metrics are too old for the saturation "
+                                       "detector; each counts as full.")),
       duration_(registry_.histogram("kvasir_gateway_request_duration_seconds",
                                     "From the whole request read to the end of its answer.",
                                     kLatencySeconds, {{"policy", policy}})),
@@ -38,6 +43,10 @@ GatewayMetrics::GatewayMetrics(const std::string& policy)
                     &registry_.histogram("kvasir_gateway_hold_seconds",
                                          "How long they waited for that (model time).", kLatencySeconds, labels)};
   }
+}
+
+std::string GatewayMetrics::page() const {
+  return registry_.expose() + log_page();
 }
 
 void GatewayMetrics::on_joined(EndpointId, const Endpoint& endpoint) {
@@ -58,6 +67,11 @@ void GatewayMetrics::on_left(const Endpoint& endpoint) {
   log_info("endpoint " + endpoint.name + " left the fleet");
 }
 
+void GatewayMetrics::on_moved(const Endpoint& endpoint, std::string_view address) {
+  log_info("endpoint " + endpoint.name + " has moved: its name has the address " +
+           std::string(address) + " now");
+}
+
 void GatewayMetrics::on_endpoint_refused(const Endpoint& endpoint) {
   log_warning("endpoint " + endpoint.name + " is not used: too many endpoints, or its name stands twice");
 }
@@ -74,8 +88,9 @@ void GatewayMetrics::on_scrape_failed(const Endpoint& endpoint, std::string_view
                     "Metrics pages that did not come (poll) or held nothing that was wanted (extract).",
                     {{"kind", extract ? "extract" : "poll"}, {"source", std::string(source_type)}}).add();
   if (!first) return;
-  log_warning("metrics of " + endpoint.name + " (" + std::string(source_type) +
-              ") cannot be read, the old ones stay for a while: " + std::string(why));
+  log_repeated(LogLevel::kWarning, "metrics of " + endpoint.name + " cannot be read",
+               "metrics of " + endpoint.name + " (" + std::string(source_type) +
+                   ") cannot be read, the old ones stay for a while: " + std::string(why));
 }
 
 void GatewayMetrics::on_scrape_pace(std::string_view source_type, Duration interval, bool stretched) {
@@ -86,7 +101,25 @@ void GatewayMetrics::on_scrape_pace(std::string_view source_type, Duration inter
 
 void GatewayMetrics::on_check_failed(const Endpoint& endpoint, std::string_view path,
                                      std::string_view why) {
-  log_warning("health check of " + endpoint.name + " failed: GET " + std::string(path) + ": " + std::string(why));
+  log_repeated(LogLevel::kWarning, "health checks that failed",
+               "health check of " + endpoint.name + " failed: GET " + std::string(path) + ": " +
+                   std::string(why));
+}
+
+// With each configuration; told when it is another one.
+void GatewayMetrics::on_scrape_plan(const ScrapePlan& plan) {
+  std::vector<std::string> lines = scrape_plan_lines(plan);
+  if (lines == scrape_lines_) return;
+  for (const std::string& line : lines) log_info(line);
+  scrape_lines_ = std::move(lines);
+}
+
+void GatewayMetrics::on_page_problem(const Endpoint& endpoint, PageProblem problem,
+                                     std::string_view what) {
+  registry_.counter("kvasir_gateway_page_problems_total",
+                    "Metrics pages that began to lack what is wanted or to say what cannot be true.",
+                    {{"kind", page_problem_label(problem)}}).add();
+  log_page_problem(endpoint, problem, what);
 }
 
 void GatewayMetrics::on_health_changed(const Endpoint& endpoint, bool healthy) {
@@ -96,6 +129,10 @@ void GatewayMetrics::on_health_changed(const Endpoint& endpoint, bool healthy) {
   } else {
     log_warning("endpoint " + endpoint.name + " is unhealthy: no requests go there while others are healthy");
   }
+}
+
+void GatewayMetrics::on_metrics_stale(bool all, size_t endpoints) {
+  log_stale_metrics(all, endpoints);
 }
 
 void GatewayMetrics::on_started() { in_flight_.add(1); }
@@ -113,7 +150,8 @@ void GatewayMetrics::on_released(const Endpoint& endpoint) {
 
 void GatewayMetrics::on_retry(const Endpoint& failed, std::string_view reason) {
   if (PerEndpoint* endpoint = find(failed)) endpoint->retries->add();
-  log_warning("retry: endpoint " + failed.name + ": " + std::string(reason));
+  log_repeated(LogLevel::kWarning, "retries",
+               "retry: endpoint " + failed.name + ": " + std::string(reason));
 }
 
 void GatewayMetrics::on_finished(const RequestReport& report) {
@@ -135,11 +173,13 @@ void GatewayMetrics::note_flow(const FlowStats& stats) {
   held_requests_.set(static_cast<double>(stats.requests));
   held_bytes_.set(static_cast<double>(stats.bytes));
   saturation_.set(stats.saturation.effective());
+  stale_endpoints_.set(static_cast<double>(stats.saturation.stale_endpoints));
 }
 
 void GatewayMetrics::on_refused(int status, std::string_view reason) {
   requests(status).add();
-  log_info("refused a request with " + std::to_string(status) + ": " + std::string(reason));
+  const std::string kind = "refused a request with " + std::to_string(status);
+  log_repeated(LogLevel::kInfo, kind, kind + ": " + std::string(reason));
 }
 
 Counter& GatewayMetrics::requests(int status) {

@@ -20,20 +20,25 @@ class GatewayMetrics final : public GatewayProbe {
  public:
   explicit GatewayMetrics(const std::string& policy);
 
-  std::string page() const { return registry_.expose(); }
+  std::string page() const;
   // Before a page: what waits now.
   void note_flow(const FlowStats& stats);
 
   void on_joined(EndpointId slot, const Endpoint& endpoint) override;
   void on_left(const Endpoint& endpoint) override;
+  void on_moved(const Endpoint& endpoint, std::string_view address) override;
   void on_endpoint_refused(const Endpoint& endpoint) override;
   void on_discovery_failed(std::string_view source, std::string_view why) override;
   void on_scrape_failed(const Endpoint& endpoint, std::string_view source_type, bool extract,
                         std::string_view why, bool first) override;
   void on_scrape_pace(std::string_view source_type, Duration interval, bool stretched) override;
+  void on_scrape_plan(const ScrapePlan& plan) override;
+  void on_page_problem(const Endpoint& endpoint, PageProblem problem,
+                       std::string_view what) override;
   void on_health_changed(const Endpoint& endpoint, bool healthy) override;
   void on_check_failed(const Endpoint& endpoint, std::string_view path,
                        std::string_view why) override;
+  void on_metrics_stale(bool all, size_t endpoints) override;
   void on_started() override;
   void on_routed(const Endpoint& endpoint) override;
   void on_released(const Endpoint& endpoint) override;
@@ -73,9 +78,11 @@ class GatewayMetrics final : public GatewayProbe {
   Gauge& held_requests_;
   Gauge& held_bytes_;
   Gauge& saturation_;
+  Gauge& stale_endpoints_;
   Histogram& duration_;
   Histogram& time_to_first_token_;
   Histogram& scheduling_;
+  std::vector<std::string> scrape_lines_;  // as they were logged last; of the first loop
 };
 
 }  // namespace kvasir

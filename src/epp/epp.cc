@@ -1,10 +1,13 @@
 #include "epp/epp.h"
 
+#include <system_error>
+
 #include "epp/epp_thread.h"
 #include "epp/replicas.h"
 #include "net/event_loop.h"
 #include "scheduling/policy.h"
 #include "serving/configured_scheduling.h"
+#include "serving/empty_configuration.h"
 
 namespace kvasir {
 // GET /metrics, and health for whoever asks by HTTP.
@@ -60,6 +63,10 @@ Result<void> Epp::start(std::function<std::string()> metrics_page) {
   if (!configuration->discovery.path.empty() && !options_.endpoints_from_config) {
     notes_.push_back(discovery_note(options_.config_name, configuration->discovery));
   }
+  configures_something_ = !configures_nothing(options_.config);
+  if (!options_.config_file.empty() && !configures_something_) {
+    notes_.push_back(empty_configuration_note(options_.config_name));
+  }
   Result<std::vector<RemoteService>> services = resolve_sources(made->policy->remote_sources());
   // A service that cannot be found is no reason not to pick: requests go without its scores.
   if (services) {
@@ -67,6 +74,7 @@ Result<void> Epp::start(std::function<std::string()> metrics_page) {
   } else {
     notes_.push_back(services.error().message + ": requests go without its scores");
   }
+  watch_services(made->policy->remote_sources());
   set_parsers(std::move(configuration->parsers));
   AdmissionSettings admission = admission_settings(*made);
   scheduler_ = std::make_unique<Scheduler>(fleet_, std::move(made->policy), clock_);
@@ -144,7 +152,12 @@ Result<void> Epp::listen() {
     parts_.push_back(
         std::make_unique<EppThread>(*this, *loop, std::move(*listener), health_service_, i));
   }
-  for (const auto& loop : loops_) threads_.emplace_back([&part = *loop] { part.run(); });
+  try {
+    for (const auto& loop : loops_) threads_.emplace_back([&part = *loop] { part.run(); });
+  } catch (const std::system_error& error) {
+    return Error{"--threads: the system gives only " + std::to_string(threads_.size() + 1) + ": " +
+                 error.what()};
+  }
   return {};
 }
 
@@ -185,21 +198,38 @@ Result<std::vector<std::string>> Epp::configure(std::string_view text) {
     return error;
   };
   if (!configuration) return refuse(configuration.error());
+  const bool says_something = !configures_nothing(text);
+  if (configures_something_ && !says_something) {
+    return refuse(Error{empty_configuration_refusal(options_.config_name)});
+  }
   const std::string& endpoints_file = options_.feeds.endpoints_file;
   if (options_.endpoints_from_config && configuration->discovery.path != endpoints_file) {
     return refuse(Error{options_.config_name + ": dataLayer.discovery names another file than " +
                         endpoints_file + ": that takes a restart"});
   }
   PolicyWithNotes* made = &configuration->policy;
-  Result<std::vector<RemoteService>> services = resolve_sources(made->policy->remote_sources());
-  if (!services) return refuse(services.error());
+  std::vector<RemoteSource> sources = made->policy->remote_sources();
+  if (const Result<void> good = check_sources(sources); !good) return refuse(good.error());
   admission_->reconfigure(admission_settings(*made));  // first: its plugins die with the old policy
   scheduler_->replace_policy(std::move(made->policy));
-  set_services(std::move(*services));
+  watch_services(std::move(sources));
   set_parsers(std::move(configuration->parsers));
   feeds_->scrape(std::move(configuration->scrape_plan));
+  configures_something_ = says_something;
   probe_.on_configuration_read("");
   return std::move(made->notes);
+}
+
+// Names are looked up elsewhere: until then requests go without the scores of a service that was
+// not asked before.
+void Epp::watch_services(std::vector<RemoteSource> sources) {
+  service_watch_.reset();
+  const auto known = services();
+  service_watch_ = std::make_unique<RemoteServiceWatch>(
+      loop_, std::move(sources), known ? *known : std::vector<RemoteService>{},
+      options_.feeds.dns_interval,
+      [this](const std::vector<RemoteService>& found) { set_services(found); },
+      [this](std::string_view why) { probe_.on_service_lost(why); });
 }
 
 void Epp::set_services(std::vector<RemoteService> services) {

@@ -26,7 +26,7 @@
 #include "serving/admission.h"
 #include "serving/admission_timer.h"
 #include "serving/configured_scheduling.h"
-#include "serving/remote_scores.h"
+#include "serving/remote_service_watch.h"
 #include "serving/token_estimator.h"
 #include "wire/request_parsers.h"
 
@@ -58,7 +58,8 @@ class Epp {
     return admission_->stats();
   }
 
-  // Uses another configuration from now on, or says why not and goes on as before. What is in
+  // Uses another configuration from now on, or says why not and goes on as before. One that says
+  // nothing does not replace one that says something. What is in
   // flight, cached and bound stays known. Returns notes.
   Result<std::vector<std::string>> configure(std::string_view text);
 
@@ -84,6 +85,7 @@ class Epp {
   PluginOptions plugin_options() const;
   // What the policy wants asked before it picks.
   void set_services(std::vector<RemoteService> services);
+  void watch_services(std::vector<RemoteSource> sources);
   std::shared_ptr<const std::vector<RemoteService>> services();
   void set_parsers(RequestParsers parsers);
   std::shared_ptr<const RequestParsers> parsers();
@@ -111,6 +113,8 @@ class Epp {
   std::vector<std::thread> threads_;
   std::unique_ptr<FileWatch> config_watch_;  // when the configuration is a file's
   std::vector<std::string> notes_;
+  bool configures_something_ = false;  // the configuration in use
+  std::unique_ptr<RemoteServiceWatch> service_watch_;
   std::atomic<bool> asks_services_{false};
   std::mutex services_mutex_;
   std::shared_ptr<const std::vector<RemoteService>> services_;

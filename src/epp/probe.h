@@ -114,6 +114,9 @@ class EppProbe : public FleetProbe, public FlowProbe, public ReplicaProbe {
   // The configuration's file changed: `error` is empty when the new one is in use, else the old one
   // stays.
   virtual void on_configuration_read(std::string_view error) = 0;
+  // A service that the configuration names cannot be looked up; its address stays as it was. Told
+  // once.
+  virtual void on_service_lost(std::string_view why) { static_cast<void>(why); }
   // The same of the certificate's files.
   virtual void on_certificate_read(std::string_view error) { static_cast<void>(error); }
 };

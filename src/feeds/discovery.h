@@ -41,15 +41,18 @@ class Discovery {
 //     port: 8000            # or "8000"
 //     labels: {llm-d.ai/role: decode}
 // All or nothing: every problem, one a line, as NAME:LINE: TEXT.
-Result<std::vector<Endpoint>> read_endpoints_file(std::string_view text, std::string_view name);
+// A file may be as long as `endpoints_most` of them can be, with some twenty labels each.
+inline constexpr size_t kEndpointsMost = 1024;
+Result<std::vector<Endpoint>> read_endpoints_file(std::string_view text, std::string_view name,
+                                                  size_t endpoints_most = kEndpointsMost);
 
-// Looks at the file at every interval and reads it again when it changed. The first list is given
-// before this returns; a file that cannot be read then is an error. Larger files than
-// kEndpointsFileBytesMax are refused. An interval of zero: it is never looked at again.
-inline constexpr size_t kEndpointsFileBytesMax = 1024 * 1024;
+// Looks at the file at every interval and reads it again, on a thread of its own, when it changed.
+// The first list is given before this returns; a file that cannot be read then is an error. An
+// interval of zero: it is never looked at again.
 Result<std::unique_ptr<Discovery>> watch_endpoints_file(EventLoop& loop, const std::string& path,
                                                         Duration interval,
-                                                        DiscoveryListener& listener);
+                                                        DiscoveryListener& listener,
+                                                        size_t endpoints_most = kEndpointsMost);
 
 // The addresses of a name; an empty list when the name has none. Blocks. May be called from any
 // thread.

@@ -40,6 +40,33 @@ TEST(EndpointsFile, AnEmptyListIsAFleetOfNobody) {
   EXPECT_TRUE(list->empty());
 }
 
+// As many as --max-endpoints says.
+TEST(EndpointsFile, HoldsTenThousandEndpointsWithLabels) {
+  std::string text = "endpoints:\n";
+  for (int i = 0; i < 10'000; ++i) {
+    const std::string number = std::to_string(i);
+    text += "- name: vllm-" + number + "\n  namespace: production\n  address: 10." +
+            std::to_string(i / 65536) + "." + std::to_string(i / 256 % 256) + "." +
+            std::to_string(i % 256) + "\n  port: 8000\n  labels:\n";
+    for (int label = 0; label < 20; ++label) {
+      text += "    example.com/label-" + std::to_string(label) + ": value-" + number + "\n";
+    }
+  }
+  const auto list = read_endpoints_file(text, "e.yaml", 10'000);
+  ASSERT_TRUE(list) << list.error().message;
+  EXPECT_EQ(list->size(), 10'000u);
+  EXPECT_EQ(*list->back().label("example.com/label-19"), "value-9999");
+  EXPECT_FALSE(read_endpoints_file(text, "e.yaml")) << "there is a limit";
+}
+
+TEST(EndpointsFile, ManyMistakesMakeNoBook) {
+  std::string text = "endpoints:\n";
+  for (int i = 0; i < 3000; ++i) text += "- {name: a, address: x, port: 0}\n";
+  const auto list = read_endpoints_file(text, "e.yaml");
+  ASSERT_FALSE(list);
+  EXPECT_LT(list.error().message.size(), 10'000u);
+}
+
 TEST(EndpointsFile, EveryMistakeIsNamedWithItsLine) {
   const struct {
     const char* text;

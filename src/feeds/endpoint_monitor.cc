@@ -158,9 +158,12 @@ class EndpointMonitor::Watched final : private HttpCallObserver {
     const std::string* engine = engine_of(endpoint_, monitor_.options_.engine_label);
     const EngineMetricSpecs* specs =
         engine != nullptr ? find_engine_metric_specs(*engine) : nullptr;
-    if (specs == nullptr) specs = find_engine_metric_specs("vllm");
-    const EnginePage page = read_engine_page(page_, *specs);
+    const EnginePage page = specs != nullptr ? read_engine_page(page_, *specs)
+                                             : read_engine_page(page_, every_engine_page());
     if (page.kv_capacity_tokens) monitor_.fleet_.set_kv_capacity(id_, *page.kv_capacity_tokens);
+    if (!page.refused.empty()) {
+      monitor_.probe_.on_page_problem(endpoint_, PageProblem::kRefused, page.refused);
+    }
     page_.clear();
   }
 

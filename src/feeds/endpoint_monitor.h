@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "feeds/address_book.h"
 #include "feeds/endpoint_health.h"
+#include "feeds/page_probe.h"
 #include "feeds/scrape_plan.h"
 #include "model/endpoint.h"
 #include "net/http_client.h"
@@ -44,9 +45,8 @@ struct MonitorOptions {
   const std::string& path_of(const Endpoint& endpoint) const;
 };
 
-class MonitorProbe {
+class MonitorProbe : public virtual PageProbe {
  public:
-  virtual ~MonitorProbe() = default;
   virtual void on_health_changed(const Endpoint& endpoint, bool healthy) = 0;
   // The first failed check after a good one, or of all.
   virtual void on_check_failed(const Endpoint& endpoint, std::string_view path,

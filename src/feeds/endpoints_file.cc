@@ -1,11 +1,15 @@
 #include <algorithm>
+#include <algorithm>
+#include <memory>
+#include <optional>
 #include <set>
-#include <sstream>
 
 #include "base/parameters.h"
+#include "base/whole_file.h"
 #include "feeds/address_book.h"
 #include "feeds/discovery.h"
 #include "feeds/file_watch.h"
+#include "net/background_job.h"
 #include "net/event_loop.h"
 #include "wire/yaml.h"
 
@@ -42,7 +46,11 @@ class FileReader {
   }
 
  private:
+  // A log line holds no more.
+  static constexpr size_t kProblemsBytesMax = 8 * 1024;
+
   void problem(int line, std::string_view text) {
+    if (problems_.size() > kProblemsBytesMax) return;
     problems_.append(problems_.empty() ? "" : "\n").append(name_);
     if (line > 0) problems_.append(":").append(std::to_string(line));
     problems_.append(": ").append(text);
@@ -104,30 +112,66 @@ Error unreadable(const std::string& path, const Error& why) {
   return Error{path + ": cannot be read (" + why.message + ")"};
 }
 
+// An endpoint with twenty labels has some fifty values (keys count) and a thousand bytes.
+constexpr size_t kValuesPerEndpoint = 64;
+constexpr size_t kBytesPerEndpoint = 2048;
+
+YamlLimits limits_for(size_t endpoints) {
+  YamlLimits limits;
+  limits.bytes = std::max(limits.bytes, endpoints * kBytesPerEndpoint);
+  limits.values = std::max(limits.values, endpoints * kValuesPerEndpoint);
+  return limits;
+}
+
 class FileDiscovery final : public Discovery {
  public:
-  FileDiscovery(EventLoop& loop, std::string path, Duration interval, DiscoveryListener& listener)
-      : loop_(loop), path_(std::move(path)), interval_(interval), listener_(listener) {}
+  FileDiscovery(EventLoop& loop, std::string path, Duration interval, DiscoveryListener& listener,
+                size_t endpoints_most)
+      : loop_(loop),
+        path_(std::move(path)),
+        interval_(interval),
+        listener_(listener),
+        endpoints_most_(endpoints_most),
+        job_(loop) {}
 
   Result<void> start() {
-    Result<std::string> text = read_whole_file(path_, kEndpointsFileBytesMax);
+    const size_t bytes_max = limits_for(endpoints_most_).bytes;
+    Result<std::string> text = read_whole_file(path_, bytes_max);
     if (!text) return unreadable(path_, text.error());
-    Result<std::vector<Endpoint>> first = read_endpoints_file(*text, path_);
+    Result<std::vector<Endpoint>> first = read_endpoints_file(*text, path_, endpoints_most_);
     if (!first) return first.error();
     listener_.on_endpoints(std::move(*first));
     if (interval_ == Duration::zero()) return {};
     watch_ = std::make_unique<FileWatch>(
-        loop_, path_, std::move(*text), kEndpointsFileBytesMax, interval_,
+        loop_, path_, std::move(*text), bytes_max, interval_,
         [this](const Result<std::string>& changed) { on_changed(changed); });
     return {};
   }
 
  private:
+  using List = Result<std::vector<Endpoint>>;
+
   void on_changed(const Result<std::string>& text) {
     if (!text) {
       return listener_.on_discovery_failed(path_, unreadable(path_, text.error()).message);
     }
-    Result<std::vector<Endpoint>> list = read_endpoints_file(*text, path_);
+    text_ = *text;
+    if (!job_.busy()) read();
+  }
+
+  // A large file takes a while.
+  void read() {
+    const std::string text = std::move(*std::exchange(text_, std::nullopt));
+    const bool started = job_.start([this, text, name = path_, most = endpoints_most_] {
+      auto list = std::make_shared<List>(read_endpoints_file(text, name, most));
+      return [this, list] { take(std::move(*list)); };
+    });
+    if (!started) take(read_endpoints_file(text, path_, endpoints_most_));
+  }
+
+  // Unless the file has changed once more meanwhile.
+  void take(List list) {
+    if (text_) return read();
     if (list) return listener_.on_endpoints(std::move(*list));
     listener_.on_discovery_failed(path_, list.error().message);
   }
@@ -136,22 +180,28 @@ class FileDiscovery final : public Discovery {
   const std::string path_;
   const Duration interval_;
   DiscoveryListener& listener_;
+  const size_t endpoints_most_;
+  std::optional<std::string> text_;  // to be read
+  BackgroundJob job_;
   std::unique_ptr<FileWatch> watch_;
 };
 
 }  // namespace
 
-Result<std::vector<Endpoint>> read_endpoints_file(std::string_view text, std::string_view name) {
+Result<std::vector<Endpoint>> read_endpoints_file(std::string_view text, std::string_view name,
+                                                  size_t endpoints_most) {
   FileReader reader(name);
-  const std::variant<Value, Remark> parsed = parse_yaml(text);
+  const std::variant<Value, Remark> parsed = parse_yaml(text, 0, limits_for(endpoints_most));
   if (const auto* remark = std::get_if<Remark>(&parsed)) return reader.error(*remark);
   return reader.read(std::get<Value>(parsed));
 }
 
 Result<std::unique_ptr<Discovery>> watch_endpoints_file(EventLoop& loop, const std::string& path,
                                                         Duration interval,
-                                                        DiscoveryListener& listener) {
-  auto discovery = std::make_unique<FileDiscovery>(loop, path, interval, listener);
+                                                        DiscoveryListener& listener,
+                                                        size_t endpoints_most) {
+  auto discovery =
+      std::make_unique<FileDiscovery>(loop, path, interval, listener, endpoints_most);
   if (Result<void> started = discovery->start(); !started) return started.error();
   return std::unique_ptr<Discovery>(std::move(discovery));
 }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-
 namespace kvasir {
 namespace {
 
@@ -18,6 +17,7 @@ EngineMetricSpecs vllm_specs() {
   specs.waiting = plain("vllm:num_requests_waiting");
   specs.running = plain("vllm:num_requests_running");
   specs.kv_usage = plain("vllm:kv_cache_usage_perc");
+  specs.kv_usage_before = {plain("vllm:gpu_cache_usage_perc")};
   specs.gpu_utilization = plain("DCGM_FI_DEV_GPU_UTIL");
   specs.lora = plain("vllm:lora_requests_info");
   specs.cache_info = plain("vllm:cache_config_info");
@@ -106,6 +106,11 @@ std::optional<MetricSpec> parse_metric_spec(std::string_view text) {
     rest.remove_prefix(std::min(comma + 1, rest.size()));
   }
   return spec;
+}
+
+const PageSpecs& every_engine_page() {
+  static const PageSpecs page{builtin_specs(), {}};
+  return page;
 }
 
 const EngineMetricSpecs* find_engine_metric_specs(std::string_view engine) {

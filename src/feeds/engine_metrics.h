@@ -31,6 +31,7 @@ struct EngineMetricSpecs {
   MetricSpec waiting;
   MetricSpec running;
   MetricSpec kv_usage;
+  std::vector<MetricSpec> kv_usage_before;  // what older versions called it; where kv_usage is absent
   bool kv_usage_in_percent = false;
   MetricSpec gpu_utilization;
   MetricSpec lora;
@@ -57,10 +58,20 @@ struct PageSpecs {
   std::vector<CustomMetric> custom;
 };
 
+// Every built-in engine's, for a page of which nobody said whose it is.
+const PageSpecs& every_engine_page();
+
+// A KV cache of more tokens is not believed: the largest have some ten million.
+inline constexpr double kKvCapacityTokensMax = 1e9;
+
 struct EnginePage {
   EngineMetrics metrics;  // read_at is the caller's to set
   std::optional<uint64_t> kv_capacity_tokens;
   bool any = false;  // something of what was wanted is there
+  // What is wrong with it, in words: wanted metrics that are missing, a value that cannot be true
+  // and was ignored. Empty: nothing.
+  std::string missing;
+  std::string refused;
 };
 
 // Reads a page as its bytes arrive: keeps no more than one line, and looks into lines only whose name is wanted.
@@ -94,9 +105,11 @@ class EnginePageReader {
   bool is_wanted(std::string_view line) const;
   void take(std::string_view line);
   void take_lora(const struct MetricSample& sample);
-  void take_cache_info(const struct MetricSample& sample, const EngineMetricSpecs& specs);
+  void take_cache_info(const struct MetricSample& sample, size_t engine);
   const Wanted* find(Role role) const;
-  std::optional<uint64_t> capacity() const;
+  std::optional<double> cache_tokens() const;
+  void read_capacity(EnginePage& page) const;
+  std::string missing() const;
 
   const PageSpecs& specs_;
   std::vector<Wanted> wanted_;
@@ -106,7 +119,7 @@ class EnginePageReader {
   EngineDetails details_;
   bool lora_seen_ = false;
   double lora_time_ = 0;
-  double info_tokens_ = 0;
+  std::vector<std::optional<double>> info_tokens_;  // by engine
 };
 
 // A whole page at once.

@@ -61,6 +61,47 @@ TEST(EngineMetrics, OtherEnginesHaveOtherNames) {
   EXPECT_EQ(find_engine_metric_specs("nobody"), nullptr);
 }
 
+// Engines before 0.9 call it by another name; where both are there the new one counts.
+TEST(EngineMetrics, AnOlderNameIsReadToo) {
+  EXPECT_THAT(read("vllm:gpu_cache_usage_perc 0.3\n", "vllm").metrics.kv_usage, Optional(0.3));
+  EXPECT_THAT(
+      read("vllm:gpu_cache_usage_perc 0.3\nvllm:kv_cache_usage_perc 0.4\n", "vllm").metrics.kv_usage,
+      Optional(0.4));
+  EXPECT_EQ(read("vllm:gpu_cache_usage_perc 0.3\n", "vllm").missing,
+            "vllm:num_requests_waiting, vllm:num_requests_running");
+}
+
+TEST(EngineMetrics, WhatIsWantedAndMissingIsNamed) {
+  EXPECT_EQ(read("sglang:token_usage 0.5\n", "sglang").missing,
+            "sglang:num_queue_reqs, sglang:num_running_reqs");
+  EXPECT_EQ(read("nv_inference_pending_request_count 1\nnv_inference_exec_count 1\n", "triton").missing,
+            "") << "this engine has no cache to speak of";
+  PageSpecs specs{{*find_engine_metric_specs("vllm")}, {{"mine", {"my_metric", {}}}}};
+  EXPECT_EQ(read_engine_page("vllm:num_requests_waiting 0\nvllm:num_requests_running 0\n"
+                             "vllm:kv_cache_usage_perc 0\n",
+                             specs)
+                .missing,
+            "my_metric");
+}
+
+// Of whichever engine it is, when nobody said so.
+TEST(EngineMetrics, TheSizeOfAnyEnginesCacheIsRead) {
+  const struct {
+    const char* page;
+    uint64_t tokens;
+  } cases[] = {
+      {"vllm:cache_config_info{block_size=\"16\",num_gpu_blocks=\"100\"} 1\n", 1600},
+      {"sglang:cache_config_info{page_size=\"64\",num_pages=\"10\"} 1\n", 640},
+      {"trtllm_kv_cache_tokens_per_block 32\ntrtllm_kv_cache_max_blocks 100\n", 3200},
+      {"nv_trt_llm_kv_cache_block_metrics{kv_cache_block_type=\"tokens_per\"} 64\n"
+       "nv_trt_llm_kv_cache_block_metrics{kv_cache_block_type=\"max\"} 10\n",
+       640}};
+  for (const auto& [page, tokens] : cases) {
+    EXPECT_THAT(read_engine_page(page, every_engine_page()).kv_capacity_tokens, Optional(tokens))
+        << page;
+  }
+}
+
 TEST(EngineMetrics, WhatCannotBeReadIsAbsent) {
   const EnginePage page =
       read("vllm:num_requests_running NaN\nvllm:num_requests_waiting{ 3\n\n{}\n", "vllm");

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <cstring>
 
 #include "feeds/engine_metrics.h"
@@ -15,9 +16,18 @@ bool has_labels(const MetricSample& sample, const MetricSpec& spec) {
 }
 
 // Shares are written as 0 to 1 by engines and as percentages by DCGM and the tutorial.
-std::optional<double> as_share(std::optional<double> value, bool percent) {
-  if (!value) return std::nullopt;
-  return std::clamp(percent ? *value / 100 : *value, 0.0, 1.0);
+double as_share(double value, bool percent) {
+  return std::clamp(percent ? value / 100 : value, 0.0, 1.0);
+}
+
+// Counts of requests. Sums of what a page says may be anything.
+std::optional<double> as_count(double value) {
+  if (!std::isfinite(value)) return std::nullopt;
+  return std::max(value, 0.0);
+}
+
+void append_name(std::string_view name, std::string& names) {
+  names.append(names.empty() ? "" : ", ").append(name);
 }
 
 std::vector<std::string> split_names(std::string_view list) {
@@ -41,12 +51,14 @@ std::optional<double> number_of(std::optional<std::string_view> text) {
 
 }  // namespace
 
-EnginePageReader::EnginePageReader(const PageSpecs& specs) : specs_(specs) {
+EnginePageReader::EnginePageReader(const PageSpecs& specs)
+    : specs_(specs), info_tokens_(specs.engines.size()) {
   for (size_t i = 0; i < specs.engines.size(); ++i) {
     const EngineMetricSpecs& engine = specs.engines[i];
     want(engine.waiting, Role::kWaiting, i);
     want(engine.running, Role::kRunning, i);
     want(engine.kv_usage, Role::kKvUsage, i);
+    for (const MetricSpec& before : engine.kv_usage_before) want(before, Role::kKvUsage, i);
     want(engine.gpu_utilization, Role::kGpu, i);
     want(engine.block_size, Role::kBlockSize, i);
     want(engine.blocks, Role::kBlocks, i);
@@ -67,7 +79,8 @@ void EnginePageReader::want(const MetricSpec& metric, Role role, size_t owner) {
 void EnginePageReader::start() {
   carried_.clear();
   skipping_ = lora_seen_ = false;
-  info_tokens_ = lora_time_ = 0;
+  lora_time_ = 0;
+  info_tokens_.assign(specs_.engines.size(), std::nullopt);
   details_ = {};
   for (Wanted& wanted : wanted_) {
     wanted.sum = 0;
@@ -114,8 +127,7 @@ void EnginePageReader::take(std::string_view line) {
     if (sample->name != wanted.metric->name || !has_labels(*sample, *wanted.metric)) continue;
     if (!std::isfinite(sample->value)) continue;
     if (wanted.role == Role::kLora) take_lora(*sample);
-    if (wanted.role == Role::kCacheInfo && wanted.owner == 0)
-      take_cache_info(*sample, specs_.engines[0]);
+    if (wanted.role == Role::kCacheInfo) take_cache_info(*sample, wanted.owner);
     wanted.sum += sample->value;
     ++wanted.series;
   }
@@ -128,14 +140,16 @@ void EnginePageReader::take_lora(const MetricSample& sample) {
   lora_time_ = sample.value;
   details_.running_adapters = split_names(sample.label("running_lora_adapters").value_or(""));
   details_.waiting_adapters = split_names(sample.label("waiting_lora_adapters").value_or(""));
-  details_.adapters_max =
-      static_cast<uint32_t>(std::clamp(number_of(sample.label("max_lora")).value_or(0), 0.0, 1e6));
+  const double most = number_of(sample.label("max_lora")).value_or(0);
+  details_.adapters_max = most >= 0 ? static_cast<uint32_t>(std::min(most, 1e6)) : 0;
 }
 
-void EnginePageReader::take_cache_info(const MetricSample& sample, const EngineMetricSpecs& specs) {
+// Labels that are no numbers ("None") say nothing yet.
+void EnginePageReader::take_cache_info(const MetricSample& sample, size_t engine) {
+  const EngineMetricSpecs& specs = specs_.engines[engine];
   const auto size = number_of(sample.label(specs.block_size_label));
   const auto count = number_of(sample.label(specs.blocks_label));
-  if (size && count && *size > 0 && *count > 0) info_tokens_ += *size * *count;
+  if (size && count) info_tokens_[engine] = info_tokens_[engine].value_or(0) + *size * *count;
 }
 
 // The first engine's that was seen; null: none was.
@@ -146,13 +160,41 @@ const EnginePageReader::Wanted* EnginePageReader::find(Role role) const {
   return nullptr;
 }
 
-std::optional<uint64_t> EnginePageReader::capacity() const {
-  double tokens = info_tokens_;
+std::optional<double> EnginePageReader::cache_tokens() const {
+  for (const std::optional<double>& tokens : info_tokens_) {
+    if (tokens) return tokens;
+  }
   const Wanted* size = find(Role::kBlockSize);
   const Wanted* blocks = find(Role::kBlocks);
-  if (tokens == 0 && size && blocks) tokens = size->sum / size->series * blocks->sum;
-  if (!(tokens >= 1 && tokens < 1e15)) return std::nullopt;
-  return static_cast<uint64_t>(tokens);
+  if (size == nullptr || blocks == nullptr) return std::nullopt;
+  return size->sum / size->series * blocks->sum;
+}
+
+void EnginePageReader::read_capacity(EnginePage& page) const {
+  const std::optional<double> tokens = cache_tokens();
+  if (!tokens) return;
+  if (*tokens >= 1 && *tokens <= kKvCapacityTokensMax) {
+    page.kv_capacity_tokens = static_cast<uint64_t>(*tokens);
+    return;
+  }
+  char text[64];
+  std::snprintf(text, sizeof text, "a KV cache of %g tokens", *tokens);
+  page.refused = text;
+}
+
+// What an engine is expected to say and none of the engines does.
+std::string EnginePageReader::missing() const {
+  std::string names;
+  for (const Role role : {Role::kWaiting, Role::kRunning, Role::kKvUsage}) {
+    const auto wanted = std::find_if(wanted_.begin(), wanted_.end(),
+                                     [role](const Wanted& w) { return w.role == role; });
+    if (wanted != wanted_.end() && find(role) == nullptr) append_name(wanted->metric->name, names);
+  }
+  for (const Wanted& wanted : wanted_) {
+    if (wanted.role != Role::kCustom || wanted.series > 0) continue;
+    append_name(wanted.metric->name, names);
+  }
+  return names;
 }
 
 EnginePage EnginePageReader::finish() {
@@ -162,17 +204,19 @@ EnginePage EnginePageReader::finish() {
   EnginePage page;
   page.any =
       std::any_of(wanted_.begin(), wanted_.end(), [](const Wanted& w) { return w.series > 0; });
-  if (const Wanted* waiting = find(Role::kWaiting)) page.metrics.waiting = waiting->sum;
-  if (const Wanted* running = find(Role::kRunning)) page.metrics.running = running->sum;
+  page.missing = missing();
+  if (const Wanted* waiting = find(Role::kWaiting)) page.metrics.waiting = as_count(waiting->sum);
+  if (const Wanted* running = find(Role::kRunning)) page.metrics.running = as_count(running->sum);
   if (const Wanted* usage = find(Role::kKvUsage)) {
     page.metrics.kv_usage =
         as_share(usage->sum / usage->series, specs_.engines[usage->owner].kv_usage_in_percent);
   }
   if (const Wanted* gpu = find(Role::kGpu))
     page.metrics.gpu_utilization = as_share(gpu->sum / gpu->series, true);
-  page.kv_capacity_tokens = capacity();
+  read_capacity(page);
   for (const Wanted& wanted : wanted_) {
     if (wanted.role != Role::kCustom || wanted.series == 0) continue;
+    if (!std::isfinite(wanted.sum)) continue;
     details_.attributes[specs_.custom[wanted.owner].attribute] = wanted.sum;
   }
   if (lora_seen_ || !details_.attributes.empty()) {

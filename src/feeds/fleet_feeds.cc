@@ -45,6 +45,7 @@ void FleetFeeds::scrape(ScrapePlan plan) {
     rules.unhealthy_threshold = static_cast<uint32_t>(check->unhealthy_threshold);
   }
   if (!plan.sources.empty()) options_.monitor.engine_label = plan.sources.front().engine_label;
+  probe_.on_scrape_plan(plan);
   scraper_.reset();
   if (plan.sources.empty()) return;
   scraper_ = std::make_unique<MetricsScraper>(loop_, fleet_, addresses_, probe_, clock_, std::move(plan));
@@ -63,13 +64,46 @@ Result<void> FleetFeeds::start() {
     discovery_ = watch_dns(loop_, options_.dns->host, options_.dns->port, options_.dns_interval, *this);
   } else if (!options_.endpoints_file.empty()) {
     Result<std::unique_ptr<Discovery>> watched =
-        watch_endpoints_file(loop_, options_.endpoints_file, options_.file_interval, *this);
+        watch_endpoints_file(loop_, options_.endpoints_file, options_.file_interval, *this,
+                             options_.endpoints_max);
     if (!watched) return watched.error();
     discovery_ = std::move(*watched);
   } else {
     on_endpoints(options_.endpoints);
+    watch_names();
   }
   return {};
+}
+
+void FleetFeeds::watch_names() {
+  NameWatch::Addresses names;
+  for (const Endpoint& endpoint : options_.endpoints) {
+    if (is_literal_address(endpoint.host)) continue;
+    const auto address = addresses_.find(endpoint.host, endpoint.port);
+    if (address) names[endpoint.host] = address_text(*address);
+  }
+  if (names.empty()) return;
+  name_watch_ = std::make_unique<NameWatch>(
+      loop_, std::move(names), options_.dns_interval,
+      [this](const NameWatch::Addresses& moved) { on_moved(moved); },
+      [this](std::string_view host, std::string_view why) {
+        probe_.on_discovery_failed(host, why);
+      });
+}
+
+void FleetFeeds::on_moved(const NameWatch::Addresses& moved) {
+  std::vector<Endpoint> staying;
+  for (const Endpoint& endpoint : options_.endpoints) {
+    const auto address = moved.find(endpoint.host);
+    if (address == moved.end()) {
+      staying.push_back(endpoint);
+    } else {
+      probe_.on_moved(endpoint, address->second);
+    }
+  }
+  for (const auto& [host, address] : moved) addresses_.set(host, address);
+  on_endpoints(std::move(staying));
+  on_endpoints(options_.endpoints);
 }
 
 void FleetFeeds::release_outliers() {

@@ -16,6 +16,7 @@
 #include "feeds/discovery.h"
 #include "feeds/endpoint_monitor.h"
 #include "feeds/metrics_scraper.h"
+#include "feeds/name_watch.h"
 #include "feeds/scrape_plan.h"
 #include "fleet/outlier_ejection.h"
 #include "net/event_loop.h"
@@ -57,6 +58,10 @@ class FleetProbe : public MonitorProbe, public ScrapeProbe {
     static_cast<void>(slot), static_cast<void>(endpoint);
   }
   virtual void on_left(const Endpoint& endpoint) { static_cast<void>(endpoint); }
+  // Its name has another address: it leaves, and joins anew there.
+  virtual void on_moved(const Endpoint& endpoint, std::string_view address) {
+    static_cast<void>(endpoint), static_cast<void>(address);
+  }
   virtual void on_endpoint_refused(const Endpoint& endpoint) { static_cast<void>(endpoint); }
   virtual void on_discovery_failed(std::string_view source, std::string_view why) {
     static_cast<void>(source), static_cast<void>(why);
@@ -65,7 +70,7 @@ class FleetProbe : public MonitorProbe, public ScrapeProbe {
 
 class FleetFeeds final : private DiscoveryListener {
  public:
-  // Looks up the hosts of `options.endpoints`, which blocks. `fleet` has options.slots() slots. All references must
+  // Looks up the hosts of `options.endpoints`, which blocks; later look-ups (every dns_interval) do not. `fleet` has options.slots() slots. All references must
   // outlive it.
   static Result<std::unique_ptr<FleetFeeds>> create(EventLoop& loop, Fleet& fleet, FleetProbe& probe,
                                                     FleetFeedsOptions options);
@@ -98,17 +103,20 @@ class FleetFeeds final : private DiscoveryListener {
   void on_endpoints(std::vector<Endpoint> endpoints) override;
   void on_discovery_failed(std::string_view source, std::string_view why) override;
   void release_outliers();
+  void watch_names();
+  void on_moved(const NameWatch::Addresses& moved);
 
   EventLoop& loop_;
   Fleet& fleet_;
   FleetProbe& probe_;
   FleetFeedsOptions options_;
-  const AddressBook addresses_;
+  AddressBook addresses_;
   const SteadyClock clock_;
   std::unique_ptr<EndpointMonitor> monitor_;   // null: health is somebody else's
   std::unique_ptr<MetricsScraper> scraper_;    // null: nobody asks for metrics
   std::unique_ptr<OutlierEjection> ejection_;  // null: off
   std::unique_ptr<Discovery> discovery_;       // null: the endpoints are given
+  std::unique_ptr<NameWatch> name_watch_;      // of given endpoints that have names; null: none
   TimerId release_timer_ = kNoTimer;
 };
 

@@ -119,6 +119,8 @@ class MetricsScraper::Target final : private HttpCallObserver {
     if (page.kv_capacity_tokens && page.kv_capacity_tokens != page_.kv_capacity_tokens) {
       source_.scraper_.fleet_.set_kv_capacity(EndpointId(slot_), *page.kv_capacity_tokens);
     }
+    tell_problem(PageProblem::kMissing, page.missing, page_.missing);
+    tell_problem(PageProblem::kRefused, page.refused, page_.refused);
     page_ = std::move(page);
     read_ = true;
     failing_ = false;
@@ -128,6 +130,11 @@ class MetricsScraper::Target final : private HttpCallObserver {
   void on_failure(const HttpFailure& failure) override {
     call_ = nullptr;
     fail(false, failure.message);
+  }
+  // Once, not with every page.
+  void tell_problem(PageProblem kind, const std::string& now, const std::string& before) {
+    if (now.empty() || now == before) return;
+    source_.scraper_.probe_.on_page_problem(*endpoint_, kind, now);
   }
   void give_up(std::string_view why) {
     call_->cancel();

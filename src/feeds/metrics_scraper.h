@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "feeds/address_book.h"
+#include "feeds/page_probe.h"
 #include "feeds/scrape_plan.h"
 #include "fleet/fleet.h"
 
@@ -21,9 +22,10 @@ namespace kvasir {
 
 class EventLoop;
 
-class ScrapeProbe {
+class ScrapeProbe : public virtual PageProbe {
  public:
-  virtual ~ScrapeProbe() = default;
+  // What is read from now on.
+  virtual void on_scrape_plan(const ScrapePlan& plan) { static_cast<void>(plan); }
   // A source could not be read: `extract` when a page came that holds nothing of what is wanted.
   // The first of a row of failures of that endpoint has `first` set.
   virtual void on_scrape_failed(const Endpoint& endpoint, std::string_view source_type,

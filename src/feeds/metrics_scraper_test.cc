@@ -58,6 +58,12 @@ class MetricsScraperTest : public ::testing::Test, public ScrapeProbe {
       failures_.push_back(endpoint.name + " " + std::string(type) +
                           (extract ? " extract" : " poll"));
   }
+  void on_page_problem(const Endpoint& endpoint, PageProblem problem,
+                       std::string_view what) override {
+    problems_.push_back(endpoint.name +
+                        (problem == PageProblem::kMissing ? " misses " : " refuses ") +
+                        std::string(what));
+  }
   bool happens(const std::function<bool()>& done) {
     bool late = false;
     const TimerId timer = loop_->after(seconds(10), [&] { late = true; });
@@ -83,6 +89,7 @@ class MetricsScraperTest : public ::testing::Test, public ScrapeProbe {
   ManualClock clock_;
   ScrapePlan plan_;
   std::vector<std::string> failures_;
+  std::vector<std::string> problems_;
   std::unique_ptr<MetricsScraper> scraper_;
 };
 
@@ -101,6 +108,25 @@ TEST_F(MetricsScraperTest, TheCacheSizeIsReadToo) {
   a_.page = "vllm:cache_config_info{block_size=\"16\",num_gpu_blocks=\"100\"} 1\n";
   start();
   EXPECT_TRUE(happens([&] { return fleet_.snapshot()->endpoints[0].kv_capacity_tokens == 1600u; }));
+}
+
+TEST_F(MetricsScraperTest, WhatAPageLacksOrMakesUpIsToldOnce) {
+  a_.page =
+      "vllm:num_requests_waiting 1\nvllm:num_requests_running 1\n"
+      "vllm:cache_config_info{block_size=\"16\",num_gpu_blocks=\"200000000000\"} 1\n";
+  b_.page += "vllm:num_requests_running 1\nvllm:gpu_cache_usage_perc 0.5\n";
+  start();
+  EXPECT_TRUE(happens([&] { return scraper_->counts(0).pages >= 10; }));
+  EXPECT_THAT(problems_, ::testing::UnorderedElementsAre("a misses vllm:kv_cache_usage_perc",
+                                                         "a refuses a KV cache of 3.2e+12 tokens"));
+  EXPECT_EQ(metrics(1).kv_usage, 0.5) << "an older name of it";
+  EXPECT_EQ(fleet_.snapshot()->endpoints[0].kv_capacity_tokens, std::nullopt);
+  const size_t before = problems_.size();
+  a_.page += "vllm:kv_cache_usage_perc 0.1\n";
+  EXPECT_TRUE(happens([&] { return metrics(0).kv_usage == 0.1; }));
+  a_.page = "vllm:num_requests_waiting 1\n";
+  EXPECT_TRUE(happens([&] { return problems_.size() > before; }));
+  EXPECT_EQ(problems_.back(), "a misses vllm:num_requests_running, vllm:kv_cache_usage_perc");
 }
 
 TEST_F(MetricsScraperTest, AFailureKeepsTheOldValuesUntilTheyAreTooOld) {

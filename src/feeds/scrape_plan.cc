@@ -141,7 +141,9 @@ class PlanMaker {
     EngineMetricSpecs& specs = found->page.engines.front();
     read_metric(fields, "queuedRequestsSpec", specs.waiting);
     read_metric(fields, "runningRequestsSpec", specs.running);
+    const std::string usage = specs.kv_usage.name;
     read_metric(fields, "kvUsageSpec", specs.kv_usage);
+    if (specs.kv_usage.name != usage) specs.kv_usage_before.clear();
     read_metric(fields, "loraSpec", specs.lora);
     read_metric(fields, "cacheInfoSpec", specs.cache_info);
     read_metric(fields, "cacheBlockSizeSpec", specs.block_size);

@@ -261,6 +261,10 @@ void FlowController::cycle(Told& told) {
 
 void FlowController::read_saturation(TimePoint now) {
   saturation_ = read_saturation_();
+  const bool stale = saturation_.endpoints > 0 && saturation_.stale_endpoints == saturation_.endpoints;
+  if (std::exchange(all_stale_, stale) != stale && probe_ != nullptr) {
+    probe_->on_metrics_stale(stale, saturation_.endpoints);
+  }
   const bool empty = saturation_.endpoints == 0;
   if (empty == std::exchange(pool_empty_, empty)) return;
   (empty ? pool_emptied_at_ : pool_filled_at_) = now;

@@ -124,6 +124,7 @@ class FlowController {
   uint64_t bytes_ = 0;
   uint64_t last_sequence_ = 0;
   PoolSaturation saturation_;
+  bool all_stale_ = false;  // as told to probe_
   bool pool_empty_ = false;
   TimePoint pool_filled_at_ = TimePoint::min();
   TimePoint pool_emptied_at_ = TimePoint::min();

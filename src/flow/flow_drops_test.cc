@@ -305,5 +305,20 @@ TEST_F(FlowEviction, WithoutAFilterNobodyIsEnded) {
   EXPECT_FALSE(victims[0]->eviction);
 }
 
+// Whoever looks at requests that nobody lets go must be able to find out why.
+TEST_F(FlowTest, ThatEveryMetricIsTooOldIsToldOnceAndThatItIsOver) {
+  pool_.endpoints = 3;
+  pool_.stale = 2;
+  enqueue(item("a"));
+  EXPECT_TRUE(probe_.stale.empty());
+  pool_.stale = 3;
+  for (const char* name : {"b", "c", "d"}) enqueue(item(name));
+  EXPECT_THAT(probe_.stale, ElementsAre("all 3"));
+  EXPECT_EQ(controller().stats().saturation.stale_endpoints, 3u);
+  pool_.stale = 1;
+  advance(std::chrono::seconds(1));
+  EXPECT_THAT(probe_.stale, ElementsAre("all 3", "not all 3"));
+}
+
 }  // namespace
 }  // namespace kvasir

@@ -78,6 +78,7 @@ class LowestFirst final : public EvictionOrder {
 // Requests that it takes at once, and those it has.
 struct FakePool {
   size_t endpoints = 1;
+  size_t stale = 0;
   double capacity = 1;
   double in_flight = 0;
   std::optional<Duration> falls_in;
@@ -86,6 +87,7 @@ struct FakePool {
   PoolSaturation saturation() const {
     PoolSaturation result;
     result.endpoints = endpoints;
+    result.stale_endpoints = stale;
     result.decode = in_flight / capacity;
     result.falls_in = falls_in;
     return result;
@@ -126,8 +128,12 @@ struct RecordingFlowProbe final : FlowProbe {
                        std::to_string(held / std::chrono::milliseconds(1)) + "ms");
   }
   void on_revoked(Duration after) override { revoked.push_back(after); }
+  void on_metrics_stale(bool all, size_t endpoints) override {
+    stale.push_back((all ? "all " : "not all ") + std::to_string(endpoints));
+  }
   std::vector<std::string> outcomes;
   std::vector<Duration> revoked;
+  std::vector<std::string> stale;
 };
 
 class FlowTest : public ::testing::Test {

@@ -54,6 +54,11 @@ class FlowProbe {
   // still valid.
   virtual void on_outcome(const Request& request, int32_t band, FlowOutcome outcome,
                           Duration held) = 0;
+  // The metrics of every endpoint are too old to say how full it is, which counts as full: nobody is
+  // let go. Or (`all` false) that is over.
+  virtual void on_metrics_stale(bool all, size_t endpoints) {
+    static_cast<void>(all), static_cast<void>(endpoints);
+  }
   // One pass over the bands took so long.
   virtual void on_cycle(Duration took) { static_cast<void>(took); }
   // A request that was asked to end did, after so long.

@@ -1,12 +1,14 @@
 #include "gateway/gateway.h"
 
 #include <algorithm>
+#include <system_error>
 
 #include "gateway/gateway_thread.h"
 #include "net/event_loop.h"
 #include "plugins/roster.h"
 #include "scheduling/policy.h"
 #include "serving/configured_scheduling.h"
+#include "serving/empty_configuration.h"
 
 namespace kvasir {
 namespace {
@@ -38,6 +40,9 @@ Result<Configuration> configuration_of(const GatewayOptions& options) {
     plugins.plugin_files = options.plugin_files;
     Result<Configuration> made = make_configuration(options.config, options.config_name, plugins,
                                                     options.refresh_metrics_interval);
+    if (made && configures_nothing(options.config)) {
+      made->policy.notes.push_back(empty_configuration_note(options.config_name));
+    }
     if (made && !made->discovery.path.empty() && !options.endpoints_from_config) {
       made->policy.notes.push_back(discovery_note(options.config_name, made->discovery));
     }
@@ -151,7 +156,12 @@ Result<void> Gateway::listen() {
     }
     parts_.push_back(std::make_unique<GatewayThread>(*this, *loop, std::move(*listener), i));
   }
-  for (const auto& loop : loops_) threads_.emplace_back([&part = *loop] { part.run(); });
+  try {
+    for (const auto& loop : loops_) threads_.emplace_back([&part = *loop] { part.run(); });
+  } catch (const std::system_error& error) {
+    return Error{"--threads: the system gives only " + std::to_string(threads_.size() + 1) + ": " +
+                 error.what()};
+  }
   return {};
 }
 

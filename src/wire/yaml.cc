@@ -43,7 +43,8 @@ struct Anchored {
 
 class TreeBuilder final : public YAML::EventHandler {
  public:
-  explicit TreeBuilder(int lines_before) : lines_before_(lines_before) {}
+  TreeBuilder(int lines_before, size_t values_most)
+      : lines_before_(lines_before), values_most_(values_most) {}
 
   Value take() { return std::move(root_); }
 
@@ -94,9 +95,9 @@ class TreeBuilder final : public YAML::EventHandler {
 
   void count(size_t values, int line) {
     values_ += values;
-    if (values_ > kYamlValuesMost) {
+    if (values_ > values_most_) {
       throw Stop{
-          {line, "more than " + std::to_string(kYamlValuesMost) + " values, aliases included"}};
+          {line, "more than " + std::to_string(values_most_) + " values, aliases included"}};
     }
   }
 
@@ -168,6 +169,7 @@ class TreeBuilder final : public YAML::EventHandler {
   }
 
   const int lines_before_;
+  const size_t values_most_;
   int last_line_ = 0;
   int document_line_ = 0;
   size_t values_ = 0;
@@ -184,9 +186,10 @@ Remark problem_of(const YAML::ParserException& error, int lines_before) {
 
 }  // namespace
 
-std::variant<Value, Remark> parse_yaml(std::string_view text, int lines_before) {
-  if (text.size() > kYamlBytesMost) {
-    return Remark{0, "longer than " + std::to_string(kYamlBytesMost / 1024) + " KiB"};
+std::variant<Value, Remark> parse_yaml(std::string_view text, int lines_before,
+                                       const YamlLimits& limits) {
+  if (text.size() > limits.bytes) {
+    return Remark{0, "longer than " + std::to_string(limits.bytes / 1024) + " KiB"};
   }
   const size_t zero = text.find('\0');
   if (zero != std::string_view::npos) {
@@ -196,7 +199,7 @@ std::variant<Value, Remark> parse_yaml(std::string_view text, int lines_before) 
   try {
     std::istringstream stream{std::string(text)};
     YAML::Parser parser(stream);
-    TreeBuilder builder(lines_before);
+    TreeBuilder builder(lines_before, limits.values);
     while (parser.HandleNextDocument(builder)) {
     }
     return builder.take();

@@ -21,8 +21,14 @@ inline constexpr size_t kYamlDepthMost = 64;
 inline constexpr size_t kYamlValuesMost =
     20'000;  // aliases expanded; a fleet's configuration has hundreds
 
+struct YamlLimits {
+  size_t bytes = kYamlBytesMost;
+  size_t values = kYamlValuesMost;
+};
+
 // The document, or the first problem. An empty text is a null value. `lines_before` is added to
 // every line: where a text stands inside another file.
-std::variant<Value, Remark> parse_yaml(std::string_view text, int lines_before = 0);
+std::variant<Value, Remark> parse_yaml(std::string_view text, int lines_before = 0,
+                                       const YamlLimits& limits = {});
 
 }  // namespace kvasir

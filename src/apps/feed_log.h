@@ -1,0 +1,23 @@
+// What gateway and picker alike say in their logs of the endpoints' metrics.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "feeds/page_probe.h"
+#include "feeds/scrape_plan.h"
+
+namespace kvasir {
+
+const char* page_problem_label(PageProblem problem);
+void log_page_problem(const Endpoint& endpoint, PageProblem problem, std::string_view what);
+
+// One line for each source: what is read, from where and how often.
+std::vector<std::string> scrape_plan_lines(const ScrapePlan& plan);
+
+// FlowProbe::on_metrics_stale().
+void log_stale_metrics(bool all, size_t endpoints);
+
+}  // namespace kvasir
