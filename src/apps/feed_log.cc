@@ -28,10 +28,11 @@ std::vector<std::string> scrape_plan_lines(const ScrapePlan& plan) {
   for (const ScrapeSource& source : plan.sources) {
     const std::string port =
         source.port == 0 ? "its own port" : "port " + std::to_string(source.port);
-    lines.push_back(fmt::format("scraper: {} reads {} of every endpoint on {} every {:g} ms, read as "
-                                "{}'s unless its label says otherwise",
-                                source.type, source.path, port, to_milliseconds(source.interval),
-                                source.engines.front().engine));
+    lines.push_back(
+        fmt::format("scraper: {} reads {} of every endpoint on {} every {:g} ms, read as "
+                    "{}'s unless its label says otherwise",
+                    source.type, source.path, port, to_milliseconds(source.interval),
+                    source.engines.front().engine));
   }
   return lines;
 }

@@ -64,7 +64,8 @@ Result<std::string> read_whole_file(const std::string& path, size_t bytes_max) {
   if (const Result<void> regular = check_kind(path, status); !regular) return regular.error();
 
   std::string text;
-  text.reserve(std::min<size_t>(static_cast<size_t>(std::max<off_t>(status.st_size, 0)), bytes_max));
+  text.reserve(
+      std::min<size_t>(static_cast<size_t>(std::max<off_t>(status.st_size, 0)), bytes_max));
   for (char buffer[16 * 1024];;) {
     const ssize_t count = read(file.get(), buffer, sizeof buffer);
     if (count < 0 && errno == EINTR) continue;

@@ -67,15 +67,12 @@ TEST_F(WholeFile, RefusesWhatIsNoRegularFile) {
   const struct {
     std::string file;
     const char* kind;
-  } cases[] = {{path("pipe"), "a pipe"},
-               {path("link to a pipe"), "a pipe"},
-               {path("socket"), "a socket"},
-               {folder_.string(), "a directory"},
-               {"/dev/zero", "a device"},
-               {path("link to a device"), "a device"}};
+  } cases[] = {{path("pipe"), "a pipe"},     {path("link to a pipe"), "a pipe"},
+               {path("socket"), "a socket"}, {folder_.string(), "a directory"},
+               {"/dev/zero", "a device"},    {path("link to a device"), "a device"}};
   for (const auto& [file, kind] : cases) {
-    EXPECT_EQ(error_of(file), "cannot read " + file + ": it is " + kind +
-                                  ", and only regular files are read");
+    EXPECT_EQ(error_of(file),
+              "cannot read " + file + ": it is " + kind + ", and only regular files are read");
     EXPECT_FALSE(check_regular_file(file)) << file;
   }
   close(socket);

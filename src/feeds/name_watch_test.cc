@@ -39,24 +39,24 @@ class NameWatchTest : public testing::Test {
   std::unique_ptr<EventLoop> loop_ = std::move(EventLoop::create().value());
   const std::shared_ptr<Resolving> resolving_ = std::make_shared<Resolving>();
   std::vector<std::string> told_;
-  NameWatch watch_{*loop_,
-                   {{"a.svc", "10.0.0.1"}, {"b.svc", "10.0.0.2"}},
-                   std::chrono::milliseconds(1),
-                   [this](const NameWatch::Addresses& moved) {
-                     for (const auto& [host, address] : moved) told_.push_back(host + "=" + address);
-                   },
-                   [this](std::string_view host, std::string_view why) {
-                     told_.push_back(std::string(host) + ": " + std::string(why));
-                   },
-                   [resolving = resolving_](const std::string& host) {
-                     ++resolving->look_ups;
-                     return resolving->names.with(
-                         [&](const Names& names) -> Result<std::vector<std::string>> {
-                           const auto found = names.find(host);
-                           if (found == names.end()) return Error{"the resolver is away"};
-                           return found->second;
-                         });
-                   }};
+  NameWatch watch_{
+      *loop_,
+      {{"a.svc", "10.0.0.1"}, {"b.svc", "10.0.0.2"}},
+      std::chrono::milliseconds(1),
+      [this](const NameWatch::Addresses& moved) {
+        for (const auto& [host, address] : moved) told_.push_back(host + "=" + address);
+      },
+      [this](std::string_view host, std::string_view why) {
+        told_.push_back(std::string(host) + ": " + std::string(why));
+      },
+      [resolving = resolving_](const std::string& host) {
+        ++resolving->look_ups;
+        return resolving->names.with([&](const Names& names) -> Result<std::vector<std::string>> {
+          const auto found = names.find(host);
+          if (found == names.end()) return Error{"the resolver is away"};
+          return found->second;
+        });
+      }};
 };
 
 TEST_F(NameWatchTest, ANameThatMovedIsToldOnce) {

@@ -13,7 +13,7 @@ class EventLoop;
 
 class BackgroundJob {
  public:
-  using Use = std::function<void()>;   // called on the loop's thread
+  using Use = std::function<void()>;  // called on the loop's thread
   using Work = std::function<Use()>;  // called on the other thread: owns what it needs
 
   // `loop` must outlive this.

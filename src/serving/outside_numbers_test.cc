@@ -58,7 +58,8 @@ PluginOptions plugin_options() {
 Result<PolicyWithNotes> configured(const std::string& plugins) {
   return policy_from_config(
       "apiVersion: inference.networking.x-k8s.io/v1alpha1\nkind: EndpointPickerConfig\n"
-      "plugins:\n" + plugins,
+      "plugins:\n" +
+          plugins,
       "test", plugin_options());
 }
 
@@ -194,7 +195,7 @@ TEST(OutsideNumbers, WhatAConfigurationSaysNeverEndsTheProgram) {
                     {"probabilistic-admitter", "power"},
                     {"probabilistic-admitter", "k"},
                     {"context-length-aware", "label"}};
-  const char* numbers[] = {"0",       "-1",    "1",     "4294967295",          "4294967296",
+  const char* numbers[] = {"0",       "-1",    "1",      "4294967295",          "4294967296",
                            "1e18",    "1e308", "-1e308", "9223372036854775807", "0.1",
                            "1000000", ".nan",  ".inf",   "18446744073709551616"};
   size_t used = 0;
@@ -202,8 +203,8 @@ TEST(OutsideNumbers, WhatAConfigurationSaysNeverEndsTheProgram) {
     for (const char* number : numbers) {
       for (const char* unit : {"", "s", "h"}) {
         if (is_time == (*unit == '\0')) continue;
-        const std::string text =
-            std::string("- type: ") + type + "\n  parameters: {" + key + ": " + number + unit + "}\n";
+        const std::string text = std::string("- type: ") + type + "\n  parameters: {" + key + ": " +
+                                 number + unit + "}\n";
         SCOPED_TRACE(text);
         Result<PolicyWithNotes> made = configured(text);
         if (!made) {
@@ -222,9 +223,10 @@ TEST(OutsideNumbers, WhatAConfigurationSaysNeverEndsTheProgram) {
 
 TEST(OutsideNumbers, WeightsMayBeAnythingFinite) {
   for (const char* weight : {"1e308", "-1e308", "0", "-0.0", "1e-320", "9223372036854775807"}) {
-    const std::string text = std::string("- type: queue-scorer\n- type: load-aware-scorer\n"
-                                         "schedulingProfiles:\n- name: default\n  plugins:\n"
-                                         "  - {pluginRef: queue-scorer, weight: ") +
+    const std::string text = std::string(
+                                 "- type: queue-scorer\n- type: load-aware-scorer\n"
+                                 "schedulingProfiles:\n- name: default\n  plugins:\n"
+                                 "  - {pluginRef: queue-scorer, weight: ") +
                              weight + "}\n  - {pluginRef: load-aware-scorer, weight: " + weight +
                              "}\n";
     SCOPED_TRACE(text);

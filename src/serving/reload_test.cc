@@ -17,7 +17,9 @@ namespace {
 
 constexpr size_t kEndpoints = 4;
 
-EngineProfile profile() { return load_engine_profile(std::string(kDefaultEngineProfile)).value(); }
+EngineProfile profile() {
+  return load_engine_profile(std::string(kDefaultEngineProfile)).value();
+}
 
 class ReloadTest : public testing::Test {
  protected:

@@ -11,9 +11,9 @@ namespace {
 // The service of that source as it was found before, whatever plugin asked it then.
 const RemoteService* find_service(const std::vector<RemoteService>& services,
                                   const RemoteSource& source) {
-  const auto found = std::find_if(
-      services.begin(), services.end(),
-      [&](const RemoteService& service) { return service.source.url == source.url; });
+  const auto found =
+      std::find_if(services.begin(), services.end(),
+                   [&](const RemoteService& service) { return service.source.url == source.url; });
   return found == services.end() ? nullptr : &*found;
 }
 

@@ -106,7 +106,8 @@ class LineWriter::Output {
     give_up_ = SteadyClock().now() + timeout;
     stopping_ = true;
     wake_.notify_one();
-    return written_.wait_for(lock, timeout + Duration(std::chrono::milliseconds(kPollMs)) + kLastWrite,
+    return written_.wait_for(lock,
+                             timeout + Duration(std::chrono::milliseconds(kPollMs)) + kLastWrite,
                              [this] { return ended_; });
   }
 

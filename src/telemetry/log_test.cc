@@ -70,7 +70,8 @@ TEST_F(LogTest, LinesAreWrittenInOrderAndWholeBeforeTheThreadEnds) {
     at = text.find(" info test: line " + std::to_string(i) + "\n", at);
     ASSERT_NE(at, std::string::npos) << i;
   }
-  EXPECT_THAT(text.substr(0, text.find('\n')), MatchesRegex("20..-..-..T..:..:..\\....Z info test: line 0"));
+  EXPECT_THAT(text.substr(0, text.find('\n')),
+              MatchesRegex("20..-..-..T..:..:..\\....Z info test: line 0"));
 }
 
 // The fault: standard error is a pipe that nobody reads, and every loop hangs in write().

@@ -21,7 +21,9 @@ using ::testing::AnyOf;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-uint16_t free_port() { return local_port(listen_tcp("127.0.0.1", 0, false).value()); }
+uint16_t free_port() {
+  return local_port(listen_tcp("127.0.0.1", 0, false).value());
+}
 
 std::string get(uint16_t port, const std::string& path) {
   return ask(port, "GET " + path + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
@@ -108,9 +110,9 @@ TEST_F(Hostile, APickerAndAWorkerWhoseLogNobodyReadsServeOnToo) {
                  log.writing_end());
   EXPECT_TRUE(comes_to_answer(port, "/health"));
   const uint16_t metrics = free_port();
-  Program picker({"epp", "--host", "127.0.0.1", "--endpoints",
-                  "127.0.0.1:" + std::to_string(port), "--secure-serving=false", "--grpc-port", "0",
-                  "--grpc-health-port", "0", "--metrics-port", std::to_string(metrics)},
+  Program picker({"epp", "--host", "127.0.0.1", "--endpoints", "127.0.0.1:" + std::to_string(port),
+                  "--secure-serving=false", "--grpc-port", "0", "--grpc-health-port", "0",
+                  "--metrics-port", std::to_string(metrics)},
                  log.writing_end());
   EXPECT_TRUE(comes_to_answer(metrics, "/metrics"));
   for (Program* program : {&picker, &worker}) {
@@ -134,9 +136,9 @@ TEST_F(Hostile, APipeADirectoryOrADeviceInAFilesPlaceIsRefusedAtTheStart) {
   write("endpoints.yaml", "endpoints: []\n");
   ASSERT_EQ(mkfifo(path("pipe").c_str(), 0600), 0);
   fs::create_directory(path("directory"));
-  for (const auto& [file, kind] : {std::pair{path("pipe"), "it is a pipe"},
-                                   std::pair{path("directory"), "it is a directory"},
-                                   std::pair{std::string("/dev/zero"), "it is a device"}}) {
+  for (const auto& [file, kind] :
+       {std::pair{path("pipe"), "it is a pipe"}, std::pair{path("directory"), "it is a directory"},
+        std::pair{std::string("/dev/zero"), "it is a device"}}) {
     const std::string folder = path("certificate of " + std::string(kind));
     fs::create_directory(folder);
     fs::create_symlink(file, folder + "/tls.crt");
@@ -188,8 +190,8 @@ TEST_F(Hostile, APipeInAFilesPlaceLaterChangesNothing) {
 TEST_F(Hostile, AnEmptiedConfigurationIsToldAndNotUsed) {
   write("config.yaml", "plugins:\n- type: queue-scorer\n");
   Program picker({"epp", "--host", "127.0.0.1", "--config-file", path("config.yaml"), "--endpoints",
-                  "127.0.0.1:1", "--secure-serving=false", "--grpc-port", "0",
-                  "--grpc-health-port", "0", "--metrics-port", "0"});
+                  "127.0.0.1:1", "--secure-serving=false", "--grpc-port", "0", "--grpc-health-port",
+                  "0", "--metrics-port", "0"});
   ASSERT_TRUE(picker.comes_to_say("picking on"));
   write("config.yaml", "");
   EXPECT_TRUE(picker.comes_to_say("it configures nothing"));
@@ -199,8 +201,8 @@ TEST_F(Hostile, AnEmptiedConfigurationIsToldAndNotUsed) {
 TEST_F(Hostile, AnEmptyConfigurationAtTheStartMeansTheDefaultsAndIsTold) {
   write("config.yaml", "# later\n");
   Program picker({"epp", "--host", "127.0.0.1", "--config-file", path("config.yaml"), "--endpoints",
-                  "127.0.0.1:1", "--secure-serving=false", "--grpc-port", "0",
-                  "--grpc-health-port", "0", "--metrics-port", "0"});
+                  "127.0.0.1:1", "--secure-serving=false", "--grpc-port", "0", "--grpc-health-port",
+                  "0", "--metrics-port", "0"});
   EXPECT_TRUE(picker.comes_to_say("it configures nothing; the default configuration is in use"));
   write("config.yaml", "plugins:\n- type: queue-scorer\n");
   EXPECT_TRUE(picker.comes_to_say("the changed configuration is in use"));
@@ -284,9 +286,9 @@ TEST_F(Hostile, WhatPeopleGrepForIsFoundInTheDefaultLog) {
   Program worker({"worker", "--host", "127.0.0.1", "--port", std::to_string(port)});
   ASSERT_TRUE(comes_to_answer(port, "/health"));
   EXPECT_TRUE(worker.comes_to_say("Loading model")) << worker.output();
-  Program picker({"epp", "--host", "127.0.0.1", "--endpoints",
-                  "127.0.0.1:" + std::to_string(port), "--secure-serving=false", "--grpc-port", "0",
-                  "--grpc-health-port", "0", "--metrics-port", "0"});
+  Program picker({"epp", "--host", "127.0.0.1", "--endpoints", "127.0.0.1:" + std::to_string(port),
+                  "--secure-serving=false", "--grpc-port", "0", "--grpc-health-port", "0",
+                  "--metrics-port", "0"});
   for (const char* words : {"scraper: metrics-data-source", "endpoint 127.0.0.1", "is healthy"}) {
     EXPECT_TRUE(picker.comes_to_say(words)) << words << "\n" << picker.output();
   }
