@@ -17,6 +17,9 @@ class RoundRobinPolicy final : public Policy {
     const EndpointId endpoint = rotation_.cheapest(
         context.candidates, [this](EndpointId id) { return turns_[index_of(id)]; });
     drop_saved_turns(context.fleet, turns_[index_of(endpoint)]);
+    for (const EndpointId id : context.avoided) {
+      turns_[index_of(id)] = std::max(turns_[index_of(id)], turns_[index_of(endpoint)]);
+    }
     ++turns_[index_of(endpoint)];
     Decision decision;
     decision.endpoint = endpoint;

@@ -27,6 +27,7 @@ struct PickContext {
       candidates;  // at least one; healthy, not tried before for this request
   TimePoint now{};
   DecisionTrace* trace = nullptr;  // filled when there is one
+  std::span<const EndpointId> avoided = {};  // no candidates for now: something failed there lately
 };
 
 struct PoolContext {

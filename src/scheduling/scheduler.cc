@@ -83,7 +83,9 @@ std::shared_ptr<const Snapshot> Scheduler::follow_fleet() {
   generation_ = fleet->generation;
   for (uint32_t i = 0; i < fleet->endpoints.size(); ++i) {
     const uint64_t since = fleet->endpoints[i].owned_since;
-    if (std::exchange(owned_since_[i], since) != since) policy_->endpoint_replaced(EndpointId(i));
+    if (std::exchange(owned_since_[i], since) == since) continue;
+    policy_->endpoint_replaced(EndpointId(i));
+    std::erase_if(avoided_, [i](const Avoided& avoided) { return index_of(avoided.endpoint) == i; });
   }
   return fleet;
 }
@@ -95,12 +97,46 @@ Scheduled Scheduler::schedule_among(const Request& request, const Choice& choice
   if (choice.trace != nullptr) choice.trace->begin(static_cast<uint32_t>(candidates_.size()));
   if (candidates_.empty()) return {Refusal::kNoEndpoints, {}};
   // The clock is read under the mutex, so the policy sees time in the order of its calls.
-  const std::optional<Decision> decision = policy_->pick(PickContext{
-      request, *fleet, std::span<const EndpointId>(candidates_), clock_.now(), choice.trace});
+  const TimePoint now = clock_.now();
+  left_out_.clear();
+  if (!avoided_.empty()) leave_out_avoided(now);
+  const std::optional<Decision> decision =
+      policy_->pick(PickContext{request, *fleet, std::span<const EndpointId>(candidates_), now,
+                                choice.trace, left_out_});
   if (!decision) return {policy_->refusal(), {}};
   KVASIR_ASSERT(std::binary_search(candidates_.begin(), candidates_.end(), decision->endpoint),
                 "a policy names one of the candidates");
   return {Refusal::kNone, *decision};
+}
+
+void Scheduler::avoid(EndpointId endpoint, Duration time) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  const TimePoint until = clock_.now() + time;
+  for (Avoided& avoided : avoided_) {
+    if (avoided.endpoint != endpoint) continue;
+    avoided.until = std::max(avoided.until, until);
+    return;
+  }
+  avoided_.push_back({endpoint, until});
+}
+
+void Scheduler::leave_out_avoided(TimePoint now) {
+  std::erase_if(avoided_, [now](const Avoided& avoided) { return avoided.until <= now; });
+  for (const Avoided& avoided : avoided_) {
+    if (stands_in(avoided.endpoint, candidates_)) left_out_.push_back(avoided.endpoint);
+  }
+  // Too many to be only theirs: then the rest would have to bear all of the load.
+  if (2 * left_out_.size() > candidates_.size()) return left_out_.clear();
+  std::erase_if(candidates_, [this](EndpointId id) { return stands_in(id, left_out_); });
+}
+
+bool Scheduler::has_healthy(const Choice& choice) {
+  using Rank = EndpointState::Rank;
+  std::lock_guard<std::mutex> lock(mutex_);
+  collect(
+      *follow_fleet(), choice, [](const EndpointState& state) { return state.rank() <= Rank::kEjected; },
+      candidates_);
+  return !candidates_.empty();
 }
 
 std::vector<std::pair<std::string, std::string>> Scheduler::answer_fields(

@@ -59,6 +59,12 @@ class Scheduler {
     return schedule_among(request, Choice{tried, {}, nullptr});
   }
 
+  // A request failed there. For so long it is picked only when there is nobody else, or when this is true of more than
+  // half of the candidates: failing is quick, and leaves an endpoint idle that must not be taken for a fast one.
+  void avoid(EndpointId endpoint, Duration time);
+  // Whether there is a healthy endpoint that `choice` leaves.
+  bool has_healthy(const Choice& choice);
+
   // The first body byte of the answer was seen. Only for a request that schedule() placed.
   void first_token(RequestId request);
   // The request left its endpoint, for whatever reason. Exactly once for each schedule() that
@@ -93,7 +99,13 @@ class Scheduler {
   void import_shared(const SharedState& state);
 
  private:
+  struct Avoided {
+    EndpointId endpoint;
+    TimePoint until;
+  };
+
   std::shared_ptr<const Snapshot> follow_fleet();
+  void leave_out_avoided(TimePoint now);
 
   const Fleet& fleet_;
   const Clock& clock_;
@@ -104,7 +116,9 @@ class Scheduler {
   std::unique_ptr<Policy> policy_;
   uint64_t generation_;                 // of the membership that the policy knows,
   std::vector<uint64_t> owned_since_;   // and of each slot its EndpointState::owned_since
+  std::vector<Avoided> avoided_;        // each endpoint once; most often empty
   std::vector<EndpointId> candidates_;  // scratch, under the mutex
+  std::vector<EndpointId> left_out_;    // scratch: those of avoided_ that were candidates
 };
 
 }  // namespace kvasir

@@ -19,6 +19,7 @@ using ::testing::ElementsAre;
 // mutex.
 struct Log {
   std::vector<EndpointId> candidates;
+  std::vector<EndpointId> avoided;
   std::map<RequestId, std::string> calls;
   TimePoint last{};
   bool time_ran_backwards = false;
@@ -32,6 +33,7 @@ class FakePolicy final : public Policy {
   std::optional<Decision> pick(const PickContext& context) override {
     note(context.request.id, "p", context.now);
     log_.candidates.assign(context.candidates.begin(), context.candidates.end());
+    log_.avoided.assign(context.avoided.begin(), context.avoided.end());
     Decision decision;
     decision.endpoint = context.candidates.back();
     decision.cached_tokens = 7;
@@ -150,6 +152,51 @@ TEST_F(SchedulerTest, AHealthyEndpointThatWasTriedIsNoReasonToTryTheUnhealthy) {
   choice.allowed = allowed;
   scheduler_.schedule_among(request(2), choice);
   EXPECT_THAT(log_.candidates, ElementsAre(EndpointId(0), EndpointId(1)));
+}
+
+TEST_F(SchedulerTest, AnEndpointThatFailedIsAvoidedForAWhile) {
+  using std::chrono::milliseconds;
+  scheduler_.avoid(EndpointId(1), milliseconds(100));
+  scheduler_.avoid(EndpointId(1), milliseconds(20));  // no sooner
+  scheduler_.schedule(request(1), {});
+  EXPECT_THAT(log_.candidates, ElementsAre(EndpointId(0), EndpointId(2)));
+  EXPECT_THAT(log_.avoided, ElementsAre(EndpointId(1)));
+  clock_.advance(milliseconds(99));
+  scheduler_.schedule(request(2), {});
+  EXPECT_THAT(log_.candidates, ElementsAre(EndpointId(0), EndpointId(2)));
+  clock_.advance(milliseconds(1));
+  scheduler_.schedule(request(3), {});
+  EXPECT_THAT(log_.candidates, ElementsAre(EndpointId(0), EndpointId(1), EndpointId(2)));
+  EXPECT_THAT(log_.avoided, ElementsAre());
+}
+
+TEST_F(SchedulerTest, AvoidedEndpointsAreBetterThanNoneOrThanAMinority) {
+  scheduler_.avoid(EndpointId(0), std::chrono::seconds(1));
+  const EndpointId tried[] = {EndpointId(1), EndpointId(2)};
+  scheduler_.schedule(request(1), tried);
+  EXPECT_THAT(log_.candidates, ElementsAre(EndpointId(0)));
+  scheduler_.avoid(EndpointId(1), std::chrono::seconds(1));
+  scheduler_.schedule(request(2), {});
+  EXPECT_THAT(log_.candidates, ElementsAre(EndpointId(0), EndpointId(1), EndpointId(2)));
+}
+
+TEST_F(SchedulerTest, ANewOwnerOfASlotIsNotAvoidedForTheOldOne) {
+  scheduler_.avoid(EndpointId(1), std::chrono::seconds(1));
+  fleet_.remove(EndpointId(1));
+  fleet_.add(Endpoint{"d", "d", 4});
+  fleet_.set_healthy(EndpointId(1), true);
+  scheduler_.schedule(request(1), {});
+  EXPECT_THAT(log_.candidates, ElementsAre(EndpointId(0), EndpointId(1), EndpointId(2)));
+}
+
+TEST_F(SchedulerTest, TellsWhetherAHealthyEndpointIsLeft) {
+  const EndpointId tried[] = {EndpointId(0), EndpointId(1)};
+  EXPECT_TRUE(scheduler_.has_healthy(Choice{tried, {}, nullptr}));
+  fleet_.set_ejected(EndpointId(2), true);
+  EXPECT_TRUE(scheduler_.has_healthy(Choice{tried, {}, nullptr}));
+  fleet_.set_healthy(EndpointId(2), false);
+  fleet_.set_reachable(EndpointId(2), true);
+  EXPECT_FALSE(scheduler_.has_healthy(Choice{tried, {}, nullptr}));
 }
 
 TEST_F(SchedulerTest, ThePolicyHearsOfASlotThatChangedItsOwnerBeforeItPicks) {

@@ -50,6 +50,15 @@ void RoutedRequest::set_class(RequestClass request_class) {
 
 void RoutedRequest::exclude_chosen() { tried_.push_back(chosen_); }
 
+bool RoutedRequest::has_other() {
+  tried_.push_back(chosen_);
+  Choice choice{tried_, std::nullopt, nullptr};
+  if (allowed_) choice.allowed = *allowed_;
+  const bool other = scheduler_.has_healthy(choice);
+  tried_.pop_back();
+  return other;
+}
+
 void RoutedRequest::first_token() {
   if (!booked_ || first_token_seen_) return;
   first_token_seen_ = true;

@@ -48,6 +48,8 @@ class RoutedRequest {
   Refusal refusal() const { return refusal_; }
   // The chosen endpoint failed: choose() will not name it again.
   void exclude_chosen();
+  // Whether a healthy endpoint is left besides the chosen one.
+  bool has_other();
 
   // The first body byte arrived: the first token of a stream, the whole answer otherwise.
   void first_token();
