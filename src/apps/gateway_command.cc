@@ -34,7 +34,9 @@ struct GatewayFlags {
   std::string dns;
   double dns_interval_s = 5;
   size_t endpoints_max = 1024;
-  bool eject_outliers = false;
+  bool eject_outliers = true;
+  bool retry_on_5xx = true;
+  uint32_t closed_retries = 1;
   double refresh_metrics_interval_ms = 50;
   std::string policy;
   std::string config;
@@ -180,6 +182,8 @@ Result<GatewayOptions> options_of(const GatewayFlags& flags) {
   if (!monitor) return monitor.error();
   options.monitor = std::move(*monitor);
   options.attempts_max = flags.attempts;
+  options.closed_retries_max = flags.closed_retries;
+  options.error_retries_max = flags.retry_on_5xx ? 1 : 0;
   return options;
 }
 
@@ -246,8 +250,9 @@ void add_gateway_command(CLI::App& app, int& exit_code) {
   command->add_option("--max-endpoints", flags->endpoints_max,
                       "Workers at one time, from a file or a name")
       ->check(CLI::Range(1, 100000))->capture_default_str();
-  command->add_flag("--eject-outliers", flags->eject_outliers,
-                    "Leave a worker out for a while after five errors in a row");
+  command->add_flag("--eject-outliers,!--no-eject-outliers", flags->eject_outliers,
+                    "Leave a worker out for a while after five errors in a row that other workers\n"
+                    "did not have; never more than half of them (default: on)");
   command->add_option("--refresh-metrics-interval-ms", flags->refresh_metrics_interval_ms,
                       "Milliseconds between readings of the workers' metrics, for --config (least 50)")
       ->check(above_zero())->capture_default_str();
@@ -306,6 +311,13 @@ void add_gateway_command(CLI::App& app, int& exit_code) {
   command->add_option("--max-attempts", flags->attempts,
                       "Attempts for one request while nothing was sent back")
       ->check(CLI::Range(1, 100))->capture_default_str();
+  command->add_option("--max-closed-retries", flags->closed_retries,
+                      "Of these, after a worker closed the connection without an answer: the request may\n"
+                      "be what it died of")
+      ->check(CLI::Range(0, 100))->capture_default_str();
+  command->add_flag("--retry-on-5xx,!--no-retry-on-5xx", flags->retry_on_5xx,
+                    "Of these one, on another worker, after a worker answered 500, 502, 503 or 504\n"
+                    "(default: on)");
   command->add_option("--log-level", flags->log_level, "info or warning")
       ->check(CLI::IsMember({"info", "warning"}))->capture_default_str();
   command->footer("Example: kvasir gateway --worker-urls http://10.0.0.1:8000,http://10.0.0.2:8000 --policy kv");

@@ -11,6 +11,10 @@ namespace {
 
 const std::vector<double> kLatencySeconds = {0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
                                              5,     10,   20,    40,   80,  160,  320, 640};
+// By RetryReason.
+constexpr const char* kRetryReasonNames[kRetryReasons] = {
+    "not-connected", "closed", "malformed", "server-error", "unhealthy", "no-address"};
+
 const std::vector<double> kSchedulingSeconds = {5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 1e-2};
 
 }  // namespace
@@ -19,6 +23,8 @@ GatewayMetrics::GatewayMetrics(const std::string& policy)
     : policy_(policy),
       in_flight_(registry_.gauge("kvasir_gateway_requests_in_flight",
                                  "Requests being answered now.")),
+      poison_(registry_.counter("kvasir_gateway_poison_requests_total",
+                                "Requests that several endpoints closed their connection on.")),
       held_requests_(registry_.gauge("kvasir_gateway_held_requests", "Requests waiting for their turn now.")),
       held_bytes_(registry_.gauge("kvasir_gateway_held_bytes", "Bytes of their bodies.")),
       saturation_(registry_.gauge("kvasir_gateway_pool_saturation",
@@ -36,6 +42,11 @@ GatewayMetrics::GatewayMetrics(const std::string& policy)
       scheduling_(registry_.histogram("kvasir_gateway_scheduling_seconds",
                                       "Reading, hashing and picking for one request.",
                                       kSchedulingSeconds, {{"policy", policy}})) {
+  for (size_t i = 0; i < kRetryReasons; ++i) {
+    retries_[i] = &registry_.counter("kvasir_gateway_retries_total",
+                                     "Requests that were sent to another endpoint, by what the one before did.",
+                                     {{"reason", kRetryReasonNames[i]}});
+  }
   for (uint8_t i = 0; i < kFlowOutcomes; ++i) {
     const Labels labels = {{"outcome", std::string(answer_for(FlowOutcome{i}).label)}};
     outcomes_[i] = {&registry_.counter("kvasir_gateway_admissions_total",
@@ -148,10 +159,18 @@ void GatewayMetrics::on_released(const Endpoint& endpoint) {
   if (PerEndpoint* routed = find(endpoint)) routed->in_flight->add(-1);
 }
 
-void GatewayMetrics::on_retry(const Endpoint& failed, std::string_view reason) {
+void GatewayMetrics::on_retry(const Endpoint& failed, RetryReason reason, std::string_view detail) {
   if (PerEndpoint* endpoint = find(failed)) endpoint->retries->add();
+  retries_[static_cast<size_t>(reason)]->add();
   log_repeated(LogLevel::kWarning, "retries",
-               "retry: endpoint " + failed.name + ": " + std::string(reason));
+               "retry: endpoint " + failed.name + ": " + std::string(detail));
+}
+
+void GatewayMetrics::on_poison(std::string_view request_id, size_t endpoints) {
+  poison_.add();
+  log_repeated(LogLevel::kWarning, "poison",
+               "request " + std::string(request_id) + " is not sent to more endpoints: " +
+                   std::to_string(endpoints) + " closed the connection on it without an answer");
 }
 
 void GatewayMetrics::on_finished(const RequestReport& report) {

@@ -42,7 +42,8 @@ class GatewayMetrics final : public GatewayProbe {
   void on_started() override;
   void on_routed(const Endpoint& endpoint) override;
   void on_released(const Endpoint& endpoint) override;
-  void on_retry(const Endpoint& failed, std::string_view reason) override;
+  void on_retry(const Endpoint& failed, RetryReason reason, std::string_view detail) override;
+  void on_poison(std::string_view request_id, size_t endpoints) override;
   void on_finished(const RequestReport& report) override;
   void on_refused(int status, std::string_view reason) override;
   void on_outcome(const Request& request, int32_t band, FlowOutcome outcome, Duration held) override;
@@ -72,9 +73,11 @@ class GatewayMetrics final : public GatewayProbe {
   std::array<std::atomic<Counter*>, kStatusMax> by_status_{};
   const std::string policy_;
   std::array<PerOutcome, kFlowOutcomes> outcomes_;
+  std::array<Counter*, kRetryReasons> retries_{};
   // By name. One that left keeps its counters, and has them again when it comes back.
   HandleTable<PerEndpoint> endpoints_{kEndpointsMax};
   Gauge& in_flight_;
+  Counter& poison_;
   Gauge& held_requests_;
   Gauge& held_bytes_;
   Gauge& saturation_;

@@ -89,6 +89,9 @@ std::shared_ptr<const std::vector<RemoteService>> EppThread::remote_services() {
 OutlierEjection* EppThread::outliers() {
   return epp_.feeds_->outliers();
 }
+void EppThread::report_served(EndpointId endpoint) {
+  epp_.feeds_->report_served(endpoint);
+}
 TokenEstimator& EppThread::estimator() {
   return epp_.estimator_;
 }

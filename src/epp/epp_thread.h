@@ -55,6 +55,8 @@ class EppThread final : public GrpcService {
   RequestPeeker& peeker() { return peeker_; }
   std::shared_ptr<const RequestParsers> parsers();
   OutlierEjection* outliers();  // null: nobody is ejected
+  // A request got an answer there.
+  void report_served(EndpointId endpoint);
   // Null: nobody is to be asked before a request is scheduled.
   std::shared_ptr<const std::vector<RemoteService>> remote_services();
   RemoteScoreFetcher& remote_scores() { return remote_scores_; }

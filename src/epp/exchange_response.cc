@@ -9,6 +9,7 @@ namespace kvasir {
 namespace {
 
 constexpr int kServerErrors = 500;  // and beyond
+constexpr Duration kFaultPause = std::chrono::seconds(1);
 
 int status_of(const ExtProcRequest& request) {
   const std::string_view text = request.header(":status").value_or("");
@@ -116,15 +117,17 @@ void Exchange::note_processed(TimePoint begin) {
 // What the answer says of the endpoint that was picked: an error, or that another one had to answer
 // for it.
 void Exchange::judge_endpoint(std::string_view served) {
-  OutlierEjection* outliers = thread_.outliers();
-  if (outliers == nullptr || !routed_) return;
+  if (!routed_) return;
   const std::string_view picked = std::string_view(destination_).substr(0, destination_.find(','));
   const bool served_elsewhere = !served.empty() && served != picked;
-  if (served_elsewhere || status_ >= kServerErrors) {
-    outliers->failed(decision_.endpoint);
-  } else {
-    outliers->succeeded(decision_.endpoint);
-  }
+  const bool good = !served_elsewhere && status_ < kServerErrors;
+  if (good) thread_.report_served(decision_.endpoint);
+  OutlierEjection* outliers = thread_.outliers();
+  if (outliers == nullptr) return;
+  if (good) return outliers->succeeded(decision_.endpoint);
+  outliers->failed(decision_.endpoint);
+  // Failing is quick, and leaves an endpoint idle that must not be taken for a fast one.
+  thread_.scheduler().avoid(decision_.endpoint, kFaultPause);
 }
 
 void Exchange::note_first_byte() {

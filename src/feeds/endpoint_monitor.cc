@@ -85,7 +85,15 @@ class EndpointMonitor::Watched final : private HttpCallObserver {
     late_ = reading_metrics_ = false;
     began_ = last_check_ = monitor_.loop_.now();
     call_ = &client_.start(health_request_, {}, *this);
-    wait_for_answer();
+    asked_ ? wait_for_answer() : look_soon();
+  }
+
+  // An endpoint that is slow from the beginning may be tried before it is late.
+  void look_soon() {
+    timer_ = monitor_.loop_.after(monitor_.options_.first_interval, [this] {
+      set_reachable(call_->connected());
+      wait_for_answer();
+    });
   }
 
   // For a request had trouble. A check that is under way may have been answered before that.
@@ -253,12 +261,14 @@ EndpointMonitor::EndpointMonitor(EventLoop& loop, Fleet& fleet, const AddressBoo
       options_(std::move(options)),
       still_down_(std::move(still_down)),
       news_(fleet.size()),
-      watched_(fleet.size()) {
+      watched_(fleet.size()),
+      self_(std::make_shared<EndpointMonitor*>(this)) {
   follow_fleet();
 }
 
 // A gateway that shuts down makes no endpoint unhealthy.
 EndpointMonitor::~EndpointMonitor() {
+  *self_ = nullptr;
   for (auto& watched : watched_) {
     if (watched != nullptr) watched->forget_health();
   }
@@ -292,8 +302,9 @@ void EndpointMonitor::report_closed(EndpointId endpoint) {
 }
 
 void EndpointMonitor::tell(EndpointId endpoint, void (Watched::*news)()) {
-  loop_.post([this, endpoint, news] {
-    Watched* watched = watched_[index_of(endpoint)].get();
+  loop_.post([self = self_, endpoint, news] {
+    if (*self == nullptr) return;
+    Watched* watched = (*self)->watched_[index_of(endpoint)].get();
     if (watched != nullptr) (watched->*news)();
   });
 }

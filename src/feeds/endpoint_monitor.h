@@ -95,6 +95,7 @@ class EndpointMonitor {
   std::atomic<size_t> unasked_{0};
   std::vector<News> news_;                         // by slot
   std::vector<std::unique_ptr<Watched>> watched_;  // by slot; null where nobody is
+  std::shared_ptr<EndpointMonitor*> self_;         // null inside once this is gone: news look there
 };
 
 }  // namespace kvasir

@@ -118,8 +118,10 @@ Gateway::Gateway(EventLoop& loop, const GatewayOptions& options, GatewayProbe& p
 }
 
 Result<void> Gateway::feed(ScrapePlan plan) {
+  FleetFeedsOptions options = feeds_of(options_);
+  options.still_down = [this](EndpointId endpoint) { on_endpoint_down(endpoint); };
   Result<std::unique_ptr<FleetFeeds>> feeds =
-      FleetFeeds::create(loop_, fleet_, probe_, feeds_of(options_));
+      FleetFeeds::create(loop_, fleet_, probe_, std::move(options));
   if (!feeds) return Error{"--worker-urls: " + feeds.error().message};
   feeds_ = std::move(*feeds);
   feeds_->scrape(std::move(plan));
@@ -163,6 +165,17 @@ Result<void> Gateway::listen() {
                  error.what()};
   }
   return {};
+}
+
+// On loop_'s thread, which is the first part's too.
+void Gateway::on_endpoint_down(EndpointId endpoint) {
+  for (const auto& part : parts_) {
+    if (&part->loop() == &loop_) {
+      part->on_endpoint_down(endpoint);
+    } else {
+      part->loop().post([&part = *part, endpoint] { part.on_endpoint_down(endpoint); });
+    }
+  }
 }
 
 Gateway::~Gateway() {

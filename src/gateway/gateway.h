@@ -58,6 +58,7 @@ class Gateway {
   Result<void> feed(ScrapePlan plan);
   void find_services(const std::vector<RemoteSource>& sources);
   Result<void> listen();
+  void on_endpoint_down(EndpointId endpoint);
 
   EventLoop& loop_;
   const GatewayOptions options_;

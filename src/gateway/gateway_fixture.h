@@ -22,7 +22,14 @@ namespace kvasir {
 // A worker that does what its script says, request by request; then it answers with its name.
 class FakeWorker final : public HttpHandler, private HttpExchange::Observer {
  public:
-  enum class Act { kAnswer, kStream, kCut, kCutAfterHead, kCutMidStream, kHang, kNoLength };
+  enum class Act {
+    kAnswer, kStream, kCut, kCutAfterHead, kCutMidStream, kHang, kNoLength,
+    kError,           // `error_status`, with the name as body
+    kErrorNoLength,   // its end is the connection's
+    kErrorThatStalls,
+    kErrorThatIsLong,
+    kOpenStream,      // `pieces`, and no end
+  };
 
   FakeWorker(EventLoop& loop, std::string name)
       : loop_(loop),
@@ -37,7 +44,11 @@ class FakeWorker final : public HttpHandler, private HttpExchange::Observer {
   Refusal on_refused(int, std::string_view) override { return {}; }
 
   void on_request(HttpExchange& exchange) override {
-    if (exchange.head().path() == "/health") return exchange.respond(healthy ? 200 : 503, "", "");
+    if (exchange.head().path() == "/health") {
+      ++checks;
+      if (frozen) return exchange.set_observer(this);
+      return exchange.respond(healthy ? 200 : 503, "", "");
+    }
     if (exchange.head().path() == "/metrics") {
       return exchange.respond(200, "", metrics);
     }
@@ -50,19 +61,25 @@ class FakeWorker final : public HttpHandler, private HttpExchange::Observer {
   std::vector<std::string> bodies;
   std::vector<std::string> request_ids;
   std::string metrics = "vllm:cache_config_info{block_size=\"16\",num_gpu_blocks=\"100\"} 1\n";
+  std::string more_fields;  // of good answers
+  std::vector<std::string> pieces;
+  int error_status = 500;
   bool healthy = true;
+  bool frozen = false;      // answers no health check
+  bool fails_always = false;
+  int checks = 0;
   int clients_gone = 0;
 
  private:
   void act(HttpExchange& exchange) {
-    Act next = Act::kAnswer;
+    Act next = fails_always ? Act::kError : Act::kAnswer;
     if (!script.empty()) {
       next = script.front();
       script.pop_front();
     }
     switch (next) {
       case Act::kAnswer:
-        return exchange.respond(200, "Content-Type: application/json\r\n", name_);
+        return exchange.respond(200, "Content-Type: application/json\r\n" + more_fields, name_);
       case Act::kStream:
         exchange.start(200, "Content-Type: text/event-stream\r\n");
         exchange.write("data: " + name_ + "\n\n");
@@ -83,6 +100,24 @@ class FakeWorker final : public HttpHandler, private HttpExchange::Observer {
         exchange.start_raw("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n", false);
         exchange.write_raw("until close");
         return exchange.finish_raw();
+      case Act::kError:
+        return exchange.respond(error_status, "Content-Type: application/json\r\n", "error of " + name_);
+      case Act::kErrorNoLength:
+        exchange.start_raw("HTTP/1.1 500 Oh\r\nContent-Type: text/plain\r\n\r\n", false);
+        exchange.write_raw("error of " + name_);
+        return exchange.finish_raw();
+      case Act::kErrorThatStalls:
+        exchange.start(500, "");
+        exchange.write("error");
+        return exchange.set_observer(this);
+      case Act::kErrorThatIsLong:
+        exchange.start(500, "");
+        for (int i = 0; i < 100; ++i) exchange.write(std::string(1000, 'x'));
+        return exchange.finish();
+      case Act::kOpenStream:
+        exchange.start(200, "Content-Type: text/event-stream\r\n");
+        for (const std::string& piece : pieces) exchange.write(piece);
+        return exchange.set_observer(this);
     }
   }
 
@@ -101,7 +136,14 @@ class RecordingProbe final : public GatewayProbe {
   void on_started() override { ++started; }
   void on_routed(const Endpoint&) override { ++in_flight; }
   void on_released(const Endpoint&) override { --in_flight; }
-  void on_retry(const Endpoint&, std::string_view) override { ++retries; }
+  void on_retry(const Endpoint&, RetryReason reason, std::string_view) override {
+    ++retries;
+    last_reason = reason;
+  }
+  void on_poison(std::string_view id, size_t) override {
+    std::lock_guard<std::mutex> lock(mutex_);
+    poison.emplace_back(id);
+  }
   void on_finished(const RequestReport& report) override {
     std::lock_guard<std::mutex> lock(mutex_);
     finished.push_back(report);
@@ -120,6 +162,8 @@ class RecordingProbe final : public GatewayProbe {
   }
 
   std::atomic<int> healthy{0}, started{0}, in_flight{0}, retries{0}, left{0}, refused_endpoints{0};
+  std::atomic<RetryReason> last_reason{};
+  std::vector<std::string> poison;
   std::vector<RequestReport> finished;
   std::vector<FlowOutcome> outcomes;
 

@@ -45,7 +45,8 @@ struct GatewayOptions {
   std::vector<std::string> plugin_files = {};  // shared objects with more plugin types
   // How often the endpoints' metrics are read when a configuration routes (the built-in policies need none).
   Duration refresh_metrics_interval = kRefreshIntervalLeast;
-  bool eject_outliers = false;
+  // Leave a worker out for a while that answers badly though it is healthy.
+  bool eject_outliers = true;
   EjectionOptions ejection;
   EngineProfile profile;
   double time_scale = 1;  // model seconds a second, for the policy's clock
@@ -55,8 +56,19 @@ struct GatewayOptions {
   size_t bodies_bytes_max = 192 * 1024 * 1024;
   HttpClientLimits client;
   MonitorOptions monitor;
-  // Attempts for one request, the first included; each on another endpoint, save after a stale connection.
+  // Attempts for one request, the first included; each on another endpoint.
   uint32_t attempts_max = 4;
+  // Of these, after a worker closed the connection without an answer: the request may be what it died of.
+  uint32_t closed_retries_max = 1;
+  // Of these, after a worker answered 500, 502, 503 or 504.
+  uint32_t error_retries_max = 1;
+  // Such an answer is kept, and sent when nobody else has one. A longer one, or one that takes longer, is given up.
+  size_t error_answer_bytes_max = 64 * 1024;
+  Duration error_answer_timeout = std::chrono::milliseconds(100);
+  // After a failure its endpoint gets no requests for this long when others can have them (on the policy's clock);
+  // for the longer one when another endpoint answered what it failed.
+  Duration failure_pause = std::chrono::milliseconds(100);
+  Duration fault_pause = std::chrono::seconds(1);
   // Answer bytes a slow client may leave unread here before the worker's connection is paused.
   size_t unread_bytes_max = 1024 * 1024;
   Duration drain_timeout = std::chrono::seconds(30);

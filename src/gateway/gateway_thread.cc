@@ -182,6 +182,23 @@ std::optional<EndpointId> GatewayThread::next_in_turn(const std::vector<Endpoint
   return best;
 }
 
+bool GatewayThread::has_other(const std::vector<EndpointId>& tried, EndpointId endpoint) const {
+  const auto snapshot = gateway_.fleet_.snapshot();
+  for (uint32_t i = 0; i < snapshot->endpoints.size(); ++i) {
+    const EndpointId id{i};
+    const bool healthy = snapshot->endpoints[i].rank() <= EndpointState::Rank::kEjected;
+    if (!healthy || id == endpoint) continue;
+    if (std::find(tried.begin(), tried.end(), id) == tried.end()) return true;
+  }
+  return false;
+}
+
+void GatewayThread::on_endpoint_down(EndpointId endpoint) {
+  // A relay may be over when it could not be sent elsewhere; it takes no other one with it.
+  const std::vector<Relay*> relays(relays_.begin(), relays_.end());
+  for (Relay* relay : relays) relay->on_endpoint_down(endpoint);
+}
+
 GatewayThread::Upstream* GatewayThread::upstream(EndpointId endpoint) {
   Upstream& upstream = upstreams_[index_of(endpoint)];
   const auto snapshot = gateway_.fleet_.snapshot();

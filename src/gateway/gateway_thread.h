@@ -31,6 +31,8 @@ class GatewayThread final : public HttpHandler {
   void on_request(HttpExchange& exchange) override;
   Refusal on_refused(int status, std::string_view reason) override;
   void drain(std::function<void()> drained) { server_.drain(std::move(drained)); }
+  // It is unhealthy: requests that have nothing of its answer yet are sent elsewhere. On this loop's thread.
+  void on_endpoint_down(EndpointId endpoint);
 
   EventLoop& loop() { return loop_; }
 
@@ -52,6 +54,8 @@ class GatewayThread final : public HttpHandler {
   void relay(HttpExchange& exchange, bool inference, const std::optional<RequestPeek>& peek);
   // Where a request that is no inference goes: the best endpoints there are, in turn.
   std::optional<EndpointId> next_in_turn(const std::vector<EndpointId>& tried);
+  // Whether a healthy one is left besides those and this.
+  bool has_other(const std::vector<EndpointId>& tried, EndpointId endpoint) const;
   // The slot's owner; null: its address is not known.
   Upstream* upstream(EndpointId endpoint);
   RequestId next_request_id() { return (++requests_ << 8) | index_; }

@@ -23,6 +23,17 @@ struct RequestReport {
   Duration held{};         // before it was sent on, or given up
 };
 
+// Why a request was sent to another endpoint.
+enum class RetryReason : uint8_t {
+  kNotConnected,  // the connection was refused or timed out
+  kClosed,        // it was closed without an answer
+  kMalformed,     // the answer was no HTTP
+  kServerError,   // the answer was 500, 502, 503 or 504
+  kUnhealthy,     // the endpoint became unhealthy before its first byte
+  kNoAddress,
+};
+inline constexpr size_t kRetryReasons = 6;
+
 class GatewayProbe : public FleetProbe, public FlowProbe {
  public:
   void on_outcome(const Request& request, int32_t band, FlowOutcome outcome, Duration held) override {
@@ -32,7 +43,11 @@ class GatewayProbe : public FleetProbe, public FlowProbe {
   // The endpoint itself, not its slot, which may change hands while a request runs.
   virtual void on_routed(const Endpoint& endpoint) = 0;    // an attempt goes there
   virtual void on_released(const Endpoint& endpoint) = 0;  // that attempt is over
-  virtual void on_retry(const Endpoint& failed, std::string_view reason) = 0;
+  virtual void on_retry(const Endpoint& failed, RetryReason reason, std::string_view detail) = 0;
+  // So many endpoints closed their connection on this request, and it is not sent to more.
+  virtual void on_poison(std::string_view request_id, size_t endpoints) {
+    static_cast<void>(request_id), static_cast<void>(endpoints);
+  }
   virtual void on_finished(const RequestReport& report) = 0;
   virtual void on_refused(int status, std::string_view reason) = 0;  // before it was a whole request
 };

@@ -14,6 +14,8 @@ namespace {
 // What nginx calls a client that left; only in reports, never sent.
 constexpr int kClientClosedRequest = 499;
 
+constexpr int kServerErrors = 500;  // and beyond
+
 std::string random_id(Random& random) {
   char text[17];
   std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(random.next()));
@@ -36,6 +38,7 @@ Relay::Relay(GatewayThread& thread, HttpExchange& exchange, bool inference)
 
 Relay::~Relay() {
   if (self_) *self_ = nullptr;
+  thread_.loop_.cancel(error_timer_);
   leave_admission();
   release();
 }
@@ -147,7 +150,9 @@ void Relay::attempt() {
   const bool chosen = choose();
   scheduling_ += wall_now() - begin;
   if (!chosen) {
-    return attempts_ == 0 ? fail(503, "no worker is available") : fail(502, "no worker could answer");
+    if (attempts_ == 0) return fail(503, "no worker is available");
+    settle_blame(false);
+    return give_up(502, "no worker could answer");
   }
   send();
 }
@@ -157,35 +162,48 @@ void Relay::send() {
   attempted_ = thread_.gateway_.fleet_.snapshot()->endpoints[index_of(decision_.endpoint)].endpoint;
   thread_.gateway_.probe_.on_routed(*attempted_);
   GatewayThread::Upstream* upstream = thread_.upstream(decision_.endpoint);
-  if (upstream == nullptr) return retry("its address is not known", false);
+  if (upstream == nullptr) return retry(RetryReason::kNoAddress, "its address is not known");
   selected_ = attempted_->name.empty() ? upstream->host : attempted_->name;
   upstream_head_ =
       upstream_request_head(exchange_.head(), exchange_.body().size(), upstream->host, request_id_);
-  call_ = &upstream->client->start(upstream_head_, exchange_.body(), *this, head_request_);
+  // What one connection was closed on is not risked on a kept-alive one, which might be sent again.
+  const bool fresh_connection = closed_ > 0;
+  call_ = &upstream->client->start(upstream_head_, exchange_.body(), *this, head_request_,
+                                   fresh_connection);
 }
 
 void Relay::on_head(const HttpHead& head) {
   answer_ = head;
   status_ = head.status();
+  if (status_ >= kServerErrors && is_worth_another_try(status_)) keep_error();
 }
 
 void Relay::on_body(std::string_view bytes) {
+  if (keeping_error_) return;
   note_first_byte();
   if (mode_ == Mode::kHeld) send_withheld();
-  if (inference_) usage_.look(bytes);
+  if (inference_) {
+    usage_.look(bytes);
+    tail_.look(bytes);
+  }
   if (mode_ == Mode::kReframed) exchange_.write(bytes);
 }
 
 void Relay::on_raw(std::string_view bytes) {
+  const GatewayOptions& options = thread_.gateway_.options_;
   if (mode_ == Mode::kHeld) withheld_.append(bytes);  // framing alone is no body byte yet
+  if (keeping_error_ && withheld_.size() > options.error_answer_bytes_max) return give_error_up();
   if (mode_ == Mode::kRaw) exchange_.write_raw(bytes);
-  if (exchange_.unsent_bytes() > thread_.gateway_.options_.unread_bytes_max && !paused_) {
+  const size_t unsent = exchange_.unsent_bytes();
+  unread_ = unsent > 0;
+  if (unsent > options.unread_bytes_max && !paused_) {
     paused_ = true;
     call_->pause();
   }
 }
 
 void Relay::on_drained() {
+  unread_ = false;
   if (!paused_) return;
   paused_ = false;
   call_->resume();
@@ -204,6 +222,11 @@ void Relay::send_withheld() {
   added.selected_pod = selected_;
   added.scheduling_ms = to_milliseconds(scheduling_);
   added.cache_prefix_tokens = decision_.cached_tokens;
+  std::vector<std::pair<std::string, std::string>> of_plugins;
+  if (routed_ && attempted_ && !thread_.gateway_.options_.config_name.empty()) {
+    of_plugins = thread_.gateway_.scheduler_.answer_fields(*attempted_);
+    added.of_plugins = of_plugins;
+  }
   const bool bodiless = head_request_ || status_ == 204 || status_ == 304;
   const bool framed = answer_.chunked() || answer_.content_length() || bodiless;
   const bool modern_client = exchange_.head().minor_version() >= 1;
@@ -227,54 +250,163 @@ void Relay::send_withheld() {
 
 void Relay::on_end() {
   call_ = nullptr;
+  if (keeping_error_) {
+    kept_ = std::make_unique<KeptAnswer>(
+        KeptAnswer{std::move(answer_), std::move(withheld_), selected_, decision_});
+    return give_error_up();
+  }
   if (routed_) {
     if (const auto tokens = usage_.prompt_tokens()) routed_->learn_prompt_tokens(*tokens);
   }
-  judge(status_ < 500);
-  if (status_ < 500) thread_.gateway_.feeds_->report_served(decision_.endpoint);
-  release();
+  note_answered();
   if (mode_ == Mode::kHeld) send_withheld();
+  release();
   mode_ == Mode::kRaw ? exchange_.finish_raw() : exchange_.finish();
   finish(status_, true);
+}
+
+// A server error that other endpoints answer with as well is the request's, not theirs.
+void Relay::note_answered() {
+  if (status_ >= kServerErrors) {
+    if (blamed_.empty()) judge(decision_.endpoint, false);
+    return blamed_.clear();
+  }
+  judge(decision_.endpoint, true);
+  thread_.gateway_.feeds_->report_served(decision_.endpoint);
+  settle_blame(true);
 }
 
 void Relay::on_failure(const HttpFailure& failure) {
   using Kind = HttpFailure::Kind;
   call_ = nullptr;
-  judge(false);
+  if (keeping_error_) return give_error_up();
   withheld_.clear();
-  if (mode_ != Mode::kHeld) {
-    // Part of the answer is out: cutting it is the only honest end.
-    exchange_.abort();
-    return finish(502, false);
-  }
+  // A worker that took a request over a kept-alive connection and is gone now may have died of it.
+  const bool closed = failure.kind == Kind::kClosed || (failure.kind == Kind::kConnect && failure.resent);
   FleetFeeds& feeds = *thread_.gateway_.feeds_;
   if (failure.kind == Kind::kConnect) feeds.report_connect_failure(decision_.endpoint);
   if (failure.kind == Kind::kClosed) feeds.report_closed(decision_.endpoint);
+  if (mode_ != Mode::kHeld) {
+    // Part of the answer is out: cutting it is the only honest end.
+    judge(decision_.endpoint, false);
+    exchange_.abort();
+    return finish(502, false);
+  }
+  if (closed) return on_closed(failure);
+  if (failure.kind == Kind::kMalformed) {
+    blame();
+    return retry(RetryReason::kMalformed, failure.message);
+  }
+  judge(decision_.endpoint, false);
   if (failure.kind == Kind::kFirstByteTimeout || failure.kind == Kind::kIdleTimeout) {
     // The worker may be at work on it: another attempt would double the load that made it late.
-    return fail(504, "the worker did not answer in time");
+    return give_up(504, "the worker did not answer in time");
   }
-  retry(failure.message, false);
+  retry(RetryReason::kNotConnected, failure.message);
 }
 
-void Relay::judge(bool good) {
-  OutlierEjection* ejection = thread_.gateway_.feeds_->outliers();
+// Without an answer. The request may be what the worker closed for: few others are asked.
+void Relay::on_closed(const HttpFailure& failure) {
+  blame();
+  if (++closed_ <= thread_.gateway_.options_.closed_retries_max) {
+    return retry(RetryReason::kClosed, failure.message);
+  }
+  settle_blame(false);
+  thread_.gateway_.probe_.on_poison(request_id_, closed_);
+  give_up(502, closed_ == 1 ? "the worker closed the connection without an answer"
+                            : "every worker that was asked closed the connection without an answer");
+}
+
+void Relay::on_endpoint_down(EndpointId endpoint) {
+  const bool waits = call_ != nullptr && mode_ == Mode::kHeld && decision_.endpoint == endpoint;
+  if (!waits || attempts_ >= thread_.gateway_.options_.attempts_max || !has_other()) return;
+  std::exchange(call_, nullptr)->cancel();
+  if (keeping_error_) return give_error_up();
+  withheld_.clear();
+  retry(RetryReason::kUnhealthy, "it became unhealthy before it answered");
+}
+
+bool Relay::has_other() {
+  return routed_ ? routed_->has_other() : thread_.has_other(tried_, decision_.endpoint);
+}
+
+bool Relay::is_worth_another_try(int status) {
+  const GatewayOptions& options = thread_.gateway_.options_;
+  const bool passing = status == 500 || status == 502 || status == 503 || status == 504;
+  return passing && error_retries_ < options.error_retries_max && attempts_ < options.attempts_max &&
+         has_other();
+}
+
+// The answer is read to its end first: it is short, it may be the best there is, and its connection is worth keeping.
+void Relay::keep_error() {
+  keeping_error_ = true;
+  error_timer_ = thread_.loop_.after(thread_.gateway_.options_.error_answer_timeout, [this] {
+    std::exchange(error_timer_, kNoTimer);
+    give_error_up();
+  });
+}
+
+// It is kept, or will not be: on to another endpoint.
+void Relay::give_error_up() {
+  thread_.loop_.cancel(std::exchange(error_timer_, kNoTimer));
+  if (call_ != nullptr) std::exchange(call_, nullptr)->cancel();
+  keeping_error_ = false;
+  ++error_retries_;
+  answer_ = HttpHead();
+  withheld_ = std::string();
+  blame();
+  retry(RetryReason::kServerError, "it answered " + std::to_string(status_));
+}
+
+void Relay::send_kept() {
+  release();
+  const std::unique_ptr<KeptAnswer> kept = std::move(kept_);
+  answer_ = std::move(kept->head);
+  withheld_ = kept->raw;
+  selected_ = kept->selected;
+  decision_ = kept->decision;
+  status_ = answer_.status();
+  send_withheld();
+  if (mode_ == Mode::kReframed) exchange_.write(kept->raw);
+  mode_ == Mode::kRaw ? exchange_.finish_raw() : exchange_.finish();
+  finish(status_, true);
+}
+
+void Relay::judge(EndpointId endpoint, bool good) {
+  Gateway& gateway = thread_.gateway_;
+  if (!good) gateway.scheduler_.avoid(endpoint, gateway.options_.fault_pause);
+  OutlierEjection* ejection = gateway.feeds_->outliers();
   if (ejection == nullptr) return;
-  good ? ejection->succeeded(decision_.endpoint) : ejection->failed(decision_.endpoint);
+  good ? ejection->succeeded(endpoint) : ejection->failed(endpoint);
 }
 
-void Relay::retry(std::string_view reason, bool same_endpoint) {
-  thread_.gateway_.probe_.on_retry(*attempted_, reason);
-  if (!same_endpoint) {
-    if (routed_) routed_->exclude_chosen();
-    tried_.push_back(decision_.endpoint);
+void Relay::blame() {
+  blamed_.push_back(decision_.endpoint);
+  thread_.gateway_.scheduler_.avoid(decision_.endpoint, thread_.gateway_.options_.failure_pause);
+}
+
+// An answer from somebody else: it was their fault. Several who failed alike: it was the request's. One alone: his.
+void Relay::settle_blame(bool answered) {
+  if (answered || blamed_.size() == 1) {
+    for (const EndpointId endpoint : blamed_) judge(endpoint, false);
   }
+  blamed_.clear();
+}
+
+void Relay::retry(RetryReason reason, std::string_view detail) {
+  thread_.gateway_.probe_.on_retry(*attempted_, reason, detail);
+  if (routed_) routed_->exclude_chosen();
+  tried_.push_back(decision_.endpoint);
   release();
   if (attempts_ >= thread_.gateway_.options_.attempts_max) {
-    return fail(502, "no worker could answer");
+    settle_blame(false);
+    return give_up(502, "no worker could answer");
   }
   attempt();
+}
+
+void Relay::give_up(int status, std::string_view message) {
+  kept_ ? send_kept() : fail(status, message);
 }
 
 void Relay::drop(FlowOutcome outcome) {
@@ -297,7 +429,10 @@ void Relay::fail(int status, std::string_view message, std::string_view more_fie
 
 void Relay::on_client_gone() {
   if (call_ != nullptr) call_->cancel();
-  finish(kClientClosedRequest, false);
+  // Many clients hang up after the last event, before the framing says that the answer is over.
+  const bool complete = mode_ != Mode::kHeld && !unread_ && tail_.is_end_of_stream();
+  if (complete) note_answered();
+  finish(complete ? status_ : kClientClosedRequest, complete);
 }
 
 void Relay::release() {

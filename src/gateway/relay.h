@@ -9,7 +9,9 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "gateway/answer_tail.h"
 #include "gateway/probe.h"
+#include "net/event_loop.h"
 #include "net/http_client.h"
 #include "net/http_server.h"
 #include "serving/admission.h"
@@ -27,10 +29,20 @@ class Relay final : private HttpCallObserver, private HttpExchange::Observer {
   ~Relay() override;
 
   void start(const std::optional<RequestPeek>& peek);
+  // It is unhealthy: when nothing of its answer came yet and a healthy one is left, the request goes there.
+  void on_endpoint_down(EndpointId endpoint);
 
  private:
   // How the body goes back to the client.
   enum class Mode : uint8_t { kHeld, kRaw, kReframed };
+
+  // A server error, while another endpoint is tried.
+  struct KeptAnswer {
+    HttpHead head;
+    std::string raw;  // its body as it was framed
+    std::string selected;
+    Decision decision;
+  };
 
   void read_headers();
   bool ask_services(const RequestPeek& peek);
@@ -52,9 +64,21 @@ class Relay final : private HttpCallObserver, private HttpExchange::Observer {
 
   void send_withheld();
   void note_first_byte();
-  // How the endpoint did, for outlier ejection.
-  void judge(bool good);
-  void retry(std::string_view reason, bool same_endpoint);
+  void note_answered();
+  void on_closed(const HttpFailure& failure);
+  bool has_other();
+  bool is_worth_another_try(int status);
+  void keep_error();
+  void give_error_up();
+  void send_kept();
+  // The endpoint's own fault, or its success; for outlier ejection.
+  void judge(EndpointId endpoint, bool good);
+  // It failed, or the request did: the next endpoint's answer tells.
+  void blame();
+  void settle_blame(bool answered);
+  void retry(RetryReason reason, std::string_view detail);
+  // No endpoint has an answer; a server error that was kept is better than ours.
+  void give_up(int status, std::string_view message);
   void fail(int status, std::string_view message, std::string_view more_fields = {});
   void drop(FlowOutcome outcome);
   void release();
@@ -78,7 +102,13 @@ class Relay final : private HttpCallObserver, private HttpExchange::Observer {
   HttpHead answer_;        // withheld until the first body byte,
   std::string withheld_;  // with the framing before it
   int status_ = 0;        // of the answer
+  std::unique_ptr<KeptAnswer> kept_;   // most often null
+  std::vector<EndpointId> blamed_;     // they failed this request, and nobody has answered it yet
+  TimerId error_timer_ = kNoTimer;     // runs while keeping_error_
+  uint32_t closed_ = 0;                // endpoints that closed their connection on it
+  uint32_t error_retries_ = 0;
   UsageWatch usage_;
+  AnswerTail tail_;
   Decision decision_;
   TimePoint arrived_;
   Duration scheduling_{};
@@ -90,6 +120,8 @@ class Relay final : private HttpCallObserver, private HttpExchange::Observer {
   const bool head_request_;
   std::shared_ptr<const Endpoint> attempted_;  // the probe counts an attempt there; null: none now
   bool paused_ = false;
+  bool unread_ = false;         // the client has not taken all that was written
+  bool keeping_error_ = false;  // this answer is read to its end and not sent; then another endpoint is tried
 };
 
 }  // namespace kvasir

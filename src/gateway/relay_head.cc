@@ -73,6 +73,13 @@ bool is_ours(std::string_view name) {
   return is_one_of(name, kOurs, std::size(kOurs));
 }
 
+bool is_added(std::string_view name, const RelayFields& added) {
+  for (const auto& field : added.of_plugins) {
+    if (equal_ignoring_case(name, field.first)) return true;
+  }
+  return false;
+}
+
 void append_field(std::string& head, std::string_view name, std::string_view value) {
   head.append(name).append(": ").append(value).append("\r\n");
 }
@@ -108,10 +115,11 @@ std::string relayed_fields(const HttpHead& answer, const RelayFields& added) {
   const ConnectionFields connection(answer);
   for (size_t i = 0; i < answer.field_count(); ++i) {
     const HttpHead::Field field = answer.field(i);
-    if (!connection.hold(field.name) && !is_ours(field.name)) {
+    if (!connection.hold(field.name) && !is_ours(field.name) && !is_added(field.name, added)) {
       append_field(fields, field.name, field.value);
     }
   }
+  for (const auto& [name, value] : added.of_plugins) append_field(fields, name, value);
   append_field(fields, "x-request-id", added.request_id);
   append_field(fields, "x-selected-pod", added.selected_pod);
   char number[32];

@@ -3,8 +3,10 @@
 // others pass in order.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "net/http_head.h"
 
@@ -20,6 +22,8 @@ struct RelayFields {
   std::string_view selected_pod;
   double scheduling_ms = 0;
   uint32_t cache_prefix_tokens = 0;
+  // What plugins add; a worker's own fields of these names are dropped.
+  std::span<const std::pair<std::string, std::string>> of_plugins = {};
 };
 
 // The field lines of an answer to be relayed, without those of framing and connection.

@@ -1,0 +1,287 @@
+// What the gateway does when workers fail: whom it tries next, whom it blames, what the client
+// gets.
+#include <algorithm>
+
+#include "gateway/gateway_fixture.h"
+
+namespace kvasir {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using ::testing::AnyOf;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+using Act = FakeWorker::Act;
+
+// Round robin begins with a, so that is the one that fails.
+class GatewayRetryTest : public GatewayTest {
+ protected:
+  std::string name_of(const FakeWorker& worker) const {
+    return "127.0.0.1:" + std::to_string(worker.port());
+  }
+  void stop() {
+    client_.reset();
+    gateway_.reset();
+    probe_.forget();
+    a_.bodies.clear();
+    b_.bodies.clear();
+  }
+};
+
+TEST_F(GatewayRetryTest, AServerErrorIsTriedOnceElsewhere) {
+  for (const char* policy : {"kv", "least-load", "round-robin", "load-cost"}) {
+    options_.policy = policy;
+    for (const Act act :
+         {Act::kError, Act::kErrorNoLength, Act::kErrorThatStalls, Act::kErrorThatIsLong}) {
+      a_.script = {act};
+      start();
+      const Answer answer = complete();
+      EXPECT_EQ(answer.head.status(), 200) << policy;
+      EXPECT_EQ(answer.body, "b");
+      EXPECT_EQ(probe_.retries, 1);
+      EXPECT_EQ(probe_.last_reason, RetryReason::kServerError);
+      EXPECT_EQ(b_.bodies, a_.bodies);
+      stop();
+    }
+  }
+}
+
+TEST_F(GatewayRetryTest, OnlyPassingErrorsAreTriedAgain) {
+  for (const int status : {400, 404, 408, 422, 429, 501, 505}) {
+    a_.script = {Act::kError};
+    a_.error_status = status;
+    start();
+    EXPECT_EQ(complete().head.status(), status);
+    EXPECT_EQ(probe_.retries, 0);
+    stop();
+  }
+  for (const int status : {500, 502, 503, 504}) {
+    a_.script = {Act::kError};
+    a_.error_status = status;
+    start();
+    EXPECT_EQ(complete().head.status(), 200) << status;
+    stop();
+  }
+}
+
+TEST_F(GatewayRetryTest, TheSecondErrorIsTheAnswer) {
+  a_.fails_always = b_.fails_always = true;
+  b_.error_status = 503;
+  start();
+  const Answer answer = complete();
+  EXPECT_EQ(answer.head.status(), 503);
+  EXPECT_EQ(answer.body, "error of b");
+  EXPECT_EQ(answer.field("x-selected-pod"), name_of(b_));
+  EXPECT_EQ(probe_.retries, 1);
+  EXPECT_EQ(a_.bodies.size() + b_.bodies.size(), 2u);
+}
+
+TEST_F(GatewayRetryTest, WhenNobodyElseAnswersTheClientGetsTheWorkersOwnError) {
+  for (const Act act : {Act::kError, Act::kErrorNoLength}) {
+    a_.script = {act};
+    b_.script = {Act::kCut};
+    options_.closed_retries_max = 0;
+    start();
+    const Answer answer = complete();
+    EXPECT_EQ(answer.head.status(), 500);
+    EXPECT_EQ(answer.body, "error of a");
+    EXPECT_EQ(answer.field("x-selected-pod"), name_of(a_));
+    EXPECT_EQ(answer.field("x-request-id"), "id-7");
+    EXPECT_EQ(probe_.finished.back().status, 500);
+    EXPECT_EQ(probe_.in_flight, 0);
+    stop();
+  }
+}
+
+TEST_F(GatewayRetryTest, TheOnlyWorkersErrorPassesAsItIs) {
+  options_.workers.pop_back();
+  a_.script = {Act::kError, Act::kErrorThatIsLong};
+  start(1);
+  EXPECT_EQ(complete().body, "error of a");
+  EXPECT_EQ(complete().body.size(), 100'000u);
+  EXPECT_EQ(probe_.retries, 0);
+}
+
+TEST_F(GatewayRetryTest, ErrorsAreNotTriedAgainWhenThatIsTurnedOff) {
+  options_.error_retries_max = 0;
+  a_.script = {Act::kError};
+  start();
+  EXPECT_EQ(complete().body, "error of a");
+  EXPECT_EQ(probe_.retries, 0);
+}
+
+TEST_F(GatewayRetryTest, WhatIsNoInferenceIsTriedAgainToo) {
+  a_.script = {Act::kError};
+  b_.script = {Act::kError};
+  start();
+  const std::string models = "GET /v1/models HTTP/1.1\r\nHost: g\r\n\r\n";
+  EXPECT_EQ(call(models).head.status(), 500) << "both fail";
+  a_.script = {Act::kError};
+  EXPECT_EQ(call(models).head.status(), 200);
+  EXPECT_EQ(call(models).head.status(), 200);
+}
+
+TEST_F(GatewayRetryTest, FailingIsNoSignOfSpeed) {
+  options_.eject_outliers = false;
+  options_.error_retries_max = 0;
+  options_.hold = false;
+  a_.fails_always = true;
+  for (const char* policy : {"kv", "least-load", "round-robin", "load-cost"}) {
+    options_.policy = policy;
+    start();
+    for (int i = 0; i < 64; ++i) complete();
+    // One for each second that this takes.
+    EXPECT_LE(a_.bodies.size(), 10u) << policy;
+    EXPECT_GE(a_.bodies.size(), 1u) << policy;
+    stop();
+  }
+}
+
+TEST_F(GatewayRetryTest, ARequestThatItsWorkerClosesForGoesToOneMoreAndIsToldOnce) {
+  FakeWorker c(*loop_, "c");
+  options_.workers.push_back({"127.0.0.1", c.port()});
+  a_.script = b_.script = c.script = {Act::kCut};
+  start(3);
+  EXPECT_EQ(complete().head.status(), 502);
+  EXPECT_EQ(a_.bodies.size() + b_.bodies.size() + c.bodies.size(), 2u);
+  EXPECT_THAT(probe_.poison, ElementsAre("id-7"));
+}
+
+TEST_F(GatewayRetryTest, PoisonTakesNobodyOut) {
+  options_.failure_pause = Duration::zero();
+  start();
+  for (int i = 0; i < 20; ++i) {
+    a_.script = b_.script = {Act::kCut};
+    EXPECT_EQ(complete().head.status(), 502);
+  }
+  const int checks = a_.checks + b_.checks;
+  run_until([&] { return a_.checks + b_.checks >= checks + 4; });
+  EXPECT_EQ(probe_.healthy, 2);
+  // Both get requests: nobody was ejected.
+  a_.script = b_.script = {};
+  EXPECT_THAT(complete().body + complete().body, AnyOf("ab", "ba"));
+  EXPECT_EQ(probe_.poison.size(), 20u);
+}
+
+TEST_F(GatewayRetryTest, ErrorsOfEveryWorkerAreTheRequestsAndEjectNobody) {
+  options_.failure_pause = Duration::zero();
+  a_.fails_always = b_.fails_always = true;
+  start();
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(complete().head.status(), 500);
+  a_.fails_always = b_.fails_always = false;
+  EXPECT_THAT(complete().body + complete().body, AnyOf("ab", "ba"));
+}
+
+TEST_F(GatewayRetryTest, StaleConnectionsCostNoAttempt) {
+  options_.attempts_max = 1;
+  start();
+  // A worker that has left: its connections are closed, and a new process answers at its port.
+  std::vector<std::unique_ptr<Answer>> held;
+  a_.script = b_.script = {};
+  for (int i = 0; i < 8; ++i) held.push_back(begin());
+  run_until([&] {
+    return std::all_of(held.begin(), held.end(), [](const auto& answer) { return answer->over; });
+  });
+  a_.script = b_.script = {Act::kCut};  // on a kept-alive connection
+  EXPECT_EQ(complete().head.status(), 200);
+  EXPECT_EQ(probe_.retries, 0);
+}
+
+TEST_F(GatewayRetryTest, ARequestOnAFrozenWorkerIsSentElsewhere) {
+  options_.monitor.rules.timeout = milliseconds(10);
+  a_.script = {Act::kHang};
+  for (const char* policy : {"kv", "least-load", "round-robin", "load-cost"}) {
+    options_.policy = policy;
+    a_.script = {Act::kHang};
+    a_.frozen = false;
+    start();
+    const auto answer = begin();
+    run_until([&] { return a_.bodies.size() == 1; });
+    a_.frozen = true;
+    run_until([&] { return answer->over; });
+    EXPECT_EQ(answer->body, "b") << policy;
+    EXPECT_EQ(probe_.last_reason, RetryReason::kUnhealthy);
+    EXPECT_EQ(probe_.in_flight, 0);
+    stop();
+  }
+}
+
+TEST_F(GatewayRetryTest, ASlowRequestOnAHealthyWorkerStays) {
+  a_.script = {Act::kHang};
+  start();
+  const auto answer = begin();
+  run_until([&] { return a_.bodies.size() == 1; });
+  const int checks = a_.checks;
+  run_until([&] { return a_.checks >= checks + 20; });
+  EXPECT_FALSE(answer->over);
+  EXPECT_EQ(probe_.retries, 0);
+}
+
+TEST_F(GatewayRetryTest, WhenAllAreFrozenTheRequestStaysWhereItIs) {
+  options_.monitor.rules.timeout = milliseconds(5);
+  a_.script = b_.script = {Act::kHang};
+  start();
+  const auto answer = begin();
+  run_until([&] { return a_.bodies.size() == 1; });
+  a_.frozen = b_.frozen = true;
+  const int checks = a_.checks;
+  run_until([&] { return probe_.healthy == 0 && a_.checks >= checks + 3; });
+  EXPECT_FALSE(answer->over);
+}
+
+TEST_F(GatewayRetryTest, AClientThatLeavesAfterTheLastEventHadAll) {
+  a_.script = b_.script = {Act::kOpenStream, Act::kOpenStream};
+  const std::vector<std::string> whole = {"data: {}\n\n", "data: [DONE]\n\n"};
+  const std::vector<std::string> cut = {"data: {}\n\ndata: [DO", "NE]\n\n"};
+  const std::vector<std::string> part = {"data: {}\n\n"};
+  for (const auto& [pieces, status] :
+       {std::pair(whole, 200), std::pair(cut, 200), std::pair(part, 499)}) {
+    a_.script = {Act::kOpenStream};
+    a_.pieces = pieces;
+    start();
+    const auto answer = begin();
+    std::string all;
+    for (const std::string& piece : pieces) all += piece;
+    run_until([&] { return answer->body == all; });
+    answer->call->cancel();
+    run_until([&] { return !probe_.finished.empty(); });
+    EXPECT_EQ(probe_.finished.back().status, status);
+    EXPECT_EQ(probe_.finished.back().complete, status == 200);
+    EXPECT_EQ(probe_.in_flight, 0);
+    stop();
+  }
+}
+
+TEST_F(GatewayRetryTest, WhatPluginsAddGoesOutWithTheEndpointThatAnswered) {
+  options_.config_name = "test.yaml";
+  options_.config =
+      "apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\n"
+      "plugins: [{type: session-affinity-scorer}, {type: max-score-picker}]\n"
+      "schedulingProfiles:\n- name: default\n"
+      "  plugins: [{pluginRef: session-affinity-scorer}, {pluginRef: max-score-picker}]\n";
+  options_.allow_alpha_plugins = true;
+  a_.more_fields = b_.more_fields = "X-Session-Token: of-the-worker\r\n";
+  start();
+  const std::string token = complete().field("x-session-token");
+  EXPECT_NE(token, "");
+  EXPECT_NE(token, "of-the-worker");
+  // The token holds the session on its worker; when that fails, the token is the next one's.
+  FakeWorker& bound = a_.bodies.empty() ? b_ : a_;
+  for (int i = 0; i < 4; ++i) {
+    const auto answer = begin("{}", "x-session-token: " + token + "\r\n");
+    run_until([&] { return answer->over; });
+    EXPECT_EQ(answer->field("x-session-token"), token);
+  }
+  EXPECT_EQ(bound.bodies.size(), 5u);
+  bound.script = {Act::kError};
+  const auto elsewhere = begin("{}", "x-session-token: " + token + "\r\n");
+  run_until([&] { return elsewhere->over; });
+  EXPECT_EQ(elsewhere->head.status(), 200);
+  EXPECT_NE(elsewhere->field("x-session-token"), token);
+  EXPECT_NE(elsewhere->field("x-session-token"), "");
+}
+
+}  // namespace
+}  // namespace kvasir
