@@ -27,6 +27,12 @@ Result<void> check(const FleetOptions& options) {
     const Result<HostPort> worker = parse_http_origin(url);
     if (!worker) return Error{"--worker-urls: " + worker.error().message};
   }
+  if (!options.health_path.empty() && options.worker_urls.empty()) {
+    return Error{"--health-path: is for workers that run already, given with --worker-urls"};
+  }
+  if (!options.health_path.empty() && !options.health_path.starts_with('/')) {
+    return Error{"--health-path: '" + options.health_path + "' does not begin with /"};
+  }
   if (!options.engine_profile.empty()) {
     const Result<EngineProfile> profile = load_engine_profile(options.engine_profile);
     if (!profile) return Error{"--engine-profile: " + profile.error().message};
@@ -78,6 +84,10 @@ void add_up_command(CLI::App& app, int& exit_code) {
       ->add_option("--worker-urls", options->worker_urls,
                    "Workers that run already, as http://HOST:PORT[,...]: none is started")
       ->delimiter(',');
+  command->add_option(
+      "--health-path", options->health_path,
+      "What those are asked for to learn whether they are healthy (default: /health;\n"
+      "Triton: /v2/health/ready)");
   command
       ->add_option("--policy", options->policy,
                    "How to route: round-robin, random, least-load, load-cost or kv\n"

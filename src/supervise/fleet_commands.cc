@@ -51,6 +51,7 @@ Words worker_command(const FleetOptions& options, uint16_t port) {
 Words gateway_command(const FleetOptions& options, uint16_t port, const Words& worker_urls) {
   Words words = common_words("gateway", options, port);
   add(words, "--worker-urls", join(worker_urls));
+  if (!options.health_path.empty()) add(words, "--health-path", options.health_path);
   if (!options.policy.empty()) add(words, "--policy", options.policy);
   if (options.gateway_threads > 0) {
     add(words, "--threads", std::to_string(options.gateway_threads));

@@ -130,10 +130,13 @@ Result<void> FleetSupervisor::State::watch_worker_urls() {
   for (size_t i = 0; i < options_.worker_urls.size(); ++i) {
     const Result<HostPort> origin = parse_http_origin(options_.worker_urls[i]);
     if (!origin) return origin.error();
-    Result<std::unique_ptr<HealthCheck>> check = HealthCheck::start(loop_, *origin, [this, i] {
-      external_healthy_[i] = true;
-      advance();
-    });
+    Result<std::unique_ptr<HealthCheck>> check = HealthCheck::start(
+        loop_, *origin,
+        [this, i] {
+          external_healthy_[i] = true;
+          advance();
+        },
+        options_.health_path.empty() ? "/health" : options_.health_path);
     if (!check) return check.error();
     external_checks_.push_back(std::move(*check));
   }

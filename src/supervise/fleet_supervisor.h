@@ -24,6 +24,7 @@ struct FleetOptions {
   std::string host = "127.0.0.1";         // where everything listens
   uint32_t workers = 8;                   // to start; ignored when worker_urls is not empty
   std::vector<std::string> worker_urls;   // workers that run already: none is started
+  std::string health_path;                // of those; empty: /health
   uint16_t port = 8000;                   // of the gateway; 0: a free one
   double time_scale = 1;
   std::string policy = "kv";     // empty: the gateway's own default, or what DYN_ROUTER_MODE says

@@ -18,7 +18,8 @@ class HealthCheck final : public HttpCallObserver {
   // Begins at once and calls `healthy` one time, which must not destroy the check. Fails when the
   // host's name cannot be resolved. `loop` must outlive the check.
   static Result<std::unique_ptr<HealthCheck>> start(EventLoop& loop, const HostPort& origin,
-                                                    std::function<void()> healthy);
+                                                    std::function<void()> healthy,
+                                                    const std::string& path = "/health");
   ~HealthCheck() override;
 
   void on_head(const HttpHead& head) override { status_ = head.status(); }
@@ -27,7 +28,7 @@ class HealthCheck final : public HttpCallObserver {
 
  private:
   HealthCheck(EventLoop& loop, const SocketAddress& address, const HostPort& origin,
-              std::function<void()> healthy);
+              std::function<void()> healthy, const std::string& path);
   void ask();
   void ask_later();
 
