@@ -99,14 +99,7 @@ void FailingWorker::drop(uint64_t id) {
 void FailingWorker::on_request(Connection& connection, const std::string& path,
                                const std::string& body) {
   if (path == "/metrics") return connection.say(answer(200, ""));
-  if (path == "/health") {
-    if (health_delay == Duration::zero()) return connection.say(answer(200, ""));
-    loop_.after(health_delay, [this, id = connection.id] {
-      const auto found = connections_.find(id);
-      if (found != connections_.end()) found->second->say(answer(200, ""));
-    });
-    return;
-  }
+  if (path == "/health") return say_later(connection, health_delay, answer(200, ""));
   if (body.find("poison") != std::string::npos) {
     poisoned.insert(body);
     return drop(connection.id);
@@ -120,7 +113,15 @@ void FailingWorker::on_request(Connection& connection, const std::string& path,
     return;
   }
   ++requests;
-  connection.say(answer(200, "{\"choices\": []}"));
+  say_later(connection, answer_delay, answer(200, "{\"choices\": []}"));
+}
+
+void FailingWorker::say_later(Connection& connection, Duration delay, std::string text) {
+  if (delay == Duration::zero()) return connection.say(text);
+  loop_.after(delay, [this, id = connection.id, text = std::move(text)] {
+    const auto found = connections_.find(id);
+    if (found != connections_.end()) found->second->say(text);
+  });
 }
 
 void FailingWorker::let_go() {

@@ -37,6 +37,7 @@ class FailingWorker final : public IoHandler {
   // How a request is answered: 200, unless...
   bool fails = false;       // 500
   bool holds = false;       // not before let_go()
+  Duration answer_delay{};  // of a good answer
   Duration health_delay{};  // of GET /health
   // ... its body holds "poison": then the connection is closed.
 
@@ -47,6 +48,7 @@ class FailingWorker final : public IoHandler {
  private:
   struct Connection;
   void on_request(Connection& connection, const std::string& path, const std::string& body);
+  void say_later(Connection& connection, Duration delay, std::string text);
   void drop(uint64_t id);
 
   EventLoop& loop_;

@@ -51,6 +51,7 @@ class FailingWorkers : public ::testing::TestWithParam<const char*> {
 
 TEST_P(FailingWorkers, OneOfEightAnswers500AtOnceAndHardlyAnybodyNotices) {
   start(kWorkers);
+  for (auto& worker : workers_) worker->answer_delay = milliseconds(10);
   workers_[3]->fails = true;
   const std::map<int, int> statuses = gateway_->send(1000, 16, kBody);
   EXPECT_GE(statuses.at(200), 995) << gateway_->log();
@@ -60,6 +61,7 @@ TEST_P(FailingWorkers, OneOfEightAnswers500AtOnceAndHardlyAnybodyNotices) {
 
 TEST_P(FailingWorkers, WithoutRetriesAndEjectionAFailureIsStillNoSignOfSpeed) {
   start(2, {"--no-retry-on-5xx", "--no-eject-outliers"});
+  workers_[1]->answer_delay = milliseconds(10);
   workers_[0]->fails = true;
   const std::map<int, int> statuses = gateway_->send(64, 4, kBody);
   EXPECT_GE(statuses.at(200), 32) << "one of two fails: no more than its share";
