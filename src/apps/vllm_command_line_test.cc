@@ -147,7 +147,7 @@ TEST(VllmCommandLine, RefusalsNameTheFlagAndWhatToDo) {
       {{"--uds", "/run/x"}, "--uds: the simulated worker serves plain HTTP"},
       {{"--config", "a.yaml", "--config", "b.yaml"}, "--config: given twice"},
       {{"--config"}, "--config: a value is missing"},
-      {{"--config", "/dev/zero"}, "not a regular one"},
+      {{"--config", "/dev/zero"}, "only regular files are read"},
   };
   for (const auto& [arguments, told] : cases) EXPECT_THAT(refusal(arguments), HasSubstr(told));
 }

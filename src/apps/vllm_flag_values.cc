@@ -2,10 +2,9 @@
 
 #include <charconv>
 #include <cmath>
-#include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "base/whole_file.h"
 #include "wire/yaml.h"
 
 namespace kvasir {
@@ -52,19 +51,6 @@ std::string argument_of(const Value& value) {
                          : to_json(value).dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-Result<std::string> read_file(const std::string& path) {
-  std::error_code failure;
-  if (!std::filesystem::is_regular_file(path, failure)) {
-    return Error{"--config: " + path + ": no such file, or not a regular one"};
-  }
-  std::ifstream stream(path, std::ios::binary);
-  std::string text(kYamlBytesMost + 1, '\0');
-  stream.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (!stream.is_open() || stream.bad()) return Error{"--config: " + path + ": cannot be read"};
-  text.resize(static_cast<size_t>(stream.gcount()));
-  return text;
-}
-
 }  // namespace
 
 std::optional<uint64_t> read_flag_count(std::string_view text) {
@@ -100,8 +86,8 @@ std::optional<bool> read_flag_truth(std::string_view text) {
 }
 
 Result<std::vector<std::string>> read_flag_file(const std::string& path) {
-  const Result<std::string> text = read_file(path);
-  if (!text) return text.error();
+  const Result<std::string> text = read_whole_file(path, kYamlBytesMost);
+  if (!text) return Error{"--config: " + text.error().message};
   const auto parsed = parse_yaml(*text);
   if (const Remark* problem = std::get_if<Remark>(&parsed)) {
     return Error{"--config: " + path + ":" + std::to_string(problem->line) + ": " + problem->text};

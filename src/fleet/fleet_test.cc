@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <thread>
 
 namespace kvasir {
@@ -179,6 +180,34 @@ TEST(FleetMembership, ANewAddressUnderAnOldNameIsAnotherEndpoint) {
   EXPECT_EQ(change.removed.size(), 1u);
   EXPECT_EQ(change.added.size(), 1u);
   EXPECT_NE(state(fleet, 0).owned_since, owned_since);
+}
+
+TEST(FleetMembership, TenThousandComeAndGoAndComeBackToTheirSlots) {
+  constexpr size_t kMany = 10'000;
+  std::vector<Endpoint> all;
+  for (size_t i = 0; i < kMany; ++i) all.push_back(named("e" + std::to_string(i)));
+  Fleet fleet(kMany);
+  EXPECT_EQ(fleet.replace_all(all).added.size(), kMany);
+  EXPECT_EQ(fleet.replace_all({}).removed.size(), kMany);
+  std::reverse(all.begin(), all.end());
+  EXPECT_EQ(fleet.replace_all(all).added.size(), kMany);
+  for (uint32_t i = 0; i < kMany; i += 999) {
+    EXPECT_EQ(state(fleet, i).endpoint->name, "e" + std::to_string(i));
+  }
+}
+
+// The slot that is free for longest goes first, whoever had it, and its old owner finds another.
+TEST(FleetMembership, AnOwnerWhoseSlotWasGivenAwayGetsAnother) {
+  Fleet fleet(2);
+  fleet.replace_all({named("a"), named("b")});
+  fleet.replace_all({});
+  fleet.add(named("c"));  // a's
+  EXPECT_EQ(state(fleet, 0).endpoint->name, "c");
+  EXPECT_EQ(fleet.add(named("b")), id(1));
+  fleet.remove(id(0));
+  EXPECT_EQ(fleet.add(named("a")), id(0));
+  fleet.remove(id(0));
+  EXPECT_EQ(fleet.add(named("c")), id(0));
 }
 
 TEST(FleetDeathTest, AForeignEndpointIsAProgrammingError) {

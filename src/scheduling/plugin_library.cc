@@ -1,6 +1,7 @@
 #include "scheduling/plugin_library.h"
 
 #include <dlfcn.h>
+#include <unistd.h>
 
 #include <exception>
 
@@ -52,8 +53,9 @@ Result<void> check_types(const std::string& file, const std::vector<PluginType>&
 
 Result<void> load_plugin_library(const std::string& file, Registry& registry) {
   const std::string path = file.find('/') == std::string::npos ? "./" + file : file;
-  // The loader would wait for a pipe's writer.
-  if (const Result<void> regular = check_regular_file(path); !regular) {
+  // The loader would wait for a pipe's writer; that there is no file it says itself.
+  const Result<void> regular = check_regular_file(path);
+  if (!regular && access(path.c_str(), F_OK) == 0) {
     return Error{file + ": " + regular.error().message};
   }
   void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);

@@ -5,15 +5,22 @@
 #include <fstream>
 #include <system_error>
 
+#include "base/whole_file.h"
+
 namespace kvasir {
 namespace {
 
 constexpr uint64_t kTailBytesMax = 8 * 1024;
 
+// Not more than the tail's size, though the file may grow meanwhile.
 std::string read_from(const std::string& path, uint64_t from) {
+  if (!check_regular_file(path)) return {};
   std::ifstream file(path, std::ios::binary);
   file.seekg(static_cast<std::streamoff>(from));
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  std::string text(kTailBytesMax, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<size_t>(file.gcount()));
+  return text;
 }
 
 }  // namespace

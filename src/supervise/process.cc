@@ -54,8 +54,11 @@ int become(const Launch& launch) {
 
 Result<Descriptor> open_output(const std::string& log_file) {
   if (log_file.empty()) return Descriptor(fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3));
-  Descriptor file(open(log_file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, kLogFileMode));
+  // O_NONBLOCK: a FIFO's reader is not waited for; what is written then may wait, as ever.
+  constexpr int kFlags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+  Descriptor file(open(log_file.c_str(), kFlags, kLogFileMode));
   if (!file.open()) return system_error("cannot write " + log_file, errno);
+  fcntl(file.get(), F_SETFL, O_APPEND);
   return file;
 }
 
