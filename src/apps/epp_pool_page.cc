@@ -1,5 +1,6 @@
 #include "apps/epp_pool_page.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 #include <optional>
@@ -83,6 +84,12 @@ std::string epp_pool_page(const Snapshot& fleet, const std::string& pool, TimePo
   page.gauge("llm_d_epp_ready_endpoints", "Healthy endpoints of the pool.", labels).set(ready);
   page.gauge("inference_pool_ready_pods", "Deprecated: use llm_d_epp_ready_endpoints.", labels)
       .set(ready);
+  page.gauge("kvasir_epp_stale_endpoints",
+             "Healthy endpoints whose metrics are too old to count, or were never read.", labels)
+      .set(static_cast<double>(std::count_if(
+          fleet.endpoints.begin(), fleet.endpoints.end(), [&](const EndpointState& state) {
+            return state.healthy && !is_fresh(state.metrics, now, staleness);
+          })));
   add_queues(page, fleet, pool, now, staleness);
   return page.expose();
 }
