@@ -125,7 +125,6 @@ TEST(ScrapePlan, WhatIsWrongOrNotBuiltIsRefusedWithItsLine) {
       {"{type: metrics-data-source, parameters: {scheme: https}}", "https is not built"},
       {"{type: metrics-data-source, parameters: {path: metrics}}", "must begin with /"},
       {"{type: metrics-data-source, parameters: {prot: 1}}", "port"},
-      {"{type: dcgm-data-source, parameters: {useNodeAddress: true}}", "useNodeAddress"},
   };
   for (const auto& [plugin, error] : cases) {
     const Result<ScrapePlan> plan = plan_of(
@@ -135,6 +134,16 @@ TEST(ScrapePlan, WhatIsWrongOrNotBuiltIsRefusedWithItsLine) {
     EXPECT_THAT(plan.error().message, HasSubstr("c.yaml:5: "));
     EXPECT_THAT(plan.error().message, HasSubstr(error));
   }
+}
+
+TEST(ScrapePlan, WhatHasNoEffectIsNoted) {
+  const Result<ScrapePlan> plan = plan_of(
+      "plugins:\n- {type: queue-scorer}\n"
+      "- {name: s, type: dcgm-data-source, parameters: {useNodeAddress: true}}\n"
+      "dataLayer: {sources: [{pluginRef: s, extractors: []}]}\n");
+  ASSERT_TRUE(plan) << plan.error().message;
+  ASSERT_EQ(plan->notes.size(), 1u);
+  EXPECT_THAT(plan->notes[0], HasSubstr("useNodeAddress has no effect"));
 }
 
 TEST(ScrapePace, LateOrCostlyRoundsBecomeRarerAndCalmOnesComeBack) {
