@@ -27,6 +27,8 @@ class Http1Chunks {
   // fields are checked and dropped.
   size_t feed(std::string_view input, Sink& sink);
   Status status() const { return status_; }
+  // The next bytes belong to trailer fields, or to the last line.
+  bool in_trailers() const { return state_ >= State::kTrailerFirst; }
 
  private:
   enum class State : uint8_t {

@@ -53,9 +53,7 @@ class Http1Parser {
   bool complete() const { return complete_; }
   // The next bytes belong to trailer fields, which are checked and dropped, or to the end of the
   // message.
-  bool in_trailers() const {
-    return !complete_ && chunks_.status() == Http1Chunks::Status::kTrailers;
-  }
+  bool in_trailers() const { return !complete_ && chunks_.in_trailers(); }
   // Bytes of a body with Content-Length that are still to come; 0 for any other. The owner may read
   // them past the parser and then call skip_body().
   uint64_t fixed_body_left() const { return fixed_left_; }

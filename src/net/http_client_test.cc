@@ -2,6 +2,7 @@
 #include <ctime>
 #include <string>
 
+#include "net/http_answer_reader.h"
 #include "net/http_fixture.h"
 
 namespace kvasir {
@@ -157,6 +158,26 @@ TEST_F(HttpClientTest, TrailerFieldsAreLeftOutOfTheRawBytes) {
     EXPECT_TRUE(answer.ended);
   }
   EXPECT_EQ(origin_.accepted, 1) << "the connection is kept";
+}
+
+TEST_F(HttpClientTest, RawBytesDoNotDependOnHowTheyArrive) {
+  const std::string bytes =
+      "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+      "3;x\r\nabc\r\n0\r\n";
+  for (const std::string end : {"\r\n", "A: b\r\n\r\n"}) {
+    const std::string whole = bytes + end;
+    for (size_t step = 1; step <= whole.size(); ++step) {
+      HttpAnswerReader reader(limits());
+      Recorder recorder(*loop_);
+      reader.begin(recorder, false);
+      HttpAnswerReader::State state{};
+      for (size_t at = 0; at < whole.size(); at += step)
+        state = reader.take(whole.substr(at, step));
+      EXPECT_EQ(state, HttpAnswerReader::State::kComplete) << step;
+      EXPECT_EQ(recorder.body, "abc") << step;
+      EXPECT_EQ(recorder.raw, "3;x\r\nabc\r\n0\r\n\r\n") << step;
+    }
+  }
 }
 
 TEST_F(HttpClientTest, AnswerThatEndsWithItsConnectionIsWhole) {
