@@ -20,12 +20,18 @@ class BodyBudget {
   // Takes `bytes` more for a body that is `body_bytes` long then. False, and nothing is taken: that
   // is too much.
   bool take(size_t bytes, size_t body_bytes) {
-    const size_t before = held_.fetch_add(bytes, std::memory_order_relaxed);
-    if (before + bytes <= limit_for(body_bytes)) return true;
-    give_back(bytes);
-    return false;
+    const size_t after = held_.fetch_add(bytes, std::memory_order_relaxed) + bytes;
+    if (after > limit_for(body_bytes)) {
+      held_.fetch_sub(bytes, std::memory_order_relaxed);
+      return false;
+    }
+    if (after > most_.load(std::memory_order_relaxed))
+      most_.store(after, std::memory_order_relaxed);
+    return true;
   }
-  void give_back(size_t bytes) { held_.fetch_sub(bytes, std::memory_order_relaxed); }
+  // To be called when the memory is free. When little is left of much, the system gets the free
+  // pages of the heap.
+  void give_back(size_t bytes);
   // Whether a body of that length would fit now.
   bool has_room_for(size_t body_bytes) const {
     return held() + body_bytes <= limit_for(body_bytes);
@@ -40,6 +46,7 @@ class BodyBudget {
 
   const size_t bytes_max_;
   std::atomic<size_t> held_{0};
+  std::atomic<size_t> most_{0};  // held since pages were last given back, about
 };
 
 }  // namespace kvasir

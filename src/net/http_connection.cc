@@ -355,6 +355,7 @@ void HttpConnection::close_now() {
   closed_ = true;
   loop_.unwatch(socket_.get(), *this);
   deadline_.cancel();
+  if (phase_ <= Phase::kBody) body_.release();  // else its handler may still look at it
   stop_charging();
   server_.remove(*this);
 }
