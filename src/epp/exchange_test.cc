@@ -184,6 +184,26 @@ TEST_F(ExchangeTest, BadBodiesAreRefusedWithUpstreamsWords) {
   }
 }
 
+// Unread, a body that is no JSON would pass.
+TEST_F(ExchangeTest, PathIsReadAsTheEndpointWillReadIt) {
+  for (const std::string_view path : {"/%761/completions", "/v1/comple%74ions", "//v1//completions",
+                                      "/x/../v1/completions", "/v1/completions#x"}) {
+    FakeStream stream(epp());
+    stream.headers({{":path", path}});
+    stream.body("no JSON");
+    EXPECT_EQ(stream.answer(0).status, 400u) << path;
+    EXPECT_THAT(std::string(stream.answer(0).body), HasSubstr("unmarshaling")) << path;
+  }
+  for (const std::string_view path :
+       {"/v1%2fcompletions", "/v1/completions%00", "/v1/completions%", "/v1\\completions", "/../v1/completions"}) {
+    FakeStream stream(epp());
+    stream.headers({{":path", path}});
+    stream.body(kBody);
+    EXPECT_EQ(stream.answer(0).status, 400u) << path;
+    EXPECT_THAT(std::string(stream.answer(0).body), HasSubstr("the path")) << path;
+  }
+}
+
 TEST_F(ExchangeTest, BodiesAndHeadersHaveALimit) {
   options_.body_bytes_max = 100;
   options_.header_bytes_max = 100;

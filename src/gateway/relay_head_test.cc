@@ -23,6 +23,34 @@ TEST(UpstreamRequestHead, KeepsEndToEndFieldsAndDropsTheConnections) {
             "X-Custom: a, b\r\nx-request-id: id-1\r\nContent-Length: 7\r\n\r\n");
 }
 
+TEST(UpstreamRequestHead, FieldsThatConnectionNamesStayBehind) {
+  HttpHead head;
+  head.set_request_line("GET", "/x", 1);
+  for (const auto& [name, value] :
+       {std::pair{"Host", "g"}, {"connection", " X-One ,, upgrade"}, {"x-one", "1"}, {"X-One", "2"},
+        {"Connection", "x-two"}, {"X-Two", "3"}, {"X-Two-And-More", "4"}, {"Upgrade", "h2c"},
+        {"HTTP2-Settings", "A"}, {"Proxy-Anything", "5"}, {"Content_Length", "6"}, {"X_One", "7"}}) {
+    head.add_field(name, value);
+  }
+  EXPECT_EQ(upstream_request_head(head, 0, "w:1", "i"),
+            "GET /x HTTP/1.1\r\nHost: g\r\nX-Two-And-More: 4\r\nx-request-id: i\r\n\r\n");
+}
+
+TEST(RelayedHead, AnswerWithoutABodyHasNoFramingOfOne) {
+  HttpHead answer;
+  answer.add_field("Connection", "X-Hop");
+  answer.add_field("X-Hop", "1");
+  for (const int status : {204, 304}) {
+    answer.set_status_line(status, "", 1);
+    answer.set_framing(std::nullopt, true, true);
+    const std::string chunked = relayed_head(answer, {}, true);
+    EXPECT_EQ(chunked.find("Transfer-Encoding"), std::string::npos) << chunked;
+    EXPECT_EQ(chunked.find("X-Hop"), std::string::npos) << chunked;
+    answer.set_framing(5, false, true);
+    EXPECT_EQ(relayed_head(answer, {}, true).find("Content-Length: 5") != std::string::npos, status == 304);
+  }
+}
+
 TEST(UpstreamRequestHead, RequestWithoutBodyHasNoLength) {
   HttpHead head;
   head.set_request_line("GET", "/v1/models", 1);
