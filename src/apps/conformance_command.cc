@@ -12,6 +12,7 @@ namespace {
 struct ConformanceFlags {
   std::string target;
   std::string health_target;
+  std::string empty_target;
   std::vector<std::string> endpoints;
   std::vector<std::string> only;
   std::string model = SubjectOptions().model;
@@ -35,6 +36,11 @@ Result<SubjectOptions> options_of(const ConformanceFlags& flags) {
     const Result<HostPort> health = parse_http_origin(flags.health_target);
     if (!health) return Error{"--health-target: " + health.error().message};
     options.health_target = *health;
+  }
+  if (!flags.empty_target.empty()) {
+    const Result<HostPort> empty = parse_http_origin(flags.empty_target);
+    if (!empty) return Error{"--empty-target: " + empty.error().message};
+    options.empty_target = *empty;
   }
   options.timeout = from_seconds(flags.timeout_seconds);
   options.model = flags.model;
@@ -76,6 +82,11 @@ void add_flags(CLI::App& command, ConformanceFlags& flags) {
   command
       .add_option("--health-target", flags.health_target,
                   "Its gRPC health port, where it is another one (llm-d: 9003)")
+      ->type_name("HOST:PORT");
+  command
+      .add_option("--empty-target", flags.empty_target,
+                  "The ext_proc port of another one of its kind, whose pool has no ready endpoint; "
+                  "without it refusal.nobody is skipped")
       ->type_name("HOST:PORT");
   command
       .add_option("--endpoints", flags.endpoints,

@@ -43,6 +43,8 @@ const char* name_of(GrpcCode code) {
       return "Internal";
     case GrpcCode::kUnavailable:
       return "Unavailable";
+    case GrpcCode::kUnauthenticated:
+      return "Unauthenticated";
   }
   return "Unknown";
 }

@@ -61,7 +61,7 @@ const std::vector<const char*>& unseen_properties() {
       "affinity",
       "what is done when engines' metrics are stale, missing or wrong",
       "flow control: queueing, fairness between tenants, priorities, shedding with 429, eviction",
-      "which endpoints of the pool are ready: readiness, draining, and following Kubernetes "
+      "which endpoints of the pool are ready: health checks, draining, and following Kubernetes "
       "objects",
       "what completion hooks do with a response (usage, latencies), and the picker's own metrics",
       "header value source (value before raw_value), TLS, and leader election",

@@ -33,10 +33,43 @@ Finding final(Subject& subject) {
   return more == nullptr ? passed() : failed("nothing after the refusal", describe(more->answer));
 }
 
+constexpr char kNoEmptyTarget[] =
+    "needs --empty-target: the same picker over a pool without a ready endpoint";
+
+// A POST to a picker that has nobody to pick.
+Finding nobody(Subject& subject) {
+  if (subject.empty_client() == nullptr) return skipped(kNoEmptyTarget);
+  ScriptedExchange exchange(subject, *subject.empty_client());
+  const RequestPhase phase = ask(exchange, completion(subject));
+  if (phase.immediate != nullptr && phase.immediate->status == 503) return passed();
+  return failed("an ImmediateResponse with status 503", phase.instead());
+}
+
+// A GET to one. The protocol knows only 503; llm-d's picker says 500, and others do as it does.
+Finding nobody_for_a_get(Subject& subject) {
+  if (subject.empty_client() == nullptr) return skipped(kNoEmptyTarget);
+  ScriptedExchange exchange(subject, *subject.empty_client());
+  exchange.send_headers(ExtProcSide::kRequest,
+                        {{":method", "GET"}, {":scheme", "http"}, {":path", "/v1/models"}}, true);
+  RequestPhase phase;
+  if (const ReceivedPtr received = exchange.next()) {
+    phase.take(received);
+  } else {
+    phase.trouble = exchange.trouble();
+  }
+  const uint32_t status = phase.immediate != nullptr ? phase.immediate->status : 0;
+  if (status == 503 || status == 500) return passed();
+  return failed("an ImmediateResponse with status 503, or 500 as from llm-d's", phase.instead());
+}
+
 }  // namespace
 
 std::vector<Check> refusal_checks() {
   return {
+      {"refusal.nobody", "Without a ready endpoint in the pool, the answer is 503 at once.",
+       "proposal 004, errors", Severity::kMust, nobody},
+      {"refusal.nobody_get", "A request without a body is refused then, too.",
+       "proposal 004, errors; reference EPP: 500", Severity::kReference, nobody_for_a_get},
       {"refusal.invalid_json", "A body that is not JSON is refused with 400.", kReference,
        Severity::kReference, invalid_json},
       {"refusal.not_an_object", "A body that is JSON but no object is refused with 400.",

@@ -22,8 +22,8 @@ ReceivedPtr receive(std::string_view message) {
 }  // namespace
 
 // No deadline on the call: each awaited answer has its own.
-ScriptedExchange::ScriptedExchange(Subject& subject)
-    : subject_(subject), call_(&subject.client().start(kProcessPath, *this, Duration::zero())) {}
+ScriptedExchange::ScriptedExchange(Subject& subject, GrpcClient& client)
+    : subject_(subject), call_(&client.start(kProcessPath, *this, Duration::zero())) {}
 
 ScriptedExchange::~ScriptedExchange() {
   cancel();

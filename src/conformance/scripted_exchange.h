@@ -24,7 +24,9 @@ using ReceivedPtr = std::shared_ptr<const Received>;
 class ScriptedExchange final : private GrpcClientCall::Observer {
  public:
   // `subject` must outlive the exchange.
-  explicit ScriptedExchange(Subject& subject);
+  explicit ScriptedExchange(Subject& subject) : ScriptedExchange(subject, subject.client()) {}
+  // With another picker than the subject's own, whose client `client` is.
+  ScriptedExchange(Subject& subject, GrpcClient& client);
   // Resets the stream when it is still open, as Envoy does.
   ~ScriptedExchange() override;
   ScriptedExchange(const ScriptedExchange&) = delete;
@@ -49,6 +51,8 @@ class ScriptedExchange final : private GrpcClientCall::Observer {
   bool wait_for_end();
 
   bool ended() const { return ended_; }
+  // The picker ended it with OK: what comes later passes by it.
+  bool closed() const { return ended_ && status_.from_server && status_.ok(); }
   const GrpcStatus& status() const { return status_; }
   std::string trouble() const;
 

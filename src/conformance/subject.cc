@@ -32,6 +32,10 @@ Result<std::unique_ptr<Subject>> Subject::create(SubjectOptions options) {
                           subject->options_.health_target.value_or(subject->options_.target));
   if (!health) return health.error();
   subject->health_client_ = std::move(*health);
+  if (!subject->options_.empty_target) return subject;
+  auto empty = client_of(*subject->loop_, *subject->options_.empty_target);
+  if (!empty) return empty.error();
+  subject->empty_client_ = std::move(*empty);
   return subject;
 }
 

@@ -18,6 +18,7 @@ namespace kvasir {
 struct SubjectOptions {
   HostPort target;
   std::optional<HostPort> health_target;       // nothing: the target itself
+  std::optional<HostPort> empty_target;  // the same picker over a pool without a ready endpoint
   Duration timeout = std::chrono::seconds(5);  // for each answer that is awaited
   std::string model = "Qwen/Qwen3-32B";
   std::string path = "/v1/completions";
@@ -31,6 +32,8 @@ class Subject {
   const SubjectOptions& options() const { return options_; }
   GrpcClient& client() { return *client_; }
   GrpcClient& health_client() { return *health_client_; }
+  // Null: there is no empty_target.
+  GrpcClient* empty_client() { return empty_client_.get(); }
 
   // Runs the loop until `done` holds; false when the timeout passed first.
   bool run_until(const std::function<bool()>& done);
@@ -50,6 +53,7 @@ class Subject {
   std::unique_ptr<EventLoop> loop_;
   std::unique_ptr<GrpcClient> client_;
   std::unique_ptr<GrpcClient> health_client_;
+  std::unique_ptr<GrpcClient> empty_client_;
   std::optional<std::vector<std::string>> endpoints_;
   size_t last_number_ = 0;
 };

@@ -24,8 +24,8 @@ const std::vector<std::string> kPool = {"192.0.2.1:8000", "192.0.2.2:8000", "[20
 // A picker on a loop and a thread of its own.
 class RunningPicker {
  public:
-  explicit RunningPicker(Fault fault)
-      : picker_(kPool, fault), loop_(std::move(EventLoop::create().value())) {
+  explicit RunningPicker(Fault fault, std::vector<std::string> pool = kPool)
+      : picker_(std::move(pool), fault), loop_(std::move(EventLoop::create().value())) {
     std::vector<GrpcRoute> routes = health_.routes();
     routes.push_back({"/envoy.service.ext_proc.v3.ExternalProcessor/Process", &picker_});
     server_ = std::make_unique<GrpcServer>(
@@ -54,9 +54,10 @@ class RunningPicker {
 // `patience`: what a fault of silence costs each check that meets it.
 SuiteReport run(Fault fault, std::chrono::milliseconds patience,
                 std::vector<std::string> endpoints = kPool) {
-  RunningPicker picker(fault);
+  RunningPicker picker(fault), empty(fault, {});
   SubjectOptions options;
   options.target = {"127.0.0.1", picker.port()};
+  options.empty_target = HostPort{"127.0.0.1", empty.port()};
   options.timeout = patience;
   options.endpoints = std::move(endpoints);
   auto subject = Subject::create(options);
@@ -92,6 +93,29 @@ TEST(Conformance, ThePoolIsLearnedWhenItIsNotGiven) {
   EXPECT_EQ(ids_of(report, Verdict::kSkip), Ids{"pick.member"}) << text_of(report);
 }
 
+const Ids kResponses = {"response.headers",    "response.served",  "response.stream_pieces",
+                        "response.stream_end", "response.empty_end", "response.whole",
+                        "response.trailers",   "response.error_status"};
+
+TEST(Conformance, ThePickerMayCloseTheStreamBehindItsDecision) {
+  const SuiteReport report = run(Fault::kClosesAfterDecision, std::chrono::seconds(20));
+  EXPECT_EQ(ids_of(report, Verdict::kFail), Ids{}) << text_of(report);
+  EXPECT_EQ(ids_of(report, Verdict::kSkip), kResponses) << text_of(report);
+  EXPECT_TRUE(report.conforms());
+}
+
+TEST(Conformance, WithoutAPickerOfAnEmptyPoolThatIsNotChecked) {
+  RunningPicker picker(Fault::kNone);
+  SubjectOptions options;
+  options.target = {"127.0.0.1", picker.port()};
+  auto subject = Subject::create(options);
+  ASSERT_TRUE(subject.ok());
+  const SuiteReport report =
+      run_suite(**subject, select_checks({"refusal.nobody", "refusal.nobody_get"}).value(), nullptr);
+  EXPECT_EQ(report.count(Verdict::kSkip), 2u);
+  EXPECT_THAT(text_of(report), HasSubstr("--empty-target"));
+}
+
 struct Planted {
   const char* name;
   Fault fault;
@@ -101,6 +125,19 @@ struct Planted {
 };
 
 const Planted kPlanted[] = {
+    {"nobody is a gRPC error",
+     Fault::kNobodyIsGrpcError,
+     {"refusal.nobody", "refusal.nobody_get"}},
+    {"nobody, and a pick", Fault::kNobodyIsPicked, {"refusal.nobody", "refusal.nobody_get"}},
+    {"ends with an error behind the decision",
+     Fault::kClosesAfterDecisionBadly,
+     {"response.headers", "response.served", "response.stream_pieces", "response.stream_end",
+      "response.empty_end", "response.whole", "response.trailers", "response.error_status",
+      "body.trailers"}},
+    {"closes in the middle of the response",
+     Fault::kClosesAfterResponseHeaders,
+     {"response.stream_pieces", "response.stream_end", "response.empty_end", "response.whole",
+      "response.trailers", "response.error_status"}},
     {"header missing", Fault::kHeaderMissing, {"pick.header"}},
     {"metadata missing", Fault::kMetadataMissing, {"pick.metadata"}},
     {"metadata elsewhere", Fault::kMetadataOtherNamespace, {"pick.metadata"}},
@@ -130,8 +167,8 @@ const Planted kPlanted[] = {
       "subset.empty"}},
     {"empty subset is any", Fault::kEmptySubsetIsAny, {"subset.empty"}},
     {"subset needs port", Fault::kSubsetNeedsPort, {"subset.ip_only"}, true},
-    {"503 as gRPC error", Fault::kRefusalIsGrpcError, {"subset.unknown", "subset.empty"}},
-    {"503 as 200", Fault::kRefusalIs200, {"subset.unknown", "subset.empty"}},
+    {"503 as gRPC error", Fault::kRefusalIsGrpcError, {"refusal.nobody", "refusal.nobody_get", "subset.unknown", "subset.empty"}},
+    {"503 as 200", Fault::kRefusalIs200, {"refusal.nobody", "refusal.nobody_get", "subset.unknown", "subset.empty"}},
     {"503 without reason", Fault::kReasonMissing, {"subset.reason"}, true},
     {"any body",
      Fault::kAnyBodyTaken,
@@ -139,7 +176,7 @@ const Planted kPlanted[] = {
      true},
     {"model not needed", Fault::kModelNotNeeded, {"refusal.no_model"}, true},
     {"talks after refusal", Fault::kTalksAfterRefusal, {"refusal.final"}},
-    {"no body, no answer", Fault::kBodylessUnanswered, {"body.none"}, true, true},
+    {"no body, no answer", Fault::kBodylessUnanswered, {"body.none", "refusal.nobody_get"}, true, true},
     {"trailers do not end", Fault::kTrailersDoNotEnd, {"body.ended_by_trailers"}, true, true},
     {"response piece swallowed",
      Fault::kResponsePieceSwallowed,

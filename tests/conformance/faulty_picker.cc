@@ -93,7 +93,9 @@ class FaultyPicker::ScriptedExchange final : public GrpcCall::Observer {
     if (request_.end_of_stream) {
       if (commits(Fault::kBodylessUnanswered)) return;
       decide();
-      return answer_headers();
+      if (!pick_.empty()) return answer_headers();
+      refuse(503, "inference error: ServiceUnavailable - no endpoint", "");
+      return;
     }
     if (!duplex() && !commits(Fault::kBufferedIgnored)) {
       decide();
@@ -110,14 +112,16 @@ class FaultyPicker::ScriptedExchange final : public GrpcCall::Observer {
   void on_request_body() {
     if (!duplex() && !commits(Fault::kBufferedIgnored)) return on_buffered_body();
     body().append(request_.body);
-    if (request_.end_of_stream) answer_request(true);
+    if (!request_.end_of_stream) return;
+    if (answer_request(true)) close_behind_decision();
   }
 
   void on_request_trailers() {
     if (answered_) return;
     if (commits(Fault::kTrailersDoNotEnd)) return;
-    answer_request(false);
+    if (!answer_request(false)) return;
     if (!refused_) send_trailers(ExtProcSide::kRequest);
+    close_behind_decision();
   }
 
   // Left alone. Without headers, the answer to the body carries the pick.
@@ -136,6 +140,10 @@ class FaultyPicker::ScriptedExchange final : public GrpcCall::Observer {
 
   void decide() {
     pick_ = picker_.pick(request_.metadata);
+    if (picker_.pool_.empty()) {
+      if (commits(Fault::kNobodyIsPicked)) pick_ = "192.0.2.200:1";
+      return;
+    }
     if (commits(Fault::kHostName)) pick_ = "worker-1.example:8000";
     if (commits(Fault::kForeignEndpoint) && !request_.metadata.subset) pick_ = "192.0.2.200:1";
   }
@@ -149,7 +157,14 @@ class FaultyPicker::ScriptedExchange final : public GrpcCall::Observer {
     return !object || !model;
   }
 
-  void answer_request(bool end_of_stream) {
+  void close_behind_decision() {
+    if (refused_) return;
+    if (commits(Fault::kClosesAfterDecision)) return end(GrpcCode::kOk, "");
+    if (commits(Fault::kClosesAfterDecisionBadly)) end(GrpcCode::kInternal, "tired");
+  }
+
+  // False: the stream ended, and this exchange with it.
+  bool answer_request(bool end_of_stream) {
     answered_ = true;
     if (body_is_bad()) return refuse(400, "inference error: BadRequest - not a request", "");
     if (!commits(Fault::kHeadersAtOnce)) decide();
@@ -161,12 +176,18 @@ class FaultyPicker::ScriptedExchange final : public GrpcCall::Observer {
     if (!commits(Fault::kHeadersAtOnce)) answer_headers();
     if (!commits(Fault::kBodyBeforeHeaders)) send_request_body(end_of_stream);
     body().clear();
+    return true;
   }
 
-  void refuse(uint32_t status, std::string_view text, std::string_view reason) {
+  // As answer_request().
+  bool refuse(uint32_t status, std::string_view text, std::string_view reason) {
     refused_ = true;
-    if (commits(Fault::kRefusalIsGrpcError) && status == 503) {
-      return end(GrpcCode::kUnavailable, text);
+    const bool as_grpc_error =
+        commits(Fault::kRefusalIsGrpcError) ||
+        (commits(Fault::kNobodyIsGrpcError) && picker_.pool_.empty());
+    if (as_grpc_error && status == 503) {
+      end(GrpcCode::kUnavailable, text);
+      return false;
     }
     ExtProcImmediate answer;
     answer.status = commits(Fault::kRefusalIs200) && status == 503 ? 200 : status;
@@ -177,6 +198,7 @@ class FaultyPicker::ScriptedExchange final : public GrpcCall::Observer {
     write_immediate_answer(answer, message_);
     call_.send(message_);
     if (commits(Fault::kTalksAfterRefusal)) send_request_body(true);
+    return true;
   }
 
   void answer_headers() {
@@ -236,6 +258,7 @@ class FaultyPicker::ScriptedExchange final : public GrpcCall::Observer {
     }
     write_headers_answer(ExtProcSide::kResponse, {}, message_);
     call_.send(message_);
+    if (commits(Fault::kClosesAfterResponseHeaders)) end(GrpcCode::kOk, "");
   }
 
   void on_response_body() {

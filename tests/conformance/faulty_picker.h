@@ -53,6 +53,11 @@ enum class Fault : uint8_t {
   kGarbageEndsAll,
   kGarbageIgnored,
   kSickAfterGarbage,
+  kClosesAfterDecision,        // with OK: no fault, but there is nothing to check of responses
+  kClosesAfterDecisionBadly,   // with an error
+  kClosesAfterResponseHeaders,  // with OK, but too late
+  kNobodyIsGrpcError,           // of a pool without endpoints, here and below
+  kNobodyIsPicked,
 };
 
 class FaultyPicker final : public GrpcService {

@@ -44,7 +44,9 @@ class PickerSystemTest : public ::testing::Test {
   std::string path(const std::string& name) const { return (directory_ / name).string(); }
 
   void start(std::vector<std::string> arguments, size_t healthy) {
+    picker_.reset();
     port_ = free_port();
+    fs::remove(directory_ / "log");  // of the one before
     picker_ = std::make_unique<RunningPicker>(*loop_, port_, std::move(arguments),
                                               directory_ / "log");
     ASSERT_TRUE(wait_until(*loop_, [&] { return picker_->says(" is healthy") >= healthy; }))
@@ -53,6 +55,7 @@ class PickerSystemTest : public ::testing::Test {
   bool comes_to_pick(const std::string& endpoint) {
     return wait_until(*loop_, [&] { return picker_->pick() == endpoint; });
   }
+  std::string conformance_report(uint16_t empty_port);
   std::string endpoints_file(size_t worker) const {
     const std::string& name = workers_.names[worker];
     return "endpoints:\n- {name: w, address: " + workers_.hosts[worker] +
@@ -111,19 +114,39 @@ TEST_F(PickerSystemTest, WithoutTheFlagErrorsChangeNothing) {
   EXPECT_TRUE(comes_to_pick(workers_.names[0]));
 }
 
+// Also of one that leaves answers alone, and with one beside it that has nobody to pick.
 TEST_F(PickerSystemTest, TheConformanceSuitePasses) {
-  start({"--endpoints", workers_.list()}, 3);
+  write("nobody.yaml", "endpoints: []\n");
+  const uint16_t empty_port = free_port();
+  RunningPicker empty(*loop_, empty_port, {"--endpoints-file", path("nobody.yaml")},
+                      directory_ / "empty-log");
+  ASSERT_TRUE(wait_until(*loop_, [&] { return empty.says("picking on") > 0; }));
+  for (const bool skips_answers : {false, true}) {
+    std::vector<std::string> arguments = {"--endpoints", workers_.list()};
+    if (skips_answers) {
+      const std::string config = "plugins: [{type: random-picker}]\n";
+      arguments.insert(arguments.end(), {"--skip-answers", "--config-text", config});
+    }
+    start(arguments, 3);
+    const std::string report = conformance_report(empty_port);
+    EXPECT_THAT(report, HasSubstr(skips_answers ? "MUST: 26 passed, 0 failed, 8 skipped"
+                                                : "MUST: 34 passed, 0 failed, 0 skipped"));
+    EXPECT_THAT(report, HasSubstr("SHOULD: 5 passed, 0 failed, 0 skipped"));
+  }
+}
+
+std::string PickerSystemTest::conformance_report(uint16_t empty_port) {
   Process::Command command;
   command.binary = std::getenv("KVASIR_BINARY");
   command.arguments = {"conformance", "epp", "--target", "127.0.0.1:" + std::to_string(port_),
+                       "--empty-target", "127.0.0.1:" + std::to_string(empty_port),
                        "--endpoints", workers_.list()};
   command.log_file = directory_ / "report";
   bool over = false;
   const auto suite =
       std::move(Process::start(*loop_, command, [&](const std::string&) { over = true; }).value());
-  ASSERT_TRUE(wait_until(*loop_, [&] { return over; }));
-  EXPECT_THAT(read_file(directory_ / "report"), HasSubstr("MUST: 33 passed, 0 failed, 0 skipped"));
-  EXPECT_THAT(read_file(directory_ / "report"), HasSubstr("SHOULD: 5 passed, 0 failed, 0 skipped"));
+  EXPECT_TRUE(wait_until(*loop_, [&] { return over; }));
+  return read_file(directory_ / "report");
 }
 
 }  // namespace
