@@ -59,5 +59,30 @@ TEST(Answer, DoesNotDependOnEngineBatchOrOrder) {
   EXPECT_EQ(tight.answer(in_pieces), expected);
 }
 
+TEST(Answer, AScriptIsFollowedAndThenEnds) {
+  EngineRun run;
+  SequenceRequest request = request_of(prompt_of(20), 5);
+  request.script = std::make_shared<AnswerScript>(AnswerScript{{7, 8, 9}});
+  const SequenceId sequence = run.submit(request);
+  run.run();
+  EXPECT_EQ(run.answer(sequence), (std::vector<TokenId>{7, 8, 9, kEndOfSequence, kEndOfSequence}));
+}
+
+// A prompt that goes on with a scripted answer finds the answer's blocks too.
+TEST(Answer, TheBlocksOfAScriptAreCachedAsItsTokens) {
+  EngineRun run;
+  SequenceRequest request = request_of(prompt_of(16), 17);
+  auto script = std::make_shared<AnswerScript>();
+  script->tokens.assign(17, 5);
+  request.script = script;
+  run.submit(request);
+  run.run();
+  std::vector<TokenId> longer = prompt_of(16);
+  longer.insert(longer.end(), 17, 5);
+  const SequenceId next = run.submit(longer, 1);
+  run.run();
+  EXPECT_EQ(run.first(next).cached_tokens, 32u);
+}
+
 }  // namespace
 }  // namespace kvasir

@@ -71,6 +71,7 @@ SequenceId Engine::State::submit(SequenceRequest request, TimePoint now) {
   sequence->prompt_tokens = static_cast<uint32_t>(request.prompt.size());
   sequence->max_tokens = request.max_tokens;
   sequence->answer_seed = request.answer_seed;
+  sequence->script = std::move(request.script);
   sequence->times.submitted = now;
   batcher_.cache().start(*sequence, request.prompt, request.cache_salt);
   batcher_.add(*sequence);
@@ -126,7 +127,8 @@ void Engine::State::make_token(Sequence& sequence, TimePoint now) {
   }
   TokenEvent event;
   event.sequence = sequence.id;
-  event.token = answer_token(sequence.answer_seed, sequence.generated);
+  event.token = sequence.script ? sequence.script->at(sequence.generated)
+                                : answer_token(sequence.answer_seed, sequence.generated);
   event.position = sequence.generated++;
   event.finished = sequence.generated == sequence.max_tokens;
   event.cached_tokens = sequence.cached_tokens;

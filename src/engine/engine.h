@@ -37,11 +37,23 @@ struct EngineOptions {
   bool prefix_caching = true;
 };
 
+// The tokens of an answer that is fixed beforehand. When they are used up, the end of sequence follows for
+// as long as the engine goes on.
+struct AnswerScript {
+  std::vector<TokenId> tokens;
+
+  TokenId at(uint32_t position) const {
+    return position < tokens.size() ? tokens[position] : kEndOfSequence;
+  }
+};
+
 struct SequenceRequest {
   std::vector<TokenId> prompt;  // at least one token
   uint32_t max_tokens = 1;      // at least 1; prompt and answer together fit max_model_len
-  // The answer is a function of this number and of nothing else (see answer_seed()).
+  // The answer is a function of this number and of nothing else (see answer_seed()), unless it has a
+  // script.
   uint64_t answer_seed = 0;
+  std::shared_ptr<const AnswerScript> script = {};
   // Prompts share cached blocks only under the same salt.
   uint64_t cache_salt = 0;
   int priority = 0;

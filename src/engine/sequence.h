@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "engine/engine.h"
@@ -15,6 +16,7 @@ struct Sequence {
   uint32_t prompt_tokens = 0;
   uint32_t max_tokens = 0;
   uint64_t answer_seed = 0;
+  std::shared_ptr<const AnswerScript> script;  // null: the seed makes the answer
   SequenceTimes times;
 
   uint32_t generated = 0;  // tokens of the answer made so far; they stay when it is preempted

@@ -53,10 +53,19 @@ struct PromptLogprob {
 // For each token of the prompt its candidates; none for the first.
 using PromptLogprobs = std::vector<std::vector<PromptLogprob>>;
 
+// A call of a tool, as far as it was written.
+struct ToolCall {
+  std::string id;
+  std::string name;
+  std::string arguments;
+};
+
 // One choice of an answer given as a whole.
 struct ChoiceAnswer {
   uint32_t index = 0;
   std::string text;
+  std::vector<ToolCall> tool_calls = {};
+  bool null_content = false;  // a call came of itself: there is no text beside it
   Finish finish;
   std::optional<std::vector<TokenLogprob>> logprobs;
   std::optional<PromptLogprobs> prompt_logprobs;

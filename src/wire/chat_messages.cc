@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "wire/json_schema.h"
+
 namespace kvasir {
 namespace {
 
@@ -92,6 +94,27 @@ std::optional<ApiError> read_content(const JsonValue& content, std::string& text
   return std::nullopt;
 }
 
+// The calls of an earlier answer, as its model wrote them.
+void append_tool_calls(const JsonObject& message, std::string& text) {
+  const JsonValue* calls = find_given(message, "tool_calls");
+  if (calls == nullptr || calls->array() == nullptr) return;
+  for (const JsonValue& call : *calls->array()) {
+    const JsonValue* function =
+        call.object() == nullptr ? nullptr : find_given(*call.object(), "function");
+    if (function == nullptr || function->object() == nullptr) continue;
+    const JsonValue* name = find_given(*function->object(), "name");
+    const JsonValue* arguments = find_given(*function->object(), "arguments");
+    std::string json = "{}";
+    if (arguments != nullptr && arguments->string() != nullptr) {
+      json = *arguments->string();
+    } else if (arguments != nullptr) {
+      json.clear();
+      append_json(*arguments, false, json);
+    }
+    text.append(tool_call_text(is_string(name) ? *name->string() : "", json));
+  }
+}
+
 void read_message(const JsonValue& value, const std::string& location, FieldErrors& errors,
                   ChatMessages& result) {
   const JsonObject* message = value.object();
@@ -106,6 +129,7 @@ void read_message(const JsonValue& value, const std::string& location, FieldErro
     auto problem = read_content(*content, read.text);
     if (problem && !result.content_problem) result.content_problem = std::move(problem);
   }
+  append_tool_calls(*message, read.text);
   result.messages.push_back(std::move(read));
 }
 

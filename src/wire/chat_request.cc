@@ -1,7 +1,9 @@
 #include "wire/chat_request.h"
 
 #include "wire/chat_messages.h"
+#include "wire/constraint_fields.h"
 #include "wire/generation_fields.h"
+#include "wire/json_schema.h"
 #include "wire/raw_checks.h"
 #include "wire/request_body.h"
 
@@ -27,7 +29,41 @@ void read_tool(const JsonValue& tool, const std::string& location, FieldErrors& 
   read_string(*name, location + ".function.name", errors);
 }
 
-// Tools are understood and then refused: the simulated server runs without a tool parser.
+// An object without members is what a function without parameters takes.
+std::shared_ptr<const JsonValue> parameters_of(const JsonObject& function) {
+  const JsonValue* parameters = find_given(function, "parameters");
+  if (parameters != nullptr) return std::make_shared<const JsonValue>(*parameters);
+  JsonObject nothing = *any_object_schema()->object();
+  nothing.emplace_back("properties", JsonValue(JsonObject()));
+  return std::make_shared<const JsonValue>(std::move(nothing));
+}
+
+void add_tool(const JsonValue& tool, std::vector<ChatTool>& tools) {
+  const JsonValue* function =
+      tool.object() == nullptr ? nullptr : find_member(*tool.object(), "function");
+  if (function == nullptr || function->object() == nullptr) return;
+  const JsonValue* name = find_member(*function->object(), "name");
+  if (name == nullptr || name->string() == nullptr) return;
+  tools.push_back({*name->string(), parameters_of(*function->object())});
+}
+
+void read_tool_choice(const FieldReader& reader, ChatRequest& request) {
+  const JsonValue* choice = reader.find("tool_choice");
+  const std::string* word = choice == nullptr ? nullptr : choice->string();
+  if (choice == nullptr || (word != nullptr && *word == "auto")) {
+    request.tool_choice = ToolChoice::kAuto;
+  } else if (word != nullptr) {
+    request.tool_choice = *word == "required" ? ToolChoice::kRequired : ToolChoice::kNone;
+  } else if (choice->object() != nullptr) {
+    request.tool_choice = ToolChoice::kNamed;
+    const JsonValue* function = find_given(*choice->object(), "function");
+    const JsonValue* name = function == nullptr || function->object() == nullptr
+                                ? nullptr
+                                : find_given(*function->object(), "name");
+    if (name != nullptr && name->string() != nullptr) request.named_tool = *name->string();
+  }
+}
+
 void read_tools(const FieldReader& reader, ChatRequest& request) {
   const JsonValue* tools = reader.find("tools");
   if (tools == nullptr || tools->is_null()) return;
@@ -38,17 +74,10 @@ void read_tools(const FieldReader& reader, ChatRequest& request) {
   }
   for (size_t i = 0; i < list->size(); ++i) {
     read_tool((*list)[i], location + "." + std::to_string(i), reader.errors());
+    add_tool((*list)[i], request.tools);
   }
-  const JsonValue* choice = reader.find("tool_choice");
-  const std::string* word = choice == nullptr ? nullptr : choice->string();
-  const bool none =
-      choice != nullptr && (choice->is_null() || (word != nullptr && *word == "none"));
-  if (none) return;
-  const bool automatic = choice == nullptr || (word != nullptr && *word == "auto");
-  request.tool_problem = bad_request(
-      std::nullopt, automatic ? "\"auto\" tool choice requires --enable-auto-tool-choice and "
-                                "--tool-call-parser to be set"
-                              : "this tool_choice requires --tool-call-parser to be set");
+  append_json(*tools, false, request.tools_text);
+  read_tool_choice(reader, request);
 }
 
 void read_prompt_end(const FieldReader& reader, ChatRequest& request) {
@@ -81,16 +110,17 @@ ChatRequest read_fields(const FieldReader& reader) {
   read_token_limits(reader, generation);
   generation.sampling.n = reader.integer("n").value_or(1);
   generation.sampling.presence_penalty = reader.real("presence_penalty").value_or(0);
-  read_response_format(reader);
+  read_response_format(reader, generation);
   read_stream_fields(reader, generation);
   read_temperature_fields(reader, generation);
   read_tools(reader, request);
   reader.one_of("reasoning_effort", {"none", "minimal", "low", "medium", "high", "xhigh", "max"});
-  reader.boolean("parallel_tool_calls");
+  request.parallel_tool_calls = reader.boolean("parallel_tool_calls");
   generation.echo = reader.boolean("echo").value_or(false);
   read_prompt_end(reader, request);
   request.has_chat_template = reader.string("chat_template").has_value();
   read_vllm_fields(reader, generation);
+  read_guided_fields(reader, generation);
   return request;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "wire/constraint_fields.h"
 #include "wire/generation_fields.h"
 #include "wire/raw_checks.h"
 #include "wire/request_body.h"
@@ -138,7 +139,8 @@ CompletionRequest read_fields(const FieldReader& reader) {
   request.has_suffix = reader.string("suffix").has_value();
   read_temperature_fields(reader, generation);
   read_vllm_fields(reader, generation);
-  read_response_format(reader);
+  read_response_format(reader, generation);
+  read_guided_fields(reader, generation);
   request.has_prompt_embeds =
       reader.find("prompt_embeds") != nullptr && !reader.find("prompt_embeds")->is_null();
   return request;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "wire/constraint_fields.h"
+
 namespace kvasir {
 namespace {
 
@@ -68,50 +70,6 @@ bool too_large_for_engine(const JsonValue& value) {
          });
 }
 
-// Brackets that match and nothing that repeats nothing: enough to tell a broken pattern from a
-// sound one.
-bool regex_is_broken(std::string_view regex) {
-  int open = 0;
-  bool in_class = false;
-  bool can_repeat = false;
-  for (size_t i = 0; i < regex.size(); ++i) {
-    const char byte = regex[i];
-    if (byte == '\\') {
-      if (++i == regex.size()) return true;
-      can_repeat = true;
-    } else if (in_class) {
-      in_class = byte != ']';
-    } else if (byte == '[') {
-      in_class = can_repeat = true;
-    } else if (byte == '(') {
-      ++open;
-      can_repeat = false;
-      if (i + 1 < regex.size() && regex[i + 1] == '?') ++i;
-    } else if (byte == ')') {
-      if (--open < 0) return true;
-      can_repeat = true;
-    } else if (byte == '*' || byte == '+' || byte == '?') {
-      if (!can_repeat) return true;
-    } else {
-      can_repeat = byte != '|';
-    }
-  }
-  return open != 0 || in_class;
-}
-
-void read_structured_outputs(const FieldReader& reader, SamplingFields& sampling) {
-  const JsonObject* outputs = reader.object("structured_outputs");
-  if (outputs == nullptr) return;
-  const JsonValue* regex = find_given(*outputs, "regex");
-  const JsonValue* choice = find_given(*outputs, "choice");
-  if (regex != nullptr && (regex->string() == nullptr || regex_is_broken(*regex->string()))) {
-    sampling.structured_outputs_problem =
-        "Error in structured outputs: the regex cannot be compiled.";
-  } else if (choice != nullptr && (choice->array() == nullptr || choice->array()->empty())) {
-    sampling.structured_outputs_problem = "Choice '[]' cannot be an empty list";
-  }
-}
-
 void read_extra_args(const FieldReader& reader, SamplingFields& sampling) {
   for (const char* name : {"kv_transfer_params", "vllm_xargs"}) {
     const JsonObject* extra = reader.object(name);
@@ -119,18 +77,6 @@ void read_extra_args(const FieldReader& reader, SamplingFields& sampling) {
     for (const auto& member : *extra) {
       sampling.extra_args_too_large |= too_large_for_engine(member.second);
     }
-  }
-}
-
-// A schema is an object with a name.
-void read_json_schema(const JsonValue& value, const std::string& location, FieldErrors& errors) {
-  const JsonObject* schema = value.object();
-  if (schema == nullptr) {
-    errors.add("model_attributes_type", location, "Input should be a valid dictionary", value);
-  } else if (find_member(*schema, "name") == nullptr) {
-    errors.add_missing(location + ".name", *schema);
-  } else {
-    read_string(*find_member(*schema, "name"), location + ".name", errors);
   }
 }
 
@@ -179,7 +125,7 @@ void read_vllm_fields(const FieldReader& reader, GenerationRequest& request) {
   sampling.prompt_logprobs = reader.integer("prompt_logprobs");
   sampling.thinking_token_budget = reader.integer("thinking_token_budget");
   reader.boolean("add_special_tokens", Null::kRefused);
-  read_structured_outputs(reader, sampling);
+  read_structured_outputs(reader, request);
   const auto priority = reader.integer("priority", Null::kRefused, kInt64Range);
   if (priority)
     request.priority = static_cast<int64_t>(std::clamp(*priority, kInt64Min, kInt64Max));
@@ -189,27 +135,6 @@ void read_vllm_fields(const FieldReader& reader, GenerationRequest& request) {
   reader.integer("stream_interval", Null::kTaken, {1, kInt64Max});
   request.cache_salt = reader.string("cache_salt").value_or("");
   read_extra_args(reader, sampling);
-}
-
-void read_response_format(const FieldReader& reader) {
-  const JsonObject* format = reader.object("response_format");
-  if (format == nullptr) return;
-  const std::string location = reader.location_of("response_format");
-  const JsonValue* type = find_member(*format, "type");
-  if (type == nullptr) return reader.errors().add_missing(location + ".type", *format);
-  const std::string* word = type->string();
-  const bool plain =
-      word != nullptr && (*word == "text" || *word == "json_object" || *word == "json_schema");
-  const bool structural =
-      word != nullptr && *word == "structural_tag" &&
-      (find_given(*format, "format") != nullptr || (find_given(*format, "structures") != nullptr &&
-                                                    find_given(*format, "triggers") != nullptr));
-  if (!plain && !structural) {
-    reader.errors().add("literal_error", location + ".type",
-                        "Input should be 'text', 'json_object' or 'json_schema'", *type);
-  }
-  const JsonValue* schema = find_given(*format, "json_schema");
-  if (schema != nullptr) read_json_schema(*schema, location + ".json_schema", reader.errors());
 }
 
 }  // namespace kvasir

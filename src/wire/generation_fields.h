@@ -12,6 +12,5 @@ void read_bias_fields(const FieldReader& reader, GenerationRequest& request);
 void read_stream_fields(const FieldReader& reader, GenerationRequest& request);
 void read_temperature_fields(const FieldReader& reader, GenerationRequest& request);
 void read_vllm_fields(const FieldReader& reader, GenerationRequest& request);
-void read_response_format(const FieldReader& reader);
 
 }  // namespace kvasir

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "wire/answer_constraint.h"
 #include "wire/sampling_fields.h"
 #include "wire/wide_int.h"
 
@@ -26,6 +27,7 @@ struct GenerationRequest {
   int64_t priority = 0;
   std::optional<std::string> request_id;
   std::string cache_salt;
+  AnswerConstraint constraint;
 };
 
 }  // namespace kvasir

@@ -34,6 +34,22 @@ void append_usage(const AnswerHead& head, const Usage& usage, std::string& json)
   json.append(",\"multimodal_tokens\":null},\"completion_tokens_details\":null}");
 }
 
+void append_tool_calls(const std::vector<ToolCall>& calls, std::string& json) {
+  if (calls.empty()) return;
+  json.append(",\"tool_calls\":[");
+  for (const ToolCall& call : calls) {
+    if (&call != &calls.front()) json.push_back(',');
+    json.append("{\"id\":");
+    append_json_string(call.id, json);
+    json.append(",\"type\":\"function\",\"function\":{\"name\":");
+    append_json_string(call.name, json);
+    json.append(",\"arguments\":");
+    append_json_string(call.arguments, json);
+    json.append("}}");
+  }
+  json.push_back(']');
+}
+
 void append_ending(const ChoiceAnswer& choice, AnswerKind kind, std::string& json) {
   json.append(",\"logprobs\":");
   append_logprobs(kind, pointer(choice.logprobs), json);
@@ -108,10 +124,15 @@ std::string chat_answer(const AnswerHead& head, const std::vector<ChoiceAnswer>&
     json.append("{\"index\":");
     append_number(choice.index, json);
     json.append(",\"message\":{\"role\":\"assistant\",\"content\":");
-    append_json_string(choice.text, json);
+    if (choice.null_content) {
+      json.append("null");
+    } else {
+      append_json_string(choice.text, json);
+    }
     json.append(
-        ",\"refusal\":null,\"annotations\":null,\"audio\":null,\"function_call\":null,"
-        "\"reasoning\":null}");
+        ",\"refusal\":null,\"annotations\":null,\"audio\":null,\"function_call\":null");
+    append_tool_calls(choice.tool_calls, json);
+    json.append(",\"reasoning\":null}");
     append_ending(choice, head.kind, json);
     json.append(",\"routed_experts\":null}");
   }

@@ -5,6 +5,36 @@
 
 namespace kvasir {
 
+namespace {
+
+void append_tool_calls(const std::vector<ToolCallDelta>& calls, std::string& events) {
+  events.append(",\"delta\":{");
+  if (!calls.empty()) events.append("\"tool_calls\":[");
+  for (const ToolCallDelta& call : calls) {
+    if (&call != &calls.front()) events.push_back(',');
+    events.push_back('{');
+    if (call.id != nullptr) {
+      events.append("\"id\":");
+      append_json_string(*call.id, events);
+      events.append(",\"type\":\"function\",");
+    }
+    events.append("\"index\":");
+    append_number(call.index, events);
+    events.append(",\"function\":{");
+    if (call.name != nullptr) {
+      events.append("\"name\":");
+      append_json_string(*call.name, events);
+      events.push_back(',');
+    }
+    events.append("\"arguments\":\"");
+    append_json_escaped(call.arguments, events);
+    events.append("\"}}");
+  }
+  events.append(calls.empty() ? "}" : "]}");
+}
+
+}  // namespace
+
 StreamChunks::StreamChunks(const AnswerHead& head) : kind_(head.kind) {
   head_ = "data: {\"id\":";
   append_json_string(head.id, head_);
@@ -76,9 +106,14 @@ void StreamChunks::append_completion_delta(const ChunkDelta& delta, std::string&
 }
 
 void StreamChunks::append_chat_delta(const ChunkDelta& delta, std::string& events) const {
-  events.append(",\"delta\":{\"content\":\"");
-  append_json_escaped(delta.text, events);
-  events.append("\"},\"logprobs\":");
+  if (delta.tool_calls != nullptr) {
+    append_tool_calls(*delta.tool_calls, events);
+    events.append(",\"logprobs\":");
+  } else {
+    events.append(",\"delta\":{\"content\":\"");
+    append_json_escaped(delta.text, events);
+    events.append("\"},\"logprobs\":");
+  }
   append_logprobs(kind_, delta.logprobs, events);
   events.append(",\"finish_reason\":");
   if (delta.finish != nullptr) {

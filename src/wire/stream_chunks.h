@@ -13,9 +13,19 @@ namespace kvasir {
 
 inline constexpr std::string_view kStreamEnd = "data: [DONE]\n\n";
 
+// What one chunk says about one tool call. Null pointers: said before, or not yet.
+struct ToolCallDelta {
+  uint32_t index = 0;
+  const std::string* id = nullptr;
+  const std::string* name = nullptr;
+  std::string_view arguments;
+};
+
 // What one chunk says about one choice. Null pointers: nothing to say.
 struct ChunkDelta {
   std::string_view text;
+  // Of an answer that is tool calls: then there is no text. Null: it is text.
+  const std::vector<ToolCallDelta>* tool_calls = nullptr;
   const Finish* finish = nullptr;
   const std::vector<TokenLogprob>* logprobs = nullptr;
   const std::vector<uint32_t>* token_ids = nullptr;

@@ -2,6 +2,7 @@
 
 #include "wire/chat_messages.h"
 #include "wire/field_reader.h"
+#include "wire/json_schema.h"
 #include "wire/raw_checks.h"
 #include "wire/request_body.h"
 
@@ -32,6 +33,8 @@ TokenizeRequest read_messages_form(const FieldReader& reader) {
   request.return_token_strs = reader.boolean("return_token_strs").value_or(false);
   const bool continues = reader.boolean("continue_final_message", Null::kRefused).value_or(false);
   reader.boolean("add_special_tokens", Null::kRefused);
+  const JsonValue* tools = reader.find("tools");
+  if (tools != nullptr && tools->array() != nullptr) append_json(*tools, false, request.tools_text);
   request.prompt_end = continues    ? ChatPromptEnd::kContinue
                        : add_prompt ? ChatPromptEnd::kAnswer
                                     : ChatPromptEnd::kNothing;

@@ -18,6 +18,7 @@ struct TokenizeRequest {
   // Either a text or a conversation.
   std::optional<std::string> prompt;
   std::vector<ChatMessage> messages;
+  std::string tools_text;  // of the messages form; empty: none
   ChatPromptEnd prompt_end = ChatPromptEnd::kAnswer;
   bool return_token_strs = false;
   std::optional<ApiError> content_problem;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "hashing/token_blocks.h"
 #include "wire/python_json.h"
 
 namespace kvasir {
@@ -161,8 +162,9 @@ MaybeError check_total(const GenerationRequest& request, const Admission& admiss
 
 // Rows 15 and 16 for prompts that are tokens.
 std::variant<Admission, ApiError> admit_prompts(
-    const GenerationRequest& request, std::vector<std::vector<TokenId>> prompts, bool hide_answer,
-    const ServedModel& model, std::optional<std::string_view> data_parallel_rank) {
+    const GenerationRequest& request, std::vector<std::vector<TokenId>> prompts,
+    Result<std::shared_ptr<const AnswerPlan>> plan, bool hide_answer, const ServedModel& model,
+    std::optional<std::string_view> data_parallel_rank) {
   Admission admission;
   admission.hide_answer = hide_answer;
   for (std::vector<TokenId>& tokens : prompts) {
@@ -171,7 +173,13 @@ std::variant<Admission, ApiError> admit_prompts(
     admission.prompts.push_back({std::move(tokens), std::get<uint32_t>(max_tokens)});
   }
   if (auto error = check_total(request, admission)) return std::move(*error);
-  admission.late_error = check_late(request, admission, model, data_parallel_rank);
+  if (plan) {
+    admission.plan = std::move(*plan);
+  } else {
+    admission.late_error = bad_request(std::nullopt, plan.error().message);
+  }
+  auto late_error = check_late(request, admission, model, data_parallel_rank);
+  if (late_error) admission.late_error = std::move(late_error);
   if (admission.late_error) admission.prompts.clear();
   return admission;
 }
@@ -223,14 +231,17 @@ std::variant<Admission, ApiError> admit(const CompletionRequest& request, const 
     prompts.push_back(std::get<std::vector<TokenId>>(std::move(tokens)));
   }
   const bool hide_answer = generation.echo && generation.max_tokens == WideInt{0};
-  return admit_prompts(generation, std::move(prompts), hide_answer, model, data_parallel_rank);
+  return admit_prompts(generation, std::move(prompts),
+                       AnswerPlan::for_constraint(generation.constraint), hide_answer, model,
+                       data_parallel_rank);
 }
 
 std::variant<Admission, ApiError> admit(const ChatRequest& request, const ServedModel& model,
+                                        const ToolOptions& tools,
                                         std::optional<std::string_view> data_parallel_rank) {
   const GenerationRequest& generation = request.generation;
   if (auto error = check_model(generation.model, model)) return std::move(*error);
-  if (request.tool_problem) return *request.tool_problem;
+  if (auto error = check_tools(request, tools)) return std::move(*error);
   if (request.has_chat_template) {
     return bad_request(
         std::nullopt,
@@ -239,11 +250,16 @@ std::variant<Admission, ApiError> admit(const ChatRequest& request, const Served
   if (auto error = check_token_limits(generation, model)) return std::move(*error);
   if (auto error = check_messages(request.messages, request.content_problem))
     return std::move(*error);
-  auto tokens = tokenize(chat_prompt(request.messages, request.prompt_end), generation, model);
+  auto tokens = tokenize(chat_prompt(request.messages, request.prompt_end, request.tools_text),
+                         generation, model);
   if (ApiError* error = std::get_if<ApiError>(&tokens)) return std::move(*error);
   std::vector<std::vector<TokenId>> prompts;
   prompts.push_back(std::get<std::vector<TokenId>>(std::move(tokens)));
-  return admit_prompts(generation, std::move(prompts), false, model, data_parallel_rank);
+  Result<std::shared_ptr<const AnswerPlan>> plan =
+      AnswerPlan::for_tools(request, hash_token_block(0, prompts.front()));
+  if (plan && !*plan) plan = AnswerPlan::for_constraint(generation.constraint);
+  return admit_prompts(generation, std::move(prompts), std::move(plan), false, model,
+                       data_parallel_rank);
 }
 
 std::variant<std::vector<TokenId>, ApiError> admit(const TokenizeRequest& request,
@@ -256,7 +272,7 @@ std::variant<std::vector<TokenId>, ApiError> admit(const TokenizeRequest& reques
   }
   if (auto error = check_messages(request.messages, request.content_problem))
     return std::move(*error);
-  return encode(chat_prompt(request.messages, request.prompt_end));
+  return encode(chat_prompt(request.messages, request.prompt_end, request.tools_text));
 }
 
 }  // namespace kvasir

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -14,6 +15,7 @@
 #include "wire/chat_request.h"
 #include "wire/completion_request.h"
 #include "wire/tokenize_request.h"
+#include "worker/answer_plan.h"
 #include "worker/served_model.h"
 
 namespace kvasir {
@@ -27,6 +29,8 @@ struct Admission {
   std::vector<AdmittedPrompt> prompts;
   // echo with max_tokens 0: one token is made and not shown.
   bool hide_answer = false;
+  // What the answers have to be; null: anything.
+  std::shared_ptr<const AnswerPlan> plan = {};
   // Found so late that a stream is open by then: an event in it instead of a status. Then there are
   // no prompts.
   std::optional<ApiError> late_error;
@@ -39,6 +43,7 @@ inline constexpr uint64_t kRequestTokensMax = 32 * 1024 * 1024;
 std::variant<Admission, ApiError> admit(const CompletionRequest& request, const ServedModel& model,
                                         std::optional<std::string_view> data_parallel_rank);
 std::variant<Admission, ApiError> admit(const ChatRequest& request, const ServedModel& model,
+                                        const ToolOptions& tools,
                                         std::optional<std::string_view> data_parallel_rank);
 
 // Whether a request may name this model: an absent or empty name passes.

@@ -8,6 +8,18 @@ namespace {
 constexpr std::string_view kStop = "stop";
 constexpr std::string_view kLength = "length";
 
+// Bytes at the end of `text` that begin a character of UTF-8 and do not end it.
+size_t unfinished_character(std::string_view text) {
+  for (size_t back = 1; back <= 3 && back <= text.size(); ++back) {
+    const auto byte = static_cast<unsigned char>(text[text.size() - back]);
+    if (byte < 0x80) return 0;
+    if (byte < 0xc0) continue;  // a later byte of one
+    const size_t size = byte < 0xe0 ? 2 : byte < 0xf0 ? 3 : 4;
+    return size > back ? back : 0;
+  }
+  return 0;
+}
+
 }  // namespace
 
 StopRules::StopRules(const SamplingFields& sampling)
@@ -22,7 +34,7 @@ StopRules::StopRules(const SamplingFields& sampling)
 }
 
 Choice::Step Choice::add(TokenId token, bool at_limit) {
-  if (!rules_->allowed.empty()) token = rules_->allowed[token % rules_->allowed.size()];
+  if (!keeps_tokens_ && !rules_->allowed.empty()) token = rules_->allowed[token % rules_->allowed.size()];
   ++tokens_;
   Step step;
   step.token = token;
@@ -67,6 +79,8 @@ std::string_view Choice::showable(bool finished) {
   if (!finished && !rules_->include_stop && !rules_->stop.empty()) {
     held = std::min(rules_->longest_stop - 1, tail_.size() - shown_);
   }
+  if (!finished) held = std::max(held, unfinished_character(tail_));
+  held = std::min(held, tail_.size() - shown_);
   const std::string_view text =
       std::string_view(tail_).substr(shown_, tail_.size() - shown_ - held);
   shown_ += text.size();

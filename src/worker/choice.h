@@ -42,6 +42,9 @@ class Choice {
   // Takes the engine's next token. `at_limit`: the last one that the length allows.
   Step add(TokenId token, bool at_limit);
 
+  // Takes tokens as they are, whatever the rules allow: the answer is planned.
+  void keep_tokens() { keeps_tokens_ = true; }
+
   uint32_t tokens() const { return tokens_; }
 
  private:
@@ -51,6 +54,7 @@ class Choice {
 
   const StopRules* rules_;
   uint32_t tokens_ = 0;
+  bool keeps_tokens_ = false;
   // The end of the text: what was shown of it and may still be part of a stop string, and what is
   // not shown yet.
   std::string tail_;

@@ -27,6 +27,13 @@ Usage Generation::usage() const {
   return usage;
 }
 
+Finish Generation::shown_finish(const GenerationChoice& choice, const Finish& finish) const {
+  const bool called = choice.planned && !choice.planned->calls.empty() &&
+                      choice.shown >= choice.planned->calls.front().begin;
+  if (!called || view_.plan->named() || finish.reason != "stop") return finish;
+  return {"tool_calls", finish.stop_reason};
+}
+
 std::optional<std::vector<TokenLogprob>> Generation::logprobs_of(const GenerationChoice& choice,
                                                                  const Choice::Step& step) const {
   if (!view_.sampling.logprobs) return std::nullopt;

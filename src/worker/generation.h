@@ -12,6 +12,7 @@
 #include "net/http_server.h"
 #include "wire/answer_parts.h"
 #include "wire/generation_request.h"
+#include "worker/answer_plan.h"
 #include "worker/choice.h"
 
 namespace kvasir {
@@ -33,6 +34,7 @@ struct GenerationView {
   bool return_token_ids = false;
   bool echo = false;
   bool hide_answer = false;  // the tokens are made and not shown
+  std::shared_ptr<const AnswerPlan> plan = {};  // null: the answers are free
 };
 
 // One sequence of a generation.
@@ -45,6 +47,8 @@ struct GenerationChoice {
   const size_t prompt;   // which one
   SequenceId sequence{};
   uint64_t seed = 0;
+  std::shared_ptr<const PlannedAnswer> planned;  // null: the answer is free
+  size_t shown = 0;                              // bytes of the planned text
   uint32_t cached_tokens = 0;
   size_t text_size = 0;  // of the answer so far, the echo included
   bool finished = false;
@@ -75,6 +79,9 @@ class Generation {
  protected:
   // The counts of the whole answer so far.
   Usage usage() const;
+  // Why the choice ended, as the API calls it: an answer that calls tools and was not forced to call a
+  // certain one ends with "tool_calls".
+  Finish shown_finish(const GenerationChoice& choice, const Finish& finish) const;
   std::optional<std::vector<TokenLogprob>> logprobs_of(const GenerationChoice& choice,
                                                        const Choice::Step& step) const;
 

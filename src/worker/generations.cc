@@ -44,7 +44,9 @@ void Generations::start(std::unique_ptr<Generation> generation, const EngineFiel
   for (GenerationChoice& choice : running.generation().choices()) {
     const GenerationPrompt& prompt = view.prompts[choice.prompt];
     choice.seed = answer_seed(seed_, prompt.tokens, sampling, choice.index % per_prompt);
+    plan_answer(running.generation(), choice);
     SequenceRequest request;
+    if (choice.planned) request.script = choice.planned->script;
     request.prompt = prompt.tokens;
     request.max_tokens = prompt.max_tokens;
     request.answer_seed = choice.seed;
@@ -67,6 +69,18 @@ AdaptersAtWork Generations::adapters() const {
     }
   }
   return {{running.begin(), running.end()}, {waiting.begin(), waiting.end()}};
+}
+
+// The first kPlannedAnswersMost choices get answers of their own, further ones share them.
+void Generations::plan_answer(Generation& generation, GenerationChoice& choice) {
+  const AnswerPlan* plan = generation.view().plan.get();
+  if (plan == nullptr) return;
+  if (choice.index >= kPlannedAnswersMost) {
+    choice.planned = generation.choices()[choice.index % kPlannedAnswersMost].planned;
+  } else {
+    choice.planned = std::make_shared<PlannedAnswer>(plan->answer(choice.seed));
+  }
+  choice.answer.keep_tokens();
 }
 
 void Generations::on_step(const std::vector<TokenEvent>& events, TimePoint now) {

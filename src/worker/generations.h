@@ -30,6 +30,9 @@ struct AdaptersAtWork {
   std::vector<std::string> waiting;  // for their first token, while the engine has a queue
 };
 
+// Answers that are planned for one request: what a large n can make the worker hold.
+inline constexpr size_t kPlannedAnswersMost = 16;
+
 class Generations final : private EngineLoop::Observer {
  public:
   // All must outlive the object. `seed`: of every answer.
@@ -56,6 +59,7 @@ class Generations final : private EngineLoop::Observer {
   };
 
   void on_step(const std::vector<TokenEvent>& events, TimePoint now) override;
+  static void plan_answer(Generation& generation, GenerationChoice& choice);
   void take(const TokenEvent& event, TimePoint now);
   void finish_choice(const Sequence& sequence, const Finish& finish, TimePoint now);
   void on_all_finished(Generation& generation);

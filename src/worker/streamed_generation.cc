@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "wire/stream_chunks.h"
 #include "worker/generation.h"
 
@@ -13,7 +15,15 @@ class StreamedGeneration final : public Generation {
     open_chat(choice);
     ChunkDelta delta;
     delta.text = view_.hide_answer ? std::string_view() : step.text;
-    delta.finish = step.finish ? &*step.finish : nullptr;
+    std::vector<ToolCallDelta> calls;
+    if (choice.planned && !choice.planned->calls.empty()) {
+      calls = calls_in(*choice.planned, choice.shown, step.text.size());
+      delta.tool_calls = &calls;
+    }
+    choice.shown += step.text.size();
+    std::optional<Finish> finish;
+    if (step.finish) finish = shown_finish(choice, *step.finish);
+    delta.finish = finish ? &*finish : nullptr;
     const bool first = choice.answer.tokens() == 1;
     const GenerationPrompt& prompt = view_.prompts[choice.prompt];
     std::string opening;
@@ -33,6 +43,9 @@ class StreamedGeneration final : public Generation {
     if (first && completion && (view_.return_token_ids || view_.echo)) {
       delta.prompt_token_ids = &prompt.tokens;
     }
+    const bool nothing = delta.tool_calls != nullptr && calls.empty() && !finish && !logprobs &&
+                         !view_.return_token_ids && !view_.continuous_usage;
+    if (nothing) return;  // the markup around a call
     const Usage so_far = usage_of(choice);
     if (view_.continuous_usage) delta.usage = &so_far;
     delta.last = finished() && !view_.include_usage;
@@ -51,6 +64,27 @@ class StreamedGeneration final : public Generation {
   }
 
  private:
+  // What `size` bytes of a planned text from `from` on tell of its calls.
+  static std::vector<ToolCallDelta> calls_in(const PlannedAnswer& planned, size_t from,
+                                             size_t size) {
+    std::vector<ToolCallDelta> deltas;
+    const size_t to = from + size;
+    for (size_t i = 0; i < planned.calls.size(); ++i) {
+      const PlannedCall& call = planned.calls[i];
+      ToolCallDelta delta;
+      delta.index = static_cast<uint32_t>(i);
+      if (from < call.begin && to >= call.begin) {
+        delta.id = &call.id;
+        delta.name = &call.name;
+      }
+      const size_t begin = std::max(from, call.begin);
+      const size_t end = std::min(to, call.end);
+      if (begin < end) delta.arguments = std::string_view(planned.text).substr(begin, end - begin);
+      if (delta.id != nullptr || !delta.arguments.empty()) deltas.push_back(delta);
+    }
+    return deltas;
+  }
+
   // A chat begins with one chunk for each choice that names the role.
   void open_chat(const GenerationChoice& first) {
     if (opened_ || view_.head.kind != AnswerKind::kChat) return;

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "wire/openai_response.h"
 #include "worker/generation.h"
 #include "worker/simulated_logprobs.h"
@@ -21,8 +23,10 @@ class WholeGeneration final : public Generation {
       answer.logprobs->insert(answer.logprobs->end(), logprobs->begin(), logprobs->end());
     }
     if (answer.token_ids) answer.token_ids->push_back(step.token);
+    choice.shown += step.text.size();
     if (!step.finish) return;
-    answer.finish = *step.finish;
+    answer.finish = shown_finish(choice, *step.finish);
+    if (choice.planned) take_calls(choice, answer);
     add_prompt_logprobs(choice, answer);
   }
 
@@ -43,6 +47,20 @@ class WholeGeneration final : public Generation {
     if (!view_.return_token_ids) return;
     answer.token_ids.emplace();
     answer.prompt_token_ids = prompt.tokens;
+  }
+
+  // The calls whose names were written, instead of the text that they were written in.
+  void take_calls(const GenerationChoice& choice, ChoiceAnswer& answer) const {
+    const PlannedAnswer& planned = *choice.planned;
+    for (const PlannedCall& call : planned.calls) {
+      if (choice.shown < call.begin) break;
+      const size_t end = std::min(choice.shown, call.end);
+      answer.tool_calls.push_back(
+          {call.id, call.name, planned.text.substr(call.begin, end - call.begin)});
+    }
+    if (answer.tool_calls.empty()) return;
+    answer.text.clear();
+    answer.null_content = view_.plan->automatic();
   }
 
   // They are asked for, or come with an echo: of a chat always, of a completion with its logprobs.

@@ -218,7 +218,7 @@ void WorkerServer::chat(HttpExchange& exchange) {
   const auto parsed = parse_chat_request(content_type_of(exchange), exchange.body());
   if (const ApiError* error = std::get_if<ApiError>(&parsed)) return answer_error(exchange, *error);
   const ChatRequest& request = std::get<ChatRequest>(parsed);
-  auto admitted = admit(request, options_.model, rank_of(exchange));
+  auto admitted = admit(request, options_.model, options_.tools, rank_of(exchange));
   if (const ApiError* error = std::get_if<ApiError>(&admitted))
     return answer_error(exchange, *error);
   Admission& admission = std::get<Admission>(admitted);
@@ -249,6 +249,7 @@ void WorkerServer::generate(HttpExchange& exchange, const GenerationRequest& req
   view.return_token_ids = request.return_token_ids;
   view.echo = request.echo;
   view.hide_answer = admission.hide_answer;
+  view.plan = admission.plan;
   EngineFields fields;
   const std::string adapter = adapter_of(request);
   if (!request.cache_salt.empty() || !adapter.empty()) {

@@ -74,15 +74,21 @@ TEST_F(WorkerServerTest, PriorityGoesFirstWhenSeatsAreFew) {
   WorkerOptions options = default_options();
   options.profile.max_num_seqs = 1;
   options.engine.order = WaitingOrder::kPriority;
-  options.time_scale = 50;
+  options.time_scale = 20;
   start_worker(options);
-  begin("POST", "/v1/completions", R"({"prompt":"a","max_tokens":20})");
+  // Long enough that neither ends by itself, however slow the machine is.
+  Call& running =
+      begin("POST", "/v1/completions", R"({"prompt":"a","max_tokens":4000,"stream":true})");
   run_until([&] { return worker_->stats().num_requests_running == 1; });
-  Call& later = begin("POST", "/v1/completions", R"({"prompt":"b","max_tokens":20,"priority":5})");
+  Call& later = begin("POST", "/v1/completions",
+                      R"({"prompt":"b","max_tokens":4000,"priority":5,"stream":true})");
   run_until([&] { return worker_->stats().num_requests_waiting == 1; });
-  Call& first = begin("POST", "/v1/completions", R"({"prompt":"c","max_tokens":20,"priority":-5})");
+  Call& first = begin("POST", "/v1/completions", R"({"prompt":"c","max_tokens":5,"priority":-5})");
+  run_until([&] { return worker_->stats().num_requests_waiting == 2; });
+  cancel(running);
   run_until([&] { return first.ended; });
   EXPECT_FALSE(later.ended);
+  cancel(later);
   finish();
 }
 

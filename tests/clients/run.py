@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs real clients against `kvasir up`: curl, the OpenAI Python client, AIPerf and wrk.
+"""Runs real clients against `kvasir up`: curl, the OpenAI Python client, AIPerf and wrk; tools and schemas against a worker.
 
 Starts a fleet of two fast simulated workers on a free port, runs each client, checks what it got, and stops
 everything. Clients come from their own packages: curl and wrk from Debian, the others into a virtual
@@ -22,7 +22,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
-PYTHON_PACKAGES = ["openai", "aiperf"]
+PYTHON_PACKAGES = ["openai", "jsonschema", "aiperf"]
 READY_SECONDS = 60
 CLIENT_SECONDS = 300
 AIPERF_REQUESTS = 40
@@ -124,6 +124,24 @@ def check_openai(url, python):
     return run([str(python), str(HERE / "openai_client.py"), "--url", url])
 
 
+def check_structured(kvasir, python):
+    """Tools and schemas, asked of a worker that was started for them."""
+    port = free_port()
+    command = [str(kvasir), "worker", "some/model", "--host", "127.0.0.1", "--port", str(port), "--time-scale", "50",
+               "--enable-auto-tool-choice", "--tool-call-parser", "hermes"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as worker:
+        try:
+            deadline = time.monotonic() + READY_SECONDS
+            while time.monotonic() < deadline:
+                with socket.socket() as probe:
+                    if probe.connect_ex(("127.0.0.1", port)) == 0:
+                        break
+                time.sleep(0.05)
+            return run([str(python), str(HERE / "structured_client.py"), "--url", f"http://127.0.0.1:{port}"])
+        finally:
+            worker.kill()
+
+
 def aiperf_records(folder):
     with open(next(Path(folder).rglob("profile_export.jsonl"))) as file:
         return [json.loads(line) for line in file]
@@ -166,6 +184,7 @@ def run_checks(arguments, fleet, python, tokenizer):
     check_curl(fleet.url, model)
     print("curl: ok", flush=True)
     print("OpenAI client: ok: " + check_openai(fleet.url, python).strip().splitlines()[-1], flush=True)
+    print("tools and schemas: " + ", ".join(check_structured(arguments.kvasir, python).split("\n")), flush=True)
     for endpoint in ("completions", "chat"):
         rows = check_aiperf(fleet.url, model, tokenizer, arguments.venv, endpoint)
         print(f"AIPerf {endpoint}: ok: {rows} rows, its output token counts equal usage in every one", flush=True)
