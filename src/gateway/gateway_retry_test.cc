@@ -139,6 +139,21 @@ TEST_F(GatewayRetryTest, FailingIsNoSignOfSpeed) {
   }
 }
 
+TEST_F(GatewayRetryTest, AFullWorkerIsNotTakenForAnIdleOne) {
+  options_.failure_pause = seconds(1);
+  options_.hold = false;
+  a_.fails_always = true;
+  a_.error_status = 429;
+  for (const char* policy : {"kv", "least-load", "round-robin", "load-cost"}) {
+    options_.policy = policy;
+    start();
+    for (int i = 0; i < 64; ++i) complete();
+    EXPECT_LE(a_.bodies.size(), 10u) << policy;
+    EXPECT_EQ(probe_.retries, 0) << policy;
+    stop();
+  }
+}
+
 TEST_F(GatewayRetryTest, ARequestThatItsWorkerClosesForGoesToOneMoreAndIsToldOnce) {
   FakeWorker c(*loop_, "c");
   options_.workers.push_back({"127.0.0.1", c.port()});

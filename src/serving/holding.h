@@ -20,7 +20,7 @@ class Holding {
   explicit Holding(Scheduler& scheduler) : ordering_(scheduler) {}
 
   // Of an Admission that this object outlives. `held_most`, on the admission's clock: then the
-  // request is given up. While no endpoint is healthy requests are refused at once.
+  // request is given up. While no endpoint can be picked requests are refused at once.
   AdmissionSettings settings(Duration held_most);
 
  private:

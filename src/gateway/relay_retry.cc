@@ -1,0 +1,174 @@
+// What a relay does when an endpoint fails: whom it asks next, whom it blames, what the client gets
+// when nobody answers. docs/GATEWAY.md tells it to users.
+#include <utility>
+
+#include "gateway/gateway.h"
+#include "gateway/gateway_thread.h"
+#include "gateway/relay.h"
+#include "net/event_loop.h"
+
+namespace kvasir {
+namespace {
+
+constexpr int kServerErrors = 500;  // and beyond
+// The worker is full: an answer that comes as fast as an error, and is no sign of speed either.
+constexpr int kTooManyRequests = 429;
+
+// Errors that another endpoint may not have. 501 and 505 speak of the request.
+bool is_passing(int status) {
+  return status == 500 || status == 502 || status == 503 || status == 504;
+}
+
+}  // namespace
+
+// A server error that other endpoints answer with as well is the request's, not theirs.
+void Relay::note_answered() {
+  if (status_ >= kServerErrors) {
+    if (blamed_.empty()) judge(decision_.endpoint, false);
+    return blamed_.clear();
+  }
+  judge(decision_.endpoint, true);
+  if (status_ == kTooManyRequests) {
+    thread_.gateway_.scheduler_.avoid(decision_.endpoint, thread_.gateway_.options_.failure_pause);
+  }
+  thread_.gateway_.feeds_->report_served(decision_.endpoint);
+  settle_blame(true);
+}
+
+void Relay::on_failure(const HttpFailure& failure) {
+  using Kind = HttpFailure::Kind;
+  call_ = nullptr;
+  if (keeping_error_) return give_error_up();
+  withheld_.clear();
+  // A worker that took a request over a kept-alive connection and is gone now may have died of it.
+  const bool closed =
+      failure.kind == Kind::kClosed || (failure.kind == Kind::kConnect && failure.resent);
+  FleetFeeds& feeds = *thread_.gateway_.feeds_;
+  if (failure.kind == Kind::kConnect) feeds.report_connect_failure(decision_.endpoint);
+  if (failure.kind == Kind::kClosed) feeds.report_closed(decision_.endpoint);
+  if (mode_ != Mode::kHeld) {
+    // Part of the answer is out: cutting it is the only honest end.
+    judge(decision_.endpoint, false);
+    exchange_.abort();
+    return finish(502, false);
+  }
+  if (closed) return on_closed(failure);
+  if (failure.kind == Kind::kMalformed) {
+    blame();
+    return retry(RetryReason::kMalformed, failure.message);
+  }
+  judge(decision_.endpoint, false);
+  if (failure.kind == Kind::kFirstByteTimeout || failure.kind == Kind::kIdleTimeout) {
+    // The worker may be at work on it: another attempt would double the load that made it late.
+    return give_up(504, "the worker did not answer in time");
+  }
+  retry(RetryReason::kNotConnected, failure.message);
+}
+
+// Without an answer. The request may be what the worker closed for: few others are asked.
+void Relay::on_closed(const HttpFailure& failure) {
+  blame();
+  if (++closed_ <= thread_.gateway_.options_.closed_retries_max) {
+    return retry(RetryReason::kClosed, failure.message);
+  }
+  settle_blame(false);
+  thread_.gateway_.probe_.on_poison(request_id_, closed_);
+  give_up(502, closed_ == 1
+                   ? "the worker closed the connection without an answer"
+                   : "every worker that was asked closed the connection without an answer");
+}
+
+void Relay::on_endpoint_down(EndpointId endpoint) {
+  const bool waits = call_ != nullptr && mode_ == Mode::kHeld && decision_.endpoint == endpoint;
+  if (!waits || attempts_ >= thread_.gateway_.options_.attempts_max || !has_other()) return;
+  std::exchange(call_, nullptr)->cancel();
+  if (keeping_error_) return give_error_up();
+  withheld_.clear();
+  retry(RetryReason::kUnhealthy, "it became unhealthy before it answered");
+}
+
+bool Relay::has_other() {
+  return routed_ ? routed_->has_other() : thread_.has_other(tried_, decision_.endpoint);
+}
+
+bool Relay::is_worth_another_try(int status) {
+  const GatewayOptions& options = thread_.gateway_.options_;
+  return is_passing(status) && error_retries_ < options.error_retries_max &&
+         attempts_ < options.attempts_max && has_other();
+}
+
+// The answer is read to its end first: it is short, it may be the best there is, and its connection
+// is worth keeping.
+void Relay::keep_error() {
+  keeping_error_ = true;
+  error_timer_ = thread_.loop_.after(thread_.gateway_.options_.error_answer_timeout, [this] {
+    std::exchange(error_timer_, kNoTimer);
+    give_error_up();
+  });
+}
+
+// It is kept, or will not be: on to another endpoint.
+void Relay::give_error_up() {
+  thread_.loop_.cancel(std::exchange(error_timer_, kNoTimer));
+  if (call_ != nullptr) std::exchange(call_, nullptr)->cancel();
+  keeping_error_ = false;
+  ++error_retries_;
+  answer_ = HttpHead();
+  withheld_ = std::string();
+  blame();
+  retry(RetryReason::kServerError, "it answered " + std::to_string(status_));
+}
+
+void Relay::send_kept() {
+  release();
+  const std::unique_ptr<KeptAnswer> kept = std::move(kept_);
+  answer_ = std::move(kept->head);
+  withheld_ = kept->raw;
+  selected_ = kept->selected;
+  decision_ = kept->decision;
+  status_ = answer_.status();
+  send_withheld();
+  if (mode_ == Mode::kReframed) exchange_.write(kept->raw);
+  mode_ == Mode::kRaw ? exchange_.finish_raw() : exchange_.finish();
+  finish(status_, true);
+}
+
+void Relay::judge(EndpointId endpoint, bool good) {
+  Gateway& gateway = thread_.gateway_;
+  if (!good) gateway.scheduler_.avoid(endpoint, gateway.options_.fault_pause);
+  OutlierEjection* ejection = gateway.feeds_->outliers();
+  if (ejection == nullptr) return;
+  good ? ejection->succeeded(endpoint) : ejection->failed(endpoint);
+}
+
+void Relay::blame() {
+  blamed_.push_back(decision_.endpoint);
+  thread_.gateway_.scheduler_.avoid(decision_.endpoint, thread_.gateway_.options_.failure_pause);
+}
+
+// An answer from somebody else: it was their fault. Several who failed alike: it was the request's.
+// One alone: his.
+void Relay::settle_blame(bool answered) {
+  if (answered || blamed_.size() == 1) {
+    for (const EndpointId endpoint : blamed_) judge(endpoint, false);
+  }
+  blamed_.clear();
+}
+
+void Relay::retry(RetryReason reason, std::string_view detail) {
+  thread_.gateway_.probe_.on_retry(*attempted_, reason, detail);
+  if (routed_) routed_->exclude_chosen();
+  tried_.push_back(decision_.endpoint);
+  release();
+  if (attempts_ >= thread_.gateway_.options_.attempts_max) {
+    settle_blame(false);
+    return give_up(502, "no worker could answer");
+  }
+  attempt();
+}
+
+void Relay::give_up(int status, std::string_view message) {
+  kept_ ? send_kept() : fail(status, message);
+}
+
+}  // namespace kvasir
