@@ -3,7 +3,7 @@ KVASIR = build/release/kvasir
 FUZZ_SECONDS ?= 60
 
 .PHONY: help deps deps-dev build up test asan tsan fuzz test-clients test-streams test-envoy test-epp-streams test-attack \
-  test-replicas test-upstream-configs docs ab bench-gateway bench-epp bench-schedule bench-scrape lint clean
+  test-replicas test-upstream-configs test-upstream-hermetic docs ab bench-gateway bench-epp bench-schedule bench-scrape lint clean
 .DEFAULT_GOAL := help
 
 help: ## lists the targets
@@ -59,6 +59,9 @@ test-epp-streams: build ## 8,000 requests in the middle of their answers in `kva
 
 test-upstream-configs: build ## every configuration in a copy of llm-d-router (UPSTREAM=/path/to/llm-d-router)
 	tests/upstream_configs/run.py --upstream "$(UPSTREAM)" $(ARGS)
+
+test-upstream-hermetic: build ## llm-d's hermetic tests against `kvasir epp` (UPSTREAM=/path/to/llm-d-router)
+	tests/upstream_hermetic/run.py --upstream "$(UPSTREAM)" --kvasir $(KVASIR) $(ARGS)
 
 ab: build ## compares policies on a trace (TRACE=file.jsonl ARGS="--requests 1000")
 	$(KVASIR) bench ab $(if $(TRACE),--trace $(TRACE)) $(ARGS)
