@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -48,6 +49,29 @@ TEST(LineWriter, AppendsToAFile) {
   text << std::ifstream(path).rdbuf();
   EXPECT_EQ(text.str(), "one\ntwo\n");
   EXPECT_FALSE(LineWriter::open("/nonexistent/folder/file"));
+}
+
+// A reader that is not there is not waited for.
+TEST(LineWriter, APipeIsWrittenToWhenSomebodyReadsIt) {
+  const std::string path = testing::TempDir() + "line_writer_test.pipe";
+  std::remove(path.c_str());
+  ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+  const Result<std::unique_ptr<LineWriter>> alone = LineWriter::open(path);
+  ASSERT_FALSE(alone);
+  EXPECT_EQ(alone.error().message, path + ": nobody reads this pipe");
+  const int reader = ::open(path.c_str(), O_RDONLY | O_NONBLOCK);
+  {
+    const Result<std::unique_ptr<LineWriter>> writer = LineWriter::open(path);
+    ASSERT_TRUE(writer) << writer.error().message;
+    (*writer)->write("a line\n");
+    EXPECT_TRUE((*writer)->flush(std::chrono::seconds(10)));
+    EXPECT_EQ((*writer)->lines(), 1u);
+    char text[16] = {};
+    EXPECT_EQ(read(reader, text, sizeof text), 7);
+    EXPECT_STREQ(text, "a line\n");
+  }
+  close(reader);
+  std::remove(path.c_str());
 }
 
 TEST(LineWriter, DropsAndCountsWhenNobodyReadsAndStillEnds) {

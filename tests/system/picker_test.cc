@@ -82,6 +82,24 @@ TEST_F(PickerSystemTest, AChangedConfigurationRoutesAndABrokenOneIsToldAndLeftAl
   EXPECT_EQ(picker_->pick(), workers_.names[1]);
 }
 
+// The end of a request that the picker before had booked ended the program.
+TEST_F(PickerSystemTest, AReloadWithRequestsInFlightLeavesThePredictedCostPickerAlive) {
+  const std::string config = "plugins:\n- type: predicted-cost-picker\n";
+  write("config.yaml", config);
+  start({"--config-file", path("config.yaml"), "--allow-experimental-plugins", "--endpoints",
+         workers_.list()},
+        3);
+  for (int i = 0; i < 5; ++i) picker_->pick();
+  write("config.yaml", config + "- type: prefix-cache-scorer\n");
+  ASSERT_TRUE(wait_until(*loop_, [&] { return picker_->says("configuration is in use") > 0; }))
+      << read_file(directory_ / "log");
+  picker_->pick();
+  picker_->end_all();
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_THAT(picker_->pick(), HasSubstr("127.0.3.")) << read_file(directory_ / "log");
+  }
+}
+
 TEST_F(PickerSystemTest, EndpointsFollowTheirFileAndABrokenFileChangesNothing) {
   write("endpoints.yaml", endpoints_file(0));
   start({"--endpoints-file", path("endpoints.yaml")}, 1);

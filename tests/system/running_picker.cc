@@ -67,7 +67,7 @@ class RunningPicker::Stream final : public GrpcClientCall::Observer {
 
 RunningPicker::RunningPicker(EventLoop& loop, uint16_t port, std::vector<std::string> arguments,
                              std::filesystem::path log)
-    : loop_(loop), log_(std::move(log)) {
+    : loop_(loop), port_(port), log_(std::move(log)) {
   const char* binary = std::getenv("KVASIR_BINARY");
   KVASIR_ASSERT(binary != nullptr, "ctest sets KVASIR_BINARY");
   Process::Command command;
@@ -124,6 +124,12 @@ std::string RunningPicker::pick(const std::vector<std::string>& subset, const st
   }
   loop_.cancel(timer);
   return stream.destination;
+}
+
+void RunningPicker::end_all() {
+  client_ = nullptr;
+  streams_.clear();
+  client_ = std::make_unique<GrpcClient>(loop_, resolve("127.0.0.1", port_).value(), "picker");
 }
 
 bool wait_until(EventLoop& loop, const std::function<bool()>& holds) {

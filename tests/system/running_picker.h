@@ -50,11 +50,14 @@ class RunningPicker {
   // Where it sends a request, which stays in flight. With `status` the answer's headers come back with it.
   std::string pick(const std::vector<std::string>& subset = {}, const std::string& session = "",
                    int status = 0);
+  // What is in flight ends, as when Envoy goes.
+  void end_all();
 
  private:
   class Stream;
 
   EventLoop& loop_;
+  const uint16_t port_;
   const std::filesystem::path log_;
   std::unique_ptr<Process> process_;
   std::vector<std::unique_ptr<Stream>> streams_;
