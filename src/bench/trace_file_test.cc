@@ -56,7 +56,7 @@ TEST(TraceFile, WhatIsNotTakenAsItStandsIsTold) {
 TEST(TraceFile, ErrorsNameTheFileAndTheLine) {
   EXPECT_THAT(load("{}").error().message, HasSubstr("trace_file_test.jsonl:1: "));
   EXPECT_THAT(load("\n").error().message, HasSubstr("it has no rows"));
-  EXPECT_THAT(load_trace("/no/such/trace.jsonl").error().message, HasSubstr("cannot read it"));
+  EXPECT_THAT(load_trace("/no/such/trace.jsonl").error().message, HasSubstr("cannot read /no/such/trace.jsonl"));
 }
 
 }  // namespace
