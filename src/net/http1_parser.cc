@@ -22,7 +22,7 @@ Http1Parser::Http1Parser(Kind kind, Limits limits)
 
 void Http1Parser::reset(bool answers_head) {
   head_.clear();
-  line_.clear();
+  line_ = std::string();  // mostly empty: heads come whole
   chunks_.reset();
   failure_ = Failure::kNone;
   fault_ = "";

@@ -49,6 +49,7 @@ class Http1Parser {
   // What is wrong, for people; valid on failure().
   std::string_view fault() const { return fault_; }
   bool started() const { return line_seen_ || !line_.empty(); }  // more than empty lines came
+  size_t head_bytes() const { return head_bytes_; }  // that came
   bool head_complete() const { return head_complete_; }
   bool complete() const { return complete_; }
   // The next bytes belong to trailer fields, which are checked and dropped, or to the end of the

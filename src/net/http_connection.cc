@@ -21,7 +21,7 @@ constexpr size_t kKeptBodyBytes = 16 * 1024;
 constexpr size_t kChargedBytes = 64 * 1024;
 // What a client is told that meets an exhausted budget.
 constexpr std::string_view kBodiesRefused =
-    "too many request bodies are held at this time; try again soon";
+    "too many bytes of requests are held at this time; try again soon";
 constexpr std::string_view kRetryField = "Retry-After: 1\r\n";
 
 }  // namespace
@@ -63,7 +63,11 @@ void HttpConnection::close_if_idle() {
 void HttpConnection::on_readable() {
   if (phase_ == Phase::kBody && read_into_body()) return;
   char* scratch = loop_.scratch();
-  const ssize_t count = recv(socket_.get(), scratch, EventLoop::kScratchBytes, 0);
+  size_t room = EventLoop::kScratchBytes;
+  if (phase_ == Phase::kAnswering || phase_ == Phase::kFlushing) {
+    room = std::min(room, server_.limits_.pipelined_bytes + 1 - std::min(input_.size(), server_.limits_.pipelined_bytes));
+  }
+  const ssize_t count = recv(socket_.get(), scratch, room, 0);
   if (count > 0) return consume({scratch, static_cast<size_t>(count)});
   if (count == 0) return on_end_of_input();
   if (errno != EAGAIN && errno != EINTR) client_gone();
@@ -85,7 +89,7 @@ bool HttpConnection::read_into_body() {
   }
   body_.commit(static_cast<size_t>(count));
   parser_.skip_body(static_cast<uint64_t>(count));
-  if (!charge_body()) {
+  if (!charge()) {
     refuse(503, kBodiesRefused);
   } else if (parser_.complete()) {
     answer_request();
@@ -95,11 +99,12 @@ bool HttpConnection::read_into_body() {
   return true;
 }
 
-// Counts what came of the body against the budget of all. False: there is none left.
-bool HttpConnection::charge_body() {
-  if (server_.bodies_ == nullptr || body_.size() <= std::max(charged_bytes_, kKeptBodyBytes)) return true;
-  const size_t wanted = (body_.size() + kChargedBytes - 1) / kChargedBytes * kChargedBytes;
-  if (!server_.bodies_->take(wanted - charged_bytes_, body_.size())) return false;
+// Counts what came of the request against the budget of all. False: there is none left.
+bool HttpConnection::charge() {
+  const size_t held = parser_.head_bytes() + body_.size();
+  if (server_.bodies_ == nullptr || held <= std::max(charged_bytes_, kKeptBodyBytes)) return true;
+  const size_t wanted = (held + kChargedBytes - 1) / kChargedBytes * kChargedBytes;
+  if (!server_.bodies_->take(wanted - charged_bytes_, held)) return false;
   charged_bytes_ = wanted;
   return true;
 }
@@ -151,10 +156,10 @@ size_t HttpConnection::parse(std::string_view bytes) {
     if (parser_.failure() != Http1Parser::Failure::kNone) {
       refuse_malformed();
     } else if (!had_head && parser_.head_complete()) {
-      on_parsed_head();
+      charge() ? on_parsed_head() : refuse(503, kBodiesRefused);
     } else if (body_.size() > server_.limits_.body_bytes) {
       refuse(413, "the request body is larger than this server accepts");
-    } else if (!charge_body()) {
+    } else if (!charge()) {
       refuse(503, kBodiesRefused);
     } else if (parser_.complete()) {
       answer_request();

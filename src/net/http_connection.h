@@ -40,7 +40,7 @@ class HttpConnection final : public IoHandler, private Http1Parser::BodySink {
   // Reading
   void on_readable();
   bool read_into_body();
-  bool charge_body();
+  bool charge();
   void give_body_back();
   void stop_charging();
   void consume(std::string_view bytes);
@@ -82,7 +82,7 @@ class HttpConnection final : public IoHandler, private Http1Parser::BodySink {
   uint32_t watched_ = 0;
   Deadline deadline_;
   TimePoint body_due_{};     // the whole body is
-  size_t charged_bytes_ = 0;  // of body_, to the server's budget
+  size_t charged_bytes_ = 0;  // of head and body, to the server's budget
   bool keep_alive_ = true;    // after the current answer
   bool chunked_answer_ = false;
   bool refused_ = false;

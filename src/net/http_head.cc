@@ -5,6 +5,10 @@
 namespace kvasir {
 namespace {
 
+// A head that was larger gives its memory back: a connection may be idle for long behind it.
+constexpr size_t kKeptBytes = 4 * 1024;
+constexpr size_t kKeptFields = 64;
+
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
 
 }  // namespace
@@ -29,6 +33,10 @@ std::optional<std::string_view> HttpHead::find(std::string_view name) const {
 void HttpHead::clear() {
   bytes_.clear();
   fields_.clear();
+  if (bytes_.capacity() > kKeptBytes || fields_.capacity() > kKeptFields) {
+    bytes_ = std::string();
+    fields_ = {};
+  }
   method_ = target_ = reason_ = {};
   status_ = 0;
   minor_version_ = 1;

@@ -35,7 +35,7 @@ struct HttpServerLimits {
   Duration keep_alive_timeout = std::chrono::seconds(75);  // idle between requests; then closed
   Duration write_timeout = std::chrono::seconds(60);      // output that the client does not read; then cut
   size_t connections = 16384;                             // beyond: not accepted until one closes
-  size_t pipelined_bytes = 64 * 1024;                     // read ahead of a running request
+  size_t pipelined_bytes = 16 * 1024;                     // read ahead of a running request
   // A client that ended its side may wait for its answer, or be gone. After so long without a byte of the answer it is
   // sent an interim one: who is gone resets the connection then.
   Duration half_close_patience = std::chrono::seconds(1);

@@ -120,6 +120,21 @@ TEST_F(HttpServerTest, BodiesTogetherHaveABudget) {
   EXPECT_EQ(later->received(), "");
 }
 
+TEST_F(HttpServerTest, LargeHeadsCountAgainstTheBudget) {
+  HttpServerLimits limits;
+  limits.head_bytes = 8 * 1024 * 1024;
+  start(limits);
+  RawClient client(server_->port());
+  client.send("GET /echo HTTP/1.1\r\nHost: x\r\n");
+  run_until([&] {
+    client.send_some("A: " + std::string(100'000, 'x') + "\r\n");
+    return !client.received().empty();
+  });
+  EXPECT_THAT(client.received(), StartsWith("HTTP/1.1 503"));
+  client.close();
+  run_until([&] { return bodies_.held() == 0; });
+}
+
 TEST_F(HttpServerTest, ClientThatHalfClosesGetsItsAnswer) {
   RawClient client(server_->port());
   client.send("GET /hold HTTP/1.1\r\nHost: x\r\n\r\n");
