@@ -22,6 +22,14 @@ CHAT = [
     {"role": "assistant", "content": None},
     {"role": "user", "content": "caf\u00e9 \n"},
 ]
+TOOLS = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]
+CALLS = [{"role": "user", "content": "bab"},
+         {"role": "assistant", "content": "", "tool_calls": [
+             {"id": "a", "type": "function", "function": {"name": "f", "arguments": {"x": [1, "\u00e9"]}}}]},
+         {"role": "tool", "content": "4"}]
+RENDERED_CALLS = ('<|tools|>[{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]\n'
+                  '<|user|>bab\n<|assistant|><tool_call>{"name": "f", "arguments": {"x": [1, "\u00e9"]}}</tool_call>\n'
+                  '<|tool|>4\n')
 RENDERED = "<|system|>bab bab\n<|user|>vov bab\n<|assistant|>\n<|user|>caf\u00e9 \n\n"
 
 
@@ -51,6 +59,12 @@ def check_chat(tokenizer):
             fail("apply_chat_template", text, RENDERED + tail)
 
 
+def check_tools(tokenizer):
+    text = tokenizer.apply_chat_template(CALLS, tools=TOOLS, tokenize=False)
+    if text != RENDERED_CALLS:
+        fail("apply_chat_template with tools", text, RENDERED_CALLS)
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--tokenizer", required=True, help="folder with tokenizer.json")
@@ -61,6 +75,7 @@ def main():
     if special != (2304, None, 2305):
         fail("end of sequence, beginning, size", special, (2304, None, 2305))
     check_chat(tokenizer)
+    check_tools(tokenizer)
     print(f"{check_cases(tokenizer, options.cases)} texts, all equal")
 
 
