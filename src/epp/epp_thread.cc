@@ -135,10 +135,12 @@ bool EppThread::needs_answers() const {
          epp_.admission_->mode() == AdmissionSettings::Mode::kFlowControl;
 }
 
-std::vector<std::pair<std::string, std::string>> EppThread::answer_fields(const Endpoint& endpoint,
-                                                                          const Decision& decision,
-                                                                          Duration scheduling) {
-  auto fields = epp_.scheduler_->answer_fields(endpoint);
+AnswerFields EppThread::answer_fields(const Endpoint& endpoint, const Decision& decision,
+                                      Duration scheduling, std::string_view served) {
+  const auto fleet = snapshot();
+  const Endpoint* prefill =
+      decision.prefill ? fleet->endpoints[index_of(*decision.prefill)].endpoint.get() : nullptr;
+  AnswerFields fields = epp_.scheduler_->answer_fields(AnswerOrigin{endpoint, prefill, served});
   if (!options().answer_headers) return fields;
   char text[32];
   std::snprintf(text, sizeof text, "%.3f", to_milliseconds(scheduling));
@@ -146,9 +148,8 @@ std::vector<std::pair<std::string, std::string>> EppThread::answer_fields(const 
   fields.emplace_back("x-cache-hit", decision.cached_tokens > 0 ? "true" : "false");
   fields.emplace_back("x-cache-prefix-length", std::to_string(decision.cached_tokens));
   fields.emplace_back("x-scheduling-time-ms", text);
-  if (decision.prefill) {
-    fields.emplace_back("x-prefill-pod",
-                        pod_name(*snapshot()->endpoints[index_of(*decision.prefill)].endpoint));
+  if (prefill != nullptr) {
+    fields.emplace_back("x-prefill-pod", pod_name(*prefill));
     fields.emplace_back("x-decode-pod", pod_name(endpoint));
   }
   return fields;

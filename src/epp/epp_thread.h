@@ -66,9 +66,9 @@ class EppThread final : public GrpcService {
   // Whether somebody wants to see how requests are answered.
   bool needs_answers() const;
   // What the client is told with the answer.
-  std::vector<std::pair<std::string, std::string>> answer_fields(const Endpoint& endpoint,
-                                                                 const Decision& decision,
-                                                                 Duration scheduling);
+  // `served`: HOST:PORT of the endpoint that answers, as the gateway says; empty: it does not.
+  AnswerFields answer_fields(const Endpoint& endpoint, const Decision& decision,
+                             Duration scheduling, std::string_view served);
   // A trace to write one decision into, and back.
   std::unique_ptr<DecisionTrace> take_trace();
   void give_trace(std::unique_ptr<DecisionTrace> trace);

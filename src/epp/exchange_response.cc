@@ -29,8 +29,11 @@ void Exchange::on_response_headers(const ExtProcRequest& request) {
   ExtProcHeadersAnswer& answer = thread_.headers_answer();
   answer.mutation.append = ExtProcAppend::kOverwrite;
   answer.mutation.set.push_back({"x-went-into-resp-headers", "true"});
-  std::vector<std::pair<std::string, std::string>> fields;
-  if (chosen_) fields = thread_.answer_fields(*chosen_, decision_, scheduling_);
+  AnswerFields fields;
+  if (chosen_) {
+    fields = thread_.answer_fields(*chosen_, decision_, scheduling_,
+                                   request.metadata.served_endpoint);
+  }
   for (const auto& [name, value] : fields) answer.mutation.set.push_back({name, value});
   if (restorer_ && restores_body()) answer.mutation.remove.push_back("content-length");
   write_headers_answer(ExtProcSide::kResponse, answer, thread_.message());

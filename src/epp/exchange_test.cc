@@ -343,6 +343,53 @@ TEST_F(ExchangeTest, AnEndpointWithoutANameIsToldByItsAddress) {
   EXPECT_EQ(stream.answer(2).set_header("x-selected-pod"), "10.0.0.1:8000");
 }
 
+// A gateway's conformance test asks who answered; it is the gateway that knows.
+TEST_F(ExchangeTest, TheServedEndpointIsToldToThatPlugin) {
+  options_.config =
+      "apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\n"
+      "plugins: [{type: destination-endpoint-served-verifier}]\n";
+  options_.measure_answers = false;
+  const auto answered = [&](std::string_view served) {
+    FakeStream stream(epp());
+    stream.headers({});
+    stream.body(kBody);
+    ExtProcContext context;
+    context.served_endpoint = served;
+    stream.headers({{":status", "200"}}, true, context, ExtProcSide::kResponse);
+    return std::string(stream.answer(2).set_header("x-conformance-test-served-endpoint").value_or(""));
+  };
+  EXPECT_EQ(answered("10.0.0.2:8000"), "10.0.0.2:8000");
+  EXPECT_EQ(answered(""), "fail: missing destination endpoint served metadata");
+}
+
+TEST_F(ExchangeTest, ATokenOfTheProfileThatItIsKeptByNamesItsEndpoint) {
+  options_.feeds.endpoints = {{"d", "10.0.0.1", 8000, {{"llm-d.ai/role", "decode"}}},
+                              {"p", "10.0.0.2", 8000, {{"llm-d.ai/role", "prefill"}}}};
+  options_.allow_alpha_plugins = true;
+  options_.config = R"(
+apiVersion: llm-d.ai/v1alpha1
+kind: EndpointPickerConfig
+plugins:
+- {type: disagg-profile-handler, parameters: {deciders: {prefill: always-disagg-pd-decider}}}
+- {type: always-disagg-pd-decider}
+- {type: decode-filter}
+- {type: prefill-filter}
+- {type: session-affinity-filter, name: of-decode, parameters: {encodedEndpointHeaderConfig: {header: x-d}}}
+- type: session-affinity-filter
+  name: of-prefill
+  parameters: {encodedEndpointHeaderConfig: {header: x-p}, profileName: prefill}
+schedulingProfiles:
+- {name: decode, plugins: [{pluginRef: decode-filter}, {pluginRef: of-decode}]}
+- {name: prefill, plugins: [{pluginRef: prefill-filter}, {pluginRef: of-prefill}]}
+)";
+  FakeStream stream(epp());
+  stream.headers({});
+  stream.body(kBody);
+  stream.headers({{":status", "200"}}, true, {}, ExtProcSide::kResponse);
+  EXPECT_EQ(stream.answer(2).set_header("x-d"), "ZA==");
+  EXPECT_EQ(stream.answer(2).set_header("x-p"), "cA==");
+}
+
 // Nobody reads these requests, for one reason or another; they load their endpoints all the same.
 struct UnreadRequest {
   const char* why;

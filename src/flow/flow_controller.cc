@@ -203,10 +203,12 @@ int32_t FlowController::band_of(int32_t priority) const {
   return bands_.contains(priority) ? priority : 0;
 }
 
-bool FlowController::is_open(int32_t band) const {
-  const UsageLimitPolicy* limit = settings_.plugins.usage_limit;
+bool FlowController::is_open(int32_t band) {
+  UsageLimitPolicy* limit = settings_.plugins.usage_limit;
+  const double saturation = saturation_.effective();
+  if (limit != nullptr) limit->next_chance(saturation, priorities_);
   const double ceiling = limit == nullptr ? 1 : limit->ceiling(band, priorities_);
-  return !pool_empty_ && saturation_.effective() < ceiling;
+  return !pool_empty_ && saturation < ceiling;
 }
 
 TimePoint FlowController::deadline_of(const FlowItem& item) const {

@@ -93,7 +93,7 @@ class FlowController {
   void make_bands();
   void add_band(const PriorityBandConfig& config);
   int32_t band_of(int32_t priority) const;
-  bool is_open(int32_t band) const;
+  bool is_open(int32_t band);
   TimePoint deadline_of(const FlowItem& item) const;
 
   std::optional<FlowOutcome> refuse(FlowItem& item, TimePoint now);

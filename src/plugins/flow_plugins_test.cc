@@ -289,6 +289,27 @@ TEST_F(FlowPluginsTest, CeilingsFollowTheBands) {
   EXPECT_DOUBLE_EQ(holdback.ceiling(0, std::vector<int32_t>{0}), 1);
 }
 
+// Which of twelve chances to send each of three bands gets at a saturation.
+TEST_F(FlowPluginsTest, ASoftCeilingLetsLowBandsSendNowAndThen) {
+  const std::vector<int32_t> bands = {10, 0, -10};
+  const auto chances = [&](double saturation) {
+    auto& policy = made<UsageLimitPolicy>("soft-reflective-ceiling-policy");
+    std::vector<int> open(bands.size());
+    for (int i = 0; i < 12; ++i) {
+      policy.next_chance(saturation, bands);
+      for (size_t band = 0; band < bands.size(); ++band)
+        open[band] += policy.ceiling(bands[band], bands) > saturation ? 1 : 0;
+    }
+    return open;
+  };
+  EXPECT_THAT(chances(.4), ElementsAre(12, 12, 12));
+  EXPECT_THAT(chances(.5), ElementsAre(12, 12, 12));   // one of every one
+  EXPECT_THAT(chances(.65), ElementsAre(12, 12, 6));   // the middle one reflects at .675
+  EXPECT_THAT(chances(.7), ElementsAre(12, 6, 6));     // one of round(2.3)
+  EXPECT_THAT(chances(.8), ElementsAre(12, 3, 3));
+  EXPECT_THAT(chances(1), ElementsAre(0, 0, 0));
+}
+
 TEST_F(FlowPluginsTest, OnlySheddableRequestsAreEvictedTheLowestAndYoungestFirst) {
   const auto& filter = made<EvictionFilter>("sheddable-eviction-filter");
   EXPECT_TRUE(filter.may_evict({-1, now_, 1}));
@@ -342,7 +363,7 @@ TEST_F(FlowPluginsTest, WrongParametersAreRefused) {
       {"priority-holdback-policy", parameters({{"minCeiling", 2}}), "must not exceed maxCeiling"},
       {"priority-holdback-policy", parameters({{"minCeiling", 0}, {"shape", "cubic"}}), "shape"},
       {"static-usage-limit-policy", parameters({{"x", 1}}), "unknown parameter 'x'"},
-      {"soft-reflective-ceiling-policy", {}, "is experimental upstream and not built"},
+      {"soft-reflective-ceiling-policy", parameters({{"x", 1}}), "unknown parameter 'x'"},
       {"program-aware-fairness", parameters({{"strategy", "drr"}}), "strategy is 'drr'"},
       {"program-aware-fairness", parameters({{"evictionSweepSeconds", 0}}), "evictionSweepSeconds"},
       {"program-aware-fairness", parameters({{"lasWeightService", -1}}), "lasWeightService"},

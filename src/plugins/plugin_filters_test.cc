@@ -10,6 +10,16 @@ using ::testing::IsEmpty;
 
 class Filters : public PluginTest {};
 
+class HeaderBasedTestingFilterTest : public PluginTest {
+ protected:
+  HeaderBasedTestingFilterTest() : PluginTest(4) {
+    for (size_t i = 0; i < 4; ++i) {
+      edit(i).host = i < 3 ? "10.0.0." + std::to_string(i + 1) : "fd00::4";
+      edit(i).port = 8000;
+    }
+  }
+};
+
 TEST_F(Filters, LabelSelectorNeedsEveryRequirement) {
   label(0, "backend", "nvlink");
   label(1, "backend", "tcp");
@@ -154,6 +164,31 @@ TEST_F(Filters, SessionProducerReadsHeaderOrCookie) {
   producer = dynamic_cast<SessionIds*>(make("session-id-producer").value());
   producer->produce(cycle());
   EXPECT_EQ(producer->session(), "s1");
+}
+
+TEST_F(HeaderBasedTestingFilterTest, KeepsWhomTheHeaderNamesInItsOrder) {
+  const struct {
+    const char* header;
+    std::vector<uint32_t> kept;
+  } cases[] = {
+      {"", {}},
+      {"10.0.0.2", {1}},
+      {" 10.0.0.3 ,, 10.0.0.1 ", {2, 0}},
+      {"10.0.0.2:8000", {1}},
+      {"10.0.0.2:8001", {}},
+      {"10.0.0.2:nonsense", {}},
+      {"10.0.0.2:8000,10.0.0.2", {1}},
+      {"fd00::4", {3}},
+      {"[fd00::4]", {3}},
+      {"[fd00::4]:8000", {3}},
+      {"[fd00::4]:8001", {}},
+      {"10.0.0.9", {}},
+  };
+  for (const auto& one : cases) {
+    headers_.clear();
+    header("test-epp-endpoint-selection", one.header);
+    EXPECT_EQ(kept("header-based-testing-filter"), one.kept) << one.header;
+  }
 }
 
 }  // namespace

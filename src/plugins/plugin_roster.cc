@@ -9,6 +9,7 @@
 #include "plugins/endpoint_attribute_scorer.h"
 #include "plugins/eviction_policies.h"
 #include "plugins/data_layer_plugins.h"
+#include "plugins/destination_endpoint_served_verifier.h"
 #include "plugins/fairness_policies.h"
 #include "plugins/header_based_testing_filter.h"
 #include "plugins/header_label_affinity_scorer.h"
@@ -129,6 +130,7 @@ void register_flow_control(Registry& registry) {
   registry.add(without_parameters(slo_deadline_ordering_policy_plugin()));
   registry.add(static_usage_limit_policy_plugin());
   registry.add(priority_holdback_policy_plugin());
+  registry.add(soft_reflective_ceiling_policy_plugin());
   registry.add(utilization_detector_plugin());
   registry.add(concurrency_detector_plugin());
   registry.add(without_parameters(sheddable_eviction_filter_plugin()));
@@ -138,6 +140,7 @@ void register_flow_control(Registry& registry) {
 
 void register_data_layer(Registry& registry) {
   registry.add(topology_extractor_plugin());
+  registry.add(without_parameters(destination_endpoint_served_verifier_plugin()));
   registry.add(without_parameters(endpoint_notification_source_plugin()));
   registry.add(k8s_notification_source_plugin());
   registry.add(models_data_source_plugin());

@@ -8,9 +8,6 @@ constexpr const char* kLatencyModel =
 constexpr const char* kCel = "needs an engine for CEL expressions, which is not built";
 constexpr const char* kImages = "needs the images of a request, which are not read yet";
 constexpr const char* kAlphaOnly = "is experimental upstream and not built";
-constexpr const char* kCeiling =
-    "is experimental upstream and not built; use priority-holdback-policy or "
-    "static-usage-limit-policy";
 constexpr const char* kEvents =
     "needs the engines' KV events, which are not read yet; use approx-prefix-cache-producer and "
     "prefix-cache-scorer";
@@ -19,7 +16,6 @@ constexpr const char* kClusters =
     "is experimental upstream and not built: it picks among clusters, not endpoints";
 constexpr const char* kRollout =
     "is experimental upstream and not built: it needs the DisaggregatedSets of Kubernetes";
-constexpr const char* kVerifier = "is for llm-d's own conformance tests and not built";
 
 constexpr RefusedPlugin kRefused[] = {
     {"latency-scorer", kLatencyModel},
@@ -36,7 +32,6 @@ constexpr RefusedPlugin kRefused[] = {
     {"multicluster-prefix-cache-scorer", kClusters},
     {"multicluster-session-affinity-filter", kClusters},
     {"multicluster-approx-prefix-cache-producer", kClusters},
-    {"soft-reflective-ceiling-policy", kCeiling},
     {"precise-prefix-cache-producer", kEvents},
     {"precise-prefix-cache-scorer", kEvents},
     {"multicluster-metrics-data-source", kClusters},
@@ -45,7 +40,6 @@ constexpr RefusedPlugin kRefused[] = {
     {"agent-identity", kAlphaOnly},
     {"disaggregatedset-rollout-screener", kRollout},
     {"disaggregatedset-rollout-pod-extractor", kRollout},
-    {"destination-endpoint-served-verifier", kVerifier},
 };
 
 }  // namespace

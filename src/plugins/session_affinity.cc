@@ -81,9 +81,10 @@ class SessionAffinity : public virtual Plugin {
 
   // With encoded_endpoint_header the client is told the name that it is to send next time.
   bool watches_answers() const override { return !settings_.by_session; }
-  void add_answer_fields(const Endpoint& endpoint, AnswerFields& fields) const override {
-    if (!settings_.by_session)
-      fields.emplace_back(settings_.sources[0].header, encode_base64(endpoint.name));
+  void add_answer_fields(const AnswerOrigin& origin, AnswerFields& fields) const override {
+    if (settings_.by_session) return;
+    const Endpoint* kept = keeps_other_ ? origin.prefill : &origin.endpoint;
+    if (kept != nullptr) fields.emplace_back(settings_.sources[0].header, encode_base64(kept->name));
   }
 
   bool inherit(Plugin& predecessor) override {
@@ -93,6 +94,7 @@ class SessionAffinity : public virtual Plugin {
   }
 
   void picked(const Cycle& cycle, std::span<const ProfileResult> profiles) override {
+    keeps_other_ = settings_.profile >= 0 && profiles[0].profile != settings_.profile;
     if (!settings_.by_session) return;
     const std::optional<std::string_view> session = session_of(cycle.request);
     const std::optional<EndpointId> kept = kept_choice(profiles);
@@ -170,6 +172,7 @@ class SessionAffinity : public virtual Plugin {
   }
 
   const Settings settings_;
+  bool keeps_other_ = false;  // not what the primary profile chose: which profile that is, picks say
   SessionTable sessions_;
 };
 

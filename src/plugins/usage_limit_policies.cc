@@ -1,6 +1,7 @@
 #include "plugins/usage_limit_policies.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/parameters.h"
 #include "scheduling/flow_plugins.h"
@@ -44,6 +45,38 @@ class PriorityHoldback final : public UsageLimitPolicy {
   const bool by_rank_;
 };
 
+class SoftReflectiveCeiling final : public UsageLimitPolicy {
+ public:
+  void next_chance(double saturation, std::span<const int32_t> priorities) override {
+    saturation_ = saturation;
+    // The lowest band is the first to be held back, at 1 - s.
+    const bool anybody = priorities.size() > 1 && saturation >= 1 - saturation && saturation < 1;
+    if (!anybody) return;
+    constexpr double kRoundingRoom = 1e-9;
+    const double share = std::round(saturation / (1 - saturation + kRoundingRoom));
+    const auto period = static_cast<uint64_t>(std::max(1.0, share));
+    open_ = ++chances_ % period == 0;
+  }
+
+  double ceiling(int32_t priority, std::span<const int32_t> priorities) const override {
+    const auto at = std::find(priorities.begin(), priorities.end(), priority) - priorities.begin();
+    if (at == 0) return 1;
+    const double bands = static_cast<double>(priorities.size() - 1);
+    if (saturation_ < 1 - static_cast<double>(at) * saturation_ / bands) return 1;
+    return saturation_ < 1 && open_ ? 1 : 0;
+  }
+
+ private:
+  double saturation_ = 0;
+  uint64_t chances_ = 0;
+  bool open_ = false;
+};
+
+MadePlugin make_soft(std::string_view name, const Value& value, PluginContext&) {
+  if (const Result<void> read = Parameters(value, name).finish(); !read) return read.error();
+  return make_plugin<SoftReflectiveCeiling>();
+}
+
 MadePlugin make_static(std::string_view name, const Value& value, PluginContext&) {
   Parameters parameters(value, name);
   const double threshold = parameters.number("threshold", 1);
@@ -71,6 +104,10 @@ PluginType static_usage_limit_policy_plugin() {
 
 PluginType priority_holdback_policy_plugin() {
   return {"priority-holdback-policy", make_holdback, Stability::kAlpha};
+}
+
+PluginType soft_reflective_ceiling_policy_plugin() {
+  return {"soft-reflective-ceiling-policy", make_soft, Stability::kAlpha};
 }
 
 }  // namespace kvasir

@@ -139,8 +139,8 @@ bool ConfiguredPolicy::watches_answers() const {
                      [](const auto& plugin) { return plugin->watches_answers(); });
 }
 
-void ConfiguredPolicy::add_answer_fields(const Endpoint& endpoint, AnswerFields& fields) const {
-  for (const auto& plugin : plugins_.owned) plugin->add_answer_fields(endpoint, fields);
+void ConfiguredPolicy::add_answer_fields(const AnswerOrigin& origin, AnswerFields& fields) const {
+  for (const auto& plugin : plugins_.owned) plugin->add_answer_fields(origin, fields);
 }
 
 std::vector<RemoteSource> ConfiguredPolicy::remote_sources() const {

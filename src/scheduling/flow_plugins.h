@@ -61,7 +61,12 @@ class OrderingPolicy : public virtual Plugin {
 // Up to which saturation of the pool a band may send.
 class UsageLimitPolicy : public virtual Plugin {
  public:
-  // `priorities`: of all bands, highest first; `priority` is one of them.
+  // A request could be sent now, at this saturation: told before each ceiling() of the band that is
+  // to send. `priorities`: of all bands, highest first.
+  virtual void next_chance(double saturation, std::span<const int32_t> priorities) {
+    static_cast<void>(saturation), static_cast<void>(priorities);
+  }
+  // `priority` is one of `priorities`.
   virtual double ceiling(int32_t priority, std::span<const int32_t> priorities) const = 0;
 };
 
@@ -110,7 +115,7 @@ struct FlowPlugins {
   std::map<std::string, FairnessPolicy*, std::less<>> fairness =
       {};  // by the names in the configuration
   std::map<std::string, OrderingPolicy*, std::less<>> ordering = {};
-  const UsageLimitPolicy* usage_limit = nullptr;    // null: every ceiling is 1
+  UsageLimitPolicy* usage_limit = nullptr;          // null: every ceiling is 1
   const EvictionFilter* eviction_filter = nullptr;  // null: nobody is evicted
   const EvictionOrder* eviction_order = nullptr;
   Duration settling_time{};  // of the detector

@@ -9,12 +9,13 @@
 #include <optional>
 #include <span>
 #include <string>
-#include <utility>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
 #include "model/decision.h"
 #include "model/request.h"
+#include "scheduling/answer_origin.h"
 #include "scheduling/cycle.h"
 #include "scheduling/shared_state.h"
 
@@ -34,9 +35,6 @@ struct ProfileResult {
   std::span<const ScoredEndpoint>
       scored;  // every candidate that was scored; beyond `chosen` in no order
 };
-
-// Header fields: name, value.
-using AnswerFields = std::vector<std::pair<std::string, std::string>>;
 
 class Plugin {
  public:
@@ -61,9 +59,9 @@ class Plugin {
 
   // Whether it needs to hear first_token() and ended() when they happen.
   virtual bool watches_answers() const { return false; }
-  // Adds what the client is to be told with an answer from `endpoint`.
-  virtual void add_answer_fields(const Endpoint& endpoint, AnswerFields& fields) const {
-    static_cast<void>(endpoint), static_cast<void>(fields);
+  // Adds what the client is to be told with an answer from there.
+  virtual void add_answer_fields(const AnswerOrigin& origin, AnswerFields& fields) const {
+    static_cast<void>(origin), static_cast<void>(fields);
   }
   // The configuration was read anew: takes over the state of the plugin that had its name and type
   // until now. Called once, before any other hook; `predecessor` is not used afterwards. Returns
@@ -91,6 +89,11 @@ class Plugin {
 class Filter : public virtual Plugin {
  public:
   virtual void filter(const Cycle& cycle, std::vector<EndpointId>& candidates) const = 0;
+  // Asked once, when it left none of the candidates: what an operator should know; may be empty.
+  virtual std::string why_nobody(const Cycle& cycle) const {
+    static_cast<void>(cycle);
+    return {};
+  }
 };
 
 // Gives each candidate a score from 0 to 1, higher is better: scores[i] is candidates[i]'s. Scores

@@ -69,9 +69,9 @@ class Policy {
 
   // Whether first_token() and ended() change anything it decides by.
   virtual bool watches_answers() const { return true; }
-  // Adds header fields that the client is to get with an answer from `endpoint`.
-  virtual void add_answer_fields(const Endpoint& endpoint, AnswerFields& fields) const {
-    static_cast<void>(endpoint), static_cast<void>(fields);
+  // Adds header fields that the client is to get with an answer from there.
+  virtual void add_answer_fields(const AnswerOrigin& origin, AnswerFields& fields) const {
+    static_cast<void>(origin), static_cast<void>(fields);
   }
   // What is to be asked before pick(), for Request::remote_scores.
   virtual std::vector<RemoteSource> remote_sources() const { return {}; }

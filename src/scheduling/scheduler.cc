@@ -139,11 +139,10 @@ bool Scheduler::has_healthy(const Choice& choice) {
   return !candidates_.empty();
 }
 
-std::vector<std::pair<std::string, std::string>> Scheduler::answer_fields(
-    const Endpoint& endpoint) {
-  std::vector<std::pair<std::string, std::string>> fields;
+AnswerFields Scheduler::answer_fields(const AnswerOrigin& origin) {
+  AnswerFields fields;
   std::lock_guard<std::mutex> lock(mutex_);
-  policy_->add_answer_fields(endpoint, fields);
+  policy_->add_answer_fields(origin, fields);
   return fields;
 }
 

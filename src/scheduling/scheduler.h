@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "model/decision.h"
 #include "model/request.h"
+#include "scheduling/answer_origin.h"
 #include "scheduling/refusal.h"
 #include "scheduling/saturation.h"
 #include "scheduling/shared_state.h"
@@ -85,8 +86,11 @@ class Scheduler {
   size_t prompt_bytes_per_block() const { return prompt_bytes_per_block_; }
   // Whether the policy needs first_token() and ended() when they happen; else they may come early.
   bool watches_answers() const { return watches_answers_; }
-  // Header fields that the client is to get with an answer from `endpoint`.
-  std::vector<std::pair<std::string, std::string>> answer_fields(const Endpoint& endpoint);
+  // Header fields that the client is to get with an answer from there.
+  AnswerFields answer_fields(const AnswerOrigin& origin);
+  AnswerFields answer_fields(const Endpoint& endpoint) {
+    return answer_fields(AnswerOrigin{endpoint});
+  }
 
   // From now on `policy` picks; it takes over what it can of the state of the one before. Requests
   // in flight go on. Blocks hashed before for another block size do harm to nobody: their hashes

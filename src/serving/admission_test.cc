@@ -333,17 +333,5 @@ TEST(ConfiguredAdmission, TheGateDecidesBetweenFlowControlAndShedding) {
   EXPECT_EQ(admission_settings(*on).flow.config.requests_most, 7u);
 }
 
-TEST(ConfiguredAdmission, ACeilingThatIsNotBuiltIsRefused) {
-  const std::string text =
-      "apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\nfeatureGates: [flowControl]\n"
-      "plugins: [{type: queue-scorer}, {type: soft-reflective-ceiling-policy}]\n"
-      "flowControl: {usageLimitPolicyPluginRef: soft-reflective-ceiling-policy}\n";
-  PluginOptions options;
-  options.endpoints = 1;
-  options.allow_alpha = true;
-  EXPECT_THAT(policy_from_config(text, "f", options).error().message,
-              HasSubstr("is experimental upstream and not built"));
-}
-
 }  // namespace
 }  // namespace kvasir
