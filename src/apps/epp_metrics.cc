@@ -301,6 +301,19 @@ void EppMetrics::on_discovery_failed(std::string_view source, std::string_view w
   log_warning("the endpoints of " + std::string(source) + " stay as they are: " + std::string(why));
 }
 
+void EppMetrics::on_filter_left_nobody(const std::string& filter, bool first,
+                                       std::string_view why) {
+  registry_
+      .counter("kvasir_epp_filter_left_nobody_total",
+               "Times that a filter left no endpoint of those it was given.",
+               {{"plugin", filter}})
+      .add();
+  if (!first) return;
+  log_warning("filter '" + filter + "' left no endpoint" +
+              (why.empty() ? "" : ": " + std::string(why)) +
+              "; told once, counted in kvasir_epp_filter_left_nobody_total");
+}
+
 void EppMetrics::on_scrape_failed(const Endpoint& endpoint, std::string_view source_type,
                                   bool extract, std::string_view why, bool first) {
   const std::string source(source_type);

@@ -42,6 +42,8 @@ class EppMetrics final : public EppProbe {
   void on_moved(const Endpoint& endpoint, std::string_view address) override;
   void on_endpoint_refused(const Endpoint& endpoint) override;
   void on_discovery_failed(std::string_view source, std::string_view why) override;
+  void on_filter_left_nobody(const std::string& filter, bool first,
+                             std::string_view why) override;
   void on_scrape_failed(const Endpoint& endpoint, std::string_view source_type, bool extract,
                         std::string_view why, bool first) override;
   void on_scrape_plan(const ScrapePlan& plan) override;

@@ -102,6 +102,7 @@ std::string busy_page() {
   metrics.on_scrape_failed(some, "metrics-data-source", false, "gone", false);
   metrics.on_scrape_failed(some, "metrics-data-source", true, "nothing", false);
   metrics.on_discovery_failed("endpoints.yaml", "broken");
+  metrics.on_filter_left_nobody("by-label", false, "");
   metrics.on_stream_started();
   metrics.on_stream_ended(GrpcCode::kOk, std::chrono::milliseconds(20));
   for (const uint32_t endpoint : {0, 1}) {

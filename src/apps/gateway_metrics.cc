@@ -93,6 +93,19 @@ void GatewayMetrics::on_discovery_failed(std::string_view source, std::string_vi
   log_warning("the endpoints of " + std::string(source) + " stay as they are: " + std::string(why));
 }
 
+void GatewayMetrics::on_filter_left_nobody(const std::string& filter, bool first,
+                                       std::string_view why) {
+  registry_
+      .counter("kvasir_gateway_filter_left_nobody_total",
+               "Times that a filter left no endpoint of those it was given.",
+               {{"plugin", filter}})
+      .add();
+  if (!first) return;
+  log_warning("filter '" + filter + "' left no endpoint" +
+              (why.empty() ? "" : ": " + std::string(why)) +
+              "; told once, counted in kvasir_gateway_filter_left_nobody_total");
+}
+
 void GatewayMetrics::on_scrape_failed(const Endpoint& endpoint, std::string_view source_type,
                                       bool extract, std::string_view why, bool first) {
   registry_.counter("kvasir_gateway_scrape_errors_total",

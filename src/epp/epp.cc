@@ -174,6 +174,7 @@ PluginOptions Epp::plugin_options() const {
   plugins.allow_alpha = options_.allow_alpha_plugins;
   plugins.plugin_files = options_.plugin_files;
   plugins.metrics_half_life = options_.metrics_half_life;
+  plugins.filter_probe = &probe_;
   return plugins;
 }
 

@@ -13,6 +13,7 @@
 #include "model/decision.h"
 #include "model/request.h"
 #include "net/grpc_server.h"
+#include "scheduling/filter_probe.h"
 
 namespace kvasir {
 
@@ -99,7 +100,10 @@ class ReplicaProbe {
   virtual void on_replica_refused(ReplicaRefusal reason) { static_cast<void>(reason); }
 };
 
-class EppProbe : public FleetProbe, public FlowProbe, public ReplicaProbe {
+class EppProbe : public FleetProbe,
+                 public FlowProbe,
+                 public ReplicaProbe,
+                 public FilterProbe {
  public:
   void on_outcome(const Request& request, int32_t band, FlowOutcome outcome, Duration held) override {
     static_cast<void>(request), static_cast<void>(band), static_cast<void>(outcome), static_cast<void>(held);

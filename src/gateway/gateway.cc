@@ -31,13 +31,14 @@ FleetFeedsOptions feeds_of(const GatewayOptions& options) {
 
 size_t slots_of(const GatewayOptions& options) { return feeds_of(options).slots(); }
 
-Result<Configuration> configuration_of(const GatewayOptions& options) {
+Result<Configuration> configuration_of(const GatewayOptions& options, GatewayProbe& probe) {
   if (!options.config_name.empty()) {
     PluginOptions plugins;
     plugins.endpoints = slots_of(options);
     plugins.profile = options.profile;
     plugins.allow_alpha = options.allow_alpha_plugins;
     plugins.plugin_files = options.plugin_files;
+    plugins.filter_probe = &probe;
     Result<Configuration> made = make_configuration(options.config, options.config_name, plugins,
                                                     options.refresh_metrics_interval);
     if (made && configures_nothing(options.config)) {
@@ -87,7 +88,7 @@ Result<std::unique_ptr<Gateway>> Gateway::create(EventLoop& loop, const GatewayO
                                                  GatewayProbe& probe,
                                                  std::function<std::string()> metrics_page) {
   if (Result<void> hold = check_hold(options); !hold) return hold.error();
-  Result<Configuration> made = configuration_of(options);
+  Result<Configuration> made = configuration_of(options, probe);
   if (!made) return made.error();
   const std::vector<RemoteSource> sources = made->policy.policy->remote_sources();
   std::unique_ptr<Gateway> gateway(

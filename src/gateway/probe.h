@@ -9,6 +9,7 @@
 #include "feeds/fleet_feeds.h"
 #include "flow/flow_stats.h"
 #include "model/endpoint.h"
+#include "scheduling/filter_probe.h"
 
 namespace kvasir {
 
@@ -34,7 +35,7 @@ enum class RetryReason : uint8_t {
 };
 inline constexpr size_t kRetryReasons = 6;
 
-class GatewayProbe : public FleetProbe, public FlowProbe {
+class GatewayProbe : public FleetProbe, public FlowProbe, public FilterProbe {
  public:
   void on_outcome(const Request& request, int32_t band, FlowOutcome outcome, Duration held) override {
     static_cast<void>(request), static_cast<void>(band), static_cast<void>(outcome), static_cast<void>(held);

@@ -11,6 +11,46 @@ using ::testing::HasSubstr;
 
 class Configured : public PluginTest {};
 
+// What is told of filters that leave nobody.
+class ToldOfFilters final : public FilterProbe {
+ public:
+  void on_filter_left_nobody(const std::string& filter, bool first,
+                             std::string_view why) override {
+    told.push_back(filter + (first ? " first: " : " again: ") + std::string(why));
+  }
+  std::vector<std::string> told;
+};
+
+TEST_F(Configured, AFilterThatLeavesNobodyIsToldWithTheLabelThatIsMissing) {
+  ToldOfFilters probe;
+  options_.filter_probe = &probe;
+  const auto made = policy(
+      {{"by-backend", "label-selector-filter",
+        parameters({{"matchLabels", parameters({{"zone", "a"}, {"backend", "nvlink"}})}})},
+       {"", "queue-scorer"}});
+  for (size_t i = 0; i < 3; ++i) label(i, "zone", "a");
+  EXPECT_FALSE(pick(*made));
+  EXPECT_FALSE(pick(*made));
+  EXPECT_THAT(probe.told,
+              ElementsAre("by-backend first: no endpoint carries the label backend",
+                          "by-backend again: "));
+  label(1, "backend", "nvlink");
+  EXPECT_TRUE(pick(*made));
+  EXPECT_EQ(probe.told.size(), 2u);
+}
+
+TEST_F(Configured, AFilterWhoseLabelIsThereWithOtherValuesIsToldWithoutAReason) {
+  ToldOfFilters probe;
+  options_.filter_probe = &probe;
+  const auto made = policy({{"", "prefill-filter"}, {"", "decode-filter"}, {"", "queue-scorer"}});
+  EXPECT_FALSE(pick(*made));
+  for (size_t i = 0; i < 3; ++i) label(i, "llm-d.ai/role", "encode");
+  EXPECT_FALSE(pick(*policy({{"", "decode-filter"}, {"", "queue-scorer"}})));
+  EXPECT_THAT(probe.told,
+              ElementsAre("prefill-filter first: no endpoint carries the label llm-d.ai/role",
+                          "decode-filter first: "));
+}
+
 TEST_F(Configured, QueueAndMaxScorePickTheShortestQueue) {
   metrics(0).waiting = 10;
   metrics(1).waiting = 0;

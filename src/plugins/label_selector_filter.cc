@@ -4,6 +4,7 @@
 
 #include "base/parameters.h"
 #include "fleet/fleet.h"
+#include "plugins/absent_label.h"
 
 namespace kvasir {
 namespace {
@@ -45,6 +46,16 @@ class LabelSelectorFilter final : public Filter {
       return !std::all_of(requirements_.begin(), requirements_.end(),
                           [&](const Requirement& one) { return holds(one, endpoint); });
     });
+  }
+
+  std::string why_nobody(const Cycle& cycle) const override {
+    for (const Requirement& one : requirements_) {
+      const bool wants_it = one.holds == Requirement::Operator::kIn ||
+                            one.holds == Requirement::Operator::kExists;
+      std::string why = wants_it ? absent_label(cycle, one.key) : std::string();
+      if (!why.empty()) return why;
+    }
+    return {};
   }
 
  private:

@@ -4,6 +4,7 @@
 
 #include "base/parameters.h"
 #include "fleet/fleet.h"
+#include "plugins/absent_label.h"
 
 namespace kvasir {
 namespace {
@@ -22,6 +23,8 @@ class LabelValueFilter final : public Filter {
       return std::find(values_.begin(), values_.end(), *value) == values_.end();
     });
   }
+
+  std::string why_nobody(const Cycle& cycle) const override { return absent_label(cycle, label_); }
 
  private:
   const std::string label_;

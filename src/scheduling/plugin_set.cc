@@ -55,6 +55,7 @@ Result<void> place(const SchedulingProfileConfig& profile, const PluginUse& entr
   if (const auto* filter = dynamic_cast<const Filter*>(plugin)) {
     plugins.filters.push_back(filter);
     plugins.filter_labels.push_back(label);
+    plugins.filter_names.push_back(entry.plugin);
   }
   if (const auto* scorer = dynamic_cast<const Scorer*>(plugin)) {
     const double weight = entry.weight.value_or(1);
@@ -170,6 +171,7 @@ Result<PolicyWithNotes> make_configured_policy(const Registry& registry,
     Result<ProfilePlugins> made = make_profile(maker, profile);
     if (!made) return made.error();
     made->metrics_half_life = options.metrics_half_life;
+    made->filter_probe = options.filter_probe;
     plugins.profiles.push_back(std::move(*made));
   }
   const Result<FoundFlowPlugins> flow = find_flow_plugins(maker, registry, config);

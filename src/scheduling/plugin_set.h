@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "scheduling/filter_probe.h"
 #include "scheduling/flow_plugins.h"
 #include "scheduling/policy.h"
 #include "scheduling/registry.h"
@@ -31,6 +32,7 @@ struct PluginOptions {
   EngineProfile profile = {};
   bool allow_alpha = false;
   Duration metrics_half_life{};  // of scores that come from metrics; zero: they do not age
+  FilterProbe* filter_probe = nullptr;  // outlives the policy; null: nobody hears
   std::vector<std::string> plugin_files = {};  // shared objects with more types (plugin_library.h)
 };
 

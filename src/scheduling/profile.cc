@@ -52,11 +52,22 @@ void Profile::run_filters(const Cycle& cycle) {
   for (size_t i = 0; i < plugins_.filters.size() && !candidates_.empty(); ++i) {
     const Stopwatch watch(cycle);
     plugins_.filters[i]->filter(cycle, candidates_);
+    if (candidates_.empty()) tell_nobody_left(cycle, i);
     if (cycle.trace == nullptr) continue;
     const uint16_t label = i < plugins_.filter_labels.size() ? plugins_.filter_labels[i] : 0;
     cycle.trace->add(DecisionTrace::Step::kFilter, index_, label, watch.took()).left =
         static_cast<uint32_t>(candidates_.size());
   }
+}
+
+void Profile::tell_nobody_left(const Cycle& cycle, size_t filter) {
+  if (plugins_.filter_probe == nullptr || filter >= plugins_.filter_names.size()) return;
+  if (cycle.candidates.empty()) return;
+  told_.resize(plugins_.filters.size());
+  const bool first = !told_[filter];
+  told_[filter] = true;
+  const std::string why = first ? plugins_.filters[filter]->why_nobody(cycle) : std::string();
+  plugins_.filter_probe->on_filter_left_nobody(plugins_.filter_names[filter], first, why);
 }
 
 void Profile::add_scores(const Cycle& cycle, const WeightedScorer& weighted) {

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "scheduling/filter_probe.h"
 #include "scheduling/plugin.h"
 
 namespace kvasir {
@@ -29,6 +30,8 @@ struct ProfilePlugins {
   std::vector<WeightedScorer> scorers;
   Picker* picker = nullptr;
   std::vector<uint16_t> filter_labels;  // of `filters`; may be shorter
+  std::vector<std::string> filter_names;  // the same
+  FilterProbe* filter_probe = nullptr;    // null: nobody hears
   uint16_t picker_label = 0;
   Duration metrics_half_life{};  // zero: scores do not age
 };
@@ -45,11 +48,13 @@ class Profile {
 
  private:
   void run_filters(const Cycle& cycle);
+  void tell_nobody_left(const Cycle& cycle, size_t filter);
   void add_scores(const Cycle& cycle, const WeightedScorer& weighted);
   void age_scores(const Cycle& cycle);
 
   const int index_;
   const ProfilePlugins plugins_;
+  std::vector<bool> told_;  // by filter: that it left nobody
   std::vector<EndpointId> candidates_;
   std::vector<double> scores_;
   std::vector<ScoredEndpoint> scored_;
