@@ -1,5 +1,7 @@
 #include "hashing/prompt_blocks.h"
 
+#include <algorithm>
+
 #include "base/assert.h"
 #include "base/random.h"
 
@@ -8,15 +10,34 @@
 
 namespace kvasir {
 
-void hash_prompt_blocks(std::string_view prompt, uint64_t salt, size_t block_bytes,
-                        std::vector<BlockHash>& blocks) {
+PromptBlockHasher::PromptBlockHasher(uint64_t salt, size_t block_bytes,
+                                     std::vector<BlockHash>& blocks)
+    : block_bytes_(block_bytes), blocks_(blocks), parent_(mix64(salt)) {
   KVASIR_ASSERT(block_bytes > 0, "a block has bytes");
   blocks.clear();
-  BlockHash parent = mix64(salt);
-  for (; prompt.size() >= block_bytes; prompt.remove_prefix(block_bytes)) {
-    parent = XXH3_64bits_withSeed(prompt.data(), block_bytes, parent);
-    blocks.push_back(parent);
+}
+
+void PromptBlockHasher::add_block(const char* bytes) {
+  parent_ = XXH3_64bits_withSeed(bytes, block_bytes_, parent_);
+  blocks_.push_back(parent_);
+}
+
+void PromptBlockHasher::take(std::string_view piece) {
+  if (!begun_.empty()) {
+    const size_t missing = std::min(block_bytes_ - begun_.size(), piece.size());
+    begun_.append(piece.substr(0, missing));
+    piece.remove_prefix(missing);
+    if (begun_.size() < block_bytes_) return;
+    add_block(begun_.data());
+    begun_.clear();
   }
+  for (; piece.size() >= block_bytes_; piece.remove_prefix(block_bytes_)) add_block(piece.data());
+  begun_.append(piece);
+}
+
+void hash_prompt_blocks(std::string_view prompt, uint64_t salt, size_t block_bytes,
+                        std::vector<BlockHash>& blocks) {
+  PromptBlockHasher(salt, block_bytes, blocks).take(prompt);
 }
 
 uint64_t prompt_salt(std::string_view model, std::string_view cache_salt) {

@@ -51,6 +51,25 @@ TEST(PromptBlocks, DependOnTheSaltAndOnTheirPlace) {
   EXPECT_EQ(hashes.size(), 12u);
 }
 
+TEST(PromptBlockHasher, ItDoesNotMatterWhereThePromptIsCut) {
+  std::string prompt;
+  for (int i = 0; i < 40; ++i) prompt += static_cast<char>('a' + i * 7 % 26);
+  for (const size_t block_bytes : {1, 7, 16, 40, 41}) {
+    const auto whole = hashes_of(prompt, 5, block_bytes);
+    for (size_t first = 0; first <= prompt.size(); ++first) {
+      for (size_t second = first; second <= prompt.size(); ++second) {
+        std::vector<BlockHash> blocks;
+        PromptBlockHasher hasher(5, block_bytes, blocks);
+        const std::string_view all = prompt;
+        hasher.take(all.substr(0, first));
+        hasher.take(all.substr(first, second - first));
+        hasher.take(all.substr(second));
+        ASSERT_EQ(blocks, whole) << block_bytes << " " << first << " " << second;
+      }
+    }
+  }
+}
+
 TEST(PromptSalt, TellsModelAndCacheSaltApart) {
   const std::set<uint64_t> salts = {prompt_salt("", ""),   prompt_salt("a", ""),
                                     prompt_salt("", "a"),  prompt_salt("a", "a"),
