@@ -28,7 +28,10 @@ std::optional<uint32_t> hex_digit(char byte) {
 // at the same places. A function that returns nullopt or false has set failure_.
 class Reader {
  public:
-  explicit Reader(std::string_view text) : text_(text) {}
+  // kNothing: every value is walked over, and texts, arrays and objects come out empty.
+  enum class Keep : uint8_t { kNothing, kEverything };
+
+  Reader(std::string_view text, Keep keep) : text_(text), keeps_(keep == Keep::kEverything) {}
 
   std::variant<JsonValue, JsonFailure> read() {
     skip_space();
@@ -99,7 +102,7 @@ class Reader {
 
   std::optional<JsonValue> read_object() {
     JsonObject object;
-    while (!(object.empty() && next_is('}'))) {
+    for (bool empty = true; !(empty && next_is('}')); empty = false) {
       if (!next_is('"')) return fail("Expecting property name enclosed in double quotes", at_);
       std::optional<std::string> key = read_string();
       if (!key) return std::nullopt;
@@ -109,7 +112,7 @@ class Reader {
       skip_space();
       std::optional<JsonValue> value = read_value();
       if (!value) return std::nullopt;
-      object.emplace_back(std::move(*key), std::move(*value));
+      if (keeps_) object.emplace_back(std::move(*key), std::move(*value));
       skip_space();
       if (next_is('}')) break;
       if (!next_is(',')) return fail("Expecting ',' delimiter", at_);
@@ -122,10 +125,10 @@ class Reader {
 
   std::optional<JsonValue> read_array() {
     JsonArray array;
-    while (!(array.empty() && next_is(']'))) {
+    for (bool empty = true; !(empty && next_is(']')); empty = false) {
       std::optional<JsonValue> value = read_value();
       if (!value) return std::nullopt;
-      array.push_back(std::move(*value));
+      if (keeps_) array.push_back(std::move(*value));
       skip_space();
       if (next_is(']')) break;
       if (!next_is(',')) return fail("Expecting ',' delimiter", at_);
@@ -192,7 +195,7 @@ class Reader {
              static_cast<unsigned char>(text_[at_]) > 0x1f) {
         ++at_;
       }
-      result.append(text_, plain, at_ - plain);
+      if (keeps_) result.append(text_, plain, at_ - plain);
       if (at_end()) return fail("Unterminated string starting at", begin);
       if (text_[at_] == '"') {
         ++at_;
@@ -217,7 +220,7 @@ class Reader {
       fail("Invalid \\escape", backslash);
       return false;
     }
-    result.push_back(kMeanings[index]);
+    if (keeps_) result.push_back(kMeanings[index]);
     return true;
   }
 
@@ -237,7 +240,7 @@ class Reader {
         at_ = second;
       }
     }
-    append_utf8(*unit, result);
+    if (keeps_) append_utf8(*unit, result);
     return true;
   }
 
@@ -255,6 +258,7 @@ class Reader {
   }
 
   const std::string_view text_;
+  const bool keeps_;
   size_t at_ = 0;
   size_t depth_ = 0;
   JsonFailure failure_;
@@ -283,11 +287,25 @@ const JsonValue* find_given(const JsonObject& object, std::string_view name) {
   return value != nullptr && value->is_null() ? nullptr : value;
 }
 
-std::variant<JsonValue, JsonFailure> parse_python_json(std::string_view bytes) {
+namespace {
+
+std::variant<JsonValue, JsonFailure> read_bytes(std::string_view bytes, Reader::Keep keep) {
   std::string storage;
   const std::optional<std::string_view> text = decode_json_bytes(bytes, storage);
   if (!text) return JsonFailure{JsonFailure::Kind::kOther, 0, "the bytes are no text"};
-  return Reader(*text).read();
+  return Reader(*text, keep).read();
+}
+
+}  // namespace
+
+std::variant<JsonValue, JsonFailure> parse_python_json(std::string_view bytes) {
+  return read_bytes(bytes, Reader::Keep::kEverything);
+}
+
+JsonCheck check_python_json(std::string_view bytes) {
+  const auto read = read_bytes(bytes, Reader::Keep::kNothing);
+  if (const JsonFailure* failure = std::get_if<JsonFailure>(&read)) return {*failure, false};
+  return {std::nullopt, std::get<JsonValue>(read).is_null()};
 }
 
 bool has_lone_surrogate(std::string_view text) {

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -69,6 +70,14 @@ inline constexpr size_t kJsonDepthMax = 968;
 inline constexpr size_t kJsonDigitsMax = 4300;
 
 std::variant<JsonValue, JsonFailure> parse_python_json(std::string_view bytes);
+
+// The same failure as parse_python_json() finds, if any, without keeping a value: no memory is
+// taken, but for the bytes once more when they are UTF-16 or UTF-32.
+struct JsonCheck {
+  std::optional<JsonFailure> failure;
+  bool is_null = false;
+};
+JsonCheck check_python_json(std::string_view bytes);
 
 // Whether the text holds a surrogate on its own, which no tokenizer takes.
 bool has_lone_surrogate(std::string_view text);

@@ -10,8 +10,11 @@
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   auto result = kvasir::parse_python_json(text);
+  const kvasir::JsonCheck check = kvasir::check_python_json(text);
+  if (check.failure.has_value() != std::holds_alternative<kvasir::JsonFailure>(result))
+    std::abort();
   if (const auto* failure = std::get_if<kvasir::JsonFailure>(&result)) {
-    if (failure->position > size) std::abort();
+    if (failure->position > size || failure->position != check.failure->position) std::abort();
     return 0;
   }
   const std::string* string = std::get<kvasir::JsonValue>(result).string();

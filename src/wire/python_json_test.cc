@@ -7,8 +7,23 @@
 namespace kvasir {
 namespace {
 
+// Without keeping values the same is found.
+void expect_equal_check(std::string_view text, const std::variant<JsonValue, JsonFailure>& result) {
+  const JsonCheck check = check_python_json(text);
+  const JsonFailure* failure = std::get_if<JsonFailure>(&result);
+  ASSERT_EQ(check.failure.has_value(), failure != nullptr) << text;
+  if (failure == nullptr) {
+    EXPECT_EQ(check.is_null, std::get<JsonValue>(result).is_null()) << text;
+    return;
+  }
+  EXPECT_EQ(check.failure->kind, failure->kind) << text;
+  EXPECT_EQ(check.failure->position, failure->position) << text;
+  EXPECT_EQ(check.failure->message, failure->message) << text;
+}
+
 JsonValue parsed(std::string_view text) {
   auto result = parse_python_json(text);
+  expect_equal_check(text, result);
   const JsonFailure* failure = std::get_if<JsonFailure>(&result);
   EXPECT_EQ(failure, nullptr) << text << ": " << (failure == nullptr ? "" : failure->message);
   return failure == nullptr ? std::get<JsonValue>(std::move(result)) : JsonValue();
@@ -16,6 +31,7 @@ JsonValue parsed(std::string_view text) {
 
 JsonFailure failed(std::string_view text) {
   auto result = parse_python_json(text);
+  expect_equal_check(text, result);
   EXPECT_TRUE(std::holds_alternative<JsonFailure>(result)) << text;
   return std::holds_alternative<JsonFailure>(result) ? std::get<JsonFailure>(result)
                                                      : JsonFailure();

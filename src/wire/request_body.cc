@@ -1,5 +1,7 @@
 #include "wire/request_body.h"
 
+#include <simdjson.h>
+
 #include <string>
 
 #include "wire/field_reader.h"
@@ -50,6 +52,19 @@ ApiError json_error(const JsonFailure& failure) {
                               failure.message + "\"}}");
 }
 
+// What is wrong with a body that is JSON, or was not read as JSON.
+std::optional<ApiError> refusal(std::string_view media, bool is_null) {
+  if (media != "application/json") {
+    return validation_error(
+        std::nullopt,
+        "1 validation error:\n  Unsupported Media Type: Only 'application/json' is allowed");
+  }
+  if (!is_null) return std::nullopt;
+  FieldErrors errors;
+  errors.add("missing", "body", "Field required", JsonValue());
+  return errors.to_error();
+}
+
 }  // namespace
 
 std::variant<JsonValue, ApiError> read_request_body(std::optional<std::string_view> content_type,
@@ -61,17 +76,32 @@ std::variant<JsonValue, ApiError> read_request_body(std::optional<std::string_vi
     if (const JsonFailure* failure = std::get_if<JsonFailure>(&parsed)) return json_error(*failure);
     value = std::get<JsonValue>(std::move(parsed));
   }
-  if (media != "application/json") {
-    return validation_error(
-        std::nullopt,
-        "1 validation error:\n  Unsupported Media Type: Only 'application/json' is allowed");
-  }
-  if (value.is_null()) {
-    FieldErrors errors;
-    errors.add("missing", "body", "Field required", value);
-    return errors.to_error();
-  }
+  if (std::optional<ApiError> error = refusal(media, value.is_null())) return *error;
   return value;
+}
+
+std::optional<ApiError> check_request_body(std::optional<std::string_view> content_type,
+                                           std::string_view body) {
+  const std::string media = media_type(content_type);
+  bool is_null = true;
+  if (!body.empty() && is_json(media)) {
+    const JsonCheck check = check_python_json(body);
+    if (check.failure) return json_error(*check.failure);
+    is_null = check.is_null;
+  }
+  return refusal(media, is_null);
+}
+
+bool may_hold_an_object(std::string_view body) {
+  constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+  const std::string_view head = body.substr(0, 4);
+  const bool wide = head.find('\0') != std::string_view::npos || head.substr(0, 2) == "\xff\xfe" ||
+                    head.substr(0, 2) == "\xfe\xff";
+  if (wide) return true;
+  if (body.substr(0, 3) == kByteOrderMark) body.remove_prefix(3);
+  const size_t first = body.find_first_not_of(" \t\r\n");
+  if (first == std::string_view::npos || body[first] != '{') return false;
+  return !simdjson::validate_utf8(body.data(), body.size());
 }
 
 ApiError body_is_no_object(const JsonValue& value) {
