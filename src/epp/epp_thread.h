@@ -20,7 +20,6 @@
 #include "serving/remote_scores.h"
 #include "wire/ext_proc.h"
 #include "wire/ext_proc_response.h"
-#include "wire/request_peek.h"
 
 namespace kvasir {
 
@@ -52,7 +51,6 @@ class EppThread final : public GrpcService {
   TokenEstimator& estimator();
   std::shared_ptr<const Snapshot> snapshot() const;
   TimePoint now() const { return SteadyClock().now(); }
-  RequestPeeker& peeker() { return peeker_; }
   std::shared_ptr<const RequestParsers> parsers();
   OutlierEjection* outliers();  // null: nobody is ejected
   // A request got an answer there.
@@ -86,7 +84,6 @@ class EppThread final : public GrpcService {
   Epp& epp_;
   EventLoop& loop_;
   const uint32_t index_;
-  RequestPeeker peeker_;
   RemoteScoreFetcher remote_scores_;
   Random random_;
   uint64_t requests_ = 0;

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -60,7 +61,9 @@ class FakeStream final : public GrpcCall {
   using Headers = std::vector<ExtProcHeader>;
   void headers(Headers fields, bool end = false, ExtProcContext context = {},
                ExtProcSide side = ExtProcSide::kRequest) {
-    if (side == ExtProcSide::kRequest) fields.push_back({":path", "/v1/completions"});
+    const bool has_path = std::any_of(fields.begin(), fields.end(),
+                                      [](const auto& field) { return field.key == ":path"; });
+    if (side == ExtProcSide::kRequest && !has_path) fields.push_back({":path", "/v1/completions"});
     write_headers_request(side, fields, end, context, message_);
     observer_->on_message(message_);
   }

@@ -154,15 +154,20 @@ bool Exchange::read_body() {
     refuse({404, "NotFound", "", "no parser takes this path", ""});
     return false;
   }
-  const bool passes_unread = route->parser == RequestParser::kPassthrough;
+  const bool passes = route->parser == RequestParser::kPassthrough;
+  const bool names_model = !passes && route->parser != RequestParser::kSglangHttp;
   std::optional<RequestPeek> peek;
-  if (body_.size() > 0 && !passes_unread) {
+  if (body_.size() > 0 && route->api != RequestApi::kOpaque) {
     Result<RequestPeek> read = peek_body(route->api);
-    if (!read) {
+    if (read) {
+      peek = std::move(*read);
+    } else if (!passes) {
       refuse({400, "BadRequest", "", read.error().message, ""});
       return false;
     }
-    peek = std::move(*read);
+  }
+  if (peek && !names_model) model_ = target_model_ = peek->model;  // there may be none
+  if (peek && names_model) {
     if (!take_model(*peek)) return false;
     peek->model = target_model_;  // that is whose cache and adapter count
   }
@@ -175,7 +180,7 @@ bool Exchange::read_body() {
 // A compressed body is read in a copy; its bytes go on as they came.
 Result<RequestPeek> Exchange::peek_body(RequestApi api) {
   const ContentCoding coding = content_coding(head_.find("content-encoding"));
-  if (coding == ContentCoding::kIdentity) return thread_.peeker().read(body_.view(), api);
+  if (coding == ContentCoding::kIdentity) return read_request(body_.view(), api);
   InflateLimits limits;
   limits.output_bytes = thread_.options().body_bytes_max;
   Result<std::string> inflated =
@@ -184,7 +189,7 @@ Result<RequestPeek> Exchange::peek_body(RequestApi api) {
     return Error{"error unmarshaling request bodyMap: " + inflated.error().message};
   }
   inflated_ = std::move(*inflated);
-  return thread_.peeker().read(inflated_, api);
+  return read_request(inflated_, api);
 }
 
 // Whose model it is, and under which name the endpoint gets it. False: it was refused.

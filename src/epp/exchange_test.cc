@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "epp/exchange_fixture.h"
+#include "serving/api_requests_fixture.h"
 
 namespace kvasir {
 namespace {
@@ -715,6 +716,70 @@ TEST_F(ExchangeTest, SheddableRequestsAreRefusedWhileNobodyIsThere) {
   EXPECT_EQ(stream.answer(0).status, 429u);
   EXPECT_EQ(stream.answer(0).body,
             "inference error: ResourceExhausted - system saturated, sheddable request dropped");
+}
+
+// --- Requests are read by their path ---------------------------------------------------------
+
+class ExchangeApiTest : public ExchangeTest {
+ protected:
+  ExchangeApiTest() {
+    options_.allow_alpha_plugins = true;
+    options_.config =
+        "apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\n"
+        "plugins: [{type: predicted-cost-picker}]\n";
+  }
+  // Sends a request to its end; where it went.
+  uint32_t pick(const std::string& path, const std::string& body) {
+    FakeStream stream(epp());
+    stream.headers({{":method", "POST"}, {":path", path}});
+    stream.body(body);
+    stream.headers({{":status", "200"}}, true, {}, ExtProcSide::kResponse);
+    EXPECT_TRUE(probe_.refused.empty()) << path;
+    return probe_.picked.empty() ? 99 : probe_.picked.back();
+  }
+};
+
+TEST_F(ExchangeApiTest, OnePromptStaysOnOneEndpointWhateverTheApi) {
+  int seed = 100'000;
+  for (const bool ids : {false, true}) {
+    for (const ApiRequest& request : ids ? api_id_requests() : api_requests()) {
+      const std::string head = ids ? long_ids(seed += 100'000) : long_words(seed += 100'000);
+      const uint32_t first = pick(request.path, body_with(request, head, "1"));
+      EXPECT_EQ(probe_.cached_tokens, 0u) << request.name;
+      for (int i = 2; i <= 4; ++i) {
+        EXPECT_EQ(pick(request.path, body_with(request, head, std::to_string(i))), first)
+            << request.name;
+        EXPECT_GT(probe_.cached_tokens, 2000u) << request.name;
+      }
+      pick(request.path, body_with(request, ids ? long_ids(seed + 50'000) : long_words(seed + 50'000), "1"));
+      EXPECT_LT(probe_.cached_tokens, 600u) << request.name;
+    }
+  }
+}
+
+TEST_F(ExchangeApiTest, SglangsRequestsNameNoModel) {
+  options_.config =
+      "apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\n"
+      "plugins: [{type: predicted-cost-picker}, {type: sglanghttp-parser}]\n"
+      "requestHandler: {parsers: [{pluginRef: sglanghttp-parser}]}\n";
+  const uint32_t first = pick("/generate", "{\"text\":\"" + long_words(1) + "\"}");
+  EXPECT_EQ(pick("/generate", "{\"text\":\"" + long_words(1) + " more\"}"), first);
+  EXPECT_GT(probe_.cached_tokens, 2000u);
+  FakeStream bad(epp());
+  bad.headers({{":path", "/generate"}});
+  bad.body("{bad");
+  EXPECT_THAT(probe_.refused, ElementsAre(400));
+}
+
+// Whatever their bodies hold, they go on.
+TEST_F(ExchangeApiTest, PathsOfEnginesAreNeverRefusedForTheirBodies) {
+  for (const char* path : {"/generate", "/invocations", "/rerank", "/v1/audio/transcriptions"}) {
+    for (const char* body : {"{bad", "[1]", "--boundary", "{\"prompt\":\"x\"}", "\x1f\x8b"}) {
+      const size_t picked = probe_.picked.size();
+      pick(path, body);
+      EXPECT_EQ(probe_.picked.size(), picked + 1) << path << body;
+    }
+  }
 }
 
 }  // namespace

@@ -71,6 +71,8 @@ struct GatewayOptions {
   Duration fault_pause = std::chrono::seconds(1);
   // Answer bytes a slow client may leave unread here before the worker's connection is paused.
   size_t unread_bytes_max = 1024 * 1024;
+  // A body that cannot be read is read again to refuse it in vLLM's words; a longer one is refused without them.
+  size_t explained_body_bytes_max = 1024 * 1024;
   Duration drain_timeout = std::chrono::seconds(30);
 };
 

@@ -3,7 +3,10 @@
 
 #include <unistd.h>
 
+#include <cstdlib>
 #include <fstream>
+
+#include "serving/api_requests_fixture.h"
 
 namespace kvasir {
 namespace {
@@ -318,6 +321,90 @@ TEST_F(GatewayTest, PortInUseIsNamed) {
   const auto second = Gateway::create(*loop_, options_, other, [] { return ""; });
   ASSERT_FALSE(second);
   EXPECT_THAT(second.error().message, HasSubstr("already in use"));
+}
+
+// --- Requests are read by their path ---------------------------------------------------------
+
+class GatewayApiTest : public GatewayTest {
+ protected:
+  GatewayApiTest() {
+    options_.policy = "kv";
+    a_.metrics = b_.metrics =
+        "vllm:cache_config_info{block_size=\"16\",num_gpu_blocks=\"100000\"} 1\n";
+  }
+  Answer post(const std::string& path, const std::string& body) {
+    return call("POST " + path + " HTTP/1.1\r\nHost: g\r\nContent-Type: application/json\r\nContent-Length: " +
+                    std::to_string(body.size()) + "\r\n\r\n",
+                body);
+  }
+  static int cached(const Answer& answer) {
+    return std::atoi(answer.field("x-cache-prefix-length").c_str());
+  }
+};
+
+TEST_F(GatewayApiTest, OnePromptStaysOnOneWorkerWhateverTheApi) {
+  start();
+  int seed = 100'000;
+  for (const bool ids : {false, true}) {
+    for (const ApiRequest& request : ids ? api_id_requests() : api_requests()) {
+      const std::string head = ids ? long_ids(seed += 100'000) : long_words(seed += 100'000);
+      const Answer first = post(request.path, body_with(request, head, "1"));
+      EXPECT_EQ(first.head.status(), 200) << request.name;
+      EXPECT_EQ(cached(first), 0) << request.name;
+      for (int i = 2; i <= 4; ++i) {
+        const Answer next = post(request.path, body_with(request, head, std::to_string(i)));
+        EXPECT_EQ(next.body, first.body) << request.name;
+        EXPECT_GT(cached(next), 2000) << request.name;
+      }
+    }
+  }
+}
+
+TEST_F(GatewayApiTest, OtherSystemTextsWithEqualMessagesAreNotCached) {
+  start();
+  int seed = 100'000;
+  for (const ApiRequest& request : api_requests()) {
+    for (int i = 0; i < 3; ++i) {
+      const std::string body = body_with(request, long_words(seed += 100'000), "the same");
+      EXPECT_LT(cached(post(request.path, body)), 600) << request.name;
+    }
+  }
+}
+
+TEST_F(GatewayApiTest, WhatIsNotForAModelIsNotBooked) {
+  start();
+  for (const char* path : {"/tokenize", "/reset_prefix_cache", "/x/generate", "/v2/models"}) {
+    EXPECT_EQ(post(path, "{\"prompt\":\"x\"}").head.status(), 200) << path;
+    EXPECT_FALSE(probe_.finished.back().inference) << path;
+  }
+  for (const char* path : {"/v1/completions", "/generate", "/invocations", "/v1/audio/transcriptions"}) {
+    EXPECT_EQ(post(path, "{\"prompt\":\"x\"}").head.status(), 200) << path;
+    EXPECT_TRUE(probe_.finished.back().inference) << path;
+  }
+}
+
+// --- Bodies that cannot be read --------------------------------------------------------------
+
+TEST_F(GatewayApiTest, ALongBodyThatIsNoObjectIsRefusedWithoutReadingIt) {
+  options_.explained_body_bytes_max = 1000;
+  start();
+  const std::string filler(2000, ' ');
+  const std::string ones = "1" + filler + ",2";
+  for (const std::string& body :
+       {"[" + ones + "]", "[" + ones, "\"" + filler + "\"", filler, "null" + filler, "{" + filler + "]",
+        "\xef\xbb\xbf[1]" + filler, "{\"prompt\":\"x\"}" + filler + "x"}) {
+    const Answer answer = post("/v1/completions", body);
+    EXPECT_EQ(answer.head.status(), 400) << body.substr(0, 20);
+    EXPECT_THAT(answer.body, HasSubstr("cannot be read as a JSON object"));
+  }
+  EXPECT_THAT(post("/v1/completions", "[1]").body, ::testing::Not(HasSubstr("cannot be read as")));
+  EXPECT_THAT(post("/v1/completions", "{").body, HasSubstr("JSON decode error"));
+  // What vLLM may find an object in is its to read.
+  for (const std::string& body :
+       {"{\"prompt\":\"" + filler + "\"}", "{\"prompt\":\"\xed\xa0\x80" + filler + "\"}",
+        std::string("{\0}\0", 4) + filler}) {
+    EXPECT_EQ(post("/v1/completions", body).head.status(), 200);
+  }
 }
 
 }  // namespace

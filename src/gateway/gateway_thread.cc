@@ -36,10 +36,6 @@ bool can_run_model(std::string_view method) {
   return method == "POST" || method == "PUT" || method == "PATCH";
 }
 
-bool is_inference(const HttpHead& head) {
-  return head.method() == "POST" && head.path().starts_with("/v1/");
-}
-
 // Paths whose bodies are read as vLLM reads them; elsewhere a body may be anything.
 bool is_generation(std::string_view path) {
   return path == "/v1/completions" || path == "/v1/chat/completions";
@@ -89,7 +85,9 @@ void GatewayThread::on_request(HttpExchange& exchange) {
                               gateway_.metrics_page_());
     }
   }
-  if (is_inference(head)) return route_inference(exchange);
+  if (const std::optional<RequestApi> api = inference_api(head)) {
+    return route_inference(exchange, *api);
+  }
   relay(exchange, false, std::nullopt);
 }
 
@@ -128,19 +126,36 @@ void GatewayThread::refuse(HttpExchange& exchange, const ApiError& error, std::s
   exchange.respond(error.status, error_fields(error).append(more_fields), error_body(error));
 }
 
-// A body that the peeker does not understand is read once more as vLLM reads it: what is no JSON to vLLM either
-// is refused here, with its words; what is (NaN, UTF-16, ...) is routed without knowing the prompt.
-void GatewayThread::route_inference(HttpExchange& exchange) {
-  const std::optional<RequestPeek> peek = peeker_.peek(exchange.body());
+// What a POST asks an engine for: what a parser claims, and all else under /v1/, where the body decides.
+std::optional<RequestApi> GatewayThread::inference_api(const HttpHead& head) const {
+  if (head.method() != "POST") return std::nullopt;
+  const std::optional<RequestRoute> route = parsers_.find(head.path());
+  if (route && route->api != RequestApi::kOpaque) return route->api;
+  if (head.path().starts_with("/v1/")) return RequestApi::kUnknown;
+  return std::nullopt;
+}
+
+void GatewayThread::route_inference(HttpExchange& exchange, RequestApi api) {
+  const std::optional<RequestPeek> peek = peek_request(exchange.body(), api);
   if (!peek && is_generation(exchange.head().path())) {
-    const auto read = read_request_body(exchange.head().find("content-type"), exchange.body());
-    if (const auto* error = std::get_if<ApiError>(&read)) {
+    if (const std::optional<ApiError> error = unreadable(exchange)) {
       // Its words quote the body, which no log should hold.
       gateway_.probe_.on_refused(error->status, "the body is not the JSON that the API asks for");
       return exchange.respond(error->status, error_fields(*error), error_body(*error));
     }
   }
   relay(exchange, true, peek);
+}
+
+// Why a body that was not understood is refused. What is not JSON to vLLM either is refused with its words, as long
+// as finding them is quick; what vLLM may take all the same (UTF-16, ...) is routed without knowing the prompt.
+std::optional<ApiError> GatewayThread::unreadable(const HttpExchange& exchange) const {
+  const std::string_view body = exchange.body();
+  if (body.size() <= gateway_.options_.explained_body_bytes_max) {
+    return check_request_body(exchange.head().find("content-type"), body);
+  }
+  if (may_hold_an_object(body)) return std::nullopt;
+  return gateway_error(400, "the body cannot be read as a JSON object");
 }
 
 void GatewayThread::relay(HttpExchange& exchange, bool inference, const std::optional<RequestPeek>& peek) {

@@ -15,6 +15,7 @@
 #include "net/http_server.h"
 #include "serving/remote_scores.h"
 #include "wire/api_error.h"
+#include "wire/request_parsers.h"
 #include "wire/request_peek.h"
 
 namespace kvasir {
@@ -50,7 +51,10 @@ class GatewayThread final : public HttpHandler {
   bool take_request(HttpExchange& exchange);
   void refuse(HttpExchange& exchange, const ApiError& error, std::string_view more_fields = {});
   void answer_health(HttpExchange& exchange);
-  void route_inference(HttpExchange& exchange);
+  // nullopt: it is not for an engine's model.
+  std::optional<RequestApi> inference_api(const HttpHead& head) const;
+  void route_inference(HttpExchange& exchange, RequestApi api);
+  std::optional<ApiError> unreadable(const HttpExchange& exchange) const;
   void relay(HttpExchange& exchange, bool inference, const std::optional<RequestPeek>& peek);
   // Where a request that is no inference goes: the best endpoints there are, in turn.
   std::optional<EndpointId> next_in_turn(const std::vector<EndpointId>& tried);
@@ -66,8 +70,8 @@ class GatewayThread final : public HttpHandler {
   HttpServer server_;
   std::vector<Upstream> upstreams_;                   // by slot
   std::vector<std::unique_ptr<HttpClient>> retired_;  // of endpoints that left, while requests run there
-  RequestPeeker peeker_;
   RemoteScoreFetcher remote_scores_;
+  const RequestParsers parsers_;
   Random random_;
   std::unordered_set<Relay*> relays_;
   uint64_t requests_ = 0;

@@ -5,8 +5,33 @@
 #include "hashing/prompt_blocks.h"
 #include "scheduling/scheduler.h"
 #include "serving/token_estimator.h"
+#include "wire/prompt_text.h"
 
 namespace kvasir {
+namespace {
+
+// Measures the prompt as the engine sees it, and hashes its blocks for who asks for them.
+class PromptMeasure final : public PromptSink {
+ public:
+  explicit PromptMeasure(PromptBlockHasher* hasher) : hasher_(hasher) {}
+  void take(std::string_view bytes) override {
+    bytes_ += bytes.size();
+    if (hasher_ != nullptr) hasher_->take(bytes);
+  }
+  uint64_t bytes() const { return bytes_; }
+
+ private:
+  PromptBlockHasher* hasher_;
+  uint64_t bytes_ = 0;
+};
+
+uint64_t measure(const RequestPeek& peek, PromptBlockHasher* hasher) {
+  PromptMeasure measure(hasher);
+  write_prompt(peek, measure);
+  return measure.bytes();
+}
+
+}  // namespace
 
 RoutedRequest::RoutedRequest(Scheduler& scheduler, TokenEstimator& estimator, RequestId id,
                              const std::optional<RequestPeek>& peek,
@@ -18,13 +43,15 @@ RoutedRequest::RoutedRequest(Scheduler& scheduler, TokenEstimator& estimator, Re
   model_ = peek->model;
   request_.model = model_;
   request_.first_token_visible = peek->stream;
-  request_.prompt_bytes = peek->prompt.size();
+  if (const size_t block_bytes = scheduler.prompt_bytes_per_block(); block_bytes > 0) {
+    PromptBlockHasher hasher(prompt_salt(peek->model, peek->cache_salt), block_bytes, blocks_);
+    request_.prompt_bytes = measure(*peek, &hasher);
+    request_.blocks = blocks_;
+  } else {
+    request_.prompt_bytes = measure(*peek, nullptr);
+  }
   request_.prompt_tokens = peek->prompt_ids.value_or(estimator.estimate(request_.prompt_bytes));
   length_is_estimated_ = !peek->prompt_ids;
-  if (const size_t block_bytes = scheduler.prompt_bytes_per_block(); block_bytes > 0) {
-    hash_prompt_blocks(peek->prompt, prompt_salt(peek->model, peek->cache_salt), block_bytes, blocks_);
-    request_.blocks = blocks_;
-  }
 }
 
 RoutedRequest::~RoutedRequest() { ended(); }

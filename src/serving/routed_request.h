@@ -24,8 +24,8 @@ class TokenEstimator;
 
 class RoutedRequest {
  public:
-  // `peek`: what is known of the request; empty when its body was not understood. Only read here: a retry may come
-  // when it is long gone. `headers`: with lower-case names; they must outlive the last choose(), as the scheduler and
+  // `peek`: what is known of the request; empty when its body was not understood. Only read here, with the body that
+  // it points into: a retry may come when both are long gone. `headers`: with lower-case names; they must outlive the last choose(), as the scheduler and
   // the estimator must outlive this object.
   RoutedRequest(Scheduler& scheduler, TokenEstimator& estimator, RequestId id,
                 const std::optional<RequestPeek>& peek, std::span<const RequestHeader> headers = {});

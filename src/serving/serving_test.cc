@@ -3,8 +3,10 @@
 #include "fleet/fleet.h"
 #include "scheduling/policy.h"
 #include "scheduling/scheduler.h"
+#include "serving/api_requests_fixture.h"
 #include "serving/routed_request.h"
 #include "serving/token_estimator.h"
+#include "wire/request_parsers.h"
 #include "serving/usage_watch.h"
 
 namespace kvasir {
@@ -13,6 +15,8 @@ namespace {
 struct Counts {
   int picked = 0, first_tokens = 0, ended = 0;
   size_t blocks = 0;
+  std::vector<BlockHash> hashes = {};
+  uint64_t bytes = 0;
   uint32_t tokens = 0;
   bool visible = false;
   std::string model;
@@ -24,6 +28,8 @@ class CountingPolicy final : public Policy {
   std::optional<Decision> pick(const PickContext& context) override {
     ++counts_.picked;
     counts_.blocks = context.request.blocks.size();
+    counts_.hashes.assign(context.request.blocks.begin(), context.request.blocks.end());
+    counts_.bytes = context.request.prompt_bytes;
     counts_.model = context.request.model;
     counts_.visible = context.request.first_token_visible;
     counts_.tokens = context.request.prompt_tokens;
@@ -114,6 +120,64 @@ TEST_F(RoutedRequestTest, ARetryKnowsTheModelWhenThePeekIsGone) {
 TEST_F(RoutedRequestTest, BodyThatWasNotUnderstoodIsRoutedAnyway) {
   RoutedRequest request(scheduler_, estimator_, 1, std::nullopt);
   EXPECT_TRUE(request.choose());
+}
+
+class ApiRequestTest : public RoutedRequestTest {
+ protected:
+  // What the policy sees of a body that is sent there.
+  const Counts& seen(std::string_view path, const std::string& body) {
+    const std::optional<RequestRoute> route = RequestParsers().find(path);
+    const std::optional<RequestPeek> peek = peek_request(body, route->api);
+    EXPECT_TRUE(peek) << body.substr(0, 100);
+    RoutedRequest(scheduler_, estimator_, ++id_, peek).choose();
+    return counts_;
+  }
+  static size_t in_common(const std::vector<BlockHash>& a, const std::vector<BlockHash>& b) {
+    size_t count = 0;
+    while (count < a.size() && count < b.size() && a[count] == b[count]) ++count;
+    return count;
+  }
+
+  RequestId id_ = 100;
+};
+
+TEST_F(ApiRequestTest, WhatIsLongCountsWhereverAnApiHasIt) {
+  constexpr size_t kHeadBlocks = 20'000 / 16;
+  for (const bool ids : {false, true}) {
+    const auto head = [ids](int seed) { return ids ? long_ids(seed) : long_words(seed); };
+    for (const ApiRequest& request : ids ? api_id_requests() : api_requests()) {
+      const Counts first = seen(request.path, body_with(request, head(10'000), "1"));
+      const Counts same = seen(request.path, body_with(request, head(10'000), "222222222222222"));
+      const Counts other = seen(request.path, body_with(request, head(70'000), "1"));
+      EXPECT_GE(first.bytes, 20'000u) << request.name;
+      EXPECT_GE(first.tokens, ids ? 3000u : 5000u) << request.name;
+      EXPECT_GE(in_common(first.hashes, same.hashes), kHeadBlocks) << request.name;
+      EXPECT_LE(in_common(first.hashes, other.hashes), 10u) << request.name;
+    }
+  }
+}
+
+TEST_F(ApiRequestTest, TheCacheSaltAndTheModelKeepEqualPromptsApart) {
+  const std::string prompt = "\"prompt\":\"" + long_words(1) + "\"";
+  const auto plain = seen("/v1/completions", "{\"model\":\"m\"," + prompt + "}").hashes;
+  EXPECT_EQ(seen("/v1/completions", "{" + prompt + ",\"model\":\"m\"}").hashes, plain);
+  for (const char* fields : {"\"model\":\"n\"", "\"model\":\"m\",\"cache_salt\":\"s\""}) {
+    EXPECT_EQ(in_common(seen("/v1/completions", "{" + prompt + "," + fields + "}").hashes, plain), 0u);
+  }
+}
+
+// The length that usage is learnt for is that of the whole prompt.
+TEST_F(ApiRequestTest, TheEstimateIsLearntFromToolsAndSystemToo) {
+  const std::string body =
+      R"({"messages":[{"role":"user","content":"hi"}],"system":")" + long_words(3) + "\"}";
+  const std::optional<RequestPeek> peek = peek_request(body, RequestApi::kAnthropicMessages);
+  for (int i = 0; i < 200; ++i) {
+    RoutedRequest request(scheduler_, estimator_, ++id_, peek);
+    request.choose();
+    request.learn_prompt_tokens(10'000);
+  }
+  RoutedRequest request(scheduler_, estimator_, ++id_, peek);
+  EXPECT_NEAR(request.prompt_tokens(), 10'000, 100);
 }
 
 TEST(TokenEstimator, LearnsFromUsageAndIgnoresNonsense) {

@@ -17,7 +17,7 @@ struct SplicedBody {
 };
 
 // `model_json`: the model's value in `body`, as RequestPeek has it. When it is empty the body has
-// no model and gets one, as its first field. Precondition: RequestPeeker took `body`.
+// no model and gets one, as its first field. Precondition: peek_request() took `body`.
 SplicedBody splice_model(std::string_view body, std::string_view model_json,
                          std::string_view model);
 

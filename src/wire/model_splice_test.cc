@@ -10,8 +10,7 @@ namespace {
 std::string spliced(std::string_view text, std::string_view model) {
   const std::string padded = std::string(text) + std::string(64, '\0');
   const std::string_view body = std::string_view(padded).substr(0, text.size());
-  RequestPeeker peeker;
-  const std::optional<RequestPeek> peek = peeker.peek(body);
+  const std::optional<RequestPeek> peek = peek_request(body);
   if (!peek) return "not understood";
   const SplicedBody result = splice_model(body, peek->model_json, model);
   const std::string joined = whole(result);

@@ -44,6 +44,21 @@ constexpr Claim kClaims[] = {
     {RequestParser::kSglangHttp, "generate", RequestApi::kSglangGenerate},
 };
 
+// Paths of engines that no parser of upstream's claims. Whoever lists no parsers has them read as
+// far as they can be understood, and never refused for what is in them.
+constexpr Claim kEnginePaths[] = {
+    {RequestParser::kPassthrough, "generate", RequestApi::kSglangGenerate},
+    {RequestParser::kPassthrough, "invocations", RequestApi::kUnknown},
+    {RequestParser::kPassthrough, "pooling", RequestApi::kEmbeddings},
+    {RequestParser::kPassthrough, "classify", RequestApi::kEmbeddings},
+    {RequestParser::kPassthrough, "v1/classify", RequestApi::kEmbeddings},
+    {RequestParser::kPassthrough, "rerank", RequestApi::kRerank},
+    {RequestParser::kPassthrough, "v1/rerank", RequestApi::kRerank},
+    {RequestParser::kPassthrough, "v2/rerank", RequestApi::kRerank},
+    {RequestParser::kPassthrough, "score", RequestApi::kRerank},
+    {RequestParser::kPassthrough, "v1/score", RequestApi::kRerank},
+};
+
 Result<RequestParser> parser_of(const ParserReference& reference) {
   for (const TypeName& type : kTypes) {
     if (type.name == reference.type) return type.parser;
@@ -88,7 +103,11 @@ std::string_view to_string(RequestParser parser) {
 
 RequestParsers::RequestParsers()
     : RequestParsers({RequestParser::kOpenAi, RequestParser::kAnthropic, RequestParser::kVllmHttp,
-                      RequestParser::kPassthrough}) {}
+                      RequestParser::kPassthrough}) {
+  for (const Claim& claim : kEnginePaths) {
+    suffixes_.push_back({claim.suffix, true, {claim.parser, claim.api}});
+  }
+}
 
 RequestParsers::RequestParsers(std::vector<RequestParser> parsers) : parsers_(std::move(parsers)) {
   for (const RequestParser parser : parsers_) claim(parser);

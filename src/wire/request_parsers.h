@@ -28,6 +28,8 @@ std::string_view to_string(RequestParser parser);
 // Whether a plugin type is one of upstream's parsers, supported or not.
 bool is_request_parser(std::string_view type);
 
+// kPassthrough: nothing is refused for what the body holds. With another api than kOpaque it is
+// read all the same, as far as it can be understood.
 struct RequestRoute {
   RequestParser parser = RequestParser::kOpenAi;
   RequestApi api = RequestApi::kUnknown;
@@ -41,7 +43,9 @@ struct ParserReference {
 
 class RequestParsers {
  public:
-  // openai, anthropic, vllmhttp, passthrough: what upstream uses when none is configured.
+  // openai, anthropic, vllmhttp, passthrough: what upstream uses when none is configured. Paths of
+  // engines that none of these claims (/generate, /invocations, /pooling, /classify, /rerank,
+  // /score) pass, too, and their route says how the prompt can be found.
   RequestParsers();
 
   // In this order; an empty list makes the default one. Errors: a type twice, a type that is not a

@@ -48,7 +48,8 @@ TEST(RequestParsers, DefaultListTakesEveryPathTheLongestSuffixDecides) {
       {"/v1/messages", Parser::kAnthropic, Api::kAnthropicMessages},
       {"/v1/messages/count_tokens", Parser::kAnthropic, Api::kAnthropicMessages},
       {"/inference/v1/generate", Parser::kVllmHttp, Api::kVllmGenerate},
-      {"/generate", Parser::kPassthrough, Api::kOpaque},
+      {"/v1/audio/transcriptions", Parser::kPassthrough, Api::kOpaque},
+      {"/v1/responses/resp_1/cancel", Parser::kPassthrough, Api::kOpaque},
       {"/v1/mycompletions", Parser::kPassthrough, Api::kOpaque},
       {"/v1/Completions", Parser::kPassthrough, Api::kOpaque},
       {"/v1/completions/x", Parser::kPassthrough, Api::kOpaque},
@@ -61,6 +62,33 @@ TEST(RequestParsers, DefaultListTakesEveryPathTheLongestSuffixDecides) {
     EXPECT_EQ(route->parser, test.parser) << test.path;
     EXPECT_EQ(route->api, test.api) << test.path;
   }
+}
+
+// Nothing is refused there for what the body holds, as upstream has it; but the prompt is looked
+// for.
+TEST(RequestParsers, PathsOfEnginesPassAndAreReadWhenNoParserIsNamed) {
+  const RequestParsers parsers;
+  const struct {
+    std::string_view path;
+    Api api;
+  } cases[] = {
+      {"/generate", Api::kSglangGenerate}, {"/generate/?x=1", Api::kSglangGenerate},
+      {"/invocations", Api::kUnknown},     {"/pooling", Api::kEmbeddings},
+      {"/classify", Api::kEmbeddings},     {"/v1/classify", Api::kEmbeddings},
+      {"/rerank", Api::kRerank},           {"/v1/rerank", Api::kRerank},
+      {"/v2/rerank", Api::kRerank},        {"/score", Api::kRerank},
+      {"/v1/score", Api::kRerank},         {"/x/generate", Api::kOpaque},
+      {"/x/invocations", Api::kOpaque},
+  };
+  for (const auto& test : cases) {
+    const std::optional<RequestRoute> route = parsers.find(test.path);
+    ASSERT_TRUE(route) << test.path;
+    EXPECT_EQ(route->parser, Parser::kPassthrough) << test.path;
+    EXPECT_EQ(route->api, test.api) << test.path;
+  }
+  const RequestParsers named = of({"openai-parser", "passthrough-parser"});
+  EXPECT_EQ(named.find("/generate")->api, Api::kOpaque);
+  EXPECT_EQ(of({"sglanghttp-parser"}).find("/generate")->parser, Parser::kSglangHttp);
 }
 
 TEST(RequestParsers, WithoutPassthroughUnknownPathsHaveNone) {

@@ -16,11 +16,10 @@ std::string_view without_padding(const std::string& padded_body) {
 
 std::optional<RequestPeek> peek(const std::string& padded_body,
                                 RequestApi api = RequestApi::kUnknown) {
-  RequestPeeker peeker;
-  return peeker.peek(without_padding(padded_body), api);
+  return peek_request(without_padding(padded_body), api);
 }
 
-TEST(RequestPeeker, FindsTheFieldsOfACompletion) {
+TEST(PeekRequest, FindsTheFieldsOfACompletion) {
   const std::string body = padded(
       R"({"max_tokens": 5, "prompt" : "a \"b\" c" , "stream":true,"model":"m/1","x":{"model":"no"}})");
   const auto found = peek(body);
@@ -31,7 +30,7 @@ TEST(RequestPeeker, FindsTheFieldsOfACompletion) {
   EXPECT_EQ(found->prompt, R"(a \"b\" c)");
 }
 
-TEST(RequestPeeker, CountsTokenIds) {
+TEST(PeekRequest, CountsTokenIds) {
   const std::string body = padded(R"({"prompt":[ 1, 2,3 ],"cache_salt":"s\u0061"})");
   const auto found = peek(body);
   ASSERT_TRUE(found);
@@ -41,7 +40,7 @@ TEST(RequestPeeker, CountsTokenIds) {
   EXPECT_FALSE(found->stream);
 }
 
-TEST(RequestPeeker, TakesMessagesAsTheyStand) {
+TEST(PeekRequest, TakesMessagesAsTheyStand) {
   const std::string body = padded(R"({"messages":[{"role":"user","content":"hi"}],"model":"m"})");
   const auto found = peek(body);
   ASSERT_TRUE(found);
@@ -49,7 +48,7 @@ TEST(RequestPeeker, TakesMessagesAsTheyStand) {
   EXPECT_EQ(found->prompt, R"([{"role":"user","content":"hi"}])");
 }
 
-TEST(RequestPeeker, WrongTypesAreLeftToTheWorker) {
+TEST(PeekRequest, WrongTypesAreLeftToTheWorker) {
   for (const char* text : {R"({"prompt":5,"model":7,"stream":"yes"})", R"({"prompt":["a","b"]})",
                            R"({"messages":"x"})", R"({})"}) {
     const std::string body = padded(text);
@@ -60,7 +59,7 @@ TEST(RequestPeeker, WrongTypesAreLeftToTheWorker) {
   }
 }
 
-TEST(RequestPeeker, WhatIsNotAnObjectIsNotUnderstood) {
+TEST(PeekRequest, WhatIsNotAnObjectIsNotUnderstood) {
   for (const char* text :
        {"", "x", "[1]", "null", R"({"a":)", R"({"prompt":"a)", R"({"a" 1})", R"({"model":"m"} x)",
         R"({"model":@{}})", R"({"prompt":@{}})", "{\"model\":\"\xff\"}"}) {
@@ -69,14 +68,14 @@ TEST(RequestPeeker, WhatIsNotAnObjectIsNotUnderstood) {
   }
 }
 
-TEST(RequestPeeker, EachApiHasItsPromptElsewhere) {
+TEST(PeekRequest, EachApiHasItsPromptElsewhere) {
   using Api = RequestApi;
   using Kind = PromptKind;
   const struct {
     Api api;
     std::string_view body;
     Kind kind;
-    std::string_view prompt, head;
+    std::string_view prompt, system;
     std::optional<uint32_t> ids, limit;
   } cases[] = {
       {Api::kCompletions,
@@ -101,7 +100,7 @@ TEST(RequestPeeker, EachApiHasItsPromptElsewhere) {
        R"({"input":"hi","instructions":"be kind","max_output_tokens":9})",
        Kind::kText,
        "hi",
-       "be kind",
+       R"("be kind")",
        {},
        9},
       {Api::kResponses,
@@ -122,7 +121,7 @@ TEST(RequestPeeker, EachApiHasItsPromptElsewhere) {
        R"({"messages":[{"content":"hi"}],"system":"sys","max_tokens":3})",
        Kind::kMessages,
        R"([{"content":"hi"}])",
-       "sys",
+       R"("sys")",
        {},
        3},
       {Api::kAnthropicMessages,
@@ -161,13 +160,13 @@ TEST(RequestPeeker, EachApiHasItsPromptElsewhere) {
     ASSERT_TRUE(found) << test.body;
     EXPECT_EQ(found->kind, test.kind) << test.body;
     EXPECT_EQ(found->prompt, test.prompt) << test.body;
-    EXPECT_EQ(found->prompt_head, test.head) << test.body;
+    EXPECT_EQ(found->field(PromptField::kSystem), test.system) << test.body;
     EXPECT_EQ(found->prompt_ids, test.ids) << test.body;
     EXPECT_EQ(found->output_tokens_max, test.limit) << test.body;
   }
 }
 
-TEST(RequestPeeker, ModelIsKnownToTheByte) {
+TEST(PeekRequest, ModelIsKnownToTheByte) {
   const struct {
     std::string_view body, model, json;
   } cases[] = {
@@ -189,19 +188,18 @@ TEST(RequestPeeker, ModelIsKnownToTheByte) {
   }
 }
 
-TEST(RequestPeeker, SaysWhatIsWrongInUpstreamsWords) {
-  RequestPeeker peeker;
+TEST(PeekRequest, SaysWhatIsWrongInUpstreamsWords) {
   for (const char* text :
        {"", "x", "[1]", "null", R"({"a":)", R"({"prompt":"a)", R"({"model":"m"} x)"}) {
     const std::string body = padded(text);
-    const Result<RequestPeek> read = peeker.read(without_padding(body), RequestApi::kCompletions);
+    const Result<RequestPeek> read = read_request(without_padding(body), RequestApi::kCompletions);
     ASSERT_FALSE(read) << text;
     EXPECT_THAT(read.error().message, ::testing::StartsWith("error unmarshaling request bodyMap: "))
         << text;
     EXPECT_GT(read.error().message.size(), 40u) << text;
   }
   const std::string body = padded(R"({"model":"m"})");
-  EXPECT_TRUE(peeker.read(without_padding(body), RequestApi::kCompletions));
+  EXPECT_TRUE(read_request(without_padding(body), RequestApi::kCompletions));
   EXPECT_EQ(kModelNotFound, "model not found in request body");
 }
 
