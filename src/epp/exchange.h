@@ -26,7 +26,7 @@
 #include "serving/admission.h"
 #include "serving/remote_scores.h"
 #include "serving/routed_request.h"
-#include "serving/usage_watch.h"
+#include "wire/usage_watch.h"
 #include "wire/ext_proc.h"
 #include "wire/ext_proc_response.h"
 #include "wire/model_restore.h"

@@ -17,7 +17,7 @@
 #include "serving/admission.h"
 #include "serving/remote_scores.h"
 #include "serving/routed_request.h"
-#include "serving/usage_watch.h"
+#include "wire/usage_watch.h"
 
 namespace kvasir {
 

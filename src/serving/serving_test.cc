@@ -7,7 +7,7 @@
 #include "serving/routed_request.h"
 #include "serving/token_estimator.h"
 #include "wire/request_parsers.h"
-#include "serving/usage_watch.h"
+#include "wire/usage_watch.h"
 
 namespace kvasir {
 namespace {
