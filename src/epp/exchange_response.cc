@@ -8,6 +8,7 @@
 namespace kvasir {
 namespace {
 
+constexpr int kErrors = 400;        // and beyond
 constexpr int kServerErrors = 500;  // and beyond
 constexpr Duration kFaultPause = std::chrono::seconds(1);
 
@@ -136,7 +137,8 @@ void Exchange::judge_endpoint(std::string_view served) {
 void Exchange::note_first_byte() {
   if (first_token_) return;
   first_token_ = thread_.now() - began_;
-  if (routed_) routed_->first_token();
+  // Of an error it says nothing: no prompt was read for it.
+  if (routed_ && status_ < kErrors) routed_->first_token();
 }
 
 // Releases what is booked and reports, once.

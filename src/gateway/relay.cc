@@ -11,6 +11,7 @@
 namespace kvasir {
 namespace {
 
+constexpr int kErrors = 400;  // and beyond
 // What nginx calls a client that left; only in reports, never sent.
 constexpr int kClientClosedRequest = 499;
 
@@ -210,7 +211,8 @@ void Relay::on_drained() {
 void Relay::note_first_byte() {
   if (first_byte_) return;
   first_byte_ = wall_now() - arrived_;
-  if (routed_) routed_->first_token();
+  // Of an error it says nothing: no prompt was read for it.
+  if (routed_ && status_ < kErrors) routed_->first_token();
 }
 
 // From here on the request cannot be tried elsewhere.
