@@ -2,11 +2,9 @@
 // seconds. Replicas behind a headless service come and go.
 #pragma once
 
-#include <condition_variable>
 #include <functional>
-#include <mutex>
+#include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "base/clock.h"
@@ -20,19 +18,14 @@ class PeerLookUp {
   // addresses of all peers that could be looked up, and why others could not (else empty).
   using Found = std::function<void(std::vector<SocketAddress>, std::string error)>;
   PeerLookUp(std::vector<HostPort> peers, Duration interval, Found found);
-  // Waits for a look-up that is under way.
+  // Does not wait for a look-up that is under way; `found` is not called any more.
   ~PeerLookUp();
+  PeerLookUp(const PeerLookUp&) = delete;
+  PeerLookUp& operator=(const PeerLookUp&) = delete;
 
  private:
-  void run();
-
-  const std::vector<HostPort> peers_;
-  const Duration interval_;
-  const Found found_;
-  std::mutex mutex_;
-  std::condition_variable stopped_changed_;
-  bool stopped_ = false;
-  std::thread thread_;
+  struct Shared;
+  const std::shared_ptr<Shared> shared_;
 };
 
 }  // namespace kvasir
