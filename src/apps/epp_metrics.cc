@@ -373,6 +373,12 @@ void EppMetrics::on_configuration_read(std::string_view error) {
   log_error("the changed configuration is not used, the one before stays: " + std::string(error));
 }
 
+void EppMetrics::on_fewer_plugins(size_t before, size_t now) {
+  log_warning("the changed configuration names " + std::to_string(now) +
+              " plugins, the one before named " + std::to_string(before) +
+              ": see that the file is whole");
+}
+
 void EppMetrics::on_service_lost(std::string_view why) {
   registry_
       .counter("kvasir_epp_service_look_up_failures_total",

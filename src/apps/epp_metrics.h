@@ -58,6 +58,7 @@ class EppMetrics final : public EppProbe {
   void on_answer_processed(Duration took) override;
   void on_ended(const EndReport& report) override;
   void on_configuration_read(std::string_view error) override;
+  void on_fewer_plugins(size_t before, size_t now) override;
   void on_service_lost(std::string_view why) override;
   void on_outcome(const Request& request, int32_t band, FlowOutcome outcome,
                   Duration held) override;

@@ -1,6 +1,7 @@
 #include "epp/epp.h"
 
 #include <system_error>
+#include <utility>
 
 #include "epp/epp_thread.h"
 #include "epp/replicas.h"
@@ -64,6 +65,7 @@ Result<void> Epp::start(std::function<std::string()> metrics_page) {
     notes_.push_back(discovery_note(options_.config_name, configuration->discovery));
   }
   configures_something_ = !configures_nothing(options_.config);
+  plugins_named_ = plugins_named(options_.config);
   if (!options_.config_file.empty() && !configures_something_) {
     notes_.push_back(empty_configuration_note(options_.config_name));
   }
@@ -218,6 +220,8 @@ Result<std::vector<std::string>> Epp::configure(std::string_view text) {
   feeds_->scrape(std::move(configuration->scrape_plan));
   configures_something_ = says_something;
   probe_.on_configuration_read("");
+  const size_t before = std::exchange(plugins_named_, plugins_named(text));
+  if (plugins_named_ < before) probe_.on_fewer_plugins(before, plugins_named_);
   return std::move(made->notes);
 }
 

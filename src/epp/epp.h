@@ -113,7 +113,9 @@ class Epp {
   std::vector<std::thread> threads_;
   std::unique_ptr<FileWatch> config_watch_;  // when the configuration is a file's
   std::vector<std::string> notes_;
-  bool configures_something_ = false;  // the configuration in use
+  // Of the configuration in use.
+  bool configures_something_ = false;
+  size_t plugins_named_ = 0;
   std::unique_ptr<RemoteServiceWatch> service_watch_;
   std::atomic<bool> asks_services_{false};
   std::mutex services_mutex_;

@@ -118,6 +118,10 @@ class EppProbe : public FleetProbe,
   // The configuration's file changed: `error` is empty when the new one is in use, else the old one
   // stays.
   virtual void on_configuration_read(std::string_view error) = 0;
+  // The new one names fewer plugins: a file that was cut short does too.
+  virtual void on_fewer_plugins(size_t before, size_t now) {
+    static_cast<void>(before), static_cast<void>(now);
+  }
   // A service that the configuration names cannot be looked up; its address stays as it was. Told
   // once.
   virtual void on_service_lost(std::string_view why) { static_cast<void>(why); }

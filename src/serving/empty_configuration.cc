@@ -28,6 +28,13 @@ bool configures_nothing(std::string_view text) {
   });
 }
 
+size_t plugins_named(std::string_view text) {
+  const std::variant<Value, Remark> parsed = parse_yaml(text);
+  const Value* document = std::get_if<Value>(&parsed);
+  const Value* plugins = document != nullptr ? document->find("plugins") : nullptr;
+  return plugins != nullptr && plugins->list() != nullptr ? plugins->list()->size() : 0;
+}
+
 std::string empty_configuration_note(std::string_view name) {
   return std::string(name) + ": it configures nothing; the default configuration is in use";
 }

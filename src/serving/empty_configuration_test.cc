@@ -15,6 +15,13 @@ TEST(EmptyConfiguration, WhatSaysNothingIsTold) {
   }
 }
 
+TEST(EmptyConfiguration, PluginsAreCounted) {
+  EXPECT_EQ(plugins_named("plugins:\n- type: a\n- type: b\n"), 2u);
+  for (const char* text : {"", "plugins:", "plugins: {}", "words", "plugins: [", "- plugins"}) {
+    EXPECT_EQ(plugins_named(text), 0u) << text;
+  }
+}
+
 TEST(EmptyConfiguration, WhatSaysSomethingOrCannotBeReadIsNot) {
   for (const char* text :
        {"plugins:\n- type: queue-scorer\n", "featureGates: [flowControl]\n", "words", "7",

@@ -196,6 +196,11 @@ TEST_F(Hostile, AnEmptiedConfigurationIsToldAndNotUsed) {
   write("config.yaml", "");
   EXPECT_TRUE(picker.comes_to_say("it configures nothing"));
   EXPECT_EQ(picker.output().find("is in use"), std::string::npos) << picker.output();
+  // A file that is cut short between two plugins parses, too.
+  write("config.yaml", "plugins:\n- type: queue-scorer\n- type: load-aware-scorer\n");
+  EXPECT_TRUE(picker.comes_to_say("the changed configuration is in use"));
+  write("config.yaml", "plugins:\n- type: queue-scorer\n");
+  EXPECT_TRUE(picker.comes_to_say("names 1 plugins, the one before named 2"));
 }
 
 TEST_F(Hostile, AnEmptyConfigurationAtTheStartMeansTheDefaultsAndIsTold) {
