@@ -8,6 +8,7 @@
 
 #include "base/assert.h"
 #include "net/http1_parser.h"
+#include "net/http_path.h"
 
 namespace {
 
@@ -64,6 +65,17 @@ void compare_with_beast(std::string_view input, const Outcome& ours, const kvasi
   KVASIR_ASSERT(beast.keep_alive() || !head.keep_alive(), "the connection is not kept longer");
 }
 
+// The normal form is normal: nobody on the way finds another one.
+void check_normal_form(std::string_view target) {
+  const kvasir::Result<kvasir::NormalTarget> once = kvasir::normal_target(target);
+  if (kvasir::is_normal_target(target)) KVASIR_ASSERT(once && once->target == target, "it stays");
+  if (!once) return;
+  const kvasir::Result<kvasir::NormalTarget> twice = kvasir::normal_target(once->target);
+  KVASIR_ASSERT(twice && twice->target == once->target, "it stays");
+  KVASIR_ASSERT(twice->encoded_slash == once->encoded_slash && twice->authority.empty(),
+                "it stays");
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -74,5 +86,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const Outcome parts = parse(input, data[0] % (input.size() + 1), nullptr);
   KVASIR_ASSERT(whole == parts, "splits do not change a message");
   if (whole.complete) compare_with_beast(input, whole, head);
+  if (whole.complete) check_normal_form(head.target());
   return 0;
 }
