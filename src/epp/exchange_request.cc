@@ -7,6 +7,7 @@
 #include "net/event_loop.h"
 #include "net/http_path.h"
 #include "scheduling/decision_trace.h"
+#include "wire/grpc_request.h"
 #include "wire/gzip_reader.h"
 #include "wire/request_parsers.h"
 
@@ -155,7 +156,8 @@ bool Exchange::read_body() {
     return false;
   }
   const bool passes = route->parser == RequestParser::kPassthrough;
-  const bool names_model = !passes && route->parser != RequestParser::kSglangHttp;
+  const bool names_model = !passes && route->parser != RequestParser::kSglangHttp &&
+                           !is_grpc(route->api);
   std::optional<RequestPeek> peek;
   if (body_.size() > 0 && route->api != RequestApi::kOpaque) {
     Result<RequestPeek> read = peek_body(route->api);
@@ -180,6 +182,7 @@ bool Exchange::read_body() {
 // A compressed body is read in a copy; its bytes go on as they came.
 Result<RequestPeek> Exchange::peek_body(RequestApi api) {
   const ContentCoding coding = content_coding(head_.find("content-encoding"));
+  if (is_grpc(api)) return read_grpc_request(body_.view(), api);
   if (coding == ContentCoding::kIdentity) return read_request(body_.view(), api);
   InflateLimits limits;
   limits.output_bytes = thread_.options().body_bytes_max;

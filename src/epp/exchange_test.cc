@@ -391,6 +391,41 @@ schedulingProfiles:
   EXPECT_EQ(stream.answer(2).set_header("x-p"), "cA==");
 }
 
+// vLLM's gRPC service: token ids decide, and nothing wants a model.
+TEST_F(ExchangeTest, GrpcRequestsAreReadAndGoOnAsTheyCame) {
+  options_.config = R"(
+apiVersion: llm-d.ai/v1alpha1
+kind: EndpointPickerConfig
+plugins:
+- {type: vllmgrpc-parser}
+- {type: prefix-cache-scorer}
+- {type: active-request-scorer}
+schedulingProfiles:
+- {name: default, plugins: [{pluginRef: prefix-cache-scorer, weight: 2}, {pluginRef: active-request-scorer}]}
+requestHandler: {parsers: [{pluginRef: vllmgrpc-parser}]}
+)";
+  const auto generate = [](char ids) {
+    const std::string tokenized = std::string("\x12\xe8\x07", 3) + std::string(1000, ids);
+    return std::string("\0\0\0\x03\xee\x12\xeb\x07", 8) + tokenized;
+  };
+  std::vector<std::unique_ptr<FakeStream>> streams;
+  const auto send = [&](const std::string& body) -> FakeStream& {
+    streams.push_back(std::make_unique<FakeStream>(epp()));
+    streams.back()->headers({{":path", "/vllm.grpc.engine.VllmEngine/Generate"}});
+    streams.back()->body(body);
+    return *streams.back();
+  };
+  const std::string one = generate('\x05');
+  EXPECT_EQ(send(one).answer(1).body, one);
+  send(generate('\x06'));
+  send(one);
+  EXPECT_THAT(probe_.picked, ElementsAre(0, 1, 0));
+  EXPECT_GT(probe_.cached_tokens, 0u);
+  const ExtProcAnswer refused = send("{}").answer(0);
+  EXPECT_EQ(refused.status, 400u);
+  EXPECT_EQ(refused.body, "inference error: BadRequest - the gRPC body is shorter than its frame");
+}
+
 // Nobody reads these requests, for one reason or another; they load their endpoints all the same.
 struct UnreadRequest {
   const char* why;

@@ -20,8 +20,10 @@ std::string write_score_request(std::string_view model, PromptKind kind, std::st
   body.append(kind == PromptKind::kMessages ? "],\"messages\":" : "],\"prompt\":");
   if (kind == PromptKind::kText) {
     body.append("\"").append(prompt).append("\"");  // escaped as the client sent it
+  } else if (kind == PromptKind::kRawText) {
+    body.append(quoted(prompt));
   } else {
-    body.append(prompt.empty() ? "null" : prompt);
+    body.append(prompt.empty() || kind == PromptKind::kRawIds ? "null" : prompt);
   }
   return body.append("}");
 }

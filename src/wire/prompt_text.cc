@@ -61,6 +61,9 @@ class PromptWriter {
         return write_messages();
       case PromptKind::kOther:
         return write_prompts();
+      case PromptKind::kRawText:
+      case PromptKind::kRawIds:
+        return out_.put(peek_.prompt);
     }
   }
 

@@ -15,6 +15,7 @@ class ProtobufReader {
   bool next() { return reader_.next(); }
   uint32_t field() const { return reader_.tag(); }
   void skip() { reader_.skip(); }
+  bool is_varint() const { return reader_.wire_type() == protozero::pbf_wire_type::varint; }
 
   std::string_view bytes() {
     expect(protozero::pbf_wire_type::length_delimited);

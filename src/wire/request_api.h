@@ -16,7 +16,11 @@ enum class RequestApi : uint8_t {
   kVllmGenerate,       // `token_ids` (or `prompt_token_ids`), `sampling_params`
   kSglangGenerate,     // `text` or `input_ids`, `sampling_params`; vLLM's own /generate: `prompt`
   kRerank,             // `query`, then `documents`; score: `text_1`, then `text_2`
-  kOpaque,             // not to be read
+  kVllmGrpcGenerate,   // wire/grpc_request.h says where
+  kVllmGrpcEmbed,
+  kVertexAiChat,
+  kVertexAiResponses,
+  kOpaque,  // not to be read
 };
 
 }  // namespace kvasir

@@ -18,11 +18,10 @@ constexpr TypeName kTypes[] = {
     {"anthropic-parser", RequestParser::kAnthropic},
     {"vllmhttp-parser", RequestParser::kVllmHttp},
     {"sglanghttp-parser", RequestParser::kSglangHttp},
+    {"vllmgrpc-parser", RequestParser::kVllmGrpc},
+    {"vertexai-parser", RequestParser::kVertexAi},
     {"passthrough-parser", RequestParser::kPassthrough},
 };
-
-// Upstream's parsers of protobuf bodies.
-constexpr std::string_view kUnsupportedTypes[] = {"vertexai-parser", "vllmgrpc-parser"};
 
 struct Claim {
   RequestParser parser;
@@ -42,6 +41,13 @@ constexpr Claim kClaims[] = {
     {RequestParser::kAnthropic, "messages/count_tokens", RequestApi::kAnthropicMessages},
     {RequestParser::kVllmHttp, "inference/v1/generate", RequestApi::kVllmGenerate},
     {RequestParser::kSglangHttp, "generate", RequestApi::kSglangGenerate},
+    {RequestParser::kVllmGrpc, "vllm.grpc.engine.VllmEngine/Generate",
+     RequestApi::kVllmGrpcGenerate},
+    {RequestParser::kVllmGrpc, "vllm.grpc.engine.VllmEngine/Embed", RequestApi::kVllmGrpcEmbed},
+    {RequestParser::kVertexAi, "PredictionService/ChatCompletions", RequestApi::kVertexAiChat},
+    {RequestParser::kVertexAi, "PredictionService/StreamRawPredict",
+     RequestApi::kVertexAiResponses},
+    {RequestParser::kVertexAi, "PredictionService/RawPredict", RequestApi::kVertexAiResponses},
 };
 
 // Paths of engines that no parser of upstream's claims. Whoever lists no parsers has them read as
@@ -64,11 +70,6 @@ Result<RequestParser> parser_of(const ParserReference& reference) {
     if (type.name == reference.type) return type.parser;
   }
   const std::string what = "requestHandler.parsers: \"" + reference.name + "\": ";
-  if (std::find(std::begin(kUnsupportedTypes), std::end(kUnsupportedTypes), reference.type) !=
-      std::end(kUnsupportedTypes)) {
-    return Error{what + reference.type +
-                 " is not supported: its bodies are protobuf, and only JSON is read here"};
-  }
   return Error{what + "\"" + reference.type + "\" is not a parser"};
 }
 
@@ -79,19 +80,18 @@ std::string_view bare(std::string_view path) {
   return path;
 }
 
-bool ends_at_slash(std::string_view path, std::string_view suffix) {
-  if (path.size() < suffix.size() || path.substr(path.size() - suffix.size()) != suffix)
-    return false;
-  return path.size() == suffix.size() || path[path.size() - suffix.size() - 1] == '/';
+bool claims(RequestParser parser, std::string_view suffix, std::string_view path) {
+  if (!path.ends_with(suffix)) return false;
+  if (path.size() == suffix.size()) return true;
+  const char before = path[path.size() - suffix.size() - 1];
+  return before == '/' || (before == '.' && parser == RequestParser::kVertexAi);
 }
 
 }  // namespace
 
 bool is_request_parser(std::string_view type) {
   const auto is_it = [&](const auto& known) { return known.name == type; };
-  return std::any_of(std::begin(kTypes), std::end(kTypes), is_it) ||
-         std::find(std::begin(kUnsupportedTypes), std::end(kUnsupportedTypes), type) !=
-             std::end(kUnsupportedTypes);
+  return std::any_of(std::begin(kTypes), std::end(kTypes), is_it);
 }
 
 std::string_view to_string(RequestParser parser) {
@@ -119,10 +119,8 @@ Result<RequestParsers> RequestParsers::create(std::span<const ParserReference> r
   for (const ParserReference& reference : references) {
     const Result<RequestParser> parser = parser_of(reference);
     if (!parser) return parser.error();
-    if (std::find(parsers.begin(), parsers.end(), *parser) != parsers.end()) {
-      return Error{"requestHandler.parsers: " + reference.type + " is named twice"};
-    }
-    parsers.push_back(*parser);
+    const bool twice = std::find(parsers.begin(), parsers.end(), *parser) != parsers.end();
+    if (!twice) parsers.push_back(*parser);
   }
   return RequestParsers(std::move(parsers));
 }
@@ -152,7 +150,7 @@ std::optional<RequestRoute> RequestParsers::find(std::string_view path) const {
   const Suffix* best = nullptr;
   for (const Suffix& suffix : suffixes_) {
     if (best != nullptr && suffix.text.size() <= best->text.size()) continue;
-    if (!ends_at_slash(path, suffix.text)) continue;
+    if (!claims(suffix.route.parser, suffix.text, path)) continue;
     if (suffix.whole_path && path.size() != suffix.text.size() + 1) continue;
     best = &suffix;
   }

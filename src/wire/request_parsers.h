@@ -1,7 +1,7 @@
 // Which parser reads a request, by its path: the registry of llm-d's endpoint picker.
 //
-// A parser claims path suffixes. The longest suffix of the path that starts after a `/` decides; of
-// two equal ones the parser that was registered first. The passthrough parser claims every path
+// A parser claims path suffixes. The longest suffix of the path that starts after a `/` decides (or,
+// of vertexai-parser, after a `.`: a gRPC package may come before it); of two equal ones the parser that was registered first. The passthrough parser claims every path
 // that no other does. Values only; const functions may be called from several threads.
 #pragma once
 
@@ -20,12 +20,20 @@ namespace kvasir {
 
 struct EndpointPickerConfig;
 
-enum class RequestParser : uint8_t { kOpenAi, kAnthropic, kVllmHttp, kSglangHttp, kPassthrough };
+enum class RequestParser : uint8_t {
+  kOpenAi,
+  kAnthropic,
+  kVllmHttp,
+  kSglangHttp,
+  kVllmGrpc,
+  kVertexAi,
+  kPassthrough
+};
 
 // The plugin type that configurations name it by ("openai-parser").
 std::string_view to_string(RequestParser parser);
 
-// Whether a plugin type is one of upstream's parsers, supported or not.
+// Whether a plugin type is one of upstream's parsers.
 bool is_request_parser(std::string_view type);
 
 // kPassthrough: nothing is refused for what the body holds. With another api than kOpaque it is
@@ -48,8 +56,8 @@ class RequestParsers {
   // /score) pass, too, and their route says how the prompt can be found.
   RequestParsers();
 
-  // In this order; an empty list makes the default one. Errors: a type twice, a type that is not a
-  // parser, and vertexai-parser and vllmgrpc-parser, whose bodies this program does not read.
+  // In this order; an empty list makes the default one. A type that is there twice counts once.
+  // Errors: a type that is not a parser.
   static Result<RequestParsers> create(std::span<const ParserReference> references);
   // Those that requestHandler.parsers names, by the types of their plugins.
   static Result<RequestParsers> of(const EndpointPickerConfig& config);

@@ -112,6 +112,34 @@ TEST(RequestParsers, SglangTakesItsExactPathOnly) {
   }
 }
 
+TEST(RequestParsers, GrpcServicesAreClaimedWhateverPackageTheyAreIn) {
+  const RequestParsers parsers = of({"vllmgrpc-parser", "vertexai-parser", "openai-parser"});
+  const struct {
+    std::string_view path;
+    std::optional<Api> api;
+  } cases[] = {
+      {"/vllm.grpc.engine.VllmEngine/Generate", Api::kVllmGrpcGenerate},
+      {"/vllm.grpc.engine.VllmEngine/Embed", Api::kVllmGrpcEmbed},
+      {"/vllm.grpc.engine.VllmEngine/Abort", std::nullopt},
+      {"/other.vllm.grpc.engine.VllmEngine/Generate", std::nullopt},
+      {"/google.cloud.aiplatform.v1.PredictionService/ChatCompletions", Api::kVertexAiChat},
+      {"/PredictionService/RawPredict", Api::kVertexAiResponses},
+      {"/google.cloud.aiplatform.v1beta1.PredictionService/StreamRawPredict",
+       Api::kVertexAiResponses},
+      {"/MyPredictionService/RawPredict", std::nullopt},
+      {"/v1.completions", std::nullopt},
+      {"/v1/chat/completions", Api::kChatCompletions},
+  };
+  for (const auto& test : cases) {
+    const std::optional<RequestRoute> route = parsers.find(test.path);
+    EXPECT_EQ(route ? std::optional(route->api) : std::nullopt, test.api) << test.path;
+  }
+}
+
+TEST(RequestParsers, OneThatIsNamedTwiceCountsOnce) {
+  EXPECT_THAT(of({"openai-parser", "openai-parser"}).parsers(), ElementsAre(Parser::kOpenAi));
+}
+
 TEST(RequestParsers, PassthroughComesLastWhereverItStands) {
   const RequestParsers parsers = of({"passthrough-parser", "openai-parser"});
   EXPECT_EQ(parsers.find("/v1/completions")->parser, Parser::kOpenAi);
@@ -127,9 +155,6 @@ TEST(RequestParsers, WrongListsAreRefusedWithTheReason) {
     std::vector<ParserReference> references;
     const char* error;
   } cases[] = {
-      {{{"a", "openai-parser"}, {"b", "openai-parser"}}, "openai-parser is named twice"},
-      {{{"v", "vertexai-parser"}}, "\"v\": vertexai-parser is not supported"},
-      {{{"g", "vllmgrpc-parser"}}, "\"g\": vllmgrpc-parser is not supported"},
       {{{"q", "queue-scorer"}}, "\"q\": \"queue-scorer\" is not a parser"},
   };
   for (const auto& test : cases) {

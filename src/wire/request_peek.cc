@@ -142,6 +142,10 @@ std::span<const FieldName> fields_of(RequestApi api) {
       return kGenerateFields;
     case RequestApi::kRerank:
       return kRerankFields;
+    case RequestApi::kVllmGrpcGenerate:
+    case RequestApi::kVllmGrpcEmbed:
+    case RequestApi::kVertexAiChat:
+    case RequestApi::kVertexAiResponses:
     case RequestApi::kOpaque:
       return {};
   }

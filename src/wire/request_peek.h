@@ -20,6 +20,8 @@ enum class PromptKind : uint8_t {
   kTokenIds,  // the JSON array of ids, as sent
   kMessages,  // the JSON array of messages or items, as sent
   kOther,     // anything else (a list of prompts, nothing): as sent
+  kRawText,   // no JSON: UTF-8 as the engine reads it
+  kRawIds,    // no JSON: token ids, of which equal ones have equal bytes
 };
 
 // What the engine puts before the prompt, in the order in which it counts. These change what the

@@ -123,8 +123,10 @@ const Case kCases[] = {
      "flowControl: {enableEviction: true}\n"},
     {"a parser that is named twice",
      "plugins: [{type: openai-parser}, {name: b, type: openai-parser}]\n"
-     "requestHandler: {parsers: [{pluginRef: openai-parser}, {pluginRef: b}]}\n",
-     "is named twice"},
+     "requestHandler: {parsers: [{pluginRef: openai-parser}, {pluginRef: b}]}\n"},
+    {"parsers of gRPC",
+     "plugins: [{type: vllmgrpc-parser}, {type: vertexai-parser}]\n"
+     "requestHandler: {parsers: [{pluginRef: vllmgrpc-parser}, {pluginRef: vertexai-parser}]}\n"},
     {"a source that cannot be scraped",
      "plugins: [{type: metrics-data-source, parameters: {scheme: https}}]\n"
      "dataLayer: {sources: [{pluginRef: metrics-data-source}]}\n",
