@@ -5,6 +5,8 @@
 #include <memory>
 #include <utility>
 
+#include "feeds/address_book.h"
+
 namespace kvasir {
 namespace {
 
@@ -46,7 +48,16 @@ RemoteServiceWatch::RemoteServiceWatch(EventLoop& loop, std::vector<RemoteSource
     if (service != nullptr) services_.push_back({source, service->host, service->address});
   }
   changed_(services_);
-  if (!sources_.empty()) look_up();
+  if (may_change()) look_up();
+}
+
+// Literal addresses are looked up once.
+bool RemoteServiceWatch::may_change() const {
+  return services_.size() < sources_.size() ||
+         std::any_of(sources_.begin(), sources_.end(), [](const RemoteSource& source) {
+           const Result<HostPort> origin = parse_http_origin(source.url);
+           return origin && !is_literal_address(origin->host);
+         });
 }
 
 RemoteServiceWatch::~RemoteServiceWatch() {
@@ -63,7 +74,6 @@ void RemoteServiceWatch::look_up() {
 }
 
 void RemoteServiceWatch::take(const Found& found) {
-  timer_ = loop_.after(interval_, [this] { look_up(); });
   std::vector<RemoteService> services;
   std::string why;
   for (size_t i = 0; i < sources_.size(); ++i) {
@@ -77,9 +87,10 @@ void RemoteServiceWatch::take(const Found& found) {
   }
   const bool failed_before = std::exchange(failing_, !why.empty());
   if (failing_ && !failed_before) trouble_(why);
-  if (is_same(services, services_)) return;
+  const bool same = is_same(services, services_);
   services_ = std::move(services);
-  changed_(services_);
+  if (may_change()) timer_ = loop_.after(interval_, [this] { look_up(); });
+  if (!same) changed_(services_);
 }
 
 }  // namespace kvasir

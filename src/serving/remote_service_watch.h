@@ -38,6 +38,7 @@ class RemoteServiceWatch {
  private:
   using Found = std::vector<Result<RemoteService>>;
 
+  bool may_change() const;
   void look_up();
   void take(const Found& found);
 

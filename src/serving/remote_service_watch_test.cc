@@ -114,5 +114,18 @@ TEST_F(RemoteServiceWatchTest, AnotherConfigurationKeepsTheAddressesItNeeds) {
   EXPECT_THAT(told_, IsEmpty());
 }
 
+TEST_F(RemoteServiceWatchTest, ALiteralAddressIsLookedUpOnce) {
+  set("http://10.0.0.7:80", "10.0.0.7");
+  watch({source("p", "http://10.0.0.7:80")});
+  run_for_look_ups(1);
+  loop_->after(std::chrono::milliseconds(20), [this] { loop_->stop(); });
+  loop_->run();
+  EXPECT_THAT(told_, ElementsAre("p@10.0.0.7"));
+  EXPECT_EQ(resolving_->look_ups, 1);
+  watch({source("q", "http://10.0.0.7:80")});
+  EXPECT_THAT(told_, ElementsAre("q@10.0.0.7")) << "known already";
+  EXPECT_EQ(resolving_->look_ups, 1);
+}
+
 }  // namespace
 }  // namespace kvasir
