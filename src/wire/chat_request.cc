@@ -27,6 +27,11 @@ void read_tool(const JsonValue& tool, const std::string& location, FieldErrors& 
   const JsonValue* name = find_member(*function->object(), "name");
   if (name == nullptr) return errors.add_missing(location + ".function.name", *function->object());
   read_string(*name, location + ".function.name", errors);
+  const JsonValue* parameters = find_given(*function->object(), "parameters");
+  if (parameters != nullptr && parameters->object() == nullptr) {
+    errors.add("dict_type", location + ".function.parameters", "Input should be a valid dictionary",
+               *parameters);
+  }
 }
 
 // An object without members is what a function without parameters takes.

@@ -206,6 +206,13 @@ TEST_F(WorkerToolsTest, SchemasThatCannotBeUsedAreRefusedWhereACallIsForced) {
   EXPECT_EQ(automatic["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"], "{}");
 }
 
+TEST_F(WorkerToolsTest, ParametersMustBeAnObject) {
+  const std::string bad = R"({"type":"function","function":{"name":"f","parameters":"x"}})";
+  const Json refused = chat(request("", "Hi", bad));
+  EXPECT_EQ(refused["error"]["code"], 400);
+  EXPECT_EQ(refused["error"]["param"], "body.tools.0.function.parameters");
+}
+
 TEST_F(WorkerToolsTest, WithoutItsFlagsAServerRefusesTools) {
   WorkerOptions options = default_options();
   options.tools = {true, false};

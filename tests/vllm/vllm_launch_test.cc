@@ -89,7 +89,7 @@ TEST(VllmLaunch, WhatIsRefusedIsNamed) {
       {{"m", "--enable-auto-tool-choice"},
        "--enable-auto-tool-choice: it needs --tool-call-parser"},
       {{"m", "--lora-modules", "nameless"}, "--lora-modules: 'nameless'"},
-      {{"m", "--config", "/no/such/file.yaml"}, "--config: /no/such/file.yaml"},
+      {{"m", "--config", "/no/such/file.yaml"}, "/no/such/file.yaml"},
       {{"m", "-x"}, "-x: neither vLLM nor this worker has that flag"},
   };
   for (const Case& refused : cases) {
