@@ -61,7 +61,7 @@ int run_epp(const EppFlags& flags, const UpstreamFlags& upstream) {
   if (!signals) return fail(1, signals.error().message);
   const auto page = [&metrics, &epp] {
     const std::optional<FlowStats> flow = epp->flow_stats();
-    return metrics.page(*epp->snapshot(), flow ? &*flow : nullptr);
+    return metrics.page(*epp->snapshot(), flow ? &*flow : nullptr, epp->plugin_readings());
   };
   Result<std::unique_ptr<Epp>> created = Epp::create(**loop, *options, metrics, page);
   if (!created) return fail(options->config_name.empty() ? 1 : 2, created.error().message);

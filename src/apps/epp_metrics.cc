@@ -409,13 +409,44 @@ void EppMetrics::on_revoked(Duration after) {
   flow_metrics().on_revoked(after);
 }
 
-std::string EppMetrics::page(const Snapshot& fleet, const FlowStats* flow) {
+std::string EppMetrics::page(const Snapshot& fleet, const FlowStats* flow,
+                             const std::vector<PluginReading>& readings) {
   const std::string flow_page = flow != nullptr ? flow_metrics().page(*flow) : "";
   std::string text = registry_.expose() + flow_page;
   text += epp_pool_page(fleet, options_.pool, clock_.now(), options_.staleness);
   text += cache_page(fleet);
+  text += readings_page(fleet, readings);
   text += log_page();
   return text;
+}
+
+std::string EppMetrics::readings_page(const Snapshot& fleet,
+                                      const std::vector<PluginReading>& readings) {
+  MetricRegistry page;
+  for (const PluginReading& reading : readings) {
+    if (reading.what == "prefix_indexer_size") {
+      page.gauge("llm_d_epp_prefix_indexer_size",
+                 "Blocks that are guessed to be in the caches of all endpoints.",
+                 {{"plugin_name", reading.plugin_name}, {"plugin_type", reading.plugin_type}})
+          .set(reading.value);
+      page.gauge("inference_extension_prefix_indexer_size",
+                 "Deprecated: use llm_d_epp_prefix_indexer_size.")
+          .add(reading.value);
+    }
+    if (reading.what == "inflight_tokens" && reading.endpoint &&
+        index_of(*reading.endpoint) < fleet.endpoints.size()) {
+      page.gauge("llm_d_epp_inflight_tokens",
+                 "Prompt tokens that were sent to an endpoint, are not cached there, and of which "
+                 "no answer was seen yet.",
+                 {{"endpoint_name", fleet.endpoints[index_of(*reading.endpoint)].endpoint->name},
+                  {"namespace", ""},
+                  {"producer_name", reading.plugin_name},
+                  {"fairness_id", ""},
+                  {"priority", ""}})
+          .set(reading.value);
+    }
+  }
+  return page.expose();
 }
 
 // What is worked out from counters, of the endpoints that are there.

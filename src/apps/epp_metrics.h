@@ -33,7 +33,9 @@ class EppMetrics final : public EppProbe {
   EppMetrics(EppMetricsOptions options, const Clock& clock, DecisionLog* log = nullptr);
 
   // Renders GET /metrics. `flow`: null while flow control is off.
-  std::string page(const Snapshot& fleet, const FlowStats* flow = nullptr);
+  // `readings`: what plugins show.
+  std::string page(const Snapshot& fleet, const FlowStats* flow = nullptr,
+                   const std::vector<PluginReading>& readings = {});
 
   void on_health_changed(const Endpoint& endpoint, bool healthy) override;
   void on_check_failed(const Endpoint& endpoint, std::string_view path,
@@ -93,6 +95,8 @@ class EppMetrics final : public EppProbe {
   Gauge* in_flight(const RequestLabels& labels, std::string_view endpoint);
   void observe_scheduling(Duration took);
   std::string cache_page(const Snapshot& fleet) const;
+  static std::string readings_page(const Snapshot& fleet,
+                                   const std::vector<PluginReading>& readings);
 
   const EppMetricsOptions options_;
   const Clock& clock_;

@@ -129,7 +129,11 @@ std::string busy_page() {
   FlowStats stats;
   stats.requests_most = stats.bytes_most = 10;
   stats.bands.push_back({0, 1, 100, 10, 1000, {{"a", 1, 100}}});
-  return metrics.page(fixture.fleet, &stats);
+  stats.tenants = {{"a", 12, 3, std::chrono::milliseconds(5)}, {"b", 1, 1, {}}};
+  const std::vector<PluginReading> readings = {
+      {"prefix_indexer_size", 7, std::nullopt, "prefix", "approx-prefix-cache-producer"},
+      {"inflight_tokens", 512, EndpointId(0), "load", "inflight-load-producer"}};
+  return metrics.page(fixture.fleet, &stats, readings);
 }
 
 TEST(EppPage, FollowsTheRulesOfTheFormat) {

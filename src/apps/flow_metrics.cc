@@ -97,7 +97,38 @@ std::string FlowMetrics::page(const FlowStats& stats) const {
                                        std::pair{"timed_out", revocations.timed_out}}) {
     page.counter(kRevocations, kHelp, {{"outcome", outcome}, {"inference_pool", pool_}}).add(count);
   }
+  page.counter("llm_d_epp_flow_control_revocations_issued_total",
+               "Requests in flight that were asked to end.",
+               {{"priority", ""}, {"inference_pool", pool_}})
+      .add(revocations.issued);
+  if (stats.tenants) add_tenants(page, *stats.tenants);
   return page.expose();
+}
+
+// Tenants beyond the label's cap are one: their tokens add up, and the last one's wait is shown.
+void FlowMetrics::add_tenants(MetricRegistry& page,
+                              const std::vector<TenantService>& tenants) const {
+  double sum = 0;
+  double squares = 0;
+  size_t waited = 0;
+  for (const TenantService& tenant : tenants) {
+    const Labels labels = {{"program_id", std::string(requests_.fairness_id(tenant.fairness_id))}};
+    page.gauge("llm_d_epp_program_aware_attained_service_tokens",
+               "Tokens that a tenant got, weighted; they count less with time.", labels)
+        .add(tenant.tokens);
+    if (tenant.dispatched == 0) continue;
+    const double wait_ms = to_milliseconds(tenant.mean_wait);
+    page.gauge("llm_d_epp_program_aware_avg_wait_time_milliseconds",
+               "How long a tenant's requests waited, the mean of all.", labels)
+        .set(wait_ms);
+    sum += wait_ms;
+    squares += wait_ms * wait_ms;
+    ++waited;
+  }
+  const bool alike = waited <= 1 || squares == 0;
+  page.gauge("llm_d_epp_program_aware_jains_fairness_index",
+             "Jain's index over the mean waits of tenants: 1 when they are equal.")
+      .set(alike ? 1 : sum * sum / (static_cast<double>(waited) * squares));
 }
 
 void FlowMetrics::add_bands(MetricRegistry& page, const FlowStats& stats) const {

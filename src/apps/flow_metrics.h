@@ -34,6 +34,7 @@ class FlowMetrics final : public FlowProbe {
   static constexpr size_t kOutcomeSeriesMax = 4000;  // outcomes times label sets
 
   void add_bands(MetricRegistry& page, const FlowStats& stats) const;
+  void add_tenants(MetricRegistry& page, const std::vector<TenantService>& tenants) const;
   void add_flow(MetricRegistry& page, const FlowBandStats& band, const FlowQueueStats& flow) const;
 
   MetricRegistry& registry_;

@@ -22,6 +22,7 @@
 #include "net/grpc_health.h"
 #include "net/http_server.h"
 #include "net/tls_reload.h"
+#include "scheduling/plugin.h"
 #include "scheduling/scheduler.h"
 #include "serving/admission.h"
 #include "serving/admission_timer.h"
@@ -52,6 +53,8 @@ class Epp {
   // How the configuration was understood: one line each, for the log.
   const std::vector<std::string>& notes() const { return notes_; }
   std::shared_ptr<const Snapshot> snapshot() const { return fleet_.snapshot(); }
+  // What plugins show with the metrics.
+  std::vector<PluginReading> plugin_readings() { return scheduler_->plugin_readings(); }
   // nullopt while flow control is off.
   std::optional<FlowStats> flow_stats() const {
     if (admission_->mode() != AdmissionSettings::Mode::kFlowControl) return std::nullopt;

@@ -541,6 +541,45 @@ TEST_F(ExchangeTest, NobodysAnswersAreNotWatched) {
   EXPECT_THAT(probe_.endings, ElementsAre(Ending::kNotWatched));
 }
 
+// The prefiller's token is told when somebody prefills, and only then.
+TEST_F(ExchangeTest, ASessionTokenOfAProfileNamesWhatThatProfileChose) {
+  options_.allow_alpha_plugins = true;
+  options_.feeds.endpoints = {{"p", "10.0.0.1", 8000, {{"llm-d.ai/role", "prefill"}}},
+                              {"d", "10.0.0.2", 8000, {{"llm-d.ai/role", "decode"}}}};
+  const std::string config = R"(plugins:
+- type: always-disagg-pd-decider
+- type: disagg-profile-handler
+  parameters: PARAMETERS
+- type: prefill-filter
+- type: decode-filter
+- type: session-affinity-filter
+- type: session-affinity-filter
+  name: of-prefill
+  parameters: {profileName: prefill, encodedEndpointHeaderConfig: {header: x-prefill-token}}
+schedulingProfiles:
+- name: prefill
+  plugins: [{pluginRef: prefill-filter}, {pluginRef: of-prefill}]
+- name: decode
+  plugins: [{pluginRef: decode-filter}, {pluginRef: session-affinity-filter}]
+)";
+  for (const bool prefills : {true, false}) {
+    options_.config = config;
+    options_.config.replace(options_.config.find("PARAMETERS"), 10,
+                            prefills ? "{deciders: {prefill: always-disagg-pd-decider}}" : "{}");
+    {
+      FakeStream stream(epp());
+      stream.headers({});
+      stream.body(kBody);
+      stream.headers({{":status", "200"}}, false, {}, ExtProcSide::kResponse);
+      const ExtProcAnswer answer = stream.answer(2);
+      EXPECT_EQ(answer.set_header("x-session-token"), "ZA==");
+      EXPECT_EQ(answer.set_header("x-prefill-token"),
+                prefills ? std::optional<std::string_view>("cA==") : std::nullopt);
+    }
+    epp_.reset();
+  }
+}
+
 TEST_F(ExchangeTest, ASecondEndOfTheRequestIsNotAnswered) {
   FakeStream stream(epp());
   stream.headers({});

@@ -156,6 +156,10 @@ FlowStats FlowController::stats() const {
   stats.saturation = read_saturation_();
   for (const auto& [priority, band] : bands_) stats.bands.push_back(band.stats());
   stats.revocations = evictions_.stats();
+  for (const auto& [priority, band] : bands_) {
+    // Bands that share a policy share its tenants.
+    if (!stats.tenants) stats.tenants = band.fairness().tenants(clock_.now());
+  }
   return stats;
 }
 
@@ -250,6 +254,7 @@ std::optional<FlowOutcome> FlowController::dispatch(const Item& item, TimePoint 
   if (outcome == FlowOutcome::kDispatched) {
     item->in_flight_ = InFlightRequest{item->request_.priority, now, item->sequence_};
     evictions_.add(item);
+    bands_.at(item->band_).fairness().dispatched(item->request_.fairness_id, item->held_for_, now);
   }
   return outcome;
 }

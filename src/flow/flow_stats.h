@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "flow/flow_outcome.h"
 #include "model/request.h"
+#include "scheduling/flow_plugins.h"
 #include "scheduling/saturation.h"
 
 namespace kvasir {
@@ -43,6 +44,7 @@ struct FlowStats {
   PoolSaturation saturation;         // as it was read last
   std::vector<FlowBandStats> bands;  // highest priority first
   RevocationStats revocations;
+  std::optional<std::vector<TenantService>> tenants;  // where a fairness policy counts them
 };
 
 // Told of every event as it happens, under the controller's mutex: it must not block, nor call the

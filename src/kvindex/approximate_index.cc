@@ -40,6 +40,12 @@ void ApproximateIndex::set_capacity(EndpointId endpoint, size_t blocks) {
   endpoints_[index_of(endpoint)].set_capacity(blocks);
 }
 
+size_t ApproximateIndex::size() const {
+  size_t blocks = 0;
+  for (const LruBlockSet& endpoint : endpoints_) blocks += endpoint.size();
+  return blocks;
+}
+
 void ApproximateIndex::forget(EndpointId endpoint) {
   LruBlockSet& blocks = endpoints_[index_of(endpoint)];
   blocks = LruBlockSet(blocks.capacity());

@@ -38,6 +38,9 @@ class ApproximateIndex {
 
   void set_capacity(EndpointId endpoint, size_t blocks);
 
+  // Blocks of all endpoints.
+  size_t size() const;
+
   // Its cache is empty. The capacity stays.
   void forget(EndpointId endpoint);
 

@@ -60,6 +60,10 @@ class ApproxPrefixCacheProducer final : public PrefixMatches {
     }
   }
 
+  void add_readings(std::vector<PluginReading>& readings) const override {
+    readings.push_back({"prefix_indexer_size", static_cast<double>(index_.size())});
+  }
+
   void endpoint_replaced(EndpointId endpoint) override {
     index_.forget(endpoint);
     index_.set_capacity(endpoint, settings_.capacity_blocks);

@@ -206,6 +206,23 @@ TEST_F(FairnessTest, ProgramAwareHalvesServiceEveryMinute) {
   EXPECT_EQ(next(policy, {{"a", 1, 0}, {"b", 1, 0}}), "a");
 }
 
+TEST_F(FairnessTest, ProgramAwareTellsWhatEachTenantGotAndWaited) {
+  auto& policy = made<FairnessPolicy>("program-aware-fairness");
+  policy.dispatched("a", seconds(1), now_);
+  policy.dispatched("a", seconds(3), now_);
+  policy.served("a", 100, 10, now_);
+  policy.served("b", 7, 0, now_);
+  now_ += seconds(60);
+  const auto tenants = policy.tenants(now_);
+  ASSERT_TRUE(tenants);
+  ASSERT_EQ(tenants->size(), 2u);
+  EXPECT_EQ((*tenants)[0].fairness_id, "a");
+  EXPECT_DOUBLE_EQ((*tenants)[0].tokens, 60);  // half of 100 + 2 x 10
+  EXPECT_EQ((*tenants)[0].dispatched, 2u);
+  EXPECT_EQ((*tenants)[0].mean_wait, seconds(2));
+  EXPECT_EQ((*tenants)[1].dispatched, 0u);
+}
+
 TEST_F(FairnessTest, ProgramAwareWeighsAsItIsTold) {
   auto& policy = made<FairnessPolicy>(
       "program-aware-fairness",

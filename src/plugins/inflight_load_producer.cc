@@ -91,6 +91,13 @@ class InflightLoadProducer final : public InflightLoads {
     bookings_.erase(request);
   }
 
+  void add_readings(std::vector<PluginReading>& readings) const override {
+    for (uint32_t i = 0; i < own_.size(); ++i) {
+      if (own_[i].requests == 0 && own_[i].tokens == 0) continue;
+      readings.push_back({"inflight_tokens", static_cast<double>(own_[i].tokens), EndpointId(i)});
+    }
+  }
+
   void export_shared(const SharedExport&, TimePoint, SharedPart& part) override {
     if (!settings_.share) return;
     for (uint32_t i = 0; i < own_.size(); ++i) {

@@ -54,20 +54,49 @@ class ProgramAwareFairness final : public FairnessPolicy {
     const double cost =
         static_cast<double>(prompt_tokens) + kOutputCost * static_cast<double>(output_tokens);
     if (cost == 0) return;
-    auto found = tenants_.find(fairness_id);
-    if (found == tenants_.end()) {
-      if (tenants_.size() >= kTenantsMost) forget(now);
-      if (tenants_.size() >= kTenantsMost) return;
-      found = tenants_.emplace(std::string(fairness_id), Service{}).first;
+    Service* service = tenant(fairness_id, now);
+    if (service == nullptr) return;
+    service->tokens = decayed(*service, now) + cost;
+    service->at = now;
+  }
+
+  void dispatched(std::string_view fairness_id, Duration waited, TimePoint now) override {
+    Service* service = tenant(fairness_id, now);
+    if (service == nullptr) return;
+    service->waited += waited;
+    ++service->dispatched;
+  }
+
+  std::optional<std::vector<TenantService>> tenants(TimePoint now) const override {
+    std::vector<TenantService> all;
+    for (const auto& [fairness_id, service] : tenants_) {
+      Duration mean{};
+      if (service.dispatched > 0) {
+        mean = service.waited / static_cast<Duration::rep>(service.dispatched);
+      }
+      all.push_back({fairness_id, decayed(service, now), service.dispatched, mean});
     }
-    found->second = Service{decayed(found->second, now) + cost, now};
+    return all;
   }
 
  private:
   struct Service {
     double tokens = 0;
     TimePoint at{};
+    Duration waited{};
+    uint64_t dispatched = 0;
   };
+
+  // Null: there are too many.
+  Service* tenant(std::string_view fairness_id, TimePoint now) {
+    const auto found = tenants_.find(fairness_id);
+    if (found != tenants_.end()) return &found->second;
+    if (tenants_.size() >= kTenantsMost) forget(now);
+    if (tenants_.size() >= kTenantsMost) return nullptr;
+    Service& service = tenants_[std::string(fairness_id)];
+    service.at = now;
+    return &service;
+  }
 
   double decayed(const Service& service, TimePoint now) const {
     const double idle = to_seconds(now - service.at);

@@ -143,6 +143,20 @@ void ConfiguredPolicy::add_answer_fields(const AnswerOrigin& origin, AnswerField
   for (const auto& plugin : plugins_.owned) plugin->add_answer_fields(origin, fields);
 }
 
+std::vector<PluginReading> ConfiguredPolicy::readings() const {
+  std::vector<PluginReading> readings;
+  for (size_t i = 0; i < plugins_.owned.size(); ++i) {
+    const size_t before = readings.size();
+    plugins_.owned[i]->add_readings(readings);
+    const PluginLabel& label = plugins_.labels->plugins[plugins_.owned_labels[i]];
+    for (size_t k = before; k < readings.size(); ++k) {
+      readings[k].plugin_name = label.name;
+      readings[k].plugin_type = label.type;
+    }
+  }
+  return readings;
+}
+
 std::vector<RemoteSource> ConfiguredPolicy::remote_sources() const {
   std::vector<RemoteSource> sources;
   for (const auto& plugin : plugins_.owned) {

@@ -47,6 +47,7 @@ class ConfiguredPolicy final : public Policy {
   size_t prompt_bytes_per_block() const override;
   bool watches_answers() const override;
   void add_answer_fields(const AnswerOrigin& origin, AnswerFields& fields) const override;
+  std::vector<PluginReading> readings() const override;
   std::vector<RemoteSource> remote_sources() const override;
   // Plugins of the same name and type hand their state over. Only a ConfiguredPolicy has heirs: the
   // requests in flight of another policy would be unknown here.

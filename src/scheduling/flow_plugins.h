@@ -33,6 +33,14 @@ struct FlowHead {
   uint64_t sequence = 0;  // of its arrival
 };
 
+// What a tenant got so far, as a fairness policy counts it.
+struct TenantService {
+  std::string fairness_id;
+  double tokens = 0;        // weighted and decayed
+  uint64_t dispatched = 0;  // requests that were let go,
+  Duration mean_wait{};     // and how long one waited
+};
+
 // Which flow of a priority band goes next.
 class FairnessPolicy : public virtual Plugin {
  public:
@@ -43,6 +51,15 @@ class FairnessPolicy : public virtual Plugin {
                       TimePoint now) {
     static_cast<void>(fairness_id), static_cast<void>(prompt_tokens);
     static_cast<void>(output_tokens), static_cast<void>(now);
+  }
+  // A request of that tenant was let go after it waited so long.
+  virtual void dispatched(std::string_view fairness_id, Duration waited, TimePoint now) {
+    static_cast<void>(fairness_id), static_cast<void>(waited), static_cast<void>(now);
+  }
+  // nullopt: it does not count.
+  virtual std::optional<std::vector<TenantService>> tenants(TimePoint now) const {
+    static_cast<void>(now);
+    return std::nullopt;
   }
 };
 

@@ -36,6 +36,15 @@ struct ProfileResult {
       scored;  // every candidate that was scored; beyond `chosen` in no order
 };
 
+// A number that a plugin shows.
+struct PluginReading {
+  std::string_view what;                    // upstream's word for it: "prefix_indexer_size"
+  double value = 0;
+  std::optional<EndpointId> endpoint = {};  // of which it is said
+  std::string plugin_name = {};             // these two are filled in by the policy
+  std::string plugin_type = {};
+};
+
 class Plugin {
  public:
   virtual ~Plugin() = default;
@@ -62,6 +71,10 @@ class Plugin {
   // Adds what the client is to be told with an answer from there.
   virtual void add_answer_fields(const AnswerOrigin& origin, AnswerFields& fields) const {
     static_cast<void>(origin), static_cast<void>(fields);
+  }
+  // Adds numbers that are to be shown with the program's metrics.
+  virtual void add_readings(std::vector<PluginReading>& readings) const {
+    static_cast<void>(readings);
   }
   // The configuration was read anew: takes over the state of the plugin that had its name and type
   // until now. Called once, before any other hook; `predecessor` is not used afterwards. Returns

@@ -73,6 +73,8 @@ class Policy {
   virtual void add_answer_fields(const AnswerOrigin& origin, AnswerFields& fields) const {
     static_cast<void>(origin), static_cast<void>(fields);
   }
+  // What its plugins show with the program's metrics.
+  virtual std::vector<PluginReading> readings() const { return {}; }
   // What is to be asked before pick(), for Request::remote_scores.
   virtual std::vector<RemoteSource> remote_sources() const { return {}; }
   // It replaces `predecessor`, whose state it may take over. Called once, before any pick.

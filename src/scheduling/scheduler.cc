@@ -146,6 +146,11 @@ AnswerFields Scheduler::answer_fields(const AnswerOrigin& origin) {
   return fields;
 }
 
+std::vector<PluginReading> Scheduler::plugin_readings() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return policy_->readings();
+}
+
 void Scheduler::replace_policy(std::unique_ptr<Policy> policy) {
   std::lock_guard<std::mutex> lock(mutex_);
   policy->inherit(*policy_);

@@ -29,6 +29,7 @@ class DecisionTrace;
 class Fleet;
 class Policy;
 struct Endpoint;
+struct PluginReading;
 struct Snapshot;
 
 // Who may be chosen, and who wants to know how.
@@ -91,6 +92,9 @@ class Scheduler {
   AnswerFields answer_fields(const Endpoint& endpoint) {
     return answer_fields(AnswerOrigin{endpoint});
   }
+
+  // What plugins show with the program's metrics.
+  std::vector<PluginReading> plugin_readings();
 
   // From now on `policy` picks; it takes over what it can of the state of the one before. Requests
   // in flight go on. Blocks hashed before for another block size do harm to nobody: their hashes

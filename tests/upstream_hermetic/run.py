@@ -29,7 +29,7 @@ PACKAGES = ["grpcio", "xds-protos"]
 CONSTANTS = ["pkg/epp/metadata/consts.go", "pkg/common/request/constants.go", "pkg/common/error/error.go",
              "test/integration/util.go"]
 WHY_NOT = {
-    "grpc_test.go": "needs vllmgrpc-parser and vLLM's gRPC protocol",
+    "grpc_test.go": "its messages are made from vLLM's protobuf definitions, which this harness does not have",
     "wellknown_configs_test.go": "looks into upstream's plugin handle; make test-upstream-configs starts these files",
     "e2e_config_smoke_test.go": "starts configurations; make test-upstream-configs does",
     "k8s_datasource_integration_test.go": "needs the API server of Kubernetes",
@@ -90,7 +90,6 @@ class World:
 LISTED = {
     "invalid json body": r"'immediate', 400, 'inference error: BadRequest - error unmarshaling request bodyMap: .* instead of",
     "response streaming: SSE token counting": r"no metric inference_objective_input_tokens",
-    "TestSessionAffinityFilter_DecodeOnly": r"^prefill token: ",
 }
 
 
