@@ -77,25 +77,33 @@ BracketBits bracket_bits(const char* block) {
 
 // Where the quote stands that closes a string, from its inside at `at`; npos: none does, or a
 // control character comes before.
-size_t string_end(std::string_view text, size_t at) {
+size_t string_end(std::string_view text, size_t at, bool& is_plain) {
+  is_plain = true;
 #ifdef __SSE2__
   uint64_t carry = 0;
+  uint64_t backslashes = 0;
   for (; at + kBlock <= text.size(); at += kBlock) {
     const StringBits bits = string_bits(text.data() + at);
+    backslashes |= bits.backslashes;
     uint64_t found = bits.quotes | bits.controls;
     if ((bits.backslashes | carry) != 0) {
       found = (bits.quotes & ~escaped_bits(bits.backslashes, carry)) | bits.controls;
     }
     if (found == 0) continue;
+    is_plain = backslashes == 0;
     at += static_cast<size_t>(__builtin_ctzll(found));
     return text[at] == '"' ? at : std::string_view::npos;
   }
+  is_plain = backslashes == 0;
   at += carry;
 #endif
   for (; at < text.size(); ++at) {
     if (text[at] == '"') return at;
     if (static_cast<unsigned char>(text[at]) < 0x20) return std::string_view::npos;
-    if (text[at] == '\\') ++at;
+    if (text[at] == '\\') {
+      is_plain = false;
+      ++at;
+    }
   }
   return std::string_view::npos;
 }
@@ -297,7 +305,7 @@ bool JsonCursor::take(char byte) {
 std::optional<std::string_view> JsonCursor::string() {
   if (next() != '"') return std::nullopt;
   const size_t begin = at_ + 1;
-  const size_t end = string_end(text_, begin);
+  const size_t end = string_end(text_, begin, string_is_plain_);
   if (end == std::string_view::npos) return std::nullopt;
   at_ = end + 1;
   return text_.substr(begin, end - begin);

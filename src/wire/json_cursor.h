@@ -38,6 +38,8 @@ class JsonCursor {
   // From an opening quote to behind the closing one: what stands between them, escapes as they are.
   // nullopt: there is no string.
   std::optional<std::string_view> string();
+  // Whether the string that was gone over last has no escape.
+  bool string_is_plain() const { return string_is_plain_; }
   // Any value as it stands, without white space around it. nullopt: there is none.
   std::optional<std::string_view> value();
 
@@ -47,6 +49,7 @@ class JsonCursor {
 
   std::string_view text_;
   size_t at_ = 0;
+  bool string_is_plain_ = false;
 };
 
 // Walks over the members of an object.
@@ -64,6 +67,8 @@ class JsonMembers {
   // As it stands in the text.
   std::string_view raw_key() const { return raw_key_; }
   std::string_view value() const { return value_; }
+  // Of a value that is a string: whether it has no escape.
+  bool value_is_plain() const { return cursor_.string_is_plain(); }
   // Whether the walk ended before the closing brace.
   bool malformed() const { return malformed_; }
   // Where the walk stands in the object: behind the closing brace when it ended well.

@@ -40,6 +40,18 @@ TEST(JsonMembers, AreFoundAsTheyStand) {
               ElementsAre(Pair("a\"b", R"("x\\")"), Pair("a", "null"), Pair("a", "NaN")));
 }
 
+TEST(JsonMembers, SayWhetherATextHasEscapes) {
+  for (size_t before = 0; before < 200; ++before) {
+    const std::string pad(before, 'p');
+    for (const bool plain : {false, true}) {
+      const std::string object = "{\"k\\n\":\"" + pad + (plain ? "" : "\\n") + pad + "\"}";
+      JsonMembers members(object);
+      ASSERT_TRUE(members.next());
+      EXPECT_EQ(members.value_is_plain(), plain) << before;
+    }
+  }
+}
+
 TEST(JsonMembers, WhatIsCutOrAmissEndsTheWalk) {
   for (const char* text : {"",
                            "[]",

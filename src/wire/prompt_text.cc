@@ -114,7 +114,7 @@ class PromptWriter {
 
   void write_text() {
     if (peek_.api == RequestApi::kResponses) begin_message("user");
-    out_.put_text(peek_.prompt);
+    peek_.prompt_is_plain ? out_.put(peek_.prompt) : out_.put_text(peek_.prompt);
   }
 
   void write_messages() {

@@ -224,10 +224,11 @@ uint32_t count_commas(std::string_view text) {
   return static_cast<uint32_t>(count);
 }
 
-void read_prompt(std::string_view value, RequestPeek& peek) {
+void read_prompt(std::string_view value, bool is_plain, RequestPeek& peek) {
   if (value.front() == '"') {
     peek.kind = PromptKind::kText;
     peek.prompt = inside_quotes(value);
+    peek.prompt_is_plain = is_plain;
     peek.prompt_ids.reset();
   } else if (value.front() == '[') {
     peek.prompt = value;
@@ -246,9 +247,9 @@ void read_messages(std::string_view value, RequestPeek& peek) {
 }
 
 // A text is a message, too; other lists are prompts as for embeddings.
-void read_messages_or_text(std::string_view value, RequestPeek& peek) {
+void read_messages_or_text(std::string_view value, bool is_plain, RequestPeek& peek) {
   const char first = value.front() == '[' ? first_of_array(value) : '"';
-  first == '{' || first == '\0' ? read_messages(value, peek) : read_prompt(value, peek);
+  first == '{' || first == '\0' ? read_messages(value, peek) : read_prompt(value, is_plain, peek);
 }
 
 void read_sampling(std::string_view value, RequestPeek& peek) {
@@ -266,7 +267,7 @@ class BodyReader {
     peek.api = api;
   }
 
-  void read(std::string_view key, std::string_view value) {
+  void read(std::string_view key, std::string_view value, bool is_plain) {
     if (key == "model") return read_model(value, peek_);
     if (key == "cache_salt") return read_text(value, peek_.cache_salt);
     if (key == "stream") {
@@ -274,7 +275,7 @@ class BodyReader {
       return;
     }
     for (const FieldName& name : names_) {
-      if (name.name == key) return take(name, value);
+      if (name.name == key) return take(name, value, is_plain);
     }
   }
 
@@ -283,7 +284,7 @@ class BodyReader {
   }
 
  private:
-  void take(const FieldName& name, std::string_view value) {
+  void take(const FieldName& name, std::string_view value, bool is_plain) {
     const bool has_messages = peek_.kind == PromptKind::kMessages;
     switch (name.slot) {
       case Slot::kField:
@@ -291,12 +292,13 @@ class BodyReader {
             is_empty(value) ? std::string_view() : value;
         return;
       case Slot::kPrompt:
-        if (!has_messages) read_prompt(value, peek_);
+        if (!has_messages) read_prompt(value, is_plain, peek_);
         return;
       case Slot::kMessages:
         return read_messages(value, peek_);
       case Slot::kMessagesOrText:
-        if (names_.data() == kResponseFields || !has_messages) read_messages_or_text(value, peek_);
+        if (names_.data() == kResponseFields || !has_messages)
+          read_messages_or_text(value, is_plain, peek_);
         return;
       case Slot::kOutputLimit:
         return read_count(value, peek_.output_tokens_max);
@@ -339,7 +341,7 @@ std::string read_fields(std::string_view body, RequestApi api, RequestPeek& peek
   JsonMembers members(body);
   for (size_t count = 0; members.next(); ++count) {
     if (count == kRequestFieldsMax) return "the body has too many fields";
-    reader.read(members.key(), members.value());
+    reader.read(members.key(), members.value(), members.value_is_plain());
   }
   if (members.malformed()) return at_byte("the body is not JSON", skipped + members.at());
   JsonCursor rest(body.substr(members.at()));

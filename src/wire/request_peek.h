@@ -48,7 +48,8 @@ struct RequestPeek {
   bool stream = false;
   RequestApi api = RequestApi::kUnknown;
   PromptKind kind = PromptKind::kOther;
-  std::string_view prompt;  // points into the body
+  std::string_view prompt;       // points into the body
+  bool prompt_is_plain = false;  // a text that is known to have no escapes
   // By PromptField: the JSON value as it stands in the body; empty when it is absent, null or
   // empty.
   std::array<std::string_view, kPromptFields> fields;
