@@ -26,7 +26,6 @@ struct LogState {
   LogEncoding encoding = LogEncoding::kText;
   std::unique_ptr<LineWriter> writer;  // null: lines are written by who logs them
   LogLimiter limiter;
-  uint64_t dropped_told = 0;
 };
 
 std::atomic<LogLevel> minimum_level{LogLevel::kInfo};
@@ -79,15 +78,16 @@ void write_line(LogState& log, LogLevel level, std::string_view message) {
 }
 
 // What the thread adds: how many lines were dropped, and how many were held back.
-bool add_summaries(uint64_t dropped, std::string& lines) {
+// `told`: of the dropped ones, by this thread.
+bool add_summaries(uint64_t dropped, uint64_t& told, std::string& lines) {
   std::lock_guard<std::mutex> lock(state_mutex);
   LogState& log = state();
-  if (dropped > log.dropped_told) {
+  if (dropped > told) {
     append_line(log, LogLevel::kWarning,
-                std::to_string(dropped - log.dropped_told) +
+                std::to_string(dropped - told) +
                     " log lines were dropped: standard error was not read fast enough",
                 lines);
-    log.dropped_told = dropped;
+    told = dropped;
   }
   for (const auto& [kind, count] : log.limiter.take_held_back(SteadyClock().now())) {
     append_line(log, LogLevel::kWarning, std::to_string(count) + " more: " + kind, lines);
@@ -148,11 +148,13 @@ LogCounts log_counts() {
 LogThread::LogThread(const LogThreadOptions& options) {
   const LineWriterLimits limits{options.pending_bytes_max, kGather, options.flush_timeout};
   auto writer = std::make_unique<LineWriter>(options.descriptor, false, "standard error", limits,
-                                             add_summaries);
+                                             [told = uint64_t{0}](uint64_t dropped,
+                                                                  std::string& lines) mutable {
+                                               return add_summaries(dropped, told, lines);
+                                             });
   {
     std::lock_guard<std::mutex> lock(state_mutex);
     state().writer = std::move(writer);
-    state().dropped_told = 0;
   }
   set_last_act(flush_before_abort);
   usual_end = std::set_terminate([] {
