@@ -27,7 +27,7 @@ constexpr size_t kHurryShare = 8;
 // An afterthought that asked for it is called again so soon.
 constexpr Duration kAfterthoughtInterval = std::chrono::milliseconds(250);
 // At the end, for a write that is under way.
-constexpr Duration kLastWrite = std::chrono::milliseconds(100);
+constexpr Duration kLastWrite = std::chrono::seconds(1);
 
 uint64_t line_count(std::string_view bytes) {
   return static_cast<uint64_t>(std::count(bytes.begin(), bytes.end(), '\n'));
