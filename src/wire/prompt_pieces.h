@@ -28,6 +28,7 @@ class PieceWriter {
   void put(std::string_view bytes) {
     if (bytes.size() > buffer_.size() - filled_) flush();
     if (bytes.size() > buffer_.size()) return sink_.take(bytes);
+    if (bytes.empty()) return;  // memcpy() wants an address even for nothing
     std::memcpy(buffer_.data() + filled_, bytes.data(), bytes.size());
     filled_ += bytes.size();
   }
