@@ -80,6 +80,8 @@ class EnginePageReader {
  public:
   // A longer line is skipped.
   static constexpr size_t kLineBytesMax = 64 * 1024;
+  // Engines of one page whose processes are told apart; those beyond are added up.
+  static constexpr size_t kByProcessMax = 256;
 
   // `specs` must outlive the reader.
   explicit EnginePageReader(const PageSpecs& specs);
@@ -100,10 +102,17 @@ class EnginePageReader {
     double sum = 0;
     uint32_t series = 0;
   };
+  // What the processes of one API server say of one engine, each in a series with its `pid`.
+  struct ByProcess {
+    const Wanted* wanted;
+    std::string engine;
+    double most;  // theirs; it is what counts
+  };
 
   void want(const MetricSpec& metric, Role role, size_t owner);
   bool is_wanted(std::string_view line) const;
   void take(std::string_view line);
+  bool take_by_process(const struct MetricSample& sample, Wanted& wanted);
   void take_lora(const struct MetricSample& sample);
   void take_cache_info(const struct MetricSample& sample, size_t engine);
   const Wanted* find(Role role) const;
@@ -114,6 +123,7 @@ class EnginePageReader {
   const PageSpecs& specs_;
   std::vector<Wanted> wanted_;
   std::vector<std::string_view> names_;  // of wanted_, each once
+  std::vector<ByProcess> by_process_;
   std::string carried_;                  // the beginning of a line
   bool skipping_ = false;                // the rest of a line that is too long
   EngineDetails details_;

@@ -31,6 +31,24 @@ TEST(EngineMetrics, ReadsVllmsPageAndAddsItsRanksUp) {
   EXPECT_FALSE(page.metrics.gpu_utilization);
 }
 
+// As vLLM's page is with --api-server-count 3: only one of the processes heard of the engine.
+TEST(EngineMetrics, OfTheProcessesThatServeAnEngineTheOneThatKnowsCounts) {
+  const EnginePage page = read(
+      "vllm:kv_cache_usage_perc{engine=\"0\",model_name=\"m\",pid=\"277\"} 0.0\n"
+      "vllm:kv_cache_usage_perc{engine=\"0\",model_name=\"m\",pid=\"275\"} 0.6\n"
+      "vllm:kv_cache_usage_perc{engine=\"0\",model_name=\"m\",pid=\"276\"} 0.1\n"
+      "vllm:kv_cache_usage_perc{engine=\"1\",model_name=\"m\",pid=\"277\"} 0.2\n"
+      "vllm:kv_cache_usage_perc{engine=\"1\",model_name=\"m\",pid=\"275\"} 0.0\n"
+      "vllm:num_requests_running{engine=\"0\",model_name=\"m\",pid=\"275\"} 3\n"
+      "vllm:num_requests_running{engine=\"0\",model_name=\"m\",pid=\"277\"} 5\n"
+      "vllm:num_requests_running{engine=\"1\",model_name=\"m\",pid=\"277\"} 1\n"
+      "vllm:num_requests_waiting{engine=\"0\",model_name=\"m\"} 2\n",
+      "vllm");
+  EXPECT_THAT(page.metrics.kv_usage, Optional(::testing::DoubleNear(0.4, 1e-12)));
+  EXPECT_THAT(page.metrics.running, Optional(6.0));
+  EXPECT_THAT(page.metrics.waiting, Optional(2.0));
+}
+
 TEST(EngineMetrics, NewestLoraSeriesCounts) {
   const EnginePage page = read(
       "vllm:lora_requests_info{max_lora=\"4\",running_lora_adapters=\"a, "

@@ -78,6 +78,7 @@ void EnginePageReader::want(const MetricSpec& metric, Role role, size_t owner) {
 
 void EnginePageReader::start() {
   carried_.clear();
+  by_process_.clear();
   skipping_ = lora_seen_ = false;
   lora_time_ = 0;
   info_tokens_.assign(specs_.engines.size(), std::nullopt);
@@ -128,9 +129,26 @@ void EnginePageReader::take(std::string_view line) {
     if (!std::isfinite(sample->value)) continue;
     if (wanted.role == Role::kLora) take_lora(*sample);
     if (wanted.role == Role::kCacheInfo) take_cache_info(*sample, wanted.owner);
+    if (take_by_process(*sample, wanted)) continue;
     wanted.sum += sample->value;
     ++wanted.series;
   }
+}
+
+// Several processes that serve one engine may each write what they heard of it last, and most hear nothing: vLLM with
+// --api-server-count. The largest value is the engine's; the first counts as every engine's does.
+bool EnginePageReader::take_by_process(const MetricSample& sample, Wanted& wanted) {
+  if (wanted.role != Role::kWaiting && wanted.role != Role::kRunning && wanted.role != Role::kKvUsage) return false;
+  if (!sample.label("pid")) return false;
+  const std::string_view engine = sample.label("engine").value_or("");
+  for (ByProcess& seen : by_process_) {
+    if (seen.wanted != &wanted || seen.engine != engine) continue;
+    wanted.sum += std::max(0.0, sample.value - seen.most);
+    seen.most = std::max(seen.most, sample.value);
+    return true;
+  }
+  if (by_process_.size() < kByProcessMax) by_process_.push_back({&wanted, std::string(engine), sample.value});
+  return false;
 }
 
 // The value is a time: the newest series counts.
