@@ -126,10 +126,7 @@ Result<void> Epp::secure() {
 }
 
 Result<void> Epp::feed(ScrapePlan plan) {
-  Result<std::unique_ptr<FleetFeeds>> feeds =
-      FleetFeeds::create(loop_, fleet_, probe_, options_.feeds);
-  if (!feeds) return Error{"--endpoints: " + feeds.error().message};
-  feeds_ = std::move(*feeds);
+  feeds_ = std::make_unique<FleetFeeds>(loop_, fleet_, probe_, options_.feeds);
   feeds_->scrape(std::move(plan));
   return feeds_->start();
 }

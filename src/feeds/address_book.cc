@@ -2,6 +2,8 @@
 
 #include <arpa/inet.h>
 
+#include <algorithm>
+
 namespace kvasir {
 
 namespace {
@@ -37,14 +39,11 @@ bool is_literal_address(const std::string& host) {
   return literal(host).has_value();
 }
 
-Result<AddressBook> AddressBook::of(const std::vector<HostPort>& origins) {
-  AddressBook book;
-  for (const HostPort& origin : origins) {
-    Result<SocketAddress> address = resolve(origin.host, origin.port);
-    if (!address) return address.error();
-    book.known_->with([&](Known& known) { known[origin.host] = *address; });
-  }
-  return book;
+const std::string& best_address(const std::vector<std::string>& addresses) {
+  const auto v4 = std::find_if(addresses.begin(), addresses.end(), [](const std::string& address) {
+    return address.find(':') == std::string::npos;
+  });
+  return v4 != addresses.end() ? *v4 : addresses.front();
 }
 
 std::optional<SocketAddress> AddressBook::find(const std::string& host, uint16_t port) const {

@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "base/guarded.h"
-#include "base/result.h"
 #include "net/socket.h"
 
 namespace kvasir {
@@ -17,9 +16,6 @@ namespace kvasir {
 class AddressBook {
  public:
   AddressBook() : known_(std::make_unique<Guarded<Known>>()) {}
-  // Looks every name up, which blocks.
-  static Result<AddressBook> of(const std::vector<HostPort>& origins);
-
   // nullopt: the host is neither a literal nor one of the names.
   std::optional<SocketAddress> find(const std::string& host, uint16_t port) const;
   // The name has another address, a literal.
@@ -36,5 +32,8 @@ std::string address_text(const SocketAddress& address);
 
 // Whether `host` is an IPv4 or IPv6 address.
 bool is_literal_address(const std::string& host);
+
+// Of the addresses of a name, at least one, the one to use: IPv4 first, as resolve() has it.
+const std::string& best_address(const std::vector<std::string>& addresses);
 
 }  // namespace kvasir

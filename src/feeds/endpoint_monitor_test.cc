@@ -96,7 +96,7 @@ class EndpointMonitorTest : public ::testing::Test, public MonitorProbe {
 
   std::unique_ptr<EventLoop> loop_;
   Fleet fleet_{1};
-  AddressBook addresses_{AddressBook::of({}).value()};
+  AddressBook addresses_;
   CheckedWorker worker_;
   MonitorOptions options_;
   std::unique_ptr<EndpointMonitor> monitor_;

@@ -9,30 +9,12 @@ namespace {
 
 constexpr Duration kReleaseInterval = std::chrono::seconds(1);
 
-std::vector<HostPort> origins_of(const std::vector<Endpoint>& endpoints) {
-  std::vector<HostPort> origins;
-  for (const Endpoint& endpoint : endpoints) origins.push_back({endpoint.host, endpoint.port});
-  return origins;
-}
-
 }  // namespace
 
-Result<std::unique_ptr<FleetFeeds>> FleetFeeds::create(EventLoop& loop, Fleet& fleet,
-                                                       FleetProbe& probe,
-                                                       FleetFeedsOptions options) {
-  Result<AddressBook> addresses = AddressBook::of(origins_of(options.endpoints));
-  if (!addresses) return addresses.error();
-  return std::unique_ptr<FleetFeeds>(
-      new FleetFeeds(loop, fleet, probe, std::move(options), std::move(*addresses)));
+FleetFeeds::FleetFeeds(EventLoop& loop, Fleet& fleet, FleetProbe& probe, FleetFeedsOptions options)
+    : loop_(loop), fleet_(fleet), probe_(probe), options_(std::move(options)) {
+  look_names_up();
 }
-
-FleetFeeds::FleetFeeds(EventLoop& loop, Fleet& fleet, FleetProbe& probe, FleetFeedsOptions options,
-                       AddressBook addresses)
-    : loop_(loop),
-      fleet_(fleet),
-      probe_(probe),
-      options_(std::move(options)),
-      addresses_(std::move(addresses)) {}
 
 FleetFeeds::~FleetFeeds() { loop_.cancel(release_timer_); }
 
@@ -61,7 +43,8 @@ Result<void> FleetFeeds::start() {
     release_timer_ = loop_.after(kReleaseInterval, [this] { release_outliers(); });
   }
   if (options_.dns) {
-    discovery_ = watch_dns(loop_, options_.dns->host, options_.dns->port, options_.dns_interval, *this);
+    discovery_ = watch_dns(loop_, options_.dns->host, options_.dns->port, options_.dns_interval, *this,
+                           options_.resolver);
   } else if (!options_.endpoints_file.empty()) {
     Result<std::unique_ptr<Discovery>> watched =
         watch_endpoints_file(loop_, options_.endpoints_file, options_.file_interval, *this,
@@ -69,10 +52,32 @@ Result<void> FleetFeeds::start() {
     if (!watched) return watched.error();
     discovery_ = std::move(*watched);
   } else {
-    on_endpoints(options_.endpoints);
+    on_endpoints(with_address());
     watch_names();
   }
   return {};
+}
+
+// A worker that is not up yet often has no name yet: that is no reason not to serve from the others.
+void FleetFeeds::look_names_up() {
+  for (const Endpoint& endpoint : options_.endpoints) {
+    const std::string& host = endpoint.host;
+    if (addresses_.find(host, endpoint.port) || without_address_.contains(host)) continue;
+    const Result<std::vector<std::string>> found = options_.resolver(host);
+    if (found && !found->empty()) {
+      addresses_.set(host, best_address(*found));
+    } else {
+      without_address_[host] = found ? "it has no address yet" : found.error().message;
+    }
+  }
+}
+
+std::vector<Endpoint> FleetFeeds::with_address() const {
+  std::vector<Endpoint> endpoints;
+  for (const Endpoint& endpoint : options_.endpoints) {
+    if (addresses_.find(endpoint.host, endpoint.port)) endpoints.push_back(endpoint);
+  }
+  return endpoints;
 }
 
 void FleetFeeds::watch_names() {
@@ -80,7 +85,10 @@ void FleetFeeds::watch_names() {
   for (const Endpoint& endpoint : options_.endpoints) {
     if (is_literal_address(endpoint.host)) continue;
     const auto address = addresses_.find(endpoint.host, endpoint.port);
-    if (address) names[endpoint.host] = address_text(*address);
+    names[endpoint.host] = address ? address_text(*address) : "";
+  }
+  for (const auto& [host, why] : std::exchange(without_address_, {})) {
+    probe_.on_discovery_failed(host, why);
   }
   if (names.empty()) return;
   name_watch_ = std::make_unique<NameWatch>(
@@ -88,12 +96,13 @@ void FleetFeeds::watch_names() {
       [this](const NameWatch::Addresses& moved) { on_moved(moved); },
       [this](std::string_view host, std::string_view why) {
         probe_.on_discovery_failed(host, why);
-      });
+      },
+      options_.resolver);
 }
 
 void FleetFeeds::on_moved(const NameWatch::Addresses& moved) {
   std::vector<Endpoint> staying;
-  for (const Endpoint& endpoint : options_.endpoints) {
+  for (const Endpoint& endpoint : with_address()) {
     const auto address = moved.find(endpoint.host);
     if (address == moved.end()) {
       staying.push_back(endpoint);
@@ -103,7 +112,7 @@ void FleetFeeds::on_moved(const NameWatch::Addresses& moved) {
   }
   for (const auto& [host, address] : moved) addresses_.set(host, address);
   on_endpoints(std::move(staying));
-  on_endpoints(options_.endpoints);
+  on_endpoints(with_address());
 }
 
 void FleetFeeds::release_outliers() {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -34,6 +35,7 @@ struct FleetFeedsOptions {
   std::optional<HostPort> dns = {};
   Duration file_interval = std::chrono::seconds(1);  // zero: the file is read once
   Duration dns_interval = std::chrono::seconds(5);
+  Resolver resolver = resolve_all_addresses;  // of `dns` and of the names among `endpoints`
   // Endpoints at one time, when they are not `endpoints`; more are refused.
   size_t endpoints_max = 1024;
 
@@ -70,10 +72,10 @@ class FleetProbe : public MonitorProbe, public ScrapeProbe {
 
 class FleetFeeds final : private DiscoveryListener {
  public:
-  // Looks up the hosts of `options.endpoints`, which blocks; later look-ups (every dns_interval) do not. `fleet` has options.slots() slots. All references must
-  // outlive it.
-  static Result<std::unique_ptr<FleetFeeds>> create(EventLoop& loop, Fleet& fleet, FleetProbe& probe,
-                                                    FleetFeedsOptions options);
+  // Looks up the hosts of `options.endpoints`, which blocks; later look-ups (every dns_interval) do not. A name without
+  // an address is told of at start(), and its endpoint joins when it has one. `fleet` has options.slots() slots. All
+  // references must outlive it.
+  FleetFeeds(EventLoop& loop, Fleet& fleet, FleetProbe& probe, FleetFeedsOptions options);
   ~FleetFeeds() override;
 
   // What to scrape from now on, instead of what was scraped until now. The plan's own health check counts when it is
@@ -98,12 +100,12 @@ class FleetFeeds final : private DiscoveryListener {
   const AddressBook& addresses() const { return addresses_; }
 
  private:
-  FleetFeeds(EventLoop& loop, Fleet& fleet, FleetProbe& probe, FleetFeedsOptions options,
-             AddressBook addresses);
   void on_endpoints(std::vector<Endpoint> endpoints) override;
   void on_discovery_failed(std::string_view source, std::string_view why) override;
   void release_outliers();
+  void look_names_up();
   void watch_names();
+  std::vector<Endpoint> with_address() const;
   void on_moved(const NameWatch::Addresses& moved);
 
   EventLoop& loop_;
@@ -111,6 +113,7 @@ class FleetFeeds final : private DiscoveryListener {
   FleetProbe& probe_;
   FleetFeedsOptions options_;
   AddressBook addresses_;
+  std::map<std::string, std::string> without_address_;  // names at the start, and why; gone after start()
   const SteadyClock clock_;
   std::unique_ptr<EndpointMonitor> monitor_;   // null: health is somebody else's
   std::unique_ptr<MetricsScraper> scraper_;    // null: nobody asks for metrics

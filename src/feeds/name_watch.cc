@@ -4,19 +4,9 @@
 #include <memory>
 #include <utility>
 
+#include "feeds/address_book.h"
+
 namespace kvasir {
-namespace {
-
-// IPv4 first, as resolve() has it.
-const std::string& best_of(const std::vector<std::string>& addresses) {
-  const auto v4 = std::find_if(addresses.begin(), addresses.end(), [](const std::string& address) {
-    return address.find(':') == std::string::npos;
-  });
-  return v4 != addresses.end() ? *v4 : addresses.front();
-}
-
-}  // namespace
-
 NameWatch::NameWatch(EventLoop& loop, Addresses known, Duration interval, Moved moved,
                      Trouble trouble, Resolver resolver)
     : loop_(loop),
@@ -26,6 +16,7 @@ NameWatch::NameWatch(EventLoop& loop, Addresses known, Duration interval, Moved 
       trouble_(std::move(trouble)),
       resolver_(std::move(resolver)),
       job_(loop) {
+  for (const auto& [host, address] : known_) failing_[host] = address.empty();
   schedule();
 }
 
@@ -61,7 +52,7 @@ void NameWatch::take(const Answers& answers) {
     const std::vector<std::string>& addresses = answer.value();
     std::string& now = known_[host];
     if (std::find(addresses.begin(), addresses.end(), now) != addresses.end()) continue;
-    now = best_of(addresses);
+    now = best_address(addresses);
     moved[host] = now;
   }
   if (!moved.empty()) moved_(moved);

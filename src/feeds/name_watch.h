@@ -22,9 +22,9 @@ class NameWatch {
   using Moved = std::function<void(const Addresses&)>;
   using Trouble = std::function<void(std::string_view host, std::string_view why)>;
 
-  // `known`: the addresses that are in use. A name keeps its address while it is one of the name's;
-  // `moved` hears of those that changed. `trouble` is told once for each name, until it can be
-  // looked up again.
+  // `known`: the addresses that are in use, empty for a name that has none yet. A name keeps its
+  // address while it is one of the name's; `moved` hears of those that changed. `trouble` is told
+  // once for each name, until it can be looked up again; whoever gives an empty address knows.
   NameWatch(EventLoop& loop, Addresses known, Duration interval, Moved moved, Trouble trouble,
             Resolver resolver = resolve_all_addresses);
   ~NameWatch();

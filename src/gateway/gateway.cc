@@ -121,10 +121,7 @@ Gateway::Gateway(EventLoop& loop, const GatewayOptions& options, GatewayProbe& p
 Result<void> Gateway::feed(ScrapePlan plan) {
   FleetFeedsOptions options = feeds_of(options_);
   options.still_down = [this](EndpointId endpoint) { on_endpoint_down(endpoint); };
-  Result<std::unique_ptr<FleetFeeds>> feeds =
-      FleetFeeds::create(loop_, fleet_, probe_, std::move(options));
-  if (!feeds) return Error{"--worker-urls: " + feeds.error().message};
-  feeds_ = std::move(*feeds);
+  feeds_ = std::make_unique<FleetFeeds>(loop_, fleet_, probe_, std::move(options));
   feeds_->scrape(std::move(plan));
   return feeds_->start();
 }

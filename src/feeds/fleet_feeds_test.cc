@@ -1,0 +1,109 @@
+// Endpoints whose names have no address when the feeds start, and get one later.
+#include "feeds/fleet_feeds.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+
+#include "base/guarded.h"
+#include "fleet/fleet.h"
+
+namespace kvasir {
+namespace {
+
+using std::chrono::milliseconds;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using Names = std::map<std::string, std::vector<std::string>>;
+
+class FleetFeedsTest : public testing::Test, protected FleetProbe {
+ protected:
+  void on_joined(EndpointId, const Endpoint& endpoint) override {
+    told_.push_back(endpoint.name + " joined");
+  }
+  void on_left(const Endpoint& endpoint) override { told_.push_back(endpoint.name + " left"); }
+  void on_moved(const Endpoint& endpoint, std::string_view address) override {
+    told_.push_back(endpoint.name + " is at " + std::string(address));
+  }
+  void on_discovery_failed(std::string_view source, std::string_view why) override {
+    told_.push_back(std::string(source) + ": " + std::string(why));
+  }
+
+  void set(const std::string& host, std::vector<std::string> addresses) {
+    names_->with([&](Names& names) { names[host] = std::move(addresses); });
+  }
+  static Endpoint endpoint(const std::string& host) {
+    Endpoint endpoint;
+    endpoint.name = endpoint.host = host;
+    endpoint.port = 8000;
+    return endpoint;
+  }
+  void start(const std::vector<std::string>& hosts) {
+    FleetFeedsOptions options;
+    for (const std::string& host : hosts) options.endpoints.push_back(endpoint(host));
+    options.check_health = false;
+    options.dns_interval = milliseconds(1);
+    options.resolver = [names = names_](const std::string& host) -> Result<std::vector<std::string>> {
+      return names->with([&](const Names& known) -> Result<std::vector<std::string>> {
+        const auto found = known.find(host);
+        if (found == known.end()) return Error{"the resolver is away"};
+        return found->second;
+      });
+    };
+    feeds_ = std::make_unique<FleetFeeds>(*loop_, fleet_, *this, std::move(options));
+    ASSERT_TRUE(feeds_->start());
+  }
+  bool happens(const std::function<bool()>& done) {
+    const TimePoint deadline = SteadyClock().now() + std::chrono::seconds(10);
+    while (!done() && SteadyClock().now() < deadline) {
+      loop_->after(milliseconds(1), [this] { loop_->stop(); });
+      loop_->run();
+    }
+    return done();
+  }
+  std::vector<std::string> present() const {
+    std::vector<std::string> names;
+    for (const EndpointState& state : fleet_.snapshot()->endpoints) {
+      if (state.present) names.push_back(state.endpoint->name);
+    }
+    return names;
+  }
+
+  std::unique_ptr<EventLoop> loop_ = std::move(EventLoop::create().value());
+  Fleet fleet_{4};
+  // A look-up may outlive the test.
+  const std::shared_ptr<Guarded<Names>> names_ = std::make_shared<Guarded<Names>>();
+  std::vector<std::string> told_;
+  std::unique_ptr<FleetFeeds> feeds_;
+};
+
+TEST_F(FleetFeedsTest, ANameWithoutAnAddressKeepsNobodyElseWaiting) {
+  set("a.svc", {"10.0.0.1"});
+  set("b.svc", {});
+  start({"10.0.0.9", "a.svc", "b.svc", "c.svc"});
+  EXPECT_THAT(present(), ElementsAre("10.0.0.9", "a.svc"));
+  EXPECT_THAT(told_, ElementsAre("10.0.0.9 joined", "a.svc joined", "b.svc: it has no address yet",
+                                 "c.svc: the resolver is away"));
+  told_.clear();
+  set("c.svc", {"fd00::3", "10.0.0.3"});
+  EXPECT_TRUE(happens([this] { return present().size() == 3; }));
+  EXPECT_THAT(told_, ElementsAre("c.svc joined")) << "and nothing is told of b.svc again";
+  EXPECT_EQ(address_text(feeds_->addresses().find("c.svc", 1).value()), "10.0.0.3");
+}
+
+TEST_F(FleetFeedsTest, AllNamesMayComeLater) {
+  start({"a.svc", "b.svc"});
+  EXPECT_THAT(present(), IsEmpty());
+  set("b.svc", {"10.0.0.2"});
+  EXPECT_TRUE(happens([this] { return present().size() == 1; }));
+  set("a.svc", {"10.0.0.1"});
+  EXPECT_TRUE(happens([this] { return present().size() == 2; }));
+  told_.clear();
+  set("b.svc", {"10.0.0.5"});
+  EXPECT_TRUE(happens([this] { return told_.size() == 3; }));
+  EXPECT_THAT(told_, ElementsAre("b.svc is at 10.0.0.5", "b.svc left", "b.svc joined"));
+}
+
+}  // namespace
+}  // namespace kvasir
