@@ -136,6 +136,7 @@ TEST(ParseHttpOrigin, AcceptsHostAndPortAndNothingElse) {
   EXPECT_EQ(parse_http_origin("http://localhost:8000/").value().host, "localhost");
   EXPECT_EQ(parse_http_origin("10.0.0.1:80").value().port, 80);
   EXPECT_EQ(to_string(parse_http_origin("http://[::1]:8000").value()), "[::1]:8000");
+  EXPECT_EQ(parse_http_origin(" http://a:8000/ ").value().host, "a") << "as in \"http://b:1, http://a:8000/ \"";
   for (const char* bad : {"", "localhost", "http://:80", "http://a:0", "http://a:99999", "http://a:1/x",
                           "https://a:1", "a:b", "::1:80"}) {
     EXPECT_FALSE(parse_http_origin(bad)) << bad;

@@ -155,6 +155,9 @@ void set_no_delay(const Descriptor& socket) {
 
 Result<HostPort> parse_http_origin(std::string_view url) {
   const Error bad{"'" + std::string(url) + "' is not an address: write http://HOST:PORT"};
+  // Lists are written with a blank behind the comma.
+  while (url.starts_with(' ')) url.remove_prefix(1);
+  while (url.ends_with(' ')) url.remove_suffix(1);
   if (url.starts_with("http://")) url.remove_prefix(7);
   if (url.ends_with("/")) url.remove_suffix(1);
   const size_t colon = url.rfind(':');
