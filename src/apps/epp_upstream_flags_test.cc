@@ -104,7 +104,9 @@ TEST(UpstreamFlags, ASwitchIsTrueAloneAndWhatIsWrittenOtherwise) {
 TEST(UpstreamFlags, WhatHappensAnywayIsNotWarnedOf) {
   for (const char* line : {"", "--tracing=false", "--metrics-endpoint-auth=0", "--health-checking",
                            "--ha-enable-leader-election=false", "--enable-pprof=false",
-                           "--zap-time-encoding iso8601"}) {
+                           "--zap-time-encoding iso8601", "--model-server-metrics-scheme http",
+                           "--kv-cache-usage-percentage-metric vllm:kv_cache_usage_perc",
+                           "--model-server-metrics-port 0 --model-server-metrics-path=/metrics"}) {
     const Understood understood(line);
     EXPECT_EQ(understood.refusal, "") << line;
     EXPECT_EQ(understood.upstream->warning(), "") << line;
