@@ -44,7 +44,8 @@ class FleetFeedsTest : public testing::Test, protected FleetProbe {
     for (const std::string& host : hosts) options.endpoints.push_back(endpoint(host));
     options.check_health = false;
     options.dns_interval = milliseconds(1);
-    options.resolver = [names = names_](const std::string& host) -> Result<std::vector<std::string>> {
+    options.resolver = [names =
+                            names_](const std::string& host) -> Result<std::vector<std::string>> {
       return names->with([&](const Names& known) -> Result<std::vector<std::string>> {
         const auto found = known.find(host);
         if (found == known.end()) return Error{"the resolver is away"};
