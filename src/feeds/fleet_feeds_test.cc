@@ -17,11 +17,12 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using Names = std::map<std::string, std::vector<std::string>>;
 
-class FleetFeedsTest : public testing::Test, protected FleetProbe {
+class FleetFeedsTest : public testing::Test, public FleetProbe {
  protected:
   void on_joined(EndpointId, const Endpoint& endpoint) override {
     told_.push_back(endpoint.name + " joined");
   }
+  void on_health_changed(const Endpoint&, bool) override {}
   void on_left(const Endpoint& endpoint) override { told_.push_back(endpoint.name + " left"); }
   void on_moved(const Endpoint& endpoint, std::string_view address) override {
     told_.push_back(endpoint.name + " is at " + std::string(address));
