@@ -48,6 +48,8 @@ inline const std::vector<ApiRequest>& api_requests() {
       {"pooling", "/pooling", R"({"model":"m","input":["HEAD TAIL"]})"},
       {"rerank", "/v1/rerank", R"({"model":"m","query":"HEAD","documents":["TAIL"]})"},
       {"score", "/score", R"({"model":"m","text_1":"HEAD","text_2":"TAIL"})"},
+      {"score of data", "/v1/score", R"({"model":"m","data_1":"HEAD","data_2":"TAIL"})"},
+      {"score of items", "/score", R"({"model":"m","queries":"HEAD","items":["TAIL"]})"},
       {"vLLM's own generate", "/generate", R"({"prompt":"HEAD TAIL","max_tokens":5})"},
       {"SGLang's generate", "/generate",
        R"({"text":"HEAD TAIL","sampling_params":{"max_new_tokens":5}})"},

@@ -91,8 +91,11 @@ constexpr FieldName kRerankFields[] = {
     {"query", Slot::kField, PromptField::kQuery},
     {"text_1", Slot::kField, PromptField::kQuery},
     {"queries", Slot::kField, PromptField::kQuery},
+    {"data_1", Slot::kField, PromptField::kQuery},
     {"documents", Slot::kPrompt},
     {"text_2", Slot::kPrompt},
+    {"items", Slot::kPrompt},
+    {"data_2", Slot::kPrompt},
 };
 // Where the body decides: messages before all else.
 constexpr FieldName kAnyFields[] = {

@@ -1,5 +1,6 @@
 #include "wire/usage_watch.h"
 
+#include <algorithm>
 #include <limits>
 
 #ifdef __SSE2__
@@ -46,6 +47,13 @@ size_t next_candidate(std::string_view bytes, size_t at) {
 }
 
 }  // namespace
+
+std::optional<uint32_t> UsageWatch::prompt_tokens() const {
+  if (counts_[kPrompt] || !counts_[kInput]) return counts_[kPrompt];
+  const uint64_t all = uint64_t{*counts_[kInput]} + counts_[kCacheRead].value_or(0) +
+                       counts_[kCacheCreation].value_or(0);
+  return static_cast<uint32_t>(std::min<uint64_t>(all, std::numeric_limits<uint32_t>::max()));
+}
 
 void UsageWatch::look(std::string_view bytes) {
   if (bytes.empty()) return;
@@ -215,9 +223,12 @@ UsageWatch::Count UsageWatch::count_of_key() const {
   const std::string_view key(key_.data(), key_bytes_);
   if (depth_ == 2) return key == "cached_tokens" ? kCached : kNone;
   if (depth_ != 1) return kNone;
-  if (key == "prompt_tokens" || key == "input_tokens") return kPrompt;
+  if (key == "prompt_tokens") return kPrompt;
+  if (key == "input_tokens") return kInput;
   if (key == "completion_tokens" || key == "output_tokens") return kCompletion;
-  if (key == "cached_tokens" || key == "cache_read_input_tokens") return kCached;
+  if (key == "cached_tokens") return kCached;
+  if (key == "cache_read_input_tokens") return kCacheRead;
+  if (key == "cache_creation_input_tokens") return kCacheCreation;
   return kNone;
 }
 

@@ -7,6 +7,9 @@
 // "meta_info", wherever it stands in the answer: in the body, in an event, in the message or
 // response of an event. Of several the last one counts, number by number. In a text the quotes of
 // these words would be escaped, so that texts are never taken for counts.
+//
+// The input_tokens of messages are those that were not in the cache: cache_read_input_tokens and
+// cache_creation_input_tokens are the rest of the prompt. Those of responses are all of it.
 #pragma once
 
 #include <array>
@@ -22,13 +25,15 @@ class UsageWatch {
   // The next bytes of the body; it may be cut anywhere.
   void look(std::string_view bytes);
 
-  std::optional<uint32_t> prompt_tokens() const { return counts_[kPrompt]; }
+  std::optional<uint32_t> prompt_tokens() const;
   std::optional<uint32_t> completion_tokens() const { return counts_[kCompletion]; }
-  std::optional<uint32_t> cached_tokens() const { return counts_[kCached]; }
+  std::optional<uint32_t> cached_tokens() const {
+    return counts_[kCached] ? counts_[kCached] : counts_[kCacheRead];
+  }
 
  private:
   enum class State : uint8_t { kOutside, kInName, kBehindName, kBehindColon, kInside };
-  enum Count : uint8_t { kPrompt, kCompletion, kCached, kNone };
+  enum Count : uint8_t { kPrompt, kInput, kCompletion, kCached, kCacheRead, kCacheCreation, kNone };
 
   // Longer keys are none of ours.
   static constexpr size_t kKeyBytesMax = 32;
@@ -62,7 +67,7 @@ class UsageWatch {
   Count count_ = kNone;  // what the next number is
   std::array<char, kKeyBytesMax> key_{};
   uint8_t key_bytes_ = 0;  // kKeyBytesMax + 1: too long
-  std::array<std::optional<uint32_t>, 3> counts_;
+  std::array<std::optional<uint32_t>, kNone> counts_;
 };
 
 }  // namespace kvasir

@@ -80,7 +80,22 @@ const std::vector<Answer>& answers() {
       {"message",
        R"({"id":"msg_1","type":"message","role":"assistant","content":[{"type":"text","text":"hi"}],"usage":)"
        R"({"input_tokens":100,"output_tokens":20,"cache_creation_input_tokens":null,"cache_read_input_tokens":80}})",
-       100, 20, 80},
+       180, 20, 80},
+      {"message, of which a part was written to the cache",
+       R"({"type":"message","usage":{"input_tokens":50,"cache_creation_input_tokens":120,)"
+       R"("cache_read_input_tokens":2400,"output_tokens":7}})",
+       2570, 7, 2400},
+      {"stream of a message whose beginning does not know the cache yet",
+       "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"usage\":"
+       "{\"input_tokens\":2010,\"output_tokens\":0}}}\n\n"
+       "event: message_delta\ndata: {\"type\":\"message_delta\",\"usage\":{\"input_tokens\":10,"
+       "\"output_tokens\":15,\"cache_read_input_tokens\":2000,"
+       "\"cache_creation_input_tokens\":0}}\n\n",
+       2010, 15, 2000},
+      {"prompt_tokens are all of it, whatever else is told of the cache",
+       R"({"usage":{"prompt_tokens":2010,"completion_tokens":3,"cache_creation_input_tokens":0,)"
+       R"("cache_read_input_tokens":2000,"prompt_tokens_details":{"cached_tokens":2000}}})",
+       2010, 3, 2000},
       {"stream of a message",
        "event: message_start\ndata: "
        "{\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":25,"
@@ -92,7 +107,7 @@ const std::vector<Answer>& answers() {
        "{\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},"
        "\"usage\":{\"output_tokens\":15}}\n\nevent: message_stop\ndata: "
        "{\"type\":\"message_stop\"}\n\n",
-       25, 15, 8},
+       33, 15, 8},
       {"generate",
        R"({"text":" Paris","output_ids":[12095],"meta_info":{"id":"a","finish_reason":{"type":"length","length":1},)"
        R"("prompt_tokens":6,"weight_version":"default","completion_tokens":1,"cached_tokens":5,"e2e_latency":0.02}})",
