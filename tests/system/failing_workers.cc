@@ -53,8 +53,8 @@ struct FailingWorker::Connection final : IoHandler {
     worker.on_request(*this, asked, body);  // the last: it may drop this
   }
   void say(const std::string& text) {
-    KVASIR_ASSERT(::send(socket.get(), text.data(), text.size(), MSG_NOSIGNAL) > 0 || true,
-                  "or it left");
+    // A client that left hears nothing; the test sees that elsewhere.
+    static_cast<void>(::send(socket.get(), text.data(), text.size(), MSG_NOSIGNAL));
   }
 
   FailingWorker& worker;
