@@ -120,6 +120,24 @@ TEST_F(GatewayTest, WithoutAHealthyWorkerThoseThatTakeConnectionsAreTried) {
   }
 }
 
+// Some agents compress what they send: whether that is understood is the worker's to say.
+TEST_F(GatewayTest, ACompressedBodyIsRelayedAsItCame) {
+  start();
+  const std::string zstd = "\x28\xb5\x2f\xfd is no JSON";
+  for (const char* coding : {"zstd", "gzip", "br", "x-unknown"}) {
+    const auto answer = call("POST /v1/chat/completions HTTP/1.1\r\nHost: g\r\nContent-Type: application/json\r\n"
+                             "Content-Encoding: " + std::string(coding) + "\r\nContent-Length: " +
+                                 std::to_string(zstd.size()) + "\r\n\r\n",
+                             zstd);
+    EXPECT_EQ(answer.head.status(), 200) << coding;
+  }
+  std::vector<std::string> bodies = a_.bodies;
+  bodies.insert(bodies.end(), b_.bodies.begin(), b_.bodies.end());
+  EXPECT_EQ(bodies, std::vector<std::string>(4, zstd));
+  EXPECT_EQ(call("POST /v1/chat/completions HTTP/1.1\r\nHost: g\r\nContent-Encoding: identity\r\nContent-Length: 4\r\n\r\n",
+                 "{bad").head.status(), 400);
+}
+
 TEST_F(GatewayTest, HealthIsGoodOnceEveryWorkerWasAsked) {
   b_.close();  // asked in vain
   start(1);

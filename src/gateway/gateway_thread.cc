@@ -6,6 +6,7 @@
 #include "gateway/relay.h"
 #include "net/event_loop.h"
 #include "net/http_path.h"
+#include "wire/gzip_reader.h"
 #include "wire/request_body.h"
 
 namespace kvasir {
@@ -136,6 +137,9 @@ std::optional<RequestApi> GatewayThread::inference_api(const HttpHead& head) con
 }
 
 void GatewayThread::route_inference(HttpExchange& exchange, RequestApi api) {
+  // A compressed body is the worker's to open, or to refuse; it is no JSON that anybody got wrong.
+  const std::string_view coding = exchange.head().find("content-encoding").value_or("");
+  if (content_coding(coding) != ContentCoding::kIdentity) return relay(exchange, true, std::nullopt);
   const std::optional<RequestPeek> peek = peek_request(exchange.body(), api);
   if (!peek && is_generation(exchange.head().path())) {
     if (const std::optional<ApiError> error = unreadable(exchange)) {
