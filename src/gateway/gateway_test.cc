@@ -30,6 +30,15 @@ TEST_F(GatewayTest, RelaysBytesBothWaysAndNamesTheWorker) {
   EXPECT_EQ(answer.field("x-cache-prefix-length"), "0");
 }
 
+TEST_F(GatewayTest, ARequestWithoutAnIdOrWithAnEmptyOneGetsOne) {
+  start();
+  const std::string head = "POST /v1/completions HTTP/1.1\r\nHost: g\r\nContent-Length: 2\r\n";
+  for (const char* field : {"", "x-request-id:\r\n"}) {
+    const Answer answer = call(head + field + "\r\n", "{}");
+    EXPECT_NE(answer.field("x-request-id"), "") << field;
+  }
+}
+
 TEST_F(GatewayTest, RoundRobinAlternates) {
   start();
   std::string order;

@@ -32,7 +32,7 @@ Relay::Relay(GatewayThread& thread, HttpExchange& exchange, bool inference)
       inference_(inference),
       head_request_(exchange.head().method() == "HEAD") {
   const auto given = exchange.head().find("x-request-id");
-  request_id_ = given ? std::string(*given) : random_id(thread.random_);
+  request_id_ = given && !given->empty() ? std::string(*given) : random_id(thread.random_);
 }
 
 Relay::~Relay() {
