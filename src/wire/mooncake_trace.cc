@@ -255,6 +255,9 @@ void TraceReader::remember_unknown(std::string_view name) {
 Result<MooncakeTrace> parse_mooncake_trace(std::string_view text, const std::string& name,
                                            uint32_t block_tokens) {
   KVASIR_ASSERT(block_tokens > 0, "a block has tokens");
+  // Some editors and shells begin a file with a mark of its encoding.
+  constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
   return TraceReader(name, block_tokens).read(text);
 }
 
