@@ -135,10 +135,13 @@ void EnginePageReader::take(std::string_view line) {
   }
 }
 
-// Several processes that serve one engine may each write what they heard of it last, and most hear nothing: vLLM with
+// Several processes that serve one engine may each write what they heard of it last, and most hear
+// nothing: vLLM with
 // --api-server-count. The largest value is the engine's; the first counts as every engine's does.
 bool EnginePageReader::take_by_process(const MetricSample& sample, Wanted& wanted) {
-  if (wanted.role != Role::kWaiting && wanted.role != Role::kRunning && wanted.role != Role::kKvUsage) return false;
+  if (wanted.role != Role::kWaiting && wanted.role != Role::kRunning &&
+      wanted.role != Role::kKvUsage)
+    return false;
   if (!sample.label("pid")) return false;
   const std::string_view engine = sample.label("engine").value_or("");
   for (ByProcess& seen : by_process_) {
@@ -147,7 +150,8 @@ bool EnginePageReader::take_by_process(const MetricSample& sample, Wanted& wante
     seen.most = std::max(seen.most, sample.value);
     return true;
   }
-  if (by_process_.size() < kByProcessMax) by_process_.push_back({&wanted, std::string(engine), sample.value});
+  if (by_process_.size() < kByProcessMax)
+    by_process_.push_back({&wanted, std::string(engine), sample.value});
   return false;
 }
 

@@ -31,7 +31,8 @@ TEST(MooncakeTrace, KeyOrderSpacesAndLineEndsDoNotMatter) {
   ASSERT_TRUE(trace) << trace.error().message;
   EXPECT_EQ(trace->rows.at(0), (TraceRow{9, 513, 5, {1, 2}}));
   EXPECT_TRUE(parse_mooncake_trace("", "t")->rows.empty());
-  const auto marked = parse_mooncake_trace("\xef\xbb\xbf{\"input_length\":5,\"timestamp\":1}\r\n", "t");
+  const auto marked =
+      parse_mooncake_trace("\xef\xbb\xbf{\"input_length\":5,\"timestamp\":1}\r\n", "t");
   ASSERT_TRUE(marked) << marked.error().message;
   EXPECT_EQ(marked->rows.size(), 1u);
 }
