@@ -28,6 +28,8 @@ class FakeWorker final : public HttpHandler, private HttpExchange::Observer {
     kErrorNoLength,   // its end is the connection's
     kErrorThatStalls,
     kErrorThatIsLong,
+    kSay,             // 200, with `says` as body
+    kSayWithoutLength,  // its end is the connection's
     kOpenStream,      // `pieces`, and no end
   };
 
@@ -63,16 +65,18 @@ class FakeWorker final : public HttpHandler, private HttpExchange::Observer {
   std::string metrics = "vllm:cache_config_info{block_size=\"16\",num_gpu_blocks=\"100\"} 1\n";
   std::string more_fields;  // of good answers
   std::vector<std::string> pieces;
+  std::string says;
   int error_status = 500;
   bool healthy = true;
   bool frozen = false;      // answers no health check
   bool fails_always = false;
+  Act failing = Act::kError;  // then
   int checks = 0;
   int clients_gone = 0;
 
  private:
   void act(HttpExchange& exchange) {
-    Act next = fails_always ? Act::kError : Act::kAnswer;
+    Act next = fails_always ? failing : Act::kAnswer;
     if (!script.empty()) {
       next = script.front();
       script.pop_front();
@@ -114,6 +118,12 @@ class FakeWorker final : public HttpHandler, private HttpExchange::Observer {
         exchange.start(500, "");
         for (int i = 0; i < 100; ++i) exchange.write(std::string(1000, 'x'));
         return exchange.finish();
+      case Act::kSay:
+        return exchange.respond(200, "Content-Type: application/json\r\n", says);
+      case Act::kSayWithoutLength:
+        exchange.start_raw("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n", false);
+        if (!says.empty()) exchange.write_raw(says);
+        return exchange.finish_raw();
       case Act::kOpenStream:
         exchange.start(200, "Content-Type: text/event-stream\r\n");
         for (const std::string& piece : pieces) exchange.write(piece);

@@ -29,7 +29,7 @@ enum class RetryReason : uint8_t {
   kNotConnected,  // the connection was refused or timed out
   kClosed,        // it was closed without an answer
   kMalformed,     // the answer was no HTTP
-  kServerError,   // the answer was 500, 502, 503 or 504
+  kServerError,   // the answer was 500, 502, 503 or 504, or a 200 that holds an error or nothing
   kUnhealthy,     // the endpoint became unhealthy before its first byte
   kNoAddress,
 };

@@ -174,10 +174,12 @@ void Relay::send() {
 void Relay::on_head(const HttpHead& head) {
   answer_ = head;
   status_ = head.status();
+  failed_in_200_ = false;
   if (is_worth_another_try(status_)) keep_error();
 }
 
 void Relay::on_body(std::string_view bytes) {
+  if (mode_ == Mode::kHeld && !keeping_error_) look_for_error(bytes);
   if (keeping_error_) return;
   note_first_byte();
   if (mode_ == Mode::kHeld) send_withheld();
@@ -212,7 +214,7 @@ void Relay::note_first_byte() {
   if (first_byte_) return;
   first_byte_ = wall_now() - arrived_;
   // Of an error it says nothing: no prompt was read for it.
-  if (routed_ && status_ < kErrors) routed_->first_token();
+  if (routed_ && status_ < kErrors && !failed_in_200_) routed_->first_token();
 }
 
 // From here on the request cannot be tried elsewhere.
@@ -250,6 +252,7 @@ void Relay::send_withheld() {
 
 void Relay::on_end() {
   call_ = nullptr;
+  if (mode_ == Mode::kHeld && !keeping_error_) look_for_error({});
   if (keeping_error_) {
     kept_ = std::make_unique<KeptAnswer>(
         KeptAnswer{std::move(answer_), std::move(withheld_), selected_, decision_});
@@ -287,7 +290,9 @@ void Relay::on_client_gone() {
   if (call_ != nullptr) call_->cancel();
   // Many clients hang up after the last event, before the framing says that the answer is over.
   const bool complete = mode_ != Mode::kHeld && !unread_ && tail_.is_end_of_stream();
-  if (complete) note_answered();
+  // Many hang up on an error, too, before the stream is over.
+  const bool failed = mode_ != Mode::kHeld && failed_in_200_;
+  if (complete || failed) note_answered();
   finish(complete ? status_ : kClientClosedRequest, complete);
 }
 

@@ -36,7 +36,7 @@ class Relay final : private HttpCallObserver, private HttpExchange::Observer {
   // How the body goes back to the client.
   enum class Mode : uint8_t { kHeld, kRaw, kReframed };
 
-  // A server error, while another endpoint is tried.
+  // A server error, or a 200 that is one, while another endpoint is tried.
   struct KeptAnswer {
     HttpHead head;
     std::string raw;  // its body as it was framed
@@ -68,6 +68,8 @@ class Relay final : private HttpCallObserver, private HttpExchange::Observer {
   void on_closed(const HttpFailure& failure);
   bool has_other();
   bool is_worth_another_try(int status);
+  bool may_try_error_elsewhere();
+  void look_for_error(std::string_view first_bytes);
   void keep_error();
   void give_error_up();
   void send_kept();
@@ -121,6 +123,7 @@ class Relay final : private HttpCallObserver, private HttpExchange::Observer {
   std::shared_ptr<const Endpoint> attempted_;  // the probe counts an attempt there; null: none now
   bool paused_ = false;
   bool unread_ = false;         // the client has not taken all that was written
+  bool failed_in_200_ = false;  // the answer's status says that it is good, its body that it is not
   bool keeping_error_ = false;  // this answer is read to its end and not sent; then another endpoint is tried
 };
 

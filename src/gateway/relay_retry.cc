@@ -6,10 +6,12 @@
 #include "gateway/gateway_thread.h"
 #include "gateway/relay.h"
 #include "net/event_loop.h"
+#include "wire/error_answer.h"
 
 namespace kvasir {
 namespace {
 
+constexpr int kOk = 200;
 constexpr int kServerErrors = 500;  // and beyond
 // The worker is full: an answer that comes as fast as an error, and is no sign of speed either.
 constexpr int kTooManyRequests = 429;
@@ -23,7 +25,7 @@ bool is_passing(int status) {
 
 // A server error that other endpoints answer with as well is the request's, not theirs.
 void Relay::note_answered() {
-  if (status_ >= kServerErrors) {
+  if (status_ >= kServerErrors || failed_in_200_) {
     if (blamed_.empty()) judge(decision_.endpoint, false);
     return blamed_.clear();
   }
@@ -92,9 +94,21 @@ bool Relay::has_other() {
 }
 
 bool Relay::is_worth_another_try(int status) {
+  return is_passing(status) && may_try_error_elsewhere();
+}
+
+bool Relay::may_try_error_elsewhere() {
   const GatewayOptions& options = thread_.gateway_.options_;
-  return is_passing(status) && error_retries_ < options.error_retries_max &&
-         attempts_ < options.attempts_max && has_other();
+  return error_retries_ < options.error_retries_max && attempts_ < options.attempts_max &&
+         has_other();
+}
+
+// Of a good status. Without a byte there is no answer, when a prompt was sent.
+void Relay::look_for_error(std::string_view first_bytes) {
+  if (!routed_ || status_ != kOk) return;
+  failed_in_200_ =
+      first_bytes.empty() ? routed_->request().prompt_bytes > 0 : is_error_answer(first_bytes);
+  if (failed_in_200_ && may_try_error_elsewhere()) keep_error();
 }
 
 // The answer is read to its end first: it is short, it may be the best there is, and its connection
@@ -116,7 +130,8 @@ void Relay::give_error_up() {
   answer_ = HttpHead();
   withheld_ = std::string();
   blame();
-  retry(RetryReason::kServerError, "it answered " + std::to_string(status_));
+  retry(RetryReason::kServerError, failed_in_200_ ? "it answered 200 without a good answer"
+                                              : "it answered " + std::to_string(status_));
 }
 
 void Relay::send_kept() {
