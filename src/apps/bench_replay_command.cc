@@ -88,6 +88,8 @@ void add_bench_replay_command(CLI::App& bench, int& exit_code) {
       "from that moment. A later row of a session_id is due its delay after the answer before it.\n"
       "Prompts are made from the trace's hash_ids: same row and seed, same bytes; text_input is sent "
       "as it is.\n"
+      "A row with messages, and tools, is sent to /v1/chat/completions with exactly those.\n"
+      "When no row has a timestamp, all that follow no other are sent at once.\n"
       "A row whose token counts are not those of the trace is an error (\"count mismatch\").\n"
       "Exit status: 0 all answered as asked; 1 some failed, or the client fell behind; 2 wrong "
       "flags.");

@@ -8,11 +8,16 @@ namespace kvasir {
 
 std::string completion_body(const TraceRow& row, size_t row_number,
                             const CompletionOptions& options) {
-  std::string body = "{\"model\":" + nlohmann::json(options.model).dump() + ",\"prompt\":";
-  if (row.text.empty()) {
-    body += "\"" + prompt_text(row, options.seed, row_number, options.block_tokens) + "\"";
-  } else {
+  std::string body = "{\"model\":" + nlohmann::json(options.model).dump();
+  if (!row.messages.empty()) {
+    body += ",\"messages\":" + row.messages;
+    if (!row.tools.empty()) body += ",\"tools\":" + row.tools + ",\"tool_choice\":\"none\"";
+  } else if (!row.text.empty()) {
+    body += ",\"prompt\":";
     body += nlohmann::json(row.text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  } else {
+    body +=
+        ",\"prompt\":\"" + prompt_text(row, options.seed, row_number, options.block_tokens) + "\"";
   }
   body += ",\"max_tokens\":" + std::to_string(row.output_length);
   body += ",\"seed\":" + std::to_string(options.seed);
@@ -22,9 +27,10 @@ std::string completion_body(const TraceRow& row, size_t row_number,
   return body;
 }
 
-std::string completion_head(const HostPort& origin, const std::string& request_id,
-                            size_t body_bytes) {
-  return "POST /v1/completions HTTP/1.1\r\nHost: " + to_string(origin) +
+std::string completion_head(const HostPort& origin, const TraceRow& row,
+                            const std::string& request_id, size_t body_bytes) {
+  const std::string path = row.messages.empty() ? "/v1/completions" : "/v1/chat/completions";
+  return "POST " + path + " HTTP/1.1\r\nHost: " + to_string(origin) +
          "\r\nContent-Type: application/json\r\nAccept: text/event-stream\r\nX-Request-Id: " +
          request_id + "\r\nContent-Length: " + std::to_string(body_bytes) + "\r\n\r\n";
 }

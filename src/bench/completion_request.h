@@ -1,5 +1,5 @@
-// The bytes of the request that a replay sends for a row: POST /v1/completions, streaming, with
-// usage.
+// The bytes of the request that a replay sends for a row: POST /v1/completions, or
+// /v1/chat/completions for one with messages, streaming, with usage.
 #pragma once
 
 #include <cstdint>
@@ -12,15 +12,17 @@ namespace kvasir {
 
 struct CompletionOptions {
   std::string model;
-  uint64_t seed = 1;        // of the prompts, and the request's "seed"
-  bool ignore_eos = false;  // asks a real engine (vLLM) to go on to max_tokens
+  uint64_t seed = 1;                             // of the prompts, and the request's "seed"
+  bool ignore_eos = false;                       // asks a real engine (vLLM) to go on to max_tokens
   uint32_t block_tokens = kMooncakeBlockTokens;  // of each of the row's hash_ids
 };
 
-// `row_number`: in the trace.
+// `row_number`: in the trace. Messages and tools are the row's own bytes. Where there are tools,
+// "tool_choice" is "none": the prompt shows them, and the answer is a text of the row's length,
+// which a call would not be.
 std::string completion_body(const TraceRow& row, size_t row_number,
                             const CompletionOptions& options);
-std::string completion_head(const HostPort& origin, const std::string& request_id,
-                            size_t body_bytes);
+std::string completion_head(const HostPort& origin, const TraceRow& row,
+                            const std::string& request_id, size_t body_bytes);
 
 }  // namespace kvasir

@@ -53,7 +53,7 @@ LiveRequest::~LiveRequest() {
 
 void LiveRequest::send() {
   body_ = completion_body(row_, outcome_.row, options_.completion);
-  head_ = completion_head(options_.origin, outcome_.request_id, body_.size());
+  head_ = completion_head(options_.origin, row_, outcome_.request_id, body_.size());
   const TimePoint sent = SteadyClock().now();
   if (timer_ == kNoTimer) {
     outcome_.sent_ms = trace_ms(sent);
@@ -140,8 +140,9 @@ void LiveRequest::judge_answer() {
 
 void LiveRequest::judge_usage() {
   if (!usage_) return note_failure("no usage", "the stream did not tell its token counts");
-  // What a text comes to is the server's own business: it may have another vocabulary.
-  if (row_.text.empty() && usage_->prompt_tokens != row_.input_length) {
+  // What a text or a chat comes to is the server's own business: it may have another vocabulary.
+  const bool made_up = row_.text.empty() && row_.messages.empty();
+  if (made_up && usage_->prompt_tokens != row_.input_length) {
     note_failure("count mismatch", "prompt tokens: sent " + std::to_string(row_.input_length) +
                                        ", counted " + std::to_string(usage_->prompt_tokens));
   }

@@ -44,7 +44,8 @@ class Stream final : public HttpExchange::Observer, public std::enable_shared_fr
         exchange_(&exchange),
         manner_(manner),
         left_(request["max_tokens"]),
-        prompt_tokens_(count_tokens(std::string(request["prompt"]))) {}
+        prompt_tokens_(request.contains("prompt") ? count_tokens(std::string(request["prompt"]))
+                                                  : kChatTokens) {}
 
   void start() {
     exchange_->set_observer(this);
@@ -56,6 +57,8 @@ class Stream final : public HttpExchange::Observer, public std::enable_shared_fr
   static int gone;
 
  private:
+  static constexpr size_t kChatTokens = 9;
+
   void on_client_gone() override {
     ++gone;
     exchange_ = nullptr;
@@ -105,6 +108,7 @@ class Server final : public HttpHandler {
   void on_request(HttpExchange& exchange) override {
     ids.emplace_back(exchange.head().find("x-request-id").value_or(""));
     bodies.emplace_back(exchange.body());
+    targets.emplace_back(exchange.head().target());
     switch (manner) {
       case Manner::kStatus503:
         return exchange.respond(503, "Content-Type: application/json\r\n",
@@ -126,6 +130,7 @@ class Server final : public HttpHandler {
   Manner manner = Manner::kWell;
   std::vector<std::string> ids;
   std::vector<std::string> bodies;
+  std::vector<std::string> targets;
 
  private:
   EventLoop& loop_;
@@ -250,6 +255,26 @@ TEST_F(ReplayTest, PromptsAreWhatTheRowsSay) {
   EXPECT_NE(prompts[0].substr(0, 64), prompts[1].substr(0, 64));  // they name no blocks
   EXPECT_EQ(prompts[2], trace[2].text);
   EXPECT_EQ(count_tokens(prompts[3]), 40u);
+}
+
+TEST_F(ReplayTest, MessagesAreSentAsAChat) {
+  std::vector<TraceRow> trace(2, TraceRow{0, 3, 5, {}});
+  trace[0].messages = R"([{"role":"user", "content":"h\u0069"}])";
+  trace[0].tools = R"([{"type":"function","function":{"name":"f"}}])";
+  trace[1].messages = R"([{"role":"user","content":"hi"}])";
+  const std::vector<Outcome> outcomes = replay(plan_workload(trace, {}));
+  for (const Outcome& outcome : outcomes) EXPECT_EQ(outcome.error, "") << outcome.error_detail;
+  ASSERT_EQ(server_.bodies.size(), 2u);
+  for (const std::string& target : server_.targets) EXPECT_EQ(target, "/v1/chat/completions");
+  EXPECT_THAT(server_.bodies[0], HasSubstr("\"messages\":" + trace[0].messages));
+  EXPECT_THAT(server_.bodies[0], HasSubstr("\"tools\":" + trace[0].tools));
+  const auto request = nlohmann::json::parse(server_.bodies[0]);
+  EXPECT_EQ(request["tool_choice"], "none");
+  EXPECT_EQ(request["max_tokens"], 5);
+  EXPECT_EQ(request["stream"], true);
+  EXPECT_FALSE(request.contains("prompt"));
+  EXPECT_FALSE(nlohmann::json::parse(server_.bodies[1]).contains("tools"));
+  EXPECT_FALSE(nlohmann::json::parse(server_.bodies[1]).contains("tool_choice"));
 }
 
 TEST_F(ReplayTest, SameTextsHaveSameHashesAndTwoRunsAreAlike) {

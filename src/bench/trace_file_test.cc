@@ -53,10 +53,47 @@ TEST(TraceFile, WhatIsNotTakenAsItStandsIsTold) {
   EXPECT_EQ(hit_ceiling(trace->rows), 0);
 }
 
+TEST(TraceFile, ATraceWithoutTimestampsIsTold) {
+  const Result<TraceFile> trace = load(
+      "{\"text_input\": \"What is it?\", \"output_length\": 20}\n"
+      "{\"session_id\": \"a\", \"input_length\": 10, \"output_length\": 5}\n"
+      "{\"session_id\": \"a\", \"input_length\": 10, \"output_length\": 5}\n");
+  ASSERT_TRUE(trace) << trace.error().message;
+  EXPECT_THAT(trace->remarks,
+              ElementsAre(HasSubstr("no row has a timestamp: 2 requests are due at once")));
+  const Workload workload = plan_workload(trace->rows, {});
+  EXPECT_THAT(workload.due, ElementsAre(Duration(0), Duration(0), Duration(0)));
+  EXPECT_THAT(workload.first, ElementsAre(0, 1));
+  EXPECT_EQ(workload.next_turn[1], 2u);
+}
+
+TEST(TraceFile, ChatsHaveTheTokensOfTheirPrompt) {
+  const Result<TraceFile> trace = load(
+      R"({"timestamp":0,"messages":[{"role":"user","content":"hi"}],"output_length":2})"
+      "\n"
+      R"({"timestamp":0,"text_input":"<|user|>hi\n<|assistant|>","output_length":2})"
+      "\n"
+      R"({"timestamp":0,"messages":[{"role":"user","content":"hi"}],"tools":[{"type":"function",)"
+      R"("function":{"name":"f"}}],"output_length":2})"
+      "\n"
+      R"({"timestamp":0,"messages":[{"role":"user","content":[{"type":"image_url"}]}],)"
+      R"("output_length":2})"
+      "\n",
+      2);
+  ASSERT_TRUE(trace) << trace.error().message;
+  EXPECT_GT(trace->rows[0].input_length, 0u);
+  EXPECT_EQ(trace->rows[0].input_length, trace->rows[1].input_length);
+  EXPECT_EQ(trace->rows[0].hash_ids, trace->rows[1].hash_ids);
+  EXPECT_GT(trace->rows[2].input_length, trace->rows[0].input_length);
+  EXPECT_EQ(trace->rows[3].input_length, 0u);
+  EXPECT_THAT(trace->remarks, ElementsAre(HasSubstr("1 rows have messages")));
+}
+
 TEST(TraceFile, ErrorsNameTheFileAndTheLine) {
   EXPECT_THAT(load("{}").error().message, HasSubstr("trace_file_test.jsonl:1: "));
   EXPECT_THAT(load("\n").error().message, HasSubstr("it has no rows"));
-  EXPECT_THAT(load_trace("/no/such/trace.jsonl").error().message, HasSubstr("cannot read /no/such/trace.jsonl"));
+  EXPECT_THAT(load_trace("/no/such/trace.jsonl").error().message,
+              HasSubstr("cannot read /no/such/trace.jsonl"));
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <optional>
 #include <unordered_map>
 
+#include "wire/json_cursor.h"
 #include "wire/json_text.h"
 
 namespace kvasir {
@@ -18,14 +19,26 @@ using Json = simdjson::dom::element;
 // Beyond this a double cannot tell milliseconds apart; it is 30,000 years.
 constexpr double kMillisecondsMost = 1e15;
 
-enum class Key : uint8_t { kTime, kInput, kOutput, kIds, kText, kSession, kDelay };
+enum class Key : uint8_t {
+  kTime,
+  kInput,
+  kOutput,
+  kIds,
+  kText,
+  kSession,
+  kDelay,
+  kMessages,
+  kMode,
+  kTools,
+  kPayload
+};
 
 struct KeyName {
   std::string_view name;
   Key key;
 };
 // The first name of each key is the one that errors use.
-constexpr std::array<KeyName, 11> kKeyNames = {{{"timestamp", Key::kTime},
+constexpr std::array<KeyName, 15> kKeyNames = {{{"timestamp", Key::kTime},
                                                 {"created_time", Key::kTime},
                                                 {"input_length", Key::kInput},
                                                 {"input_tokens", Key::kInput},
@@ -35,7 +48,11 @@ constexpr std::array<KeyName, 11> kKeyNames = {{{"timestamp", Key::kTime},
                                                 {"text_input", Key::kText},
                                                 {"session_id", Key::kSession},
                                                 {"delay", Key::kDelay},
-                                                {"delay_ms", Key::kDelay}}};
+                                                {"delay_ms", Key::kDelay},
+                                                {"messages", Key::kMessages},
+                                                {"message_mode", Key::kMode},
+                                                {"tools", Key::kTools},
+                                                {"payload", Key::kPayload}}};
 
 std::optional<Key> key_of(std::string_view name) {
   for (const KeyName& entry : kKeyNames) {
@@ -81,6 +98,19 @@ std::optional<std::string> read_name(const Json& value) {
   return std::nullopt;
 }
 
+// Objects, at least one. `with_role`: each has a "role" that is a text.
+bool is_list_of_objects(const Json& value, bool with_role) {
+  simdjson::dom::array array;
+  if (value.get(array) != simdjson::SUCCESS || array.size() == 0) return false;
+  for (const Json& element : array) {
+    simdjson::dom::object object;
+    std::string_view role;
+    if (element.get(object) != simdjson::SUCCESS) return false;
+    if (with_role && object["role"].get(role) != simdjson::SUCCESS) return false;
+  }
+  return true;
+}
+
 class TraceReader {
  public:
   TraceReader(const std::string& name, uint32_t block_tokens)
@@ -93,8 +123,11 @@ class TraceReader {
   std::string read_row(std::string_view line, TraceRow& row);
   std::string read_member(std::string_view name, const Json& value, TraceRow& row);
   std::string read_value(Key key, const Json& value, TraceRow& row);
+  std::string read_chat(std::string_view line, TraceRow& row);
   std::string check_input(const TraceRow& row) const;
   std::string place(TraceRow& row);
+  void note_time(const TraceRow& row);
+  std::string mixture_of_times() const;
   std::string check_time(double before, double at) const;
   void remember_unknown(std::string_view name);
   bool given(Key key) const { return (seen_ & bit(key)) != 0; }
@@ -105,21 +138,28 @@ class TraceReader {
   simdjson::dom::parser parser_;
   MooncakeTrace trace_;
   unsigned seen_ = 0;  // the keys of the row at hand
+  size_t line_ = 0;
+  size_t timed_line_ = 0;    // the first row with a timestamp; 0: none yet
+  size_t untimed_line_ = 0;  // the first row that follows no other and has none; 0: none yet
+  std::string untimed_session_;
   double last_time_ms_ = 0;
   std::unordered_map<std::string, double> sessions_;  // the time of the latest turn
 };
 
 Result<MooncakeTrace> TraceReader::read(std::string_view text) {
-  for (size_t number = 1; !text.empty(); ++number) {
+  for (line_ = 1; !text.empty(); ++line_) {
     const std::string_view line = text.substr(0, text.find('\n'));
     text.remove_prefix(std::min(line.size() + 1, text.size()));
     if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
     TraceRow row;
     std::string problem = read_row(line, row);
     if (problem.empty()) problem = place(row);
-    if (!problem.empty()) return Error{name_ + ":" + std::to_string(number) + ": " + problem};
+    if (!problem.empty()) return Error{name_ + ":" + std::to_string(line_) + ": " + problem};
+    note_time(row);
+    if (timed_line_ != 0 && untimed_line_ != 0) return Error{mixture_of_times()};
     trace_.rows.push_back(std::move(row));
   }
+  trace_.has_times = timed_line_ != 0;
   return std::move(trace_);
 }
 
@@ -140,7 +180,10 @@ std::string TraceReader::read_row(std::string_view line, TraceRow& row) {
     row.output_length = kTraceOutputTokens;
     ++trace_.rows_without_output_length;
   }
-  return check_input(row);
+  std::string problem = check_input(row);
+  if (problem.empty() && given(Key::kMessages)) problem = read_chat(line, row);
+  if (problem.empty() && given(Key::kPayload)) remember_unknown("payload");
+  return problem;
 }
 
 std::string TraceReader::read_member(std::string_view name, const Json& value, TraceRow& row) {
@@ -185,16 +228,56 @@ std::string TraceReader::read_value(Key key, const Json& value, TraceRow& row) {
       row.session = name.value_or("");
       return name ? "" : "a text or a whole number";
     }
+    case Key::kMessages:
+      return is_list_of_objects(value, true)
+                 ? ""
+                 : "a list of messages, at least one, that are objects with a \"role\"";
+    case Key::kMode: {
+      std::string_view mode;
+      const bool good = value.get(mode) == simdjson::SUCCESS && mode == "history";
+      return good ? ""
+                  : "\"history\", the only mode that is replayed: each turn has its whole chat";
+    }
+    case Key::kTools:
+      return is_list_of_objects(value, false) ? "" : "a list of tools, at least one";
+    case Key::kPayload:
+      return {};
   }
   return {};
 }
 
+// Takes the chat from the line: simdjson keeps no bytes.
+std::string TraceReader::read_chat(std::string_view line, TraceRow& row) {
+  JsonMembers members(line.substr(line.find('{')));
+  while (members.next()) {
+    if (members.value() == "null") continue;
+    if (members.key() == "messages") row.messages = members.value();
+    if (members.key() == "tools") row.tools = members.value();
+  }
+  if (row.messages.empty()) return "\"messages\" cannot be read";
+  const size_t bytes = row.messages.size() + row.tools.size();
+  if (bytes <= kTraceChatBytesMost) return {};
+  return "\"messages\" and \"tools\" have " + std::to_string(bytes) + " bytes, at most " +
+         std::to_string(kTraceChatBytesMost) + " are replayed";
+}
+
 std::string TraceReader::check_input(const TraceRow& row) const {
-  if (given(Key::kText)) {
-    return given(Key::kIds) ? "\"text_input\" and \"hash_ids\" cannot stand together" : "";
+  if (given(Key::kText) && given(Key::kMessages)) {
+    return "\"messages\" and \"text_input\" cannot stand together";
+  }
+  if (given(Key::kTools) && !given(Key::kMessages)) return "\"tools\" needs \"messages\"";
+  if (given(Key::kText) || given(Key::kMessages)) {
+    if (!given(Key::kIds)) return {};
+    const std::string name = given(Key::kText) ? "\"text_input\"" : "\"messages\"";
+    return name + " and \"hash_ids\" cannot stand together";
+  }
+  if (!given(Key::kInput) && given(Key::kPayload)) {
+    return "\"payload\" rows are not replayed: give \"messages\", \"text_input\" or "
+           "\"input_length\" instead";
   }
   if (!given(Key::kInput)) {
-    return "the key \"input_length\" is missing, and there is no \"text_input\" either";
+    return "the key \"input_length\" is missing, and there is neither \"text_input\" nor "
+           "\"messages\"";
   }
   if (!given(Key::kIds)) return {};
   const uint64_t blocks = (uint64_t{row.input_length} + block_tokens_ - 1) / block_tokens_;
@@ -208,15 +291,10 @@ std::string TraceReader::check_input(const TraceRow& row) const {
 std::string TraceReader::place(TraceRow& row) {
   const auto before = sessions_.find(row.session);
   row.follows = !row.session.empty() && before != sessions_.end();
-  if (!given(Key::kTime) && !row.follows) {
-    return row.session.empty() ? "the key \"timestamp\" is missing"
-                               : "the key \"timestamp\" is missing in the first row of session \"" +
-                                     row.session + "\"";
-  }
   if (given(Key::kDelay) && !row.follows) {
     row.delay_ms = 0;  // there is no answer to wait for
   }
-  if (given(Key::kText)) row.input_length = 0;
+  if (given(Key::kText) || given(Key::kMessages)) row.input_length = 0;
   if (row.session.empty()) {
     const double last = std::exchange(last_time_ms_, row.timestamp_ms);
     return check_time(last, row.timestamp_ms);
@@ -225,6 +303,25 @@ std::string TraceReader::place(TraceRow& row) {
   if (!given(Key::kTime)) row.timestamp_ms = last;
   sessions_[row.session] = row.timestamp_ms;
   return check_time(last, row.timestamp_ms);
+}
+
+void TraceReader::note_time(const TraceRow& row) {
+  if (given(Key::kTime)) {
+    if (timed_line_ == 0) timed_line_ = line_;
+  } else if (!row.follows && untimed_line_ == 0) {
+    untimed_line_ = line_;
+    untimed_session_ = row.session;
+  }
+}
+
+std::string TraceReader::mixture_of_times() const {
+  std::string problem = name_ + ":" + std::to_string(untimed_line_);
+  problem += ": the key \"timestamp\" is missing";
+  if (!untimed_session_.empty()) {
+    problem += " in the first row of session \"" + untimed_session_ + "\"";
+  }
+  return problem + ", but line " + std::to_string(timed_line_) +
+         " has one: give it to every row that follows no other, or to none";
 }
 
 void append_milliseconds(double milliseconds, std::string& text) {
@@ -272,11 +369,14 @@ void append_mooncake_row(const TraceRow& row, std::string& text) {
     text += ", \"delay\": ";
     append_milliseconds(row.delay_ms, text);
   }
-  if (row.text.empty()) {
-    text += ", \"input_length\": " + std::to_string(row.input_length);
-  } else {
+  if (!row.messages.empty()) {
+    text += ", \"messages\": " + row.messages;
+    if (!row.tools.empty()) text += ", \"tools\": " + row.tools;
+  } else if (!row.text.empty()) {
     text += ", \"text_input\": ";
     append_json_string(row.text, text);
+  } else {
+    text += ", \"input_length\": " + std::to_string(row.input_length);
   }
   text += ", \"output_length\": " + std::to_string(row.output_length);
   if (!row.hash_ids.empty()) {

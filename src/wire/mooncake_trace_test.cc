@@ -53,9 +53,24 @@ TEST(MooncakeTrace, ErrorsNameFileLineAndWhatIsWrong) {
       {"[]", "not a JSON object"},
       {"{} {}", "not valid JSON"},
       {R"({"timestamp":0,"output_length":1,"hash_ids":[1]})", "\"input_length\" is missing"},
-      {R"({"timestamp":0,"messages":[],"output_length":1})", "\"input_length\" is missing"},
-      {R"({"session_id":"a","delay":4,"input_length":1,"output_length":1})",
-       "\"timestamp\" is missing in the first row of session \"a\""},
+      {R"({"timestamp":0,"messages":[],"output_length":1})", "\"messages\" is not a list"},
+      {R"({"timestamp":0,"messages":"hi"})", "\"messages\" is not a list of messages"},
+      {R"({"timestamp":0,"messages":["hi"]})", "\"messages\" is not a list of messages"},
+      {R"({"timestamp":0,"messages":[{"content":"hi"}]})", "objects with a \"role\""},
+      {R"({"timestamp":0,"messages":[{"role":1}]})", "objects with a \"role\""},
+      {R"({"timestamp":0,"messages":[{"role":"user"}],"tools":[]})", "\"tools\" is not a list"},
+      {R"({"timestamp":0,"messages":[{"role":"user"}],"tools":[1]})", "\"tools\" is not a list"},
+      {R"({"timestamp":0,"messages":[{"role":"user"}],"text_input":"a"})",
+       "\"messages\" and \"text_input\" cannot stand together"},
+      {R"({"timestamp":0,"messages":[{"role":"user"}],"input_length":1,"hash_ids":[1]})",
+       "\"messages\" and \"hash_ids\" cannot stand together"},
+      {R"({"timestamp":0,"messages":[{"role":"user"}],"messages":[{"role":"user"}]})",
+       "stands twice"},
+      {R"({"timestamp":0,"messages":[{"role":"user"}],"message_mode":"delta"})",
+       "\"message_mode\" is not \"history\""},
+      {R"({"timestamp":0,"text_input":"a","tools":[{}]})", "\"tools\" needs \"messages\""},
+      {R"({"timestamp":0,"payload":{"prompt":"hi","max_tokens":5}})",
+       "\"payload\" rows are not replayed"},
       {R"({"timestamp":0,"text_input":"","output_length":1})", "\"text_input\" is not a text"},
       {R"({"timestamp":0,"text_input":"a","output_length":1,"hash_ids":[1]})",
        "cannot stand together"},
@@ -64,7 +79,6 @@ TEST(MooncakeTrace, ErrorsNameFileLineAndWhatIsWrong) {
       {R"({"timestamp":0,"input_length":1,"output_length":1,"delay":-1})", "\"delay\" is not"},
       {R"({"timestamp":0,"created_time":0,"input_length":1,"output_length":1})", "stands twice"},
       {R"({"timestamp":0,"input_length":1,"output_length":1,"hash_ids":[]})", "needs 1 hash_ids"},
-      {R"({"input_length":1,"output_length":1,"hash_ids":[1]})", "\"timestamp\" is missing"},
       {R"({"timestamp":0,"timestamp":0,"input_length":1,"output_length":1,"hash_ids":[1]})",
        "stands twice"},
       {R"({"timestamp":-1,"input_length":1,"output_length":1,"hash_ids":[1]})",
@@ -137,6 +151,74 @@ TEST(MooncakeTrace, TurnsOfASessionFollowOneAnother) {
       "t");
   ASSERT_FALSE(back);
   EXPECT_EQ(back.error().message, "t:2: the timestamp goes back: 4 after 5.5");
+}
+
+TEST(MooncakeTrace, WithoutAnyTimestampFirstTurnsAreDueAtZero) {
+  const auto trace = parse_mooncake_trace(
+      "{\"text_input\": \"What is it?\", \"output_length\": 20}\n"
+      "{\"session_id\": \"a\", \"input_length\": 10, \"output_length\": 5}\n"
+      "{\"session_id\": \"a\", \"input_length\": 11, \"output_length\": 5, \"timestamp\": null}\n"
+      "{\"session_id\": \"a\", \"input_length\": 12, \"output_length\": 5, \"delay\": 30}\n",
+      "t");
+  ASSERT_TRUE(trace) << trace.error().message;
+  EXPECT_FALSE(trace->has_times);
+  EXPECT_THAT(trace->rows, ::testing::ElementsAre(TraceRow{0, 0, 20, {}, "What is it?"},
+                                                  TraceRow{0, 10, 5, {}, "", "a", false, 0},
+                                                  TraceRow{0, 11, 5, {}, "", "a", true, 0},
+                                                  TraceRow{0, 12, 5, {}, "", "a", true, 30}));
+  EXPECT_TRUE(parse_mooncake_trace("{\"timestamp\":0,\"input_length\":1}", "t")->has_times);
+}
+
+TEST(MooncakeTrace, TimestampsInSomeFirstTurnsOnlyAreAnError) {
+  const std::string timed = R"({"timestamp":0,"input_length":1})";
+  const std::string untimed = R"({"input_length":1})";
+  const std::string first = R"({"session_id":"a","input_length":1})";
+  const std::string later = R"({"session_id":"a","timestamp":9,"input_length":1})";
+  const struct {
+    std::string text;
+    const char* problem;
+  } cases[] = {
+      {timed + "\n" + untimed, "t:2: the key \"timestamp\" is missing, but line 1 has one"},
+      {untimed + "\n\n" + timed, "t:1: the key \"timestamp\" is missing, but line 3 has one"},
+      {timed + "\n" + first,
+       "t:2: the key \"timestamp\" is missing in the first row of session \"a\", but line 1 has"},
+      {first + "\n" + later,
+       "t:1: the key \"timestamp\" is missing in the first row of session \"a\", but line 2 has"},
+  };
+  for (const auto& bad : cases) {
+    const auto trace = parse_mooncake_trace(bad.text, "t");
+    ASSERT_FALSE(trace) << bad.text;
+    EXPECT_THAT(trace.error().message, StartsWith(bad.problem));
+  }
+}
+
+TEST(MooncakeTrace, MessagesAndToolsAreKeptByteForByte) {
+  const std::string messages = R"([ {"role":"user", "content":"h\u0069 \"\/ 1.50"},{"role":"x"}])";
+  const std::string tools = R"([{"type":"function","n":1.0e2}])";
+  const auto trace = parse_mooncake_trace(
+      "  {\"messages\":null,\"timestamp\": 0, \"messages\": " + messages + " ,\"tools\":" + tools +
+          ", \"input_length\": 7, \"output_length\": 20, \"message_mode\": \"history\"}\n",
+      "t");
+  ASSERT_TRUE(trace) << trace.error().message;
+  ASSERT_EQ(trace->rows.size(), 1u);
+  EXPECT_EQ(trace->rows[0].messages, messages);
+  EXPECT_EQ(trace->rows[0].tools, tools);
+  EXPECT_EQ(trace->rows[0].input_length, 0u);
+  EXPECT_EQ(trace->rows[0].output_length, 20u);
+  EXPECT_TRUE(trace->unknown_keys.empty());
+  std::string written;
+  append_mooncake_row(trace->rows[0], written);
+  const auto again = parse_mooncake_trace(written, "t");
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ(again->rows, trace->rows);
+}
+
+TEST(MooncakeTrace, AChatHasALimit) {
+  const std::string begin = R"({"timestamp":0,"messages":[{"role":"user","content":")";
+  const auto trace =
+      parse_mooncake_trace(begin + std::string(kTraceChatBytesMost, 'a') + "\"}]}", "t");
+  ASSERT_FALSE(trace);
+  EXPECT_THAT(trace.error().message, StartsWith("t:1: \"messages\" and \"tools\" have "));
 }
 
 TEST(MooncakeTrace, UnknownKeysAreRememberedUpToALimit) {
