@@ -67,6 +67,33 @@ std::vector<std::string> texts_of(const JsonValue& value) {
   return texts;
 }
 
+// What an answer is held to; where that is impossible, why.
+void constrain_to_regex(const JsonValue& regex, GenerationRequest& request) {
+  if (regex.string() == nullptr || regex_is_broken(*regex.string())) {
+    request.sampling.structured_outputs_problem =
+        "Error in structured outputs: the regex cannot be compiled.";
+  } else {
+    request.constraint = {Kind::kRegex, {}, *regex.string()};
+  }
+}
+
+void constrain_to_choice(const JsonValue& choice, GenerationRequest& request) {
+  std::vector<std::string> texts = texts_of(choice);
+  if (texts.empty()) {
+    request.sampling.structured_outputs_problem = "Choice '[]' cannot be an empty list";
+  } else {
+    request.constraint = {Kind::kChoice, {}, {}, std::move(texts)};
+  }
+}
+
+void constrain_to_schema(const JsonValue& json, GenerationRequest& request) {
+  if (std::shared_ptr<const JsonValue> schema = schema_of(json)) {
+    request.constraint = {Kind::kJson, std::move(schema)};
+  } else {
+    request.sampling.structured_outputs_problem = "Error in structured outputs: json is no schema.";
+  }
+}
+
 // A schema is an object with a name.
 void read_json_schema(const JsonValue& value, const std::string& location, FieldErrors& errors) {
   const JsonObject* schema = value.object();
@@ -94,23 +121,15 @@ void read_format(const JsonObject& format, const std::string& type, AnswerConstr
 void read_structured_outputs(const FieldReader& reader, GenerationRequest& request) {
   const JsonObject* outputs = reader.object("structured_outputs");
   if (outputs == nullptr) return;
-  std::optional<std::string>& problem = request.sampling.structured_outputs_problem;
   if (const JsonValue* regex = find_given(*outputs, "regex")) {
-    if (regex->string() == nullptr || regex_is_broken(*regex->string())) {
-      problem = "Error in structured outputs: the regex cannot be compiled.";
-    } else {
-      request.constraint = {Kind::kRegex, {}, *regex->string()};
-    }
+    constrain_to_regex(*regex, request);
   } else if (const JsonValue* choice = find_given(*outputs, "choice")) {
-    request.constraint = {Kind::kChoice, {}, {}, texts_of(*choice)};
-    if (request.constraint.choices.empty()) problem = "Choice '[]' cannot be an empty list";
+    constrain_to_choice(*choice, request);
   } else if (const JsonValue* json = find_given(*outputs, "json")) {
-    request.constraint = {Kind::kJson, schema_of(*json)};
-    if (!request.constraint.schema) problem = "Error in structured outputs: json is no schema.";
+    constrain_to_schema(*json, request);
   } else if (const JsonValue* object = find_given(*outputs, "json_object")) {
     if (object->truthy()) request.constraint = {Kind::kJson, any_object_schema()};
   }
-  if (problem) request.constraint = {};
 }
 
 void read_response_format(const FieldReader& reader, GenerationRequest& request) {
@@ -138,17 +157,14 @@ void read_response_format(const FieldReader& reader, GenerationRequest& request)
 }
 
 void read_guided_fields(const FieldReader& reader, GenerationRequest& request) {
-  AnswerConstraint& constraint = request.constraint;
-  if (constraint.kind != Kind::kNone) return;
-  const JsonValue* json = find_given(reader.object(), "guided_json");
-  const JsonValue* regex = find_given(reader.object(), "guided_regex");
-  const JsonValue* choice = find_given(reader.object(), "guided_choice");
-  if (json != nullptr) {
-    if (auto schema = schema_of(*json)) constraint = {Kind::kJson, std::move(schema)};
-  } else if (regex != nullptr && regex->string() != nullptr && !regex_is_broken(*regex->string())) {
-    constraint = {Kind::kRegex, {}, *regex->string()};
-  } else if (choice != nullptr && !texts_of(*choice).empty()) {
-    constraint = {Kind::kChoice, {}, {}, texts_of(*choice)};
+  if (request.constraint.kind != Kind::kNone) return;
+  if (request.sampling.structured_outputs_problem) return;
+  if (const JsonValue* json = find_given(reader.object(), "guided_json")) {
+    constrain_to_schema(*json, request);
+  } else if (const JsonValue* regex = find_given(reader.object(), "guided_regex")) {
+    constrain_to_regex(*regex, request);
+  } else if (const JsonValue* choice = find_given(reader.object(), "guided_choice")) {
+    constrain_to_choice(*choice, request);
   }
 }
 

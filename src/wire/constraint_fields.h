@@ -11,7 +11,7 @@ void read_structured_outputs(const FieldReader& reader, GenerationRequest& reque
 // response_format, unless structured_outputs came before it.
 void read_response_format(const FieldReader& reader, GenerationRequest& request);
 // guided_json, guided_regex and guided_choice of earlier versions, where neither of the others says
-// anything; what is wrong with them is ignored, as they are by later ones.
+// anything. What makes them impossible goes to request.sampling, as for structured_outputs.
 void read_guided_fields(const FieldReader& reader, GenerationRequest& request);
 
 }  // namespace kvasir

@@ -28,6 +28,7 @@ using Ranges = std::vector<RegexNode::Range>;
 
 constexpr char32_t kLastCharacter = 0x10ffff;
 constexpr uint32_t kRepeatMost = 65536;
+constexpr size_t kFlagsShown = 8;  // letters of "(?ims" that an error repeats
 
 const Ranges kDigits = {{'0', '9'}};
 const Ranges kWordCharacters = {{'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}};
@@ -84,6 +85,7 @@ class RegexParser {
   RegexNode sequence(int depth);
   std::optional<RegexNode> item(int depth);
   std::optional<RegexNode> group(int depth);
+  std::string group_refusal() const;
   RegexNode bracket();
   char32_t range_end();
   RegexNode repeated(RegexNode part);
@@ -148,13 +150,30 @@ std::optional<RegexNode> RegexParser::group(int depth) {
       const size_t end = rest_.find('>');
       rest_.remove_prefix(end == std::string_view::npos ? rest_.size() : end + 1);
     } else if (!take(":")) {
-      fail("look-around is not supported");
+      fail(group_refusal());
       return std::nullopt;
     }
   }
   RegexNode node = alternatives(depth + 1);
   if (problem_.empty() && !take(")")) fail("a '(' is not closed");
   return node;
+}
+
+// Why no group can begin so, behind "(?".
+std::string RegexParser::group_refusal() const {
+  const char kind = rest_.empty() ? '\0' : rest_.front();
+  if (kind == '=' || kind == '!' || kind == '<') return "look-around is not supported";
+  const auto is_letter = [](char byte) {
+    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z');
+  };
+  if (kind == 'P') return "a group that begins with '(?P' and no name is not supported";
+  if (kind == '-' || is_letter(kind)) {
+    size_t end = 0;
+    while (end < rest_.size() && (rest_[end] == '-' || is_letter(rest_[end]))) ++end;
+    return "flags, '(?" + std::string(rest_.substr(0, std::min(end, kFlagsShown))) +
+           "', are not supported";
+  }
+  return "a group cannot begin with '(?' and what follows it here";
 }
 
 // Behind the opening bracket.

@@ -328,5 +328,43 @@ TEST_F(WorkerToolsTest, SchemasThatCannotBeUsedAreRefused) {
   }
 }
 
+// However it is asked for, and in the same words.
+TEST_F(WorkerToolsTest, WhatNoAnswerCanMatchIsRefusedForGuidedFieldsToo) {
+  const std::vector<std::pair<std::string, std::string>> impossible = {
+      {"regex", R"x("(")x"},
+      {"regex", R"x("[a")x"},
+      {"regex", R"x("a)")x"},
+      {"regex", R"x("*")x"},
+      {"regex", R"x("\\")x"},
+      {"regex", "5"},
+      {"regex", R"x("a**")x"},
+      {"regex", R"x("(?=a)")x"},
+      {"regex", R"x("(?i)abc")x"},
+      {"regex", R"x("\\bw")x"},
+      {"choice", "[]"},
+      {"choice", R"x("yes")x"},
+      {"choice", "[5]"},
+      {"json", R"x("word")x"},
+      {"json", "5"},
+      {"json", R"x(["a"])x"},
+      {"json", R"x({"type":"bogus"})x"}};
+  for (const auto& [kind, value] : impossible) {
+    const std::string structured = R"("structured_outputs":{")" + kind + "\":" + value + "}";
+    const std::string guided = R"("guided_)" + kind + "\":" + value;
+    const std::string completion = R"({"prompt":"Hi",)";
+    const Json now = complete(completion + structured + "}");
+    const Json before = complete(completion + guided + "}");
+    EXPECT_EQ(before["error"]["code"], 400) << guided << before;
+    EXPECT_EQ(before, now) << guided;
+    const std::string chat_request = R"({"messages":[{"role":"user","content":"Hi"}],)";
+    EXPECT_EQ(chat(chat_request + guided + "}"), chat(chat_request + structured + "}")) << guided;
+  }
+  for (const char* field : {R"("guided_grammar":"(")", R"("structured_outputs":{"grammar":"("})",
+                            R"("guided_regex":null)", R"("guided_json":{})"}) {
+    const Json taken = complete(R"({"prompt":"Hi","max_tokens":3,)" + std::string(field) + "}");
+    EXPECT_TRUE(taken.contains("choices")) << field << taken;
+  }
+}
+
 }  // namespace
 }  // namespace kvasir
