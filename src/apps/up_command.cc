@@ -1,3 +1,5 @@
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <cerrno>
 #include <cstdlib>
@@ -21,6 +23,25 @@ int fail(int code, const std::string& message) {
   return code;
 }
 
+// A directory, or nothing yet: what else stands there is the user's, and stays as it is.
+Result<void> check_log_directory(const std::string& path) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  fs::symlink_status(path, error);
+  if (path.empty() || error == std::errc::no_such_file_or_directory) return {};
+  if (error) return Error{"--log-dir: cannot use " + path + ": " + error.message()};
+  const fs::file_status target = fs::status(path, error);
+  if (fs::is_directory(target)) return {};
+  const std::string advice = ": name a directory, or a path where nothing is yet";
+  if (target.type() == fs::file_type::not_found) {
+    return Error{"--log-dir: " + path + " is a symbolic link to nothing" + advice};
+  }
+  if (!fs::exists(target)) {
+    return Error{"--log-dir: cannot use " + path + ": " + error.message()};
+  }
+  return Error{"--log-dir: " + path + " is not a directory" + advice};
+}
+
 // What the programs would only find out for themselves, said before any is started.
 Result<void> check(const FleetOptions& options) {
   for (const std::string& url : options.worker_urls) {
@@ -33,6 +54,7 @@ Result<void> check(const FleetOptions& options) {
   if (!options.health_path.empty() && !options.health_path.starts_with('/')) {
     return Error{"--health-path: '" + options.health_path + "' does not begin with /"};
   }
+  if (Result<void> usable = check_log_directory(options.log_directory); !usable) return usable;
   if (!options.engine_profile.empty()) {
     const Result<EngineProfile> profile = load_engine_profile(options.engine_profile);
     if (!profile) return Error{"--engine-profile: " + profile.error().message};
@@ -54,15 +76,16 @@ Result<std::string> fresh_log_directory() {
 int run_up(FleetOptions options) {
   const Result<void> sound = check(options);
   if (!sound) return fail(2, sound.error().message);
+  std::string made_here;  // the one directory that may go again
   if (options.log_directory.empty()) {
     const Result<std::string> directory = fresh_log_directory();
     if (!directory) return fail(1, directory.error().message);
-    options.log_directory = *directory;
+    made_here = *directory;
+    options.log_directory = made_here;
   }
   const Result<void> outcome = UpSession(options).run();
   if (outcome) return 0;
-  std::error_code ignored;
-  std::filesystem::remove(options.log_directory, ignored);  // only when nothing was logged
+  if (!made_here.empty()) rmdir(made_here.c_str());  // only when nothing was logged
   return fail(1, outcome.error().message);
 }
 

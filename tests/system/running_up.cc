@@ -55,7 +55,10 @@ RunningUp::RunningUp(std::vector<std::string> arguments)
   directory_ = mkdtemp(name.data());
   Process::Command command;
   command.binary = binary();
-  command.arguments = {"up", "--log-dir", directory_ + "/logs"};
+  command.arguments = {"up"};
+  if (std::find(arguments.begin(), arguments.end(), "--log-dir") == arguments.end()) {
+    command.arguments.insert(command.arguments.end(), {"--log-dir", directory_ + "/logs"});
+  }
   command.arguments.insert(command.arguments.end(), arguments.begin(), arguments.end());
   command.log_file = directory_ + "/output";
   process_ = std::move(Process::start(*loop_, command, [this](const std::string& how) {

@@ -17,7 +17,7 @@ namespace kvasir {
 
 class RunningUp {
  public:
-  // `arguments` come after `kvasir up`.
+  // `arguments` come after `kvasir up`; without --log-dir it logs to a directory of the test's.
   explicit RunningUp(std::vector<std::string> arguments);
   ~RunningUp();
   RunningUp(const RunningUp&) = delete;

@@ -2,9 +2,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 #include <set>
 
 #include "running_up.h"
@@ -91,6 +94,56 @@ TEST(Up, APortInUseIsOneClearLine) {
             "kvasir up: port " + port +
                 " is already in use on 127.0.0.1: stop the program that holds it, or choose "
                 "another with --port\n");
+}
+
+namespace fs = std::filesystem;
+
+// What a user may name with --log-dir, in a directory that goes with the test.
+class UpLogDirectory : public ::testing::Test {
+ protected:
+  UpLogDirectory() {
+    std::string name = (fs::temp_directory_path() / "up-logs-XXXXXX").string();
+    home_ = mkdtemp(name.data());
+  }
+  ~UpLogDirectory() override { fs::remove_all(home_); }
+
+  // Starts it on a port in use, which fails in any case.
+  void fail_with(const fs::path& directory, const std::string& status, const std::string& reason) {
+    RunningUp up({"--port", std::to_string(local_port(other_)), "--log-dir", directory.string()});
+    ASSERT_TRUE(up.wait_for_exit());
+    EXPECT_EQ(up.exit_words(), "exited with status " + status);
+    EXPECT_THAT(up.output(), HasSubstr(reason));
+  }
+
+  fs::path home_;
+  const Descriptor other_ = std::move(listen_tcp("127.0.0.1", 0, false).value());
+};
+
+TEST_F(UpLogDirectory, OfTheUserStaysWhenTheStartFails) {
+  fs::create_directory(home_ / "empty");
+  fs::create_directory_symlink(home_ / "empty", home_ / "link");
+  fail_with(home_ / "empty", "1", "already in use");
+  fail_with(home_ / "link", "1", "already in use");
+  EXPECT_TRUE(fs::is_directory(home_ / "empty"));
+  EXPECT_TRUE(fs::is_symlink(home_ / "link"));
+  fail_with(home_ / "new", "1", "already in use");
+  EXPECT_FALSE(fs::exists(home_ / "new"));
+}
+
+TEST_F(UpLogDirectory, ThatIsNoneIsRefusedAndLeftAlone) {
+  std::ofstream(home_ / "file") << "precious";
+  ASSERT_EQ(mkfifo((home_ / "fifo").c_str(), 0600), 0);
+  fs::create_symlink(home_ / "file", home_ / "link");
+  fs::create_symlink(home_ / "nothing", home_ / "dangling");
+  for (const char* name : {"file", "fifo", "link"}) {
+    fail_with(home_ / name, "2", std::string(name) + " is not a directory");
+  }
+  fail_with(home_ / "dangling", "2", "dangling is a symbolic link to nothing");
+  fail_with(home_ / "file" / "logs", "2", "Not a directory");
+  EXPECT_EQ(fs::file_size(home_ / "file"), 8u);
+  EXPECT_TRUE(fs::is_fifo(home_ / "fifo"));
+  EXPECT_TRUE(fs::is_symlink(home_ / "link"));
+  EXPECT_TRUE(fs::is_symlink(home_ / "dangling"));
 }
 
 TEST(Up, AMissingProfileIsOneClearLine) {
