@@ -317,8 +317,7 @@ void add_gateway_command(CLI::App& app, int& exit_code) {
       ->check(CLI::Range(0, 100))->capture_default_str();
   command->add_flag("--retry-on-5xx,!--no-retry-on-5xx", flags->retry_on_5xx,
                     "Of these one, on another worker, after a worker answered 500, 502, 503 or 504, or 200\n"
-                    "with an error or nothing in its body"
-                    " (default: on)");
+                    "with an error or nothing in its body (default: on)");
   command->add_option("--log-level", flags->log_level, "info or warning")
       ->check(CLI::IsMember({"info", "warning"}))->capture_default_str();
   command->footer("Example: kvasir gateway --worker-urls http://10.0.0.1:8000,http://10.0.0.2:8000 --policy kv");

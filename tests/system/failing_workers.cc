@@ -108,6 +108,10 @@ void FailingWorker::on_request(Connection& connection, const std::string& path,
     ++failed;
     return connection.say(answer(500, "{\"error\": \"out of order\"}"));
   }
+  if (fails_with) {
+    ++failed;
+    return connection.say(answer(200, *fails_with));
+  }
   if (holds) {
     held_.insert(connection.id);
     return;

@@ -7,6 +7,7 @@
 #include <list>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -36,13 +37,14 @@ class FailingWorker final : public IoHandler {
 
   // How a request is answered: 200, unless...
   bool fails = false;       // 500
+  std::optional<std::string> fails_with;  // 200, with this body
   bool holds = false;       // not before let_go()
   Duration answer_delay{};  // of a good answer
   Duration health_delay{};  // of GET /health
   // ... its body holds "poison": then the connection is closed.
 
   int requests = 0;                     // POSTs that were answered with 200
-  int failed = 0;                       // ... with 500
+  int failed = 0;                       // ... with an error
   std::multiset<std::string> poisoned;  // bodies of the poison that came
 
  private:

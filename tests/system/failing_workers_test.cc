@@ -67,6 +67,26 @@ TEST_P(FailingWorkers, WithoutRetriesAndEjectionAFailureIsStillNoSignOfSpeed) {
   EXPECT_GE(statuses.at(200), 32) << "one of two fails: no more than its share";
 }
 
+TEST_P(FailingWorkers, OneThatSays200AndFailsAtOnceDrawsNoTraffic) {
+  for (const char* error :
+       {"data: {\"error\": {\"code\": 500}}\n\n", "{\"object\": \"error\"}", ""}) {
+    for (const bool helped : {true, false}) {
+      workers_.clear();
+      start(2, helped ? std::vector<std::string>{}
+                      : std::vector<std::string>{"--no-retry-on-5xx", "--no-eject-outliers"});
+      workers_[0]->fails_with = error;
+      workers_[1]->answer_delay = milliseconds(20);
+      EXPECT_THAT(gateway_->send(40, 4, kBody), ElementsAre(Pair(200, 40)));
+      if (helped) {
+        EXPECT_EQ(workers_[1]->requests, 40) << error;
+      }
+      EXPECT_GE(workers_[1]->requests, 20) << error;
+      EXPECT_GE(workers_[0]->failed, 1) << error;
+      gateway_.reset();
+    }
+  }
+}
+
 TEST_P(FailingWorkers, FourStaleConnectionsToEachWorkerFailNobody) {
   start(kWorkers, {"--no-hold"});
   for (auto& worker : workers_) worker->holds = true;
