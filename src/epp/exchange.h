@@ -92,7 +92,9 @@ class Exchange final : public GrpcCall::Observer {
   bool streams_answer() const;
   bool is_whole_answer() const;
   bool restores_body() const;
-  void judge_endpoint(std::string_view served);
+  bool is_served_elsewhere(std::string_view served) const;
+  void look_for_error(std::string_view first_bytes);
+  void judge_endpoint();
   void note_first_byte();
   void note_processed(TimePoint begin);
   void end(Ending ending);
@@ -144,6 +146,9 @@ class Exchange final : public GrpcCall::Observer {
   int status_ = 0;  // of the answer
   bool streaming_ = false;
   bool answer_complete_ = false;
+  bool served_elsewhere_ = false;  // not by the endpoint that was picked
+  bool body_tells_ = false;        // whether a 200 is good: it has not come yet
+  bool failed_in_200_ = false;     // it is not
   std::optional<Duration> first_token_;
   uint64_t answer_bytes_ = 0;
   Duration processing_{};  // of its messages

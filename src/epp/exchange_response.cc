@@ -4,10 +4,12 @@
 #include "epp/epp_thread.h"
 #include "epp/exchange.h"
 #include "fleet/fleet.h"
+#include "wire/error_answer.h"
 
 namespace kvasir {
 namespace {
 
+constexpr int kOk = 200;
 constexpr int kErrors = 400;        // and beyond
 constexpr int kServerErrors = 500;  // and beyond
 constexpr Duration kFaultPause = std::chrono::seconds(1);
@@ -24,16 +26,21 @@ int status_of(const ExtProcRequest& request) {
 void Exchange::on_response_headers(const ExtProcRequest& request) {
   const TimePoint begin = thread_.now();
   status_ = status_of(request);
-  streaming_ = request.header("content-type").value_or("").find("text/event-stream") !=
-               std::string_view::npos;
-  judge_endpoint(request.metadata.served_endpoint);
+  const std::string_view type = request.header("content-type").value_or("");
+  streaming_ = type.find("text/event-stream") != std::string_view::npos;
+  served_elsewhere_ = is_served_elsewhere(request.metadata.served_endpoint);
+  const bool body_comes = protocol_.response_body_mode != ExtProcBodyMode::kNone;
+  body_tells_ = routed_ && status_ == kOk && !type.starts_with("application/grpc") &&
+                (body_comes || request.end_of_stream);
+  if (!body_tells_) judge_endpoint();
+  if (body_tells_ && request.end_of_stream) look_for_error({});
   ExtProcHeadersAnswer& answer = thread_.headers_answer();
   answer.mutation.append = ExtProcAppend::kOverwrite;
   answer.mutation.set.push_back({"x-went-into-resp-headers", "true"});
   AnswerFields fields;
   if (chosen_) {
-    fields = thread_.answer_fields(*chosen_, decision_, scheduling_,
-                                   request.metadata.served_endpoint);
+    fields =
+        thread_.answer_fields(*chosen_, decision_, scheduling_, request.metadata.served_endpoint);
   }
   for (const auto& [name, value] : fields) answer.mutation.set.push_back({name, value});
   if (restorer_ && restores_body()) answer.mutation.remove.push_back("content-length");
@@ -52,6 +59,7 @@ void Exchange::on_response_body(const ExtProcRequest& request) {
     return fail(GrpcCode::kInvalidArgument, "an answer goes on after its end");
   }
   const TimePoint begin = thread_.now();
+  if (body_tells_ && (request.end_of_stream || !request.body.empty())) look_for_error(request.body);
   note_first_byte();
   answer_bytes_ += request.body.size();
   usage_.look(request.body);
@@ -82,6 +90,7 @@ void Exchange::on_response_body(const ExtProcRequest& request) {
 }
 
 void Exchange::on_response_trailers() {
+  if (body_tells_) look_for_error({});
   if (restorer_ && streams_answer()) {
     // What was held back of a body that its trailers end.
     restored_.clear();
@@ -118,13 +127,25 @@ void Exchange::note_processed(TimePoint begin) {
   thread_.probe().on_answer_processed(took);
 }
 
+bool Exchange::is_served_elsewhere(std::string_view served) const {
+  const std::string_view picked = std::string_view(destination_).substr(0, destination_.find(','));
+  return !served.empty() && served != picked;
+}
+
+// Of a 200 whose body begins, or ends, here. Without a byte there is no answer, when a prompt was
+// sent.
+void Exchange::look_for_error(std::string_view first_bytes) {
+  body_tells_ = false;
+  failed_in_200_ =
+      first_bytes.empty() ? routed_->request().prompt_bytes > 0 : is_error_answer(first_bytes);
+  judge_endpoint();
+}
+
 // What the answer says of the endpoint that was picked: an error, or that another one had to answer
 // for it.
-void Exchange::judge_endpoint(std::string_view served) {
+void Exchange::judge_endpoint() {
   if (!routed_) return;
-  const std::string_view picked = std::string_view(destination_).substr(0, destination_.find(','));
-  const bool served_elsewhere = !served.empty() && served != picked;
-  const bool good = !served_elsewhere && status_ < kServerErrors;
+  const bool good = !served_elsewhere_ && status_ < kServerErrors && !failed_in_200_;
   if (good) thread_.report_served(decision_.endpoint);
   OutlierEjection* outliers = thread_.outliers();
   if (outliers == nullptr) return;
@@ -138,11 +159,12 @@ void Exchange::note_first_byte() {
   if (first_token_) return;
   first_token_ = thread_.now() - began_;
   // Of an error it says nothing: no prompt was read for it.
-  if (routed_ && status_ < kErrors) routed_->first_token();
+  if (routed_ && status_ < kErrors && !failed_in_200_) routed_->first_token();
 }
 
 // Releases what is booked and reports, once.
 void Exchange::end(Ending ending) {
+  if (std::exchange(body_tells_, false)) judge_endpoint();  // it never came: the status counts
   if (routed_ && booked_) {
     if (const auto tokens = usage_.prompt_tokens()) routed_->learn_prompt_tokens(*tokens);
     routed_->ended();

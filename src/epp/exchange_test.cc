@@ -80,6 +80,57 @@ TEST_F(ExchangeTest, AnAnswersEndReleasesItsEndpoint) {
   EXPECT_EQ(probe_.started, probe_.ended);
 }
 
+TEST_F(ExchangeTest, A200ThatIsAnErrorCountsAgainstItsEndpoint) {
+  options_.feeds.eject_outliers = true;
+  const auto exchange = [this](std::string_view answer, bool head_only) {
+    FakeStream stream(epp());
+    stream.headers({});
+    stream.body(kBody);
+    stream.headers({{":status", "200"}}, head_only, {}, ExtProcSide::kResponse);
+    if (!head_only) stream.body(answer, true, {}, ExtProcSide::kResponse);
+  };
+  const std::string_view good = R"({"error": null, "choices": [{"text": "an error"}]})";
+  for (const std::string_view error :
+       {R"({"error": {"code": 500}})", "event: error\ndata: {}\n\n", ""}) {
+    for (const bool head_only : {false, true}) {
+      if (head_only && !error.empty()) continue;
+      epp_.reset();
+      probe_.picked.clear();
+      exchange(good, false);
+      exchange(error, head_only);
+      const uint32_t failed = probe_.picked.back();
+      for (int i = 0; i < 8; ++i) exchange(good, false);
+      EXPECT_EQ(std::count(probe_.picked.begin() + 2, probe_.picked.end(), failed), 0) << error;
+    }
+  }
+}
+
+TEST_F(ExchangeTest, ManyTimesA200ThatIsAnErrorEjectsItsEndpoint) {
+  options_.feeds.eject_outliers = true;
+  std::vector<std::unique_ptr<FakeStream>> streams;
+  const auto answer = [&](size_t i, std::string_view body) {
+    streams[i]->headers({{":status", "200"}}, false, {}, ExtProcSide::kResponse);
+    streams[i]->body(body, true, {}, ExtProcSide::kResponse);
+  };
+  for (int i = 0; i < 12; ++i) {
+    streams.push_back(std::make_unique<FakeStream>(epp()));
+    streams.back()->headers({});
+    streams.back()->body(kBody);
+  }
+  ASSERT_EQ(probe_.picked[1], 1u);
+  // One error keeps requests away for a moment; when that is so of everybody, it means nothing.
+  for (size_t i = 0; i < 12; ++i) {
+    const bool fails = probe_.picked[i] == 0 || i == 1;
+    answer(i, fails ? "{\"error\": {}}" : "{\"choices\": []}");
+  }
+  for (int i = 0; i < 8; ++i) {
+    FakeStream stream(epp());
+    stream.headers({});
+    stream.body(kBody);
+    EXPECT_EQ(probe_.picked.back(), 1u);
+  }
+}
+
 TEST_F(ExchangeTest, AClientThatLeavesReleasesItToo) {
   {
     FakeStream stream(epp());
