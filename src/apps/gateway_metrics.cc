@@ -186,6 +186,15 @@ void GatewayMetrics::on_poison(std::string_view request_id, size_t endpoints) {
                    std::to_string(endpoints) + " closed the connection on it without an answer");
 }
 
+void GatewayMetrics::on_bad_answer(const BadAnswer& answer) {
+  std::string text = "request " + std::string(answer.request_id);
+  text += answer.cut ? ": its answer was cut after it had begun (" : " failed (";
+  text += "status " + std::to_string(answer.status) + "): ";
+  if (!answer.endpoint.empty()) text += "endpoint " + std::string(answer.endpoint) + ": ";
+  log_repeated(LogLevel::kWarning, answer.cut ? "answers that were cut" : "requests that failed",
+               text.append(answer.why));
+}
+
 void GatewayMetrics::on_finished(const RequestReport& report) {
   in_flight_.add(-1);
   requests(report.status).add();

@@ -46,6 +46,7 @@ class GatewayMetrics final : public GatewayProbe {
   void on_released(const Endpoint& endpoint) override;
   void on_retry(const Endpoint& failed, RetryReason reason, std::string_view detail) override;
   void on_poison(std::string_view request_id, size_t endpoints) override;
+  void on_bad_answer(const BadAnswer& answer) override;
   void on_finished(const RequestReport& report) override;
   void on_refused(int status, std::string_view reason) override;
   void on_outcome(const Request& request, int32_t band, FlowOutcome outcome, Duration held) override;

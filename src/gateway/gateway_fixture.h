@@ -154,6 +154,12 @@ class RecordingProbe final : public GatewayProbe {
     std::lock_guard<std::mutex> lock(mutex_);
     poison.emplace_back(id);
   }
+  void on_bad_answer(const BadAnswer& answer) override {
+    std::lock_guard<std::mutex> lock(mutex_);
+    bad_answers.push_back(std::string(answer.cut ? "cut " : "") + std::to_string(answer.status) +
+                          " " + std::string(answer.request_id) + " " +
+                          std::string(answer.endpoint) + ": " + std::string(answer.why));
+  }
   void on_finished(const RequestReport& report) override {
     std::lock_guard<std::mutex> lock(mutex_);
     finished.push_back(report);
@@ -169,11 +175,12 @@ class RecordingProbe final : public GatewayProbe {
     healthy = started = in_flight = retries = 0;
     finished.clear();
     outcomes.clear();
+    bad_answers.clear();
   }
 
   std::atomic<int> healthy{0}, started{0}, in_flight{0}, retries{0}, left{0}, refused_endpoints{0};
   std::atomic<RetryReason> last_reason{};
-  std::vector<std::string> poison;
+  std::vector<std::string> poison, bad_answers;
   std::vector<RequestReport> finished;
   std::vector<FlowOutcome> outcomes;
 

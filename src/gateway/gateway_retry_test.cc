@@ -319,6 +319,60 @@ TEST_F(GatewayRetryTest, ARequestThatItsWorkerClosesForGoesToOneMoreAndIsToldOnc
   EXPECT_THAT(probe_.poison, ElementsAre("id-7"));
 }
 
+TEST_F(GatewayRetryTest, EachBadEndIsToldWithItsWorkerAndWhy) {
+  options_.workers.pop_back();
+  options_.client.first_byte_timeout = milliseconds(50);
+  options_.failure_pause = Duration::zero();
+  const struct {
+    Act act;
+    std::string starts, ends;
+  } cases[] = {
+      {Act::kCutMidStream, "cut 200 id-7 ",
+       ": connection lost: closed by the server before the answer was complete"},
+      {Act::kHang, "504 id-7 ", ": no byte of the answer arrived in time"},
+      {Act::kError, "500 id-7 ", ": the error is the worker's own"},
+      {Act::kCut, "502 id-7 ",
+       ": connection lost: closed by the server before the answer was complete"},
+      {Act::kSay, "200 id-7 ", ": its answer holds an error or nothing"},
+  };
+  a_.says = "{\"error\": {\"message\": \"secret\"}}";
+  for (const auto& bad : cases) {
+    a_.script = {bad.act};
+    start(1);
+    const Answer answer = complete();
+    EXPECT_THAT(probe_.bad_answers, ElementsAre(bad.starts + name_of(a_) + bad.ends));
+    EXPECT_EQ(probe_.retries, 0) << "there is nobody to try";
+    if (bad.act != Act::kError && bad.act != Act::kCut) {
+      EXPECT_EQ(answer.field("x-selected-pod"), name_of(a_));
+    }
+    EXPECT_EQ(complete().body, "a");
+    EXPECT_EQ(probe_.bad_answers.size(), 1u) << "a good answer is not told";
+    stop();
+  }
+}
+
+TEST_F(GatewayRetryTest, ARetryIsToldOnlyWhenThereIsOne) {
+  options_.closed_retries_max = 5;
+  a_.script = b_.script = {Act::kCut};
+  start();
+  EXPECT_EQ(complete().head.status(), 502);
+  EXPECT_EQ(probe_.retries, 1) << "from a to b, and on to nobody";
+  EXPECT_THAT(
+      probe_.bad_answers,
+      ElementsAre("502 id-7 " + name_of(b_) +
+                  ": connection lost: closed by the server before the answer was complete"));
+}
+
+TEST_F(GatewayRetryTest, TheErrorOfTheFirstIsToldAsItsOwn) {
+  options_.closed_retries_max = 0;
+  a_.script = {Act::kError};
+  b_.script = {Act::kCut};
+  start();
+  EXPECT_EQ(complete().head.status(), 500);
+  EXPECT_THAT(probe_.bad_answers,
+              ElementsAre("500 id-7 " + name_of(a_) + ": the error is the worker's own"));
+}
+
 TEST_F(GatewayRetryTest, PoisonTakesNobodyOut) {
   options_.failure_pause = Duration::zero();
   start();

@@ -35,6 +35,15 @@ enum class RetryReason : uint8_t {
 };
 inline constexpr size_t kRetryReasons = 6;
 
+// How the gateway ended a request that got no good answer, or only a part of one. No bodies.
+struct BadAnswer {
+  std::string_view request_id;
+  std::string_view endpoint;  // which was asked last; empty: none was
+  int status = 0;             // what the client got
+  bool cut = false;           // after its first byte
+  std::string_view why;
+};
+
 class GatewayProbe : public FleetProbe, public FlowProbe, public FilterProbe {
  public:
   void on_outcome(const Request& request, int32_t band, FlowOutcome outcome, Duration held) override {
@@ -44,11 +53,13 @@ class GatewayProbe : public FleetProbe, public FlowProbe, public FilterProbe {
   // The endpoint itself, not its slot, which may change hands while a request runs.
   virtual void on_routed(const Endpoint& endpoint) = 0;    // an attempt goes there
   virtual void on_released(const Endpoint& endpoint) = 0;  // that attempt is over
+  // The request goes to another endpoint now.
   virtual void on_retry(const Endpoint& failed, RetryReason reason, std::string_view detail) = 0;
   // So many endpoints closed their connection on this request, and it is not sent to more.
   virtual void on_poison(std::string_view request_id, size_t endpoints) {
     static_cast<void>(request_id), static_cast<void>(endpoints);
   }
+  virtual void on_bad_answer(const BadAnswer& answer) { static_cast<void>(answer); }
   virtual void on_finished(const RequestReport& report) = 0;
   virtual void on_refused(int status, std::string_view reason) = 0;  // before it was a whole request
 };

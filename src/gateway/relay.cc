@@ -11,7 +11,8 @@
 namespace kvasir {
 namespace {
 
-constexpr int kErrors = 400;  // and beyond
+constexpr int kErrors = 400;        // and beyond
+constexpr int kServerErrors = 500;  // and beyond
 // What nginx calls a client that left; only in reports, never sent.
 constexpr int kClientClosedRequest = 499;
 
@@ -116,6 +117,7 @@ void Relay::on_verdict(const Verdict& verdict) {
 void Relay::on_evicted(FlowOutcome outcome) {
   if (call_ != nullptr) std::exchange(call_, nullptr)->cancel();
   if (mode_ == Mode::kHeld) return drop(outcome);
+  tell_bad_answer(status_, answer_for(outcome).text);
   exchange_.abort();
   finish(answer_for(outcome).status, false);
 }
@@ -144,16 +146,18 @@ bool Relay::choose() {
   return endpoint.has_value();
 }
 
-void Relay::attempt() {
+// choose(), timed.
+bool Relay::pick() {
   const TimePoint begin = attempts_ == 0 ? arrived_ : wall_now();
   const bool chosen = choose();
   scheduling_ += wall_now() - begin;
-  if (!chosen) {
-    if (attempts_ == 0) return fail(503, "no worker is available");
-    settle_blame(false);
-    return give_up(502, "no worker could answer");
-  }
-  send();
+  return chosen;
+}
+
+void Relay::attempt() {
+  if (pick()) return send();
+  tell_bad_answer(503, "no worker is available");
+  fail(503, "no worker is available");
 }
 
 void Relay::send() {
@@ -161,8 +165,9 @@ void Relay::send() {
   attempted_ = thread_.gateway_.fleet_.snapshot()->endpoints[index_of(decision_.endpoint)].endpoint;
   thread_.gateway_.probe_.on_routed(*attempted_);
   GatewayThread::Upstream* upstream = thread_.upstream(decision_.endpoint);
+  selected_ = attempted_->name;
   if (upstream == nullptr) return retry(RetryReason::kNoAddress, "its address is not known");
-  selected_ = attempted_->name.empty() ? upstream->host : attempted_->name;
+  if (selected_.empty()) selected_ = upstream->host;
   upstream_head_ =
       upstream_request_head(exchange_.head(), exchange_.body().size(), upstream->host, request_id_);
   // What one connection was closed on is not risked on a kept-alive one, which might be sent again.
@@ -263,6 +268,7 @@ void Relay::on_end() {
   }
   note_answered();
   if (mode_ == Mode::kHeld) send_withheld();
+  if (status_ >= kServerErrors || failed_in_200_) tell_error_passed_on();
   release();
   mode_ == Mode::kRaw ? exchange_.finish_raw() : exchange_.finish();
   finish(status_, true);

@@ -52,6 +52,7 @@ class Relay final : private HttpCallObserver, private HttpExchange::Observer {
   void on_verdict(const Verdict& verdict);
   void on_evicted(FlowOutcome outcome);
   bool choose();
+  bool pick();
   void attempt();
   void send();
   void on_head(const HttpHead& head) override;
@@ -80,9 +81,11 @@ class Relay final : private HttpCallObserver, private HttpExchange::Observer {
   void settle_blame(bool answered);
   void retry(RetryReason reason, std::string_view detail);
   // No endpoint has an answer; a server error that was kept is better than ours.
-  void give_up(int status, std::string_view message);
+  void give_up(int status, std::string_view message, std::string_view why);
   void fail(int status, std::string_view message, std::string_view more_fields = {});
   void drop(FlowOutcome outcome);
+  void tell_bad_answer(int status, std::string_view why);
+  void tell_error_passed_on();
   void release();
   void leave_admission();
   void finish(int status, bool complete);

@@ -51,6 +51,7 @@ void Relay::on_failure(const HttpFailure& failure) {
   if (mode_ != Mode::kHeld) {
     // Part of the answer is out: cutting it is the only honest end.
     judge(decision_.endpoint, false);
+    tell_bad_answer(status_, failure.message);
     exchange_.abort();
     return finish(502, false);
   }
@@ -62,7 +63,7 @@ void Relay::on_failure(const HttpFailure& failure) {
   judge(decision_.endpoint, false);
   if (failure.kind == Kind::kFirstByteTimeout || failure.kind == Kind::kIdleTimeout) {
     // The worker may be at work on it: another attempt would double the load that made it late.
-    return give_up(504, "the worker did not answer in time");
+    return give_up(504, "the worker did not answer in time", failure.message);
   }
   retry(RetryReason::kNotConnected, failure.message);
 }
@@ -75,9 +76,10 @@ void Relay::on_closed(const HttpFailure& failure) {
   }
   settle_blame(false);
   thread_.gateway_.probe_.on_poison(request_id_, closed_);
-  give_up(502, closed_ == 1
-                   ? "the worker closed the connection without an answer"
-                   : "every worker that was asked closed the connection without an answer");
+  give_up(502,
+          closed_ == 1 ? "the worker closed the connection without an answer"
+                       : "every worker that was asked closed the connection without an answer",
+          failure.message);
 }
 
 void Relay::on_endpoint_down(EndpointId endpoint) {
@@ -144,6 +146,7 @@ void Relay::send_kept() {
   status_ = answer_.status();
   send_withheld();
   if (mode_ == Mode::kReframed) exchange_.write(kept->raw);
+  tell_error_passed_on();
   mode_ == Mode::kRaw ? exchange_.finish_raw() : exchange_.finish();
   finish(status_, true);
 }
@@ -171,19 +174,39 @@ void Relay::settle_blame(bool answered) {
 }
 
 void Relay::retry(RetryReason reason, std::string_view detail) {
-  thread_.gateway_.probe_.on_retry(*attempted_, reason, detail);
+  const std::shared_ptr<const Endpoint> failed = attempted_;
   if (routed_) routed_->exclude_chosen();
   tried_.push_back(decision_.endpoint);
   release();
-  if (attempts_ >= thread_.gateway_.options_.attempts_max) {
+  if (attempts_ >= thread_.gateway_.options_.attempts_max || !pick()) {
     settle_blame(false);
-    return give_up(502, "no worker could answer");
+    return give_up(502, "no worker could answer", detail);
   }
-  attempt();
+  thread_.gateway_.probe_.on_retry(*failed, reason, detail);
+  send();
 }
 
-void Relay::give_up(int status, std::string_view message) {
-  kept_ ? send_kept() : fail(status, message);
+// `why`: what the endpoint did that was asked last.
+void Relay::give_up(int status, std::string_view message, std::string_view why) {
+  if (kept_) return send_kept();
+  tell_bad_answer(status, why);
+  std::string fields;
+  // The worker that did not answer in time may be at work on it still.
+  if (status == 504) fields.append("x-selected-pod: ").append(selected_).append("\r\n");
+  fail(status, message, fields);
+}
+
+void Relay::tell_bad_answer(int status, std::string_view why) {
+  thread_.gateway_.probe_.on_bad_answer(
+      {request_id_, selected_, status, mode_ != Mode::kHeld, why});
+}
+
+// A worker's own error that goes to the client as it is.
+void Relay::tell_error_passed_on() {
+  thread_.gateway_.probe_.on_bad_answer({request_id_, selected_, status_, false,
+                                         status_ >= kServerErrors
+                                             ? "the error is the worker's own"
+                                             : "its answer holds an error or nothing"});
 }
 
 }  // namespace kvasir

@@ -1,0 +1,70 @@
+// What the gateway's log says.
+#include "apps/gateway_metrics.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <optional>
+#include <string>
+
+#include "telemetry/log.h"
+
+namespace kvasir {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+// A pipe in the place of standard error.
+class GatewayLogTest : public testing::Test {
+ protected:
+  GatewayLogTest() {
+    EXPECT_EQ(pipe2(ends_, O_CLOEXEC), 0);
+    LogThreadOptions options;
+    options.descriptor = ends_[1];
+    thread_.emplace(options);
+  }
+  ~GatewayLogTest() override {
+    thread_.reset();
+    close(ends_[0]);
+    close(ends_[1]);
+  }
+  // Since the last call; once.
+  std::string written() {
+    thread_.reset();
+    char buffer[16384];
+    fcntl(ends_[0], F_SETFL, O_NONBLOCK);
+    const ssize_t got = read(ends_[0], buffer, sizeof buffer);
+    return got > 0 ? std::string(buffer, static_cast<size_t>(got)) : std::string();
+  }
+
+  GatewayMetrics metrics_{"kv"};
+  int ends_[2] = {-1, -1};
+  std::optional<LogThread> thread_;
+};
+
+TEST_F(GatewayLogTest, ABadAnswerHasALineWithItsRequestAndItsEndpoint) {
+  metrics_.on_bad_answer({"id-7", "a", 504, false, "no byte of the answer arrived in time"});
+  metrics_.on_bad_answer({"id-8", "b", 200, true, "connection lost"});
+  metrics_.on_bad_answer({"id-9", "", 503, false, "no worker is available"});
+  EXPECT_THAT(
+      written(),
+      AllOf(HasSubstr("request id-7 failed (status 504): endpoint a: no byte of the answer"),
+            HasSubstr("request id-8: its answer was cut after it had begun (status 200): endpoint "
+                      "b: connection lost"),
+            HasSubstr("request id-9 failed (status 503): no worker is available")));
+}
+
+TEST_F(GatewayLogTest, BadAnswersDoNotFillTheLog) {
+  for (int i = 0; i < 1000; ++i) metrics_.on_bad_answer({"id", "a", 504, false, "late"});
+  const std::string lines = written();
+  // A second may pass in between.
+  EXPECT_LE(std::count(lines.begin(), lines.end(), '\n'), 100);
+}
+
+}  // namespace
+}  // namespace kvasir
