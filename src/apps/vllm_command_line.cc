@@ -29,7 +29,8 @@ bool is_flag(std::string_view argument) {
 class CommandLineReader {
  public:
   // Later flags win over earlier ones. The error names the flag.
-  Result<void> read(const std::vector<std::string>& arguments, bool in_file);
+  Result<void> read(const std::vector<std::string>& arguments);
+  Result<void> read(const FlagFileEntry& entry);
   VllmCommandLine take();
 
  private:
@@ -59,15 +60,51 @@ std::pair<std::string, std::optional<std::string>> split_long(const std::string&
   return {std::move(name), std::move(value)};
 }
 
-Result<void> CommandLineReader::read(const std::vector<std::string>& arguments, bool in_file) {
+Result<void> CommandLineReader::read(const std::vector<std::string>& arguments) {
   for (size_t next = 0; next < arguments.size();) {
     if (!is_flag(arguments[next])) {
       if (Result<void> model = set_model(arguments[next++]); !model) return model;
       continue;
     }
-    if (Result<void> flag = read_flag(arguments, next, in_file); !flag) return flag;
+    if (Result<void> flag = read_flag(arguments, next, false); !flag) return flag;
   }
   return {};
+}
+
+// Whether a flag can mean anything by a value of that kind. Those without effect are not judged:
+// what they take is not known here.
+Result<void> check_kind(const VllmFlag& flag, const FlagFileEntry& entry) {
+  if (flag.effect != Effect::kHonoured) return {};
+  const bool takes_maps = flag.name == "lora-modules";
+  const bool lost = entry.kind == "a boolean" && flag.takes != Takes::kSwitch;
+  if (!lost && (!entry.holds_map || takes_maps)) return {};
+  const bool several = flag.takes == Takes::kValues;
+  return Error{std::string(flag.takes == Takes::kSwitch ? "takes true or false"
+                           : several                    ? "takes texts or numbers"
+                                                        : "takes a text or a number") +
+               ", not " + std::string(entry.holds_map ? "a map" : entry.kind)};
+}
+
+// One key of a file: all its values belong to it.
+Result<void> CommandLineReader::read(const FlagFileEntry& entry) {
+  const std::string given = entry.arguments.front().substr(0, entry.arguments.front().find('='));
+  const std::string name = split_long(given).first;
+  const bool piece = name.find('.') != std::string::npos;
+  const Result<FoundFlag> found =
+      find_flag(given, std::string_view(name).substr(2, piece ? name.find('.') - 2 : name.size()));
+  if (!found) return found.error();
+  if (entry.kind == "nothing") return {};  // as if it were not there
+  const Result<void> fits = piece ? Result<void>() : check_kind(*found->flag, entry);
+  if (!fits) return Error{given + ": " + fits.error().message};
+  if (entry.kind == "a list" && entry.arguments.size() == 1) return {};
+  size_t next = 0;
+  if (Result<void> flag = read_flag(entry.arguments, next, true); !flag) return flag;
+  if (next == entry.arguments.size()) return {};
+  if (entry.kind == "a list") {
+    return Error{given + ": takes one value, not a list of " +
+                 std::to_string(entry.arguments.size() - 1)};
+  }
+  return Error{given + ": '" + entry.arguments[next] + "' is neither true nor false"};
 }
 
 Result<void> CommandLineReader::set_model(const std::string& model) {
@@ -268,13 +305,16 @@ Result<VllmCommandLine> read_vllm_command_line(const std::vector<std::string>& g
   const Result<std::optional<std::string>> file = config_file(arguments);
   if (!file) return file.error();
   if (*file) {
-    const Result<std::vector<std::string>> in_file = read_flag_file(**file);
-    if (!in_file) return in_file.error();
-    if (Result<void> read = reader.read(*in_file, true); !read) {
-      return Error{"--config: " + **file + ": " + read.error().message};
+    const Result<std::vector<FlagFileEntry>> entries = read_flag_file(**file);
+    if (!entries) return entries.error();
+    for (const FlagFileEntry& entry : *entries) {
+      if (Result<void> read = reader.read(entry); !read) {
+        const std::string line = entry.line > 0 ? ":" + std::to_string(entry.line) : "";
+        return Error{"--config: " + **file + line + ": " + read.error().message};
+      }
     }
   }
-  if (Result<void> read = reader.read(arguments, false); !read) return read.error();
+  if (Result<void> read = reader.read(arguments); !read) return read.error();
   return reader.take();
 }
 

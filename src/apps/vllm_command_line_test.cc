@@ -169,10 +169,10 @@ TEST_F(FlagFile, StandsForTheArgumentsItNames) {
       "port: 12323\nmodel: m\nserved-model-name: [a, b]\nenable_prefix_caching: false\n"
       "gpu-memory-utilization: 0.5\nmax-model-len: 4k\nspeculative-config: {method: ngram}\n"
       "download-dir: null\nallowed-local-media-path: ''\n");
-  EXPECT_THAT(honoured({"--config", file, "--port", "1"}),
-              ElementsAre("--model", "m", "--served-model-name", "a", "b",
-                          "--enable-prefix-caching=false", "--gpu-memory-utilization", "0.5",
-                          "--max-model-len", "4000", "--port", "1"));
+  EXPECT_THAT(
+      honoured({"--config", file, "--port", "1"}),
+      ElementsAre("--model", "m", "--served-model-name", "a", "b", "--enable-prefix-caching=false",
+                  "--gpu-memory-utilization", "0.5", "--max-model-len", "4000", "--port", "1"));
 }
 
 TEST_F(FlagFile, TheModelOfTheCommandLineWins) {
@@ -182,12 +182,53 @@ TEST_F(FlagFile, TheModelOfTheCommandLineWins) {
 
 TEST_F(FlagFile, ErrorsNameItAndTheFlag) {
   EXPECT_THAT(refusal({"--config", write("max-modle-len: 5\n")}),
-              HasSubstr(path_ + ": --max-modle-len: neither"));
+              HasSubstr(path_ + ":1: --max-modle-len: neither"));
   EXPECT_THAT(refusal({"--config", write("- a\n")}), HasSubstr("not a map of flags and values"));
   EXPECT_THAT(refusal({"--config", write("a: [\n")}), HasSubstr(path_ + ":"));
   EXPECT_THAT(refusal({"--config", write("config: other.yaml\n")}),
               HasSubstr("cannot name another one"));
   EXPECT_THAT(honoured({"--config", write("# nothing\n"), "m"}), ElementsAre("--model", "m"));
+}
+
+TEST_F(FlagFile, AValueOfTheWrongKindIsAnErrorWithItsKeyAndLine) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"max-num-seqs: [1, 2]", "--max-num-seqs: takes one value, not a list of 2"},
+      {"port: [1, 2]", "--port: takes one value, not a list of 2"},
+      {"model: [a, b]", "--model: takes one value, not a list of 2"},
+      {"dtype: [a, b]", "--dtype: takes one value, not a list of 2"},
+      {"enable-lora: [true, false]", "--enable-lora: takes one value, not a list of 2"},
+      {"max-num-seqs: {a: 1}", "--max-num-seqs: takes a text or a number, not a map"},
+      {"model: {name: m}", "--model: takes a text or a number, not a map"},
+      {"model: [{name: m}]", "--model: takes a text or a number, not a map"},
+      {"enable-lora: {a: 1}", "--enable-lora: takes true or false, not a map"},
+      {"served-model-name: {a: 1}", "--served-model-name: takes texts or numbers, not a map"},
+      {"served-model-name: [a, {b: 1}]", "--served-model-name: takes texts or numbers, not a map"},
+      {"served-model-name: [a, [b]]", "--served-model-name: its list holds a list"},
+      {"served-model-name: [a, null]", "--served-model-name: its list holds nothing"},
+      {"model: true", "--model: takes a text or a number, not a boolean"},
+      {"max-num-seqs: false", "--max-num-seqs: takes a text or a number, not a boolean"},
+      {"enforce-eager: yes", "--enforce-eager: 'yes' is neither true nor false"},
+      {"enforce-eager: 1", "--enforce-eager: '1' is neither true nor false"},
+      {"model: --port", "--model: a value is missing"},
+      {"max-modle-len: []", "did you mean --max-model-len?"},
+      {"max_num_sqs: [1, 2]", "did you mean --max-num-seqs?"}};
+  for (const auto& [line, told] : cases) {
+    const std::string answer =
+        refusal({"--config", write("host: 127.0.0.1\n" + std::string(line) + "\n")});
+    EXPECT_THAT(answer, HasSubstr(path_ + ":2: ")) << line;
+    EXPECT_THAT(answer, HasSubstr(told)) << line;
+  }
+}
+
+TEST_F(FlagFile, AKeyWithoutAValueMustBeAFlagToo) {
+  EXPECT_THAT(refusal({"--config", write("max-modle-len:\n")}),
+              HasSubstr(path_ + ": --max-modle-len: neither"));
+}
+
+TEST_F(FlagFile, AListOfOneIsItsValueAndNothingIsNoFlag) {
+  EXPECT_THAT(honoured({"--config", write("port: [1]\nmodel:\nhost: ~\nlora-modules: [{a: 1}]\n"
+                                          "compilation-config.mode: 3\napi-key: []\n")}),
+              ElementsAre("--port", "1", "--lora-modules", "{\"a\":1}"));
 }
 
 }  // namespace

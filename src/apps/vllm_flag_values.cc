@@ -51,6 +51,24 @@ std::string argument_of(const Value& value) {
                          : to_json(value).dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
+Result<FlagFileEntry> entry_of(const std::string& name, const Value& value) {
+  FlagFileEntry entry{value.line(), {"--" + name}, value.kind(), value.map() != nullptr};
+  if (const bool* on = value.boolean()) {
+    entry.arguments.front().append(*on ? "=true" : "=false");
+  } else if (const Value::List* list = value.list()) {
+    for (const Value& item : *list) {
+      if (item.is_null() || item.list() != nullptr) {
+        return Error{"--" + name + ": its list holds " + std::string(item.kind())};
+      }
+      entry.holds_map = entry.holds_map || item.map() != nullptr;
+      entry.arguments.push_back(argument_of(item));
+    }
+  } else if (!value.is_null()) {
+    entry.arguments.push_back(argument_of(value));
+  }
+  return entry;
+}
+
 }  // namespace
 
 std::optional<uint64_t> read_flag_count(std::string_view text) {
@@ -85,36 +103,27 @@ std::optional<bool> read_flag_truth(std::string_view text) {
   return std::nullopt;
 }
 
-Result<std::vector<std::string>> read_flag_file(const std::string& path) {
+Result<std::vector<FlagFileEntry>> read_flag_file(const std::string& path) {
   const Result<std::string> text = read_whole_file(path, kYamlBytesMost);
   if (!text) return Error{"--config: " + text.error().message};
+  const auto problem = [&](const Remark& remark) {
+    return Error{"--config: " + path + ":" + std::to_string(remark.line) + ": " + remark.text};
+  };
   const auto parsed = parse_yaml(*text);
-  if (const Remark* problem = std::get_if<Remark>(&parsed)) {
-    return Error{"--config: " + path + ":" + std::to_string(problem->line) + ": " + problem->text};
-  }
+  if (const Remark* remark = std::get_if<Remark>(&parsed)) return problem(*remark);
   const Value& document = std::get<Value>(parsed);
-  std::vector<std::string> arguments;
-  if (document.is_null()) return arguments;
+  std::vector<FlagFileEntry> entries;
+  if (document.is_null()) return entries;
   if (document.map() == nullptr) {
     return Error{"--config: " + path + ": not a map of flags and values, but " +
                  std::string(document.kind())};
   }
   for (const auto& [name, value] : *document.map()) {
-    if (value.is_null()) continue;
-    if (const bool* on = value.boolean()) {
-      arguments.push_back("--" + name + (*on ? "=true" : "=false"));
-      continue;
-    }
-    const Value::List* list = value.list();
-    if (list != nullptr && list->empty()) continue;
-    arguments.push_back("--" + name);
-    if (list == nullptr) {
-      arguments.push_back(argument_of(value));
-    } else {
-      for (const Value& item : *list) arguments.push_back(argument_of(item));
-    }
+    const Result<FlagFileEntry> entry = entry_of(name, value);
+    if (!entry) return problem({value.line(), entry.error().message});
+    entries.push_back(*entry);
   }
-  return arguments;
+  return entries;
 }
 
 }  // namespace kvasir

@@ -20,8 +20,15 @@ bool is_broken_json(const std::string& value);
 // true, True, false, False.
 std::optional<bool> read_flag_truth(std::string_view text);
 
-// The flags of a YAML file (a map of names and values) as the arguments that they stand for.
-// Regular files of at most 1 MiB.
-Result<std::vector<std::string>> read_flag_file(const std::string& path);
+// One key of a file of flags.
+struct FlagFileEntry {
+  int line = 0;                        // 0: of a key without a value
+  std::vector<std::string> arguments;  // what it stands for: --NAME, and the values behind it
+  std::string_view kind;               // of its value, as Value::kind() calls it
+  bool holds_map = false;              // as its value, or in its list
+};
+
+// The flags of a YAML file (a map of names and values). Regular files of at most 1 MiB.
+Result<std::vector<FlagFileEntry>> read_flag_file(const std::string& path);
 
 }  // namespace kvasir
