@@ -27,7 +27,7 @@ int fail(int code, const std::string& message) {
 Result<void> check_log_directory(const std::string& path) {
   namespace fs = std::filesystem;
   std::error_code error;
-  fs::symlink_status(path, error);
+  static_cast<void>(fs::symlink_status(path, error));
   if (path.empty() || error == std::errc::no_such_file_or_directory) return {};
   if (error) return Error{"--log-dir: cannot use " + path + ": " + error.message()};
   const fs::file_status target = fs::status(path, error);
@@ -121,8 +121,9 @@ void add_up_command(CLI::App& app, int& exit_code) {
   command->add_option("--time-scale", options->time_scale, "Run that many times faster than life")
       ->check(time_scale_check())
       ->capture_default_str();
-  command->add_option("--gateway-threads", options->gateway_threads,
-                      "Threads of the gateway (default: one for each core)")
+  command
+      ->add_option("--gateway-threads", options->gateway_threads,
+                   "Threads of the gateway (default: one for each core)")
       ->check(CLI::Range(0, kThreadsMost));
   command->add_option("--log-dir", options->log_directory,
                       "Where each process logs (default: a fresh directory under $TMPDIR)");

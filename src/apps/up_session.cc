@@ -46,7 +46,9 @@ Result<void> UpSession::run() {
 }
 
 Result<void> UpSession::start_fleet() {
-  Result<std::unique_ptr<FleetSupervisor>> fleet = FleetSupervisor::start(*loop_, options_);
+  FleetOptions options = options_;
+  options.notify = [this](const std::string& line) { say(line); };
+  Result<std::unique_ptr<FleetSupervisor>> fleet = FleetSupervisor::start(*loop_, options);
   if (!fleet) return fleet.error();
   fleet_ = std::move(*fleet);
   origin_ = {options_.host, fleet_->gateway_port()};

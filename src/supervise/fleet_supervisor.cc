@@ -1,5 +1,6 @@
 #include "supervise/fleet_supervisor.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <optional>
 #include <system_error>
@@ -12,12 +13,21 @@
 #include "supervise/port_lease.h"
 
 namespace kvasir {
+namespace {
+
+constexpr size_t kNamedWorkersMost = 8;  // in one line
+
+}  // namespace
 
 // Workers first; the gateway when all of them answer, so that its first look finds them healthy.
+// Workers that others run may be down for long: some of those are enough.
 class FleetSupervisor::State final : public Child::Observer {
  public:
   State(EventLoop& loop, const FleetOptions& options) : loop_(loop), options_(options) {}
-  ~State() override { loop_.cancel(timer_); }
+  ~State() override {
+    loop_.cancel(timer_);
+    loop_.cancel(every_worker_timer_);
+  }
 
   Result<void> start();
   void when_ready(std::function<void(Result<void>)> ready);
@@ -38,7 +48,16 @@ class FleetSupervisor::State final : public Child::Observer {
   void on_child_failed(const Error& reason) override;
   void on_child_stopped() override;
   void advance();
+  bool enough_are_healthy() const;
+  std::string unhealthy_worker_urls() const;
+  void on_workers_missing();
+  void start_gateway();
   void on_too_late();
+  // What workers that run already are asked for.
+  std::string health_path() const {
+    return options_.health_path.empty() ? "/health" : options_.health_path;
+  }
+  void tell(const std::string& line) const;
   void settle(Result<void> outcome);
   void report();
   void kill_all();
@@ -52,11 +71,13 @@ class FleetSupervisor::State final : public Child::Observer {
   std::vector<std::string> worker_urls_;
   std::vector<std::unique_ptr<HealthCheck>> external_checks_;
   std::vector<bool> external_healthy_;
+  bool wait_for_every_worker_ = true;
   bool gateway_started_ = false;
   std::optional<Result<void>> outcome_;  // of starting
   std::function<void(Result<void>)> ready_;
   std::function<void()> stopped_;
   TimerId timer_ = kNoTimer;  // first ready_timeout, later the grace of stop()
+  TimerId every_worker_timer_ = kNoTimer;
   const std::shared_ptr<bool> life_ = std::make_shared<bool>(true);
 };
 
@@ -136,9 +157,13 @@ Result<void> FleetSupervisor::State::watch_worker_urls() {
           external_healthy_[i] = true;
           advance();
         },
-        options_.health_path.empty() ? "/health" : options_.health_path);
+        health_path());
     if (!check) return check.error();
     external_checks_.push_back(std::move(*check));
+  }
+  if (!external_checks_.empty()) {
+    every_worker_timer_ =
+        loop_.after(options_.every_worker_timeout, [this] { on_workers_missing(); });
   }
   return {};
 }
@@ -148,13 +173,54 @@ void FleetSupervisor::State::advance() {
   for (const auto& worker : workers_) {
     if (!worker->ready()) return;
   }
-  for (const bool healthy : external_healthy_) {
-    if (!healthy) return;
+  if (!enough_are_healthy()) return;
+  if (!gateway_started_) return start_gateway();
+  if (gateway_->ready()) settle({});
+}
+
+// Of the workers that run already.
+bool FleetSupervisor::State::enough_are_healthy() const {
+  const auto healthy = std::count(external_healthy_.begin(), external_healthy_.end(), true);
+  const bool every_one = healthy == static_cast<ptrdiff_t>(external_healthy_.size());
+  return every_one || (healthy > 0 && !wait_for_every_worker_);
+}
+
+// "http://10.0.0.1:8000 (cannot connect: Connection refused), ...": a few of them.
+std::string FleetSupervisor::State::unhealthy_worker_urls() const {
+  std::string names;
+  size_t count = 0;
+  for (size_t i = 0; i < external_checks_.size(); ++i) {
+    if (external_healthy_[i] || ++count > kNamedWorkersMost) continue;
+    names.append(names.empty() ? "" : ", ").append(worker_urls_[i]);
+    names.append(" (").append(external_checks_[i]->reason()).append(")");
   }
-  if (gateway_started_) return settle({});
+  if (count > kNamedWorkersMost) {
+    names.append(" and ").append(std::to_string(count - kNamedWorkersMost)).append(" more");
+  }
+  return names;
+}
+
+void FleetSupervisor::State::on_workers_missing() {
+  wait_for_every_worker_ = false;
+  if (gateway_started_ || outcome_) return;
+  if (!enough_are_healthy()) return tell("Waiting for one of: " + unhealthy_worker_urls());
+  advance();
+}
+
+void FleetSupervisor::State::start_gateway() {
   gateway_started_ = true;
+  const std::string missing = unhealthy_worker_urls();
+  if (!missing.empty()) {
+    tell("warning: going on without " + missing + "; the gateway sends requests there once GET " +
+         health_path() + " answers 200");
+  }
+  soon([this] { external_checks_.clear(); });  // one of them may be calling
   const Result<void> started = gateway_->start();
   if (!started) settle(started);
+}
+
+void FleetSupervisor::State::tell(const std::string& line) const {
+  if (options_.notify) options_.notify(line);
 }
 
 void FleetSupervisor::State::on_child_failed(const Error& reason) {
@@ -163,9 +229,7 @@ void FleetSupervisor::State::on_child_failed(const Error& reason) {
 
 void FleetSupervisor::State::on_too_late() {
   std::string silent;
-  for (size_t i = 0; i < external_healthy_.size() && silent.empty(); ++i) {
-    if (!external_healthy_[i]) silent = "the worker at " + worker_urls_[i];
-  }
+  if (!gateway_started_ && !external_checks_.empty()) silent = unhealthy_worker_urls();
   for (const auto& worker : workers_) {
     if (silent.empty() && !worker->ready())
       silent = worker->name() + " (" + worker->log_words() + ")";
@@ -173,8 +237,8 @@ void FleetSupervisor::State::on_too_late() {
   if (silent.empty()) silent = "the gateway (" + gateway_->log_words() + ")";
   const int64_t seconds =
       std::chrono::duration_cast<std::chrono::seconds>(options_.ready_timeout).count();
-  settle(Error{silent + " did not answer GET /health with 200 within " + std::to_string(seconds) +
-               " s"});
+  settle(Error{silent + " did not answer GET " + health_path() + " with 200 within " +
+               std::to_string(seconds) + " s"});
 }
 
 void FleetSupervisor::State::settle(Result<void> outcome) {

@@ -34,6 +34,10 @@ struct FleetOptions {
   std::string log_directory;  // made when missing; a file for each process; empty: they share
                               // standard error
   Duration ready_timeout = std::chrono::seconds(60);
+  // Of worker_urls all are waited for so long; from then on one healthy worker is enough.
+  Duration every_worker_timeout = std::chrono::seconds(1);
+  // Told, in a line for a person, whom it waits for and whom it goes on without.
+  std::function<void(const std::string&)> notify;
 };
 
 struct ProcessStatus {
@@ -55,9 +59,9 @@ class FleetSupervisor {
   FleetSupervisor(const FleetSupervisor&) = delete;
   FleetSupervisor& operator=(const FleetSupervisor&) = delete;
 
-  // Calls back once, from the loop: when the gateway and every worker answer /health, or with the
-  // reason why not (a process exited while starting, with the last lines it logged; or
-  // ready_timeout passed).
+  // Calls back once, from the loop: when the gateway and every worker (of worker_urls: at least
+  // one) answer /health, or with the reason why not (a process exited while starting, with the last
+  // lines it logged; or ready_timeout passed).
   void when_ready(std::function<void(Result<void>)> ready);
 
   uint16_t gateway_port() const;

@@ -15,6 +15,8 @@
 #include "net/event_loop.h"
 #include "net/socket.h"
 #include "supervise/health_check.h"
+#include "supervise/port_lease.h"
+#include "supervise/process.h"
 
 namespace kvasir {
 namespace {
@@ -22,6 +24,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
 
@@ -170,6 +173,65 @@ TEST_F(FleetSupervisorTest, WorkersThatRunAlreadyAreUsed) {
   EXPECT_TRUE(run_until([&] { return ready; }));
   EXPECT_EQ(second->processes().size(), 1u);
   EXPECT_EQ(second->worker_urls(), fleet_->worker_urls());
+}
+
+// A worker that runs already is enough; one that refuses connections is named, once.
+TEST_F(FleetSupervisorTest, OfWorkersThatRunAlreadyOneIsEnough) {
+  ASSERT_TRUE(start().ok());
+  const PortLease dead = std::move(PortLease::take("127.0.0.1", 0).value());
+  const std::string dead_url = "http://127.0.0.1:" + std::to_string(dead.port());
+  FleetOptions options = options_;
+  options.worker_urls = {dead_url, fleet_->worker_urls()[0]};
+  options.log_directory += "/second";
+  options.every_worker_timeout = milliseconds(100);
+  std::vector<std::string> told;
+  options.notify = [&](const std::string& line) { told.push_back(line); };
+  const auto second = std::move(FleetSupervisor::start(*loop_, options).value());
+  bool ready = false;
+  second->when_ready([&](const Result<void>& outcome) { ready = outcome.ok(); });
+  EXPECT_TRUE(run_until([&] { return ready; }));
+  EXPECT_TRUE(answers(second->gateway_port()));
+  EXPECT_THAT(told, ElementsAre(AllOf(HasSubstr("without " + dead_url + " ("),
+                                      HasSubstr("Connection refused"))));
+}
+
+TEST_F(FleetSupervisorTest, WorkersThatRunAlreadyAreWaitedForWithTheReason) {
+  options_.workers = 1;
+  options_.worker_arguments = {"--deaf", "1"};
+  options_.ready_timeout = seconds(10);
+  const auto deaf = std::move(FleetSupervisor::start(*loop_, options_).value());
+  ASSERT_TRUE(run_until([&] {
+    return std::filesystem::file_size(logs_ + "/worker-0.log") > 0;  // it listens
+  }));
+  options_.worker_urls = deaf->worker_urls();
+  options_.log_directory += "/second";
+  options_.every_worker_timeout = milliseconds(500);
+  options_.ready_timeout = seconds(1);
+  std::vector<std::string> told;
+  options_.notify = [&](const std::string& line) { told.push_back(line); };
+  const Result<void> outcome = start();
+  ASSERT_FALSE(outcome.ok());
+  const std::string whom = options_.worker_urls[0] + " (it answers 503)";
+  EXPECT_THAT(told, ElementsAre("Waiting for one of: " + whom));
+  EXPECT_THAT(outcome.error().message, HasSubstr(whom + " did not answer GET /health"));
+}
+
+TEST_F(FleetSupervisorTest, AWorkerThatComesLateIsEnough) {
+  PortLease late = std::move(PortLease::take("127.0.0.1", 0).value());
+  options_.worker_urls = {"http://127.0.0.1:" + std::to_string(late.port())};
+  options_.every_worker_timeout = milliseconds(50);
+  options_.ready_timeout = seconds(30);
+  std::unique_ptr<Process> worker;
+  options_.notify = [&](const std::string& line) {
+    EXPECT_THAT(line, HasSubstr("Connection refused"));
+    ASSERT_EQ(worker, nullptr) << "told twice";
+    Process::Command command;
+    command.binary = KVASIR_FAKE_PROGRAM;
+    command.arguments = {"worker", "--host", "127.0.0.1", "--port", std::to_string(late.port())};
+    worker = std::move(Process::start(*loop_, command, [](const std::string&) {}).value());
+  };
+  EXPECT_TRUE(start().ok());
+  EXPECT_NE(worker, nullptr);
 }
 
 TEST_F(FleetSupervisorTest, WhatIgnoresSigtermIsKilled) {

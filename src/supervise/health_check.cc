@@ -50,11 +50,14 @@ void HealthCheck::ask_later() {
 }
 
 void HealthCheck::on_end() {
-  if (is_good(status_)) {
-    healthy_();
-  } else {
-    ask_later();
-  }
+  if (is_good(status_)) return healthy_();
+  reason_ = "it answers " + std::to_string(status_);
+  ask_later();
+}
+
+void HealthCheck::on_failure(const HttpFailure& failure) {
+  reason_ = failure.message;
+  ask_later();
 }
 
 }  // namespace kvasir

@@ -24,7 +24,10 @@ class HealthCheck final : public HttpCallObserver {
 
   void on_head(const HttpHead& head) override { status_ = head.status(); }
   void on_end() override;
-  void on_failure(const HttpFailure&) override { ask_later(); }
+  void on_failure(const HttpFailure& failure) override;
+
+  // Why it is not healthy, in words: what became of the last question.
+  const std::string& reason() const { return reason_; }
 
  private:
   HealthCheck(EventLoop& loop, const SocketAddress& address, const HostPort& origin,
@@ -38,6 +41,7 @@ class HealthCheck final : public HttpCallObserver {
   const std::function<void()> healthy_;
   TimerId timer_ = kNoTimer;
   int status_ = 0;
+  std::string reason_ = "no answer yet";
 };
 
 }  // namespace kvasir

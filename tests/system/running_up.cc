@@ -111,7 +111,7 @@ std::vector<int64_t> RunningUp::children() const {
 
 HostPort RunningUp::endpoint() const {
   const std::string text = output();
-  const size_t begin = text.find("http://");
+  const size_t begin = text.find("http://", text.find("Endpoint "));
   return parse_http_origin(text.substr(begin, text.find("/v1", begin) - begin)).value();
 }
 

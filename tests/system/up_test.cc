@@ -11,6 +11,7 @@
 #include <set>
 
 #include "running_up.h"
+#include "supervise/port_lease.h"
 
 namespace kvasir {
 namespace {
@@ -94,6 +95,21 @@ TEST(Up, APortInUseIsOneClearLine) {
             "kvasir up: port " + port +
                 " is already in use on 127.0.0.1: stop the program that holds it, or choose "
                 "another with --port\n");
+}
+
+TEST(Up, OneWorkerOfTwoIsEnough) {
+  RunningUp workers(kTwoWorkers);
+  ASSERT_TRUE(workers.wait_until_ready()) << workers.output();
+  // Its gateway passes for the worker that is there, a port that only is taken for the other one.
+  const PortLease dead = std::move(PortLease::take("127.0.0.1", 0).value());
+  const std::string dead_url = "http://127.0.0.1:" + std::to_string(dead.port());
+  RunningUp up(
+      {"--port", "0", "--worker-urls", dead_url + ",http://" + to_string(workers.endpoint())});
+  ASSERT_TRUE(up.wait_until_ready()) << up.output();
+  EXPECT_THAT(up.output(), HasSubstr("going on without " + dead_url +
+                                     " (cannot connect: Connection refused); "));
+  for (int i = 0; i < 4; ++i)
+    EXPECT_EQ(up.post("/v1/completions", completion(up))->head.status(), 200);
 }
 
 namespace fs = std::filesystem;
