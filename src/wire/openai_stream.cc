@@ -125,16 +125,16 @@ std::string code_of(const Json& error) {
 }
 
 // {"error": {...}}, {"error": "words"} and the older {"object": "error", "message": ...}.
-std::optional<ApiError> read_error(const Json& answer) {
+std::optional<AnswerError> read_error(const Json& answer) {
   Json error;
   if (answer["error"].get(error) == SUCCESS && !error.is_null()) {
-    if (!error.is_object()) return ApiError{string_at(answer, "error"), {}, {}};
+    if (!error.is_object()) return AnswerError{string_at(answer, "error"), {}, {}};
   } else if (string_at(answer, "object") == "error") {
     error = answer;
   } else {
     return std::nullopt;
   }
-  return ApiError{string_at(error, "message"), string_at(error, "type"), code_of(error)};
+  return AnswerError{string_at(error, "message"), string_at(error, "type"), code_of(error)};
 }
 
 void read_choice(const Json& choice, AnswerPart& part) {

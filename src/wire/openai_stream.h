@@ -20,12 +20,12 @@ struct TokenUsage {
 };
 
 // The error object of an answer. Absent members are empty; a numeric code is written out.
-struct ApiError {
+struct AnswerError {
   std::string message;
   std::string type;
   std::string code;
 
-  bool operator==(const ApiError&) const = default;
+  bool operator==(const AnswerError&) const = default;
 };
 
 // One event of a stream, or a whole answer.
@@ -34,7 +34,7 @@ struct AnswerPart {
   std::string text;           // of all choices in it, in order
   std::string finish_reason;  // of the last choice that has one
   std::optional<TokenUsage> usage;
-  std::optional<ApiError> error;
+  std::optional<AnswerError> error;
 };
 
 // Reads one event of a stream. Most bring a token and nothing else: those are scanned once and not

@@ -68,7 +68,7 @@ TEST(OpenAiStream, UsageAndFinishReasonAreRead) {
 TEST(OpenAiStream, ErrorsAreRead) {
   const struct {
     const char* data;
-    ApiError error;
+    AnswerError error;
   } cases[] = {
       {R"({"error":{"message":"no","type":"BadRequestError","param":null,"code":400}})",
        {"no", "BadRequestError", "400"}},
