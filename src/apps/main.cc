@@ -1,12 +1,15 @@
 // The binary: one subcommand for each program.
 #include <CLI/CLI.hpp>
 #include <csignal>
+#include <cstdio>
+#include <iostream>
 #include <string_view>
 
 #include <fcntl.h>
 #include <unistd.h>
 
 #include "apps/commands.h"
+#include "apps/standard_output.h"
 #include "telemetry/log.h"
 
 namespace {
@@ -19,12 +22,7 @@ void hold_standard_descriptors() {
   }
 }
 
-}  // namespace
-
-int main(int argument_count, char** arguments) {
-  hold_standard_descriptors();
-  std::signal(SIGPIPE, SIG_IGN);  // whoever read our log may be gone; sockets report it as an error
-  const kvasir::LogThread log_thread;
+int run(int argument_count, char** arguments) {
   CLI::App app("Kvasir decides which worker runs each LLM inference request, and carries it there.",
                "kvasir");
   app.set_version_flag("--version", "kvasir 0.1.0");
@@ -48,4 +46,17 @@ int main(int argument_count, char** arguments) {
     return code == 0 ? 0 : 2;
   }
   return exit_code;
+}
+
+}  // namespace
+
+int main(int argument_count, char** arguments) {
+  hold_standard_descriptors();
+  std::signal(SIGPIPE, SIG_IGN);  // whoever read our log may be gone; sockets report it as an error
+  const kvasir::LogThread log_thread;
+  const int exit_code = run(argument_count, arguments);
+  const kvasir::Result<void> written = kvasir::flush_output(std::cout, stdout);
+  if (written) return exit_code;
+  std::fprintf(stderr, "kvasir: %s\n", written.error().message.c_str());
+  return exit_code == 0 ? 1 : exit_code;
 }
