@@ -22,6 +22,9 @@ int run_ab_command(const AbFlags& flags) {
     const Result<EngineProfile> loaded = load_engine_profile(profile);
     if (!loaded) return complain("--engine-profile: " + loaded.error().message, 2);
   }
+  if (const Result<void> writable = check_json_file(flags.shared); !writable) {
+    return complain(writable.error().message);
+  }
   Report report;
   const Result<Workload> workload = load_workload(flags.shared, report);
   if (!workload) return complain(workload.error().message, 2);

@@ -33,6 +33,9 @@ void add_workload_flags(CLI::App& command, WorkloadFlags& flags);
 // The trace of `flags` and what of it is replayed. `report` gets what a report tells of them.
 Result<Workload> load_workload(const WorkloadFlags& flags, Report& report);
 
+// Whether --json can be written, asked before the run.
+Result<void> check_json_file(const WorkloadFlags& flags);
+
 // Prints the report and writes the JSON, unless the client fell behind. The exit code: 0 when every
 // request was answered as asked and all arms gave the same tokens.
 int deliver_report(const Report& report, const WorkloadFlags& flags);

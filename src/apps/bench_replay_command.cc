@@ -4,6 +4,7 @@
 #include "apps/bench_commands.h"
 #include "apps/commands.h"
 #include "bench/http_fetch.h"
+#include "bench/output_file.h"
 #include "bench/replay_run.h"
 #include "net/event_loop.h"
 #include "wire/model_list.h"
@@ -36,6 +37,13 @@ Result<std::string> find_model(EventLoop& loop, const HostPort& origin, const st
 int run_replay_command(const ReplayFlags& flags) {
   const Result<HostPort> origin = parse_http_origin(flags.url);
   if (!origin) return complain("--url: " + origin.error().message, 2);
+  if (const Result<void> writable = check_json_file(flags.shared); !writable) {
+    return complain(writable.error().message);
+  }
+  if (!flags.output.empty()) {
+    const Result<void> writable = check_output_file(flags.output);
+    if (!writable) return complain("--output " + writable.error().message);
+  }
   Report report;
   const Result<Workload> workload = load_workload(flags.shared, report);
   if (!workload) return complain(workload.error().message, 2);

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "apps/bench_commands.h"
+#include "bench/output_file.h"
 #include "bench/trace_generator.h"
 
 namespace kvasir {
@@ -21,7 +22,10 @@ int run_trace_command(const TraceFlags& flags) {
   for (const TraceRow& row : generate_trace(flags.options)) append_mooncake_row(row, text);
   if (flags.output.empty()) {
     std::fputs(text.c_str(), stdout);
-    return std::fflush(stdout) == 0 ? 0 : complain("cannot write to standard output");
+    return 0;  // main() says what could not be written
+  }
+  if (const Result<void> writable = check_output_file(flags.output); !writable) {
+    return complain("--output " + writable.error().message);
   }
   std::ofstream file(flags.output, std::ios::binary);
   if (!(file << text) || !file.flush()) {

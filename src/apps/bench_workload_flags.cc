@@ -6,6 +6,7 @@
 
 #include "apps/bench_commands.h"
 #include "apps/number_checks.h"
+#include "bench/output_file.h"
 #include "bench/trace_file.h"
 
 namespace kvasir {
@@ -84,6 +85,13 @@ Result<Workload> load_workload(const WorkloadFlags& flags, Report& report) {
   report.speed = flags.workload.speed;
   report.time_scale = flags.time_scale;
   return workload;
+}
+
+Result<void> check_json_file(const WorkloadFlags& flags) {
+  if (flags.json.empty()) return {};
+  const Result<void> writable = check_output_file(flags.json);
+  if (!writable) return Error{"--json " + writable.error().message};
+  return {};
 }
 
 int deliver_report(const Report& report, const WorkloadFlags& flags) {
