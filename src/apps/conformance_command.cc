@@ -5,6 +5,7 @@
 
 #include "apps/commands.h"
 #include "conformance/suite.h"
+#include "net/flag_address.h"
 
 namespace kvasir {
 namespace {
@@ -29,16 +30,16 @@ int complain(const std::string& message, int code) {
 
 Result<SubjectOptions> options_of(const ConformanceFlags& flags) {
   SubjectOptions options;
-  const Result<HostPort> target = parse_http_origin(flags.target);
+  const Result<HostPort> target = parse_host_port(flags.target);
   if (!target) return Error{"--target: " + target.error().message};
   options.target = *target;
   if (!flags.health_target.empty()) {
-    const Result<HostPort> health = parse_http_origin(flags.health_target);
+    const Result<HostPort> health = parse_host_port(flags.health_target);
     if (!health) return Error{"--health-target: " + health.error().message};
     options.health_target = *health;
   }
   if (!flags.empty_target.empty()) {
-    const Result<HostPort> empty = parse_http_origin(flags.empty_target);
+    const Result<HostPort> empty = parse_host_port(flags.empty_target);
     if (!empty) return Error{"--empty-target: " + empty.error().message};
     options.empty_target = *empty;
   }

@@ -10,7 +10,7 @@
 #include "apps/duration_flag.h"
 #include "apps/number_checks.h"
 #include "base/whole_file.h"
-#include "net/socket.h"
+#include "net/flag_address.h"
 #include "serving/configured_scheduling.h"
 #include "wire/quantity.h"
 
@@ -26,7 +26,7 @@ Result<Endpoint> parse_endpoint(const std::string& text) {
   std::istringstream parts(text);
   std::string part;
   std::getline(parts, part, ';');
-  Result<HostPort> address = parse_http_origin(part);
+  Result<HostPort> address = parse_host_port(part);
   if (!address) return Error{"--endpoints: " + address.error().message};
   Endpoint endpoint{to_string(*address), address->host, address->port, {}};
   while (std::getline(parts, part, ';')) {
@@ -118,7 +118,7 @@ Result<void> read_feeds(const EppFlags& flags, FleetFeedsOptions& feeds) {
   }
   feeds.endpoints_file = flags.endpoints_file;
   if (!flags.dns.empty()) {
-    Result<HostPort> name = parse_http_origin(flags.dns);
+    Result<HostPort> name = parse_host_port(flags.dns);
     if (!name) return Error{"--dns: " + name.error().message};
     feeds.dns = *name;
   }
@@ -194,7 +194,7 @@ Result<EppOptions> epp_options(const EppFlags& flags) {
     options.tls.version_min = *version;
   }
   for (const std::string& text : flags.peers) {
-    Result<HostPort> peer = parse_http_origin(text);
+    Result<HostPort> peer = parse_host_port(text);
     if (!peer) return Error{"--peers: " + peer.error().message};
     options.replicas.peers.push_back(std::move(*peer));
   }

@@ -14,6 +14,7 @@
 #include "base/whole_file.h"
 #include "gateway/gateway.h"
 #include "net/event_loop.h"
+#include "net/flag_address.h"
 #include "net/signal_watcher.h"
 #include "plugins/roster.h"
 #include "serving/configured_scheduling.h"
@@ -133,7 +134,7 @@ Result<GatewayOptions> options_of(const GatewayFlags& flags) {
   }
   options.endpoints_file = flags.endpoints_file;
   if (!flags.dns.empty()) {
-    Result<HostPort> name = parse_http_origin(flags.dns);
+    Result<HostPort> name = parse_host_port(flags.dns);
     if (!name) return Error{"--dns: " + name.error().message};
     options.dns = *name;
   }

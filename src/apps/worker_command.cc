@@ -10,6 +10,7 @@
 #include "apps/vllm_command_line.h"
 #include "apps/worker_flags.h"
 #include "net/event_loop.h"
+#include "net/flag_address.h"
 #include "net/signal_watcher.h"
 #include "telemetry/log.h"
 #include "tokens/tokenizer_json.h"
@@ -75,8 +76,8 @@ std::string serving_line(const WorkerFlags& flags, const WorkerOptions& options,
 int wait_for_end(EventLoop& loop, const WorkerFlags& flags) {
   std::unique_ptr<HealthServer> health;
   if (flags.health_port != 0) {
-    Result<Descriptor> listener = listen_tcp(flags.host, flags.health_port, false);
-    if (!listener) return fail(1, "--health-port: " + listener.error().message);
+    Result<Descriptor> listener = listen_on_flag("--health-port", flags.host, flags.health_port, false);
+    if (!listener) return fail(1, listener.error().message);
     health = std::make_unique<HealthServer>(loop, std::move(*listener));
   }
   Result<std::unique_ptr<SignalWatcher>> signals =
@@ -89,13 +90,13 @@ int wait_for_end(EventLoop& loop, const WorkerFlags& flags) {
 
 // Runs until the loop is stopped.
 int serve(EventLoop& loop, const WorkerFlags& flags, WorkerOptions options) {
-  Result<Descriptor> listener = listen_tcp(flags.host, flags.port, false);
-  if (!listener) return fail(1, "--port: " + listener.error().message);
+  Result<Descriptor> listener = listen_on_flag("--port", flags.host, flags.port, false);
+  if (!listener) return fail(1, listener.error().message);
   WorkerServer server(loop, std::move(*listener), options);
   std::unique_ptr<HealthServer> health;
   if (flags.health_port != 0) {
-    Result<Descriptor> health_listener = listen_tcp(flags.host, flags.health_port, false);
-    if (!health_listener) return fail(1, "--health-port: " + health_listener.error().message);
+    Result<Descriptor> health_listener = listen_on_flag("--health-port", flags.host, flags.health_port, false);
+    if (!health_listener) return fail(1, health_listener.error().message);
     health = std::make_unique<HealthServer>(loop, std::move(*health_listener));
   }
   const auto stop = [&, stopping = false](int) mutable {

@@ -6,6 +6,7 @@
 #include "epp/epp_thread.h"
 #include "epp/replicas.h"
 #include "net/event_loop.h"
+#include "net/flag_address.h"
 #include "scheduling/policy.h"
 #include "serving/configured_scheduling.h"
 #include "serving/empty_configuration.h"
@@ -90,13 +91,13 @@ Result<void> Epp::start(std::function<std::string()> metrics_page) {
         std::make_unique<Replicas>(loop_, fleet_, *scheduler_, clock_, probe_, options_.replicas);
   }
   if (Result<void> secured = secure(); !secured) return secured.error();
-  Result<Descriptor> health = listen_tcp(options_.host, options_.health_port, false);
-  if (!health) return Error{"--grpc-health-port: " + health.error().message};
+  Result<Descriptor> health = listen_on_flag("--grpc-health-port", options_.host, options_.health_port, false);
+  if (!health) return health.error();
   // Plain, whatever the ext_proc port speaks: Kubernetes' gRPC probes know no TLS.
   health_server_ = std::make_unique<GrpcServer>(loop_, std::move(*health),
                                                 health_service_.routes(), GrpcServerLimits{});
-  Result<Descriptor> metrics = listen_tcp(options_.host, options_.metrics_port, false);
-  if (!metrics) return Error{"--metrics-port: " + metrics.error().message};
+  Result<Descriptor> metrics = listen_on_flag("--metrics-port", options_.host, options_.metrics_port, false);
+  if (!metrics) return metrics.error();
   metrics_page_ = std::make_unique<MetricsPage>(*this, std::move(metrics_page));
   metrics_server_ = std::make_unique<HttpServer>(loop_, std::move(*metrics), *metrics_page_);
   watch_config();
@@ -134,13 +135,13 @@ Result<void> Epp::feed(ScrapePlan plan) {
 Result<void> Epp::listen() {
   {
     // Sockets that share a port would share it with another picker too: ask for it alone first.
-    Result<Descriptor> alone = listen_tcp(options_.host, options_.grpc_port, false);
-    if (!alone) return Error{"--grpc-port: " + alone.error().message};
+    Result<Descriptor> alone = listen_on_flag("--grpc-port", options_.host, options_.grpc_port, false);
+    if (!alone) return alone.error();
     grpc_port_ = local_port(*alone);
   }
   for (uint32_t i = 0; i < options_.threads; ++i) {
-    Result<Descriptor> listener = listen_tcp(options_.host, grpc_port_, true);
-    if (!listener) return Error{"--grpc-port: " + listener.error().message};
+    Result<Descriptor> listener = listen_on_flag("--grpc-port", options_.host, grpc_port_, true);
+    if (!listener) return listener.error();
     EventLoop* loop = &loop_;
     if (i > 0) {
       Result<std::unique_ptr<EventLoop>> created = EventLoop::create();

@@ -7,9 +7,10 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <charconv>
 #include <cstring>
 #include <memory>
+
+#include "net/flag_address.h"
 
 namespace kvasir {
 namespace {
@@ -83,6 +84,11 @@ Result<std::vector<SocketAddress>> resolve_every(const std::string& host, uint16
 }
 
 Result<Descriptor> listen_tcp(const std::string& host, uint16_t port, bool reuse_port) {
+  return listen_with_advice("--port", host, port, reuse_port);
+}
+
+Result<Descriptor> listen_with_advice(std::string_view port_flag, const std::string& host,
+                                      uint16_t port, bool reuse_port) {
   Result<SocketAddress> address = look_up(host, port, AI_PASSIVE);
   if (!address) return address.error();
   Result<Descriptor> socket = open_socket(*address);
@@ -95,7 +101,7 @@ Result<Descriptor> listen_tcp(const std::string& host, uint16_t port, bool reuse
   if (bind(socket->get(), raw, address->size) != 0) {
     if (errno == EADDRINUSE) {
       return Error{"port " + std::to_string(port) + " is already in use on " + host +
-                   ": stop the program that holds it, or choose another with --port"};
+                   ": stop the program that holds it, or choose another with " + std::string(port_flag)};
     }
     return system_error("cannot listen on " + where);
   }
@@ -154,27 +160,7 @@ void set_no_delay(const Descriptor& socket) {
 }
 
 Result<HostPort> parse_http_origin(std::string_view url) {
-  const Error bad{"'" + std::string(url) + "' is not an address: write http://HOST:PORT"};
-  // Lists are written with a blank behind the comma.
-  while (url.starts_with(' ')) url.remove_prefix(1);
-  while (url.ends_with(' ')) url.remove_suffix(1);
-  if (url.starts_with("http://")) url.remove_prefix(7);
-  if (url.ends_with("/")) url.remove_suffix(1);
-  const size_t colon = url.rfind(':');
-  if (colon == std::string_view::npos || colon == 0) return bad;
-  std::string_view host = url.substr(0, colon);
-  const std::string_view digits = url.substr(colon + 1);
-  HostPort origin;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), origin.port);
-  if (error != std::errc() || end != digits.data() + digits.size() || origin.port == 0) return bad;
-  if (host.starts_with("[") && host.ends_with("]")) {
-    host = host.substr(1, host.size() - 2);
-  } else if (host.find(':') != std::string_view::npos) {
-    return bad;
-  }
-  if (host.empty() || host.find('/') != std::string_view::npos) return bad;
-  origin.host = host;
-  return origin;
+  return parse_address(url, "http://HOST:PORT");
 }
 
 bool is_loopback(const std::string& host) {
