@@ -60,12 +60,20 @@ int run_replay_command(const ReplayFlags& flags) {
   options.replay.timeout = from_seconds(flags.shared.timeout_s);
   options.output_file = flags.output;
   options.label = flags.name;
+  options.stop_at_signals = true;
   const Result<std::vector<Outcome>> outcomes = run_replay(**loop, *workload, options);
   if (!outcomes) return complain(outcomes.error().message);
+  const bool interrupted = outcomes->size() < workload->size();
+  if (interrupted) {
+    complain("interrupted: " + std::to_string(outcomes->size()) + " of " +
+             std::to_string(workload->size()) + " rows have ended, and the report is of them");
+    if (outcomes->empty()) return 1;
+  }
 
   report.model = *model;
   report.arms.push_back(measure(flags.name, *outcomes, flags.shared.time_scale));
-  return deliver_report(report, flags.shared);
+  const int exit_code = deliver_report(report, flags.shared);
+  return interrupted ? 1 : exit_code;
 }
 
 }  // namespace
@@ -99,8 +107,9 @@ void add_bench_replay_command(CLI::App& bench, int& exit_code) {
       "A row with messages, and tools, is sent to /v1/chat/completions with exactly those.\n"
       "When no row has a timestamp, all that follow no other are sent at once.\n"
       "A row whose token counts are not those of the trace is an error (\"count mismatch\").\n"
-      "Exit status: 0 all answered as asked; 1 some failed, or the client fell behind; 2 wrong "
-      "flags.");
+      "Ctrl-C ends it early: --output keeps the rows that have ended, and the report is of them.\n"
+      "Exit status: 0 all answered as asked; 1 some failed, it was interrupted, or the client fell "
+      "behind;\n2 wrong flags.");
   command->callback([flags, &exit_code] { exit_code = run_replay_command(*flags); });
 }
 

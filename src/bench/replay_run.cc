@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <fstream>
 
 #include "bench/http_fetch.h"
 #include "bench/progress_line.h"
+#include "net/signal_watcher.h"
 
 namespace kvasir {
 namespace {
@@ -23,6 +25,12 @@ class Run final : public Replay::Observer {
   Result<std::vector<Outcome>> run(const Workload& workload) {
     if (!open_output()) {
       return Error{options_.output_file + ": cannot write it: " + std::strerror(errno)};
+    }
+    std::unique_ptr<SignalWatcher> signals;
+    if (options_.stop_at_signals) {
+      auto watcher = SignalWatcher::create(loop_, {SIGINT, SIGTERM}, [this](int) { end(); });
+      if (!watcher) return watcher.error();
+      signals = std::move(*watcher);
     }
     Result<std::unique_ptr<Replay>> replay = Replay::start(loop_, workload, options_.replay, *this);
     if (!replay) return replay.error();

@@ -15,11 +15,13 @@ struct ReplayRunOptions {
   ReplayOptions replay;
   std::string output_file;  // a JSON line for each outcome; empty: none
   std::string label;        // before the progress
+  // SIGINT and SIGTERM end the replay: the outcomes so far are its result.
+  bool stop_at_signals = false;
   // Asked every second; an answer ends the replay with that error.
   std::function<std::optional<Error>()> why_abort;
 };
 
-// The outcomes in the order of the rows.
+// The outcomes in the order of the rows: of every row, unless a signal came before.
 Result<std::vector<Outcome>> run_replay(EventLoop& loop, const Workload& workload,
                                         const ReplayRunOptions& options);
 

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <csignal>
 #include <cstdio>
 #include <fstream>
 #include <map>
@@ -55,6 +56,7 @@ class Stream final : public HttpExchange::Observer, public std::enable_shared_fr
   }
 
   static int gone;
+  static int ended;
 
  private:
   static constexpr size_t kChatTokens = 9;
@@ -87,6 +89,7 @@ class Stream final : public HttpExchange::Observer, public std::enable_shared_fr
     }
     if (manner_ != Manner::kNoDone) exchange_->write("data: [DONE]\n\n");
     exchange_->finish();
+    ++ended;
   }
 
   EventLoop& loop_;
@@ -97,6 +100,7 @@ class Stream final : public HttpExchange::Observer, public std::enable_shared_fr
   size_t sent_ = 0;
 };
 int Stream::gone = 0;
+int Stream::ended = 0;
 
 class Server final : public HttpHandler {
  public:
@@ -370,6 +374,30 @@ TEST_F(ReplayTest, OutcomesAreWrittenAsJsonLines) {
     EXPECT_FALSE(json.contains("error"));
   }
   EXPECT_EQ(lines, 3u);
+  std::remove(options_.output_file.c_str());
+}
+
+TEST_F(ReplayTest, ASignalEndsItWithTheOutcomesSoFar) {
+  options_.output_file = ::testing::TempDir() + "/replay_test_interrupted.jsonl";
+  options_.stop_at_signals = true;
+  // The last row would be due in an hour: when two have ended, only the signal can end the replay.
+  std::function<void()> interrupt_after_two = [&] {
+    if (Stream::ended == 2) {
+      loop_->after(10 * kTokenTime, [] { raise(SIGINT); });
+    } else {
+      loop_->after(kTokenTime, interrupt_after_two);
+    }
+  };
+  Stream::ended = 0;
+  interrupt_after_two();
+  Workload workload = rows(3, 0);
+  workload.due.back() = std::chrono::hours(1);
+  const std::vector<Outcome> outcomes = replay(workload);
+  ASSERT_EQ(outcomes.size(), 2u);
+  std::ifstream file(options_.output_file);
+  size_t lines = 0;
+  for (std::string line; std::getline(file, line); ++lines) EXPECT_FALSE(line.empty());
+  EXPECT_EQ(lines, 2u);
   std::remove(options_.output_file.c_str());
 }
 
