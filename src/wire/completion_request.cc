@@ -29,7 +29,7 @@ const JsonArray* read_list(const JsonValue& value, const std::string& location,
 // not fit.
 
 std::optional<TokenIds> read_token_ids(const JsonValue& value, const std::string& location,
-                                       FieldErrors& errors) {
+                                       FieldErrors& errors, WideInt& cut) {
   const JsonArray* list = read_list(value, location, errors);
   if (list == nullptr) return std::nullopt;
   FieldErrors own;
@@ -44,6 +44,7 @@ std::optional<TokenIds> read_token_ids(const JsonValue& value, const std::string
       own.add("greater_than_equal", location_in(location, i),
               "Input should be greater than or equal to 0", item);
     }
+    if (id && *id > UINT32_MAX) cut = std::max(cut, *id);
     ids.push_back(static_cast<uint32_t>(std::clamp<WideInt>(id.value_or(0), 0, UINT32_MAX)));
   }
   errors.append(own);
@@ -53,7 +54,7 @@ std::optional<TokenIds> read_token_ids(const JsonValue& value, const std::string
 
 std::optional<std::vector<Prompt>> read_lists_of_ids(const JsonValue& value,
                                                      const std::string& location,
-                                                     FieldErrors& errors) {
+                                                     FieldErrors& errors, WideInt& cut) {
   const JsonArray* list = read_list(value, location, errors);
   if (list == nullptr) return std::nullopt;
   FieldErrors own;
@@ -61,7 +62,7 @@ std::optional<std::vector<Prompt>> read_lists_of_ids(const JsonValue& value,
   for (size_t i = 0; i < list->size(); ++i) {
     // The location of an inner item ends at the list's place: what the union adds is cleaned away.
     FieldErrors inner;
-    auto ids = read_token_ids((*list)[i], location_in(location, i), inner);
+    auto ids = read_token_ids((*list)[i], location_in(location, i), inner, cut);
     own.append(inner);
     if (ids) prompts.emplace_back(std::move(*ids));
   }
@@ -108,11 +109,11 @@ void read_prompts(const FieldReader& reader, CompletionRequest& request) {
     request.prompts = *read_list_of_texts(*value, location, errors);
     return;
   }
-  if (auto ids = read_token_ids(*value, location, errors)) {
+  if (auto ids = read_token_ids(*value, location, errors, request.cut_token_id)) {
     request.prompts = {Prompt(std::move(*ids))};
     return;
   }
-  if (auto prompts = read_lists_of_ids(*value, location, errors)) {
+  if (auto prompts = read_lists_of_ids(*value, location, errors, request.cut_token_id)) {
     request.prompts = std::move(*prompts);
     return;
   }

@@ -19,6 +19,8 @@ using Prompt = std::variant<std::string, std::vector<uint32_t>>;
 struct CompletionRequest {
   GenerationRequest generation;
   std::vector<Prompt> prompts;
+  // The largest token id among those that were cut, as it was sent; 0: none was.
+  WideInt cut_token_id = 0;
   bool has_suffix = false;
   bool has_prompt_embeds = false;
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <limits>
 
 #include "hashing/token_blocks.h"
 #include "wire/python_json.h"
@@ -122,7 +123,14 @@ MaybeError check_data_parallel_rank(std::optional<std::string_view> header) {
                      "data_parallel_rank " + std::to_string(rank) + " is out of range [0, 1).");
 }
 
-MaybeError check_prompt_tokens(const AdmittedPrompt& prompt, const ServedModel& model) {
+// `cut`: what the largest id of all stood for, where it did not fit into a token.
+std::string id_as_sent(TokenId id, WideInt cut) {
+  if (id < std::numeric_limits<TokenId>::max() || cut == 0) return std::to_string(id);
+  return to_text(cut) + (cut < kWidest ? "" : " or larger");
+}
+
+MaybeError check_prompt_tokens(const AdmittedPrompt& prompt, WideInt cut,
+                               const ServedModel& model) {
   if (prompt.tokens.empty()) return bad_request(std::nullopt, "The decoder prompt cannot be empty");
   if (prompt.tokens.size() + prompt.max_tokens > model.max_model_len) {
     return bad_request(std::nullopt,
@@ -132,19 +140,19 @@ MaybeError check_prompt_tokens(const AdmittedPrompt& prompt, const ServedModel& 
   const TokenId largest = *std::max_element(prompt.tokens.begin(), prompt.tokens.end());
   if (largest >= kVocabularySize) {
     return bad_request(std::nullopt,
-                       "Token id " + std::to_string(largest) + " is out of vocabulary");
+                       "Token id " + id_as_sent(largest, cut) + " is out of vocabulary");
   }
   return std::nullopt;
 }
 
 // Row 16.
-MaybeError check_late(const GenerationRequest& request, const Admission& admission,
+MaybeError check_late(const GenerationRequest& request, const Admission& admission, WideInt cut,
                       const ServedModel& model,
                       std::optional<std::string_view> data_parallel_rank) {
   if (auto error = check_engine_input(request.sampling, kVocabularySize)) return error;
   if (auto error = check_data_parallel_rank(data_parallel_rank)) return error;
   for (const AdmittedPrompt& prompt : admission.prompts) {
-    if (auto error = check_prompt_tokens(prompt, model)) return error;
+    if (auto error = check_prompt_tokens(prompt, cut, model)) return error;
   }
   if (request.sampling.top_k > kUint64Max) return internal_error("");
   return std::nullopt;
@@ -163,8 +171,8 @@ MaybeError check_total(const GenerationRequest& request, const Admission& admiss
 // Rows 15 and 16 for prompts that are tokens.
 std::variant<Admission, ApiError> admit_prompts(
     const GenerationRequest& request, std::vector<std::vector<TokenId>> prompts,
-    Result<std::shared_ptr<const AnswerPlan>> plan, bool hide_answer, const ServedModel& model,
-    std::optional<std::string_view> data_parallel_rank) {
+    WideInt cut_token_id, Result<std::shared_ptr<const AnswerPlan>> plan, bool hide_answer,
+    const ServedModel& model, std::optional<std::string_view> data_parallel_rank) {
   Admission admission;
   admission.hide_answer = hide_answer;
   for (std::vector<TokenId>& tokens : prompts) {
@@ -178,7 +186,7 @@ std::variant<Admission, ApiError> admit_prompts(
   } else {
     admission.late_error = bad_request(std::nullopt, plan.error().message);
   }
-  auto late_error = check_late(request, admission, model, data_parallel_rank);
+  auto late_error = check_late(request, admission, cut_token_id, model, data_parallel_rank);
   if (late_error) admission.late_error = std::move(late_error);
   if (admission.late_error) admission.prompts.clear();
   return admission;
@@ -231,7 +239,7 @@ std::variant<Admission, ApiError> admit(const CompletionRequest& request, const 
     prompts.push_back(std::get<std::vector<TokenId>>(std::move(tokens)));
   }
   const bool hide_answer = generation.echo && generation.max_tokens == WideInt{0};
-  return admit_prompts(generation, std::move(prompts),
+  return admit_prompts(generation, std::move(prompts), request.cut_token_id,
                        AnswerPlan::for_constraint(generation.constraint), hide_answer, model,
                        data_parallel_rank);
 }
@@ -258,7 +266,7 @@ std::variant<Admission, ApiError> admit(const ChatRequest& request, const Served
   Result<std::shared_ptr<const AnswerPlan>> plan =
       AnswerPlan::for_tools(request, hash_token_block(0, prompts.front()));
   if (plan && !*plan) plan = AnswerPlan::for_constraint(generation.constraint);
-  return admit_prompts(generation, std::move(prompts), std::move(plan), false, model,
+  return admit_prompts(generation, std::move(prompts), 0, std::move(plan), false, model,
                        data_parallel_rank);
 }
 

@@ -155,6 +155,24 @@ TEST_F(WorkerAnswersTest, AnEchoOpensTheAnswer) {
   EXPECT_EQ(nothing["usage"]["completion_tokens"], 1);
 }
 
+// As vLLM's recorded answers do: tests/vllm, completions_prompt_token_id_*.
+TEST_F(WorkerAnswersTest, ATokenIdBeyondTheVocabularyIsNamedAsItWasSent) {
+  for (const char* id :
+       {"1000000", "2147483648", "4294967295", "4294967296", "9223372036854775808",
+        "18446744073709551616", "99999999999999999999", "1208925819614629174706176"}) {
+    for (const std::string& prompt :
+         {"[1," + std::string(id) + "]", "[[1],[2," + std::string(id) + "]]"}) {
+      const Json refused = complete(R"({"prompt":)" + prompt + "}");
+      EXPECT_EQ(refused["error"]["message"],
+                "Token id " + std::string(id) + " is out of vocabulary");
+      EXPECT_EQ(refused["error"]["code"], 400);
+    }
+  }
+  const Json widest = complete(R"({"prompt":[)" + std::string(60, '9') + "]}");
+  EXPECT_EQ(widest["error"]["message"],
+            "Token id 1329227995784915872903807060280344576 or larger is out of vocabulary");
+}
+
 TEST_F(WorkerAnswersTest, TokenizeAndDetokenizeAreInverse) {
   const Json tokens = post("/tokenize", R"({"prompt":" bab x","return_token_strs":true})").json();
   EXPECT_EQ(tokens["count"], 3);
