@@ -12,11 +12,11 @@
 #include "net/event_loop.h"
 #include "net/flag_address.h"
 #include "net/signal_watcher.h"
+#include "net/socket.h"
 #include "telemetry/log.h"
 #include "tokens/tokenizer_json.h"
 #include "worker/health_server.h"
 #include "worker/worker_server.h"
-#include "net/socket.h"
 
 namespace kvasir {
 namespace {
@@ -76,7 +76,8 @@ std::string serving_line(const WorkerFlags& flags, const WorkerOptions& options,
 int wait_for_end(EventLoop& loop, const WorkerFlags& flags) {
   std::unique_ptr<HealthServer> health;
   if (flags.health_port != 0) {
-    Result<Descriptor> listener = listen_on_flag("--health-port", flags.host, flags.health_port, false);
+    Result<Descriptor> listener =
+        listen_on_flag("--health-port", flags.host, flags.health_port, false);
     if (!listener) return fail(1, listener.error().message);
     health = std::make_unique<HealthServer>(loop, std::move(*listener));
   }
@@ -95,7 +96,8 @@ int serve(EventLoop& loop, const WorkerFlags& flags, WorkerOptions options) {
   WorkerServer server(loop, std::move(*listener), options);
   std::unique_ptr<HealthServer> health;
   if (flags.health_port != 0) {
-    Result<Descriptor> health_listener = listen_on_flag("--health-port", flags.host, flags.health_port, false);
+    Result<Descriptor> health_listener =
+        listen_on_flag("--health-port", flags.host, flags.health_port, false);
     if (!health_listener) return fail(1, health_listener.error().message);
     health = std::make_unique<HealthServer>(loop, std::move(*health_listener));
   }

@@ -91,12 +91,14 @@ Result<void> Epp::start(std::function<std::string()> metrics_page) {
         std::make_unique<Replicas>(loop_, fleet_, *scheduler_, clock_, probe_, options_.replicas);
   }
   if (Result<void> secured = secure(); !secured) return secured.error();
-  Result<Descriptor> health = listen_on_flag("--grpc-health-port", options_.host, options_.health_port, false);
+  Result<Descriptor> health =
+      listen_on_flag("--grpc-health-port", options_.host, options_.health_port, false);
   if (!health) return health.error();
   // Plain, whatever the ext_proc port speaks: Kubernetes' gRPC probes know no TLS.
   health_server_ = std::make_unique<GrpcServer>(loop_, std::move(*health),
                                                 health_service_.routes(), GrpcServerLimits{});
-  Result<Descriptor> metrics = listen_on_flag("--metrics-port", options_.host, options_.metrics_port, false);
+  Result<Descriptor> metrics =
+      listen_on_flag("--metrics-port", options_.host, options_.metrics_port, false);
   if (!metrics) return metrics.error();
   metrics_page_ = std::make_unique<MetricsPage>(*this, std::move(metrics_page));
   metrics_server_ = std::make_unique<HttpServer>(loop_, std::move(*metrics), *metrics_page_);
@@ -135,7 +137,8 @@ Result<void> Epp::feed(ScrapePlan plan) {
 Result<void> Epp::listen() {
   {
     // Sockets that share a port would share it with another picker too: ask for it alone first.
-    Result<Descriptor> alone = listen_on_flag("--grpc-port", options_.host, options_.grpc_port, false);
+    Result<Descriptor> alone =
+        listen_on_flag("--grpc-port", options_.host, options_.grpc_port, false);
     if (!alone) return alone.error();
     grpc_port_ = local_port(*alone);
   }

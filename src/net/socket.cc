@@ -101,7 +101,8 @@ Result<Descriptor> listen_with_advice(std::string_view port_flag, const std::str
   if (bind(socket->get(), raw, address->size) != 0) {
     if (errno == EADDRINUSE) {
       return Error{"port " + std::to_string(port) + " is already in use on " + host +
-                   ": stop the program that holds it, or choose another with " + std::string(port_flag)};
+                   ": stop the program that holds it, or choose another with " +
+                   std::string(port_flag)};
     }
     return system_error("cannot listen on " + where);
   }
