@@ -25,6 +25,11 @@ int run_ab_command(const AbFlags& flags) {
   if (const Result<void> writable = check_json_file(flags.shared); !writable) {
     return complain(writable.error().message);
   }
+  for (const std::string& arm : arm_names(flags.ab.arms)) {
+    const std::string file = flags.ab.output_directory + "/" + arm + ".jsonl";
+    const Result<void> other = check_is_not_trace(flags.shared, file);
+    if (!other) return complain("--output " + other.error().message);
+  }
   Report report;
   const Result<Workload> workload = load_workload(flags.shared, report);
   if (!workload) return complain(workload.error().message, 2);

@@ -35,6 +35,8 @@ Result<Workload> load_workload(const WorkloadFlags& flags, Report& report);
 
 // Whether --json can be written, asked before the run.
 Result<void> check_json_file(const WorkloadFlags& flags);
+// Writing to the trace would destroy it.
+Result<void> check_is_not_trace(const WorkloadFlags& flags, const std::string& output);
 
 // Prints the report and writes the JSON, unless the client fell behind. The exit code: 0 when every
 // request was answered as asked and all arms gave the same tokens.

@@ -43,6 +43,8 @@ int run_replay_command(const ReplayFlags& flags) {
   if (!flags.output.empty()) {
     const Result<void> writable = check_output_file(flags.output);
     if (!writable) return complain("--output " + writable.error().message);
+    const Result<void> other = check_is_not_trace(flags.shared, flags.output);
+    if (!other) return complain("--output " + other.error().message);
   }
   Report report;
   const Result<Workload> workload = load_workload(flags.shared, report);

@@ -2,6 +2,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 
 #include "apps/bench_commands.h"
@@ -91,7 +92,16 @@ Result<void> check_json_file(const WorkloadFlags& flags) {
   if (flags.json.empty()) return {};
   const Result<void> writable = check_output_file(flags.json);
   if (!writable) return Error{"--json " + writable.error().message};
+  const Result<void> other = check_is_not_trace(flags, flags.json);
+  if (!other) return Error{"--json " + other.error().message};
   return {};
+}
+
+Result<void> check_is_not_trace(const WorkloadFlags& flags, const std::string& output) {
+  std::error_code ignored;  // one of them is not there
+  if (!std::filesystem::is_regular_file(output, ignored)) return {};
+  if (!std::filesystem::equivalent(flags.trace, output, ignored)) return {};
+  return Error{output + ": it is the trace itself, which would be lost: name another file"};
 }
 
 int deliver_report(const Report& report, const WorkloadFlags& flags) {

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 
 namespace kvasir {
@@ -17,6 +18,13 @@ Error unwritable(const std::string& path, const std::string& why) {
 // /dev/stdout may be a pipe: somebody has it open already.
 bool is_standard_stream(const std::string& path) {
   return path == "/dev/stdout" || path == "/dev/stderr" || path.rfind("/dev/fd/", 0) == 0;
+}
+
+// A symbolic link on the way to the file stays.
+void unlink_target(const std::string& path) {
+  char* const target = realpath(path.c_str(), nullptr);
+  if (target != nullptr) unlink(target);
+  std::free(target);
 }
 
 }  // namespace
@@ -33,7 +41,7 @@ Result<void> check_output_file(const std::string& path) {
   const int file = open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0666);
   if (file < 0) return unwritable(path, std::strerror(errno));
   close(file);
-  if (!exists) unlink(path.c_str());
+  if (!exists) unlink_target(path);
   return {};
 }
 
