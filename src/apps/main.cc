@@ -3,6 +3,7 @@
 #include <csignal>
 #include <cstdio>
 #include <iostream>
+#include <string>
 #include <string_view>
 
 #include <fcntl.h>
@@ -10,6 +11,7 @@
 
 #include "apps/commands.h"
 #include "apps/standard_output.h"
+#include "apps/usage_error.h"
 #include "telemetry/log.h"
 
 namespace {
@@ -42,6 +44,11 @@ int run(int argument_count, char** arguments) {
   try {
     app.parse(argument_count, arguments);
   } catch (const CLI::ParseError& error) {
+    const std::string problem = kvasir::usage_error(app, error);
+    if (!problem.empty()) {
+      std::cerr << problem << "\n";
+      return 2;
+    }
     const int code = app.exit(error);
     return code == 0 ? 0 : 2;
   }

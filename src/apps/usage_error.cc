@@ -1,0 +1,84 @@
+#include "apps/usage_error.h"
+
+#include <string_view>
+#include <vector>
+
+#include "base/nearest_name.h"
+
+namespace kvasir {
+namespace {
+
+// "kvasir bench ab"
+std::string full_name(const CLI::App& command) {
+  const CLI::App* parent = command.get_parent();
+  return parent == nullptr ? command.get_name() : full_name(*parent) + " " + command.get_name();
+}
+
+// The innermost subcommand that was reached; with `unknown`, that was left with words it does not
+// know, nullptr when none was.
+const CLI::App* innermost(const CLI::App& command, bool unknown) {
+  for (const CLI::App* sub : command.get_subcommands()) {
+    if (const CLI::App* found = innermost(*sub, unknown)) return found;
+  }
+  return unknown && command.remaining().empty() ? nullptr : &command;
+}
+
+std::vector<std::string> subcommands_of(const CLI::App& command) {
+  std::vector<std::string> names;
+  for (const CLI::App* sub : command.get_subcommands([](const CLI::App*) { return true; })) {
+    names.push_back(sub->get_name());
+  }
+  return names;
+}
+
+std::vector<std::string> flags_of(const CLI::App& command) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : command.get_options()) {
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  }
+  return names;
+}
+
+std::string meant(std::string_view word, const std::vector<std::string>& names) {
+  return did_you_mean(word, {names.begin(), names.end()});
+}
+
+// Without the value that may stand in the same word: it may be a secret.
+std::string unknown_word(const CLI::App& command, const std::string& word) {
+  if (word.size() > 1 && word.front() == '-') {
+    const std::string flag = word.substr(0, word.find('='));
+    return flag + ": there is no such flag" + meant(flag, flags_of(command));
+  }
+  const std::vector<std::string> names = subcommands_of(command);
+  if (names.empty()) return "'" + word + "': one word too many";
+  return "'" + word + "': there is no such subcommand" + meant(word, names);
+}
+
+std::string missing_subcommand(const CLI::App& command) {
+  std::string all;
+  for (const std::string& name : subcommands_of(command)) {
+    all.append(all.empty() ? "" : ", ").append(name);
+  }
+  return "a subcommand is missing: " + all;
+}
+
+}  // namespace
+
+std::string usage_error(const CLI::App& app, const CLI::ParseError& error) {
+  const bool extras = error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError);
+  const bool required = error.get_exit_code() == static_cast<int>(CLI::ExitCodes::RequiredError);
+  if (!extras && !required) return "";
+  const CLI::App* command = innermost(app, true);
+  std::string problem;
+  if (command != nullptr) {
+    problem = unknown_word(*command, command->remaining().front());
+  } else {
+    command = innermost(app, false);
+    if (command->get_require_subcommand_min() == 0) return "";  // it names a flag that is missing
+    problem = missing_subcommand(*command);
+  }
+  const std::string name = full_name(*command);
+  return name + ": " + problem + " (" + name + " --help lists them)";
+}
+
+}  // namespace kvasir

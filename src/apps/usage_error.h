@@ -1,0 +1,14 @@
+// What is wrong with a command line, where the parser's own words do not name it: an unknown
+// subcommand, an unknown flag, a word too many.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+
+namespace kvasir {
+
+// One line that names the word, what may have been meant, and which --help lists the rest. "": the
+// parser's own message says it. `app` is the one that was parsed.
+std::string usage_error(const CLI::App& app, const CLI::ParseError& error);
+
+}  // namespace kvasir

@@ -1,0 +1,79 @@
+#include "apps/usage_error.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace kvasir {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+// What is told about a command line of a program with subcommands in two levels.
+std::string told(std::vector<const char*> arguments) {
+  CLI::App app("", "kvasir");
+  app.require_subcommand(1);
+  CLI::App* gateway = app.add_subcommand("gateway");
+  std::string text;
+  gateway->add_option("--worker-urls", text);
+  app.add_subcommand("worker");
+  CLI::App* bench = app.add_subcommand("bench");
+  bench->require_subcommand(1);
+  bench->add_subcommand("replay");
+  CLI::App* ab = bench->add_subcommand("ab");
+  ab->add_option("FILE", text)->required();
+  ab->add_option("--arms", text);
+  arguments.insert(arguments.begin(), "kvasir");
+  try {
+    app.parse(static_cast<int>(arguments.size()), arguments.data());
+  } catch (const CLI::ParseError& error) {
+    return usage_error(app, error);
+  }
+  return "fine";
+}
+
+TEST(UsageError, AnUnknownSubcommandIsNamedWithTheNearest) {
+  EXPECT_EQ(told({"wroker"}),
+            "kvasir: 'wroker': there is no such subcommand; did you mean 'worker'? (kvasir --help "
+            "lists them)");
+  EXPECT_EQ(told({"bench", "repaly", "--url", "x"}),
+            "kvasir bench: 'repaly': there is no such subcommand; did you mean 'replay'? (kvasir "
+            "bench --help lists them)");
+  EXPECT_THAT(told({"frobnicate"}), Not(HasSubstr("did you mean")));
+  EXPECT_THAT(told({""}), StartsWith("kvasir: '': there is no such subcommand"));
+}
+
+TEST(UsageError, AMissingSubcommandIsToldWithThoseThereAre) {
+  EXPECT_EQ(told({"bench"}),
+            "kvasir bench: a subcommand is missing: replay, ab (kvasir bench --help lists them)");
+  EXPECT_THAT(told({}), HasSubstr("kvasir: a subcommand is missing: gateway, worker, bench"));
+}
+
+TEST(UsageError, AnUnknownFlagIsNamedWithTheNearestAndWithoutItsValue) {
+  const std::string flag =
+      "kvasir gateway: --worker-url: there is no such flag; did you mean '--worker-urls'? (kvasir "
+      "gateway --help lists them)";
+  EXPECT_EQ(told({"gateway", "--worker-url", "X"}), flag);
+  EXPECT_EQ(told({"gateway", "--worker-url=X"}), flag);
+  EXPECT_THAT(told({"bench", "ab", "--amrs", "kv"}), HasSubstr("did you mean '--arms'?"));
+  EXPECT_THAT(told({"bench", "ab", "file", "--frobnicate"}), HasSubstr("ab: --frobnicate: there"));
+  EXPECT_THAT(told({"--worker-urls", "x", "gateway"}), StartsWith("kvasir: --worker-urls: there"));
+  EXPECT_THAT(told({"-x"}), StartsWith("kvasir: -x: there is no such flag"));
+}
+
+TEST(UsageError, AWordTooManyIsNamed) {
+  EXPECT_THAT(told({"gateway", "foo"}), StartsWith("kvasir gateway: 'foo': one word too many"));
+}
+
+TEST(UsageError, TheParsersOwnWordsAreLeftWhereTheyNameTheFault) {
+  EXPECT_EQ(told({"bench", "ab"}), "");               // FILE is required
+  EXPECT_EQ(told({"gateway", "--worker-urls"}), "");  // its value is missing
+  EXPECT_EQ(told({"gateway", "--help"}), "");
+  EXPECT_EQ(told({"gateway"}), "fine");
+}
+
+}  // namespace
+}  // namespace kvasir
