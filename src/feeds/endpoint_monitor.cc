@@ -169,8 +169,8 @@ class EndpointMonitor::Watched final : private HttpCallObserver {
     const EnginePage page = specs != nullptr ? read_engine_page(page_, *specs)
                                              : read_engine_page(page_, every_engine_page());
     if (page.kv_capacity_tokens) monitor_.fleet_.set_kv_capacity(id_, *page.kv_capacity_tokens);
-    if (!page.refused.empty()) {
-      monitor_.probe_.on_page_problem(endpoint_, PageProblem::kRefused, page.refused);
+    if (!page.refused_capacity.empty()) {
+      monitor_.probe_.on_page_problem(endpoint_, PageProblem::kRefused, page.refused_capacity);
     }
     page_.clear();
   }

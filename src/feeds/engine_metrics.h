@@ -64,14 +64,25 @@ const PageSpecs& every_engine_page();
 // A KV cache of more tokens is not believed: the largest have some ten million.
 inline constexpr double kKvCapacityTokensMax = 1e9;
 
+// Nor is a queue or a batch of more requests, nor a share that is further above 1 than rounding or
+// overcommitment takes it; up to there it counts as 1.
+inline constexpr double kRequestsMax = 1e6;
+inline constexpr double kShareMax = 1.5;
+
+// A number of EngineMetrics.
+using EngineGauge = std::optional<double> EngineMetrics::*;
+
 struct EnginePage {
   EngineMetrics metrics;  // read_at is the caller's to set
   std::optional<uint64_t> kv_capacity_tokens;
   bool any = false;  // something of what was wanted is there
+  // Numbers that the page gives values that cannot be true, and no other; most often empty.
+  std::vector<EngineGauge> doubted;
   // What is wrong with it, in words: wanted metrics that are missing, a value that cannot be true
   // and was ignored. Empty: nothing.
   std::string missing;
   std::string refused;
+  std::string refused_capacity;  // what of `refused` concerns it
 };
 
 // Reads a page as its bytes arrive: keeps no more than one line, and looks into lines only whose name is wanted.
@@ -101,6 +112,7 @@ class EnginePageReader {
     uint32_t owner;  // index into engines or custom
     double sum = 0;
     uint32_t series = 0;
+    bool refused = false;  // a value cannot be true
   };
   // What the processes of one API server say of one engine, each in a series with its `pid`.
   struct ByProcess {
@@ -112,6 +124,7 @@ class EnginePageReader {
   void want(const MetricSpec& metric, Role role, size_t owner);
   bool is_wanted(std::string_view line) const;
   void take(std::string_view line);
+  bool is_credible(double value, const Wanted& wanted) const;
   bool take_by_process(const struct MetricSample& sample, Wanted& wanted);
   void take_lora(const struct MetricSample& sample);
   void take_cache_info(const struct MetricSample& sample, size_t engine);
@@ -119,6 +132,8 @@ class EnginePageReader {
   std::optional<double> cache_tokens() const;
   void read_capacity(EnginePage& page) const;
   std::string missing() const;
+  bool any_refused(Role role) const;
+  void read_refusals(EnginePage& page) const;
 
   const PageSpecs& specs_;
   std::vector<Wanted> wanted_;

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sstream>
+
 namespace kvasir {
 namespace {
 
@@ -126,6 +128,61 @@ TEST(EngineMetrics, WhatCannotBeReadIsAbsent) {
   EXPECT_FALSE(page.metrics.running);
   EXPECT_FALSE(page.metrics.waiting);
   EXPECT_FALSE(page.kv_capacity_tokens);
+}
+
+TEST(EngineMetrics, ValuesThatCannotBeTrueAreAbsentAndNamed) {
+  const struct {
+    const char* values;  // of waiting, running and the cache's use
+    bool waiting, running, usage;
+  } cases[] = {
+      {"-1000000000 -5 -3", false, false, false},
+      {"-0.5 1 0.5", false, true, true},
+      {"1 -1 0.5", true, false, true},
+      {"1 1 -0.01", true, true, false},
+      {"1e300 1 0.5", false, true, true},
+      {"1 1e7 0.5", true, false, true},
+      {"1 1 45", true, true, false},
+      {"NaN +Inf -Inf", false, false, false},
+      {"0 0 0", true, true, true},
+      {"1000000 1000000 1.5", true, true, true},
+  };
+  for (const auto& bad : cases) {
+    std::istringstream values(bad.values);
+    std::string waiting, running, usage;
+    values >> waiting >> running >> usage;
+    const EnginePage page =
+        read("vllm:num_requests_waiting " + waiting + "\nvllm:num_requests_running " + running +
+                 "\nvllm:kv_cache_usage_perc " + usage + "\n",
+             "vllm");
+    EXPECT_EQ(page.metrics.waiting.has_value(), bad.waiting) << bad.values;
+    EXPECT_EQ(page.metrics.running.has_value(), bad.running) << bad.values;
+    EXPECT_EQ(page.metrics.kv_usage.has_value(), bad.usage) << bad.values;
+    EXPECT_LE(page.metrics.kv_usage.value_or(0), 1) << bad.values;
+    const auto named = [&](const char* name) {
+      return page.refused.find(name) != std::string::npos;
+    };
+    EXPECT_EQ(named("vllm:num_requests_waiting"), !bad.waiting) << bad.values;
+    EXPECT_EQ(named("vllm:num_requests_running"), !bad.running) << bad.values;
+    EXPECT_EQ(named("vllm:kv_cache_usage_perc"), !bad.usage) << bad.values;
+    EXPECT_EQ(page.missing, "") << "it is there: " << bad.values;
+    EXPECT_TRUE(page.any);
+  }
+  const EnginePage percent =
+      read("vllm_kv_cache_usage_percent -4\nvllm_gpu_utilization 1000\n", "seed");
+  EXPECT_FALSE(percent.metrics.kv_usage);
+  EXPECT_FALSE(percent.metrics.gpu_utilization);
+  EXPECT_FALSE(
+      read("vllm:cache_config_info{block_size=\"-16\",num_gpu_blocks=\"-100\"} 1\n", "vllm")
+          .kv_capacity_tokens);
+}
+
+// A rank that says nonsense takes nothing from what the others say.
+TEST(EngineMetrics, OtherSeriesOfAValueThatCannotBeTrueCount) {
+  const EnginePage page = read(
+      "vllm:num_requests_waiting{engine=\"0\"} -9\nvllm:num_requests_waiting{engine=\"1\"} 4\n",
+      "vllm");
+  EXPECT_THAT(page.metrics.waiting, Optional(4.0));
+  EXPECT_TRUE(page.doubted.empty());
 }
 
 TEST(EnginePageReader, HowThePageIsCutIntoPiecesDoesNotMatter) {

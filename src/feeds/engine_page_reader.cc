@@ -20,12 +20,6 @@ double as_share(double value, bool percent) {
   return std::clamp(percent ? value / 100 : value, 0.0, 1.0);
 }
 
-// Counts of requests. Sums of what a page says may be anything.
-std::optional<double> as_count(double value) {
-  if (!std::isfinite(value)) return std::nullopt;
-  return std::max(value, 0.0);
-}
-
 void append_name(std::string_view name, std::string& names) {
   names.append(names.empty() ? "" : ", ").append(name);
 }
@@ -86,6 +80,7 @@ void EnginePageReader::start() {
   for (Wanted& wanted : wanted_) {
     wanted.sum = 0;
     wanted.series = 0;
+    wanted.refused = false;
   }
 }
 
@@ -126,13 +121,39 @@ void EnginePageReader::take(std::string_view line) {
   if (!sample) return;
   for (Wanted& wanted : wanted_) {
     if (sample->name != wanted.metric->name || !has_labels(*sample, *wanted.metric)) continue;
-    if (!std::isfinite(sample->value)) continue;
+    if (!is_credible(sample->value, wanted)) {
+      wanted.refused = true;
+      continue;
+    }
     if (wanted.role == Role::kLora) take_lora(*sample);
     if (wanted.role == Role::kCacheInfo) take_cache_info(*sample, wanted.owner);
     if (take_by_process(*sample, wanted)) continue;
     wanted.sum += sample->value;
     ++wanted.series;
   }
+}
+
+bool EnginePageReader::is_credible(double value, const Wanted& wanted) const {
+  if (!std::isfinite(value)) return false;
+  switch (wanted.role) {
+    case Role::kWaiting:
+    case Role::kRunning:
+      return value >= 0 && value <= kRequestsMax;
+    case Role::kKvUsage: {
+      const double whole = specs_.engines[wanted.owner].kv_usage_in_percent ? 100 : 1;
+      return value >= 0 && value <= whole * kShareMax;
+    }
+    case Role::kGpu:
+      return value >= 0 && value <= 100 * kShareMax;
+    case Role::kBlockSize:
+    case Role::kBlocks:
+      return value >= 0;
+    case Role::kLora:
+    case Role::kCacheInfo:
+    case Role::kCustom:
+      return true;
+  }
+  return true;
 }
 
 // Several processes that serve one engine may each write what they heard of it last, and most hear
@@ -171,6 +192,7 @@ void EnginePageReader::take_cache_info(const MetricSample& sample, size_t engine
   const EngineMetricSpecs& specs = specs_.engines[engine];
   const auto size = number_of(sample.label(specs.block_size_label));
   const auto count = number_of(sample.label(specs.blocks_label));
+  if (size && *size < 0) return;  // not to make two wrongs a right
   if (size && count) info_tokens_[engine] = info_tokens_[engine].value_or(0) + *size * *count;
 }
 
@@ -201,7 +223,27 @@ void EnginePageReader::read_capacity(EnginePage& page) const {
   }
   char text[64];
   std::snprintf(text, sizeof text, "a KV cache of %g tokens", *tokens);
-  page.refused = text;
+  page.refused_capacity = text;
+  append_name(text, page.refused);
+}
+
+bool EnginePageReader::any_refused(Role role) const {
+  return std::any_of(wanted_.begin(), wanted_.end(),
+                     [role](const Wanted& w) { return w.role == role && w.refused; });
+}
+
+// Names only: a value that changes with every page would be told with every page.
+void EnginePageReader::read_refusals(EnginePage& page) const {
+  for (const Wanted& wanted : wanted_) {
+    if (wanted.refused) append_name("the value of " + wanted.metric->name, page.refused);
+  }
+  const std::pair<Role, EngineGauge> gauges[] = {{Role::kWaiting, &EngineMetrics::waiting},
+                                                 {Role::kRunning, &EngineMetrics::running},
+                                                 {Role::kKvUsage, &EngineMetrics::kv_usage},
+                                                 {Role::kGpu, &EngineMetrics::gpu_utilization}};
+  for (const auto& [role, gauge] : gauges) {
+    if (any_refused(role) && find(role) == nullptr) page.doubted.push_back(gauge);
+  }
 }
 
 // What an engine is expected to say and none of the engines does.
@@ -210,10 +252,11 @@ std::string EnginePageReader::missing() const {
   for (const Role role : {Role::kWaiting, Role::kRunning, Role::kKvUsage}) {
     const auto wanted = std::find_if(wanted_.begin(), wanted_.end(),
                                      [role](const Wanted& w) { return w.role == role; });
-    if (wanted != wanted_.end() && find(role) == nullptr) append_name(wanted->metric->name, names);
+    if (wanted == wanted_.end() || find(role) != nullptr || any_refused(role)) continue;
+    append_name(wanted->metric->name, names);
   }
   for (const Wanted& wanted : wanted_) {
-    if (wanted.role != Role::kCustom || wanted.series > 0) continue;
+    if (wanted.role != Role::kCustom || wanted.series > 0 || wanted.refused) continue;
     append_name(wanted.metric->name, names);
   }
   return names;
@@ -224,17 +267,18 @@ EnginePage EnginePageReader::finish() {
   if (!skipping_ && is_wanted(carried_)) take(carried_);
   carried_.clear();
   EnginePage page;
-  page.any =
-      std::any_of(wanted_.begin(), wanted_.end(), [](const Wanted& w) { return w.series > 0; });
+  page.any = std::any_of(wanted_.begin(), wanted_.end(),
+                         [](const Wanted& w) { return w.series > 0 || w.refused; });
   page.missing = missing();
-  if (const Wanted* waiting = find(Role::kWaiting)) page.metrics.waiting = as_count(waiting->sum);
-  if (const Wanted* running = find(Role::kRunning)) page.metrics.running = as_count(running->sum);
+  if (const Wanted* waiting = find(Role::kWaiting)) page.metrics.waiting = waiting->sum;
+  if (const Wanted* running = find(Role::kRunning)) page.metrics.running = running->sum;
   if (const Wanted* usage = find(Role::kKvUsage)) {
     page.metrics.kv_usage =
         as_share(usage->sum / usage->series, specs_.engines[usage->owner].kv_usage_in_percent);
   }
   if (const Wanted* gpu = find(Role::kGpu))
     page.metrics.gpu_utilization = as_share(gpu->sum / gpu->series, true);
+  read_refusals(page);
   read_capacity(page);
   for (const Wanted& wanted : wanted_) {
     if (wanted.role != Role::kCustom || wanted.series == 0) continue;

@@ -33,6 +33,8 @@ class MetricsScraper::Source {
   const Target* target(uint32_t slot) const {
     return slot < targets_.size() ? targets_[slot].get() : nullptr;
   }
+  uint32_t slots() const { return static_cast<uint32_t>(targets_.size()); }
+  const EnginePage* page(uint32_t slot) const;
   ScrapeCounts counts() const { return counts_; }
 
  private:
@@ -166,6 +168,11 @@ class MetricsScraper::Target final : private HttpCallObserver {
   EnginePage page_;
 };
 
+const EnginePage* MetricsScraper::Source::page(uint32_t slot) const {
+  const Target* found = target(slot);
+  return found != nullptr ? found->page() : nullptr;
+}
+
 MetricsScraper::Source::~Source() {
   scraper_.loop_.cancel(timer_);
 }
@@ -279,8 +286,7 @@ EngineMetrics MetricsScraper::merged(uint32_t slot) const {
     if (!value) value = found;
   };
   for (const auto& source : sources_) {
-    const Target* target = source->target(slot);
-    const EnginePage* page = target != nullptr ? target->page() : nullptr;
+    const EnginePage* page = source->page(slot);
     if (page == nullptr) continue;
     fill(all.waiting, page->metrics.waiting);
     fill(all.running, page->metrics.running);
@@ -305,6 +311,44 @@ EngineMetrics MetricsScraper::merged(uint32_t slot) const {
   return all;
 }
 
+// Over the pages that have it.
+std::optional<double> MetricsScraper::mean(EngineGauge gauge) const {
+  double sum = 0;
+  size_t pages = 0;
+  for (const auto& source : sources_) {
+    for (uint32_t slot = 0; slot < source->slots(); ++slot) {
+      const EnginePage* page = source->page(slot);
+      if (page == nullptr || !(page->metrics.*gauge)) continue;
+      sum += *(page->metrics.*gauge);
+      ++pages;
+    }
+  }
+  return pages > 0 ? std::optional(sum / static_cast<double>(pages)) : std::nullopt;
+}
+
+// A number whose value cannot be true is missing. Scorers take a missing one for 0, so that engines
+// which never report it count as idle; an engine that reports nonsense would draw all requests. It
+// counts as an average one instead.
+void MetricsScraper::fill_doubted(std::vector<std::pair<EndpointId, EngineMetrics>>& round) const {
+  std::vector<std::pair<EngineGauge, std::optional<double>>> means;
+  const auto mean_of = [&](EngineGauge gauge) {
+    for (const auto& known : means) {
+      if (known.first == gauge) return known.second;
+    }
+    return means.emplace_back(gauge, mean(gauge)).second;
+  };
+  for (auto& entry : round) {
+    EngineMetrics& metrics = entry.second;
+    for (const auto& source : sources_) {
+      const EnginePage* page = source->page(index_of(entry.first));
+      if (page == nullptr) continue;
+      for (const EngineGauge gauge : page->doubted) {
+        if (!(metrics.*gauge)) metrics.*gauge = mean_of(gauge);
+      }
+    }
+  }
+}
+
 void MetricsScraper::publish(const std::vector<uint32_t>& slots) {
   const std::shared_ptr<const Snapshot> fleet = fleet_.snapshot();
   std::vector<std::pair<EndpointId, EngineMetrics>> round;
@@ -316,6 +360,7 @@ void MetricsScraper::publish(const std::vector<uint32_t>& slots) {
     });
     if (same) round.emplace_back(EndpointId(slot), merged(slot));
   }
+  fill_doubted(round);
   fleet_.set_metrics(std::move(round));
 }
 

@@ -65,6 +65,8 @@ class MetricsScraper {
 
   // What all sources say of the slot that is not too old.
   EngineMetrics merged(uint32_t slot) const;
+  void fill_doubted(std::vector<std::pair<EndpointId, EngineMetrics>>& round) const;
+  std::optional<double> mean(EngineGauge gauge) const;
   void publish(const std::vector<uint32_t>& slots);
 
   EventLoop& loop_;

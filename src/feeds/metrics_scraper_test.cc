@@ -129,6 +129,28 @@ TEST_F(MetricsScraperTest, WhatAPageLacksOrMakesUpIsToldOnce) {
   EXPECT_EQ(problems_.back(), "a misses vllm:num_requests_running, vllm:kv_cache_usage_perc");
 }
 
+TEST_F(MetricsScraperTest, AnEngineThatReportsNonsenseCountsAsAnAverageOneAndIsToldOnce) {
+  const auto page = [](const std::string& waiting, const std::string& running,
+                       const std::string& usage) {
+    return "vllm:num_requests_waiting " + waiting + "\nvllm:num_requests_running " + running +
+           "\nvllm:kv_cache_usage_perc " + usage + "\n";
+  };
+  a_.page = page("-1000000000", "-5", "-3");
+  b_.page = page("4", "2", "0.5");
+  start();
+  EXPECT_TRUE(happens([&] { return metrics(0).waiting == 4 && metrics(0).running == 2; }));
+  EXPECT_EQ(metrics(0).kv_usage, 0.5);
+  a_.page = page("-7", "NaN", "-0.1");
+  b_.page = page("6", "3", "0.25");
+  EXPECT_TRUE(happens([&] { return metrics(0).waiting == 6 && metrics(0).kv_usage == 0.25; }));
+  EXPECT_THAT(problems_, ::testing::ElementsAre(
+                             "a refuses the value of vllm:num_requests_waiting, the value of "
+                             "vllm:num_requests_running, the value of "
+                             "vllm:kv_cache_usage_perc"));
+  a_.page = page("0", "0", "0");
+  EXPECT_TRUE(reads(0, 0)) << "it is believed again";
+}
+
 TEST_F(MetricsScraperTest, AFailureKeepsTheOldValuesUntilTheyAreTooOld) {
   start();
   EXPECT_TRUE(reads(0, 1));
