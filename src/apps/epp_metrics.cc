@@ -279,6 +279,9 @@ void EppMetrics::on_health_changed(const Endpoint& endpoint, bool healthy) {
   }
 }
 
+// The log has a line that it left.
+void EppMetrics::on_unwatched(const Endpoint&) {}
+
 void EppMetrics::on_left(const Endpoint& endpoint) {
   log_info("endpoint " + endpoint.name + " left the pool");
 }

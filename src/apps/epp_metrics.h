@@ -38,6 +38,7 @@ class EppMetrics final : public EppProbe {
                    const std::vector<PluginReading>& readings = {});
 
   void on_health_changed(const Endpoint& endpoint, bool healthy) override;
+  void on_unwatched(const Endpoint& endpoint) override;
   void on_check_failed(const Endpoint& endpoint, std::string_view path,
                        std::string_view why) override;
   void on_left(const Endpoint& endpoint) override;

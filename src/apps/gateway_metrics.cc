@@ -155,6 +155,11 @@ void GatewayMetrics::on_health_changed(const Endpoint& endpoint, bool healthy) {
   }
 }
 
+// The log has a line that it left.
+void GatewayMetrics::on_unwatched(const Endpoint& endpoint) {
+  if (PerEndpoint* known = find(endpoint)) known->healthy->set(0);
+}
+
 void GatewayMetrics::on_metrics_stale(bool all, size_t endpoints) {
   log_stale_metrics(all, endpoints);
 }

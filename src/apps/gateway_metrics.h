@@ -38,6 +38,7 @@ class GatewayMetrics final : public GatewayProbe {
   void on_page_problem(const Endpoint& endpoint, PageProblem problem,
                        std::string_view what) override;
   void on_health_changed(const Endpoint& endpoint, bool healthy) override;
+  void on_unwatched(const Endpoint& endpoint) override;
   void on_check_failed(const Endpoint& endpoint, std::string_view path,
                        std::string_view why) override;
   void on_metrics_stale(bool all, size_t endpoints) override;

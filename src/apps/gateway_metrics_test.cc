@@ -59,6 +59,17 @@ TEST_F(GatewayLogTest, ABadAnswerHasALineWithItsRequestAndItsEndpoint) {
             HasSubstr("request id-9 failed (status 503): no worker is available")));
 }
 
+TEST_F(GatewayLogTest, AnEndpointThatLeftIsNotCalledUnhealthy) {
+  const Endpoint endpoint{"a", "127.0.0.1", 1};
+  metrics_.on_joined(EndpointId(0), endpoint);
+  metrics_.on_health_changed(endpoint, true);
+  metrics_.on_left(endpoint);
+  metrics_.on_unwatched(endpoint);
+  EXPECT_THAT(written(),
+              AllOf(HasSubstr("endpoint a left the fleet"), Not(HasSubstr("unhealthy"))));
+  EXPECT_THAT(metrics_.page(), HasSubstr("kvasir_gateway_upstream_healthy{endpoint=\"a\"} 0"));
+}
+
 TEST_F(GatewayLogTest, BadAnswersDoNotFillTheLog) {
   for (int i = 0; i < 1000; ++i) metrics_.on_bad_answer({"id", "a", 504, false, "late"});
   const std::string lines = written();

@@ -57,7 +57,7 @@ class EndpointMonitor::Watched final : private HttpCallObserver {
   ~Watched() override {
     monitor_.loop_.cancel(timer_);
     if (!asked_) --monitor_.unasked_;
-    if (shown_healthy_) monitor_.probe_.on_health_changed(endpoint_, false);
+    if (shown_healthy_) monitor_.probe_.on_unwatched(endpoint_);
   }
 
   uint64_t joined() const { return joined_; }

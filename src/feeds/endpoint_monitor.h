@@ -48,6 +48,8 @@ struct MonitorOptions {
 class MonitorProbe : public virtual PageProbe {
  public:
   virtual void on_health_changed(const Endpoint& endpoint, bool healthy) = 0;
+  // It was healthy, and is not watched any more: it has left, or moved.
+  virtual void on_unwatched(const Endpoint& endpoint) { on_health_changed(endpoint, false); }
   // The first failed check after a good one, or of all.
   virtual void on_check_failed(const Endpoint& endpoint, std::string_view path,
                                std::string_view why) {

@@ -143,6 +143,10 @@ class RecordingProbe final : public GatewayProbe {
   void on_health_changed(const Endpoint&, bool is_healthy) override {
     healthy += is_healthy ? 1 : -1;
   }
+  void on_unwatched(const Endpoint&) override {
+    --healthy;
+    ++unwatched;
+  }
   void on_started() override { ++started; }
   void on_routed(const Endpoint&) override { ++in_flight; }
   void on_released(const Endpoint&) override { --in_flight; }
@@ -178,7 +182,8 @@ class RecordingProbe final : public GatewayProbe {
     bad_answers.clear();
   }
 
-  std::atomic<int> healthy{0}, started{0}, in_flight{0}, retries{0}, left{0}, refused_endpoints{0};
+  std::atomic<int> healthy{0}, started{0}, in_flight{0}, retries{0}, left{0}, refused_endpoints{0},
+      unwatched{0};
   std::atomic<RetryReason> last_reason{};
   std::vector<std::string> poison, bad_answers;
   std::vector<RequestReport> finished;

@@ -328,6 +328,7 @@ TEST_F(GatewayTest, AnEndpointWhoseAnswersBreakIsLeftOut) {
   options_.ejection.failures_in_a_row = 2;
   options_.monitor.rules.unhealthy_threshold = 1'000'000;  // so that health checks take nobody out
   a_.script = {Act::kCut, Act::kCut};
+  EXPECT_EQ(probe_.unwatched, 1) << "it left, which is no change of its health";
   start();
   for (int i = 0; i < 12; ++i) EXPECT_EQ(complete().head.status(), 200);
   EXPECT_EQ(a_.bodies.size(), 2u);
