@@ -244,6 +244,45 @@ TEST_F(GatewayTest, AConfigurationSeesTheEnginesQueues) {
   EXPECT_TRUE(happens([&] { return complete().body == "a"; }));
 }
 
+TEST_F(GatewayTest, AWorkerThatReportsNonsenseDoesNotGetAllRequests) {
+  options_.config_name = "test.yaml";
+  for (const char* scorer :
+       {"queue-scorer", "running-requests-size-scorer", "kv-cache-utilization-scorer"}) {
+    options_.config =
+        "apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\n"
+        "plugins: [{type: " +
+        std::string(scorer) + "}]\n";
+    a_.metrics =
+        "vllm:num_requests_waiting -1000000000\nvllm:num_requests_running -5\n"
+        "vllm:kv_cache_usage_perc -3\n";
+    b_.metrics =
+        "vllm:num_requests_waiting 3\nvllm:num_requests_running 2\n"
+        "vllm:kv_cache_usage_perc 0.5\n";
+    start();
+    EXPECT_TRUE(happens([&] { return complete().body == "b"; })) << scorer;
+    int b = 0;
+    for (int i = 0; i < 10; ++i) b += complete().body == "b" ? 1 : 0;
+    EXPECT_GE(b, 3) << scorer;
+    client_.reset();
+    gateway_.reset();
+    probe_.forget();
+  }
+}
+
+TEST_F(GatewayTest, ItsOwnPagesAreOnlyRead) {
+  start();
+  for (const char* page : {"/metrics", "/health", "/live", "/%6detrics", "/metrics?x"}) {
+    for (const char* method : {"POST", "PUT", "PATCH", "DELETE", "OPTIONS"}) {
+      const Answer answer = call(std::string(method) + " " + page +
+                                 " HTTP/1.1\r\nHost: g\r\nContent-Length: 0\r\n\r\n");
+      EXPECT_EQ(answer.head.status(), 405) << method << " " << page;
+      EXPECT_EQ(answer.field("allow"), "GET, HEAD");
+      EXPECT_THAT(answer.body, HasSubstr("\"code\":405"));
+    }
+  }
+  EXPECT_TRUE(a_.bodies.empty() && b_.bodies.empty()) << "nothing reached a worker";
+}
+
 TEST_F(GatewayTest, AWrongConfigurationRefusesToStartAndNamesTheLine) {
   options_.config_name = "test.yaml";
   options_.config =
@@ -289,6 +328,7 @@ TEST_F(GatewayWithFileTest, EndpointsComeAndGoWhileRequestsRun) {
   EXPECT_TRUE(happens([&] { return complete().body == "b"; }));
   EXPECT_FALSE(held.over) << "what runs with the endpoint that left goes on";
   EXPECT_EQ(probe_.left, 1);
+  EXPECT_EQ(probe_.unwatched, 1) << "it left, which is no change of its health";
   write({{"b", b_.port()}, {"a", a_.port()}});
   EXPECT_TRUE(happens([&] { return complete().body == "a"; }));
   write({});
@@ -328,7 +368,6 @@ TEST_F(GatewayTest, AnEndpointWhoseAnswersBreakIsLeftOut) {
   options_.ejection.failures_in_a_row = 2;
   options_.monitor.rules.unhealthy_threshold = 1'000'000;  // so that health checks take nobody out
   a_.script = {Act::kCut, Act::kCut};
-  EXPECT_EQ(probe_.unwatched, 1) << "it left, which is no change of its health";
   start();
   for (int i = 0; i < 12; ++i) EXPECT_EQ(complete().head.status(), 200);
   EXPECT_EQ(a_.bodies.size(), 2u);

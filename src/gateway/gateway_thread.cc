@@ -37,6 +37,11 @@ bool can_run_model(std::string_view method) {
   return method == "POST" || method == "PUT" || method == "PATCH";
 }
 
+// Pages of the gateway, not of its workers.
+bool is_own_page(std::string_view path) {
+  return path == "/health" || path == "/live" || path == "/metrics";
+}
+
 // Paths whose bodies are read as vLLM reads them; elsewhere a body may be anything.
 bool is_generation(std::string_view path) {
   return path == "/v1/completions" || path == "/v1/chat/completions";
@@ -78,18 +83,23 @@ void GatewayThread::on_request(HttpExchange& exchange) {
   if (!take_request(exchange)) return;
   const HttpHead& head = exchange.head();
   const std::string_view path = head.path();
-  if (head.method() == "GET" || head.method() == "HEAD") {
-    if (path == "/health") return answer_health(exchange);
-    if (path == "/live") return exchange.respond(200, "", "");
-    if (path == "/metrics") {
-      return exchange.respond(200, "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n",
-                              gateway_.metrics_page_());
-    }
-  }
+  if (is_own_page(path)) return answer_own_page(exchange);
   if (const std::optional<RequestApi> api = inference_api(head)) {
     return route_inference(exchange, *api);
   }
   relay(exchange, false, std::nullopt);
+}
+
+void GatewayThread::answer_own_page(HttpExchange& exchange) {
+  const HttpHead& head = exchange.head();
+  if (head.method() != "GET" && head.method() != "HEAD") {
+    return refuse(exchange, gateway_error(405, "this page is the gateway's own: read it with GET"),
+                  "Allow: GET, HEAD\r\n");
+  }
+  if (head.path() == "/health") return answer_health(exchange);
+  if (head.path() == "/live") return exchange.respond(200, "", "");
+  exchange.respond(200, "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n",
+                   gateway_.metrics_page_());
 }
 
 // From here on the path is what the worker reads, too: nothing is decided by a spelling that it would read otherwise.

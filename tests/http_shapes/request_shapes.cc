@@ -317,6 +317,7 @@ RequestShapes fields() {
 RequestShapes methods() {
   const std::string unknown =
       "methods have case; a lenient worker might take it for one that is routed";
+  const std::string own = "the gateway's own page, not a worker's";
   return {
       "Methods",
       {
@@ -332,6 +333,10 @@ RequestShapes methods() {
                   "no tunnel through here"),
           refused("TRACE", bare("TRACE /x HTTP/1.1\r\nHost: g\r\n"), "405",
                   "it would show the client what was added on the way"),
+          refused("POST /metrics, and likewise DELETE",
+                  head("POST /metrics HTTP/1.1") + "Content-Length: 1\r\n\r\na", "405", own),
+          refused("OPTIONS /health", head("OPTIONS /health HTTP/1.1") + "\r\n", "405", own),
+          refused("DELETE /live", head("DELETE /live HTTP/1.1") + "\r\n", "405", own),
           refused("post, in lower case", head("post /v1/completions HTTP/1.1") + "\r\n", "400",
                   unknown),
           refused("BREW", bare("BREW /x HTTP/1.1\r\nHost: g\r\n"), "400", unknown),
