@@ -264,7 +264,7 @@ void add_gateway_command(CLI::App& app, int& exit_code) {
                       "(default: the variable DYN_ROUTER_MODE, else kv)");
   command->add_option("--config", flags->config,
                       "An EndpointPickerConfig that routes instead of a policy;\n"
-                      "kvasir config check FILE explains it");
+                      "kvasir config check FILE explains it. Read once, at the start");
   command
       ->add_flag("--hold", flags->hold,
                  "Hold requests until a worker has little work ahead of it\n"
