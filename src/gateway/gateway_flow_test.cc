@@ -127,6 +127,7 @@ TEST_F(GatewayHoldTest, ThreadsThatShareTheDoorLeaveNobodyBehind) {
 }
 
 TEST_F(GatewayHoldTest, WithoutAWorkerNobodyWaits) {
+  options_.monitor.try_unhealthy = false;
   a_.healthy = b_.healthy = false;
   start(0);
   const Answer answer = complete();
@@ -201,6 +202,7 @@ TEST_F(GatewayFlowControlTest, AFullQueueRefusesWith429) {
 
 TEST_F(GatewayFlowControlTest, AFleetThatScalesFromZeroServesWhoWaited) {
   configure("flowControl", ", noEndpointRequestTTL: 300s");
+  options_.monitor.try_unhealthy = false;
   a_.healthy = b_.healthy = false;
   start(0);
   const auto waiting = begin();

@@ -20,11 +20,14 @@ inline constexpr Duration kPatience = std::chrono::seconds(30);
 std::string read_file(const std::filesystem::path& path);
 uint16_t free_port();
 
-// Healthy workers that nobody sends a request to, each at an address of its own.
+// Healthy workers, each at an address of its own; every request gets the same short answer.
 class HealthyWorkers final : public HttpHandler {
  public:
   HealthyWorkers(EventLoop& loop, int count);
-  void on_request(HttpExchange& exchange) override { exchange.respond(200, "", ""); }
+  void on_request(HttpExchange& exchange) override {
+    const bool asked = exchange.head().method() == "POST";
+    exchange.respond(200, "", asked ? "{\"choices\": []}" : "");
+  }
   Refusal on_refused(int, std::string_view) override { return {}; }
 
   std::string list() const;  // of names, with commas

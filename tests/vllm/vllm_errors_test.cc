@@ -38,6 +38,10 @@ const std::map<std::string, std::string> kExplained = {
 // What the gateway answers itself.
 const std::map<std::string, std::string> kGatewaysOwn = {
     {"health_head", "load balancers ask with HEAD: it is answered like GET"},
+    {"health_post", "/health and /metrics are the gateway's own pages, which are only read"},
+    {"health_put", "/health and /metrics are the gateway's own pages, which are only read"},
+    {"health_delete", "/health and /metrics are the gateway's own pages, which are only read"},
+    {"metrics_post", "/health and /metrics are the gateway's own pages, which are only read"},
     {"path_double_slash", "slashes are merged: a proxy before the engine may do so, too"},
 };
 
