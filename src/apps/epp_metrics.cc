@@ -11,6 +11,8 @@
 namespace kvasir {
 namespace {
 
+constexpr std::string_view kFilterLeftNobody = "kvasir_epp_filter_left_nobody_total";
+
 constexpr const char* kDecisions = "llmd_epp_scheduling_decisions_total";
 constexpr const char* kDecisionsHelp = "Requests that came to the scheduler, by what it decided.";
 // Keys of the attempts by where they went.
@@ -301,20 +303,17 @@ void EppMetrics::on_discovery_failed(std::string_view source, std::string_view w
       .counter("kvasir_epp_discovery_failures_total",
                "Lists of endpoints that could not be read; the one before stays.")
       .add();
-  log_warning("the endpoints of " + std::string(source) + " stay as they are: " + std::string(why));
+  log_discovery_failed(source, why);
 }
 
 void EppMetrics::on_filter_left_nobody(const std::string& filter, bool first,
                                        std::string_view why) {
   registry_
-      .counter("kvasir_epp_filter_left_nobody_total",
+      .counter(kFilterLeftNobody,
                "Times that a filter left no endpoint of those it was given.",
                {{"plugin", filter}})
       .add();
-  if (!first) return;
-  log_warning("filter '" + filter + "' left no endpoint" +
-              (why.empty() ? "" : ": " + std::string(why)) +
-              "; told once, counted in kvasir_epp_filter_left_nobody_total");
+  if (first) log_filter_left_nobody(filter, why, kFilterLeftNobody);
 }
 
 void EppMetrics::on_scrape_failed(const Endpoint& endpoint, std::string_view source_type,

@@ -37,6 +37,16 @@ std::vector<std::string> scrape_plan_lines(const ScrapePlan& plan) {
   return lines;
 }
 
+void log_discovery_failed(std::string_view source, std::string_view why) {
+  log_warning(fmt::format("the endpoints of {} stay as they are: {}", source, why));
+}
+
+void log_filter_left_nobody(std::string_view filter, std::string_view why,
+                            std::string_view counter) {
+  log_warning(fmt::format("filter '{}' left no endpoint{}{}; told once, counted in {}", filter,
+                          why.empty() ? "" : ": ", why, counter));
+}
+
 void log_stale_metrics(bool all, size_t endpoints) {
   const std::string of_all = "the metrics of all " + std::to_string(endpoints) + " endpoints ";
   if (all) {

@@ -9,6 +9,8 @@
 namespace kvasir {
 namespace {
 
+constexpr std::string_view kFilterLeftNobody = "kvasir_gateway_filter_left_nobody_total";
+
 const std::vector<double> kLatencySeconds = {0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
                                              5,     10,   20,    40,   80,  160,  320, 640};
 // By RetryReason.
@@ -90,20 +92,17 @@ void GatewayMetrics::on_endpoint_refused(const Endpoint& endpoint) {
 void GatewayMetrics::on_discovery_failed(std::string_view source, std::string_view why) {
   registry_.counter("kvasir_gateway_discovery_failures_total",
                     "Lists of endpoints that could not be read; the one before stays.").add();
-  log_warning("the endpoints of " + std::string(source) + " stay as they are: " + std::string(why));
+  log_discovery_failed(source, why);
 }
 
 void GatewayMetrics::on_filter_left_nobody(const std::string& filter, bool first,
                                        std::string_view why) {
   registry_
-      .counter("kvasir_gateway_filter_left_nobody_total",
+      .counter(kFilterLeftNobody,
                "Times that a filter left no endpoint of those it was given.",
                {{"plugin", filter}})
       .add();
-  if (!first) return;
-  log_warning("filter '" + filter + "' left no endpoint" +
-              (why.empty() ? "" : ": " + std::string(why)) +
-              "; told once, counted in kvasir_gateway_filter_left_nobody_total");
+  if (first) log_filter_left_nobody(filter, why, kFilterLeftNobody);
 }
 
 void GatewayMetrics::on_scrape_failed(const Endpoint& endpoint, std::string_view source_type,

@@ -239,11 +239,11 @@ class SettingsReader {
   }
 
   using Read = void (SettingsReader::*)(Parameters&);
-  void read_nested(Parameters& parameters, std::string_view key, Read read) {
+  void read_nested(Parameters& parameters, std::string_view key, Read reader) {
     const Value* value = parameters.any(key);
     if (value == nullptr) return;
     Parameters nested(*value, std::string(name_) + ": " + std::string(key));
-    (this->*read)(nested);
+    (this->*reader)(nested);
     take(nested);
   }
 
