@@ -67,10 +67,12 @@ void EventLoop::run() {
   while (!stopped_) {
     const int count = wait();
     now_ = clock_.now();
+    batch_is_whole_ = count < kEventsPerWait;
     dispatch(count);
     fire_timers();
     run_posted();
     run_deferred();
+    batch_is_whole_ = false;
   }
 }
 
@@ -106,6 +108,14 @@ void EventLoop::unwatch(int descriptor, IoHandler& handler) {
   for (size_t i = next_ready_; i < ready_count_; ++i) {
     if (ready_[i].data.ptr == &handler) ready_[i].events = 0;
   }
+}
+
+bool EventLoop::told_all(const IoHandler& handler) const {
+  if (!batch_is_whole_) return false;
+  for (size_t i = next_ready_; i < ready_count_; ++i) {
+    if (ready_[i].data.ptr == &handler) return false;
+  }
+  return true;
 }
 
 TimerId EventLoop::after(Duration delay, std::function<void()> work) {

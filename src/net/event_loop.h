@@ -52,6 +52,9 @@ class EventLoop {
   void watch(int descriptor, uint32_t events, IoHandler& handler);
   void modify(int descriptor, uint32_t events, IoHandler& handler);
   void unwatch(int descriptor, IoHandler& handler);
+  // Whether the loop is in an iteration at whose begin nothing was ready for `handler` that it has not been told:
+  // what a system call would find beyond that came within this iteration.
+  bool told_all(const IoHandler& handler) const;
 
   // Calls `work` once, `delay` from now or a little later. cancel() of a timer that has fired, or of
   // kNoTimer, does nothing.
@@ -84,6 +87,7 @@ class EventLoop {
   SteadyClock clock_;
   TimePoint now_;
   bool stopped_ = false;
+  bool batch_is_whole_ = false;  // this iteration began with all that was ready; false between iterations
   std::vector<epoll_event> ready_;
   size_t next_ready_ = 0;  // of the batch being dispatched
   size_t ready_count_ = 0;

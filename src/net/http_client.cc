@@ -223,7 +223,9 @@ void HttpClientConnection::on_answer_complete() {
   observer->on_end();
 }
 
+// The loop would have told of it, unless it is not running.
 bool HttpClientConnection::quiet() const {
+  if (loop_.told_all(*this)) return true;
   char byte;
   return recv(socket_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
 }
