@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "wire/json_lanes.h"
+#include "wire/json_plain_text.h"
 
 namespace kvasir {
 namespace {
@@ -83,6 +84,8 @@ size_t string_end(std::string_view text, size_t at, bool& is_plain) {
   uint64_t carry = 0;
   uint64_t backslashes = 0;
   for (; at + kBlock <= text.size(); at += kBlock) {
+    if (carry == 0) at += plain_json_text(text.substr(at));
+    if (at + kBlock > text.size()) break;
     const StringBits bits = string_bits(text.data() + at);
     backslashes |= bits.backslashes;
     uint64_t found = bits.quotes | bits.controls;
@@ -117,6 +120,9 @@ class ContainerSkip {
   size_t skip(std::string_view text, size_t at) {
 #ifdef __SSE2__
     for (; at + kBlock <= text.size(); at += kBlock) {
+      // Prompts are long: most blocks lie within one string.
+      if (in_string_ != 0 && escaped_ == 0) at += plain_json_text(text.substr(at));
+      if (at + kBlock > text.size()) break;
       const size_t end = take_block(text.data() + at);
       if (end == kBroken) return std::string_view::npos;
       if (end < kBlock) return at + end + 1;
@@ -155,7 +161,6 @@ class ContainerSkip {
     uint64_t quotes = strings.quotes;
     if ((strings.backslashes | escaped_) != 0)
       quotes &= ~escaped_bits(strings.backslashes, escaped_);
-    // Prompts are long: most blocks lie within one string.
     if (in_string_ != 0 && (quotes | strings.controls) == 0) return kBlock;
     const uint64_t inside = quotes == 0 ? in_string_ : parity_bits(quotes) ^ in_string_;
     const BracketBits brackets = bracket_bits(block);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/random.h"
+#include "wire/json_plain_text.h"
 
 namespace kvasir {
 namespace {
@@ -104,6 +105,24 @@ TEST(JsonCursor, FindsEndsAtAnyDistance) {
     members_of("{\"k\":\"" + pad + "\x01\"}", true);
     EXPECT_EQ(json_space(pad + " x"), before);
     EXPECT_EQ(json_space(pad), before);
+  }
+}
+
+// Any byte may be the first that a reader must look at, and any of the bytes that must stop it
+// does.
+TEST(PlainJsonText, StopsBeforeWhatMustBeLookedAt) {
+  for (unsigned byte = 0; byte < 256; ++byte) {
+    const bool special = byte < 0x20 || byte == '"' || byte == '\\';
+    for (const size_t at :
+         {size_t{0}, size_t{1}, size_t{31}, size_t{32}, size_t{63}, size_t{64}, size_t{200}}) {
+      std::string text(320, 'p');
+      text[at] = static_cast<char>(byte);
+      const size_t expected = special ? at / kJsonPlainBlock * kJsonPlainBlock : 320;
+      EXPECT_EQ(plain_json_text(text), expected) << byte << " at " << at;
+    }
+  }
+  for (size_t size = 0; size < 200; ++size) {
+    EXPECT_EQ(plain_json_text(std::string(size, 'p')), size / kJsonPlainBlock * kJsonPlainBlock);
   }
 }
 
