@@ -1,12 +1,14 @@
 #include "wire/error_answer.h"
 
 #include <algorithm>
+#include <cstring>
 #include <optional>
 
 namespace kvasir {
 namespace {
 
 constexpr size_t kBytesLookedAt = 512;
+constexpr std::string_view kWord = "error";
 
 void skip_white_space(std::string_view& text) {
   text.remove_prefix(std::min(text.find_first_not_of(" \t\r\n"), text.size()));
@@ -82,6 +84,8 @@ bool take_field(std::string_view& text, std::string_view name) {
 
 bool is_error_answer(std::string_view first_bytes) {
   std::string_view text = first_bytes.substr(0, kBytesLookedAt);
+  // Every error has the word somewhere; few other answers do.
+  if (memmem(text.data(), text.size(), kWord.data(), kWord.size()) == nullptr) return false;
   // The lines of an event before its data; a line without a name is a comment.
   for (skip_white_space(text); !text.empty(); skip_white_space(text)) {
     if (take_field(text, "data")) break;

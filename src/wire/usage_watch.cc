@@ -135,12 +135,14 @@ void UsageWatch::enter_object() {
 }
 
 size_t UsageWatch::read_object(std::string_view bytes, size_t at) {
-  for (; at < bytes.size(); ++at) {
-    const char byte = bytes[at];
+  while (at < bytes.size()) {
     if (in_string_) {
-      on_string(byte);
+      at = read_string(bytes, at);
       if (state_ != State::kInside) return at;
-    } else if (is_digit(byte)) {
+      continue;
+    }
+    const char byte = bytes[at];
+    if (is_digit(byte)) {
       on_digit(byte);
     } else {
       if (in_number_) end_number(byte);
@@ -148,25 +150,33 @@ size_t UsageWatch::read_object(std::string_view bytes, size_t at) {
       on_structure(byte);
       if (state_ != State::kInside) return at + 1;
     }
+    ++at;
   }
   return at;
 }
 
-void UsageWatch::on_string(char byte) {
-  if (static_cast<unsigned char>(byte) < 0x20) {
-    state_ = State::kOutside;  // not JSON: the object was cut off
-    return;
+// The bytes of a string, of which the first ones are kept, and its closing quote.
+size_t UsageWatch::read_string(std::string_view bytes, size_t at) {
+  size_t kept = key_bytes_;  // a copy, since the bytes that are written could be anything of ours
+  bool escaped = escaped_;
+  for (; at < bytes.size(); ++at) {
+    const char byte = bytes[at];
+    if (static_cast<unsigned char>(byte) < 0x20) {
+      state_ = State::kOutside;  // not JSON: the object was cut off
+      break;
+    }
+    if (byte == '"' && !escaped) {
+      in_string_ = false;
+      ++at;
+      break;
+    }
+    escaped = byte == '\\' && !escaped;
+    if (kept < kKeyBytesMax) key_[kept] = byte;
+    if (kept <= kKeyBytesMax) ++kept;
   }
-  if (escaped_) {
-    escaped_ = false;
-  } else if (byte == '\\') {
-    escaped_ = true;
-  } else if (byte == '"') {
-    in_string_ = false;
-    return;
-  }
-  if (key_bytes_ < kKeyBytesMax) key_[key_bytes_] = byte;
-  if (key_bytes_ <= kKeyBytesMax) ++key_bytes_;
+  key_bytes_ = static_cast<uint8_t>(kept);
+  escaped_ = escaped;
+  return at;
 }
 
 void UsageWatch::on_structure(char byte) {

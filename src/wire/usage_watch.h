@@ -43,10 +43,10 @@ class UsageWatch {
   size_t continue_name(std::string_view bytes, size_t at);
   size_t await_object(std::string_view bytes, size_t at);
   size_t read_object(std::string_view bytes, size_t at);
+  size_t read_string(std::string_view bytes, size_t at);
 
   void enter_object();
   void on_structure(char byte);
-  void on_string(char byte);
   void on_digit(char byte);
   void end_number(char byte);
   Count count_of_key() const;
