@@ -254,20 +254,21 @@ std::string HttpConnection::answer_head(int status, std::string_view fields,
 
 void HttpConnection::send(std::string_view first, std::string_view second) {
   if (closed_) return;
-  const bool was_empty = output_.size() == 0;
+  const bool waits = (watched_ & EPOLLOUT) != 0;
   answer_begun_ = answer_begun_ || phase_ >= Phase::kAnswering;
   if (!output_.send(socket_.get(), first, second)) {
     // The handler is in the middle of a call: it learns of the loss from the loop, not from here.
     shutdown(socket_.get(), SHUT_RDWR);
     return;
   }
-  if (was_empty && output_.size() > 0) {
+  if (!waits && output_.size() > 0) {
     update_watch();
     deadline_.arm(server_.limits_.write_timeout);
   }
 }
 
 void HttpConnection::end_answer() {
+  if (output_.size() > 0) send({});  // a head that was kept for the body's first bytes
   observer_ = nullptr;
   phase_ = Phase::kFlushing;
   if (output_.size() == 0) on_flushed();

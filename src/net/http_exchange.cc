@@ -53,7 +53,7 @@ void HttpExchange::finish() {
 
 void HttpExchange::start_raw(std::string_view head, bool keep_alive) {
   connection_.keep_alive_ = connection_.keep_alive_ && keep_alive;
-  connection_.send(head);
+  connection_.output_.append(head);
 }
 
 void HttpExchange::write_raw(std::string_view bytes) { connection_.send(bytes); }

@@ -74,7 +74,8 @@ class HttpExchange {
   void finish();
 
   // A relayed answer: `head` is the whole head with its empty line, `bytes` its body as framed upstream.
-  // `keep_alive`: whether that framing lets the connection be used again.
+  // `keep_alive`: whether that framing lets the connection be used again. The head goes out with the first bytes,
+  // or at the end: follow it with one of them at once.
   void start_raw(std::string_view head, bool keep_alive);
   void write_raw(std::string_view bytes);
   void finish_raw();

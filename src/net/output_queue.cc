@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
 
 namespace kvasir {
 namespace {
@@ -17,21 +18,31 @@ bool would_block(int error) { return error == EAGAIN || error == EWOULDBLOCK || 
 }  // namespace
 
 bool OutputQueue::send(int socket, std::string_view first, std::string_view second) {
-  if (size() == 0) {
-    iovec pieces[2] = {{const_cast<char*>(first.data()), first.size()},
-                       {const_cast<char*>(second.data()), second.size()}};
+  if (!full_) {
+    std::string_view pieces[] = {queued_.view().substr(sent_), first, second};
+    iovec vectors[std::size(pieces)];
     msghdr message{};
-    message.msg_iov = pieces;
-    message.msg_iovlen = second.empty() ? 1 : 2;
+    message.msg_iov = vectors;
+    for (const std::string_view piece : pieces) {
+      if (!piece.empty()) vectors[message.msg_iovlen++] = {const_cast<char*>(piece.data()), piece.size()};
+    }
+    if (message.msg_iovlen == 0) return true;
     const ssize_t sent = sendmsg(socket, &message, MSG_NOSIGNAL);
     if (sent < 0 && !would_block(errno)) return false;
     size_t taken = sent < 0 ? 0 : static_cast<size_t>(sent);
-    const size_t from_first = std::min(taken, first.size());
-    first.remove_prefix(from_first);
-    second.remove_prefix(taken - from_first);
+    for (std::string_view& piece : pieces) {
+      const size_t of_piece = std::min(taken, piece.size());
+      piece.remove_prefix(of_piece);
+      taken -= of_piece;
+    }
+    sent_ = queued_.size() - pieces[0].size();
+    first = pieces[1];
+    second = pieces[2];
   }
   queued_.append(first);
   queued_.append(second);
+  full_ = size() > 0;
+  if (!full_) clear();
   return true;
 }
 
@@ -40,15 +51,21 @@ bool OutputQueue::flush(int socket) {
     const std::string_view rest = queued_.view().substr(sent_);
     const ssize_t sent = ::send(socket, rest.data(), rest.size(), MSG_NOSIGNAL);
     if (sent < 0) {
+      full_ = true;
       compact();
       return would_block(errno);
     }
     sent_ += static_cast<size_t>(sent);
   }
+  clear();
+  return true;
+}
+
+void OutputQueue::clear() {
+  full_ = false;
   sent_ = 0;
   queued_.clear();
   if (queued_.capacity() > kKeptBytes) queued_.release();
-  return true;
 }
 
 void OutputQueue::compact() {
