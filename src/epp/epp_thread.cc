@@ -137,10 +137,9 @@ bool EppThread::needs_answers() const {
 
 AnswerFields EppThread::answer_fields(const Endpoint& endpoint, const Decision& decision,
                                       Duration scheduling, std::string_view served) {
-  const auto fleet = snapshot();
-  const Endpoint* prefill =
-      decision.prefill ? fleet->endpoints[index_of(*decision.prefill)].endpoint.get() : nullptr;
-  AnswerFields fields = epp_.scheduler_->answer_fields(AnswerOrigin{endpoint, prefill, served});
+  std::shared_ptr<const Endpoint> prefill;
+  if (decision.prefill) prefill = snapshot()->endpoints[index_of(*decision.prefill)].endpoint;
+  AnswerFields fields = epp_.scheduler_->answer_fields(AnswerOrigin{endpoint, prefill.get(), served});
   if (!options().answer_headers) return fields;
   char text[32];
   std::snprintf(text, sizeof text, "%.3f", to_milliseconds(scheduling));

@@ -64,15 +64,17 @@ void Exchange::on_half_close() {
 }
 
 void Exchange::on_gone() {
-  end(answer_complete_ ? Ending::kNatural : Ending::kClientGone);
-  thread_.probe().on_stream_ended(GrpcCode::kCancelled, thread_.now() - began_);
+  const TimePoint now = thread_.now();
+  end(answer_complete_ ? Ending::kNatural : Ending::kClientGone, now);
+  thread_.probe().on_stream_ended(GrpcCode::kCancelled, now - began_);
   thread_.remove(*this);
 }
 
 void Exchange::fail(GrpcCode code, std::string_view message) {
-  end(Ending::kError);
+  const TimePoint now = thread_.now();
+  end(Ending::kError, now);
   call_.finish(code, message);
-  thread_.probe().on_stream_ended(code, thread_.now() - began_);
+  thread_.probe().on_stream_ended(code, now - began_);
   thread_.remove(*this);
 }
 

@@ -95,9 +95,10 @@ class Exchange final : public GrpcCall::Observer {
   bool is_served_elsewhere(std::string_view served) const;
   void look_for_error(std::string_view first_bytes);
   void judge_endpoint();
-  void note_first_byte();
-  void note_processed(TimePoint begin);
+  void note_first_byte(TimePoint now);
+  TimePoint note_processed(TimePoint begin);
   void end(Ending ending);
+  void end(Ending ending, TimePoint now);
 
   void fail(GrpcCode code, std::string_view message);
   void finish(GrpcCode code);

@@ -46,10 +46,10 @@ void Exchange::on_response_headers(const ExtProcRequest& request) {
   if (restorer_ && restores_body()) answer.mutation.remove.push_back("content-length");
   write_headers_answer(ExtProcSide::kResponse, answer, thread_.message());
   call_.send(thread_.message());
-  note_processed(begin);
+  const TimePoint done = note_processed(begin);
   if (request.end_of_stream) {
     answer_complete_ = true;
-    end(Ending::kNatural);
+    end(Ending::kNatural, done);
   }
 }
 
@@ -60,7 +60,7 @@ void Exchange::on_response_body(const ExtProcRequest& request) {
   }
   const TimePoint begin = thread_.now();
   if (body_tells_ && (request.end_of_stream || !request.body.empty())) look_for_error(request.body);
-  note_first_byte();
+  note_first_byte(begin);
   answer_bytes_ += request.body.size();
   usage_.look(request.body);
   std::string_view body = request.body;
@@ -82,10 +82,10 @@ void Exchange::on_response_body(const ExtProcRequest& request) {
     write_body_answer(ExtProcSide::kResponse, answer, thread_.message());
     call_.send(thread_.message());
   }
-  note_processed(begin);
+  const TimePoint done = note_processed(begin);
   if (request.end_of_stream) {
     answer_complete_ = true;
-    end(Ending::kNatural);
+    end(Ending::kNatural, done);
   }
 }
 
@@ -121,10 +121,12 @@ bool Exchange::restores_body() const {
   return protocol_.response_body_mode != ExtProcBodyMode::kNone;
 }
 
-void Exchange::note_processed(TimePoint begin) {
-  const Duration took = thread_.now() - begin;
-  processing_ += took;
-  thread_.probe().on_answer_processed(took);
+// Returns the time.
+TimePoint Exchange::note_processed(TimePoint begin) {
+  const TimePoint now = thread_.now();
+  processing_ += now - begin;
+  thread_.probe().on_answer_processed(now - begin);
+  return now;
 }
 
 bool Exchange::is_served_elsewhere(std::string_view served) const {
@@ -155,15 +157,17 @@ void Exchange::judge_endpoint() {
   thread_.scheduler().avoid(decision_.endpoint, kFaultPause);
 }
 
-void Exchange::note_first_byte() {
+void Exchange::note_first_byte(TimePoint now) {
   if (first_token_) return;
-  first_token_ = thread_.now() - began_;
+  first_token_ = now - began_;
   // Of an error it says nothing: no prompt was read for it.
   if (routed_ && status_ < kErrors && !failed_in_200_) routed_->first_token();
 }
 
+void Exchange::end(Ending ending) { end(ending, thread_.now()); }
+
 // Releases what is booked and reports, once.
-void Exchange::end(Ending ending) {
+void Exchange::end(Ending ending, TimePoint now) {
   if (std::exchange(body_tells_, false)) judge_endpoint();  // it never came: the status counts
   if (routed_ && booked_) {
     if (const auto tokens = usage_.prompt_tokens()) routed_->learn_prompt_tokens(*tokens);
@@ -178,7 +182,7 @@ void Exchange::end(Ending ending) {
   report.status = status_;
   report.ending = ending;
   report.streaming = streaming_;
-  report.total = thread_.now() - began_;
+  report.total = now - began_;
   report.first_token = first_token_;
   report.answer_bytes = answer_bytes_;
   report.processing = processing_;

@@ -9,22 +9,23 @@
 #include "scheduling/decision_trace.h"
 
 namespace kvasir {
-namespace {
 
-// How long a plugin took, when somebody wants to know. Real time, whatever clock the policy runs
-// on.
-class Stopwatch {
+// How long each plugin takes, one after the other, when somebody wants to know. Real time, whatever
+// clock the policy runs on.
+class Profile::Stopwatch {
  public:
   explicit Stopwatch(const Cycle& cycle) {
-    if (cycle.trace != nullptr) begin_ = SteadyClock().now();
+    if (cycle.trace != nullptr) last_ = SteadyClock().now();
   }
-  Duration took() const { return SteadyClock().now() - begin_; }
+  // Since the last lap. Precondition: somebody wants to know.
+  Duration lap() {
+    const TimePoint now = SteadyClock().now();
+    return now - std::exchange(last_, now);
+  }
 
  private:
-  TimePoint begin_{};
+  TimePoint last_{};
 };
-
-}  // namespace
 
 Profile::Profile(int index, ProfilePlugins plugins) : index_(index), plugins_(std::move(plugins)) {
   KVASIR_ASSERT(plugins_.picker != nullptr, "a profile has a picker");
@@ -32,30 +33,29 @@ Profile::Profile(int index, ProfilePlugins plugins) : index_(index), plugins_(st
 
 ProfileResult Profile::run(const Cycle& cycle) {
   candidates_.assign(cycle.candidates.begin(), cycle.candidates.end());
-  run_filters(cycle);
+  Stopwatch watch(cycle);
+  run_filters(cycle, watch);
   if (candidates_.empty()) return ProfileResult{index_, {}, {}};
 
   scored_.clear();
   for (const EndpointId endpoint : candidates_) scored_.push_back({endpoint, 0});
-  for (const WeightedScorer& weighted : plugins_.scorers) add_scores(cycle, weighted);
-  const Stopwatch watch(cycle);
+  for (const WeightedScorer& weighted : plugins_.scorers) add_scores(cycle, weighted, watch);
   const size_t chosen = plugins_.picker->pick(cycle, scored_);
   if (cycle.trace != nullptr) {
-    cycle.trace->add(DecisionTrace::Step::kPick, index_, plugins_.picker_label, watch.took());
+    cycle.trace->add(DecisionTrace::Step::kPick, index_, plugins_.picker_label, watch.lap());
   }
   KVASIR_ASSERT(chosen > 0 && chosen <= scored_.size(), "a picker chooses one at least");
   const std::span<const ScoredEndpoint> scored(scored_);
   return ProfileResult{index_, scored.first(chosen), scored};
 }
 
-void Profile::run_filters(const Cycle& cycle) {
+void Profile::run_filters(const Cycle& cycle, Stopwatch& watch) {
   for (size_t i = 0; i < plugins_.filters.size() && !candidates_.empty(); ++i) {
-    const Stopwatch watch(cycle);
     plugins_.filters[i]->filter(cycle, candidates_);
     if (candidates_.empty()) tell_nobody_left(cycle, i);
     if (cycle.trace == nullptr) continue;
     const uint16_t label = i < plugins_.filter_labels.size() ? plugins_.filter_labels[i] : 0;
-    cycle.trace->add(DecisionTrace::Step::kFilter, index_, label, watch.took()).left =
+    cycle.trace->add(DecisionTrace::Step::kFilter, index_, label, watch.lap()).left =
         static_cast<uint32_t>(candidates_.size());
   }
 }
@@ -70,13 +70,12 @@ void Profile::tell_nobody_left(const Cycle& cycle, size_t filter) {
   plugins_.filter_probe->on_filter_left_nobody(plugins_.filter_names[filter], first, why);
 }
 
-void Profile::add_scores(const Cycle& cycle, const WeightedScorer& weighted) {
+void Profile::add_scores(const Cycle& cycle, const WeightedScorer& weighted, Stopwatch& watch) {
   scores_.assign(candidates_.size(), 0);
-  const Stopwatch watch(cycle);
   weighted.scorer->score(cycle, candidates_, scores_);
   if (cycle.trace != nullptr) {
     auto& entry =
-        cycle.trace->add(DecisionTrace::Step::kScore, index_, weighted.label, watch.took());
+        cycle.trace->add(DecisionTrace::Step::kScore, index_, weighted.label, watch.lap());
     cycle.trace->add_scores(entry, candidates_, scores_);
   }
   if (plugins_.metrics_half_life > Duration::zero() && weighted.scorer->reads_metrics()) {

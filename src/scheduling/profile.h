@@ -47,9 +47,11 @@ class Profile {
   const std::string& name() const { return plugins_.name; }
 
  private:
-  void run_filters(const Cycle& cycle);
+  class Stopwatch;
+
+  void run_filters(const Cycle& cycle, Stopwatch& watch);
   void tell_nobody_left(const Cycle& cycle, size_t filter);
-  void add_scores(const Cycle& cycle, const WeightedScorer& weighted);
+  void add_scores(const Cycle& cycle, const WeightedScorer& weighted, Stopwatch& watch);
   void age_scores(const Cycle& cycle);
 
   const int index_;
