@@ -1,11 +1,12 @@
-# kvasir_module(NAME [DEPS module...] [LIBRARIES target...])
+# kvasir_module(NAME [DEPS module...] [TEST_DEPS module...] [LIBRARIES target...])
 #
 # Makes the library target kvasir_NAME from the *.cc files of the folder that calls it, and the test
 # program NAME_test from its *_test.cc files. Files ending in _fuzz.cc become fuzzers (see below),
-# files ending in _bench.cc benchmark programs. DEPS are the modules it may include: the test
-# tests/tidy/floors_test.cc reads this very line and holds every #include against it.
+# files ending in _bench.cc benchmark programs. DEPS are the modules that the library includes,
+# TEST_DEPS those that only its tests, fuzzers and benchmarks include: tests/tidy/floors_test.cc reads
+# this very line and holds it against every #include, in both directions.
 function(kvasir_module NAME)
-  cmake_parse_arguments(ARG "" "" "DEPS;LIBRARIES" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "DEPS;TEST_DEPS;LIBRARIES" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS *.cc)
   set(tests ${sources})
   set(fuzzers ${sources})
@@ -16,6 +17,7 @@ function(kvasir_module NAME)
   list(FILTER benches INCLUDE REGEX "_bench\\.cc$")
 
   list(TRANSFORM ARG_DEPS PREPEND kvasir_ OUTPUT_VARIABLE targets)
+  list(TRANSFORM ARG_TEST_DEPS PREPEND kvasir_ OUTPUT_VARIABLE test_targets)
   if(sources)
     add_library(kvasir_${NAME} STATIC ${sources})
     target_include_directories(kvasir_${NAME} PUBLIC ${PROJECT_SOURCE_DIR}/src)
@@ -33,7 +35,7 @@ function(kvasir_module NAME)
     foreach(file ${fuzzers})
       get_filename_component(fuzzer ${file} NAME_WE)
       add_executable(${fuzzer} ${file})
-      target_link_libraries(${fuzzer} PRIVATE kvasir_${NAME})
+      target_link_libraries(${fuzzer} PRIVATE kvasir_${NAME} ${test_targets})
       target_link_options(${fuzzer} PRIVATE -fsanitize=fuzzer)
       set_target_properties(${fuzzer} PROPERTIES
         RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/fuzzers)
@@ -42,12 +44,12 @@ function(kvasir_module NAME)
     return()
   endif()
   if(tests)
-    kvasir_test(${NAME}_test SOURCES ${tests} LIBRARIES kvasir_${NAME})
+    kvasir_test(${NAME}_test SOURCES ${tests} LIBRARIES kvasir_${NAME} ${test_targets})
   endif()
   foreach(file ${benches})
     get_filename_component(bench ${file} NAME_WE)
     add_executable(${bench} EXCLUDE_FROM_ALL ${file})
-    target_link_libraries(${bench} PRIVATE kvasir_${NAME} benchmark::benchmark)
+    target_link_libraries(${bench} PRIVATE kvasir_${NAME} ${test_targets} benchmark::benchmark)
   endforeach()
 endfunction()
 
