@@ -28,7 +28,7 @@ Result<std::string> find_model(EventLoop& loop, const HostPort& origin, const st
   if (!named.empty()) return named;
   const Result<std::string> answer = fetch_body(loop, origin, "/v1/models", kModelListTimeout);
   if (!answer) return Error{answer.error().message + "; is the endpoint up? (--url, --model)"};
-  const Result<std::vector<ServedModel>> models = parse_model_list(*answer);
+  const Result<std::vector<ListedModel>> models = parse_model_list(*answer);
   if (!models) return Error{"/v1/models: " + models.error().message + " (name one with --model)"};
   if (models->empty()) return Error{"/v1/models lists none (name one with --model)"};
   return models->front().id;

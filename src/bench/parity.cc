@@ -48,7 +48,7 @@ std::string difference(const FleetFacts& a, const FleetFacts& b) {
 }
 
 Result<WorkerFacts> read_worker_facts(std::string_view models, std::string_view metrics) {
-  const Result<std::vector<ServedModel>> list = parse_model_list(models);
+  const Result<std::vector<ListedModel>> list = parse_model_list(models);
   if (!list) return list.error();
   if (list->empty()) return Error{"it lists no model"};
   WorkerFacts facts;

@@ -11,11 +11,11 @@ Finding passed() {
 }
 
 Finding failed(std::string expected, std::string seen) {
-  return {Verdict::kFail, std::move(expected), std::move(seen)};
+  return {CheckVerdict::kFail, std::move(expected), std::move(seen)};
 }
 
 Finding skipped(std::string reason) {
-  return {Verdict::kSkip, "", std::move(reason)};
+  return {CheckVerdict::kSkip, "", std::move(reason)};
 }
 
 std::string_view name_of(Severity severity) {
@@ -30,13 +30,13 @@ std::string_view name_of(Severity severity) {
   return "reference";
 }
 
-std::string_view name_of(Verdict verdict) {
+std::string_view name_of(CheckVerdict verdict) {
   switch (verdict) {
-    case Verdict::kPass:
+    case CheckVerdict::kPass:
       return "pass";
-    case Verdict::kFail:
+    case CheckVerdict::kFail:
       return "FAIL";
-    case Verdict::kSkip:
+    case CheckVerdict::kSkip:
       break;
   }
   return "skip";

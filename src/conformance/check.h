@@ -16,10 +16,10 @@ enum class Severity : uint8_t {
   kReference,  // llm-d's picker does so, and others may rely on it
 };
 
-enum class Verdict : uint8_t { kPass, kFail, kSkip };
+enum class CheckVerdict : uint8_t { kPass, kFail, kSkip };
 
 struct Finding {
-  Verdict verdict = Verdict::kPass;
+  CheckVerdict verdict = CheckVerdict::kPass;
   std::string expected;  // of a failure
   std::string seen;      // of a skip: why it was skipped
 };
@@ -43,6 +43,6 @@ const std::vector<Check>& all_checks();
 const std::vector<const char*>& unseen_properties();
 
 std::string_view name_of(Severity severity);
-std::string_view name_of(Verdict verdict);
+std::string_view name_of(CheckVerdict verdict);
 
 }  // namespace kvasir

@@ -69,9 +69,9 @@ std::string xml(const std::string& text) {
 
 std::string counted(const SuiteReport& report, Severity severity) {
   return std::string(name_of(severity)) + ": " +
-         std::to_string(report.count(Verdict::kPass, severity)) + " passed, " +
-         std::to_string(report.count(Verdict::kFail, severity)) + " failed, " +
-         std::to_string(report.count(Verdict::kSkip, severity)) + " skipped\n";
+         std::to_string(report.count(CheckVerdict::kPass, severity)) + " passed, " +
+         std::to_string(report.count(CheckVerdict::kFail, severity)) + " failed, " +
+         std::to_string(report.count(CheckVerdict::kSkip, severity)) + " skipped\n";
 }
 
 }  // namespace
@@ -81,9 +81,9 @@ std::string table_line(const CheckResult& result) {
   const std::string indent(5, ' ');
   std::string line = padded(name_of(result.finding.verdict), 4) + padded(check.id, kIdColumns) +
                      padded(name_of(check.severity), kSeverityColumns) + check.demand + "\n";
-  if (result.finding.verdict == Verdict::kSkip)
+  if (result.finding.verdict == CheckVerdict::kSkip)
     line += indent + "skipped: " + shown(result.finding.seen) + "\n";
-  if (result.finding.verdict != Verdict::kFail) return line;
+  if (result.finding.verdict != CheckVerdict::kFail) return line;
   return line + indent + "expected: " + shown(result.finding.expected) + "\n" + indent +
          "seen:     " + shown(result.finding.seen) + "\n" + indent + "source:   " + check.source +
          "\n";
@@ -126,17 +126,17 @@ std::string report_junit(const SuiteReport& report) {
   std::string text =
       "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"epp-conformance\" tests=\"" +
       std::to_string(report.results.size()) + "\" failures=\"" +
-      std::to_string(report.count(Verdict::kFail)) + "\" skipped=\"" +
-      std::to_string(report.count(Verdict::kSkip)) + "\">\n";
+      std::to_string(report.count(CheckVerdict::kFail)) + "\" skipped=\"" +
+      std::to_string(report.count(CheckVerdict::kSkip)) + "\">\n";
   for (const CheckResult& result : report.results) {
     const Finding& finding = result.finding;
     text += "  <testcase classname=\"" + std::string(name_of(result.check->severity)) +
             "\" name=\"" + xml(result.check->id) + "\">";
-    if (finding.verdict == Verdict::kFail) {
+    if (finding.verdict == CheckVerdict::kFail) {
       text += "<failure message=\"" + xml(result.check->demand) +
               "\">expected: " + xml(finding.expected) + "; seen: " + xml(finding.seen) +
               "</failure>";
-    } else if (finding.verdict == Verdict::kSkip) {
+    } else if (finding.verdict == CheckVerdict::kSkip) {
       text += "<skipped message=\"" + xml(finding.seen) + "\"/>";
     }
     text += "</testcase>\n";

@@ -12,13 +12,13 @@ bool selected(const Check& check, const std::string& wanted) {
 
 }  // namespace
 
-size_t SuiteReport::count(Verdict verdict) const {
+size_t SuiteReport::count(CheckVerdict verdict) const {
   return static_cast<size_t>(
       std::count_if(results.begin(), results.end(),
                     [&](const CheckResult& result) { return result.finding.verdict == verdict; }));
 }
 
-size_t SuiteReport::count(Verdict verdict, Severity severity) const {
+size_t SuiteReport::count(CheckVerdict verdict, Severity severity) const {
   return static_cast<size_t>(
       std::count_if(results.begin(), results.end(), [&](const CheckResult& result) {
         return result.finding.verdict == verdict && result.check->severity == severity;
@@ -26,7 +26,7 @@ size_t SuiteReport::count(Verdict verdict, Severity severity) const {
 }
 
 bool SuiteReport::conforms() const {
-  return count(Verdict::kFail, Severity::kMust) == 0 && count(Verdict::kPass) > 0;
+  return count(CheckVerdict::kFail, Severity::kMust) == 0 && count(CheckVerdict::kPass) > 0;
 }
 
 Result<std::vector<const Check*>> select_checks(const std::vector<std::string>& only) {

@@ -18,8 +18,8 @@ struct CheckResult {
 
 struct SuiteReport {
   std::vector<CheckResult> results;
-  size_t count(Verdict verdict) const;
-  size_t count(Verdict verdict, Severity severity) const;
+  size_t count(CheckVerdict verdict) const;
+  size_t count(CheckVerdict verdict, Severity severity) const;
   // No MUST failed and not everything was skipped.
   bool conforms() const;
 };

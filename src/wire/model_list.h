@@ -11,14 +11,14 @@
 
 namespace kvasir {
 
-struct ServedModel {
+struct ListedModel {
   std::string id;
   std::optional<uint64_t> max_model_len;  // tokens; vLLM tells it, others need not
 
-  bool operator==(const ServedModel&) const = default;
+  bool operator==(const ListedModel&) const = default;
 };
 
 // In the order of the answer; the first is the server's main model.
-Result<std::vector<ServedModel>> parse_model_list(std::string_view json);
+Result<std::vector<ListedModel>> parse_model_list(std::string_view json);
 
 }  // namespace kvasir

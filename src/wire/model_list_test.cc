@@ -10,7 +10,7 @@ TEST(ModelList, ModelsComeInOrder) {
       parse_model_list(R"({"object":"list","data":[{"id":"Qwen/Qwen3-32B","object":"model",)"
                        R"("max_model_len":131072},{"id":"b"}]})");
   ASSERT_TRUE(models);
-  EXPECT_EQ(*models, (std::vector<ServedModel>{{"Qwen/Qwen3-32B", 131072}, {"b", std::nullopt}}));
+  EXPECT_EQ(*models, (std::vector<ListedModel>{{"Qwen/Qwen3-32B", 131072}, {"b", std::nullopt}}));
   EXPECT_TRUE(parse_model_list(R"({"data":[]})")->empty());
 }
 

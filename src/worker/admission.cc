@@ -146,8 +146,8 @@ MaybeError check_prompt_tokens(const AdmittedPrompt& prompt, WideInt cut,
 }
 
 // Row 16.
-MaybeError check_late(const GenerationRequest& request, const Admission& admission, WideInt cut,
-                      const ServedModel& model,
+MaybeError check_late(const GenerationRequest& request, const AdmittedRequest& admission,
+                      WideInt cut, const ServedModel& model,
                       std::optional<std::string_view> data_parallel_rank) {
   if (auto error = check_engine_input(request.sampling, kVocabularySize)) return error;
   if (auto error = check_data_parallel_rank(data_parallel_rank)) return error;
@@ -158,7 +158,7 @@ MaybeError check_late(const GenerationRequest& request, const Admission& admissi
   return std::nullopt;
 }
 
-MaybeError check_total(const GenerationRequest& request, const Admission& admission) {
+MaybeError check_total(const GenerationRequest& request, const AdmittedRequest& admission) {
   uint64_t tokens = 0;
   for (const AdmittedPrompt& prompt : admission.prompts) tokens += prompt.tokens.size();
   if (tokens * static_cast<uint64_t>(request.sampling.n) <= kRequestTokensMax) return std::nullopt;
@@ -169,11 +169,11 @@ MaybeError check_total(const GenerationRequest& request, const Admission& admiss
 }
 
 // Rows 15 and 16 for prompts that are tokens.
-std::variant<Admission, ApiError> admit_prompts(
+std::variant<AdmittedRequest, ApiError> admit_prompts(
     const GenerationRequest& request, std::vector<std::vector<TokenId>> prompts,
     WideInt cut_token_id, Result<std::shared_ptr<const AnswerPlan>> plan, bool hide_answer,
     const ServedModel& model, std::optional<std::string_view> data_parallel_rank) {
-  Admission admission;
+  AdmittedRequest admission;
   admission.hide_answer = hide_answer;
   for (std::vector<TokenId>& tokens : prompts) {
     auto max_tokens = sampled_tokens(request, hide_answer, tokens.size(), model);
@@ -217,8 +217,9 @@ MaybeError check_model(const std::optional<std::string>& name, const ServedModel
                   std::move(message)};
 }
 
-std::variant<Admission, ApiError> admit(const CompletionRequest& request, const ServedModel& model,
-                                        std::optional<std::string_view> data_parallel_rank) {
+std::variant<AdmittedRequest, ApiError> admit(const CompletionRequest& request,
+                                              const ServedModel& model,
+                                              std::optional<std::string_view> data_parallel_rank) {
   const GenerationRequest& generation = request.generation;
   if (auto error = check_model(generation.model, model)) return std::move(*error);
   if (request.has_suffix) {
@@ -244,9 +245,9 @@ std::variant<Admission, ApiError> admit(const CompletionRequest& request, const 
                        data_parallel_rank);
 }
 
-std::variant<Admission, ApiError> admit(const ChatRequest& request, const ServedModel& model,
-                                        const ToolOptions& tools,
-                                        std::optional<std::string_view> data_parallel_rank) {
+std::variant<AdmittedRequest, ApiError> admit(const ChatRequest& request, const ServedModel& model,
+                                              const ToolOptions& tools,
+                                              std::optional<std::string_view> data_parallel_rank) {
   const GenerationRequest& generation = request.generation;
   if (auto error = check_model(generation.model, model)) return std::move(*error);
   if (auto error = check_tools(request, tools)) return std::move(*error);

@@ -25,7 +25,7 @@ struct AdmittedPrompt {
   uint32_t max_tokens = 1;  // lowered to what the context leaves
 };
 
-struct Admission {
+struct AdmittedRequest {
   std::vector<AdmittedPrompt> prompts;
   // echo with max_tokens 0: one token is made and not shown.
   bool hide_answer = false;
@@ -40,11 +40,12 @@ struct Admission {
 inline constexpr uint64_t kRequestTokensMax = 32 * 1024 * 1024;
 
 // `data_parallel_rank`: the header of that name.
-std::variant<Admission, ApiError> admit(const CompletionRequest& request, const ServedModel& model,
-                                        std::optional<std::string_view> data_parallel_rank);
-std::variant<Admission, ApiError> admit(const ChatRequest& request, const ServedModel& model,
-                                        const ToolOptions& tools,
-                                        std::optional<std::string_view> data_parallel_rank);
+std::variant<AdmittedRequest, ApiError> admit(const CompletionRequest& request,
+                                              const ServedModel& model,
+                                              std::optional<std::string_view> data_parallel_rank);
+std::variant<AdmittedRequest, ApiError> admit(const ChatRequest& request, const ServedModel& model,
+                                              const ToolOptions& tools,
+                                              std::optional<std::string_view> data_parallel_rank);
 
 // Whether a request may name this model: an absent or empty name passes.
 std::optional<ApiError> check_model(const std::optional<std::string>& name,

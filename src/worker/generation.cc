@@ -34,8 +34,8 @@ Finish Generation::shown_finish(const GenerationChoice& choice, const Finish& fi
   return {"tool_calls", finish.stop_reason};
 }
 
-std::optional<std::vector<TokenLogprob>> Generation::logprobs_of(const GenerationChoice& choice,
-                                                                 const Choice::Step& step) const {
+std::optional<std::vector<TokenLogprob>> Generation::logprobs_of(
+    const GenerationChoice& choice, const AnswerChoice::Step& step) const {
   if (!view_.sampling.logprobs) return std::nullopt;
   const auto alternatives = static_cast<uint32_t>(*view_.sampling.logprobs);
   std::vector<TokenLogprob> logprobs;

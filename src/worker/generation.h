@@ -12,8 +12,8 @@
 #include "net/http_server.h"
 #include "wire/answer_parts.h"
 #include "wire/generation_request.h"
+#include "worker/answer_choice.h"
 #include "worker/answer_plan.h"
-#include "worker/choice.h"
 
 namespace kvasir {
 
@@ -42,7 +42,7 @@ struct GenerationChoice {
   GenerationChoice(const StopRules& rules, uint32_t choice_index, size_t prompt_index)
       : answer(rules), index(choice_index), prompt(prompt_index) {}
 
-  Choice answer;
+  AnswerChoice answer;
   const uint32_t index;  // over all prompts
   const size_t prompt;   // which one
   SequenceId sequence{};
@@ -69,7 +69,7 @@ class Generation {
   std::vector<GenerationChoice>& choices() { return choices_; }
 
   // Takes what a token adds to `choice`, whose counts are up to date.
-  virtual void add(GenerationChoice& choice, const Choice::Step& step) = 0;
+  virtual void add(GenerationChoice& choice, const AnswerChoice::Step& step) = 0;
   // Sends what the step added. After the last choice ended the answer is complete.
   virtual void flush() = 0;
 
@@ -83,7 +83,7 @@ class Generation {
   // certain one ends with "tool_calls".
   Finish shown_finish(const GenerationChoice& choice, const Finish& finish) const;
   std::optional<std::vector<TokenLogprob>> logprobs_of(const GenerationChoice& choice,
-                                                       const Choice::Step& step) const;
+                                                       const AnswerChoice::Step& step) const;
 
   HttpExchange& exchange_;
   const GenerationView view_;

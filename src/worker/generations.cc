@@ -114,7 +114,7 @@ void Generations::take(const TokenEvent& event, TimePoint now) {
   }
   choice.times = event.times;
   choice.last_token = now;
-  const Choice::Step step = choice.answer.add(event.token, event.finished);
+  const AnswerChoice::Step step = choice.answer.add(event.token, event.finished);
   if (step.finish) {
     if (!event.finished) cancelled_.push_back(event.sequence);
     finish_choice(sequence, *step.finish, now);

@@ -8,27 +8,27 @@ namespace kvasir {
 namespace {
 
 constexpr std::array<Route, 21> kRoutes = {{
-    {"/v1/completions", Endpoint::kCompletions, "POST"},
-    {"/v1/chat/completions", Endpoint::kChatCompletions, "POST"},
-    {"/invocations", Endpoint::kInvocations, "POST"},
-    {"/v1/models", Endpoint::kModels, "GET"},
-    {"/tokenize", Endpoint::kTokenize, "POST"},
-    {"/detokenize", Endpoint::kDetokenize, "POST"},
-    {"/health", Endpoint::kHealth, "GET"},
-    {"/ping", Endpoint::kHealth, "GET, POST"},
-    {"/version", Endpoint::kVersion, "GET"},
-    {"/load", Endpoint::kLoad, "GET"},
-    {"/metrics", Endpoint::kMetrics, ""},
-    {"/reset_prefix_cache", Endpoint::kResetPrefixCache, "POST"},
-    {"/openapi.json", Endpoint::kOpenApi, "GET, HEAD"},
-    {"/docs", Endpoint::kDocs, "GET, HEAD"},
-    {"/v1/responses", Endpoint::kNotSimulated, "POST"},
-    {"/v1/messages", Endpoint::kNotSimulated, "POST"},
-    {"/v1/messages/count_tokens", Endpoint::kNotSimulated, "POST"},
-    {"/v1/chat/completions/batch", Endpoint::kNotSimulated, "POST"},
-    {"/inference/v1/generate", Endpoint::kNotSimulated, "POST"},
-    {"/v1/completions/render", Endpoint::kNotSimulated, "POST"},
-    {"/v1/chat/completions/render", Endpoint::kNotSimulated, "POST"},
+    {"/v1/completions", WorkerApi::kCompletions, "POST"},
+    {"/v1/chat/completions", WorkerApi::kChatCompletions, "POST"},
+    {"/invocations", WorkerApi::kInvocations, "POST"},
+    {"/v1/models", WorkerApi::kModels, "GET"},
+    {"/tokenize", WorkerApi::kTokenize, "POST"},
+    {"/detokenize", WorkerApi::kDetokenize, "POST"},
+    {"/health", WorkerApi::kHealth, "GET"},
+    {"/ping", WorkerApi::kHealth, "GET, POST"},
+    {"/version", WorkerApi::kVersion, "GET"},
+    {"/load", WorkerApi::kLoad, "GET"},
+    {"/metrics", WorkerApi::kMetrics, ""},
+    {"/reset_prefix_cache", WorkerApi::kResetPrefixCache, "POST"},
+    {"/openapi.json", WorkerApi::kOpenApi, "GET, HEAD"},
+    {"/docs", WorkerApi::kDocs, "GET, HEAD"},
+    {"/v1/responses", WorkerApi::kNotSimulated, "POST"},
+    {"/v1/messages", WorkerApi::kNotSimulated, "POST"},
+    {"/v1/messages/count_tokens", WorkerApi::kNotSimulated, "POST"},
+    {"/v1/chat/completions/batch", WorkerApi::kNotSimulated, "POST"},
+    {"/inference/v1/generate", WorkerApi::kNotSimulated, "POST"},
+    {"/v1/completions/render", WorkerApi::kNotSimulated, "POST"},
+    {"/v1/chat/completions/render", WorkerApi::kNotSimulated, "POST"},
 }};
 
 constexpr std::array<std::string_view, 9> kMethods = {"GET",     "POST",  "PUT",   "DELETE", "HEAD",
@@ -88,7 +88,7 @@ std::string openapi_document() {
       "{\"openapi\":\"3.1.0\",\"info\":{\"title\":\"FastAPI\",\"version\":\"0.1.0\"},\"paths\":{";
   bool first = true;
   for (const Route& route : kRoutes) {
-    if (route.endpoint == Endpoint::kNotSimulated || route.methods.empty()) continue;
+    if (route.api == WorkerApi::kNotSimulated || route.methods.empty()) continue;
     if (!first) json.push_back(',');
     first = false;
     const bool get = route.methods.substr(0, 3) == "GET";

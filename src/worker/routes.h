@@ -8,7 +8,7 @@
 
 namespace kvasir {
 
-enum class Endpoint : uint8_t {
+enum class WorkerApi : uint8_t {
   kCompletions,
   kChatCompletions,
   kInvocations,  // either of the two, by the fields of the body
@@ -27,7 +27,7 @@ enum class Endpoint : uint8_t {
 
 struct Route {
   std::string_view path;
-  Endpoint endpoint;
+  WorkerApi api;
   // What the Allow header says; empty: any method.
   std::string_view methods;
 };

@@ -11,7 +11,7 @@ class StreamedGeneration final : public Generation {
   StreamedGeneration(HttpExchange& exchange, GenerationView view)
       : Generation(exchange, std::move(view)), chunks_(view_.head) {}
 
-  void add(GenerationChoice& choice, const Choice::Step& step) override {
+  void add(GenerationChoice& choice, const AnswerChoice::Step& step) override {
     open_chat(choice);
     ChunkDelta delta;
     delta.text = view_.hide_answer ? std::string_view() : step.text;

@@ -14,7 +14,7 @@ class WholeGeneration final : public Generation {
     for (const GenerationChoice& choice : choices()) open(choice);
   }
 
-  void add(GenerationChoice& choice, const Choice::Step& step) override {
+  void add(GenerationChoice& choice, const AnswerChoice::Step& step) override {
     ChoiceAnswer& answer = answers_[choice.index];
     choice.text_size = answer.text.size();
     if (!view_.hide_answer) answer.text.append(step.text);

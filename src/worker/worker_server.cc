@@ -140,7 +140,7 @@ void WorkerServer::route(HttpExchange& exchange, const std::string& path) {
     const std::string allow = std::string("Allow: ").append(found->methods).append("\r\n");
     return answer_error(exchange, detail_error(405, "Method Not Allowed"), allow);
   }
-  dispatch(exchange, found->endpoint);
+  dispatch(exchange, found->api);
 }
 
 void WorkerServer::redirect(HttpExchange& exchange, std::string_view path) {
@@ -152,37 +152,37 @@ void WorkerServer::redirect(HttpExchange& exchange, std::string_view path) {
   answer(exchange, 307, fields.append("\r\n").append(kVaryField), "");
 }
 
-void WorkerServer::dispatch(HttpExchange& exchange, Endpoint endpoint) {
-  switch (endpoint) {
-    case Endpoint::kCompletions:
+void WorkerServer::dispatch(HttpExchange& exchange, WorkerApi api) {
+  switch (api) {
+    case WorkerApi::kCompletions:
       return complete(exchange);
-    case Endpoint::kChatCompletions:
+    case WorkerApi::kChatCompletions:
       return chat(exchange);
-    case Endpoint::kInvocations:
+    case WorkerApi::kInvocations:
       return has_messages(exchange.body()) ? chat(exchange) : complete(exchange);
-    case Endpoint::kModels:
+    case WorkerApi::kModels:
       return answer_json(exchange, model_list());
-    case Endpoint::kTokenize:
+    case WorkerApi::kTokenize:
       return tokenize(exchange);
-    case Endpoint::kDetokenize:
+    case WorkerApi::kDetokenize:
       return detokenize(exchange);
-    case Endpoint::kHealth:
+    case WorkerApi::kHealth:
       return answer(exchange, 200, kVaryField, "");
-    case Endpoint::kVersion:
+    case WorkerApi::kVersion:
       return answer_json(exchange, "{\"version\":\"" + std::string(kEmulatedVersion) + "\"}");
-    case Endpoint::kLoad:
+    case WorkerApi::kLoad:
       return answer_json(exchange, "{\"server_load\":0}");
-    case Endpoint::kMetrics:
+    case WorkerApi::kMetrics:
       return answer(exchange, 200, content_type_field(kExpositionType), metrics_page());
-    case Endpoint::kResetPrefixCache:
+    case WorkerApi::kResetPrefixCache:
       return reset_prefix_cache(exchange);
-    case Endpoint::kOpenApi:
+    case WorkerApi::kOpenApi:
       return answer_json(exchange, openapi_document());
-    case Endpoint::kDocs:
+    case WorkerApi::kDocs:
       return answer(exchange, 200, content_type_field("text/html; charset=utf-8"),
                     "<!DOCTYPE html><title>kvasir worker</title><a "
                     "href=\"/openapi.json\">openapi.json</a>\n");
-    case Endpoint::kNotSimulated:
+    case WorkerApi::kNotSimulated:
       break;
   }
   answer_error(exchange, {501, ApiError::Shape::kError, "NotImplementedError", std::nullopt,
@@ -199,7 +199,7 @@ void WorkerServer::complete(HttpExchange& exchange) {
   auto admitted = admit(request, options_.model, rank_of(exchange));
   if (const ApiError* error = std::get_if<ApiError>(&admitted))
     return answer_error(exchange, *error);
-  Admission& admission = std::get<Admission>(admitted);
+  AdmittedRequest& admission = std::get<AdmittedRequest>(admitted);
   GenerationView view;
   view.head = head_of(exchange, request.generation, AnswerKind::kCompletion);
   for (size_t i = 0; i < admission.prompts.size(); ++i) {
@@ -221,7 +221,7 @@ void WorkerServer::chat(HttpExchange& exchange) {
   auto admitted = admit(request, options_.model, options_.tools, rank_of(exchange));
   if (const ApiError* error = std::get_if<ApiError>(&admitted))
     return answer_error(exchange, *error);
-  Admission& admission = std::get<Admission>(admitted);
+  AdmittedRequest& admission = std::get<AdmittedRequest>(admitted);
   GenerationView view;
   view.head = head_of(exchange, request.generation, AnswerKind::kChat);
   const ChatMessage& last = request.messages.back();
@@ -234,7 +234,7 @@ void WorkerServer::chat(HttpExchange& exchange) {
 }
 
 void WorkerServer::generate(HttpExchange& exchange, const GenerationRequest& request,
-                            GenerationView view, const Admission& admission) {
+                            GenerationView view, const AdmittedRequest& admission) {
   if (admission.late_error && !request.stream) return answer_error(exchange, *admission.late_error);
   metrics_.on_http(exchange.head().method(), handler_, 200);
   if (request.stream) exchange.start(200, kStreamFields);

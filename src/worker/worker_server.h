@@ -60,14 +60,14 @@ class WorkerServer final : private HttpHandler {
   Refusal on_refused(int status, std::string_view reason) override;
 
   void route(HttpExchange& exchange, const std::string& path);
-  void dispatch(HttpExchange& exchange, Endpoint endpoint);
+  void dispatch(HttpExchange& exchange, WorkerApi api);
   void complete(HttpExchange& exchange);
   void chat(HttpExchange& exchange);
   void tokenize(HttpExchange& exchange);
   void detokenize(HttpExchange& exchange);
   void reset_prefix_cache(HttpExchange& exchange);
   void generate(HttpExchange& exchange, const GenerationRequest& request, GenerationView view,
-                const Admission& admission);
+                const AdmittedRequest& admission);
   std::string adapter_of(const GenerationRequest& request) const;
   std::string model_list() const;
   std::string metrics_page();

@@ -65,7 +65,7 @@ SuiteReport run(Fault fault, std::chrono::milliseconds patience,
   return run_suite(**subject, select_checks({}).value(), nullptr);
 }
 
-Ids ids_of(const SuiteReport& report, Verdict verdict) {
+Ids ids_of(const SuiteReport& report, CheckVerdict verdict) {
   Ids ids;
   for (const CheckResult& result : report.results) {
     if (result.finding.verdict == verdict) ids.insert(result.check->id);
@@ -76,21 +76,21 @@ Ids ids_of(const SuiteReport& report, Verdict verdict) {
 std::string text_of(const SuiteReport& report) {
   std::string text;
   for (const CheckResult& result : report.results) {
-    if (result.finding.verdict != Verdict::kPass) text += table_line(result);
+    if (result.finding.verdict != CheckVerdict::kPass) text += table_line(result);
   }
   return text;
 }
 
 TEST(Conformance, APickerThatBehavesPassesEverything) {
   const SuiteReport report = run(Fault::kNone, std::chrono::seconds(20));
-  EXPECT_EQ(ids_of(report, Verdict::kPass).size(), all_checks().size()) << text_of(report);
+  EXPECT_EQ(ids_of(report, CheckVerdict::kPass).size(), all_checks().size()) << text_of(report);
   EXPECT_TRUE(report.conforms());
 }
 
 TEST(Conformance, ThePoolIsLearnedWhenItIsNotGiven) {
   const SuiteReport report = run(Fault::kNone, std::chrono::seconds(20), {});
-  EXPECT_EQ(ids_of(report, Verdict::kFail), Ids{}) << text_of(report);
-  EXPECT_EQ(ids_of(report, Verdict::kSkip), Ids{"pick.member"}) << text_of(report);
+  EXPECT_EQ(ids_of(report, CheckVerdict::kFail), Ids{}) << text_of(report);
+  EXPECT_EQ(ids_of(report, CheckVerdict::kSkip), Ids{"pick.member"}) << text_of(report);
 }
 
 const Ids kResponses = {"response.headers",    "response.served",  "response.stream_pieces",
@@ -99,8 +99,8 @@ const Ids kResponses = {"response.headers",    "response.served",  "response.str
 
 TEST(Conformance, ThePickerMayCloseTheStreamBehindItsDecision) {
   const SuiteReport report = run(Fault::kClosesAfterDecision, std::chrono::seconds(20));
-  EXPECT_EQ(ids_of(report, Verdict::kFail), Ids{}) << text_of(report);
-  EXPECT_EQ(ids_of(report, Verdict::kSkip), kResponses) << text_of(report);
+  EXPECT_EQ(ids_of(report, CheckVerdict::kFail), Ids{}) << text_of(report);
+  EXPECT_EQ(ids_of(report, CheckVerdict::kSkip), kResponses) << text_of(report);
   EXPECT_TRUE(report.conforms());
 }
 
@@ -112,7 +112,7 @@ TEST(Conformance, WithoutAPickerOfAnEmptyPoolThatIsNotChecked) {
   ASSERT_TRUE(subject.ok());
   const SuiteReport report =
       run_suite(**subject, select_checks({"refusal.nobody", "refusal.nobody_get"}).value(), nullptr);
-  EXPECT_EQ(report.count(Verdict::kSkip), 2u);
+  EXPECT_EQ(report.count(CheckVerdict::kSkip), 2u);
   EXPECT_THAT(text_of(report), HasSubstr("--empty-target"));
 }
 
@@ -216,8 +216,8 @@ TEST(Conformance, EachPlantedFaultIsFoundByItsOwnChecks) {
   for (const Planted& planted : kPlanted) {
     const auto patience = std::chrono::milliseconds(planted.silent ? 1000 : 20'000);
     const SuiteReport report = run(planted.fault, patience);
-    EXPECT_EQ(ids_of(report, Verdict::kFail), planted.found_by) << planted.name << "\n"
-                                                                << text_of(report);
+    EXPECT_EQ(ids_of(report, CheckVerdict::kFail), planted.found_by) << planted.name << "\n"
+                                                                     << text_of(report);
     EXPECT_EQ(report.conforms(), planted.conforms) << planted.name;
   }
 }
@@ -232,7 +232,7 @@ TEST(Conformance, NoPickerAtAllFailsAndSaysSo) {
   const SuiteReport report =
       run_suite(**subject, select_checks({"transport", "pick.header"}).value(), nullptr);
   EXPECT_FALSE(report.conforms());
-  EXPECT_EQ(report.count(Verdict::kFail), 2u);
+  EXPECT_EQ(report.count(CheckVerdict::kFail), 2u);
   EXPECT_THAT(report.results[0].finding.seen, HasSubstr("cannot connect"));
 }
 

@@ -61,7 +61,7 @@ FlowSettings flow_settings(OrderingPolicy& ordering, FairnessPolicy& fairness) {
 
 class Simulation {
  public:
-  Simulation(const Workload& workload, const std::vector<Prompt>& prompts,
+  Simulation(const SimulatedWorkload& workload, const std::vector<SimulatedPrompt>& prompts,
              const SimulationOptions& options, std::unique_ptr<Policy> policy)
       : workload_(workload),
         prompts_(prompts),
@@ -69,7 +69,8 @@ class Simulation {
         fleet_(endpoints(options.workers)),
         scheduler_(fleet_, std::move(policy), clock_),
         ordering_(scheduler_),
-        flow_(clock_, flow_settings(ordering_, fairness_), [this] { return scheduler_.saturation(); }) {
+        flow_(clock_, flow_settings(ordering_, fairness_),
+              [this] { return scheduler_.saturation(); }) {
     for (uint32_t i = 0; i < options.workers; ++i) {
       fleet_.set_healthy(EndpointId(i), true);
       fleet_.set_kv_capacity(EndpointId(i), options.profile.kv_tokens);
@@ -211,8 +212,8 @@ class Simulation {
     worker.rows.erase(at);
   }
 
-  const Workload& workload_;
-  const std::vector<Prompt>& prompts_;
+  const SimulatedWorkload& workload_;
+  const std::vector<SimulatedPrompt>& prompts_;
   const SimulationOptions& options_;
   ManualClock clock_;
   Fleet fleet_;
@@ -263,8 +264,8 @@ double inter_token_ms(const SimulationResult& result) {
          sum(result, [](const SimulatedRequest& r) { return r.output_tokens - 1.0; });
 }
 
-Result<SimulationResult> simulate_fleet(const Workload& workload,
-                                        const std::vector<Prompt>& prompts,
+Result<SimulationResult> simulate_fleet(const SimulatedWorkload& workload,
+                                        const std::vector<SimulatedPrompt>& prompts,
                                         const SimulationOptions& options) {
   KVASIR_ASSERT(workload.size() == prompts.size(), "each row has its prompt");
   PolicyOptions policy_options;

@@ -55,8 +55,8 @@ double hit_ratio(const SimulationResult& result);
 double inter_token_ms(const SimulationResult& result);
 
 // `prompts` are make_prompts(workload). An error when the policy is unknown or a row can never run.
-Result<SimulationResult> simulate_fleet(const Workload& workload,
-                                        const std::vector<Prompt>& prompts,
+Result<SimulationResult> simulate_fleet(const SimulatedWorkload& workload,
+                                        const std::vector<SimulatedPrompt>& prompts,
                                         const SimulationOptions& options);
 
 }  // namespace kvasir

@@ -26,7 +26,8 @@ SimulationOptions options_for(std::string_view policy, uint32_t workers = 8) {
   return options;
 }
 
-SimulationResult simulate(const Workload& workload, const std::vector<Prompt>& prompts,
+SimulationResult simulate(const SimulatedWorkload& workload,
+                          const std::vector<SimulatedPrompt>& prompts,
                           const SimulationOptions& options) {
   auto result = simulate_fleet(workload, prompts, options);
   EXPECT_TRUE(result.ok()) << result.error().message;
@@ -42,8 +43,8 @@ WorkloadRow row(Duration arrival, uint32_t input_tokens, uint32_t output_tokens,
 }
 
 // Ten topics, each a prompt of 6,000 tokens that is asked for again and again.
-Workload made_workload() {
-  Workload workload;
+SimulatedWorkload made_workload() {
+  SimulatedWorkload workload;
   Random random(5);
   for (int i = 0; i < 200; ++i) {
     workload.push_back(row(std::chrono::milliseconds(400 * i), 6000,
@@ -54,7 +55,7 @@ Workload made_workload() {
 
 TEST(FleetSimulation, AnIdleWorkersFirstTokenTakesThePredictedPrefill) {
   for (const uint32_t tokens : {100u, 8192u, 40'000u}) {
-    const Workload workload = {row(Duration::zero(), tokens, 5, 1)};
+    const SimulatedWorkload workload = {row(Duration::zero(), tokens, 5, 1)};
     const auto options = options_for("kv", 1);
     const auto result = simulate(workload, make_prompts(workload), options);
     const StepModel model(options.profile.step);
@@ -66,7 +67,7 @@ TEST(FleetSimulation, AnIdleWorkersFirstTokenTakesThePredictedPrefill) {
 }
 
 TEST(FleetSimulation, EveryPolicyAnswersEveryRequestInFull) {
-  const Workload workload = made_workload();
+  const SimulatedWorkload workload = made_workload();
   const auto prompts = make_prompts(workload);
   for (const std::string_view policy : policy_names()) {
     const auto result = simulate(workload, prompts, options_for(policy, 4));
@@ -80,7 +81,7 @@ TEST(FleetSimulation, EveryPolicyAnswersEveryRequestInFull) {
 }
 
 TEST(FleetSimulation, RoundRobinSharesAreWithinOne) {
-  const Workload workload = made_workload();
+  const SimulatedWorkload workload = made_workload();
   std::map<EndpointId, int> share;
   for (const auto& request :
        simulate(workload, make_prompts(workload), options_for("round-robin", 7)).requests) {
@@ -91,7 +92,7 @@ TEST(FleetSimulation, RoundRobinSharesAreWithinOne) {
 }
 
 TEST(FleetSimulation, KvKeepsTopicsWhereTheyAreCached) {
-  const Workload workload = made_workload();
+  const SimulatedWorkload workload = made_workload();
   const auto prompts = make_prompts(workload);
   const auto kv = simulate(workload, prompts, options_for("kv", 4));
   const auto round_robin = simulate(workload, prompts, options_for("round-robin", 4));
@@ -100,7 +101,7 @@ TEST(FleetSimulation, KvKeepsTopicsWhereTheyAreCached) {
 }
 
 TEST(FleetSimulation, KvServesInvisibleFirstTokensToo) {
-  const Workload workload = made_workload();
+  const SimulatedWorkload workload = made_workload();
   auto options = options_for("kv", 4);
   options.first_tokens_visible = false;
   const auto result = simulate(workload, make_prompts(workload), options);
@@ -108,14 +109,14 @@ TEST(FleetSimulation, KvServesInvisibleFirstTokensToo) {
 }
 
 TEST(FleetSimulation, ARowThatCanNeverRunIsAnError) {
-  const Workload workload = {row(Duration::zero(), 200'000, 5, 1)};
+  const SimulatedWorkload workload = {row(Duration::zero(), 200'000, 5, 1)};
   const auto result = simulate_fleet(workload, make_prompts(workload), options_for("kv", 1));
   EXPECT_FALSE(result.ok());
 }
 
 // So many requests at once that they wait, longest prompts first.
-Workload crowded_workload() {
-  Workload workload;
+SimulatedWorkload crowded_workload() {
+  SimulatedWorkload workload;
   for (uint32_t i = 0; i < 40; ++i) {
     workload.push_back(row(std::chrono::milliseconds(i), 12'000 - 250 * i, 5, 100 + i));
   }
@@ -123,7 +124,7 @@ Workload crowded_workload() {
 }
 
 TEST(FleetSimulation, AnIdleFleetServesHeldAndUnheldAlike) {
-  Workload workload;
+  SimulatedWorkload workload;
   for (uint32_t i = 0; i < 20; ++i) {
     workload.push_back(row(std::chrono::seconds(10 * i), 1000 + 500 * i, 20, i % 5));
   }
@@ -139,7 +140,7 @@ TEST(FleetSimulation, AnIdleFleetServesHeldAndUnheldAlike) {
 }
 
 TEST(FleetSimulation, HoldingAnswersAllAndLetsShortPromptsGoFirst) {
-  const Workload workload = crowded_workload();
+  const SimulatedWorkload workload = crowded_workload();
   const auto prompts = make_prompts(workload);
   auto options = options_for("kv", 2);
   const auto unheld = simulate(workload, prompts, options);
@@ -156,7 +157,7 @@ TEST(FleetSimulation, HoldingAnswersAllAndLetsShortPromptsGoFirst) {
 }
 
 TEST(FleetSimulation, TwoHeldRunsAgreeToTheLastEvent) {
-  const Workload workload = crowded_workload();
+  const SimulatedWorkload workload = crowded_workload();
   const auto prompts = make_prompts(workload);
   auto options = options_for("kv", 2);
   options.hold = true;
@@ -192,12 +193,12 @@ class ConversationTrace : public ::testing::Test {
   }
 
   static SimulationResult run(std::string_view policy) {
-    Workload workload = binned_;
+    SimulatedWorkload workload = binned_;
     spread_evenly(workload, kBin);
     return simulate(workload, prompts_, options_for(policy));
   }
   static SimulationResult run_jittered(const SimulationOptions& options, uint64_t seed, double pace = 1) {
-    Workload workload = binned_;
+    SimulatedWorkload workload = binned_;
     spread_at_random(workload, kBin, seed);
     for (WorkloadRow& request : workload) {
       request.arrival = from_seconds(to_seconds(request.arrival) / pace);
@@ -213,8 +214,8 @@ class ConversationTrace : public ::testing::Test {
     return sum / static_cast<double>(seeds);
   }
 
-  static inline Workload binned_;
-  static inline std::vector<Prompt> prompts_;
+  static inline SimulatedWorkload binned_;
+  static inline std::vector<SimulatedPrompt> prompts_;
 };
 
 TEST_F(ConversationTrace, TwoRunsAgreeToTheLastEvent) {

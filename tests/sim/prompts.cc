@@ -13,8 +13,8 @@ uint32_t word_at(uint64_t hash_id, uint32_t position) {
   return static_cast<uint32_t>(mix64(mix64(hash_id) ^ position) % kWords);
 }
 
-Prompt make_prompt(const WorkloadRow& row, std::string& text) {
-  Prompt prompt;
+SimulatedPrompt make_prompt(const WorkloadRow& row, std::string& text) {
+  SimulatedPrompt prompt;
   prompt.tokens.reserve(row.input_tokens);
   text.clear();
   for (uint32_t i = 0; i < row.input_tokens; ++i) {
@@ -28,8 +28,8 @@ Prompt make_prompt(const WorkloadRow& row, std::string& text) {
 
 }  // namespace
 
-std::vector<Prompt> make_prompts(const Workload& workload) {
-  std::vector<Prompt> prompts;
+std::vector<SimulatedPrompt> make_prompts(const SimulatedWorkload& workload) {
+  std::vector<SimulatedPrompt> prompts;
   prompts.reserve(workload.size());
   std::string text;
   for (const WorkloadRow& row : workload) prompts.push_back(make_prompt(row, text));

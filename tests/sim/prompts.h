@@ -10,12 +10,12 @@
 
 namespace kvasir {
 
-struct Prompt {
+struct SimulatedPrompt {
   std::vector<TokenId> tokens;
   std::vector<BlockHash> blocks;  // of its text, as the gateway hashes it
 };
 
 // One for each row. Making them costs more than a simulation: keep them for all runs of a workload.
-std::vector<Prompt> make_prompts(const Workload& workload);
+std::vector<SimulatedPrompt> make_prompts(const SimulatedWorkload& workload);
 
 }  // namespace kvasir

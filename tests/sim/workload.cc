@@ -29,7 +29,7 @@ Result<WorkloadRow> parse_row(const std::string& line) {
 
 // Calls spread(first, last) for each run of rows that arrive at the same time.
 template <class Spread>
-void for_each_bin(Workload& workload, Spread&& spread) {
+void for_each_bin(SimulatedWorkload& workload, Spread&& spread) {
   for (auto first = workload.begin(); first != workload.end();) {
     const auto last = std::find_if(first, workload.end(), [first](const WorkloadRow& row) {
       return row.arrival != first->arrival;
@@ -41,10 +41,10 @@ void for_each_bin(Workload& workload, Spread&& spread) {
 
 }  // namespace
 
-Result<Workload> read_mooncake_rows(const std::string& file, size_t rows) {
+Result<SimulatedWorkload> read_mooncake_rows(const std::string& file, size_t rows) {
   std::ifstream stream(file);
   if (!stream) return Error{"cannot read " + file};
-  Workload workload;
+  SimulatedWorkload workload;
   for (std::string line; workload.size() < rows && std::getline(stream, line);) {
     auto row = parse_row(line);
     if (!row) {
@@ -55,14 +55,14 @@ Result<Workload> read_mooncake_rows(const std::string& file, size_t rows) {
   return workload;
 }
 
-void spread_evenly(Workload& workload, Duration bin) {
+void spread_evenly(SimulatedWorkload& workload, Duration bin) {
   for_each_bin(workload, [bin](auto first, auto last) {
     const auto count = last - first;
     for (auto i = count; i-- > 0;) first[i].arrival += bin * i / count;
   });
 }
 
-void spread_at_random(Workload& workload, Duration bin, uint64_t seed) {
+void spread_at_random(SimulatedWorkload& workload, Duration bin, uint64_t seed) {
   Random random(seed);
   std::vector<Duration> offsets;
   for_each_bin(workload, [&](auto first, auto last) {

@@ -22,15 +22,15 @@ struct WorkloadRow {
   std::vector<uint64_t> hash_ids;
 };
 
-using Workload = std::vector<WorkloadRow>;
+using SimulatedWorkload = std::vector<WorkloadRow>;
 
 // The first `rows` rows of a Mooncake trace (JSON lines: timestamp in milliseconds, input_length,
 // output_length, hash_ids).
-Result<Workload> read_mooncake_rows(const std::string& file, size_t rows);
+Result<SimulatedWorkload> read_mooncake_rows(const std::string& file, size_t rows);
 
 // Traces stamp whole bins of arrivals alike. Both spread the rows of a bin over it, in their order:
 // evenly, or uniformly at random.
-void spread_evenly(Workload& workload, Duration bin);
-void spread_at_random(Workload& workload, Duration bin, uint64_t seed);
+void spread_evenly(SimulatedWorkload& workload, Duration bin);
+void spread_at_random(SimulatedWorkload& workload, Duration bin, uint64_t seed);
 
 }  // namespace kvasir

@@ -1,4 +1,4 @@
-#include "worker/choice.h"
+#include "worker/answer_choice.h"
 
 #include <algorithm>
 
@@ -33,8 +33,9 @@ StopRules::StopRules(const SamplingFields& sampling)
   for (const WideInt id : *sampling.allowed_token_ids) allowed.push_back(static_cast<TokenId>(id));
 }
 
-Choice::Step Choice::add(TokenId token, bool at_limit) {
-  if (!keeps_tokens_ && !rules_->allowed.empty()) token = rules_->allowed[token % rules_->allowed.size()];
+AnswerChoice::Step AnswerChoice::add(TokenId token, bool at_limit) {
+  if (!keeps_tokens_ && !rules_->allowed.empty())
+    token = rules_->allowed[token % rules_->allowed.size()];
   ++tokens_;
   Step step;
   step.token = token;
@@ -52,7 +53,7 @@ Choice::Step Choice::add(TokenId token, bool at_limit) {
   return step;
 }
 
-std::optional<Finish> Choice::finish_by_token(TokenId token) const {
+std::optional<Finish> AnswerChoice::finish_by_token(TokenId token) const {
   if (tokens_ < rules_->min_tokens) return std::nullopt;
   if (token == kEndOfSequence && !rules_->ignore_end_of_sequence) return Finish{kStop, {}};
   const auto& stops = rules_->stop_tokens;
@@ -61,7 +62,7 @@ std::optional<Finish> Choice::finish_by_token(TokenId token) const {
 }
 
 // The first of the stop strings that ends in the newest token's text. Cuts the text there.
-std::optional<Finish> Choice::finish_by_text() {
+std::optional<Finish> AnswerChoice::finish_by_text() {
   if (tokens_ <= rules_->min_tokens && rules_->min_tokens > 0) return std::nullopt;
   for (const std::string& stop : rules_->stop) {
     const size_t from = fresh_ - std::min(fresh_, stop.size() - 1);
@@ -74,7 +75,7 @@ std::optional<Finish> Choice::finish_by_text() {
 }
 
 // What is not shown yet and cannot become part of a stop string any more.
-std::string_view Choice::showable(bool finished) {
+std::string_view AnswerChoice::showable(bool finished) {
   size_t held = 0;
   if (!finished && !rules_->include_stop && !rules_->stop.empty()) {
     held = std::min(rules_->longest_stop - 1, tail_.size() - shown_);

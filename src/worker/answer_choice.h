@@ -27,7 +27,7 @@ struct StopRules {
   bool ignore_end_of_sequence = false;
 };
 
-class Choice {
+class AnswerChoice {
  public:
   // What one token adds.
   struct Step {
@@ -37,7 +37,7 @@ class Choice {
   };
 
   // `rules` must outlive the choice.
-  explicit Choice(const StopRules& rules) : rules_(&rules) {}
+  explicit AnswerChoice(const StopRules& rules) : rules_(&rules) {}
 
   // Takes the engine's next token. `at_limit`: the last one that the length allows.
   Step add(TokenId token, bool at_limit);

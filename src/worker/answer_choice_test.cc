@@ -1,4 +1,4 @@
-#include "worker/choice.h"
+#include "worker/answer_choice.h"
 
 #include <gtest/gtest.h>
 
@@ -18,10 +18,10 @@ struct Result {
 
 Result run(const SamplingFields& sampling, const std::vector<std::string>& words) {
   const StopRules rules(sampling);
-  Choice choice(rules);
+  AnswerChoice choice(rules);
   Result result;
   for (size_t i = 0; i < words.size() && result.reason.empty(); ++i) {
-    const Choice::Step step = choice.add(word(words[i]), i + 1 == words.size());
+    const AnswerChoice::Step step = choice.add(word(words[i]), i + 1 == words.size());
     result.shown.emplace_back(step.text);
     if (step.finish) result.reason = step.finish->reason;
   }
@@ -36,32 +36,32 @@ SamplingFields stopping_at(std::vector<std::string> stop) {
 
 using Words = std::vector<std::string>;
 
-TEST(Choice, WithoutStopsEachTokenIsShownAtOnce) {
+TEST(AnswerChoice, WithoutStopsEachTokenIsShownAtOnce) {
   const Result result = run({}, {" bab", " bad"});
   EXPECT_EQ(result.shown, Words({" bab", " bad"}));
   EXPECT_EQ(result.reason, "length");
 }
 
-TEST(Choice, WhatMayBecomeAStopIsHeldBack) {
+TEST(AnswerChoice, WhatMayBecomeAStopIsHeldBack) {
   const Result result = run(stopping_at({"bad b"}), {" bab", " bad", " dad"});
   EXPECT_EQ(result.shown, Words({"", " bab", " bad dad"}));
   EXPECT_EQ(result.reason, "length");
 }
 
-TEST(Choice, AStopAcrossTokensEndsBeforeItself) {
+TEST(AnswerChoice, AStopAcrossTokensEndsBeforeItself) {
   const Result result = run(stopping_at({"d d", "ab bad dad"}), {" bab", " bad", " dad", " dab"});
   EXPECT_EQ(result.shown, Words({"", "", " bab ba"}));
   EXPECT_EQ(result.reason, "stop");
 }
 
-TEST(Choice, AnIncludedStopIsNotHeldBack) {
+TEST(AnswerChoice, AnIncludedStopIsNotHeldBack) {
   SamplingFields sampling = stopping_at({"b ba"});
   sampling.include_stop_str_in_output = true;
   const Result result = run(sampling, {" bab", " bad", " dad"});
   EXPECT_EQ(result.shown, Words({" bab", " ba"}));
 }
 
-TEST(Choice, StopsWaitForTheMinimum) {
+TEST(AnswerChoice, StopsWaitForTheMinimum) {
   SamplingFields sampling = stopping_at({"bab"});
   sampling.min_tokens = 2;
   const Result result = run(sampling, {" bab", " bab", " bab", " bab"});
