@@ -4,6 +4,8 @@
 #include <charconv>
 #include <optional>
 
+#include "base/text.h"
+
 namespace kvasir {
 namespace {
 
@@ -19,13 +21,6 @@ std::optional<int> whole_number(std::string_view text) {
 
 LogLevel level_of(int verbosity) {
   return verbosity >= kVerbose ? LogLevel::kDebug : LogLevel::kInfo;
-}
-
-std::string lower(std::string text) {
-  for (char& c : text) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return text;
 }
 
 }  // namespace
@@ -52,7 +47,7 @@ Result<LogSettings> log_settings(const EppLogFlags& flags) {
   const auto verbosity = whole_number(written.substr(written.starts_with('=') ? 1 : 0));
   if (!verbosity) return Error{"-v: '" + flags.verbosity + "' is no whole number"};
   settings.level = level_of(*verbosity);
-  const std::string level = lower(flags.level);
+  const std::string level = lower_case(flags.level);
   if (level == "debug") {
     settings.level = LogLevel::kDebug;
   } else if (level == "info") {
@@ -67,7 +62,7 @@ Result<LogSettings> log_settings(const EppLogFlags& flags) {
     }
     settings.level = level_of(*number);
   }
-  const std::string encoder = lower(flags.encoder);
+  const std::string encoder = lower_case(flags.encoder);
   if (!encoder.empty() && encoder != "json" && encoder != "console") {
     return Error{"--zap-encoder: '" + flags.encoder + "' is neither json nor console"};
   }

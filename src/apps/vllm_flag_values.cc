@@ -4,6 +4,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "base/text.h"
 #include "base/whole_file.h"
 #include "wire/yaml.h"
 
@@ -19,7 +20,7 @@ std::string without_suffixes(std::string_view json) {
   for (size_t i = 0; i < json.size(); ++i) {
     const char byte = json[i];
     if (byte == '"' && (i == 0 || json[i - 1] != '\\')) quoted = !quoted;
-    const bool suffix = !quoted && i > 0 && json[i - 1] >= '0' && json[i - 1] <= '9' &&
+    const bool suffix = !quoted && i > 0 && is_digit(json[i - 1]) &&
                         std::string_view("kKmMgGtT").find(byte) != std::string_view::npos;
     if (!suffix) plain.push_back(byte);
   }
@@ -92,7 +93,7 @@ std::optional<uint64_t> read_flag_count(std::string_view text) {
 }
 
 bool is_broken_json(const std::string& value) {
-  const size_t first = value.find_first_not_of(" \t\r\n");
+  const size_t first = value.find_first_not_of(kJsonSpace);
   if (first == std::string::npos || value[first] != '{') return false;
   return !Json::accept(without_suffixes(value));
 }

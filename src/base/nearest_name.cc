@@ -1,7 +1,8 @@
 #include "base/nearest_name.h"
 
 #include <algorithm>
-#include <cctype>
+
+#include "base/text.h"
 
 namespace kvasir {
 namespace {
@@ -12,7 +13,7 @@ std::string plain(std::string_view name) {
   std::string letters;
   for (const char letter : name.substr(0, kLongestCompared)) {
     if (letter != '-' && letter != '_') {
-      letters += static_cast<char>(std::tolower(static_cast<unsigned char>(letter)));
+      letters += lower_case(letter);
     }
   }
   return letters;

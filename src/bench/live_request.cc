@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/random.h"
+#include "base/text.h"
 #include "bench/workload.h"
 
 namespace kvasir {

@@ -1,6 +1,6 @@
 #include <algorithm>
-#include <cctype>
 
+#include "base/text.h"
 #include "conformance/checks.h"
 #include "conformance/request_phase.h"
 
@@ -64,13 +64,6 @@ Finding clear_route_cache(Subject& subject) {
                                           : failed("clear_route_cache: true", "it is not set");
 }
 
-std::string lower(std::string_view text) {
-  std::string result(text);
-  for (char& letter : result)
-    letter = static_cast<char>(std::tolower(static_cast<unsigned char>(letter)));
-  return result;
-}
-
 // A client that names its destination itself must not get it.
 Finding client_destination(Subject& subject) {
   RequestScript script = completion(subject);
@@ -79,7 +72,7 @@ Finding client_destination(Subject& subject) {
   if (phase.immediate != nullptr) return passed();  // refusing it is safe, too
   if (phase.headers == nullptr) return failed("a pick of the picker's own", phase.instead());
   for (const ExtProcHeader& header : phase.headers->set_headers) {
-    if (lower(header.key) == kDestinationHeader &&
+    if (equal_ignoring_case(header.key, kDestinationHeader) &&
         header.value.find(kForeignEndpoint) != std::string_view::npos) {
       return failed("only the picker's own destination",
                     "the client's, " + std::string(header.value));

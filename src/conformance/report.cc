@@ -1,5 +1,5 @@
-#include <cctype>
 
+#include "base/text.h"
 #include "conformance/suite.h"
 #include "wire/json_text.h"
 
@@ -34,13 +34,6 @@ std::string json_string(std::string_view text) {
   std::string json;
   append_json_string(text, json);
   return json;
-}
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  for (char& letter : result)
-    letter = static_cast<char>(std::tolower(static_cast<unsigned char>(letter)));
-  return result;
 }
 
 // XML 1.0 has no control characters, so those are shown as the table shows them.
@@ -108,7 +101,7 @@ std::string report_json(const SuiteReport& report) {
   for (const CheckResult& result : report.results) {
     if (&result != &report.results.front()) json += ",";
     json += "\n{\"id\":" + json_string(result.check->id) +
-            ",\"verdict\":" + json_string(lower(name_of(result.finding.verdict))) +
+            ",\"verdict\":" + json_string(lower_case(name_of(result.finding.verdict))) +
             ",\"severity\":" + json_string(name_of(result.check->severity)) +
             ",\"demand\":" + json_string(result.check->demand) +
             ",\"source\":" + json_string(result.check->source) +

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "base/text.h"
+
 namespace kvasir {
 
 bool RequestHead::take(std::span<const ExtProcHeader> headers, size_t bytes_max) {
@@ -14,8 +16,7 @@ bool RequestHead::take(std::span<const ExtProcHeader> headers, size_t bytes_max)
   fields_.reserve(headers.size());
   for (const ExtProcHeader& header : headers) {
     const size_t begin = bytes_.size();
-    for (const char c : header.key)
-      bytes_ += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    for (const char c : header.key) bytes_ += lower_case(c);
     bytes_.append(header.value);
     const std::string_view both = std::string_view(bytes_).substr(begin);
     fields_.push_back({both.substr(0, header.key.size()), both.substr(header.key.size())});

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "base/text.h"
 #include "feeds/engine_metrics.h"
 #include "wire/prometheus_text.h"
 
@@ -28,9 +29,7 @@ std::vector<std::string> split_names(std::string_view list) {
   std::vector<std::string> names;
   while (!list.empty()) {
     const size_t comma = std::min(list.find(','), list.size());
-    std::string_view name = list.substr(0, comma);
-    while (name.starts_with(' ')) name.remove_prefix(1);
-    while (name.ends_with(' ')) name.remove_suffix(1);
+    const std::string_view name = trimmed(list.substr(0, comma), " ");
     if (!name.empty()) names.emplace_back(name);
     list.remove_prefix(std::min(comma + 1, list.size()));
   }

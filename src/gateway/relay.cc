@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <utility>
 
+#include "base/text.h"
 #include "gateway/gateway.h"
 #include "gateway/gateway_thread.h"
 #include "gateway/relay_head.h"
@@ -127,10 +128,7 @@ void Relay::read_headers() {
   const HttpHead& head = exchange_.head();
   names_.reserve(head.field_count());
   for (size_t i = 0; i < head.field_count(); ++i) {
-    std::string& name = names_.emplace_back(head.field(i).name);
-    for (char& c : name) {
-      if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    }
+    const std::string& name = names_.emplace_back(lower_case(head.field(i).name));
     headers_.push_back({name, head.field(i).value});
   }
 }

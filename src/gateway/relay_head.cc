@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/text.h"
 #include "net/http_server.h"
 
 namespace kvasir {
@@ -14,8 +15,7 @@ constexpr std::string_view kConnectionFields[] = {
     "Connection", "Keep-Alive", "TE", "Trailer", "Transfer-Encoding", "Upgrade", "HTTP2-Settings", "Content-Length"};
 
 char folded(char c) {
-  if (c == '_') return '-';
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
+  return c == '_' ? '-' : lower_case(c);
 }
 
 // Programs behind the worker may read "Content_Length" as the field that has a hyphen there.
@@ -53,10 +53,8 @@ class ConnectionFields {
   void add(std::string_view list) {
     while (!list.empty()) {
       const size_t comma = std::min(list.find(','), list.size());
-      std::string_view option = list.substr(0, comma);
+      const std::string_view option = trimmed(list.substr(0, comma));
       list.remove_prefix(std::min(comma + 1, list.size()));
-      while (option.starts_with(' ') || option.starts_with('\t')) option.remove_prefix(1);
-      while (option.ends_with(' ') || option.ends_with('\t')) option.remove_suffix(1);
       const bool about_itself =
           equal_ignoring_case(option, "keep-alive") || equal_ignoring_case(option, "close");
       if (!option.empty() && !about_itself) named_.push_back(option);

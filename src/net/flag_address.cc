@@ -1,16 +1,11 @@
 #include "net/flag_address.h"
 
-#include <algorithm>
 #include <charconv>
+
+#include "base/text.h"
 
 namespace kvasir {
 namespace {
-
-bool same_word(std::string_view one, std::string_view lower) {
-  const auto low = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
-  return std::equal(one.begin(), one.end(), lower.begin(), lower.end(),
-                    [low](char a, char b) { return low(a) == b; });
-}
 
 bool is_port(std::string_view digits, uint16_t& port) {
   const char* end = digits.data() + digits.size();
@@ -28,8 +23,7 @@ std::string_view bare_host(std::string_view host) {
 
 Result<HostPort> parse_address(std::string_view text, std::string_view form) {
   // Lists are written with a blank behind the comma.
-  while (text.starts_with(' ')) text.remove_prefix(1);
-  while (text.ends_with(' ')) text.remove_suffix(1);
+  text = trimmed(text, " ");
   const std::string quoted = "'" + std::string(text) + "'";
   const std::string advice = ": write " + std::string(form);
   const size_t colons = text.find("://");
@@ -43,7 +37,7 @@ Result<HostPort> parse_address(std::string_view text, std::string_view form) {
     return Error{"an address has no user name or password ('@')" + advice};
   }
   const std::string_view scheme = has_scheme ? text.substr(0, colons) : "http";
-  if (same_word(scheme, "https")) {
+  if (equal_ignoring_case(scheme, "https")) {
     return Error{quoted + " asks for TLS, which is not spoken to workers or other servers" +
                  advice + " of its port without TLS"};
   }
@@ -52,7 +46,7 @@ Result<HostPort> parse_address(std::string_view text, std::string_view form) {
   }
   const size_t colon = rest.rfind(':');
   HostPort address;
-  if (!same_word(scheme, "http") || colon == std::string_view::npos ||
+  if (!equal_ignoring_case(scheme, "http") || colon == std::string_view::npos ||
       !is_port(rest.substr(colon + 1), address.port)) {
     return Error{quoted + " is not an address" + advice};
   }

@@ -3,6 +3,7 @@
 #include <charconv>
 #include <utility>
 
+#include "base/text.h"
 #include "net/grpc_client_connection.h"
 
 namespace kvasir {
@@ -11,19 +12,12 @@ namespace {
 // An output buffer that grew beyond this is not kept for the next message.
 constexpr size_t kKeptBytes = 16 * 1024;
 
-int hex_digit(char character) {
-  if (character >= '0' && character <= '9') return character - '0';
-  if (character >= 'A' && character <= 'F') return character - 'A' + 10;
-  if (character >= 'a' && character <= 'f') return character - 'a' + 10;
-  return -1;
-}
-
 // The form of grpc-message: percent-encoded UTF-8. What is not well encoded stays as it is.
 std::string percent_decoded(std::string_view text) {
   std::string result;
   for (size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '%' && i + 2 < text.size()) {
-      const int high = hex_digit(text[i + 1]), low = hex_digit(text[i + 2]);
+      const int high = hex_value(text[i + 1]), low = hex_value(text[i + 2]);
       if (high >= 0 && low >= 0) {
         result += static_cast<char>(high << 4 | low);
         i += 2;

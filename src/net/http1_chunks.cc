@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/text.h"
 #include "net/http1_grammar.h"
 
 namespace kvasir {
@@ -55,7 +56,7 @@ bool Http1Chunks::take(char c) {
     case State::kBlank:
       if (c == ';')
         go_to(State::kExtension);
-      else if (c == ' ' || c == '\t')
+      else if (is_blank(c))
         go_to(State::kBlank);
       else if (c == '\r' && state_ == State::kSize)
         go_to(State::kSizeEnd);
@@ -108,11 +109,9 @@ bool Http1Chunks::take(char c) {
 }
 
 bool Http1Chunks::take_digit(char c) {
-  const char lower = static_cast<char>(c | 0x20);
-  const bool decimal = c >= '0' && c <= '9';
-  if (!decimal && !(lower >= 'a' && lower <= 'f')) return false;
-  if (++digits_ > kSizeDigitsMax) return false;
-  left_ = left_ * 16 + static_cast<uint64_t>(decimal ? c - '0' : lower - 'a' + 10);
+  const int value = hex_value(c);
+  if (value < 0 || ++digits_ > kSizeDigitsMax) return false;
+  left_ = left_ * 16 + static_cast<uint64_t>(value);
   return true;
 }
 

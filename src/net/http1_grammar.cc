@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/text.h"
 #include "net/http_path.h"
 
 namespace kvasir {
@@ -44,20 +45,6 @@ bool consists_of(std::string_view text, const ByteClass& bytes) {
   bool all = true;  // without a branch for each byte
   for (const char c : text) all &= bytes[static_cast<unsigned char>(c)];
   return all;
-}
-
-bool is_blank(char c) {
-  return c == ' ' || c == '\t';
-}
-
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
-
-std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
-  return text;
 }
 
 // "HTTP/1.0" and "HTTP/1.1" give 0 and 1, another version kOtherVersion. False: it is no version.

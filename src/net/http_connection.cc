@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/text.h"
 #include "net/body_budget.h"
 
 namespace kvasir {

@@ -1,6 +1,6 @@
 #include "net/http_head.h"
 
-#include <algorithm>
+#include "base/text.h"
 
 namespace kvasir {
 namespace {
@@ -9,14 +9,7 @@ namespace {
 constexpr size_t kKeptBytes = 4 * 1024;
 constexpr size_t kKeptFields = 64;
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
-
 }  // namespace
-
-bool equal_ignoring_case(std::string_view a, std::string_view b) {
-  return a.size() == b.size() &&
-         std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return lower(x) == lower(y); });
-}
 
 std::string_view HttpHead::path() const {
   const std::string_view whole = target();

@@ -9,9 +9,6 @@
 
 namespace kvasir {
 
-// Compares ASCII letters without case.
-bool equal_ignoring_case(std::string_view a, std::string_view b);
-
 // A value that owns its bytes; the views it gives die with it or with the next change.
 class HttpHead {
  public:

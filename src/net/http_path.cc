@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/text.h"
 #include "net/http_head.h"
 
 namespace kvasir {
@@ -11,15 +12,8 @@ namespace {
 
 constexpr std::string_view kHexDigits = "0123456789ABCDEF";
 
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
 bool is_letter_or_digit(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+  return is_letter(c) || is_digit(c);
 }
 
 bool is_unreserved(char c) {
@@ -160,8 +154,7 @@ bool is_valid_authority(std::string_view authority) {
   if (bracket > 0 && bracket + 1 != host.size()) return false;
   if (colon == std::string_view::npos) return true;
   const std::string_view port = authority.substr(colon + 1);
-  return port.size() <= 5 &&
-         std::all_of(port.begin(), port.end(), [](char c) { return c >= '0' && c <= '9'; });
+  return port.size() <= 5 && std::all_of(port.begin(), port.end(), is_digit);
 }
 
 }  // namespace kvasir

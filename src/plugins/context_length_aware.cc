@@ -3,8 +3,8 @@
 #include <charconv>
 
 #include "base/parameters.h"
+#include "base/text.h"
 #include "fleet/fleet.h"
-#include "plugins/header_text.h"
 
 namespace kvasir {
 namespace {

@@ -1,8 +1,8 @@
 #include "plugins/header_label_affinity_scorer.h"
 
 #include "base/parameters.h"
+#include "base/text.h"
 #include "fleet/fleet.h"
-#include "plugins/header_text.h"
 
 namespace kvasir {
 namespace {

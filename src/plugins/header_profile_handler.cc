@@ -1,7 +1,7 @@
 #include "plugins/header_profile_handler.h"
 
 #include "base/parameters.h"
-#include "plugins/header_text.h"
+#include "base/text.h"
 
 namespace kvasir {
 namespace {

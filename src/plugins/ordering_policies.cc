@@ -4,8 +4,8 @@
 #include <optional>
 
 #include "base/parameters.h"
+#include "base/text.h"
 #include "flow/first_come_ordering.h"
-#include "plugins/header_text.h"
 #include "scheduling/flow_plugins.h"
 
 namespace kvasir {

@@ -6,9 +6,9 @@
 #include <optional>
 
 #include "base/parameters.h"
+#include "base/text.h"
 #include "fleet/fleet.h"
 #include "hashing/prompt_blocks.h"
-#include "plugins/header_text.h"
 #include "plugins/session_table.h"
 
 namespace kvasir {

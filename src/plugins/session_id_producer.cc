@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/parameters.h"
-#include "plugins/header_text.h"
+#include "base/text.h"
 
 namespace kvasir {
 namespace {

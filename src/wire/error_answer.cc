@@ -4,6 +4,8 @@
 #include <cstring>
 #include <optional>
 
+#include "base/text.h"
+
 namespace kvasir {
 namespace {
 
@@ -11,7 +13,7 @@ constexpr size_t kBytesLookedAt = 512;
 constexpr std::string_view kWord = "error";
 
 void skip_white_space(std::string_view& text) {
-  text.remove_prefix(std::min(text.find_first_not_of(" \t\r\n"), text.size()));
+  text.remove_prefix(std::min(text.find_first_not_of(kJsonSpace), text.size()));
 }
 
 // Takes a JSON string from the front and returns what is between its quotes, as it is spelled.

@@ -4,6 +4,7 @@
 #include <exception>
 #include <string>
 
+#include "base/text.h"
 #include "wire/protobuf_reader.h"
 
 namespace kvasir {
@@ -214,17 +215,13 @@ void read_request(ProtobufReader reader, ExtProcRequest& request) {
   }
 }
 
-char lower(char letter) {
-  return letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter + 32) : letter;
-}
-
 }  // namespace
 
 std::optional<std::string_view> ExtProcRequest::header(std::string_view name) const {
   for (const ExtProcHeader& entry : headers) {
     if (entry.key.size() == name.size() &&
         std::equal(name.begin(), name.end(), entry.key.begin(),
-                   [](char want, char got) { return want == lower(got); })) {
+                   [](char want, char got) { return want == lower_case(got); })) {
       return entry.value;
     }
   }

@@ -1,8 +1,7 @@
-#include <algorithm>
-#include <cctype>
 #include <exception>
 #include <utility>
 
+#include "base/text.h"
 #include "wire/ext_proc_client.h"
 #include "wire/protobuf_reader.h"
 
@@ -241,17 +240,11 @@ void read_answer(ProtobufReader reader, Answer& answer) {
   }
 }
 
-bool equal_but_case(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](unsigned char x, unsigned char y) {
-    return std::tolower(x) == std::tolower(y);
-  });
-}
-
 }  // namespace
 
 std::optional<std::string_view> ExtProcAnswer::set_header(std::string_view name) const {
   for (const ExtProcHeader& header : set_headers) {
-    if (equal_but_case(header.key, name)) return header.value;
+    if (equal_ignoring_case(header.key, name)) return header.value;
   }
   return std::nullopt;
 }

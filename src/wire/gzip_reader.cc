@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "base/text.h"
+
 namespace kvasir {
 namespace {
 
@@ -14,18 +16,6 @@ constexpr int kWindowBits = 15;
 constexpr int kGzipFrame = kWindowBits + 16;
 constexpr int kZlibFrame = kWindowBits;
 constexpr int kNoFrame = -kWindowBits;
-
-bool equals_ignoring_case(std::string_view text, std::string_view lower) {
-  return std::equal(text.begin(), text.end(), lower.begin(), lower.end(), [](char got, char want) {
-    return (got >= 'A' && got <= 'Z' ? static_cast<char>(got + 32) : got) == want;
-  });
-}
-
-std::string_view trimmed(std::string_view text) {
-  const size_t first = text.find_first_not_of(" \t");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
-}
 
 // RFC 1950: method 8, and the first two bytes a multiple of 31.
 bool has_zlib_frame(std::string_view body) {
@@ -123,11 +113,11 @@ class Inflater {
 
 ContentCoding content_coding(std::string_view content_encoding) {
   const std::string_view name = trimmed(content_encoding);
-  if (name.empty() || equals_ignoring_case(name, "identity")) return ContentCoding::kIdentity;
-  if (equals_ignoring_case(name, "gzip") || equals_ignoring_case(name, "x-gzip")) {
+  if (name.empty() || equal_ignoring_case(name, "identity")) return ContentCoding::kIdentity;
+  if (equal_ignoring_case(name, "gzip") || equal_ignoring_case(name, "x-gzip")) {
     return ContentCoding::kGzip;
   }
-  if (equals_ignoring_case(name, "deflate")) return ContentCoding::kDeflate;
+  if (equal_ignoring_case(name, "deflate")) return ContentCoding::kDeflate;
   return ContentCoding::kUnreadable;
 }
 

@@ -4,15 +4,12 @@
 #include <cstdint>
 #include <utility>
 
+#include "base/text.h"
 #include "wire/json_lanes.h"
 #include "wire/json_plain_text.h"
 
 namespace kvasir {
 namespace {
-
-bool is_space(char byte) {
-  return byte == ' ' || byte == '\t' || byte == '\n' || byte == '\r';
-}
 
 #ifdef __SSE2__
 
@@ -205,14 +202,9 @@ std::optional<uint32_t> hex_unit(std::string_view digits) {
   if (digits.size() < 4) return std::nullopt;
   uint32_t unit = 0;
   for (const char digit : digits.substr(0, 4)) {
-    const char lower = static_cast<char>(digit | 0x20);
-    if (digit >= '0' && digit <= '9') {
-      unit = unit << 4 | static_cast<uint32_t>(digit - '0');
-    } else if (lower >= 'a' && lower <= 'f') {
-      unit = unit << 4 | static_cast<uint32_t>(lower - 'a' + 10);
-    } else {
-      return std::nullopt;
-    }
+    const int value = hex_value(digit);
+    if (value < 0) return std::nullopt;
+    unit = unit << 4 | static_cast<uint32_t>(value);
   }
   return unit;
 }
@@ -298,7 +290,7 @@ std::string json_unescaped(std::string_view raw) {
 }
 
 void JsonCursor::skip_space() {
-  while (!at_end() && is_space(text_[at_])) ++at_;
+  while (!at_end() && is_json_space(text_[at_])) ++at_;
 }
 
 bool JsonCursor::take(char byte) {
@@ -353,7 +345,7 @@ bool JsonCursor::skip_scalar() {
     if (scalar == word) return true;
   }
   if (scalar.substr(0, 1) == "-") scalar.remove_prefix(1);
-  return !scalar.empty() && scalar.front() >= '0' && scalar.front() <= '9';
+  return !scalar.empty() && is_digit(scalar.front());
 }
 
 JsonMembers::JsonMembers(std::string_view object) : cursor_(object) {

@@ -1,19 +1,18 @@
 #include "wire/model_splice.h"
 
 #include "base/assert.h"
+#include "base/text.h"
 #include "wire/json_text.h"
 
 namespace kvasir {
 namespace {
-
-constexpr std::string_view kWhiteSpace = " \t\r\n";
 
 SplicedBody insert_model(std::string_view body, std::string_view model) {
   const size_t brace = body.find('{');
   KVASIR_ASSERT(brace != std::string_view::npos, "the body of a request is an object");
   SplicedBody spliced{body.substr(0, brace + 1), "\"model\":", body.substr(brace + 1)};
   append_json_string(model, spliced.text);
-  const size_t next = spliced.suffix.find_first_not_of(kWhiteSpace);
+  const size_t next = spliced.suffix.find_first_not_of(kJsonSpace);
   if (next != std::string_view::npos && spliced.suffix[next] != '}') spliced.text += ',';
   return spliced;
 }

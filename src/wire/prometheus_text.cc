@@ -3,19 +3,19 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "base/text.h"
+
 namespace kvasir {
 namespace {
 
-bool is_space(char c) { return c == ' ' || c == '\t'; }
-
 void skip_spaces(std::string_view& text) {
-  while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
+  while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
 }
 
 std::string_view take_name(std::string_view& text) {
   size_t end = 0;
   while (end < text.size() && text[end] != '{' && text[end] != '=' && text[end] != '}' &&
-         text[end] != ',' && !is_space(text[end])) {
+         text[end] != ',' && !is_blank(text[end])) {
     ++end;
   }
   const std::string_view name = text.substr(0, end);

@@ -5,24 +5,11 @@
 #include <cstdlib>
 #include <optional>
 
+#include "base/text.h"
 #include "wire/text_encoding.h"
 
 namespace kvasir {
 namespace {
-
-bool is_digit(char byte) {
-  return byte >= '0' && byte <= '9';
-}
-bool is_space(char byte) {
-  return byte == ' ' || byte == '\t' || byte == '\n' || byte == '\r';
-}
-
-std::optional<uint32_t> hex_digit(char byte) {
-  if (is_digit(byte)) return static_cast<uint32_t>(byte - '0');
-  if (byte >= 'a' && byte <= 'f') return static_cast<uint32_t>(byte - 'a' + 10);
-  if (byte >= 'A' && byte <= 'F') return static_cast<uint32_t>(byte - 'A' + 10);
-  return std::nullopt;
-}
 
 // A recursive-descent reader that mirrors CPython's _json.c step by step, so that errors are found
 // at the same places. A function that returns nullopt or false has set failure_.
@@ -58,7 +45,7 @@ class Reader {
   bool at_end() const { return at_ >= text_.size(); }
   bool next_is(char byte) const { return !at_end() && text_[at_] == byte; }
   void skip_space() {
-    while (!at_end() && is_space(text_[at_])) ++at_;
+    while (!at_end() && is_json_space(text_[at_])) ++at_;
   }
   bool take(std::string_view word) {
     if (text_.substr(at_, word.size()) != word) return false;
@@ -250,9 +237,9 @@ class Reader {
     if (at_ + 4 >= text_.size()) return fail("Invalid \\uXXXX escape", letter);
     uint32_t unit = 0;
     for (int i = 0; i < 4; ++i) {
-      const std::optional<uint32_t> digit = hex_digit(text_[at_++]);
-      if (!digit) return fail("Invalid \\uXXXX escape", letter);
-      unit = unit << 4 | *digit;
+      const int digit = hex_value(text_[at_++]);
+      if (digit < 0) return fail("Invalid \\uXXXX escape", letter);
+      unit = unit << 4 | static_cast<uint32_t>(digit);
     }
     return unit;
   }

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "base/text.h"
 #include "wire/field_reader.h"
 
 namespace kvasir {
@@ -12,17 +13,8 @@ namespace {
 constexpr double kTwoTo63 = 9223372036854775808.0;
 // Longer texts are refused as integers before they are read.
 constexpr size_t kIntegerTextMax = 4300;
-
-bool is_digit(char byte) {
-  return byte >= '0' && byte <= '9';
-}
-
-std::string_view trimmed(std::string_view text) {
-  constexpr std::string_view kBlanks = " \t\n\r\f\v";
-  const size_t begin = text.find_first_not_of(kBlanks);
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(kBlanks) - begin + 1);
-}
+// What is left out around a number.
+constexpr std::string_view kSpace = " \t\n\r\f\v";
 
 // Digits with single underscores between them, without the underscores; nullopt when that is not
 // what it is.
@@ -41,7 +33,7 @@ std::optional<std::string> plain_digits(std::string_view text) {
 
 // A sign, digits, and nothing but zeros behind a point.
 std::optional<WideInt> integer_of_text(std::string_view text) {
-  text = trimmed(text);
+  text = trimmed(text, kSpace);
   bool negative = false;
   if (!text.empty() && (text.front() == '-' || text.front() == '+')) {
     negative = text.front() == '-';
@@ -61,16 +53,8 @@ std::optional<WideInt> integer_of_text(std::string_view text) {
   return negative ? -value : value;
 }
 
-std::string lower_case(std::string_view text) {
-  std::string lower(text);
-  for (char& byte : lower) {
-    if (byte >= 'A' && byte <= 'Z') byte = static_cast<char>(byte - 'A' + 'a');
-  }
-  return lower;
-}
-
 std::optional<double> real_of_text(std::string_view text) {
-  text = trimmed(text);
+  text = trimmed(text, kSpace);
   const std::string lower = lower_case(text);
   std::string_view word = lower;
   const bool negative = !word.empty() && word.front() == '-';

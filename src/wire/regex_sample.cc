@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/random.h"
+#include "base/text.h"
 
 namespace kvasir {
 
@@ -163,9 +164,6 @@ std::optional<RegexNode> RegexParser::group(int depth) {
 std::string RegexParser::group_refusal() const {
   const char kind = rest_.empty() ? '\0' : rest_.front();
   if (kind == '=' || kind == '!' || kind == '<') return "look-around is not supported";
-  const auto is_letter = [](char byte) {
-    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z');
-  };
   if (kind == 'P') return "a group that begins with '(?P' and no name is not supported";
   if (kind == '-' || is_letter(kind)) {
     size_t end = 0;
@@ -243,7 +241,7 @@ std::optional<std::pair<uint32_t, std::optional<uint32_t>>> RegexParser::braces(
 
 std::optional<uint32_t> RegexParser::number() {
   std::optional<uint32_t> value;
-  while (!rest_.empty() && rest_.front() >= '0' && rest_.front() <= '9') {
+  while (!rest_.empty() && is_digit(rest_.front())) {
     const uint32_t digit = static_cast<uint32_t>(rest_.front() - '0');
     value = std::min(kRepeatMost, value.value_or(0) * 10 + digit);
     rest_.remove_prefix(1);
@@ -293,8 +291,7 @@ Ranges RegexParser::escape(bool in_class) {
       break;
   }
   if (in_class && kind == 'b') return single('\b');
-  const bool letter = (kind >= 'a' && kind <= 'z') || (kind >= 'A' && kind <= 'Z');
-  if (letter || (kind >= '1' && kind <= '9')) {
+  if (is_letter(kind) || (kind >= '1' && kind <= '9')) {
     fail(std::string("\\") + kind + " is not supported");
     return {};
   }
@@ -304,10 +301,8 @@ Ranges RegexParser::escape(bool in_class) {
 char32_t RegexParser::hexadecimal(size_t digits) {
   char32_t value = 0;
   for (size_t i = 0; i < digits; ++i) {
-    constexpr std::string_view kDigitsOf16 = "0123456789abcdef";
-    const char byte = rest_.empty() ? ' ' : static_cast<char>(rest_.front() | 0x20);
-    const size_t digit = kDigitsOf16.find(byte);
-    if (digit == std::string_view::npos) {
+    const int digit = rest_.empty() ? -1 : hex_value(rest_.front());
+    if (digit < 0) {
       fail("a hexadecimal escape is too short");
       return 0;
     }

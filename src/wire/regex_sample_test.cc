@@ -85,6 +85,7 @@ TEST(RegexSample, RefusalsSayWhy) {
       {"\\bword", "\\b is not supported"},
       {"a\\", "ends in a backslash"},
       {"\\u12", "too short"},
+      {"\\x4\x11", "too short"},  // a control byte is no digit
       {"(((a{1000}){1000}){1000})", "longer than"},
       {std::string(kRegexBytesMost + 1, 'a'), "longer than"},
       {std::string(100, '(') + std::string(100, ')'), "too deeply"},

@@ -4,24 +4,11 @@
 
 #include <string>
 
+#include "base/text.h"
 #include "wire/field_reader.h"
 
 namespace kvasir {
 namespace {
-
-std::string lower_case(std::string_view text) {
-  std::string lower(text);
-  for (char& byte : lower) {
-    if (byte >= 'A' && byte <= 'Z') byte = static_cast<char>(byte - 'A' + 'a');
-  }
-  return lower;
-}
-
-std::string_view trimmed(std::string_view text) {
-  const size_t begin = text.find_first_not_of(" \t");
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
-}
 
 // The lower-cased media type, as it stands before the first ';'.
 std::string media_type(std::optional<std::string_view> content_type) {
@@ -99,7 +86,7 @@ bool may_hold_an_object(std::string_view body) {
                     head.substr(0, 2) == "\xfe\xff";
   if (wide) return true;
   if (body.substr(0, 3) == kByteOrderMark) body.remove_prefix(3);
-  const size_t first = body.find_first_not_of(" \t\r\n");
+  const size_t first = body.find_first_not_of(kJsonSpace);
   if (first == std::string_view::npos || body[first] != '{') return false;
   return !simdjson::validate_utf8(body.data(), body.size());
 }

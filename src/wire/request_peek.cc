@@ -7,6 +7,7 @@
 #include <span>
 #include <utility>
 
+#include "base/text.h"
 #include "wire/json_cursor.h"
 #include "wire/json_lanes.h"
 
@@ -166,12 +167,8 @@ std::string_view inside_quotes(std::string_view token) {
 
 // The first byte of an array's first element; 0: it is empty.
 char first_of_array(std::string_view array) {
-  const size_t first = array.find_first_not_of(" \t\r\n", 1);
+  const size_t first = array.find_first_not_of(kJsonSpace, 1);
   return first == std::string_view::npos || array[first] == ']' ? '\0' : array[first];
-}
-
-bool is_digit(char byte) {
-  return byte >= '0' && byte <= '9';
 }
 
 // Whether it is a list of token ids, or a list of such lists.
@@ -185,7 +182,7 @@ bool is_empty(std::string_view value) {
   if (value == "null" || value == "\"\"") return true;
   const char close = value.front() == '[' ? ']' : '}';
   return (value.front() == '[' || value.front() == '{') &&
-         value.find_first_not_of(" \t\r\n", 1) == value.size() - 1 && value.back() == close;
+         value.find_first_not_of(kJsonSpace, 1) == value.size() - 1 && value.back() == close;
 }
 
 std::string text_of(std::string_view value) {

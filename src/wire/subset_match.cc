@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/text.h"
+
 namespace kvasir {
 namespace {
 
@@ -39,16 +41,10 @@ bool one_matches(std::string_view entry, std::string_view host, uint16_t port, S
   return mode == SubsetMode::kAddress || parts.port.empty() || is_port(parts.port, port);
 }
 
-std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
-  while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
-  return text;
-}
-
 bool entry_matches(std::string_view entry, std::string_view host, uint16_t port, SubsetMode mode) {
   for (;;) {
     const size_t comma = entry.find(',');
-    if (one_matches(trimmed(entry.substr(0, comma)), host, port, mode)) return true;
+    if (one_matches(trimmed(entry.substr(0, comma), " "), host, port, mode)) return true;
     if (comma == std::string_view::npos) return false;
     entry.remove_prefix(comma + 1);
   }

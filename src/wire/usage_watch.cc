@@ -5,6 +5,8 @@
 
 #ifdef __SSE2__
 #include <emmintrin.h>
+
+#include "base/text.h"
 #endif
 
 namespace kvasir {
@@ -12,14 +14,6 @@ namespace {
 
 // The names of objects that hold counts.
 constexpr std::array<std::string_view, 2> kNames = {"\"usage\"", "\"meta_info\""};
-
-bool is_space(char byte) {
-  return byte == ' ' || byte == '\n' || byte == '\t' || byte == '\r';
-}
-
-bool is_digit(char byte) {
-  return byte >= '0' && byte <= '9';
-}
 
 bool begins_name(std::string_view bytes, size_t at) {
   return bytes[at] == '"' &&
@@ -112,7 +106,7 @@ size_t UsageWatch::continue_name(std::string_view bytes, size_t at) {
 
 size_t UsageWatch::await_object(std::string_view bytes, size_t at) {
   for (; at < bytes.size(); ++at) {
-    if (is_space(bytes[at])) continue;
+    if (is_json_space(bytes[at])) continue;
     if (state_ == State::kBehindName && bytes[at] == ':') {
       state_ = State::kBehindColon;
     } else if (state_ == State::kBehindColon && bytes[at] == '{') {
@@ -221,7 +215,7 @@ void UsageWatch::on_digit(char byte) {
 
 void UsageWatch::end_number(char byte) {
   in_number_ = false;
-  const bool ends = byte == ',' || byte == '}' || byte == ']' || is_space(byte);
+  const bool ends = byte == ',' || byte == '}' || byte == ']' || is_json_space(byte);
   if (ends && number_is_count_) counts_[count_] = static_cast<uint32_t>(number_);
   count_ = kNone;
   const bool goes_on = byte == '.' || byte == 'e' || byte == 'E' || byte == '-' || byte == '+';

@@ -5,6 +5,8 @@
 #include <optional>
 #include <string_view>
 
+#include "base/text.h"
+
 namespace kvasir {
 namespace {
 
@@ -17,7 +19,7 @@ bool is_one_of(std::string_view text, std::initializer_list<std::string_view> na
 
 size_t digits(std::string_view text, size_t from) {
   size_t end = from;
-  while (end < text.size() && text[end] >= '0' && text[end] <= '9') ++end;
+  while (end < text.size() && is_digit(text[end])) ++end;
   return end - from;
 }
 

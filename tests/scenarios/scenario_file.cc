@@ -1,12 +1,12 @@
 #include "scenario_file.h"
 
 #include <algorithm>
-#include <cctype>
 #include <fstream>
 #include <functional>
 #include <sstream>
 
 #include "base/parameters.h"
+#include "base/text.h"
 #include "wire/yaml.h"
 
 namespace kvasir {
@@ -15,12 +15,6 @@ namespace {
 // Put behind the configuration, so that its errors have the lines of the block.
 constexpr const char* kPostscript = "\napiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\n";
 constexpr int64_t kBurstMost = 100'000;
-
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](unsigned char letter) { return static_cast<char>(std::tolower(letter)); });
-  return text;
-}
 
 class Reader {
  public:
@@ -197,7 +191,7 @@ class Reader {
     made.model = fields.text("model", "");
     each(fields, "headers", [&](const std::string& name, const Value& value) {
       if (value.text() == nullptr) return add(value.line(), "headers: " + name + " must be a text");
-      made.headers[lower(name)] = *value.text();
+      made.headers[lower_case(name)] = *value.text();
     });
     made.prompt = prompt(fields);
     const int64_t tokens = fields.integer("tokens", 0, 0, 100'000'000);
