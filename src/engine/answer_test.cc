@@ -2,7 +2,7 @@
 
 #include <set>
 
-#include "engine/engine_run.h"
+#include "engine/engine_fixture.h"
 
 namespace kvasir {
 namespace {

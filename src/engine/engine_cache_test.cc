@@ -1,7 +1,7 @@
 // The prefix cache and preemption, seen through the engine.
 #include <gtest/gtest.h>
 
-#include "engine/engine_run.h"
+#include "engine/engine_fixture.h"
 
 namespace kvasir {
 namespace {

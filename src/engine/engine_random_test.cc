@@ -5,7 +5,7 @@
 #include <map>
 
 #include "base/random.h"
-#include "engine/engine_run.h"
+#include "engine/engine_fixture.h"
 
 namespace kvasir {
 namespace {

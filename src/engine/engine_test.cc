@@ -4,7 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "engine/engine_run.h"
+#include "engine/engine_fixture.h"
 #include "timing/step_model.h"
 
 namespace kvasir {

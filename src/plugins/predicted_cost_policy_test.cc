@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/random.h"
-#include "plugins/fake_fleet.h"
+#include "plugins/fleet_fixture.h"
 
 namespace kvasir {
 namespace {

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "plugins/fake_fleet.h"
+#include "plugins/fleet_fixture.h"
 
 namespace kvasir {
 namespace {

@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "base/random.h"
-#include "plugins/fake_fleet.h"
+#include "plugins/fleet_fixture.h"
 #include "plugins/least_load_policy.h"
 #include "plugins/random_policy.h"
 #include "plugins/round_robin_policy.h"
