@@ -22,6 +22,7 @@
 #include "feeds/metrics_scraper.h"
 #include "net/event_loop.h"
 #include "net/http_server.h"
+#include "wire/config_rules.h"
 
 namespace kvasir {
 namespace {
@@ -108,8 +109,10 @@ Result<Measured> run(const Arguments& arguments) {
   ScrapeProbe probe;
   const AddressBook addresses;
   const SteadyClock clock;
-  MetricsScraper scraper(**loop, fleet, addresses, probe, clock,
-                         default_scrape_plan(from_seconds(arguments.interval)));
+  Result<ScrapePlan> plan =
+      make_scrape_plan(default_endpoint_picker_config(), "", from_seconds(arguments.interval));
+  if (!plan) return plan.error();
+  MetricsScraper scraper(**loop, fleet, addresses, probe, clock, std::move(*plan));
   Measured result;
   ScrapeCounts counts_before;
   double cpu_before = 0;

@@ -8,6 +8,7 @@
 
 #include "net/event_loop.h"
 #include "net/http_server.h"
+#include "wire/config_rules.h"
 
 namespace kvasir {
 namespace {
@@ -43,7 +44,7 @@ class MetricsScraperTest : public ::testing::Test, public ScrapeProbe {
   MetricsScraperTest() : loop_(std::move(EventLoop::create().value())), a_(*loop_), b_(*loop_) {
     fleet_.add(endpoint("a", a_));
     fleet_.add(endpoint("b", b_));
-    plan_ = default_scrape_plan(milliseconds(2));
+    plan_ = make_scrape_plan(default_endpoint_picker_config(), "", milliseconds(2)).value();
     plan_.sources[0].interval = milliseconds(2);
   }
   static Endpoint endpoint(const std::string& name, const FakeEngine& engine) {

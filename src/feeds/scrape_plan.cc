@@ -248,14 +248,6 @@ const PageSpecs& ScrapeSource::page_of(const Endpoint& endpoint) const {
   return engines.front().page;
 }
 
-ScrapePlan default_scrape_plan(Duration refresh_interval) {
-  ScrapePlan plan;
-  plan.sources.emplace_back();
-  plan.sources.back().interval = refresh_interval;
-  plan.sources.back().engines = builtin_engines("vllm");
-  return plan;
-}
-
 Result<ScrapePlan> make_scrape_plan(const EndpointPickerConfig& config, std::string_view name,
                                     Duration refresh_interval) {
   return PlanMaker(config, name, refresh_interval).run();

@@ -52,10 +52,6 @@ struct ScrapePlan {
   std::vector<std::string> notes;                 // what has less effect than it says
 };
 
-// What holds without a configuration: every endpoint's /metrics, read as vLLM's unless its label
-// says otherwise.
-ScrapePlan default_scrape_plan(Duration refresh_interval);
-
 // The plan of a configuration; all its problems, one a line, as NAME:LINE: TEXT.
 Result<ScrapePlan> make_scrape_plan(const EndpointPickerConfig& config, std::string_view name,
                                     Duration refresh_interval);

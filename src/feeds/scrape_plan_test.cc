@@ -38,7 +38,7 @@ TEST(ScrapePlan, WithoutAWordEveryPageIsReadAsVllms) {
 }
 
 TEST(ScrapePlan, TheEngineIsTheEndpointsLabel) {
-  const ScrapePlan plan = default_scrape_plan(milliseconds(50));
+  const ScrapePlan plan = plan_of("plugins: [{type: queue-scorer}]\n").value();
   const auto engine_of = [&](const Endpoint& endpoint) {
     return plan.sources[0].page_of(endpoint).engines[0].engine;
   };

@@ -39,7 +39,6 @@ std::optional<FlowOutcome> FlowController::enqueue(const std::shared_ptr<FlowIte
       cycle(told);
       outcome = told.take(item);
     }
-    plan_next_run(now);
   }
   tell(told);
   return outcome;
@@ -64,9 +63,7 @@ bool FlowController::cancel(FlowItem& item) {
   const auto key = std::shared_ptr<FlowItem>(std::shared_ptr<FlowItem>(), &item);
   held = *by_deadline_.find(key);
   unhold(held);
-  const TimePoint now = clock_.now();
-  over(item, FlowOutcome::kEvictedContextCancelled, now);
-  plan_next_run(now);
+  over(item, FlowOutcome::kEvictedContextCancelled, clock_.now());
   return true;
 }
 
@@ -81,10 +78,7 @@ void FlowController::ended(FlowItem& item, uint64_t prompt_tokens, uint64_t outp
     if (revoked && probe_ != nullptr) probe_->on_revoked(*revoked);
     const PriorityBand& band = bands_.at(band_of(item.request_.priority));
     band.fairness().served(item.request_.fairness_id, prompt_tokens, output_tokens, now);
-    if (!by_deadline_.empty()) {
-      cycle(told);
-      plan_next_run(now);
-    }
+    if (!by_deadline_.empty()) cycle(told);
   }
   tell(told);
 }
@@ -99,16 +93,10 @@ std::optional<TimePoint> FlowController::run() {
     if (anybody) cycle(told);
     const TimePoint now = clock_.now();
     if (probe_ != nullptr && anybody) probe_->on_cycle(now - began);
-    plan_next_run(now);
-    next = next_run_;
+    next = next_run(now);
   }
   tell(told);
   return next;
-}
-
-std::optional<TimePoint> FlowController::next_run() const {
-  std::lock_guard<std::mutex> lock(mutex_);
-  return next_run_;
 }
 
 void FlowController::drain() {
@@ -122,7 +110,6 @@ void FlowController::drain() {
       unhold(item);
       told.finished.emplace_back(item, over(*item, FlowOutcome::kShuttingDown, now));
     }
-    plan_next_run(now);
   }
   tell(told);
 }
@@ -135,7 +122,6 @@ void FlowController::reconfigure(FlowSettings settings) {
     evictions_.set_plugins(settings_.plugins);
     rebuild();
     cycle(told);
-    plan_next_run(clock_.now());
   }
   tell(told);
 }
@@ -318,18 +304,14 @@ void FlowController::evict_for(const PriorityBand& band, int32_t priority, TimeP
     told.evicted.emplace_back(std::move(victim), reason);
 }
 
-void FlowController::plan_next_run(TimePoint now) {
-  next_run_.reset();
-  if (by_deadline_.empty()) return;
-  if (more_to_dispatch_) {
-    next_run_ = now;
-    return;
-  }
+std::optional<TimePoint> FlowController::next_run(TimePoint now) const {
+  if (by_deadline_.empty()) return std::nullopt;
+  if (more_to_dispatch_) return now;
   Duration wait = kPollInterval;
   if (saturation_.falls_in) wait = std::min(wait, *saturation_.falls_in);
-  next_run_ = std::min(now + wait, (*by_deadline_.begin())->deadline_);
-  if (const auto change = evictions_.next_change(); change && *change > now)
-    next_run_ = std::min(*next_run_, *change);
+  const TimePoint next = std::min(now + wait, (*by_deadline_.begin())->deadline_);
+  const auto change = evictions_.next_change();
+  return change && *change > now ? std::min(next, *change) : next;
 }
 
 // `item` is taken out: it is told by a return value.

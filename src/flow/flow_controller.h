@@ -10,8 +10,8 @@
 // and time spent there does not count against the ordinary one.
 //
 // Thread-safe, with no thread, timer or I/O of its own: its owner calls run() when something may
-// have changed (a release, a change of the fleet), and not later than the time that run() or
-// next_run() named. enqueue() and ended() run a cycle themselves.
+// have changed (a release, a change of the fleet), and not later than the time that run()
+// named. enqueue() and ended() run a cycle themselves.
 //
 // Source: endpoint_picker.md §6. Unlike upstream a cycle dispatches more than one, and pick and
 // booking are one step.
@@ -60,7 +60,6 @@ class FlowController {
   // Gives up and dispatches. Answers when it must be called again at the latest; nullopt: nobody
   // waits.
   std::optional<TimePoint> run();
-  std::optional<TimePoint> next_run() const;
   // Whether run() has nothing to do. Cheap: for whoever would call it at each release.
   bool idle() const { return held_.load(std::memory_order_acquire) == 0; }
 
@@ -107,7 +106,8 @@ class FlowController {
   void give_up(TimePoint now, Told& told);
   void dispatch_all(TimePoint now, Told& told);
   void evict_for(const PriorityBand& band, int32_t priority, TimePoint now, Told& told);
-  void plan_next_run(TimePoint now);
+  // When run() must be called at the latest; nullopt: nobody waits.
+  std::optional<TimePoint> next_run(TimePoint now) const;
   static void tell(const Told& told);
 
   const Clock& clock_;
@@ -129,7 +129,6 @@ class FlowController {
   TimePoint pool_filled_at_ = TimePoint::min();
   TimePoint pool_emptied_at_ = TimePoint::min();
   EvictionList evictions_;
-  std::optional<TimePoint> next_run_;
   bool more_to_dispatch_ = false;  // the last cycle ended at kDispatchesMost
   bool draining_ = false;
 };

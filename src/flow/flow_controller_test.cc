@@ -21,7 +21,7 @@ TEST_F(FlowOrder, APoolWithRoomTakesARequestAtOnce) {
   EXPECT_EQ(a->held_for(), Duration::zero());
   EXPECT_FALSE(a->later);
   EXPECT_TRUE(controller().idle());
-  EXPECT_FALSE(controller().next_run());
+  EXPECT_FALSE(controller().run());
 }
 
 TEST_F(FlowOrder, AFullPoolHoldsThemAndTakesThemWhenItHasRoom) {

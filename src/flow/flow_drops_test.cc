@@ -191,7 +191,7 @@ TEST_F(FlowDrops, WhoseClientLeftIsForgottenAndCounted) {
   EXPECT_TRUE(controller().cancel(*a));
   EXPECT_FALSE(controller().cancel(*a));
   EXPECT_TRUE(controller().idle());
-  EXPECT_FALSE(controller().next_run());
+  EXPECT_FALSE(controller().run());
   release();
   EXPECT_FALSE(a->later);
   EXPECT_THAT(dispatched_, IsEmpty());

@@ -63,16 +63,4 @@ ConfigReading read_endpoint_picker_config(std::string_view text,
   return reading;
 }
 
-Result<EndpointPickerConfig> load_endpoint_picker_config(std::string_view text,
-                                                         std::string_view name,
-                                                         std::span<const PluginTypeFacts> types) {
-  ConfigReading reading = read_endpoint_picker_config(text, types);
-  if (reading.ok()) return std::move(reading.config);
-  std::string all;
-  for (const Remark& remark : reading.errors) {
-    all.append(all.empty() ? "" : "\n").append(name).append(": ").append(to_string(remark));
-  }
-  return Error{all};
-}
-
 }  // namespace kvasir

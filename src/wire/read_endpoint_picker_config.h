@@ -17,9 +17,4 @@ namespace kvasir {
 ConfigReading read_endpoint_picker_config(std::string_view text,
                                           std::span<const PluginTypeFacts> types);
 
-// The configuration alone, or all errors, one a line, each beginning with "NAME: ".
-Result<EndpointPickerConfig> load_endpoint_picker_config(std::string_view text,
-                                                         std::string_view name,
-                                                         std::span<const PluginTypeFacts> types);
-
 }  // namespace kvasir

@@ -438,16 +438,14 @@ TEST(EndpointPickerConfig, AProfileWithoutAPickerTakesTheConfiguredOne) {
 }
 
 TEST(EndpointPickerConfig, SeveralErrorsAreToldAtOnceInTheOrderOfTheLines) {
-  const auto config = load_endpoint_picker_config(
-      std::string(kHead) + "plugin: 1\nplugins:\n- {typ: x}\nflowControl: {maxByte: 1}\n",
-      "epp.yaml", upstream_plugin_types());
-  ASSERT_FALSE(config.ok());
-  EXPECT_EQ(
-      config.error().message,
-      "epp.yaml: line 3: EndpointPickerConfig: unknown field 'plugin'; did you mean 'plugins'?\n"
-      "epp.yaml: line 5: plugins[0]: type is missing\n"
-      "epp.yaml: line 5: plugins[0]: unknown field 'typ'; did you mean 'type'?\n"
-      "epp.yaml: line 6: flowControl: unknown field 'maxByte'; did you mean 'maxBytes'?");
+  const ConfigReading reading =
+      read(std::string(kHead) + "plugin: 1\nplugins:\n- {typ: x}\nflowControl: {maxByte: 1}\n");
+  EXPECT_THAT(
+      texts(reading.errors),
+      ElementsAre("line 3: EndpointPickerConfig: unknown field 'plugin'; did you mean 'plugins'?",
+                  "line 5: plugins[0]: type is missing",
+                  "line 5: plugins[0]: unknown field 'typ'; did you mean 'type'?",
+                  "line 6: flowControl: unknown field 'maxByte'; did you mean 'maxBytes'?"));
 }
 
 TEST(EndpointPickerConfig, OnlyTheFirstErrorsOfManyAreTold) {

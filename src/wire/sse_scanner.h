@@ -28,9 +28,6 @@ class SseScanner {
   // is lost, and nothing more is reported.
   bool feed(std::string_view bytes, Sink& sink);
 
-  // Whether bytes of an unfinished event or line are held: a stream that ends now was cut.
-  bool inside_event() const { return has_data_ || !line_.empty(); }
-
  private:
   void on_line(std::string_view line, bool line_stays, Sink& sink);
   void add_data(std::string_view value, bool value_stays);

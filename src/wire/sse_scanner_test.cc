@@ -54,18 +54,6 @@ TEST(SseScanner, EventsAreTheSameInAnySplit) {
   }
 }
 
-TEST(SseScanner, SaysWhetherItStandsInsideAnEvent) {
-  SseScanner scanner;
-  Events events;
-  EXPECT_FALSE(scanner.inside_event());
-  scanner.feed("data: a", events);
-  EXPECT_TRUE(scanner.inside_event());
-  scanner.feed("\n", events);
-  EXPECT_TRUE(scanner.inside_event());
-  scanner.feed("\n", events);
-  EXPECT_FALSE(scanner.inside_event());
-}
-
 TEST(SseScanner, EventsBeyondTheLimitEndTheStream) {
   for (const bool one_line : {true, false}) {
     SseScanner scanner(16);

@@ -60,10 +60,4 @@ bool subset_match(std::span<const std::string_view> entries, std::string_view ho
   });
 }
 
-bool subset_allows(const std::optional<std::vector<std::string_view>>& subset,
-                   std::string_view host, uint16_t port, SubsetMode mode) {
-  if (!subset) return true;
-  return subset_match(std::span<const std::string_view>(*subset), host, port, mode);
-}
-
 }  // namespace kvasir

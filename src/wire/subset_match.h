@@ -3,10 +3,8 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <string_view>
-#include <vector>
 
 namespace kvasir {
 
@@ -20,9 +18,5 @@ enum class SubsetMode : uint8_t {
 // the port, or several of them with commas between. No entries match nothing.
 bool subset_match(std::span<const std::string_view> entries, std::string_view host, uint16_t port,
                   SubsetMode mode);
-
-// The same for what ExtProcMetadata says: without a hint everything matches.
-bool subset_allows(const std::optional<std::vector<std::string_view>>& subset,
-                   std::string_view host, uint16_t port, SubsetMode mode);
 
 }  // namespace kvasir

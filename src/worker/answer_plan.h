@@ -50,7 +50,6 @@ class AnswerPlan {
 
   PlannedAnswer answer(uint64_t seed) const;
 
-  bool calls_tools() const { return !calls_.empty(); }
   // Whether the call came of itself: then its message has no content, else an empty one.
   bool automatic() const { return automatic_; }
   // Whether one tool was named: then the answer ends as any other does.
