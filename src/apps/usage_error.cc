@@ -43,10 +43,33 @@ std::string meant(std::string_view word, const std::vector<std::string>& names) 
   return did_you_mean(word, {names.begin(), names.end()});
 }
 
+// Flags that older pickers had and that go by no other name today; manifests still hold them.
+struct GoneFlag {
+  std::string_view name;
+  std::string_view text;
+};
+constexpr GoneFlag kGoneFlags[] = {
+    {"destinationEndpointHintKey",
+     "leave it out: the header is always x-gateway-destination-endpoint"},
+    {"destinationEndpointHintMetadataNamespace",
+     "leave it out: the metadata's namespace is always envoy.lb"},
+};
+
+// "" when it is none of them. Case and dashes do not count.
+std::string_view why_gone(const CLI::App& command, std::string_view flag) {
+  if (command.get_name() != "epp") return "";
+  for (const GoneFlag& gone : kGoneFlags) {
+    if (!nearest_name(flag, {gone.name}).empty()) return gone.text;
+  }
+  return "";
+}
+
 // Without the value that may stand in the same word: it may be a secret.
 std::string unknown_word(const CLI::App& command, const std::string& word) {
   if (word.size() > 1 && word.front() == '-') {
     const std::string flag = word.substr(0, word.find('='));
+    const std::string_view gone = why_gone(command, flag);
+    if (!gone.empty()) return flag + ": there is no such flag any more; " + std::string(gone);
     return flag + ": there is no such flag" + meant(flag, flags_of(command));
   }
   const std::vector<std::string> names = subcommands_of(command);

@@ -19,6 +19,11 @@ std::string told(std::vector<const char*> arguments) {
   CLI::App* gateway = app.add_subcommand("gateway");
   std::string text;
   gateway->add_option("--worker-urls", text);
+  CLI::App* epp = app.add_subcommand("epp");
+  for (const char* flag : {"--pool-name", "--grpc-port", "--secure-serving", "--metrics-port",
+                           "--refresh-prometheus-metrics-interval", "--refresh-metrics-interval"}) {
+    epp->add_option(flag, text);
+  }
   app.add_subcommand("worker");
   CLI::App* bench = app.add_subcommand("bench");
   bench->require_subcommand(1);
@@ -49,7 +54,7 @@ TEST(UsageError, AnUnknownSubcommandIsNamedWithTheNearest) {
 TEST(UsageError, AMissingSubcommandIsToldWithThoseThereAre) {
   EXPECT_EQ(told({"bench"}),
             "kvasir bench: a subcommand is missing: replay, ab (kvasir bench --help lists them)");
-  EXPECT_THAT(told({}), HasSubstr("kvasir: a subcommand is missing: gateway, worker, bench"));
+  EXPECT_THAT(told({}), HasSubstr("kvasir: a subcommand is missing: gateway, epp, worker, bench"));
 }
 
 TEST(UsageError, AnUnknownFlagIsNamedWithTheNearestAndWithoutItsValue) {
@@ -62,6 +67,27 @@ TEST(UsageError, AnUnknownFlagIsNamedWithTheNearestAndWithoutItsValue) {
   EXPECT_THAT(told({"bench", "ab", "file", "--frobnicate"}), HasSubstr("ab: --frobnicate: there"));
   EXPECT_THAT(told({"--worker-urls", "x", "gateway"}), StartsWith("kvasir: --worker-urls: there"));
   EXPECT_THAT(told({"-x"}), StartsWith("kvasir: -x: there is no such flag"));
+}
+
+// The Go picker's flags before they had dashes: one dash, camel case.
+TEST(UsageError, AnOlderPickersFlagIsNamedAsItIsCalledToday) {
+  const struct {
+    const char* old;
+    const char* now;
+  } kFlags[] = {{"-poolName", "'--pool-name'?"},
+                {"--poolName", "'--pool-name'?"},
+                {"-grpcPort", "'--grpc-port'?"},
+                {"-secureServing=false", "'--secure-serving'?"},
+                {"-metricsPort", "'--metrics-port'?"},
+                {"-refreshMetricsInterval", "'--refresh-metrics-interval'?"},
+                {"-refreshPrometheusMetricsInterval", "'--refresh-prometheus-metrics-interval'?"},
+                {"-destinationEndpointHintKey", "always x-gateway-destination-endpoint"},
+                {"--destination-endpoint-hint-key=x", "always x-gateway-destination-endpoint"},
+                {"-DestinationEndpointHintMetadataNamespace", "always envoy.lb"}};
+  for (const auto& flag : kFlags) {
+    EXPECT_THAT(told({"epp", flag.old, "x"}), HasSubstr(flag.now)) << flag.old;
+    EXPECT_THAT(told({"epp", flag.old, "x"}), StartsWith("kvasir epp: -")) << flag.old;
+  }
 }
 
 TEST(UsageError, AWordTooManyIsNamed) {

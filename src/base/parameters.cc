@@ -72,6 +72,14 @@ void Parameters::fail(std::string_view key, std::string_view problem) {
   add_problem(line, std::string(key) + " " + std::string(problem));
 }
 
+void Parameters::refuse_former(std::string_view key, std::string_view hint) {
+  const Value* found = value_.find(key);
+  if (found == nullptr) return;
+  known_.emplace_back(key);
+  add_problem(found->line(), "unknown " + std::string(noun_) + " '" + std::string(key) + "'; " +
+                                 std::string(hint));
+}
+
 bool Parameters::boolean(std::string_view key, bool fallback) {
   const Value* found = take(key);
   if (found == nullptr) return fallback;

@@ -47,6 +47,8 @@ class Parameters {
   bool has(std::string_view key) const { return value_.find(key) != nullptr; }
   // Reports a problem of the caller's own with the value of `key`.
   void fail(std::string_view key, std::string_view problem);
+  // A key that was known once: when it is there it is unknown, and `hint` says what to write today.
+  void refuse_former(std::string_view key, std::string_view hint);
 
   // The first problem: "line 12: load-aware-scorer: threshold must be a number, not a text". Also when a key was
   // not asked for: "unknown parameter 'tresholds'; did you mean 'threshold'?".

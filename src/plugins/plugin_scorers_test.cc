@@ -110,6 +110,21 @@ TEST_F(Scorers, PrefixCacheWeighsShareAndLength) {
   EXPECT_THAT(scores("prefix-cache-scorer", half), ElementsAre(0, 0, 0)) << "nothing is known";
 }
 
+// As of samples that are older than the producer.
+TEST_F(Scorers, PrefixCacheSaysWhereTheParametersOfItsProducerBelongNow) {
+  for (const char* key :
+       {"hashBlockSize", "blockSize", "blockSizeTokens", "autoTune", "maxPrefixBlocksToMatch",
+        "maxPrefixTokensToMatch", "lruCapacityPerServer"}) {
+    const std::string problem = error_of("prefix-cache-scorer", parameters({{key, 5}}));
+    EXPECT_THAT(problem, HasSubstr(std::string("unknown parameter '") + key + "'; it is ")) << key;
+    EXPECT_THAT(problem, HasSubstr("approx-prefix-cache-producer now")) << key;
+  }
+  EXPECT_THAT(error_of("prefix-cache-scorer", parameters({{"hashBlockSize", 5}})),
+              HasSubstr("blockSizeTokens of approx-prefix-cache-producer"));
+  EXPECT_THAT(error_of("prefix-cache-scorer", parameters({{"blockSiz", 5}})),
+              HasSubstr("unknown parameter 'blockSiz'"));
+}
+
 TEST_F(Scorers, NoHitLruSpreadsColdRequests) {
   Plugin* plugin = make("no-hit-lru-scorer").value();
   EXPECT_THAT(scores_of(plugin), ElementsAre(1, .5, 0));

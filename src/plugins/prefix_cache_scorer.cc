@@ -36,8 +36,23 @@ class PrefixCacheScorer final : public Scorer {
   const PrefixMatches& matches_;
 };
 
+// What older releases had here, before the scorer and its producer became two plugins. Upstream
+// refuses it, too.
+void refuse_parameters_of_producer(Parameters& parameters) {
+  parameters.refuse_former("hashBlockSize",
+                           "it is blockSizeTokens of approx-prefix-cache-producer now, in tokens, "
+                           "not characters: list a plugin of that type and say it there");
+  for (const char* key : {"autoTune", "blockSize", "blockSizeTokens", "lruCapacityPerServer",
+                          "maxPrefixBlocksToMatch", "maxPrefixTokensToMatch"}) {
+    parameters.refuse_former(key,
+                             "it is a parameter of approx-prefix-cache-producer now: list a plugin "
+                             "of that type and say it there");
+  }
+}
+
 MadePlugin make(std::string_view name, const Value& value, PluginContext& context) {
   Parameters parameters(value, name);
+  refuse_parameters_of_producer(parameters);
   Settings settings;
   settings.length_weight = parameters.number("matchLengthWeight", 0, 0, 1);
   settings.length_scale =

@@ -38,8 +38,10 @@ class Rules {
     for (const PluginConfig& plugin : config_.plugins) {
       if (has_enough()) return;
       if (plugin.type.empty() || find_plugin_type(types_, plugin.type) != nullptr) continue;
+      const std::string_view former = former_plugin_type_hint(plugin.type);
       error(plugin.line, "plugins: type '" + plugin.type + "' does not exist" +
-                             did_you_mean(plugin.type, names));
+                             (former.empty() ? did_you_mean(plugin.type, names)
+                                             : " any more; " + std::string(former)));
     }
   }
 

@@ -118,7 +118,37 @@ constexpr PluginTypeFacts kTypes[] = {
     {"priority-then-time-eviction-order-policy", kFlowControlPlace},
 };
 
+struct FormerPluginType {
+  std::string_view name;
+  std::string_view hint;
+};
+
+// Of the Gateway API Inference Extension before 1.0, of its later releases, and of llm-d's
+// scheduler before that.
+constexpr FormerPluginType kFormerTypes[] = {
+    {"kv-cache-scorer", "it is called kv-cache-utilization-scorer now"},
+    {"least-kv-cache-filter", "kv-cache-utilization-scorer does its work now"},
+    {"least-queue-filter", "queue-scorer does its work now"},
+    {"low-queue-filter", "queue-scorer does its work now"},
+    {"lora-affinity-filter", "it is a scorer now: lora-affinity-scorer"},
+    {"decision-tree-filter", "name its filters and scorers one by one in schedulingProfiles now"},
+    {"kvcache-aware-scorer", "prefix-cache-scorer does its work now"},
+    {"prefix-aware-scorer", "it is called prefix-cache-scorer now"},
+    {"model-server-protocol-metrics", "it is called core-metrics-extractor now"},
+    {"model-server-protocol-models", "it is called models-data-extractor now"},
+    {"predicted-latency-scorer", "it is called latency-scorer now"},
+    {"slo-aware-routing", "latency-scorer does its work now"},
+    {"slo-aware-profile-handler", "single-profile-handler does its work now"},
+};
+
 }  // namespace
+
+std::string_view former_plugin_type_hint(std::string_view name) {
+  for (const FormerPluginType& type : kFormerTypes) {
+    if (type.name == name) return type.hint;
+  }
+  return "";
+}
 
 const PluginTypeFacts* find_plugin_type(std::span<const PluginTypeFacts> types,
                                         std::string_view name) {

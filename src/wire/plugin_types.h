@@ -21,6 +21,10 @@ struct PluginTypeFacts {
 const PluginTypeFacts* find_plugin_type(std::span<const PluginTypeFacts> types,
                                         std::string_view name);
 
+// What to write in place of a type that older releases of the picker had; "" when they had none of
+// that name.
+std::string_view former_plugin_type_hint(std::string_view name);
+
 // The type names of llm-d's endpoint picker and the seed's own ones, made here or not. What a
 // program really has is its registry's: serving/plugin_type_facts.h joins the two.
 std::span<const PluginTypeFacts> upstream_plugin_types();

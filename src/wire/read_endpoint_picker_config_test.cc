@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
@@ -245,6 +246,25 @@ TEST(EndpointPickerConfig, AConfigMapMayHoldOneConfiguration) {
               testing::Contains(HasSubstr("count from the start of this text")));
 }
 
+// A hint that names a type must name one that exists.
+TEST(EndpointPickerConfig, EachFormerTypeIsToldWithWhatDoesItsWorkToday) {
+  for (const char* former :
+       {"kv-cache-scorer", "least-kv-cache-filter", "least-queue-filter", "low-queue-filter",
+        "lora-affinity-filter", "kvcache-aware-scorer", "prefix-aware-scorer",
+        "model-server-protocol-metrics", "model-server-protocol-models",
+        "predicted-latency-scorer", "slo-aware-routing", "slo-aware-profile-handler"}) {
+    const std::string hint(former_plugin_type_hint(former));
+    const bool names_one = std::any_of(
+        upstream_plugin_types().begin(), upstream_plugin_types().end(),
+        [&](const PluginTypeFacts& type) { return hint.find(type.name) != std::string::npos; });
+    EXPECT_TRUE(names_one) << former << ": " << hint;
+    EXPECT_EQ(find_plugin_type(upstream_plugin_types(), former), nullptr) << former;
+  }
+  EXPECT_THAT(std::string(former_plugin_type_hint("decision-tree-filter")),
+              HasSubstr("schedulingProfiles"));
+  EXPECT_EQ(former_plugin_type_hint("queue-scorer"), "");
+}
+
 TEST(EndpointPickerConfig, EachErrorNamesLineAndKey) {
   const std::string scorer = "plugins: [{type: queue-scorer}]\n";  // line 3
   const struct {
@@ -261,6 +281,9 @@ TEST(EndpointPickerConfig, EachErrorNamesLineAndKey) {
       {"plugins:\n- queue-scorer\n", "line 4: plugins[0]: fields must be a map, not a text"},
       {"plugins:\n- {type: quue-scorer}\n",
        "line 4: plugins: type 'quue-scorer' does not exist; did you mean 'queue-scorer'?"},
+      {"plugins:\n- {type: kv-cache-scorer}\n",
+       "line 4: plugins: type 'kv-cache-scorer' does not exist any more; it is called "
+       "kv-cache-utilization-scorer now"},
       {"plugins:\n- type: queue-scorer\n  parameters: [1]\n",
        "line 5: plugins[0]: parameters must be a map, not a list"},
       {"plugins:\n- {type: queue-scorer}\n- {type: queue-scorer}\n",
