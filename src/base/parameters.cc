@@ -182,9 +182,12 @@ std::vector<Remark> Parameters::problems() const {
 }
 
 Result<void> Parameters::finish() const {
-  const std::vector<Remark> all = problems();
-  if (all.empty()) return {};
-  return Error{to_string(all.front())};
+  std::string text;
+  for (const Remark& problem : problems()) {
+    text.append(text.empty() ? "" : "\n").append(to_string(problem));
+  }
+  if (text.empty()) return {};
+  return Error{text};
 }
 
 }  // namespace kvasir

@@ -1,5 +1,5 @@
 // Reads the parameters of one object, strictly: every key must be known, of the right type and in range.
-// Problems are kept, each with its key and line: finish() tells the first, problems() all.
+// Problems are kept, each with its key and line: finish() and problems() tell all of them.
 //
 //   Parameters parameters(value, "load-aware-scorer");
 //   const double threshold = parameters.number("threshold", 128, 1, 1e9);
@@ -50,8 +50,8 @@ class Parameters {
   // A key that was known once: when it is there it is unknown, and `hint` says what to write today.
   void refuse_former(std::string_view key, std::string_view hint);
 
-  // The first problem: "line 12: load-aware-scorer: threshold must be a number, not a text". Also when a key was
-  // not asked for: "unknown parameter 'tresholds'; did you mean 'threshold'?".
+  // Every problem, one a line: "line 12: load-aware-scorer: threshold must be a number, not a text". Also when a key
+  // was not asked for: "unknown parameter 'tresholds'; did you mean 'threshold'?".
   Result<void> finish() const;
   // Every problem, those of unknown keys last.
   std::vector<Remark> problems() const;

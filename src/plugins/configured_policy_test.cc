@@ -160,6 +160,40 @@ TEST_F(Configured, ErrorsNameThePluginAndTheLine) {
               HasSubstr("single-profile-handler: there are 2 profiles"));
 }
 
+TEST_F(Configured, EveryProblemOfEveryPluginIsTold) {
+  const std::string problems = policy_error(
+      {{{"", "queue-scorrer", {}, 12},
+        {"", "max-score-picker", parameters({{"maxNum", 3}, {"minNum", 3}}), 13},
+        {"x", "queue-scorer", {}, 14},
+        {"x", "queue-scorer", {}, 15},
+        {"", "load-aware-scorer", parameters({{"threshold", "high"}}), 16}},
+       {}});
+  EXPECT_THAT(problems, HasSubstr("line 12: plugin 'queue-scorrer': unknown type"));
+  EXPECT_THAT(problems, HasSubstr("\nline 7: max-score-picker: unknown parameter 'maxNum'"));
+  EXPECT_THAT(problems, HasSubstr("\nline 7: max-score-picker: unknown parameter 'minNum'"));
+  EXPECT_THAT(problems, HasSubstr("\nline 15: plugin 'x': another plugin has this name"));
+  EXPECT_THAT(problems, HasSubstr("\nline 7: load-aware-scorer: threshold must be a whole number"));
+  EXPECT_EQ(std::count(problems.begin(), problems.end(), '\n'), 4) << problems;
+}
+
+TEST_F(Configured, AProblemIsToldOnceHoweverManyNeedThePlugin) {
+  const Value producer = parameters({{"prefixMatchInfoProducerName", "cache"}});
+  const std::string problems =
+      policy_error({{{"a", "prefix-cache-scorer", producer, 3},
+                     {"b", "no-hit-lru-scorer", producer, 4},
+                     {"cache", "approx-prefix-cache-producer", parameters({{"bloks", 3}}), 5}},
+                    {}});
+  EXPECT_EQ(problems, "line 7: cache: unknown parameter 'bloks'");
+}
+
+TEST_F(Configured, TheProblemsOfEveryProfileAreTold) {
+  const std::string problems = policy_error(
+      {{{"", "queue-scorer"}, {"", "header-profile-handler"}},
+       {{"p", {{"nobody", {}, 9}}, 8}, {"q", {{"queue-scorer", 1e300, 11}}, 10}}});
+  EXPECT_THAT(problems, HasSubstr("line 9: profile 'p': no plugin is named 'nobody'"));
+  EXPECT_THAT(problems, HasSubstr("\nline 11: profile 'q': the weight of 'queue-scorer'"));
+}
+
 // Gives endpoint i the score it is told, for clamping and abstaining.
 class FixedScorer final : public Scorer {
  public:

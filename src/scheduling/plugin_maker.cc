@@ -1,6 +1,7 @@
 #include "scheduling/plugin_maker.h"
 
 #include <algorithm>
+#include <sstream>
 #include <utility>
 
 namespace kvasir {
@@ -17,10 +18,16 @@ Error about(const PluginConfig& plugin, std::string_view problem) {
   return Error{message};
 }
 
-// Errors of parameters have the line of the parameter already.
+// Each line of the message with a line of the file; errors of parameters have theirs already.
 Error located(const PluginConfig& plugin, const Error& error) {
-  const bool has_line = error.message.compare(0, 5, "line ") == 0;
-  return has_line ? error : Error{line_prefix(plugin.line) + error.message};
+  std::string all;
+  std::istringstream lines(error.message);
+  for (std::string line; std::getline(lines, line);) {
+    if (!all.empty()) all.append("\n");
+    if (!line.starts_with("line ")) all.append(line_prefix(plugin.line));
+    all.append(line);
+  }
+  return Error{all};
 }
 
 Error unknown_type(const Registry& registry, const PluginConfig& plugin) {
@@ -52,12 +59,28 @@ PluginMaker::PluginMaker(const Registry& registry, const SchedulingConfig& confi
 
 Result<void> PluginMaker::make_all() {
   for (size_t i = 0; i < slots_.size(); ++i) {  // slots are added meanwhile
-    if (slot_of(slots_[i]->config.name) != slots_[i].get()) {
-      return about(slots_[i]->config, "another plugin has this name; give each a name of its own");
+    if (slot_of(slots_[i]->config.name) == slots_[i].get()) {
+      (void)make(*slots_[i]);  // what fails is told in problems_
+    } else {
+      tell(about(slots_[i]->config, "another plugin has this name; give each a name of its own")
+               .message);
     }
-    if (const Result<Plugin*> made = make(*slots_[i]); !made) return made.error();
   }
+  if (!problems_.empty()) return Error{problems_};
   return {};
+}
+
+std::string PluginMaker::problems_beside_names() {
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    if (registry_.find(slots_[i]->config.type) != nullptr) continue;
+    slots_[i]->state = State::kFailed;
+  }
+  for (size_t i = 0; i < slots_.size(); ++i) (void)make(*slots_[i]);
+  return std::move(problems_);
+}
+
+void PluginMaker::tell(std::string_view problem) {
+  problems_.append(problems_.empty() ? "" : "\n").append(problem);
 }
 
 void PluginMaker::connect_all() {
@@ -117,8 +140,23 @@ PluginMaker::Slot* PluginMaker::slot_of(std::string_view name) {
 
 Result<Plugin*> PluginMaker::make(Slot& slot) {
   if (slot.state == State::kMade) return slot.plugin;
+  if (slot.state == State::kFailed) {
+    ++failures_;
+    return Error{slot.error};
+  }
+  const size_t failures_before = failures_;
+  const bool circle = slot.state == State::kBeingMade;
+  Result<Plugin*> made = circle ? about(slot.config, "depends on itself") : make_new(slot);
+  if (made) return made;
+  if (failures_ == failures_before) tell(made.error().message);
+  ++failures_;
+  slot.state = State::kFailed;
+  slot.error = made.error().message;
+  return made;
+}
+
+Result<Plugin*> PluginMaker::make_new(Slot& slot) {
   const PluginConfig& config = slot.config;
-  if (slot.state == State::kBeingMade) return about(config, "depends on itself");
   const PluginType* type = registry_.find(config.type);
   if (type == nullptr) return unknown_type(registry_, config);
   if (type->stability == Stability::kAlpha && !options_.allow_alpha && !config.translated) {

@@ -25,8 +25,12 @@ class PluginMaker final : public PluginContext {
   PluginMaker(const Registry& registry, const SchedulingConfig& config,
               const PluginOptions& options);
 
-  // Makes all that are configured.
+  // Makes all that are configured. The error has every problem, one a line; what fails only because
+  // a plugin that it needs has failed is not told.
   Result<void> make_all();
+  // The same for a configuration whose reader has told already of unknown types and of names that
+  // two plugins have: the other problems, one a line; "" when there are none.
+  std::string problems_beside_names();
   // Calls connect() of all.
   void connect_all();
 
@@ -62,15 +66,18 @@ class PluginMaker final : public PluginContext {
   }
 
  private:
-  enum class State { kWaiting, kBeingMade, kMade };
+  enum class State { kWaiting, kBeingMade, kMade, kFailed };
   struct Slot {
     PluginConfig config;  // its name is never empty
     State state = State::kWaiting;
     Plugin* plugin = nullptr;
+    std::string error = {};  // of a failed one
   };
 
   Slot* slot_of(std::string_view name);
   Result<Plugin*> make(Slot& slot);
+  Result<Plugin*> make_new(Slot& slot);
+  void tell(std::string_view problem);
   // The only slot whose type produces that, else the one of the default type; null: there is none.
   Result<Slot*> producer_slot(Produces kind, std::string_view default_type);
   template <class Kind>
@@ -83,6 +90,8 @@ class PluginMaker final : public PluginContext {
   std::vector<std::unique_ptr<Slot>> slots_;
   std::vector<std::unique_ptr<Plugin>> made_;  // in the order they were finished
   std::vector<std::string> notes_;
+  std::string problems_;  // one a line
+  size_t failures_ = 0;   // times that somebody asked for a plugin that cannot be made
 };
 
 }  // namespace kvasir

@@ -164,18 +164,29 @@ Result<PolicyWithNotes> make_configured_policy(const Registry& registry,
   if (const Result<void> made = maker.make_all(); !made) return made.error();
 
   PolicyPlugins plugins;
+  std::string problems;
+  const auto tell = [&problems](const Error& error) {
+    problems.append(problems.empty() ? "" : "\n").append(error.message);
+  };
   const Result<const ProfileHandler*> handler = find_handler(maker, config);
-  if (!handler) return handler.error();
-  plugins.handler = *handler;
+  if (handler) {
+    plugins.handler = *handler;
+  } else {
+    tell(handler.error());
+  }
   for (const SchedulingProfileConfig& profile : config.profiles) {
     Result<ProfilePlugins> made = make_profile(maker, profile);
-    if (!made) return made.error();
+    if (!made) {
+      tell(made.error());
+      continue;
+    }
     made->metrics_half_life = options.metrics_half_life;
     made->filter_probe = options.filter_probe;
     plugins.profiles.push_back(std::move(*made));
   }
   const Result<FoundFlowPlugins> flow = find_flow_plugins(maker, registry, config);
-  if (!flow) return flow.error();
+  if (!flow) tell(flow.error());
+  if (!problems.empty()) return Error{problems};
   plugins.detector = flow->detector;
   maker.connect_all();
   plugins.prefix_matches = maker.any_prefix_matches();
@@ -196,6 +207,12 @@ Result<PolicyWithNotes> make_configured_policy(const Registry& registry,
       std::make_unique<ConfiguredPolicy>(std::move(plugins)), maker.take_notes(),
       config.flow_control_enabled,
       FlowSettings{config.flow_control.value_or(FlowControlConfig()), flow->plugins}};
+}
+
+std::string plugin_problems(const Registry& registry, const SchedulingConfig& given,
+                            const PluginOptions& options) {
+  const SchedulingConfig config = with_profiles(given);
+  return PluginMaker(registry, config, options).problems_beside_names();
 }
 
 }  // namespace kvasir

@@ -8,7 +8,8 @@
 //   - A profile has one picker; none: max-score-picker. A scorer's weight is 1 unless it is given.
 //   - Producers that plugins ask for and that are not configured are made with their defaults.
 //
-// Every error names the plugin or profile, and the line when it came from a file.
+// Every error names the plugin or profile, and the line when it came from a file. All are told, one
+// a line.
 #pragma once
 
 #include <memory>
@@ -46,5 +47,10 @@ struct PolicyWithNotes {
 Result<PolicyWithNotes> make_configured_policy(const Registry& registry,
                                                const SchedulingConfig& config,
                                                const PluginOptions& options);
+
+// Of a configuration that cannot be used for other reasons, which its reader has told: what is
+// wrong with its plugins beside, one a line. "" when nothing is.
+std::string plugin_problems(const Registry& registry, const SchedulingConfig& config,
+                            const PluginOptions& options);
 
 }  // namespace kvasir

@@ -29,8 +29,8 @@ struct Configuration {
   DiscoveryFile discovery;
 };
 
-// `name` names the file in errors: all of a kind, one a line. What is not built is an error, never
-// ignored. The types are those of `registry`, whatever options.plugin_files says.
+// `name` names the file in errors. All are told, one a line with its line of the file, up to
+// kConfigErrorsMost; the rest are counted. What is not built is an error, never ignored. The types are those of `registry`, whatever options.plugin_files says.
 Result<Configuration> make_configuration(const ConfigReading& reading, std::string_view name,
                                          const PluginOptions& options, Duration refresh_interval,
                                          const Registry& registry);
@@ -43,10 +43,10 @@ Result<PolicyWithNotes> policy_from_config(std::string_view text, std::string_vi
 Result<PolicyWithNotes> policy_from_config(std::string_view text, std::string_view name,
                                            const PluginOptions& options, const Registry& registry);
 
-// Where the configuration says that the endpoints are. Nothing else of it is made; what cannot be
-// read at all is an error.
+// Where the configuration says that the endpoints are. Nothing else of it is made when that can be
+// read; when it cannot, the error is make_configuration()'s.
 Result<DiscoveryFile> discovery_from_config(std::string_view text, std::string_view name,
-                                            const std::vector<std::string>& plugin_files);
+                                            const PluginOptions& options);
 
 // What to log when flags say where the endpoints are although the configuration does, too.
 std::string discovery_note(std::string_view name, const DiscoveryFile& discovery);

@@ -173,6 +173,59 @@ TEST_F(ConfigSystemTest, CheckAndPickerAndGatewayHaveOneVerdictInTheSameWords) {
   }
 }
 
+size_t lines_with(const std::string& text, const std::string& part) {
+  size_t found = 0;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) found += line.find(part) != std::string::npos;
+  return found;
+}
+
+TEST_F(ConfigSystemTest, EveryProblemOfAFileIsToldInOneRun) {
+  const std::string plugins =
+      "plugins:\n"
+      "- type: max-score-picker\n"
+      "  parameters: {a: 1}\n"  // line 3
+      "- type: prefix-cache-scorer\n"
+      "  parameters:\n"
+      "    hashBlockSize: 5\n"
+      "    lruCapacityPerServer: 31250\n"
+      "- type: load-aware-scorer\n"
+      "  parameters: {threshold: high}\n"
+      "- type: file-discovery\n"
+      "  parameters: {pth: x}\n";
+  const std::string old_type = "- type: kv-cache-scorer\n";  // line 12
+  const std::string unbuilt = "- type: precise-prefix-cache-scorer\n";
+  for (const std::string& more : {std::string(), old_type, unbuilt}) {
+    SCOPED_TRACE(more);
+    const std::string file = write("file.yaml", plugins + more);
+    const Verdict checked = check(file, {});
+    const std::string words = words_of(checked.log, "kvasir config check");
+    for (const char* problem :
+         {": line 3: max-score-picker: unknown parameter 'a'", ": line 6: prefix-cache-scorer: unknown parameter 'hashBlockSize'; it is ",
+          ": line 7: prefix-cache-scorer: unknown parameter 'lruCapacityPerServer'; it is ",
+          ": line 9: load-aware-scorer: threshold must be a whole number"}) {
+      EXPECT_EQ(lines_with(words, file + problem), 1u) << problem << "\n" << words;
+    }
+    EXPECT_EQ(lines_with(words, file + ":12: ") + lines_with(words, file + ": line 12: "),
+              more.empty() ? 0u : 1u)
+        << words;
+    EXPECT_EQ(lines_with(checked.log, more.empty() ? ": 6 errors, " : ": 7 errors, "), 1u)
+        << checked.log;
+    const Verdict picker = epp(file, {});  // the endpoints are the file's to say
+    EXPECT_EQ(picker.end, "exited with status 2");
+    EXPECT_EQ(lines_with(picker.log, file + ":"), lines_with(words, file + ":")) << picker.log;
+  }
+}
+
+TEST_F(ConfigSystemTest, ProblemsBeyondTheLimitAreCounted) {
+  std::string config = "plugins:\n- type: max-score-picker\n  parameters:\n";
+  for (int i = 0; i < 250; ++i) config.append("    x" + std::to_string(i) + ": 1\n");
+  const std::string file = write("file.yaml", config);
+  const std::string words = words_of(check(file, {}).log, "kvasir config check");
+  EXPECT_EQ(lines_with(words, "unknown parameter"), 100u);
+  EXPECT_EQ(lines_with(words, file + ": and 150 more errors"), 1u) << words;
+}
+
 // One answer, head and all.
 class Answer final : public HttpCallObserver {
  public:
