@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "apps/bench_commands.h"
+#include "apps/duration_flag.h"
 #include "bench/output_file.h"
 #include "bench/trace_generator.h"
 
@@ -46,10 +47,16 @@ void add_bench_trace_command(CLI::App& bench, int& exit_code) {
   command->add_option("--requests", options.requests, "How many rows")
       ->check(CLI::Range(1, 10'000'000))
       ->capture_default_str();
-  command->add_option("--duration", options.duration_s, "Seconds within which they arrive")
+  command
+      ->add_option("--duration", options.duration_s,
+                   "Within which they arrive (seconds, or with a unit: 10m)")
+      ->transform(as_seconds())
       ->check(day)
       ->capture_default_str();
-  command->add_option("--bin-ms", options.bin_ms, "Timestamps are multiples of it; 1: exact")
+  command
+      ->add_option("--bin-ms", options.bin_ms,
+                   "Timestamps are multiples of it; 1: exact (milliseconds, or with a unit: 3s)")
+      ->transform(as_milliseconds())
       ->check(CLI::Range(1, 60000))
       ->capture_default_str();
   command

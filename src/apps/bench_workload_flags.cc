@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "apps/bench_commands.h"
+#include "apps/duration_flag.h"
 #include "apps/number_checks.h"
 #include "bench/output_file.h"
 #include "bench/trace_file.h"
@@ -50,11 +51,9 @@ void add_workload_flags(CLI::App& command, WorkloadFlags& flags) {
       ->capture_default_str();
   command.add_option("--seed", flags.seed, "Of the prompts' text and of the requests")
       ->capture_default_str();
-  command
-      .add_option("--timeout", flags.timeout_s,
-                  "Seconds (of the trace's time) from the intended send to the end of an answer")
-      ->check(above_zero())
-      ->capture_default_str();
+  add_seconds_flag(command, "--timeout", flags.timeout_s,
+                   "From the intended send to the end of an answer, in the trace's time")
+      ->check(above_zero());
   command.add_flag(
       "--ignore-eos", flags.ignore_eos,
       "Ask for answers of full length: for real engines, which else end when they like");

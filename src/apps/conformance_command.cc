@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "apps/commands.h"
+#include "apps/duration_flag.h"
 #include "conformance/suite.h"
 #include "net/flag_address.h"
 
@@ -101,9 +102,7 @@ void add_flags(CLI::App& command, ConformanceFlags& flags) {
   command.add_option("--only", flags.only, "Only these checks: an id, or its first word (subset)")
       ->delimiter(',')
       ->type_name("ID,...");
-  command
-      .add_option("--timeout", flags.timeout_seconds, "Seconds that each awaited answer may take")
-      ->capture_default_str()
+  add_seconds_flag(command, "--timeout", flags.timeout_seconds, "What each awaited answer may take")
       ->check(CLI::Range(0.01, 600.0));
   command.add_option("--format", flags.format, "table, json or junit")
       ->capture_default_str()

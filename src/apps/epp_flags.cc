@@ -95,8 +95,12 @@ int sources_of(const EppFlags& flags) {
 Result<void> read_discovery(const EppFlags& flags, EppOptions& options) {
   if (sources_of(flags) == 1) return {};
   if (sources_of(flags) == 0 && !options.config_name.empty()) {
+    PluginOptions plugins;
+    plugins.endpoints = flags.endpoints_max;
+    plugins.allow_alpha = flags.allow_experimental_plugins;
+    plugins.plugin_files = flags.plugins;
     const Result<DiscoveryFile> file =
-        discovery_from_config(options.config, options.config_name, flags.plugins);
+        discovery_from_config(options.config, options.config_name, plugins);
     if (!file) return file.error();
     if (!file->path.empty()) {
       options.feeds.endpoints_file = file->path;
@@ -244,11 +248,9 @@ void add_decision_log_flags(CLI::App& command, EppFlags& flags) {
 void add_metrics_flags(CLI::App& command, EppFlags& flags) {
   command.add_option("--pool-name", flags.pool_name, "What the pool is called in metrics")
       ->capture_default_str();
-  command
-      .add_option("--metrics-staleness-threshold", flags.metrics_staleness_s,
-                  "Age from which an endpoint's metrics count no more for the pool's averages")
-      ->transform(as_seconds())
-      ->default_str("2s");
+  add_upstream_duration_flag(
+      command, "--metrics-staleness-threshold", flags.metrics_staleness_s,
+      "Age from which an endpoint's metrics count no more for the pool's averages");
   command.add_flag("--enable-grpc-stream-metrics", flags.grpc_stream_metrics,
                    "Metrics of ext_proc streams");
 }
@@ -262,9 +264,7 @@ void add_epp_flags(CLI::App& command, EppFlags& flags) {
   command.add_option("--endpoints-file", flags.endpoints_file,
                      "Endpoints from a file, read again when it changes (docs/EPP.md)");
   command.add_option("--dns", flags.dns, "Endpoints from a name's addresses, as NAME:PORT");
-  command.add_option("--dns-interval", flags.dns_interval_s, "Between look-ups of the name")
-      ->transform(as_seconds())
-      ->default_str("5s");
+  add_seconds_flag(command, "--dns-interval", flags.dns_interval_s, "Between look-ups of the name");
   command
       .add_option("--max-endpoints", flags.endpoints_max,
                   "Endpoints at one time, of a file or a name; more are refused")
@@ -272,17 +272,12 @@ void add_epp_flags(CLI::App& command, EppFlags& flags) {
       ->capture_default_str();
   command.add_flag("--eject-outliers", flags.eject_outliers,
                    "Leave endpoints out for a while that answer badly though they are healthy");
-  command
-      .add_option("--refresh-metrics-interval", flags.refresh_metrics_interval_s,
-                  "Between readings of an endpoint's metrics; 50ms at least")
-      ->transform(as_seconds())
-      ->default_str("50ms");
-  command
-      .add_option(
-          "--metrics-half-life", flags.metrics_half_life_s,
-          "Age at which a score from an endpoint's metrics counts half; 0: age does not count")
-      ->transform(as_seconds())
-      ->default_str("0");
+  add_upstream_duration_flag(command, "--refresh-metrics-interval",
+                             flags.refresh_metrics_interval_s,
+                             "Between readings of an endpoint's metrics; 50ms at least");
+  add_seconds_flag(
+      command, "--metrics-half-life", flags.metrics_half_life_s,
+      "Age at which a score from an endpoint's metrics counts half; 0: age does not count");
   command.add_option("--config-file", flags.config_file,
                      "An EndpointPickerConfig; kvasir config check FILE explains it\n"
                      "(default: queue 2, KV cache use 2, prefix cache 3)");
@@ -305,11 +300,9 @@ void add_epp_flags(CLI::App& command, EppFlags& flags) {
                   "upstream, or seed: the tutorial's port 9000 and decisions within 100 ms")
       ->check(CLI::IsMember({"upstream", "seed"}))
       ->capture_default_str();
-  command
-      .add_option("--decision-deadline", flags.decision_deadline_s,
-                  "How long flow control may hold a request at most; then 429; 0: as its TTL says")
-      ->transform(as_seconds())
-      ->default_str("0");
+  add_seconds_flag(
+      command, "--decision-deadline", flags.decision_deadline_s,
+      "How long flow control may hold a request at most; then 429; 0: as its TTL says");
   // The flag alone means true; a value may stand behind it, with "=" or without.
   command
       .add_option("--secure-serving", flags.secure_serving,
@@ -361,7 +354,8 @@ void add_epp_flags(CLI::App& command, EppFlags& flags) {
                      "needed unless all of them are on 127.0.0.1");
   command
       .add_option("--peers-interval", flags.peers_interval_ms,
-                  "Milliseconds between news to the peers")
+                  "Between news to the peers (milliseconds, or with a unit: 100ms)")
+      ->transform(as_milliseconds())
       ->check(CLI::Range(10, 400))
       ->capture_default_str();
   command.add_option("--grpc-max-recv-msg-size", flags.message_bytes_max,
@@ -376,11 +370,8 @@ void add_epp_flags(CLI::App& command, EppFlags& flags) {
                   "Bodies of all requests together, until they are decided on; beyond it 429")
       ->check(CLI::Range(1, 1048576))
       ->capture_default_str();
-  command
-      .add_option("--drain-timeout", flags.drain_timeout_s,
-                  "What running streams get after SIGTERM")
-      ->transform(as_seconds())
-      ->default_str("30s");
+  add_upstream_duration_flag(command, "--drain-timeout", flags.drain_timeout_s,
+                             "What running streams get after SIGTERM");
   add_health_flags(command, flags.health);
   command
       .add_option("--engine-profile", flags.engine_profile,

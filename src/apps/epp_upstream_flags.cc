@@ -2,6 +2,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "apps/duration_flag.h"
+
 namespace kvasir {
 namespace {
 
@@ -34,7 +36,7 @@ constexpr UpstreamFlag kFlags[] = {
     {"--emit-endpoint-scores", Effect::kHonoured, "", "the gateway is told every score"},
     {"--refresh-metrics-interval", Effect::kHonoured, "", "50ms at least"},
     {"--refresh-prometheus-metrics-interval", Effect::kWithoutEffect, "",
-     "gauges of the pool are worked out when /metrics is read"},
+     "gauges of the pool are worked out when /metrics is read", false, true},
     {"--metrics-staleness-threshold", Effect::kHonoured, "", "for the pool's averages"},
     {"--total-queued-requests-metric", Effect::kRefused, "vllm:num_requests_waiting",
      kEngineConfigs},
@@ -125,6 +127,9 @@ Result<void> UpstreamFlags::check() const {
     if (flag.is_switch && !value.empty() && value != "true" && value != "false") {
       return Error{said + ": neither true nor false"};
     }
+    const std::string problem =
+        flag.is_duration && !value.empty() ? upstream_duration_problem(value) : "";
+    if (!problem.empty()) return Error{std::string(flag.name) + ": " + problem};
     if (value.empty() || value == flag.harmless) continue;
     if (flag.effect == FlagEffect::kWithoutEffect) continue;
     return Error{said + " is not there: " + std::string(flag.text)};

@@ -29,8 +29,9 @@ struct UpstreamFlag {
   FlagEffect effect;
   // What happens anyway, so that asking for it is neither refused nor warned of; empty: nothing.
   std::string_view harmless;
-  std::string_view text;   // what it does, why it does nothing, or what to do instead
-  bool is_switch = false;  // the flag alone means true, and a value stands behind "="
+  std::string_view text;     // what it does, why it does nothing, or what to do instead
+  bool is_switch = false;    // the flag alone means true, and a value stands behind "="
+  bool is_duration = false;  // what is not one is refused, whatever becomes of the flag
 };
 
 // In the order of upstream's own list.

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "apps/commands.h"
+#include "apps/duration_flag.h"
 #include "apps/gateway_metrics.h"
 #include "apps/health_flags.h"
 #include "apps/number_checks.h"
@@ -97,8 +98,12 @@ Result<void> read_discovery(const GatewayFlags& flags, GatewayOptions& options) 
       !flags.worker_urls.empty() + !flags.endpoints_file.empty() + !flags.dns.empty();
   if (sources == 1) return {};
   if (sources == 0 && !options.config_name.empty()) {
+    PluginOptions plugins;
+    plugins.endpoints = flags.endpoints_max;
+    plugins.allow_alpha = flags.allow_experimental_plugins;
+    plugins.plugin_files = flags.plugins;
     const Result<DiscoveryFile> file =
-        discovery_from_config(options.config, options.config_name, flags.plugins);
+        discovery_from_config(options.config, options.config_name, plugins);
     if (!file) return file.error();
     if (!file->path.empty()) {
       options.endpoints_file = file->path;
@@ -246,8 +251,8 @@ void add_gateway_command(CLI::App& app, int& exit_code) {
                       "Workers from a file, which is watched: endpoints[]{name, namespace, address,\n"
                       "port, labels}");
   command->add_option("--dns", flags->dns, "Workers from a name's addresses, as NAME:PORT");
-  command->add_option("--dns-interval", flags->dns_interval_s, "Seconds between look-ups of the name")
-      ->check(above_zero())->capture_default_str();
+  add_seconds_flag(*command, "--dns-interval", flags->dns_interval_s, "Between look-ups of the name")
+      ->check(above_zero());
   command->add_option("--max-endpoints", flags->endpoints_max,
                       "Workers at one time, from a file or a name")
       ->check(CLI::Range(1, 100000))->capture_default_str();
@@ -255,8 +260,11 @@ void add_gateway_command(CLI::App& app, int& exit_code) {
                     "Leave a worker out for a while after five errors in a row that other workers\n"
                     "did not have; never more than half of them (default: on)");
   command->add_option("--refresh-metrics-interval-ms", flags->refresh_metrics_interval_ms,
-                      "Milliseconds between readings of the workers' metrics, for --config (least 50)")
-      ->check(above_zero())->capture_default_str();
+                      "Between readings of the workers' metrics, for --config; 50 at least\n"
+                      "(milliseconds, or with a unit: 500ms, 2s)")
+      ->transform(as_milliseconds())
+      ->check(above_zero())
+      ->capture_default_str();
   command->add_option("--port", flags->port, "Port to listen on; 0 takes a free one")->capture_default_str();
   command->add_option("--host", flags->host, "Address to listen on")->capture_default_str();
   command->add_option("--policy", flags->policy,
@@ -270,8 +278,9 @@ void add_gateway_command(CLI::App& app, int& exit_code) {
                  "Hold requests until a worker has little work ahead of it\n"
                  "(kv and load-cost; default: with kv)")
       ->excludes(command->add_flag("--no-hold", flags->no_hold, "Hold nobody"));
-  command->add_option("--max-hold", flags->max_hold_s, "Seconds a request may be held; then 429")
-      ->check(above_zero())->capture_default_str();
+  add_seconds_flag(*command, "--max-hold", flags->max_hold_s,
+                   "How long a request may be held; then 429")
+      ->check(above_zero());
   command->add_option("--objective", flags->objectives,
                       "Priority of requests that name this objective in the header\n"
                       "x-llm-d-inference-objective, as NAME=PRIORITY[,...]; below 0 they may be shed")
@@ -294,20 +303,20 @@ void add_gateway_command(CLI::App& app, int& exit_code) {
                       "Bodies of all requests together, until they are sent on; beyond it 503\n"
                       "(default: three of the largest, at least 192)")
       ->check(CLI::Range(1, 1048576));
-  command->add_option("--body-timeout", flags->body_timeout_s,
-                      "Seconds a client may take for a whole body; then 408")
-      ->check(CLI::PositiveNumber)->capture_default_str();
+  add_seconds_flag(*command, "--body-timeout", flags->body_timeout_s,
+                   "What a client may take for a whole body; then 408")
+      ->check(above_zero());
   command->add_option("--max-header-kib", flags->header_kib, "Largest request head; beyond it 431")
       ->check(CLI::Range(1, 1024))->capture_default_str();
-  command->add_option("--first-byte-timeout", flags->first_byte_timeout_s,
-                      "Seconds a worker may take to its first byte; then 504")
-      ->check(above_zero())->capture_default_str();
-  command->add_option("--idle-timeout", flags->idle_timeout_s,
-                      "Seconds a started answer may stand still; then it is cut")
-      ->check(above_zero())->capture_default_str();
-  command->add_option("--drain-timeout", flags->drain_timeout_s,
-                      "Seconds that running requests get after SIGTERM")
-      ->check(from_zero())->capture_default_str();
+  add_seconds_flag(*command, "--first-byte-timeout", flags->first_byte_timeout_s,
+                   "What a worker may take to its first byte; then 504")
+      ->check(above_zero());
+  add_seconds_flag(*command, "--idle-timeout", flags->idle_timeout_s,
+                   "How long a started answer may stand still; then it is cut")
+      ->check(above_zero());
+  add_seconds_flag(*command, "--drain-timeout", flags->drain_timeout_s,
+                   "What running requests get after SIGTERM")
+      ->check(from_zero());
   add_health_flags(*command, flags->health);
   command->add_option("--max-attempts", flags->attempts,
                       "Attempts for one request while nothing was sent back")
@@ -317,8 +326,8 @@ void add_gateway_command(CLI::App& app, int& exit_code) {
                       "be what it died of")
       ->check(CLI::Range(0, 100))->capture_default_str();
   command->add_flag("--retry-on-5xx,!--no-retry-on-5xx", flags->retry_on_5xx,
-                    "Of these one, on another worker, after a worker answered 500, 502, 503 or 504, or 200\n"
-                    "with an error or nothing in its body (default: on)");
+                    "Of these one, on another worker, after a worker answered 429, 500, 502, 503 or 504,\n"
+                    "or 200 with an error or nothing in its body (default: on)");
   command->add_option("--log-level", flags->log_level, "info or warning")
       ->check(CLI::IsMember({"info", "warning"}))->capture_default_str();
   command->footer("Example: kvasir gateway --worker-urls http://10.0.0.1:8000,http://10.0.0.2:8000 --policy kv");

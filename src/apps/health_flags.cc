@@ -32,16 +32,12 @@ void add_health_flags(CLI::App& command, HealthFlags& flags) {
           "ENGINE=PATH for endpoints with the label llm-d.ai/engine-type=ENGINE; several\n"
           "with commas (default: /health; triton and triton-tensorrt-llm: /v2/health/ready)")
       ->delimiter(',');
-  command.add_option("--health-interval", flags.interval_s, "Between health checks of an endpoint")
-      ->transform(as_seconds())
-      ->default_str("1s");
-  command
-      .add_option(
-          "--health-timeout", flags.timeout_s,
-          "What a health check may take. An answer that is late counts as none, unless the\n"
-          "endpoint answered a request meanwhile; the next checks get more time then")
-      ->transform(as_seconds())
-      ->default_str("2s");
+  add_seconds_flag(command, "--health-interval", flags.interval_s,
+                   "Between health checks of an endpoint");
+  add_seconds_flag(
+      command, "--health-timeout", flags.timeout_s,
+      "What a health check may take. An answer that is late counts as none, unless the\n"
+      "endpoint answered a request meanwhile; the next checks get more time then");
   command
       .add_option("--unhealthy-threshold", flags.unhealthy_threshold,
                   "Failed checks in a row that take an endpoint out")
