@@ -122,11 +122,36 @@ TEST_F(GatewayTest, WithoutAHealthyWorkerThoseThatTakeConnectionsAreTried) {
     EXPECT_TRUE(happens([&] { return complete().head.status() == 200; })) << policy;
     const std::string models = "GET /v1/models HTTP/1.1\r\nHost: g\r\n\r\n";
     EXPECT_EQ(call(models).head.status(), 200) << policy;
-    EXPECT_EQ(call("GET /health HTTP/1.1\r\nHost: g\r\n\r\n").head.status(), 503) << policy;
+    const Answer health = call("GET /health HTTP/1.1\r\nHost: g\r\n\r\n");
+    EXPECT_EQ(health.head.status(), 200) << "requests are answered: " << policy;
+    EXPECT_EQ(health.body, "0 of 2 endpoints healthy; trying all\n");
     EXPECT_EQ(probe_.healthy, 0) << "their own word counts more than an answer";
     client_.reset();
     gateway_.reset();
   }
+}
+
+TEST_F(GatewayTest, HealthCountsOnlyThoseThatAreTried) {
+  a_.healthy = false;
+  b_.close();
+  start(0);
+  std::string body;
+  EXPECT_TRUE(happens([&] {
+    const Answer health = call("GET /health HTTP/1.1\r\nHost: g\r\n\r\n");
+    body = health.body;
+    return health.head.status() == 200;
+  }));
+  EXPECT_EQ(body, "0 of 2 endpoints healthy; trying the 1 that take connections\n");
+}
+
+TEST_F(GatewayTest, HealthIs503WhenNoEndpointTakesConnections) {
+  a_.close();
+  b_.close();
+  start(0);
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_EQ(call("GET /health HTTP/1.1\r\nHost: g\r\n\r\n").head.status(), 503);
+  }
+  EXPECT_EQ(complete().head.status(), 503) << "requests are not tried either";
 }
 
 // Some agents compress what they send: whether that is understood is the worker's to say.

@@ -52,6 +52,21 @@ bool any_healthy(const Snapshot& fleet) {
                      [](const EndpointState& state) { return state.healthy; });
 }
 
+// What /health says when no endpoint is healthy and requests are tried all the same; "" when there
+// is no endpoint to try.
+std::string tried_unhealthy_text(const Snapshot& fleet) {
+  size_t known = 0;
+  size_t tried = 0;
+  for (const EndpointState& state : fleet.endpoints) {
+    known += state.present;
+    tried += state.rank() < EndpointState::Rank::kOut;
+  }
+  if (tried == 0) return "";
+  const std::string which =
+      tried == known ? "all" : "the " + std::to_string(tried) + " that take connections";
+  return "0 of " + std::to_string(known) + " endpoints healthy; trying " + which + "\n";
+}
+
 }  // namespace
 
 ApiError gateway_error(int status, std::string_view message) {
@@ -186,8 +201,11 @@ HttpHandler::Refusal GatewayThread::on_refused(int status, std::string_view reas
 
 void GatewayThread::answer_health(HttpExchange& exchange) {
   // Before every worker was asked once, the first requests would all go to those that answered first.
-  if (gateway_.feeds_->settled() && any_healthy(*gateway_.fleet_.snapshot())) {
-    return exchange.respond(200, "", "");
+  if (gateway_.feeds_->settled()) {
+    const auto fleet = gateway_.fleet_.snapshot();
+    if (any_healthy(*fleet)) return exchange.respond(200, "", "");
+    const std::string tried = tried_unhealthy_text(*fleet);
+    if (!tried.empty()) return exchange.respond(200, "Content-Type: text/plain\r\n", tried);
   }
   const ApiError error = gateway_error(503, "no worker is healthy");
   exchange.respond(503, error_fields(error), error_body(error));
