@@ -15,7 +15,8 @@ const std::vector<double> kLatencySeconds = {0.005, 0.01, 0.025, 0.05, 0.1, 0.25
                                              5,     10,   20,    40,   80,  160,  320, 640};
 // By RetryReason.
 constexpr const char* kRetryReasonNames[kRetryReasons] = {
-    "not-connected", "closed", "malformed", "server-error", "unhealthy", "no-address"};
+    "not-connected", "closed",     "malformed",         "server-error",
+    "unhealthy",     "no-address", "too-many-requests"};
 
 const std::vector<double> kSchedulingSeconds = {5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 1e-2};
 

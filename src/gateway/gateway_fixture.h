@@ -31,6 +31,7 @@ class FakeWorker final : public HttpHandler, private HttpExchange::Observer {
     kSay,             // 200, with `says` as body
     kSayWithoutLength,  // its end is the connection's
     kOpenStream,      // `pieces`, and no end
+    kNoHttp,
   };
 
   FakeWorker(EventLoop& loop, std::string name)
@@ -67,6 +68,7 @@ class FakeWorker final : public HttpHandler, private HttpExchange::Observer {
   std::vector<std::string> pieces;
   std::string says;
   int error_status = 500;
+  std::string error_fields;  // of kError
   bool healthy = true;
   bool frozen = false;      // answers no health check
   bool fails_always = false;
@@ -105,7 +107,8 @@ class FakeWorker final : public HttpHandler, private HttpExchange::Observer {
         exchange.write_raw("until close");
         return exchange.finish_raw();
       case Act::kError:
-        return exchange.respond(error_status, "Content-Type: application/json\r\n", "error of " + name_);
+        return exchange.respond(error_status, "Content-Type: application/json\r\n" + error_fields,
+                                "error of " + name_);
       case Act::kErrorNoLength:
         exchange.start_raw("HTTP/1.1 500 Oh\r\nContent-Type: text/plain\r\n\r\n", false);
         exchange.write_raw("error of " + name_);
@@ -123,6 +126,9 @@ class FakeWorker final : public HttpHandler, private HttpExchange::Observer {
       case Act::kSayWithoutLength:
         exchange.start_raw("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n", false);
         if (!says.empty()) exchange.write_raw(says);
+        return exchange.finish_raw();
+      case Act::kNoHttp:
+        exchange.start_raw("HTTP/1.1 OK\r\n\r\n", false);
         return exchange.finish_raw();
       case Act::kOpenStream:
         exchange.start(200, "Content-Type: text/event-stream\r\n");

@@ -60,7 +60,7 @@ struct GatewayOptions {
   uint32_t attempts_max = 4;
   // Of these, after a worker closed the connection without an answer: the request may be what it died of.
   uint32_t closed_retries_max = 1;
-  // Of these, after a worker answered 500, 502, 503 or 504, or 200 with an error or nothing.
+  // Of these, after a worker answered 429, 500, 502, 503 or 504, or 200 with an error or nothing.
   uint32_t error_retries_max = 1;
   // Such an answer is kept, and sent when nobody else has one. A longer one, or one that takes longer, is given up.
   size_t error_answer_bytes_max = 64 * 1024;

@@ -1,6 +1,7 @@
 // What the gateway does when workers fail: whom it tries next, whom it blames, what the client
 // gets.
 #include <algorithm>
+#include <fstream>
 
 #include "gateway/gateway_fixture.h"
 
@@ -11,7 +12,9 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using ::testing::AnyOf;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 using Act = FakeWorker::Act;
 
@@ -49,7 +52,7 @@ TEST_F(GatewayRetryTest, AServerErrorIsTriedOnceElsewhere) {
 }
 
 TEST_F(GatewayRetryTest, OnlyPassingErrorsAreTriedAgain) {
-  for (const int status : {400, 404, 408, 422, 429, 501, 505}) {
+  for (const int status : {400, 404, 408, 422, 501, 505}) {
     a_.script = {Act::kError};
     a_.error_status = status;
     start();
@@ -57,7 +60,7 @@ TEST_F(GatewayRetryTest, OnlyPassingErrorsAreTriedAgain) {
     EXPECT_EQ(probe_.retries, 0);
     stop();
   }
-  for (const int status : {500, 502, 503, 504}) {
+  for (const int status : {429, 500, 502, 503, 504}) {
     a_.script = {Act::kError};
     a_.error_status = status;
     start();
@@ -76,6 +79,142 @@ TEST_F(GatewayRetryTest, TheSecondErrorIsTheAnswer) {
   EXPECT_EQ(answer.field("x-selected-pod"), name_of(b_));
   EXPECT_EQ(probe_.retries, 1);
   EXPECT_EQ(a_.bodies.size() + b_.bodies.size(), 2u);
+}
+
+// It is load, not a fault: a full worker's request goes to a free one, and nobody is blamed.
+TEST_F(GatewayRetryTest, ARequestTooManyForOneGoesToAnother) {
+  for (const char* policy : {"kv", "least-load", "round-robin", "load-cost"}) {
+    options_.policy = policy;
+    a_.script = {Act::kError};
+    a_.error_status = 429;
+    start();
+    const Answer answer = complete();
+    EXPECT_EQ(answer.head.status(), 200) << policy;
+    EXPECT_EQ(answer.body, "b");
+    EXPECT_EQ(probe_.retries, 1);
+    EXPECT_EQ(probe_.last_reason, RetryReason::kTooManyRequests);
+    EXPECT_THAT(probe_.bad_answers, IsEmpty());
+    stop();
+  }
+}
+
+TEST_F(GatewayRetryTest, WhenAllAreFullTheClientGetsTheFirst429AsItWas) {
+  a_.fails_always = b_.fails_always = true;
+  a_.error_status = b_.error_status = 429;
+  a_.error_fields = "Retry-After: 7\r\n";
+  b_.error_fields = "Retry-After: 9\r\n";
+  start();
+  const Answer answer = complete();
+  EXPECT_EQ(answer.head.status(), 429);
+  EXPECT_EQ(answer.field("retry-after"), "7");
+  EXPECT_EQ(answer.body, "error of a");
+  EXPECT_EQ(answer.field("x-selected-pod"), name_of(a_));
+  EXPECT_EQ(a_.bodies.size() + b_.bodies.size(), 2u);
+  EXPECT_THAT(probe_.bad_answers, IsEmpty()) << "a 429 is no bad answer";
+  EXPECT_EQ(probe_.in_flight, 0);
+}
+
+TEST_F(GatewayRetryTest, AWorseAnswerThanTheFirst429IsNotSent) {
+  for (const Act act :
+       {Act::kError, Act::kErrorThatStalls, Act::kErrorThatIsLong, Act::kCut, Act::kSay}) {
+    a_.script = {Act::kError};
+    a_.error_status = 429;
+    b_.script = {act};
+    b_.says = "{\"error\": {\"message\": \"no\"}}";
+    options_.closed_retries_max = 0;
+    start();
+    const Answer answer = complete();
+    EXPECT_EQ(answer.head.status(), 429) << static_cast<int>(act);
+    EXPECT_EQ(answer.body, "error of a");
+    EXPECT_EQ(complete().head.status(), 200);
+    stop();
+  }
+}
+
+TEST_F(GatewayRetryTest, A429AfterAServerErrorIsTheAnswer) {
+  a_.script = b_.script = {Act::kError};
+  b_.error_status = 429;
+  start();
+  EXPECT_EQ(complete().head.status(), 429);
+  EXPECT_EQ(probe_.retries, 1);
+}
+
+TEST_F(GatewayRetryTest, A429IsNotTriedElsewhereWhenErrorsAreNot) {
+  options_.error_retries_max = 0;
+  a_.script = {Act::kError};
+  a_.error_status = 429;
+  start();
+  EXPECT_EQ(complete().head.status(), 429);
+  EXPECT_EQ(probe_.retries, 0);
+}
+
+TEST_F(GatewayRetryTest, BeingFullTakesNobodyOut) {
+  options_.failure_pause = options_.fault_pause = Duration::zero();
+  a_.fails_always = true;
+  a_.error_status = 429;
+  start();
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(complete().body, "b");
+  EXPECT_EQ(probe_.healthy, 2);
+  a_.fails_always = false;
+  EXPECT_THAT(complete().body + complete().body, AnyOf("ab", "ba"));
+}
+
+TEST_F(GatewayRetryTest, A502SaysWhichEndpointDidWhat) {
+  options_.workers.pop_back();
+  options_.failure_pause = options_.fault_pause = Duration::zero();
+  options_.client.first_byte_timeout = milliseconds(50);
+  options_.closed_retries_max = 0;
+  const struct {
+    Act act;
+    int status;
+    std::string message;
+  } cases[] = {
+      {Act::kCut, 502,
+       "no worker could answer, and the request itself may be why: NAME: connection closed before "
+       "the answer was complete"},
+      {Act::kCutAfterHead, 502,
+       "no worker could answer, and the request itself may be why: NAME: connection closed before "
+       "the answer was complete"},
+      {Act::kNoHttp, 502, "no worker could answer: NAME: the answer is not valid HTTP/1.1: "},
+      {Act::kHang, 504,
+       "the worker did not answer in time: NAME: no byte of the answer within 50 ms"},
+  };
+  for (const auto& bad : cases) {
+    a_.script = {bad.act};
+    start(1);
+    const Answer answer = complete();
+    std::string message = bad.message;
+    message.replace(message.find("NAME"), 4, name_of(a_));
+    EXPECT_EQ(answer.head.status(), bad.status);
+    EXPECT_THAT(answer.body, HasSubstr("\"message\":\"" + message)) << answer.body;
+    stop();
+  }
+}
+
+TEST_F(GatewayRetryTest, A502NamesEveryEndpointThatWasAsked) {
+  options_.monitor.interval = seconds(60);
+  start();
+  a_.close();
+  b_.close();
+  const Answer answer = complete();
+  EXPECT_EQ(answer.head.status(), 502);
+  EXPECT_THAT(answer.body,
+              HasSubstr("no worker could answer: " + name_of(a_) + ": connection refused; " +
+                        name_of(b_) + ": connection refused"));
+}
+
+TEST_F(GatewayRetryTest, A502TellsNoAddressOfAnEndpointThatHasAName) {
+  const std::string file = testing::TempDir() + "named_endpoints.yaml";
+  std::ofstream(file) << "endpoints: [{name: vllm-0, address: 127.0.0.1, port: " << a_.port()
+                      << "}]\n";
+  options_.workers.clear();
+  options_.endpoints_file = file;
+  a_.script = {Act::kCut};
+  start(1);
+  const Answer answer = complete();
+  EXPECT_EQ(answer.head.status(), 502);
+  EXPECT_THAT(answer.body, HasSubstr(": vllm-0: connection closed before"));
+  EXPECT_THAT(answer.body, Not(HasSubstr("127.0.0.1")));
 }
 
 TEST_F(GatewayRetryTest, WhenNobodyElseAnswersTheClientGetsTheWorkersOwnError) {
@@ -147,9 +286,9 @@ TEST_F(GatewayRetryTest, AFullWorkerIsNotTakenForAnIdleOne) {
   for (const char* policy : {"kv", "least-load", "round-robin", "load-cost"}) {
     options_.policy = policy;
     start();
-    for (int i = 0; i < 64; ++i) complete();
+    for (int i = 0; i < 64; ++i) EXPECT_EQ(complete().body, "b") << policy;
     EXPECT_LE(a_.bodies.size(), 10u) << policy;
-    EXPECT_EQ(probe_.retries, 0) << policy;
+    EXPECT_EQ(probe_.retries, static_cast<int>(a_.bodies.size())) << policy;
     stop();
   }
 }

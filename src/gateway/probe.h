@@ -32,8 +32,9 @@ enum class RetryReason : uint8_t {
   kServerError,   // the answer was 500, 502, 503 or 504, or a 200 that holds an error or nothing
   kUnhealthy,     // the endpoint became unhealthy before its first byte
   kNoAddress,
+  kTooManyRequests,  // the answer was 429
 };
-inline constexpr size_t kRetryReasons = 6;
+inline constexpr size_t kRetryReasons = 7;
 
 // How the gateway ended a request that got no good answer, or only a part of one. No bodies.
 struct BadAnswer {

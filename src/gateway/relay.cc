@@ -164,7 +164,10 @@ void Relay::send() {
   thread_.gateway_.probe_.on_routed(*attempted_);
   GatewayThread::Upstream* upstream = thread_.upstream(decision_.endpoint);
   selected_ = attempted_->name;
-  if (upstream == nullptr) return retry(RetryReason::kNoAddress, "its address is not known");
+  if (upstream == nullptr) {
+    note_failure("its address is not known");
+    return retry(RetryReason::kNoAddress, "its address is not known");
+  }
   if (selected_.empty()) selected_ = upstream->host;
   upstream_head_ =
       upstream_request_head(exchange_.head(), exchange_.body().size(), upstream->host, request_id_);
@@ -178,7 +181,9 @@ void Relay::on_head(const HttpHead& head) {
   answer_ = head;
   status_ = head.status();
   failed_in_200_ = false;
-  if (is_worth_another_try(status_)) keep_error();
+  if (status_ >= kErrors && (is_worth_another_try(status_) || is_worse_than_kept(status_))) {
+    keep_error();
+  }
 }
 
 void Relay::on_body(std::string_view bytes) {
@@ -257,8 +262,10 @@ void Relay::on_end() {
   call_ = nullptr;
   if (mode_ == Mode::kHeld && !keeping_error_) look_for_error({});
   if (keeping_error_) {
-    kept_ = std::make_unique<KeptAnswer>(
-        KeptAnswer{std::move(answer_), std::move(withheld_), selected_, decision_});
+    if (!is_worse_than_kept(status_)) {
+      kept_ = std::make_unique<KeptAnswer>(
+          KeptAnswer{std::move(answer_), std::move(withheld_), selected_, decision_});
+    }
     return give_error_up();
   }
   if (routed_) {

@@ -36,7 +36,7 @@ class Relay final : private HttpCallObserver, private HttpExchange::Observer {
   // How the body goes back to the client.
   enum class Mode : uint8_t { kHeld, kRaw, kReframed };
 
-  // A server error, or a 200 that is one, while another endpoint is tried.
+  // A server error, a 429, or a 200 that is an error, while another endpoint is tried.
   struct KeptAnswer {
     HttpHead head;
     std::string raw;  // its body as it was framed
@@ -69,6 +69,7 @@ class Relay final : private HttpCallObserver, private HttpExchange::Observer {
   void on_closed(const HttpFailure& failure);
   bool has_other();
   bool is_worth_another_try(int status);
+  bool is_worse_than_kept(int status) const;
   bool may_try_error_elsewhere();
   void look_for_error(std::string_view first_bytes);
   void keep_error();
@@ -79,8 +80,12 @@ class Relay final : private HttpCallObserver, private HttpExchange::Observer {
   // It failed, or the request did: the next endpoint's answer tells.
   void blame();
   void settle_blame(bool answered);
+  // It took the request for one too many: no fault of its.
+  void note_full();
+  // What the endpoint that was asked last did, in the client's words.
+  void note_failure(std::string_view what);
   void retry(RetryReason reason, std::string_view detail);
-  // No endpoint has an answer; a server error that was kept is better than ours.
+  // No endpoint has an answer; an error that was kept is better than ours.
   void give_up(int status, std::string_view message, std::string_view why);
   void fail(int status, std::string_view message, std::string_view more_fields = {});
   void drop(FlowOutcome outcome);
@@ -110,6 +115,7 @@ class Relay final : private HttpCallObserver, private HttpExchange::Observer {
   std::unique_ptr<KeptAnswer> kept_;   // most often null
   std::vector<EndpointId> blamed_;     // they failed this request, and nobody has answered it yet
   TimerId error_timer_ = kNoTimer;     // runs while keeping_error_
+  std::string failures_;               // of the attempts so far: "vllm-0: connection refused; ..."
   uint32_t closed_ = 0;                // endpoints that closed their connection on it
   uint32_t error_retries_ = 0;
   UsageWatch usage_;

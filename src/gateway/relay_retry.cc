@@ -1,5 +1,6 @@
 // What a relay does when an endpoint fails: whom it asks next, whom it blames, what the client gets
 // when nobody answers. docs/GATEWAY.md tells it to users.
+#include <cstdio>
 #include <utility>
 
 #include "gateway/gateway.h"
@@ -15,10 +16,42 @@ constexpr int kOk = 200;
 constexpr int kServerErrors = 500;  // and beyond
 // The worker is full: an answer that comes as fast as an error, and is no sign of speed either.
 constexpr int kTooManyRequests = 429;
+// What a client is told of failed attempts, at most.
+constexpr size_t kFailuresBytesMost = 1000;
+constexpr std::string_view kClosedWords = "connection closed before the answer was complete";
 
-// Errors that another endpoint may not have. 501 and 505 speak of the request.
+// Server errors that another endpoint may not have. 501 and 505 speak of the request.
 bool is_passing(int status) {
   return status == 500 || status == 502 || status == 503 || status == 504;
+}
+
+std::string within(Duration limit) {
+  char text[40];
+  const double seconds = to_seconds(limit);
+  std::snprintf(text, sizeof text, "within %g %s", seconds < 1 ? seconds * 1000 : seconds,
+                seconds < 1 ? "ms" : "s");
+  return text;
+}
+
+// Of a request that got no byte of an answer's body. No address: the endpoint is told by its name.
+std::string plain_words(const HttpFailure& failure, const HttpClientLimits& limits) {
+  using Kind = HttpFailure::Kind;
+  switch (failure.kind) {
+    case Kind::kConnect:
+      if (failure.message.ends_with("Connection refused")) return "connection refused";
+      if (failure.message.ends_with("no answer in time"))
+        return "no connection " + within(limits.connect_timeout);
+      return "no connection";
+    case Kind::kClosed:
+      return std::string(kClosedWords);
+    case Kind::kFirstByteTimeout:
+      return "no byte of the answer " + within(limits.first_byte_timeout);
+    case Kind::kIdleTimeout:
+      return "the answer stalled: no byte " + within(limits.idle_timeout);
+    case Kind::kMalformed:
+      break;
+  }
+  return failure.message;  // names the rule of HTTP that the answer broke
 }
 
 }  // namespace
@@ -29,12 +62,19 @@ void Relay::note_answered() {
     if (blamed_.empty()) judge(decision_.endpoint, false);
     return blamed_.clear();
   }
-  judge(decision_.endpoint, true);
   if (status_ == kTooManyRequests) {
-    thread_.gateway_.scheduler_.avoid(decision_.endpoint, thread_.gateway_.options_.failure_pause);
+    note_full();
+  } else {
+    judge(decision_.endpoint, true);
+    thread_.gateway_.feeds_->report_served(decision_.endpoint);
   }
-  thread_.gateway_.feeds_->report_served(decision_.endpoint);
   settle_blame(true);
+}
+
+void Relay::note_full() {
+  judge(decision_.endpoint, true);
+  thread_.gateway_.feeds_->report_served(decision_.endpoint);
+  thread_.gateway_.scheduler_.avoid(decision_.endpoint, thread_.gateway_.options_.failure_pause);
 }
 
 void Relay::on_failure(const HttpFailure& failure) {
@@ -55,6 +95,8 @@ void Relay::on_failure(const HttpFailure& failure) {
     exchange_.abort();
     return finish(502, false);
   }
+  note_failure(closed ? std::string(kClosedWords)
+                      : plain_words(failure, thread_.gateway_.options_.client));
   if (closed) return on_closed(failure);
   if (failure.kind == Kind::kMalformed) {
     blame();
@@ -76,10 +118,7 @@ void Relay::on_closed(const HttpFailure& failure) {
   }
   settle_blame(false);
   thread_.gateway_.probe_.on_poison(request_id_, closed_);
-  give_up(502,
-          closed_ == 1 ? "the worker closed the connection without an answer"
-                       : "every worker that was asked closed the connection without an answer",
-          failure.message);
+  give_up(502, "no worker could answer, and the request itself may be why", failure.message);
 }
 
 void Relay::on_endpoint_down(EndpointId endpoint) {
@@ -88,6 +127,7 @@ void Relay::on_endpoint_down(EndpointId endpoint) {
   std::exchange(call_, nullptr)->cancel();
   if (keeping_error_) return give_error_up();
   withheld_.clear();
+  note_failure("it became unhealthy before it answered");
   retry(RetryReason::kUnhealthy, "it became unhealthy before it answered");
 }
 
@@ -96,7 +136,13 @@ bool Relay::has_other() {
 }
 
 bool Relay::is_worth_another_try(int status) {
-  return is_passing(status) && may_try_error_elsewhere();
+  return (status == kTooManyRequests || is_passing(status)) && may_try_error_elsewhere();
+}
+
+// The first 429 tells the client that it may come back, and when; no later error is better.
+bool Relay::is_worse_than_kept(int status) const {
+  return kept_ && kept_->head.status() == kTooManyRequests &&
+         (status == kTooManyRequests || is_passing(status) || failed_in_200_);
 }
 
 bool Relay::may_try_error_elsewhere() {
@@ -110,7 +156,7 @@ void Relay::look_for_error(std::string_view first_bytes) {
   if (!routed_ || status_ != kOk) return;
   failed_in_200_ =
       first_bytes.empty() ? routed_->request().prompt_bytes > 0 : is_error_answer(first_bytes);
-  if (failed_in_200_ && may_try_error_elsewhere()) keep_error();
+  if (failed_in_200_ && (may_try_error_elsewhere() || is_worse_than_kept(status_))) keep_error();
 }
 
 // The answer is read to its end first: it is short, it may be the best there is, and its connection
@@ -128,12 +174,20 @@ void Relay::give_error_up() {
   thread_.loop_.cancel(std::exchange(error_timer_, kNoTimer));
   if (call_ != nullptr) std::exchange(call_, nullptr)->cancel();
   keeping_error_ = false;
+  const bool last = !may_try_error_elsewhere();
   ++error_retries_;
   answer_ = HttpHead();
   withheld_ = std::string();
-  blame();
-  retry(RetryReason::kServerError, failed_in_200_ ? "it answered 200 without a good answer"
-                                              : "it answered " + std::to_string(status_));
+  const bool full = status_ == kTooManyRequests;
+  full ? note_full() : blame();
+  const std::string what = failed_in_200_ ? "it answered 200 without a good answer"
+                                          : "it answered " + std::to_string(status_);
+  note_failure(what);
+  if (last && kept_) {
+    settle_blame(false);
+    return send_kept();
+  }
+  retry(full ? RetryReason::kTooManyRequests : RetryReason::kServerError, what);
 }
 
 void Relay::send_kept() {
@@ -146,7 +200,7 @@ void Relay::send_kept() {
   status_ = answer_.status();
   send_withheld();
   if (mode_ == Mode::kReframed) exchange_.write(kept->raw);
-  tell_error_passed_on();
+  if (status_ != kTooManyRequests) tell_error_passed_on();
   mode_ == Mode::kRaw ? exchange_.finish_raw() : exchange_.finish();
   finish(status_, true);
 }
@@ -173,6 +227,12 @@ void Relay::settle_blame(bool answered) {
   blamed_.clear();
 }
 
+void Relay::note_failure(std::string_view what) {
+  if (failures_.size() > kFailuresBytesMost) return;
+  const std::string& name = selected_.empty() ? attempted_->host : selected_;
+  failures_.append(failures_.empty() ? "" : "; ").append(name).append(": ").append(what);
+}
+
 void Relay::retry(RetryReason reason, std::string_view detail) {
   const std::shared_ptr<const Endpoint> failed = attempted_;
   if (routed_) routed_->exclude_chosen();
@@ -193,7 +253,7 @@ void Relay::give_up(int status, std::string_view message, std::string_view why) 
   std::string fields;
   // The worker that did not answer in time may be at work on it still.
   if (status == 504) fields.append("x-selected-pod: ").append(selected_).append("\r\n");
-  fail(status, message, fields);
+  fail(status, std::string(message).append(": ").append(failures_), fields);
 }
 
 void Relay::tell_bad_answer(int status, std::string_view why) {

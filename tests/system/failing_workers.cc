@@ -108,6 +108,10 @@ void FailingWorker::on_request(Connection& connection, const std::string& path,
     ++failed;
     return connection.say(answer(500, "{\"error\": \"out of order\"}"));
   }
+  if (is_full) {
+    ++failed;
+    return connection.say(answer(429, "{\"error\": \"too many requests\"}"));
+  }
   if (fails_with) {
     ++failed;
     return connection.say(answer(200, *fails_with));

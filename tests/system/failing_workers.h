@@ -37,6 +37,7 @@ class FailingWorker final : public IoHandler {
 
   // How a request is answered: 200, unless...
   bool fails = false;       // 500
+  bool is_full = false;     // 429
   std::optional<std::string> fails_with;  // 200, with this body
   bool holds = false;       // not before let_go()
   Duration answer_delay{};  // of a good answer

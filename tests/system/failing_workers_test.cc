@@ -87,6 +87,22 @@ TEST_P(FailingWorkers, OneThatSays200AndFailsAtOnceDrawsNoTraffic) {
   }
 }
 
+TEST_P(FailingWorkers, WhatAFullWorkerTurnsAwayAFreeOneTakes) {
+  start(3);
+  for (auto& worker : workers_) worker->answer_delay = milliseconds(10);
+  workers_[1]->is_full = true;
+  EXPECT_THAT(gateway_->send(200, 8, kBody), ElementsAre(Pair(200, 200))) << gateway_->log();
+  EXPECT_GE(workers_[1]->failed, 1);
+  EXPECT_LE(workers_[1]->failed, 100) << "turning away fast draws no traffic";
+  EXPECT_EQ(gateway_->metric("kvasir_gateway_upstream_healthy"), 3);
+  EXPECT_THAT(gateway_->log(), Not(HasSubstr("ejected")));
+  for (auto& worker : workers_) worker->is_full = true;
+  const int before = workers_[0]->failed + workers_[1]->failed + workers_[2]->failed;
+  EXPECT_THAT(gateway_->send(20, 4, kBody), ElementsAre(Pair(429, 20)));
+  EXPECT_LE(workers_[0]->failed + workers_[1]->failed + workers_[2]->failed, before + 40)
+      << "one more each, at most";
+}
+
 TEST_P(FailingWorkers, FourStaleConnectionsToEachWorkerFailNobody) {
   start(kWorkers, {"--no-hold"});
   for (auto& worker : workers_) worker->holds = true;
