@@ -31,12 +31,6 @@ GrpcServer::~GrpcServer() {
 
 uint16_t GrpcServer::port() const { return port_; }
 
-size_t GrpcServer::calls() const {
-  size_t count = 0;
-  for (const GrpcConnection* connection : connections_) count += connection->calls();
-  return count;
-}
-
 GrpcService* GrpcServer::find(std::string_view path) const {
   for (const GrpcRoute& route : routes_) {
     if (route.path == path) return route.service;

@@ -124,7 +124,6 @@ class GrpcServer {
 
   uint16_t port() const;
   size_t connections() const { return connections_.size(); }
-  size_t calls() const;
 
   // Stops accepting and tells every client to open no more calls (GOAWAY); running ones go on. Calls
   // `drained` when no connection is left.

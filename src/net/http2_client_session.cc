@@ -141,10 +141,6 @@ void Http2ClientSession::reset(int32_t id, Http2Error code) {
   nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, id, static_cast<uint32_t>(code));
 }
 
-void Http2ClientSession::send_goaway() {
-  nghttp2_session_terminate_session(session_, NGHTTP2_NO_ERROR);
-}
-
 bool Http2ClientSession::receive(std::string_view bytes) {
   return nghttp2_session_mem_recv(session_, bytes_of(bytes), bytes.size()) >= 0;
 }

@@ -61,7 +61,6 @@ class Http2ClientSession {
   // There is output again, or there will be no more of it.
   void resume(int32_t id);
   void reset(int32_t id, Http2Error code);
-  void send_goaway();
 
   // False: the peer does not speak HTTP/2, or breaks its rules beyond repair.
   bool receive(std::string_view bytes);

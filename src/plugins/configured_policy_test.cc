@@ -395,7 +395,9 @@ TEST_F(Configured, OneHandlerOnePickerAndNoCircles) {
   EXPECT_THAT(policy_error({{{"", "random-picker"}, {"", "max-score-picker"}},
                             {{"p", {{"random-picker", {}, 5}, {"max-score-picker", {}, 6}}}}}),
               HasSubstr("line 6: profile 'p': 'max-score-picker' is a second picker"));
-  EXPECT_EQ(policy_error(default_scheduling_config()), "");
+  EXPECT_EQ(policy_error({{{"", "single-profile-handler"}, {"", "max-score-picker"}},
+                          {{"p", {{"max-score-picker", {}, 5}}}}}),
+            "");
 }
 
 TEST_F(Configured, EveryTypeIsMadeOrSaysWhyNot) {

@@ -9,10 +9,10 @@
 
 #include "base/random.h"
 #include "base/result.h"
+#include "model/scheduling_config.h"
 #include "scheduling/decision_trace.h"
 #include "scheduling/plugin_set.h"
 #include "scheduling/registry.h"
-#include "scheduling/scheduling_config.h"
 
 namespace kvasir {
 

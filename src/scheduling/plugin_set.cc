@@ -139,22 +139,6 @@ Result<void> check_block_sizes(const std::vector<Producer*>& producers) {
 
 }  // namespace
 
-SchedulingConfig default_scheduling_config() {
-  SchedulingConfig config;
-  SchedulingProfileConfig profile{"default", {}, 0};
-  const auto add = [&](const char* type, std::optional<double> weight) {
-    config.plugins.push_back({type, type, {}, 0});
-    profile.plugins.push_back({type, weight, 0});
-  };
-  add("queue-scorer", 2);
-  add("kv-cache-utilization-scorer", 2);
-  add("prefix-cache-scorer", 3);
-  add("max-score-picker", {});
-  config.plugins.push_back({"single-profile-handler", "single-profile-handler", {}, 0});
-  config.profiles.push_back(std::move(profile));
-  return config;
-}
-
 Result<PolicyWithNotes> make_configured_policy(const Registry& registry,
                                                const SchedulingConfig& given,
                                                const PluginOptions& options) {

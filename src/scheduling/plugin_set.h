@@ -17,11 +17,11 @@
 #include <vector>
 
 #include "base/result.h"
+#include "model/scheduling_config.h"
 #include "scheduling/filter_probe.h"
 #include "scheduling/flow_plugins.h"
 #include "scheduling/policy.h"
 #include "scheduling/registry.h"
-#include "scheduling/scheduling_config.h"
 #include "timing/engine_profile.h"
 
 namespace kvasir {

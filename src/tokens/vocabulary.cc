@@ -94,12 +94,6 @@ std::vector<TokenId> encode(std::string_view text) {
   return tokens;
 }
 
-size_t count_tokens(std::string_view text) {
-  size_t count = 0;
-  for_each_token(text, [&count](TokenId) { ++count; });
-  return count;
-}
-
 void append_token_text(TokenId token, std::string& text) {
   KVASIR_ASSERT(token < kVocabularySize, "a token of the vocabulary");
   if (token < kByteTokens) {

@@ -30,8 +30,6 @@ inline constexpr std::string_view kEndOfSequenceText = "<|endoftext|>";
 // All functions are pure and thread-safe.
 
 std::vector<TokenId> encode(std::string_view text);
-// encode(text).size() without the vector.
-size_t count_tokens(std::string_view text);
 
 // Appends the bytes of `token` to `text`; the end of sequence adds nothing. Precondition: token < kVocabularySize.
 void append_token_text(TokenId token, std::string& text);

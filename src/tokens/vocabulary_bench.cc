@@ -34,16 +34,9 @@ void encode_text(benchmark::State& state, const std::string& text) {
   state.SetBytesProcessed(static_cast<int64_t>(state.iterations() * text.size()));
 }
 
-void count_text(benchmark::State& state, const std::string& text) {
-  for (auto _ : state) benchmark::DoNotOptimize(count_tokens(text));
-  state.SetBytesProcessed(static_cast<int64_t>(state.iterations() * text.size()));
-}
-
 BENCHMARK_CAPTURE(encode_text, words, words_text())->Unit(benchmark::kMicrosecond);
 BENCHMARK_CAPTURE(encode_text, prose, prose_text())->Unit(benchmark::kMicrosecond);
 BENCHMARK_CAPTURE(encode_text, bytes, random_bytes())->Unit(benchmark::kMicrosecond);
-BENCHMARK_CAPTURE(count_text, words, words_text())->Unit(benchmark::kMicrosecond);
-BENCHMARK_CAPTURE(count_text, prose, prose_text())->Unit(benchmark::kMicrosecond);
 
 }  // namespace
 }  // namespace kvasir

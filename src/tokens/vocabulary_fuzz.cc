@@ -1,4 +1,4 @@
-// decode(encode(text)) is the text, and both ways of counting agree, for every byte string.
+// decode(encode(text)) is the text, for every byte string.
 #include <cstddef>
 #include <cstdint>
 
@@ -9,6 +9,5 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   const std::vector<kvasir::TokenId> tokens = kvasir::encode(text);
   KVASIR_ASSERT(kvasir::decode(tokens) == text, "decode(encode(text)) == text");
-  KVASIR_ASSERT(kvasir::count_tokens(text) == tokens.size(), "count_tokens agrees with encode");
   return 0;
 }

@@ -96,7 +96,6 @@ TEST(Vocabulary, AgreesWithTheNaiveEncoder) {
     const std::string text = random_text(random);
     const std::vector<TokenId> tokens = encode(text);
     ASSERT_EQ(tokens, encode_naively(text)) << text;
-    ASSERT_EQ(count_tokens(text), tokens.size());
     ASSERT_EQ(decode(tokens), text);
   }
 }
@@ -118,7 +117,7 @@ TEST(Vocabulary, RunsOfWordsHaveOneTokenForFourBytes) {
   Random random(2);
   std::string text;
   for (int i = 0; i < 10000; ++i) text += spaced_word(static_cast<uint32_t>(random.below(kWords)));
-  EXPECT_EQ(count_tokens(text), 10000u);
+  EXPECT_EQ(encode(text).size(), 10000u);
 }
 
 TEST(VocabularyDeathTest, TokensBeyondTheVocabularyAreRefused) {

@@ -94,13 +94,6 @@ bool is_request_parser(std::string_view type) {
   return std::any_of(std::begin(kTypes), std::end(kTypes), is_it);
 }
 
-std::string_view to_string(RequestParser parser) {
-  for (const TypeName& type : kTypes) {
-    if (type.parser == parser) return type.name;
-  }
-  return "";
-}
-
 RequestParsers::RequestParsers()
     : RequestParsers({RequestParser::kOpenAi, RequestParser::kAnthropic, RequestParser::kVllmHttp,
                       RequestParser::kPassthrough}) {

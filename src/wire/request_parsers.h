@@ -30,9 +30,6 @@ enum class RequestParser : uint8_t {
   kPassthrough
 };
 
-// The plugin type that configurations name it by ("openai-parser").
-std::string_view to_string(RequestParser parser);
-
 // Whether a plugin type is one of upstream's parsers.
 bool is_request_parser(std::string_view type);
 

@@ -180,8 +180,13 @@ TEST(RequestParsers, ConfigurationNamesThemByPlugin) {
 }
 
 TEST(RequestParsers, EveryParserHasTheNameConfigurationsUse) {
-  EXPECT_EQ(to_string(Parser::kOpenAi), "openai-parser");
-  EXPECT_EQ(to_string(Parser::kPassthrough), "passthrough-parser");
+  for (const auto& [type, parser] : std::map<std::string, Parser>{
+           {"openai-parser", Parser::kOpenAi}, {"passthrough-parser", Parser::kPassthrough}}) {
+    EndpointPickerConfig config;
+    config.plugins = {PluginConfig{"mine", type, Value(), 0}};
+    config.parsers = {"mine"};
+    EXPECT_THAT(RequestParsers::of(config)->parsers(), ElementsAre(parser)) << type;
+  }
 }
 
 TEST(RequestPath, FallsBackFieldByField) {
