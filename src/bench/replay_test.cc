@@ -45,7 +45,7 @@ class Stream final : public HttpExchange::Observer, public std::enable_shared_fr
         exchange_(&exchange),
         manner_(manner),
         left_(request["max_tokens"]),
-        prompt_tokens_(request.contains("prompt") ? count_tokens(std::string(request["prompt"]))
+        prompt_tokens_(request.contains("prompt") ? encode(std::string(request["prompt"])).size()
                                                   : kChatTokens) {}
 
   void start() {
@@ -255,10 +255,10 @@ TEST_F(ReplayTest, PromptsAreWhatTheRowsSay) {
     prompts.push_back(nlohmann::json::parse(body)["prompt"]);
   }
   ASSERT_EQ(prompts.size(), 4u);
-  EXPECT_EQ(count_tokens(prompts[0]), 40u);
+  EXPECT_EQ(encode(prompts[0]).size(), 40u);
   EXPECT_NE(prompts[0].substr(0, 64), prompts[1].substr(0, 64));  // they name no blocks
   EXPECT_EQ(prompts[2], trace[2].text);
-  EXPECT_EQ(count_tokens(prompts[3]), 40u);
+  EXPECT_EQ(encode(prompts[3]).size(), 40u);
 }
 
 TEST_F(ReplayTest, MessagesAreSentAsAChat) {
