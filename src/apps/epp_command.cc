@@ -49,8 +49,7 @@ int run_epp(const EppFlags& flags, const UpstreamFlags& upstream) {
   if (!log) return fail(2, log.error().message);
   EppMetricsOptions metrics_options = epp_metrics_options(flags);
   metrics_options.version = KVASIR_VERSION;
-  const SteadyClock clock;
-  EppMetrics metrics(std::move(metrics_options), clock, log->get());
+  EppMetrics metrics(std::move(metrics_options), (*loop)->clock(), log->get());
   std::unique_ptr<Epp> epp;
   Result<std::unique_ptr<SignalWatcher>> signals = SignalWatcher::create(
       **loop, {SIGINT, SIGTERM}, [&loop, &epp, stopping = false](int) mutable {

@@ -28,10 +28,10 @@ std::string called_as() {
 
 Result<void> UpSession::run() {
   terminal_ = isatty(STDOUT_FILENO) != 0;
-  started_at_ = clock_.now();
   Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();
   if (!loop) return loop.error();
   loop_ = std::move(*loop);
+  started_at_ = loop_->clock().now();
   Result<std::unique_ptr<SignalWatcher>> signals =
       SignalWatcher::create(*loop_, {SIGINT, SIGTERM, SIGHUP}, [this](int) { on_signal(); });
   if (!signals) return signals.error();
@@ -79,13 +79,13 @@ void UpSession::ask_for_model() {
 }
 
 void UpSession::send_first_request() {
-  const TimePoint sent = clock_.now();
+  const TimePoint sent = loop_->clock().now();
   query_->post_json("/v1/completions", first_request(model_),
                     [this, sent](Result<HttpAnswer> answer) {
                       if (stopping_) return;
                       if (!answer)
                         return fail(Error{"the first request failed: " + answer.error().message});
-                      on_first_answer(*answer, clock_.now() - sent);
+                      on_first_answer(*answer, loop_->clock().now() - sent);
                     });
 }
 
@@ -98,7 +98,8 @@ void UpSession::on_first_answer(const HttpAnswer& answer, Duration took) {
   if (!text) return fail(text.error());
   const std::string endpoint(answer.head.find("x-selected-pod").value_or("an unnamed worker"));
   say(first_answer_text(*text, endpoint, took));
-  say(welcome_text({called_as(), url(), model_, options_.time_scale, clock_.now() - started_at_}));
+  say(welcome_text(
+      {called_as(), url(), model_, options_.time_scale, loop_->clock().now() - started_at_}));
   tick();
 }
 
@@ -114,7 +115,8 @@ void UpSession::tick() {
 }
 
 void UpSession::show(const std::optional<GatewayNumbers>& numbers) {
-  for (const std::string& change : status_.update(clock_.now(), fleet_->processes(), numbers)) {
+  for (const std::string& change :
+       status_.update(loop_->clock().now(), fleet_->processes(), numbers)) {
     say(change);
   }
   if (!terminal_) return;

@@ -53,7 +53,6 @@ class UpSession {
   HostPort origin_;  // of the gateway
   std::unique_ptr<HttpClient> client_;
   std::unique_ptr<HttpQuery> query_;
-  SteadyClock clock_;
   TimePoint started_at_;
   std::string model_;
   UpStatus status_;

@@ -29,6 +29,12 @@ constexpr Duration from_seconds(double seconds) {
   return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
 }
 
+// `delay` after `time`, or the end of all time when that lies beyond it; not before `time`.
+constexpr TimePoint time_after(TimePoint time, Duration delay) {
+  if (delay <= Duration::zero()) return time;
+  return delay > TimePoint::max() - time ? TimePoint::max() : time + delay;
+}
+
 // Thread-safe.
 class Clock {
  public:

@@ -55,7 +55,7 @@ LiveRequest::~LiveRequest() {
 void LiveRequest::send() {
   body_ = completion_body(row_, outcome_.row, options_.completion);
   head_ = completion_head(options_.origin, row_, outcome_.request_id, body_.size());
-  const TimePoint sent = SteadyClock().now();
+  const TimePoint sent = loop_.clock().now();
   if (timer_ == kNoTimer) {
     outcome_.sent_ms = trace_ms(sent);
     const Duration timeout = bounded_duration(to_seconds(options_.timeout) / options_.time_scale);
@@ -83,7 +83,7 @@ void LiveRequest::on_body(std::string_view bytes) {
     error_body_ += bytes.substr(0, std::min(bytes.size(), room));
     return;
   }
-  now_ = SteadyClock().now();
+  now_ = loop_.clock().now();
   if (scanner_.feed(bytes, *this)) return;
   note_failure("malformed answer", "an event of the stream is too long");
   call_->cancel();
@@ -164,7 +164,7 @@ void LiveRequest::judge_refusal() {
 void LiveRequest::finish() {
   call_ = nullptr;
   loop_.cancel(timer_);
-  outcome_.end_ms = trace_ms(SteadyClock().now());
+  outcome_.end_ms = trace_ms(loop_.clock().now());
   outcome_.latency_ms = outcome_.end_ms - outcome_.intended_ms;
   if (first_text_) {
     outcome_.ttft_ms = trace_ms(*first_text_) - outcome_.intended_ms;

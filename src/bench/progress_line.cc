@@ -25,12 +25,13 @@ std::string progress_text(const std::string& label, const ReplayProgress& progre
 }
 
 ProgressLine::ProgressLine(std::string label)
-    : label_(std::move(label)),
-      terminal_(isatty(STDERR_FILENO) == 1),
-      start_(SteadyClock().now()),
-      next_(start_ + (terminal_ ? Duration::zero() : kPlainInterval)) {}
+    : label_(std::move(label)), terminal_(isatty(STDERR_FILENO) == 1) {}
 
 void ProgressLine::show(const ReplayProgress& progress, TimePoint now) {
+  if (!start_) {
+    start_ = now;
+    next_ = now + (terminal_ ? Duration::zero() : kPlainInterval);
+  }
   if (now < next_) return;
   next_ = now + (terminal_ ? kTerminalInterval : kPlainInterval);
   write(progress, now);
@@ -42,7 +43,7 @@ void ProgressLine::finish(const ReplayProgress& progress, TimePoint now) {
 }
 
 void ProgressLine::write(const ReplayProgress& progress, TimePoint now) {
-  const std::string text = progress_text(label_, progress, now - start_);
+  const std::string text = progress_text(label_, progress, now - start_.value_or(now));
   std::fprintf(stderr, terminal_ ? "\r%s\033[K" : "%s\n", text.c_str());
   std::fflush(stderr);
 }

@@ -2,6 +2,7 @@
 // else a line every ten seconds.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "base/clock.h"
@@ -17,7 +18,7 @@ class ProgressLine {
  public:
   // `label` names what is replayed; may be empty.
   explicit ProgressLine(std::string label);
-  // Call it as often as you like: it writes at most twice a second.
+  // Call it as often as you like: it writes at most twice a second. The first call is the start.
   void show(const ReplayProgress& progress, TimePoint now);
   // The last state, and the end of the line.
   void finish(const ReplayProgress& progress, TimePoint now);
@@ -27,7 +28,7 @@ class ProgressLine {
 
   const std::string label_;
   const bool terminal_;
-  const TimePoint start_;
+  std::optional<TimePoint> start_;  // when it was shown first
   TimePoint next_;
 };
 

@@ -41,10 +41,9 @@ Replay::Replay(EventLoop& loop, const SocketAddress& address, const Workload& wo
       workload_(workload),
       options_(for_workload(std::move(options), workload)),
       observer_(observer),
-      start_(SteadyClock().now()),
+      start_(loop.clock().now()),
       client_(loop, address, client_limits(options_)),
-      requests_(workload.size()),
-      alive_(std::make_shared<bool>(true)) {
+      requests_(workload.size()) {
   progress_.total = workload.size();
   for (const size_t index : workload.first) due_rows_.emplace(due(index), index);
   send_timer_ = loop_.after(Duration::zero(), [this] { send_due_rows(); });
@@ -52,7 +51,6 @@ Replay::Replay(EventLoop& loop, const SocketAddress& address, const Workload& wo
 }
 
 Replay::~Replay() {
-  *alive_ = false;
   loop_.cancel(send_timer_);
   loop_.cancel(free_timer_);
 }
@@ -64,7 +62,7 @@ TimePoint Replay::due(size_t index) const {
 void Replay::send_due_rows() {
   send_timer_ = kNoTimer;
   if (workload_.size() == 0) return observer_.on_replay_over();
-  const TimePoint now = SteadyClock().now();
+  const TimePoint now = loop_.clock().now();
   for (int sent = 0; sent < kRowsPerTurn && !due_rows_.empty(); ++sent) {
     const DueRow row = due_rows_.top();
     if (row.first > now) break;
@@ -77,7 +75,7 @@ void Replay::send_due_rows() {
 void Replay::wait_for_next_row() {
   loop_.cancel(std::exchange(send_timer_, kNoTimer));
   if (due_rows_.empty()) return;
-  const Duration wait = std::max(due_rows_.top().first - SteadyClock().now(), Duration::zero());
+  const Duration wait = std::max(due_rows_.top().first - loop_.clock().now(), Duration::zero());
   send_timer_ = loop_.after(wait, [this] { send_due_rows(); });
 }
 
@@ -96,7 +94,7 @@ void Replay::queue_next_turn(size_t index) {
   const size_t next = workload_.next_turn[index];
   if (next == kNoTurn) return;
   const Duration delay = bounded_duration(to_seconds(workload_.delay[next]) / options_.time_scale);
-  due_rows_.emplace(std::max(due(next), SteadyClock().now() + delay), next);
+  due_rows_.emplace(std::max(due(next), loop_.clock().now() + delay), next);
   wait_for_next_row();
 }
 
@@ -116,7 +114,7 @@ void Replay::on_request_over(LiveRequest& request, Outcome outcome) {
   KVASIR_ASSERT(over.get() == &request, "a request is in its row's place");
   loop_.defer([over] {});
   queue_next_turn(index);
-  const std::shared_ptr<bool> alive = alive_;
+  const std::shared_ptr<const bool> alive = lifeline_.token();
   observer_.on_outcome(std::move(outcome));
   if (*alive && progress_.done == progress_.total) observer_.on_replay_over();
 }

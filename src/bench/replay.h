@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/lifeline.h"
 #include "bench/live_request.h"
 #include "bench/workload.h"
 
@@ -66,7 +67,7 @@ class Replay final : private LiveRequest::Owner {
   HttpClient client_;
   std::vector<std::unique_ptr<LiveRequest>> requests_;  // by row; null before and after
   std::vector<size_t> uploading_;                       // rows whose bytes are not all sent
-  std::shared_ptr<bool> alive_;  // false once destroyed: for work that the loop still holds
+  Lifeline lifeline_;
   std::priority_queue<DueRow, std::vector<DueRow>, std::greater<>> due_rows_;
   TimerId send_timer_ = kNoTimer;
   TimerId free_timer_ = kNoTimer;

@@ -35,10 +35,10 @@ class Run final : public Replay::Observer {
     Result<std::unique_ptr<Replay>> replay = Replay::start(loop_, workload, options_.replay, *this);
     if (!replay) return replay.error();
     replay_ = std::move(*replay);
-    next_abort_check_ = SteadyClock().now() + kAbortCheck;
+    next_abort_check_ = loop_.clock().now() + kAbortCheck;
     tick();
     run_until(loop_, over_);
-    progress_line_.finish(replay_->progress(), SteadyClock().now());
+    progress_line_.finish(replay_->progress(), loop_.clock().now());
     replay_.reset();
     if (error_) return *error_;
     if (file_.is_open() && !file_.flush()) {
@@ -69,7 +69,7 @@ class Run final : public Replay::Observer {
   }
 
   void tick() {
-    const TimePoint now = SteadyClock().now();
+    const TimePoint now = loop_.clock().now();
     progress_line_.show(replay_->progress(), now);
     if (options_.why_abort && now >= next_abort_check_) {
       next_abort_check_ = now + kAbortCheck;

@@ -80,15 +80,16 @@ Result<void> Epp::start(std::function<std::string()> metrics_page) {
   watch_services(made->policy->remote_sources());
   set_parsers(std::move(configuration->parsers));
   AdmissionSettings admission = admission_settings(*made);
-  scheduler_ = std::make_unique<Scheduler>(fleet_, std::move(made->policy), clock_);
-  admission_ = std::make_unique<Admission>(*scheduler_, clock_, std::move(admission), &probe_);
+  scheduler_ = std::make_unique<Scheduler>(fleet_, std::move(made->policy), loop_.clock());
+  admission_ =
+      std::make_unique<Admission>(*scheduler_, loop_.clock(), std::move(admission), &probe_);
   admission_->set_priorities(options_.priorities);
   admission_timer_ = std::make_unique<AdmissionTimer>(loop_, *admission_);
   if (Result<void> fed = feed(std::move(configuration->scrape_plan)); !fed) return fed.error();
 
   if (!options_.replicas.peers.empty()) {
-    replicas_ =
-        std::make_unique<Replicas>(loop_, fleet_, *scheduler_, clock_, probe_, options_.replicas);
+    replicas_ = std::make_unique<Replicas>(loop_, fleet_, *scheduler_, loop_.clock(), probe_,
+                                           options_.replicas);
   }
   if (Result<void> secured = secure(); !secured) return secured.error();
   Result<Descriptor> health =

@@ -96,7 +96,6 @@ class Epp {
   EventLoop& loop_;
   const EppOptions options_;
   EppProbe& probe_;
-  const SteadyClock clock_;
   BodyBudget bodies_;
   Fleet fleet_;
   std::unique_ptr<Scheduler> scheduler_;

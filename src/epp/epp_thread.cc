@@ -38,7 +38,7 @@ EppThread::EppThread(Epp& epp, EventLoop& loop, Descriptor listener, GrpcHealthS
       loop_(loop),
       index_(index),
       remote_scores_(loop),
-      random_(static_cast<uint64_t>(SteadyClock().now().time_since_epoch().count()) + index),
+      random_(static_cast<uint64_t>(loop.clock().now().time_since_epoch().count()) + index),
       replicas_(epp.replicas_ ? epp.replicas_->make_receiver(loop) : nullptr),
       server_(loop, std::move(listener), routes_of(*this, health, replicas_.get()),
               epp.options_.grpc, epp.tls_.get()) {}

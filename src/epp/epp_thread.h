@@ -50,7 +50,7 @@ class EppThread final : public GrpcService {
   Admission& admission();
   TokenEstimator& estimator();
   std::shared_ptr<const Snapshot> snapshot() const;
-  TimePoint now() const { return SteadyClock().now(); }
+  TimePoint now() const { return loop_.clock().now(); }
   std::shared_ptr<const RequestParsers> parsers();
   OutlierEjection* outliers();  // null: nobody is ejected
   // A request got an answer there.

@@ -14,7 +14,6 @@ Exchange::Exchange(EppThread& thread, GrpcCall& call)
 }
 
 Exchange::~Exchange() {
-  if (self_) *self_ = nullptr;
   thread_.loop().cancel(deadline_);
   leave_admission();
   thread_.release_body_bytes(body_.capacity());

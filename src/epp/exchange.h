@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/lifeline.h"
 #include "epp/probe.h"
 #include "epp/request_head.h"
 #include "net/byte_buffer.h"
@@ -26,12 +27,12 @@
 #include "serving/admission.h"
 #include "serving/remote_scores.h"
 #include "serving/routed_request.h"
-#include "wire/usage_watch.h"
 #include "wire/ext_proc.h"
 #include "wire/ext_proc_response.h"
 #include "wire/model_restore.h"
 #include "wire/model_splice.h"
 #include "wire/request_api.h"
+#include "wire/usage_watch.h"
 
 namespace kvasir {
 
@@ -135,7 +136,7 @@ class Exchange final : public GrpcCall::Observer {
   std::optional<RoutedRequest> routed_;               // empty for requests without a body
   std::shared_ptr<AdmissionTicket> ticket_;
   // What admission posts from other threads finds this exchange here, or null when it is gone.
-  std::shared_ptr<Exchange*> self_;
+  Lifeline lifeline_;
   TimerId deadline_ = kNoTimer;           // of a held request
   std::unique_ptr<DecisionTrace> trace_;  // borrowed from the thread while it is decided
   Decision decision_;

@@ -244,20 +244,11 @@ void Exchange::limit_to_subset() {
 void Exchange::admit() {
   trace_ = thread_.take_trace();
   routed_->set_trace(trace_.get());
-  self_ = std::make_shared<Exchange*>(this);
-  const auto on_loop = [&loop = thread_.loop(), self = self_](auto work) {
-    loop.post([self, work] {
-      if (*self != nullptr) work(**self);
-    });
-  };
+  EventLoop& loop = thread_.loop();
   ticket_ = std::make_shared<AdmissionTicket>(
       *routed_, request_bytes_,
-      [on_loop](const Verdict& verdict) {
-        on_loop([verdict](Exchange& exchange) { exchange.on_verdict(verdict); });
-      },
-      [on_loop](FlowOutcome outcome) {
-        on_loop([outcome](Exchange& exchange) { exchange.on_evicted(outcome); });
-      });
+      lifeline_.posting(loop, [this](const Verdict& verdict) { on_verdict(verdict); }),
+      lifeline_.posting(loop, [this](FlowOutcome outcome) { on_evicted(outcome); }));
   phase_ = Phase::kHeld;
   const TimePoint begin = thread_.now();
   const std::optional<Verdict> verdict = thread_.admission().admit(ticket_);

@@ -124,12 +124,10 @@ Replicas::Replicas(EventLoop& loop, const Fleet& fleet, Scheduler& scheduler, co
   tick();
   look_up_ = std::make_unique<PeerLookUp>(
       options_.peers, options_.look_up_interval,
-      [this](std::vector<SocketAddress> addresses, std::string error) {
-        loop_.post([this, alive = std::weak_ptr<bool>(alive_), addresses = std::move(addresses),
-                    error = std::move(error)] {
-          if (!alive.expired()) on_addresses(addresses, error);
-        });
-      });
+      lifeline_.posting(
+          loop_, [this](const std::vector<SocketAddress>& addresses, const std::string& error) {
+            on_addresses(addresses, error);
+          }));
 }
 
 Replicas::~Replicas() {

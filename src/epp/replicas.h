@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/lifeline.h"
 #include "epp/replica_receiver.h"
 #include "epp/replica_sync.h"
 #include "net/event_loop.h"
@@ -76,7 +77,7 @@ class Replicas final : private ReplicaSink {
   std::map<std::string, std::unique_ptr<Link>> links_;  // by the bytes of the address
   TimerId tick_ = kNoTimer;
   std::map<std::string, TimePoint> told_;  // trouble, and when; kTroublesMax at most
-  const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for what was posted
+  Lifeline lifeline_;
   std::unique_ptr<PeerLookUp> look_up_;  // last: it posts to all of the above
 };
 

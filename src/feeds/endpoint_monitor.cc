@@ -262,13 +262,15 @@ EndpointMonitor::EndpointMonitor(EventLoop& loop, Fleet& fleet, const AddressBoo
       still_down_(std::move(still_down)),
       news_(fleet.size()),
       watched_(fleet.size()),
-      self_(std::make_shared<EndpointMonitor*>(this)) {
+      tell_(lifeline_.posting(loop, [this](EndpointId endpoint, void (Watched::*news)()) {
+        Watched* watched = watched_[index_of(endpoint)].get();
+        if (watched != nullptr) (watched->*news)();
+      })) {
   follow_fleet();
 }
 
 // A gateway that shuts down makes no endpoint unhealthy.
 EndpointMonitor::~EndpointMonitor() {
-  *self_ = nullptr;
   for (auto& watched : watched_) {
     if (watched != nullptr) watched->forget_health();
   }
@@ -290,23 +292,15 @@ void EndpointMonitor::follow_fleet() {
 void EndpointMonitor::report_served(EndpointId endpoint) {
   News& news = news_[index_of(endpoint)];
   if (!news.served.load(std::memory_order_relaxed)) news.served = true;
-  if (news.is_down.load(std::memory_order_relaxed)) tell(endpoint, &Watched::request_served);
+  if (news.is_down.load(std::memory_order_relaxed)) tell_(endpoint, &Watched::request_served);
 }
 
 void EndpointMonitor::report_connect_failure(EndpointId endpoint) {
-  tell(endpoint, &Watched::connect_failed);
+  tell_(endpoint, &Watched::connect_failed);
 }
 
 void EndpointMonitor::report_closed(EndpointId endpoint) {
-  tell(endpoint, &Watched::connection_closed);
-}
-
-void EndpointMonitor::tell(EndpointId endpoint, void (Watched::*news)()) {
-  loop_.post([self = self_, endpoint, news] {
-    if (*self == nullptr) return;
-    Watched* watched = (*self)->watched_[index_of(endpoint)].get();
-    if (watched != nullptr) (watched->*news)();
-  });
+  tell_(endpoint, &Watched::connection_closed);
 }
 
 }  // namespace kvasir

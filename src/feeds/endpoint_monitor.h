@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/lifeline.h"
 #include "feeds/address_book.h"
 #include "feeds/endpoint_health.h"
 #include "feeds/page_probe.h"
@@ -86,7 +87,6 @@ class EndpointMonitor {
     std::atomic<bool> served{false};   // a request, since somebody looked
     std::atomic<bool> is_down{false};  // unhealthy: a served request is news
   };
-  void tell(EndpointId endpoint, void (Watched::*news)());
 
   EventLoop& loop_;
   Fleet& fleet_;
@@ -97,7 +97,9 @@ class EndpointMonitor {
   std::atomic<size_t> unasked_{0};
   std::vector<News> news_;                         // by slot
   std::vector<std::unique_ptr<Watched>> watched_;  // by slot; null where nobody is
-  std::shared_ptr<EndpointMonitor*> self_;         // null inside once this is gone: news look there
+  Lifeline lifeline_;
+  // Any thread: the endpoint's watcher is told on the loop.
+  const std::function<void(EndpointId, void (Watched::*)())> tell_;
 };
 
 }  // namespace kvasir

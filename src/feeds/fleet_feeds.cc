@@ -30,7 +30,8 @@ void FleetFeeds::scrape(ScrapePlan plan) {
   probe_.on_scrape_plan(plan);
   scraper_.reset();
   if (plan.sources.empty()) return;
-  scraper_ = std::make_unique<MetricsScraper>(loop_, fleet_, addresses_, probe_, clock_, std::move(plan));
+  scraper_ = std::make_unique<MetricsScraper>(loop_, fleet_, addresses_, probe_, loop_.clock(),
+                                              std::move(plan));
 }
 
 Result<void> FleetFeeds::start() {
@@ -39,7 +40,7 @@ Result<void> FleetFeeds::start() {
                                                  options_.still_down);
   }
   if (options_.eject_outliers) {
-    ejection_ = std::make_unique<OutlierEjection>(fleet_, clock_, options_.ejection);
+    ejection_ = std::make_unique<OutlierEjection>(fleet_, loop_.clock(), options_.ejection);
     release_timer_ = loop_.after(kReleaseInterval, [this] { release_outliers(); });
   }
   if (options_.dns) {

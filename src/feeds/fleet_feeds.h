@@ -113,8 +113,8 @@ class FleetFeeds final : private DiscoveryListener {
   FleetProbe& probe_;
   FleetFeedsOptions options_;
   AddressBook addresses_;
-  std::map<std::string, std::string> without_address_;  // names at the start, and why; gone after start()
-  const SteadyClock clock_;
+  std::map<std::string, std::string>
+      without_address_;                        // names at the start, and why; gone after start()
   std::unique_ptr<EndpointMonitor> monitor_;   // null: health is somebody else's
   std::unique_ptr<MetricsScraper> scraper_;    // null: nobody asks for metrics
   std::unique_ptr<OutlierEjection> ejection_;  // null: off

@@ -108,9 +108,9 @@ class MetricsScraper::Target final : private HttpCallObserver {
   void on_body(std::string_view bytes) override {
     bytes_ += bytes.size();
     if (bytes_ > kPageBytesMax) return give_up("the page is too long");
-    const TimePoint begin = SteadyClock().now();
+    const TimePoint begin = source_.scraper_.loop_.clock().now();
     if (status_ == 200) reader_.feed(bytes);
-    source_.busy_ += SteadyClock().now() - begin;
+    source_.busy_ += source_.scraper_.loop_.clock().now() - begin;
   }
   void on_end() override {
     call_ = nullptr;
@@ -178,7 +178,7 @@ MetricsScraper::Source::~Source() {
 }
 
 void MetricsScraper::Source::round() {
-  const TimePoint begin = SteadyClock().now();
+  const TimePoint begin = scraper_.loop_.clock().now();
   judge_last_round();
   waiting_.clear();
   publish_arrived();
@@ -194,7 +194,7 @@ void MetricsScraper::Source::round() {
   }
   of_this_round_ = waiting_.size();
   start_waiting();
-  busy_ = SteadyClock().now() - begin;
+  busy_ = scraper_.loop_.clock().now() - begin;
   timer_ = scraper_.loop_.after(pace_.interval(), [this] { round(); });
 }
 
@@ -245,13 +245,13 @@ void MetricsScraper::Source::start_waiting() {
 }
 
 void MetricsScraper::Source::done(Target& target, bool arrived) {
-  const TimePoint begin = SteadyClock().now();
+  const TimePoint begin = scraper_.loop_.clock().now();
   --in_flight_;
   if (arrived) arrived_.push_back(target.slot_);
   if (target.round() == number_) --of_this_round_;
   if (of_this_round_ == 0) publish_arrived();
   start_waiting();
-  busy_ += SteadyClock().now() - begin;
+  busy_ += scraper_.loop_.clock().now() - begin;
 }
 
 void MetricsScraper::Source::publish_arrived() {

@@ -106,7 +106,7 @@ Gateway::Gateway(EventLoop& loop, const GatewayOptions& options, GatewayProbe& p
       probe_(probe),
       metrics_page_(std::move(metrics_page)),
       notes_(std::move(policy.notes)),
-      policy_clock_(steady_clock_, clock_scale(options)),
+      policy_clock_(loop.clock(), clock_scale(options)),
       bodies_(options.bodies_bytes_max),
       fleet_(slots_of(options)),
       scheduler_(fleet_, std::move(policy.policy), policy_clock_),

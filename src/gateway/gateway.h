@@ -66,7 +66,6 @@ class Gateway {
   const std::function<std::string()> metrics_page_;
   std::vector<std::string> notes_;
   std::vector<RemoteService> services_;  // asked before a request is scheduled
-  SteadyClock steady_clock_;
   ScaledClock policy_clock_;
   BodyBudget bodies_;
   Fleet fleet_;

@@ -88,7 +88,7 @@ GatewayThread::GatewayThread(Gateway& gateway, EventLoop& loop, Descriptor liste
       server_(loop, std::move(listener), *this, gateway.options_.server, &gateway.bodies_),
       upstreams_(gateway.fleet_.size()),
       remote_scores_(loop),
-      random_(static_cast<uint64_t>(SteadyClock().now().time_since_epoch().count()) + index) {}
+      random_(static_cast<uint64_t>(loop.clock().now().time_since_epoch().count()) + index) {}
 
 GatewayThread::~GatewayThread() {
   for (Relay* relay : relays_) delete relay;

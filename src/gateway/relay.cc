@@ -23,14 +23,12 @@ std::string random_id(Random& random) {
   return text;
 }
 
-TimePoint wall_now() { return SteadyClock().now(); }
-
 }  // namespace
 
 Relay::Relay(GatewayThread& thread, HttpExchange& exchange, bool inference)
     : thread_(thread),
       exchange_(exchange),
-      arrived_(wall_now()),
+      arrived_(thread_.loop_.clock().now()),
       inference_(inference),
       head_request_(exchange.head().method() == "HEAD") {
   const auto given = exchange.head().find("x-request-id");
@@ -38,7 +36,6 @@ Relay::Relay(GatewayThread& thread, HttpExchange& exchange, bool inference)
 }
 
 Relay::~Relay() {
-  if (self_) *self_ = nullptr;
   thread_.loop_.cancel(error_timer_);
   leave_admission();
   release();
@@ -89,26 +86,18 @@ RequestClass Relay::class_of_request() const {
 
 void Relay::admit() {
   routed_->set_class(class_of_request());
-  self_ = std::make_shared<Relay*>(this);
   EventLoop& loop = thread_.loop_;
-  const auto later = [self = self_, &loop](const Verdict& verdict) {
-    loop.post([self, verdict] {
-      if (*self != nullptr) (*self)->on_verdict(verdict);
-    });
-  };
-  const auto evict = [self = self_, &loop](FlowOutcome outcome) {
-    loop.post([self, outcome] {
-      if (*self != nullptr) (*self)->on_evicted(outcome);
-    });
-  };
-  ticket_ = std::make_shared<AdmissionTicket>(*routed_, exchange_.body().size(), later, evict);
+  ticket_ = std::make_shared<AdmissionTicket>(
+      *routed_, exchange_.body().size(),
+      lifeline_.posting(loop, [this](const Verdict& verdict) { on_verdict(verdict); }),
+      lifeline_.posting(loop, [this](FlowOutcome outcome) { on_evicted(outcome); }));
   const std::optional<Verdict> verdict = thread_.gateway_.admission_.admit(ticket_);
-  scheduling_ = wall_now() - arrived_;
+  scheduling_ = thread_.loop_.clock().now() - arrived_;
   if (verdict) on_verdict(*verdict);
 }
 
 void Relay::on_verdict(const Verdict& verdict) {
-  held_ = wall_now() - arrived_ - scheduling_;
+  held_ = thread_.loop_.clock().now() - arrived_ - scheduling_;
   if (!verdict.dispatched()) return drop(verdict.outcome);
   decision_ = verdict.decision;
   send();
@@ -146,9 +135,9 @@ bool Relay::choose() {
 
 // choose(), timed.
 bool Relay::pick() {
-  const TimePoint begin = attempts_ == 0 ? arrived_ : wall_now();
+  const TimePoint begin = attempts_ == 0 ? arrived_ : thread_.loop_.clock().now();
   const bool chosen = choose();
-  scheduling_ += wall_now() - begin;
+  scheduling_ += thread_.loop_.clock().now() - begin;
   return chosen;
 }
 
@@ -220,7 +209,7 @@ void Relay::on_drained() {
 
 void Relay::note_first_byte() {
   if (first_byte_) return;
-  first_byte_ = wall_now() - arrived_;
+  first_byte_ = thread_.loop_.clock().now() - arrived_;
   // Of an error it says nothing: no prompt was read for it.
   if (routed_ && status_ < kErrors && !failed_in_200_) routed_->first_token();
 }
@@ -331,7 +320,7 @@ void Relay::finish(int status, bool complete) {
   if (attempts_ > 0) report.endpoint = decision_.endpoint;
   report.inference = inference_;
   report.complete = complete;
-  report.total = wall_now() - arrived_;
+  report.total = thread_.loop_.clock().now() - arrived_;
   report.first_byte = first_byte_;
   report.scheduling = scheduling_;
   report.held = held_;

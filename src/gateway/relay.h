@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/lifeline.h"
 #include "gateway/answer_tail.h"
 #include "gateway/probe.h"
 #include "net/event_loop.h"
@@ -104,7 +105,7 @@ class Relay final : private HttpCallObserver, private HttpExchange::Observer {
   std::unique_ptr<RemoteScoreFetcher::Fetch> fetch_;  // while they are asked
   std::optional<RoutedRequest> routed_;  // inference only
   std::shared_ptr<AdmissionTicket> ticket_;  // of routed_; null when nobody can be held
-  std::shared_ptr<Relay*> self_;             // null inside once this is gone: verdicts look there
+  Lifeline lifeline_;
   std::vector<EndpointId> tried_;            // when it is no inference
   std::string request_id_;
   std::string upstream_head_;

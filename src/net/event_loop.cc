@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <cstring>
 #include <ctime>
+#include <optional>
+#include <utility>
 
 namespace kvasir {
 namespace {
@@ -14,13 +16,6 @@ namespace {
 constexpr int kEventsPerWait = 512;
 // A loop without timers wakes this often anyway.
 constexpr Duration kLongestWait = std::chrono::seconds(10);
-
-struct LaterFirst {
-  template <class Deadline>
-  bool operator()(const Deadline& a, const Deadline& b) const {
-    return a.at != b.at ? a.at > b.at : a.timer > b.timer;
-  }
-};
 
 Error system_error(const char* call) {
   return Error{std::string(call) + ": " + std::strerror(errno)};
@@ -119,23 +114,17 @@ bool EventLoop::told_all(const IoHandler& handler) const {
 }
 
 TimerId EventLoop::after(Duration delay, std::function<void()> work) {
-  const uint64_t timer = ++last_timer_;
-  timers_.emplace(timer, std::move(work));
-  deadlines_.push_back({clock_.now() + delay, timer});
-  std::push_heap(deadlines_.begin(), deadlines_.end(), LaterFirst());
-  return TimerId(timer);
+  return timers_.add(time_after(clock_.now(), delay), std::move(work));
 }
 
-void EventLoop::cancel(TimerId timer) { timers_.erase(static_cast<uint64_t>(timer)); }
-
-Duration EventLoop::until_next_deadline() const {
-  if (deadlines_.empty()) return kLongestWait;
-  const Duration left = deadlines_.front().at - clock_.now();
-  return std::clamp(left, Duration::zero(), kLongestWait);
+Duration EventLoop::until_next_timer() const {
+  const std::optional<TimePoint> next = timers_.next();
+  if (!next) return kLongestWait;
+  return std::clamp<Duration>(*next - clock_.now(), Duration::zero(), kLongestWait);
 }
 
 int EventLoop::wait() {
-  const Duration left = until_next_deadline();
+  const Duration left = until_next_timer();
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(left);
   timespec timeout{};
   timeout.tv_sec = seconds.count();
@@ -167,15 +156,7 @@ void EventLoop::dispatch(int count) {
 
 void EventLoop::fire_timers() {
   const TimePoint due = clock_.now();
-  while (!deadlines_.empty() && deadlines_.front().at <= due) {
-    std::pop_heap(deadlines_.begin(), deadlines_.end(), LaterFirst());
-    const auto timer = timers_.find(deadlines_.back().timer);
-    deadlines_.pop_back();
-    if (timer == timers_.end()) continue;
-    const std::function<void()> work = std::move(timer->second);
-    timers_.erase(timer);
-    work();
-  }
+  while (const std::function<void()> work = timers_.take_due(due)) work();
 }
 
 void EventLoop::run_posted() {

@@ -10,11 +10,12 @@
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <unordered_map>
 #include <vector>
 
 #include "base/clock.h"
+#include "base/executor.h"
 #include "base/result.h"
+#include "base/timer_queue.h"
 
 namespace kvasir {
 
@@ -25,14 +26,10 @@ class IoHandler {
   virtual void on_io(uint32_t events) = 0;
 };
 
-// Names a timer that was set; kNoTimer names none.
-enum class TimerId : uint64_t {};
-inline constexpr TimerId kNoTimer{0};
-
-class EventLoop {
+class EventLoop final : public Executor {
  public:
   static Result<std::unique_ptr<EventLoop>> create();
-  ~EventLoop();
+  ~EventLoop() override;
   EventLoop(const EventLoop&) = delete;
   EventLoop& operator=(const EventLoop&) = delete;
 
@@ -41,7 +38,7 @@ class EventLoop {
   void stop();
 
   // Runs `work` on the loop's thread, soon.
-  void post(std::function<void()> work);
+  void post(std::function<void()> work) override;
 
   // Runs `work` at the end of the current iteration: the place to destroy an object that is still on the
   // call stack.
@@ -56,31 +53,24 @@ class EventLoop {
   // what a system call would find beyond that came within this iteration.
   bool told_all(const IoHandler& handler) const;
 
-  // Calls `work` once, `delay` from now or a little later. cancel() of a timer that has fired, or of
-  // kNoTimer, does nothing.
-  TimerId after(Duration delay, std::function<void()> work);
-  void cancel(TimerId timer);
-
+  TimerId after(Duration delay, std::function<void()> work) override;
+  void cancel(TimerId timer) override { timers_.cancel(timer); }
   // The time at which the current iteration began.
-  TimePoint now() const { return now_; }
+  TimePoint now() const override { return now_; }
+  const Clock& clock() const override { return clock_; }
 
   // A buffer for reads, shared by everything on this loop: its content is lost when a handler returns.
   static constexpr size_t kScratchBytes = 64 * 1024;
   char* scratch() { return scratch_.get(); }
 
  private:
-  struct Deadline {
-    TimePoint at;
-    uint64_t timer;
-  };
-
   EventLoop(int epoll_descriptor, int wake_descriptor);
   int wait();
   void dispatch(int count);
   void fire_timers();
   void run_posted();
   void run_deferred();
-  Duration until_next_deadline() const;
+  Duration until_next_timer() const;
 
   const int epoll_;
   const int wake_;
@@ -91,9 +81,7 @@ class EventLoop {
   std::vector<epoll_event> ready_;
   size_t next_ready_ = 0;  // of the batch being dispatched
   size_t ready_count_ = 0;
-  std::vector<Deadline> deadlines_;  // a heap, earliest first; cancelled timers stay until they are due
-  std::unordered_map<uint64_t, std::function<void()>> timers_;
-  uint64_t last_timer_ = 0;
+  TimerQueue timers_;
   std::vector<std::function<void()>> deferred_;
   std::mutex posted_mutex_;
   std::vector<std::function<void()>> posted_;

@@ -25,17 +25,13 @@ GrpcClientConnection::GrpcClientConnection(GrpcClient& client)
   connect();
 }
 
-GrpcClientConnection::~GrpcClientConnection() {
-  *alive_ = false;
-}
+GrpcClientConnection::~GrpcClientConnection() = default;
 
 void GrpcClientConnection::connect() {
   Result<Descriptor> socket = start_connect(client_->address_);
   if (!socket) {
     // Nobody has a call here yet: they hear of it once start() has returned.
-    loop_.defer([this, alive = alive_, reason = socket.error().message] {
-      if (*alive) close_now(reason);
-    });
+    loop_.defer(lifeline_.guard([this, reason = socket.error().message] { close_now(reason); }));
     return;
   }
   socket_ = std::move(*socket);
@@ -83,11 +79,10 @@ void GrpcClientConnection::on_readable() {
 // Writes happen once per iteration of the loop, after all that was read has been handled.
 void GrpcClientConnection::schedule_write() {
   if (closed_ || std::exchange(write_scheduled_, true)) return;
-  loop_.defer([this, alive = alive_] {
-    if (!*alive) return;
+  loop_.defer(lifeline_.guard([this] {
     write_scheduled_ = false;
     if (!closed_ && connected_) write();
-  });
+  }));
 }
 
 void GrpcClientConnection::write() {
@@ -146,9 +141,9 @@ void GrpcClientConnection::abandon() {
 void GrpcClientConnection::refuse(std::unique_ptr<GrpcClientStream> stream, GrpcCode code,
                                   std::string message) {
   std::shared_ptr<GrpcClientStream> shared = std::move(stream);
-  loop_.defer([shared, code, message, alive = alive_] {
-    if (*alive) shared->end({static_cast<uint32_t>(code), message, false});
-  });
+  loop_.defer(lifeline_.guard([shared, code, message] {
+    shared->end({static_cast<uint32_t>(code), message, false});
+  }));
 }
 
 GrpcClientCall& GrpcClientConnection::start(std::string_view path,

@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/lifeline.h"
 #include "net/event_loop.h"
 #include "net/gather_buffer.h"
 #include "net/grpc_client.h"
@@ -56,7 +57,7 @@ class GrpcClientConnection final : public IoHandler {
   bool closed_ = false;
   std::string failure_;  // why it was closed
   TimerId connect_timer_ = kNoTimer;
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for deferred work
+  Lifeline lifeline_;
 };
 
 }  // namespace kvasir

@@ -6,30 +6,22 @@
 
 namespace kvasir {
 
-AdmissionTimer::AdmissionTimer(EventLoop& loop, Admission& admission, double time_scale)
-    : loop_(loop),
-      admission_(admission),
-      time_scale_(time_scale),
-      self_(std::make_shared<AdmissionTimer*>(this)) {
-  admission_.set_waker([&loop, self = self_] {
-    loop.post([self] {
-      if (*self != nullptr) (*self)->run();
-    });
-  });
+AdmissionTimer::AdmissionTimer(Executor& executor, Admission& admission, double time_scale)
+    : executor_(executor), admission_(admission), time_scale_(time_scale) {
+  admission_.set_waker(lifeline_.posting(executor_, [this] { run(); }));
 }
 
 AdmissionTimer::~AdmissionTimer() {
-  *self_ = nullptr;
-  loop_.cancel(timer_);
+  executor_.cancel(timer_);
 }
 
 void AdmissionTimer::run() {
-  loop_.cancel(timer_);
+  executor_.cancel(timer_);
   timer_ = kNoTimer;
   const std::optional<Duration> next = admission_.run();
   if (!next) return;
   const auto delay = std::chrono::duration<double, std::nano>(*next) / time_scale_;
-  timer_ = loop_.after(std::chrono::duration_cast<Duration>(delay), [this] {
+  timer_ = executor_.after(std::chrono::duration_cast<Duration>(delay), [this] {
     timer_ = kNoTimer;
     run();
   });

@@ -1,9 +1,8 @@
-// Runs an Admission when it has to, on one event loop.
+// Runs an Admission when it has to, on one executor.
 #pragma once
 
-#include <memory>
-
-#include "net/event_loop.h"
+#include "base/executor.h"
+#include "base/lifeline.h"
 
 namespace kvasir {
 
@@ -12,19 +11,18 @@ class Admission;
 class AdmissionTimer {
  public:
   // `time_scale`: model seconds a second, of the admission's clock. Both must outlive it; lives on
-  // the loop's thread.
-  AdmissionTimer(EventLoop& loop, Admission& admission, double time_scale = 1);
+  // the executor's thread.
+  AdmissionTimer(Executor& executor, Admission& admission, double time_scale = 1);
   ~AdmissionTimer();
 
  private:
   void run();
 
-  EventLoop& loop_;
+  Executor& executor_;
   Admission& admission_;
   const double time_scale_;
   TimerId timer_ = kNoTimer;
-  std::shared_ptr<AdmissionTimer*>
-      self_;  // null inside once this is gone: what was posted looks there
+  Lifeline lifeline_;
 };
 
 }  // namespace kvasir

@@ -164,7 +164,7 @@ void FetchedScores::add(const std::string& plugin, std::vector<double> by_endpoi
 RemoteScoreFetcher::~RemoteScoreFetcher() = default;
 
 HttpClient& RemoteScoreFetcher::client_for(const RemoteService& service) {
-  const TimePoint now = SteadyClock().now();
+  const TimePoint now = loop_.clock().now();
   std::erase_if(clients_, [now](const auto& entry) { return now - entry.second.used > kClientKept; });
   Client& client = clients_[address_key(service.address)];
   if (!client.client) client.client = std::make_unique<HttpClient>(loop_, service.address);

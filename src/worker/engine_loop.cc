@@ -21,7 +21,7 @@ EngineLoop::EngineLoop(EventLoop& loop, Engine& engine, double time_scale, Obser
       engine_(engine),
       observer_(observer),
       time_scale_(time_scale),
-      clock_(machine_clock_, time_scale) {}
+      clock_(loop.clock(), time_scale) {}
 
 EngineLoop::~EngineLoop() {
   loop_.cancel(timer_);

@@ -46,7 +46,6 @@ class EngineLoop {
   Engine& engine_;
   Observer& observer_;
   const double time_scale_;
-  SteadyClock machine_clock_;
   ScaledClock clock_;  // model time
   TimePoint step_end_{};
   TimerId timer_ = kNoTimer;  // for the end of the step, or for the start of the first one
