@@ -105,7 +105,8 @@ class Picker(Child):
     def __init__(self, kvasir, folder, name, workers, port, peers):
         self.port = port
         secret = pathlib.Path(folder) / "peers-secret"
-        secret.write_text("the secret of these pickers\n")
+        if not secret.exists():  # the picker that was started before may be reading it
+            secret.write_text("the secret of these pickers\n")
         sharing = ["--peers", ",".join(f"localhost:{peer}" for peer in peers), "--peers-secret-file", secret] if peers else []
         super().__init__([kvasir, "epp", "--endpoints", ",".join(worker.name for worker in workers),
                           "--config-text", CONFIG, "--allow-experimental-plugins", "--host", "127.0.0.1",
