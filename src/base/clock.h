@@ -25,7 +25,12 @@ constexpr double to_seconds(Duration duration) {
 constexpr double to_milliseconds(Duration duration) {
   return std::chrono::duration<double, std::milli>(duration).count();
 }
+// What is longer than a Duration can be becomes the longest, either way; NaN becomes zero.
 constexpr Duration from_seconds(double seconds) {
+  constexpr double kLimit = 9223372036.854775808;  // 2^63 nanoseconds
+  if (seconds >= kLimit) return Duration::max();
+  if (seconds <= -kLimit) return Duration::min();
+  if (seconds != seconds) return Duration::zero();
   return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
 }
 
