@@ -9,7 +9,7 @@
 namespace kvasir {
 namespace {
 
-constexpr std::string_view kFilterLeftNobody = "kvasir_gateway_filter_left_nobody_total";
+constexpr std::string_view kGatewayFilterLeftNobody = "kvasir_gateway_filter_left_nobody_total";
 
 const std::vector<double> kLatencySeconds = {0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
                                              5,     10,   20,    40,   80,  160,  320, 640};
@@ -99,11 +99,11 @@ void GatewayMetrics::on_discovery_failed(std::string_view source, std::string_vi
 void GatewayMetrics::on_filter_left_nobody(const std::string& filter, bool first,
                                        std::string_view why) {
   registry_
-      .counter(kFilterLeftNobody,
+      .counter(kGatewayFilterLeftNobody,
                "Times that a filter left no endpoint of those it was given.",
                {{"plugin", filter}})
       .add();
-  if (first) log_filter_left_nobody(filter, why, kFilterLeftNobody);
+  if (first) log_filter_left_nobody(filter, why, kGatewayFilterLeftNobody);
 }
 
 void GatewayMetrics::on_scrape_failed(const Endpoint& endpoint, std::string_view source_type,

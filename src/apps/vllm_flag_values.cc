@@ -11,7 +11,7 @@
 namespace kvasir {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 // vLLM also takes 80m and its like as numbers in its JSON.
 std::string without_suffixes(std::string_view json) {
@@ -27,18 +27,18 @@ std::string without_suffixes(std::string_view json) {
   return plain;
 }
 
-Json to_json(const Value& value) {
+OrderedJson to_json(const Value& value) {
   if (const bool* boolean = value.boolean()) return *boolean;
   if (const int64_t* whole = value.integer()) return *whole;
   if (const std::optional<double> number = value.number()) return *number;
   if (const std::string* text = value.text()) return *text;
   if (const Value::List* list = value.list()) {
-    Json items = Json::array();
+    OrderedJson items = OrderedJson::array();
     for (const Value& item : *list) items.push_back(to_json(item));
     return items;
   }
   if (const Value::Map* map = value.map()) {
-    Json members = Json::object();
+    OrderedJson members = OrderedJson::object();
     for (const auto& [name, member] : *map) members[name] = to_json(member);
     return members;
   }
@@ -48,8 +48,9 @@ Json to_json(const Value& value) {
 // As it would stand on a command line.
 std::string argument_of(const Value& value) {
   const std::string* text = value.text();
-  return text != nullptr ? *text
-                         : to_json(value).dump(-1, ' ', false, Json::error_handler_t::replace);
+  return text != nullptr
+             ? *text
+             : to_json(value).dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
 }
 
 Result<FlagFileEntry> entry_of(const std::string& name, const Value& value) {
@@ -95,7 +96,7 @@ std::optional<uint64_t> read_flag_count(std::string_view text) {
 bool is_broken_json(const std::string& value) {
   const size_t first = value.find_first_not_of(kJsonSpace);
   if (first == std::string::npos || value[first] != '{') return false;
-  return !Json::accept(without_suffixes(value));
+  return !OrderedJson::accept(without_suffixes(value));
 }
 
 std::optional<bool> read_flag_truth(std::string_view text) {

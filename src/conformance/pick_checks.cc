@@ -8,7 +8,7 @@ namespace kvasir {
 namespace {
 
 constexpr char kSpecPick[] = "proposal 004, picked endpoints";
-constexpr char kReference[] = "reference EPP: request headers";
+constexpr char kReferencePick[] = "reference EPP: request headers";
 // Documentation addresses (RFC 5737): no pool has them.
 constexpr char kForeignEndpoint[] = "203.0.113.7:9999";
 constexpr int kRepeats = 6;
@@ -157,11 +157,11 @@ std::vector<Check> pick_checks() {
       {"pick.clear_route_cache",
        "The answer to the headers clears the route cache, so that routes on the new header are "
        "found.",
-       kReference, Severity::kReference, clear_route_cache},
+       kReferencePick, Severity::kReference, clear_route_cache},
       {"order.headers_then_body", "Answers come in the order headers, body, trailers.",
        "Envoy ext_proc, FULL_DUPLEX_STREAMED", Severity::kMust, order},
       {"order.headers_deferred", "The headers are answered when the body has ended, not before.",
-       kReference, Severity::kReference, deferred},
+       kReferencePick, Severity::kReference, deferred},
       {"headers.client_destination",
        "A destination header that the client sent is neither the pick nor passed on with it.",
        kSpecPick, Severity::kMust, client_destination},

@@ -4,7 +4,7 @@
 namespace kvasir {
 namespace {
 
-constexpr char kReference[] = "reference EPP: error mapping";
+constexpr char kReferenceErrors[] = "reference EPP: error mapping";
 
 Finding refused_as_bad(Subject& subject, std::string body) {
   const RequestPhase phase = ask(subject, request_of(subject, std::move(body)));
@@ -70,11 +70,11 @@ std::vector<Check> refusal_checks() {
        "proposal 004, errors", Severity::kMust, nobody},
       {"refusal.nobody_get", "A request without a body is refused then, too.",
        "proposal 004, errors; reference EPP: 500", Severity::kReference, nobody_for_a_get},
-      {"refusal.invalid_json", "A body that is not JSON is refused with 400.", kReference,
+      {"refusal.invalid_json", "A body that is not JSON is refused with 400.", kReferenceErrors,
        Severity::kReference, invalid_json},
       {"refusal.not_an_object", "A body that is JSON but no object is refused with 400.",
-       kReference, Severity::kReference, not_an_object},
-      {"refusal.no_model", "A body without a model is refused with 400.", kReference,
+       kReferenceErrors, Severity::kReference, not_an_object},
+      {"refusal.no_model", "A body without a model is refused with 400.", kReferenceErrors,
        Severity::kReference, no_model},
       {"refusal.final", "Nothing follows a refusal, and the stream can be ended.",
        "Envoy ext_proc, ImmediateResponse", Severity::kMust, final},

@@ -7,8 +7,8 @@
 namespace kvasir {
 namespace {
 
-constexpr char kEnvoy[] = "Envoy ext_proc, FULL_DUPLEX_STREAMED";
-constexpr char kReference[] = "reference EPP: request body";
+constexpr char kEnvoyBody[] = "Envoy ext_proc, FULL_DUPLEX_STREAMED";
+constexpr char kReferenceBody[] = "reference EPP: request body";
 constexpr size_t kPieceBytesMax = 62000;
 constexpr size_t kLargeBytes = 400'000;  // a prompt of about 100,000 tokens
 constexpr size_t kManyBytes = 20'000;
@@ -117,7 +117,7 @@ Finding without_body(Subject& subject) {
 }
 
 // The response's half still works after trailers, answered or not.
-Finding trailers(Subject& subject) {
+Finding request_trailers(Subject& subject) {
   ScriptedExchange exchange(subject);
   const RequestPhase phase = ask(exchange, completion(subject));
   if (!phase.pick()) return failed("a pick", phase.instead());
@@ -143,27 +143,27 @@ Finding ended_by_trailers(Subject& subject) {
 std::vector<Check> request_body_checks() {
   return {
       {"body.identical",
-       "The pieces of the body, joined, are the body that was sent, byte for byte.", kEnvoy,
+       "The pieces of the body, joined, are the body that was sent, byte for byte.", kEnvoyBody,
        Severity::kMust, identical},
-      {"body.large", "So are those of a body of 400 kB (100,000 tokens).", kEnvoy, Severity::kMust,
-       large},
-      {"body.many_chunks", "So are those of a body that came in 2,000 small messages.", kEnvoy,
+      {"body.large", "So are those of a body of 400 kB (100,000 tokens).", kEnvoyBody,
+       Severity::kMust, large},
+      {"body.many_chunks", "So are those of a body that came in 2,000 small messages.", kEnvoyBody,
        Severity::kMust, many_chunks},
       {"body.piece_size",
-       "No piece is larger than 62,000 bytes: Envoy takes 64 KiB in one message.", kReference,
+       "No piece is larger than 62,000 bytes: Envoy takes 64 KiB in one message.", kReferenceBody,
        Severity::kReference, piece_size},
-      {"body.end_once", "Exactly the last piece says end_of_stream.", kEnvoy, Severity::kMust,
+      {"body.end_once", "Exactly the last piece says end_of_stream.", kEnvoyBody, Severity::kMust,
        end_once},
       {"body.content_length", "If the answer sets content-length, it is the size of the body.",
        "Envoy ext_proc, content-length; agentgateway validates it", Severity::kMust,
        content_length},
-      {"body.none", "A request without a body (GET) gets a pick at once.", kReference,
+      {"body.none", "A request without a body (GET) gets a pick at once.", kReferenceBody,
        Severity::kReference, without_body},
       {"body.trailers", "Request trailers behind the body do not disturb the response's half.",
-       kReference, Severity::kReference, trailers},
+       kReferenceBody, Severity::kReference, request_trailers},
       {"body.ended_by_trailers",
        "A body without end_of_stream that trailers end gets its pick (gRPC and chunked clients).",
-       kEnvoy, Severity::kShould, ended_by_trailers},
+       kEnvoyBody, Severity::kShould, ended_by_trailers},
   };
 }
 

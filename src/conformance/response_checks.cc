@@ -8,8 +8,8 @@ namespace {
 
 using Kind = ExtProcAnswer::Kind;
 
-constexpr char kEnvoy[] = "Envoy ext_proc, FULL_DUPLEX_STREAMED";
-constexpr char kReference[] = "reference EPP: response phase";
+constexpr char kEnvoyResponse[] = "Envoy ext_proc, FULL_DUPLEX_STREAMED";
+constexpr char kReferenceResponse[] = "reference EPP: response phase";
 
 // The next answer of that kind; what belongs to the request's half is passed over.
 ReceivedPtr next_of(ScriptedExchange& exchange, Kind kind, std::string& instead) {
@@ -129,7 +129,7 @@ Finding whole(Subject& subject) {
   });
 }
 
-Finding trailers(Subject& subject) {
+Finding response_trailers(Subject& subject) {
   return with_response(subject, true, {}, [](ScriptedExchange& exchange) {
     exchange.send_body(ExtProcSide::kResponse, "data: 1\n\n", false);
     exchange.send_trailers(ExtProcSide::kResponse, {{"grpc-status", "0"}});
@@ -161,21 +161,23 @@ Finding error_status(Subject& subject) {
 
 std::vector<Check> response_checks() {
   return {
-      {"response.headers", "Response headers are answered at once, before any body.", kEnvoy,
-       Severity::kMust, headers},
+      {"response.headers", "Response headers are answered at once, before any body.",
+       kEnvoyResponse, Severity::kMust, headers},
       {"response.served", "The metadata that names the endpoint which served is taken.",
        "proposal 004, served endpoint", Severity::kMust, served},
       {"response.stream_pieces",
        "Each piece of a streamed response is passed on unchanged before the next one comes.",
-       kReference, Severity::kMust, stream_pieces},
+       kReferenceResponse, Severity::kMust, stream_pieces},
       {"response.stream_end", "The end of a streamed response is passed on with its last piece.",
-       kEnvoy, Severity::kMust, stream_end},
-      {"response.empty_end", "So is an end without bytes.", kEnvoy, Severity::kMust, empty_end},
+       kEnvoyResponse, Severity::kMust, stream_end},
+      {"response.empty_end", "So is an end without bytes.", kEnvoyResponse, Severity::kMust,
+       empty_end},
       {"response.whole", "A response that is not streamed comes through byte for byte, and ends.",
-       kEnvoy, Severity::kMust, whole},
-      {"response.trailers", "Response trailers are answered.", kEnvoy, Severity::kMust, trailers},
-      {"response.error_status", "An engine's error comes through as any response does.", kEnvoy,
-       Severity::kMust, error_status},
+       kEnvoyResponse, Severity::kMust, whole},
+      {"response.trailers", "Response trailers are answered.", kEnvoyResponse, Severity::kMust,
+       response_trailers},
+      {"response.error_status", "An engine's error comes through as any response does.",
+       kEnvoyResponse, Severity::kMust, error_status},
   };
 }
 

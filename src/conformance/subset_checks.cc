@@ -6,9 +6,9 @@
 namespace kvasir {
 namespace {
 
-constexpr char kSpec[] = "proposal 004, endpoint subset";
+constexpr char kSpecSubset[] = "proposal 004, endpoint subset";
 constexpr char kUnknownEndpoint[] = "203.0.113.7:9999";  // RFC 5737: no pool has it
-constexpr int kRepeats = 6;
+constexpr int kSubsetRepeats = 6;
 
 using Subset = std::vector<std::string>;
 
@@ -26,7 +26,7 @@ std::string joined(const Subset& subset) {
 
 // Every one of several picks starts with an entry of the subset.
 Finding picks_from(Subject& subject, const Subset& subset) {
-  for (int i = 0; i < kRepeats; ++i) {
+  for (int i = 0; i < kSubsetRepeats; ++i) {
     const RequestPhase phase = ask(subject, hinted(subject, subset));
     if (!phase.pick()) return failed("a pick from " + joined(subset), phase.instead());
     for (const std::string& endpoint : split_picks(*phase.pick())) {
@@ -99,20 +99,20 @@ Finding reason(Subject& subject) {
 
 std::vector<Check> subset_checks() {
   return {
-      {"subset.one", "With a hint of one endpoint, that one is picked.", kSpec, Severity::kMust,
-       one},
-      {"subset.two", "With a hint of two endpoints, one of them is picked.", kSpec, Severity::kMust,
-       two},
-      {"subset.mixed", "Entries that are not in the pool do not hinder those that are.", kSpec,
-       Severity::kMust, mixed},
+      {"subset.one", "With a hint of one endpoint, that one is picked.", kSpecSubset,
+       Severity::kMust, one},
+      {"subset.two", "With a hint of two endpoints, one of them is picked.", kSpecSubset,
+       Severity::kMust, two},
+      {"subset.mixed", "Entries that are not in the pool do not hinder those that are.",
+       kSpecSubset, Severity::kMust, mixed},
       {"subset.ip_only", "An entry without a port stands for every port of that address.",
        "reference EPP and lwepp: subset matching", Severity::kReference, ip_only},
       {"subset.unknown",
-       "With a hint that holds no endpoint of the pool, the answer is 503 at once.", kSpec,
+       "With a hint that holds no endpoint of the pool, the answer is 503 at once.", kSpecSubset,
        Severity::kMust, unknown},
-      {"subset.empty", "With a hint that is an empty list, the answer is 503 at once.", kSpec,
+      {"subset.empty", "With a hint that is an empty list, the answer is 503 at once.", kSpecSubset,
        Severity::kMust, empty},
-      {"subset.absent", "Without a hint, any endpoint of the pool may be picked.", kSpec,
+      {"subset.absent", "Without a hint, any endpoint of the pool may be picked.", kSpecSubset,
        Severity::kMust, absent},
       {"subset.reason",
        "The 503 says why in x-llm-d-request-dropped-reason: rejected-no-endpoints.",

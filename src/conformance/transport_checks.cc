@@ -5,7 +5,7 @@
 namespace kvasir {
 namespace {
 
-constexpr char kSpec[] = "proposal 004, transport";
+constexpr char kSpecTransport[] = "proposal 004, transport";
 constexpr char kReferenceHealth[] = "reference EPP: health service";
 constexpr char kServing[] = "SERVING";
 
@@ -39,7 +39,7 @@ std::vector<Check> transport_checks() {
   return {
       {"transport.exchange",
        "ExternalProcessor.Process is served, and a request in FULL_DUPLEX_STREAMED is answered.",
-       kSpec, Severity::kMust, exchange},
+       kSpecTransport, Severity::kMust, exchange},
       {"health.server", "grpc.health.v1 says SERVING of the whole server (empty service name).",
        kReferenceHealth, Severity::kReference, health_whole},
       {"health.ext_proc",

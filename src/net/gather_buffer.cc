@@ -10,7 +10,7 @@ namespace kvasir {
 namespace {
 
 constexpr size_t kPiecesPerWrite = 128;
-constexpr size_t kKeptBytes = 64 * 1024;
+constexpr size_t kKeptGatherBytes = 64 * 1024;
 
 bool would_block(int error) {
   return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
@@ -48,7 +48,7 @@ bool GatherBuffer::write(int socket, OutputQueue& queue) {
 void GatherBuffer::clear() {
   pieces_.clear();
   copied_.clear();
-  if (copied_.capacity() > kKeptBytes) copied_.release();
+  if (copied_.capacity() > kKeptGatherBytes) copied_.release();
   size_ = 0;
 }
 

@@ -10,7 +10,7 @@ namespace kvasir {
 namespace {
 
 // An output buffer that grew beyond this is not kept for the next message.
-constexpr size_t kKeptBytes = 16 * 1024;
+constexpr size_t kKeptCallBytes = 16 * 1024;
 
 // The form of grpc-message: percent-encoded UTF-8. What is not well encoded stays as it is.
 std::string percent_decoded(std::string_view text) {
@@ -138,7 +138,7 @@ void GrpcClientStream::on_written() {
   if (unsent_bytes() > 0) return;
   output_.clear();
   taken_ = 0;
-  if (output_.capacity() > kKeptBytes) output_.release();
+  if (output_.capacity() > kKeptCallBytes) output_.release();
   if (observer_ != nullptr && aborted_.code == 0) observer_->on_drained();
 }
 

@@ -10,9 +10,9 @@ namespace kvasir {
 namespace {
 
 // Reads from one connection before others get their turn.
-constexpr int kReadsPerWake = 16;
+constexpr int kClientReadsPerWake = 16;
 // Output gathered for one write.
-constexpr size_t kGatheredBytes = 1024 * 1024;
+constexpr size_t kClientGatheredBytes = 1024 * 1024;
 
 Http2ClientSession::Settings settings_of(const GrpcClientLimits& limits) {
   return {limits.connection_window_bytes, limits.stream_window_bytes, limits.head_bytes};
@@ -62,7 +62,7 @@ void GrpcClientConnection::on_io(uint32_t events) {
 
 void GrpcClientConnection::on_readable() {
   char* scratch = loop_.scratch();
-  for (int i = 0; i < kReadsPerWake && !closed_; ++i) {
+  for (int i = 0; i < kClientReadsPerWake && !closed_; ++i) {
     const ssize_t count = recv(socket_.get(), scratch, EventLoop::kScratchBytes, 0);
     if (count < 0 && (errno == EAGAIN || errno == EINTR)) break;
     if (count == 0) return close_now("the server closed the connection");
@@ -88,7 +88,7 @@ void GrpcClientConnection::schedule_write() {
 void GrpcClientConnection::write() {
   bool broken = !output_.flush(socket_.get());
   while (!broken && !closed_ && output_.size() == 0 && session_.wants_write()) {
-    broken = !session_.produce(gather_, kGatheredBytes);
+    broken = !session_.produce(gather_, kClientGatheredBytes);
     if (!broken && gather_.size() == 0) break;
     if (!broken) broken = !gather_.write(socket_.get(), output_);
     if (!broken) report_streams();

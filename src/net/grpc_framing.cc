@@ -6,7 +6,7 @@ namespace kvasir {
 namespace {
 
 // A buffer that grew beyond this is not kept for the next message.
-constexpr size_t kKeptBytes = 16 * 1024;
+constexpr size_t kKeptMessageBytes = 16 * 1024;
 constexpr unsigned char kCompressedFlag = 1;
 
 }  // namespace
@@ -59,7 +59,7 @@ GrpcDeframer::Failure GrpcDeframer::finish_partial(std::string_view& piece, Sink
   if (!fill(piece, kGrpcFrameHeadBytes + head.size)) return Failure::kNone;
   wanted = sink.on_message(partial_.view().substr(kGrpcFrameHeadBytes));
   partial_.clear();
-  if (partial_.capacity() > kKeptBytes) partial_.release();
+  if (partial_.capacity() > kKeptMessageBytes) partial_.release();
   return Failure::kNone;
 }
 

@@ -8,7 +8,7 @@ namespace kvasir {
 namespace {
 
 // An output buffer that grew beyond this is not kept for the next message.
-constexpr size_t kKeptBytes = 16 * 1024;
+constexpr size_t kKeptStreamBytes = 16 * 1024;
 
 // "application/grpc", "application/grpc+proto", "application/grpc;...", and not "application/grpc-web".
 bool is_grpc(std::string_view content_type) {
@@ -204,7 +204,7 @@ void GrpcStream::on_written() {
   if (unsent_bytes() > 0) return;
   output_.clear();
   taken_ = 0;
-  if (output_.capacity() > kKeptBytes) output_.release();
+  if (output_.capacity() > kKeptStreamBytes) output_.release();
   if (!finished_ && observer_ != nullptr) observer_->on_drained();
 }
 

@@ -10,15 +10,15 @@
 namespace kvasir {
 namespace {
 
-std::string_view view(const uint8_t* bytes, size_t size) {
+std::string_view text_view(const uint8_t* bytes, size_t size) {
   return {reinterpret_cast<const char*>(bytes), size};
 }
 
-uint8_t* bytes_of(std::string_view text) {
+uint8_t* bytes_from(std::string_view text) {
   return reinterpret_cast<uint8_t*>(const_cast<char*>(text.data()));
 }
 
-Http2ClientStream* stream_of(nghttp2_session* session, int32_t id) {
+Http2ClientStream* client_stream_of(nghttp2_session* session, int32_t id) {
   return static_cast<Http2ClientStream*>(nghttp2_session_get_stream_user_data(session, id));
 }
 
@@ -31,8 +31,9 @@ struct Http2ClientCallbacks {
   static int on_header(nghttp2_session* session, const nghttp2_frame* frame, const uint8_t* name,
                        size_t name_size, const uint8_t* value, size_t value_size, uint8_t, void*) {
     if (frame->hd.type != NGHTTP2_HEADERS) return 0;
-    Http2ClientStream* stream = stream_of(session, frame->hd.stream_id);
-    if (stream != nullptr) stream->on_field(view(name, name_size), view(value, value_size));
+    Http2ClientStream* stream = client_stream_of(session, frame->hd.stream_id);
+    if (stream != nullptr)
+      stream->on_field(text_view(name, name_size), text_view(value, value_size));
     return 0;
   }
 
@@ -41,7 +42,7 @@ struct Http2ClientCallbacks {
     if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) return 0;
     if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) return 0;
     const int32_t id = frame->hd.stream_id;
-    Http2ClientStream* stream = stream_of(session, id);
+    Http2ClientStream* stream = client_stream_of(session, id);
     if (stream == nullptr) return 0;
     stream->on_answer_end();
     // Whoever has answered in full reads no more.
@@ -53,8 +54,8 @@ struct Http2ClientCallbacks {
 
   static int on_data(nghttp2_session* session, uint8_t, int32_t id, const uint8_t* data,
                      size_t size, void*) {
-    Http2ClientStream* stream = stream_of(session, id);
-    if (stream != nullptr) stream->on_data(view(data, size));
+    Http2ClientStream* stream = client_stream_of(session, id);
+    if (stream != nullptr) stream->on_data(text_view(data, size));
     return 0;
   }
 
@@ -82,7 +83,7 @@ struct Http2ClientCallbacks {
                         nghttp2_data_source* source, void* user) {
     constexpr size_t kFrameHeadBytes = 9;
     auto& stream = *static_cast<Http2ClientStream*>(source->ptr);
-    self(user).output_->append(view(head, kFrameHeadBytes));
+    self(user).output_->append(text_view(head, kFrameHeadBytes));
     self(user).output_->append_stable(stream.take_output(size));
     if (stream.output_size() == 0) self(user).emptied_.push_back(&stream);
     return 0;
@@ -120,7 +121,7 @@ std::optional<int32_t> Http2ClientSession::request(const std::vector<Http2Field>
   std::vector<nghttp2_nv> fields;
   fields.reserve(head.size());
   for (const Http2Field& field : head) {
-    fields.push_back({bytes_of(field.name), bytes_of(field.value), field.name.size(),
+    fields.push_back({bytes_from(field.name), bytes_from(field.value), field.name.size(),
                       field.value.size(), NGHTTP2_NV_FLAG_NONE});
   }
   nghttp2_data_provider provider{};
@@ -142,7 +143,7 @@ void Http2ClientSession::reset(int32_t id, Http2Error code) {
 }
 
 bool Http2ClientSession::receive(std::string_view bytes) {
-  return nghttp2_session_mem_recv(session_, bytes_of(bytes), bytes.size()) >= 0;
+  return nghttp2_session_mem_recv(session_, bytes_from(bytes), bytes.size()) >= 0;
 }
 
 bool Http2ClientSession::produce(GatherBuffer& output, size_t bytes_max) {
@@ -152,7 +153,7 @@ bool Http2ClientSession::produce(GatherBuffer& output, size_t bytes_max) {
     const uint8_t* data = nullptr;
     size = nghttp2_session_mem_send(session_, &data);
     if (size <= 0) break;
-    output.append(view(data, static_cast<size_t>(size)));
+    output.append(text_view(data, static_cast<size_t>(size)));
   }
   output_ = nullptr;
   return size >= 0;

@@ -6,7 +6,7 @@ namespace kvasir {
 namespace {
 
 // A head that was larger gives its memory back: a connection may be idle for long behind it.
-constexpr size_t kKeptBytes = 4 * 1024;
+constexpr size_t kKeptHeadBytes = 4 * 1024;
 constexpr size_t kKeptFields = 64;
 
 }  // namespace
@@ -26,7 +26,7 @@ std::optional<std::string_view> HttpHead::find(std::string_view name) const {
 void HttpHead::clear() {
   bytes_.clear();
   fields_.clear();
-  if (bytes_.capacity() > kKeptBytes || fields_.capacity() > kKeptFields) {
+  if (bytes_.capacity() > kKeptHeadBytes || fields_.capacity() > kKeptFields) {
     bytes_ = std::string();
     fields_ = {};
   }

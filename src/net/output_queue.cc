@@ -11,9 +11,9 @@ namespace kvasir {
 namespace {
 
 // A queue that grew beyond this gives its memory back once it is empty.
-constexpr size_t kKeptBytes = 16 * 1024;
+constexpr size_t kKeptQueueBytes = 16 * 1024;
 
-bool would_block(int error) { return error == EAGAIN || error == EWOULDBLOCK || error == EINTR; }
+bool send_would_block(int error) { return error == EAGAIN || error == EWOULDBLOCK || error == EINTR; }
 
 }  // namespace
 
@@ -28,7 +28,7 @@ bool OutputQueue::send(int socket, std::string_view first, std::string_view seco
     }
     if (message.msg_iovlen == 0) return true;
     const ssize_t sent = sendmsg(socket, &message, MSG_NOSIGNAL);
-    if (sent < 0 && !would_block(errno)) return false;
+    if (sent < 0 && !send_would_block(errno)) return false;
     size_t taken = sent < 0 ? 0 : static_cast<size_t>(sent);
     for (std::string_view& piece : pieces) {
       const size_t of_piece = std::min(taken, piece.size());
@@ -53,7 +53,7 @@ bool OutputQueue::flush(int socket) {
     if (sent < 0) {
       full_ = true;
       compact();
-      return would_block(errno);
+      return send_would_block(errno);
     }
     sent_ += static_cast<size_t>(sent);
   }
@@ -65,7 +65,7 @@ void OutputQueue::clear() {
   full_ = false;
   sent_ = 0;
   queued_.clear();
-  if (queued_.capacity() > kKeptBytes) queued_.release();
+  if (queued_.capacity() > kKeptQueueBytes) queued_.release();
 }
 
 void OutputQueue::compact() {

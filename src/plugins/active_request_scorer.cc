@@ -7,14 +7,14 @@
 namespace kvasir {
 namespace {
 
-struct Settings {
+struct ActiveRequestScorerSettings {
   uint32_t idle_threshold = 0;
   double max_busy_score = 1;
 };
 
 class ActiveRequestScorer final : public Scorer {
  public:
-  ActiveRequestScorer(Settings settings, const InflightLoads& loads)
+  ActiveRequestScorer(ActiveRequestScorerSettings settings, const InflightLoads& loads)
       : settings_(settings), loads_(loads) {}
 
   void score(const Cycle&, std::span<const EndpointId> candidates,
@@ -30,13 +30,14 @@ class ActiveRequestScorer final : public Scorer {
   }
 
  private:
-  const Settings settings_;
+  const ActiveRequestScorerSettings settings_;
   const InflightLoads& loads_;
 };
 
-MadePlugin make(std::string_view name, const Value& value, PluginContext& context) {
+MadePlugin make_active_request_scorer(std::string_view name, const Value& value,
+                                      PluginContext& context) {
   Parameters parameters(value, name);
-  Settings settings;
+  ActiveRequestScorerSettings settings;
   settings.idle_threshold =
       static_cast<uint32_t>(parameters.integer("idleThreshold", 0, 0, UINT32_MAX));
   settings.max_busy_score = parameters.number("maxBusyScore", 1, 0, 1);
@@ -51,7 +52,7 @@ MadePlugin make(std::string_view name, const Value& value, PluginContext& contex
 }  // namespace
 
 PluginType active_request_scorer_plugin() {
-  return {"active-request-scorer", make};
+  return {"active-request-scorer", make_active_request_scorer};
 }
 
 }  // namespace kvasir

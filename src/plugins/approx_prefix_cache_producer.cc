@@ -12,7 +12,7 @@ namespace {
 constexpr uint32_t kBlockTokensLeast = 64;
 constexpr size_t kBytesPerToken = 4;
 
-struct Settings {
+struct ApproxPrefixCacheProducerSettings {
   bool auto_tune = true;
   uint32_t block_tokens = kBlockTokensLeast;
   size_t capacity_blocks = 31'250;
@@ -21,7 +21,7 @@ struct Settings {
 
 class ApproxPrefixCacheProducer final : public PrefixMatches {
  public:
-  ApproxPrefixCacheProducer(Settings settings, size_t endpoints)
+  ApproxPrefixCacheProducer(ApproxPrefixCacheProducerSettings settings, size_t endpoints)
       : settings_(settings), index_(endpoints), matched_(endpoints) {
     for (uint32_t i = 0; i < endpoints; ++i) {
       index_.set_capacity(EndpointId(i), settings.capacity_blocks);
@@ -81,15 +81,16 @@ class ApproxPrefixCacheProducer final : public PrefixMatches {
     }
   }
 
-  const Settings settings_;
+  const ApproxPrefixCacheProducerSettings settings_;
   ApproximateIndex index_;
   std::vector<uint32_t> matched_;
   uint32_t total_ = 0;
 };
 
-MadePlugin make(std::string_view name, const Value& value, PluginContext& context) {
+MadePlugin make_approx_prefix_cache_producer(std::string_view name, const Value& value,
+                                             PluginContext& context) {
   Parameters parameters(value, name);
-  Settings settings;
+  ApproxPrefixCacheProducerSettings settings;
   settings.auto_tune = parameters.boolean("autoTune", true);
   const int64_t old_name = parameters.integer("blockSize", 16, 0, 65'536);
   const int64_t block_tokens =
@@ -110,7 +111,11 @@ MadePlugin make(std::string_view name, const Value& value, PluginContext& contex
 }  // namespace
 
 PluginType approx_prefix_cache_producer_plugin() {
-  return {"approx-prefix-cache-producer", make, Stability::kStable, {}, Produces::kPrefixMatches};
+  return {"approx-prefix-cache-producer",
+          make_approx_prefix_cache_producer,
+          Stability::kStable,
+          {},
+          Produces::kPrefixMatches};
 }
 
 }  // namespace kvasir

@@ -12,7 +12,7 @@ constexpr Duration kSettlingTime = std::chrono::milliseconds(10);
 
 enum class Mode { kRequests, kTokens, kHybrid };
 
-struct Settings {
+struct ConcurrencyDetectorSettings {
   Mode mode = Mode::kRequests;
   double requests_most = 100;
   double tokens_most = 1'000'000;
@@ -21,7 +21,7 @@ struct Settings {
 
 class ConcurrencyDetector final : public SaturationDetector, public Filter {
  public:
-  ConcurrencyDetector(Settings settings, const InflightLoads& loads)
+  ConcurrencyDetector(ConcurrencyDetectorSettings settings, const InflightLoads& loads)
       : settings_(settings), loads_(loads) {}
 
   // All endpoints have the same capacity: the mean of the shares is the share of the whole.
@@ -56,13 +56,14 @@ class ConcurrencyDetector final : public SaturationDetector, public Filter {
     return std::max(requests, tokens);
   }
 
-  const Settings settings_;
+  const ConcurrencyDetectorSettings settings_;
   const InflightLoads& loads_;
 };
 
-MadePlugin make(std::string_view name, const Value& value, PluginContext& context) {
+MadePlugin make_concurrency_detector(std::string_view name, const Value& value,
+                                     PluginContext& context) {
   Parameters parameters(value, name);
-  Settings settings;
+  ConcurrencyDetectorSettings settings;
   const std::string mode =
       parameters.choice("concurrencyMode", "requests", {"requests", "tokens", "hybrid"});
   if (mode == "tokens") settings.mode = Mode::kTokens;
@@ -81,7 +82,7 @@ MadePlugin make(std::string_view name, const Value& value, PluginContext& contex
 }  // namespace
 
 PluginType concurrency_detector_plugin() {
-  return {"concurrency-detector", make};
+  return {"concurrency-detector", make_concurrency_detector};
 }
 
 }  // namespace kvasir

@@ -75,7 +75,7 @@ class ContextLengthAware final : public Filter, public Scorer {
   const bool filters_;
 };
 
-MadePlugin make(std::string_view name, const Value& value, PluginContext&) {
+MadePlugin make_context_length_aware(std::string_view name, const Value& value, PluginContext&) {
   Parameters parameters(value, name);
   const std::string label = parameters.text("label", "llm-d.ai/context-length-range");
   const bool filters = parameters.boolean("enableFiltering", false);
@@ -87,7 +87,7 @@ MadePlugin make(std::string_view name, const Value& value, PluginContext&) {
 }  // namespace
 
 PluginType context_length_aware_plugin() {
-  return {"context-length-aware", make};
+  return {"context-length-aware", make_context_length_aware};
 }
 
 }  // namespace kvasir

@@ -16,7 +16,8 @@ class ServedVerifier final : public Plugin {
   }
 };
 
-MadePlugin make(std::string_view name, const Value& value, PluginContext&) {
+MadePlugin make_destination_endpoint_served_verifier(std::string_view name, const Value& value,
+                                                     PluginContext&) {
   if (const Result<void> read = Parameters(value, name).finish(); !read) return read.error();
   return make_plugin<ServedVerifier>();
 }
@@ -24,7 +25,7 @@ MadePlugin make(std::string_view name, const Value& value, PluginContext&) {
 }  // namespace
 
 PluginType destination_endpoint_served_verifier_plugin() {
-  return {"destination-endpoint-served-verifier", make};
+  return {"destination-endpoint-served-verifier", make_destination_endpoint_served_verifier};
 }
 
 }  // namespace kvasir

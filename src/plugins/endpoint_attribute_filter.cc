@@ -8,7 +8,7 @@
 namespace kvasir {
 namespace {
 
-struct Settings {
+struct EndpointAttributeFilterSettings {
   std::string attribute;
   bool keep_missing = true;
   bool fallback_on_empty = false;
@@ -18,7 +18,8 @@ struct Settings {
 
 class EndpointAttributeFilter final : public Filter {
  public:
-  explicit EndpointAttributeFilter(Settings settings) : settings_(std::move(settings)) {}
+  explicit EndpointAttributeFilter(EndpointAttributeFilterSettings settings)
+      : settings_(std::move(settings)) {}
 
   void filter(const Cycle& cycle, std::vector<EndpointId>& candidates) const override {
     const auto fails = [&](EndpointId id) {
@@ -43,13 +44,14 @@ class EndpointAttributeFilter final : public Filter {
     return value != settings_.threshold;
   }
 
-  const Settings settings_;
+  const EndpointAttributeFilterSettings settings_;
 };
 
-MadePlugin make(std::string_view name, const Value& value, PluginContext&) {
+MadePlugin make_endpoint_attribute_filter(std::string_view name, const Value& value,
+                                          PluginContext&) {
   const Value none;
   Parameters parameters(value, name);
-  Settings settings;
+  EndpointAttributeFilterSettings settings;
   settings.attribute = parameters.text("attribute", "");
   settings.keep_missing = parameters.choice("onMissing", "Pass", {"Pass", "Fail"}) == "Pass";
   settings.fallback_on_empty = parameters.boolean("fallbackOnEmpty", false);
@@ -76,7 +78,7 @@ MadePlugin make(std::string_view name, const Value& value, PluginContext&) {
 }  // namespace
 
 PluginType endpoint_attribute_filter_plugin() {
-  return {"endpoint-attribute-filter", make, Stability::kAlpha};
+  return {"endpoint-attribute-filter", make_endpoint_attribute_filter, Stability::kAlpha};
 }
 
 }  // namespace kvasir

@@ -9,19 +9,20 @@
 namespace kvasir {
 namespace {
 
-struct Range {
+struct AttributeRange {
   double min = std::numeric_limits<double>::infinity();
   double max = -std::numeric_limits<double>::infinity();
 };
 
 class EndpointAttributeScorer final : public Scorer {
  public:
-  EndpointAttributeScorer(std::string attribute, bool lower_is_better, std::optional<Range> fixed)
+  EndpointAttributeScorer(std::string attribute, bool lower_is_better,
+                          std::optional<AttributeRange> fixed)
       : attribute_(std::move(attribute)), lower_is_better_(lower_is_better), fixed_(fixed) {}
 
   void score(const Cycle& cycle, std::span<const EndpointId> candidates,
              std::span<double> scores) const override {
-    const Range range = fixed_ ? *fixed_ : range_of(cycle, candidates);
+    const AttributeRange range = fixed_ ? *fixed_ : range_of(cycle, candidates);
     for (size_t i = 0; i < candidates.size(); ++i) {
       const std::optional<double> value = read(cycle, candidates[i]);
       if (value) scores[i] = score_of(*value, range);
@@ -32,8 +33,8 @@ class EndpointAttributeScorer final : public Scorer {
   std::optional<double> read(const Cycle& cycle, EndpointId id) const {
     return endpoint_attribute(cycle.fleet.endpoints[index_of(id)].metrics, attribute_);
   }
-  Range range_of(const Cycle& cycle, std::span<const EndpointId> candidates) const {
-    Range range;
+  AttributeRange range_of(const Cycle& cycle, std::span<const EndpointId> candidates) const {
+    AttributeRange range;
     for (const EndpointId id : candidates) {
       const std::optional<double> value = read(cycle, id);
       if (!value) continue;
@@ -42,7 +43,7 @@ class EndpointAttributeScorer final : public Scorer {
     }
     return range;
   }
-  double score_of(double value, const Range& range) const {
+  double score_of(double value, const AttributeRange& range) const {
     if (range.min == range.max) return 1;
     const double share = std::clamp((value - range.min) / (range.max - range.min), 0.0, 1.0);
     return lower_is_better_ ? 1 - share : share;
@@ -50,10 +51,10 @@ class EndpointAttributeScorer final : public Scorer {
 
   const std::string attribute_;
   const bool lower_is_better_;
-  const std::optional<Range> fixed_;
+  const std::optional<AttributeRange> fixed_;
 };
 
-Result<std::optional<Range>> read_range(const Value& value, std::string_view name) {
+Result<std::optional<AttributeRange>> read_range(const Value& value, std::string_view name) {
   Parameters parameters(value, name);
   const Value* fixed = parameters.any("fixedRange");
   const Value* adaptive = parameters.any("adaptiveRange");
@@ -61,15 +62,16 @@ Result<std::optional<Range>> read_range(const Value& value, std::string_view nam
     parameters.fail("fixedRange", "and adaptiveRange exclude each other");
   }
   if (const Result<void> read = parameters.finish(); !read) return read.error();
-  if (fixed == nullptr) return std::optional<Range>();
+  if (fixed == nullptr) return std::optional<AttributeRange>();
   Parameters limits(*fixed, name);
-  const Range range{limits.number("min", 0, -1e300), limits.number("max", 0, -1e300)};
+  const AttributeRange range{limits.number("min", 0, -1e300), limits.number("max", 0, -1e300)};
   if (!(range.min < range.max)) limits.fail("min", "must be less than max");
   if (const Result<void> read = limits.finish(); !read) return read.error();
-  return std::optional<Range>(range);
+  return std::optional<AttributeRange>(range);
 }
 
-MadePlugin make(std::string_view name, const Value& value, PluginContext&) {
+MadePlugin make_endpoint_attribute_scorer(std::string_view name, const Value& value,
+                                          PluginContext&) {
   const Value none;
   Parameters parameters(value, name);
   const std::string attribute = parameters.text("attributeKey", "");
@@ -83,7 +85,7 @@ MadePlugin make(std::string_view name, const Value& value, PluginContext&) {
       chosen.choice("type", "", {"linear_lower_is_better", "linear_higher_is_better"});
   const Value* normalization = chosen.any("normalization");
   if (const Result<void> read = chosen.finish(); !read) return read.error();
-  const Result<std::optional<Range>> range =
+  const Result<std::optional<AttributeRange>> range =
       read_range(normalization != nullptr ? *normalization : none, name);
   if (!range) return range.error();
   return make_plugin<EndpointAttributeScorer>(attribute, type == "linear_lower_is_better", *range);
@@ -92,7 +94,7 @@ MadePlugin make(std::string_view name, const Value& value, PluginContext&) {
 }  // namespace
 
 PluginType endpoint_attribute_scorer_plugin() {
-  return {"endpoint-attribute-scorer", make, Stability::kAlpha};
+  return {"endpoint-attribute-scorer", make_endpoint_attribute_scorer, Stability::kAlpha};
 }
 
 }  // namespace kvasir

@@ -21,7 +21,7 @@ class PriorityThenTime final : public EvictionOrder {
 };
 
 template <class Policy>
-MadePlugin make(std::string_view name, const Value& value, PluginContext&) {
+MadePlugin make_eviction_policy(std::string_view name, const Value& value, PluginContext&) {
   if (const Result<void> read = Parameters(value, name).finish(); !read) return read.error();
   return make_plugin<Policy>();
 }
@@ -29,11 +29,13 @@ MadePlugin make(std::string_view name, const Value& value, PluginContext&) {
 }  // namespace
 
 PluginType sheddable_eviction_filter_plugin() {
-  return {"sheddable-eviction-filter", make<SheddableEvictionFilter>, Stability::kAlpha};
+  return {"sheddable-eviction-filter", make_eviction_policy<SheddableEvictionFilter>,
+          Stability::kAlpha};
 }
 
 PluginType priority_then_time_eviction_order_policy_plugin() {
-  return {"priority-then-time-eviction-order-policy", make<PriorityThenTime>, Stability::kAlpha};
+  return {"priority-then-time-eviction-order-policy", make_eviction_policy<PriorityThenTime>,
+          Stability::kAlpha};
 }
 
 }  // namespace kvasir

@@ -25,7 +25,7 @@ class RoundRobinFairness final : public FairnessPolicy {
 };
 
 template <class Policy>
-MadePlugin make(std::string_view name, const Value& value, PluginContext&) {
+MadePlugin make_fairness_policy(std::string_view name, const Value& value, PluginContext&) {
   if (const Result<void> read = Parameters(value, name).finish(); !read) return read.error();
   return make_plugin<Policy>();
 }
@@ -33,11 +33,11 @@ MadePlugin make(std::string_view name, const Value& value, PluginContext&) {
 }  // namespace
 
 PluginType global_strict_fairness_policy_plugin() {
-  return {"global-strict-fairness-policy", make<GlobalStrictFairness>};
+  return {"global-strict-fairness-policy", make_fairness_policy<GlobalStrictFairness>};
 }
 
 PluginType round_robin_fairness_policy_plugin() {
-  return {"round-robin-fairness-policy", make<RoundRobinFairness>};
+  return {"round-robin-fairness-policy", make_fairness_policy<RoundRobinFairness>};
 }
 
 }  // namespace kvasir

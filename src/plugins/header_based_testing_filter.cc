@@ -70,7 +70,7 @@ class HeaderBasedTestingFilter final : public Filter {
   }
 };
 
-MadePlugin make(std::string_view name, const Value& value, PluginContext&) {
+MadePlugin make_header_based_testing_filter(std::string_view name, const Value& value, PluginContext&) {
   if (const Result<void> read = Parameters(value, name).finish(); !read) return read.error();
   return make_plugin<HeaderBasedTestingFilter>();
 }
@@ -78,7 +78,7 @@ MadePlugin make(std::string_view name, const Value& value, PluginContext&) {
 }  // namespace
 
 PluginType header_based_testing_filter_plugin() {
-  return {"header-based-testing-filter", make};
+  return {"header-based-testing-filter", make_header_based_testing_filter};
 }
 
 }  // namespace kvasir

@@ -28,7 +28,8 @@ class HeaderLabelAffinityScorer final : public Scorer {
   const std::string label_;
 };
 
-MadePlugin make(std::string_view name, const Value& value, PluginContext&) {
+MadePlugin make_header_label_affinity_scorer(std::string_view name, const Value& value,
+                                             PluginContext&) {
   Parameters parameters(value, name);
   const std::string header = lower_case(parameters.text("headerName", ""));
   const std::string label = parameters.text("labelKey", "");
@@ -41,7 +42,7 @@ MadePlugin make(std::string_view name, const Value& value, PluginContext&) {
 }  // namespace
 
 PluginType header_label_affinity_scorer_plugin() {
-  return {"header-label-affinity-scorer", make, Stability::kAlpha};
+  return {"header-label-affinity-scorer", make_header_label_affinity_scorer, Stability::kAlpha};
 }
 
 }  // namespace kvasir

@@ -34,7 +34,8 @@ class HeaderProfileHandler final : public ProfileHandler {
   std::vector<std::string> profiles_;
 };
 
-MadePlugin make(std::string_view name, const Value& value, PluginContext& context) {
+MadePlugin make_header_profile_handler(std::string_view name, const Value& value,
+                                       PluginContext& context) {
   Parameters parameters(value, name);
   const std::string header = lower_case(parameters.text("headerName", "epp-profile"));
   const std::string fallback = parameters.text("defaultProfile", "decode");
@@ -45,7 +46,7 @@ MadePlugin make(std::string_view name, const Value& value, PluginContext& contex
 }  // namespace
 
 PluginType header_profile_handler_plugin() {
-  return {"header-profile-handler", make, Stability::kAlpha};
+  return {"header-profile-handler", make_header_profile_handler, Stability::kAlpha};
 }
 
 }  // namespace kvasir

@@ -11,7 +11,7 @@
 namespace kvasir {
 namespace {
 
-struct Settings {
+struct InflightLoadProducerSettings {
   bool add_output = false;
   double output_ratio = 1.5;
   double output_max = std::numeric_limits<double>::max();
@@ -37,7 +37,8 @@ struct Booking {
 class InflightLoadProducer final : public InflightLoads {
  public:
   // `matches` may be null: the only one there is, if any.
-  InflightLoadProducer(Settings settings, size_t endpoints, const PrefixMatches* matches)
+  InflightLoadProducer(InflightLoadProducerSettings settings, size_t endpoints,
+                       const PrefixMatches* matches)
       : settings_(settings), matches_(matches), own_(endpoints), loads_(endpoints) {}
 
   void connect(PluginContext& context) override {
@@ -143,16 +144,17 @@ class InflightLoadProducer final : public InflightLoads {
     }
   }
 
-  const Settings settings_;
+  const InflightLoadProducerSettings settings_;
   const PrefixMatches* matches_;
   std::vector<InflightLoad> own_;    // booked here
   std::vector<InflightLoad> loads_;  // and what the other replicas said
   BookingMap<Booking> bookings_;
 };
 
-MadePlugin make(std::string_view name, const Value& value, PluginContext& context) {
+MadePlugin make_inflight_load_producer(std::string_view name, const Value& value,
+                                       PluginContext& context) {
   Parameters parameters(value, name);
-  Settings settings;
+  InflightLoadProducerSettings settings;
   settings.add_output = parameters.boolean("addEstimatedOutputTokens", false);
   settings.output_ratio = parameters.number("outputRatio", 1.5, 0, 1e6);
   settings.output_max = parameters.number("maxEstimatedOutputTokens", settings.output_max);
@@ -171,7 +173,11 @@ MadePlugin make(std::string_view name, const Value& value, PluginContext& contex
 }  // namespace
 
 PluginType inflight_load_producer_plugin() {
-  return {"inflight-load-producer", make, Stability::kStable, {}, Produces::kInflightLoads};
+  return {"inflight-load-producer",
+          make_inflight_load_producer,
+          Stability::kStable,
+          {},
+          Produces::kInflightLoads};
 }
 
 }  // namespace kvasir

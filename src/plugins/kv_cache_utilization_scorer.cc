@@ -19,7 +19,8 @@ class KvCacheUtilizationScorer final : public Scorer {
   }
 };
 
-MadePlugin make(std::string_view name, const Value& value, PluginContext&) {
+MadePlugin make_kv_cache_utilization_scorer(std::string_view name, const Value& value,
+                                            PluginContext&) {
   if (const Result<void> read = Parameters(value, name).finish(); !read) return read.error();
   return make_plugin<KvCacheUtilizationScorer>();
 }
@@ -27,7 +28,7 @@ MadePlugin make(std::string_view name, const Value& value, PluginContext&) {
 }  // namespace
 
 PluginType kv_cache_utilization_scorer_plugin() {
-  return {"kv-cache-utilization-scorer", make};
+  return {"kv-cache-utilization-scorer", make_kv_cache_utilization_scorer};
 }
 
 }  // namespace kvasir

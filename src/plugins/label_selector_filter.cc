@@ -83,7 +83,7 @@ Result<Requirement> read_expression(const Value& value, std::string_view name) {
   return requirement;
 }
 
-MadePlugin make(std::string_view name, const Value& value, PluginContext&) {
+MadePlugin make_label_selector_filter(std::string_view name, const Value& value, PluginContext&) {
   Parameters parameters(value, name);
   std::vector<Requirement> requirements;
   const Value none;
@@ -115,11 +115,11 @@ MadePlugin make(std::string_view name, const Value& value, PluginContext&) {
 }  // namespace
 
 PluginType label_selector_filter_plugin() {
-  return {"label-selector-filter", make};
+  return {"label-selector-filter", make_label_selector_filter};
 }
 
 PluginType by_label_selector_plugin() {
-  return {"by-label-selector", make, Stability::kDeprecated, "label-selector-filter"};
+  return {"by-label-selector", make_label_selector_filter, Stability::kDeprecated, "label-selector-filter"};
 }
 
 }  // namespace kvasir

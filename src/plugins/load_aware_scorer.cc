@@ -27,7 +27,7 @@ class LoadAwareScorer final : public Scorer {
   const double threshold_;
 };
 
-MadePlugin make(std::string_view name, const Value& value, PluginContext&) {
+MadePlugin make_load_aware_scorer(std::string_view name, const Value& value, PluginContext&) {
   Parameters parameters(value, name);
   const int64_t threshold = parameters.integer("threshold", 128, 1);
   if (const Result<void> read = parameters.finish(); !read) return read.error();
@@ -37,7 +37,7 @@ MadePlugin make(std::string_view name, const Value& value, PluginContext&) {
 }  // namespace
 
 PluginType load_aware_scorer_plugin() {
-  return {"load-aware-scorer", make};
+  return {"load-aware-scorer", make_load_aware_scorer};
 }
 
 }  // namespace kvasir

@@ -33,7 +33,7 @@ class LoraAffinityScorer final : public Scorer {
   }
 };
 
-MadePlugin make(std::string_view name, const Value& value, PluginContext&) {
+MadePlugin make_lora_affinity_scorer(std::string_view name, const Value& value, PluginContext&) {
   if (const Result<void> read = Parameters(value, name).finish(); !read) return read.error();
   return make_plugin<LoraAffinityScorer>();
 }
@@ -41,7 +41,7 @@ MadePlugin make(std::string_view name, const Value& value, PluginContext&) {
 }  // namespace
 
 PluginType lora_affinity_scorer_plugin() {
-  return {"lora-affinity-scorer", make};
+  return {"lora-affinity-scorer", make_lora_affinity_scorer};
 }
 
 }  // namespace kvasir

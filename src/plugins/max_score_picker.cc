@@ -54,7 +54,8 @@ class MaxScorePicker final : public Picker {
   uint64_t turn_ = 0;
 };
 
-MadePlugin make(std::string_view name, const Value& value, PluginContext& context) {
+MadePlugin make_max_score_picker(std::string_view name, const Value& value,
+                                 PluginContext& context) {
   Parameters parameters(value, name);
   const size_t chosen_max = read_picker_size(parameters, context);
   if (const Result<void> read = parameters.finish(); !read) return read.error();
@@ -64,7 +65,7 @@ MadePlugin make(std::string_view name, const Value& value, PluginContext& contex
 }  // namespace
 
 PluginType max_score_picker_plugin() {
-  return {"max-score-picker", make};
+  return {"max-score-picker", make_max_score_picker};
 }
 
 }  // namespace kvasir

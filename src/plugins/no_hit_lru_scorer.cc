@@ -75,7 +75,8 @@ class NoHitLruScorer final : public Scorer {
   std::vector<uint32_t> position_;  // by endpoint: its place in order_
 };
 
-MadePlugin make(std::string_view name, const Value& value, PluginContext& context) {
+MadePlugin make_no_hit_lru_scorer(std::string_view name, const Value& value,
+                                  PluginContext& context) {
   Parameters parameters(value, name);
   const int64_t size = parameters.integer("lruSize", 1024, 1);
   const std::string producer = parameters.text("prefixMatchInfoProducerName", "");
@@ -90,7 +91,7 @@ MadePlugin make(std::string_view name, const Value& value, PluginContext& contex
 }  // namespace
 
 PluginType no_hit_lru_scorer_plugin() {
-  return {"no-hit-lru-scorer", make};
+  return {"no-hit-lru-scorer", make_no_hit_lru_scorer};
 }
 
 }  // namespace kvasir

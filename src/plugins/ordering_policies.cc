@@ -39,7 +39,7 @@ class SloDeadlineOrdering final : public OrderingPolicy {
 };
 
 template <class Policy>
-MadePlugin make(std::string_view name, const Value& value, PluginContext&) {
+MadePlugin make_ordering_policy(std::string_view name, const Value& value, PluginContext&) {
   if (const Result<void> read = Parameters(value, name).finish(); !read) return read.error();
   return make_plugin<Policy>();
 }
@@ -47,15 +47,15 @@ MadePlugin make(std::string_view name, const Value& value, PluginContext&) {
 }  // namespace
 
 PluginType fcfs_ordering_policy_plugin() {
-  return {"fcfs-ordering-policy", make<FirstComeOrdering>};
+  return {"fcfs-ordering-policy", make_ordering_policy<FirstComeOrdering>};
 }
 
 PluginType edf_ordering_policy_plugin() {
-  return {"edf-ordering-policy", make<DeadlineOrdering>};
+  return {"edf-ordering-policy", make_ordering_policy<DeadlineOrdering>};
 }
 
 PluginType slo_deadline_ordering_policy_plugin() {
-  return {"slo-deadline-ordering-policy", make<SloDeadlineOrdering>};
+  return {"slo-deadline-ordering-policy", make_ordering_policy<SloDeadlineOrdering>};
 }
 
 }  // namespace kvasir

@@ -73,7 +73,8 @@ class PredictedCostPicker final : public Picker {
   std::vector<double> seconds_;         // by endpoint, of the current pick
 };
 
-MadePlugin make(std::string_view name, const Value& value, PluginContext& context) {
+MadePlugin make_predicted_cost_picker(std::string_view name, const Value& value,
+                                      PluginContext& context) {
   Parameters parameters(value, name);
   const size_t chosen_max = read_picker_size(parameters, context);
   const std::string producer = parameters.text("prefixMatchInfoProducerName", "");
@@ -95,7 +96,7 @@ MadePlugin make(std::string_view name, const Value& value, PluginContext& contex
 }  // namespace
 
 PluginType predicted_cost_picker_plugin() {
-  PluginType type{"predicted-cost-picker", make, Stability::kAlpha};
+  PluginType type{"predicted-cost-picker", make_predicted_cost_picker, Stability::kAlpha};
   type.places = kPickerPlace;
   return type;
 }

@@ -10,8 +10,8 @@
 namespace kvasir {
 namespace {
 
-constexpr uint32_t kBytesPerToken = 4;
-constexpr uint32_t kTokensPerBlock = kPromptBytesPerBlock / kBytesPerToken;
+constexpr uint32_t kPromptBytesPerToken = 4;
+constexpr uint32_t kTokensPerBlock = kPromptBytesPerBlock / kPromptBytesPerToken;
 
 class PredictedCostPolicy final : public Policy {
  public:

@@ -9,7 +9,7 @@
 namespace kvasir {
 namespace {
 
-struct Settings {
+struct PrefixCacheAffinityFilterSettings {
   double threshold = 0.8;
   double exploration = 0;
   double penalty_ms_max = 18'000;
@@ -18,8 +18,8 @@ struct Settings {
 
 class PrefixCacheAffinityFilter final : public Filter {
  public:
-  PrefixCacheAffinityFilter(Settings settings, uint64_t seed, const PrefixMatches& matches,
-                            const InflightLoads& loads)
+  PrefixCacheAffinityFilter(PrefixCacheAffinityFilterSettings settings, uint64_t seed,
+                            const PrefixMatches& matches, const InflightLoads& loads)
       : settings_(settings), seed_(seed), matches_(matches), loads_(loads) {}
 
   void filter(const Cycle& cycle, std::vector<EndpointId>& candidates) const override {
@@ -50,15 +50,16 @@ class PrefixCacheAffinityFilter final : public Filter {
     return tokens / settings_.tokens_per_second * 1000;
   }
 
-  const Settings settings_;
+  const PrefixCacheAffinityFilterSettings settings_;
   const uint64_t seed_;
   const PrefixMatches& matches_;
   const InflightLoads& loads_;
 };
 
-MadePlugin make(std::string_view name, const Value& value, PluginContext& context) {
+MadePlugin make_prefix_cache_affinity_filter(std::string_view name, const Value& value,
+                                             PluginContext& context) {
   Parameters parameters(value, name);
-  Settings settings;
+  PrefixCacheAffinityFilterSettings settings;
   settings.threshold = parameters.number("affinityThreshold", settings.threshold, 0, 1);
   settings.exploration = parameters.number("explorationProbability", 0, 0, 1);
   settings.penalty_ms_max = parameters.number("maxTTFTPenaltyMs", settings.penalty_ms_max);
@@ -83,7 +84,7 @@ MadePlugin make(std::string_view name, const Value& value, PluginContext& contex
 }  // namespace
 
 PluginType prefix_cache_affinity_filter_plugin() {
-  return {"prefix-cache-affinity-filter", make};
+  return {"prefix-cache-affinity-filter", make_prefix_cache_affinity_filter};
 }
 
 }  // namespace kvasir

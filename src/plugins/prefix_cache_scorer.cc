@@ -7,14 +7,14 @@
 namespace kvasir {
 namespace {
 
-struct Settings {
+struct PrefixCacheScorerSettings {
   double length_weight = 0;
   double length_scale = 8192;
 };
 
 class PrefixCacheScorer final : public Scorer {
  public:
-  PrefixCacheScorer(Settings settings, const PrefixMatches& matches)
+  PrefixCacheScorer(PrefixCacheScorerSettings settings, const PrefixMatches& matches)
       : settings_(settings), matches_(matches) {}
 
   void score(const Cycle&, std::span<const EndpointId> candidates,
@@ -32,7 +32,7 @@ class PrefixCacheScorer final : public Scorer {
   }
 
  private:
-  const Settings settings_;
+  const PrefixCacheScorerSettings settings_;
   const PrefixMatches& matches_;
 };
 
@@ -50,10 +50,11 @@ void refuse_parameters_of_producer(Parameters& parameters) {
   }
 }
 
-MadePlugin make(std::string_view name, const Value& value, PluginContext& context) {
+MadePlugin make_prefix_cache_scorer(std::string_view name, const Value& value,
+                                    PluginContext& context) {
   Parameters parameters(value, name);
   refuse_parameters_of_producer(parameters);
-  Settings settings;
+  PrefixCacheScorerSettings settings;
   settings.length_weight = parameters.number("matchLengthWeight", 0, 0, 1);
   settings.length_scale =
       static_cast<double>(parameters.integer("matchLengthScaleTokens", 8192, 1));
@@ -67,7 +68,7 @@ MadePlugin make(std::string_view name, const Value& value, PluginContext& contex
 }  // namespace
 
 PluginType prefix_cache_scorer_plugin() {
-  return {"prefix-cache-scorer", make};
+  return {"prefix-cache-scorer", make_prefix_cache_scorer};
 }
 
 }  // namespace kvasir

@@ -11,7 +11,7 @@
 namespace kvasir {
 namespace {
 
-struct Settings {
+struct ProbabilisticAdmitterSettings {
   UtilizationThresholds thresholds;
   double power = 5;
   double factor = 300;
@@ -19,7 +19,8 @@ struct Settings {
 
 class ProbabilisticAdmitter final : public Admitter {
  public:
-  ProbabilisticAdmitter(Settings settings, uint64_t seed) : settings_(settings), random_(seed) {}
+  ProbabilisticAdmitter(ProbabilisticAdmitterSettings settings, uint64_t seed)
+      : settings_(settings), random_(seed) {}
 
   bool admits(const Cycle& cycle) override {
     if (cycle.request.priority >= 0 || cycle.candidates.empty()) return true;
@@ -33,13 +34,14 @@ class ProbabilisticAdmitter final : public Admitter {
   }
 
  private:
-  const Settings settings_;
+  const ProbabilisticAdmitterSettings settings_;
   Random random_;
 };
 
-MadePlugin make(std::string_view name, const Value& value, PluginContext& context) {
+MadePlugin make_probabilistic_admitter(std::string_view name, const Value& value,
+                                       PluginContext& context) {
   Parameters parameters(value, name);
-  Settings settings;
+  ProbabilisticAdmitterSettings settings;
   settings.thresholds.queue_depth = parameters.number("queueDepthThreshold", 5, 1e-6);
   settings.thresholds.kv_usage = parameters.number("kvCacheUtilThreshold", .8, 1e-6, 1);
   settings.power = parameters.number("power", 5);
@@ -51,7 +53,7 @@ MadePlugin make(std::string_view name, const Value& value, PluginContext& contex
 }  // namespace
 
 PluginType probabilistic_admitter_plugin() {
-  return {"probabilistic-admitter", make};
+  return {"probabilistic-admitter", make_probabilistic_admitter};
 }
 
 }  // namespace kvasir

@@ -15,7 +15,7 @@ constexpr double kForgottenTokens = 1;
 constexpr size_t kTenantsMost =
     4096;  // beyond it those that are forgotten are looked for at each new one
 
-struct Settings {
+struct ProgramAwareFairnessSettings {
   double service_weight = .8;
   double wait_weight = .2;
   double half_life_s = 60;  // 0: service does not decay
@@ -24,7 +24,8 @@ struct Settings {
 
 class ProgramAwareFairness final : public FairnessPolicy {
  public:
-  explicit ProgramAwareFairness(const Settings& settings) : settings_(settings) {}
+  explicit ProgramAwareFairness(const ProgramAwareFairnessSettings& settings)
+      : settings_(settings) {}
 
   size_t next(int32_t, std::span<const FlowHead> flows, TimePoint now) override {
     double most_service = 0;
@@ -114,13 +115,13 @@ class ProgramAwareFairness final : public FairnessPolicy {
     });
   }
 
-  const Settings settings_;
+  const ProgramAwareFairnessSettings settings_;
   std::map<std::string, Service, std::less<>> tenants_;
 };
 
-MadePlugin make(std::string_view name, const Value& value, PluginContext&) {
+MadePlugin make_program_aware_fairness(std::string_view name, const Value& value, PluginContext&) {
   Parameters parameters(value, name);
-  Settings settings;
+  ProgramAwareFairnessSettings settings;
   parameters.choice("strategy", "las", {"las"});
   settings.service_weight = parameters.number("lasWeightService", settings.service_weight);
   settings.wait_weight = parameters.number("lasWeightHeadWait", settings.wait_weight);
@@ -134,7 +135,7 @@ MadePlugin make(std::string_view name, const Value& value, PluginContext&) {
 }  // namespace
 
 PluginType program_aware_fairness_plugin() {
-  return {"program-aware-fairness", make};
+  return {"program-aware-fairness", make_program_aware_fairness};
 }
 
 }  // namespace kvasir

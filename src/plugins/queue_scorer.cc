@@ -19,7 +19,7 @@ class QueueScorer final : public Scorer {
   }
 };
 
-MadePlugin make(std::string_view name, const Value& value, PluginContext&) {
+MadePlugin make_queue_scorer(std::string_view name, const Value& value, PluginContext&) {
   if (const Result<void> read = Parameters(value, name).finish(); !read) return read.error();
   return make_plugin<QueueScorer>();
 }
@@ -27,7 +27,7 @@ MadePlugin make(std::string_view name, const Value& value, PluginContext&) {
 }  // namespace
 
 PluginType queue_scorer_plugin() {
-  return {"queue-scorer", make};
+  return {"queue-scorer", make_queue_scorer};
 }
 
 }  // namespace kvasir

@@ -26,7 +26,7 @@ class RandomPicker final : public Picker {
   Random random_;
 };
 
-MadePlugin make(std::string_view name, const Value& value, PluginContext& context) {
+MadePlugin make_random_picker(std::string_view name, const Value& value, PluginContext& context) {
   Parameters parameters(value, name);
   const size_t chosen_max = read_picker_size(parameters, context);
   if (const Result<void> read = parameters.finish(); !read) return read.error();
@@ -36,7 +36,7 @@ MadePlugin make(std::string_view name, const Value& value, PluginContext& contex
 }  // namespace
 
 PluginType random_picker_plugin() {
-  return {"random-picker", make};
+  return {"random-picker", make_random_picker};
 }
 
 }  // namespace kvasir

@@ -19,7 +19,8 @@ class RunningRequestsSizeScorer final : public Scorer {
   }
 };
 
-MadePlugin make(std::string_view name, const Value& value, PluginContext&) {
+MadePlugin make_running_requests_size_scorer(std::string_view name, const Value& value,
+                                             PluginContext&) {
   if (const Result<void> read = Parameters(value, name).finish(); !read) return read.error();
   return make_plugin<RunningRequestsSizeScorer>();
 }
@@ -27,7 +28,7 @@ MadePlugin make(std::string_view name, const Value& value, PluginContext&) {
 }  // namespace
 
 PluginType running_requests_size_scorer_plugin() {
-  return {"running-requests-size-scorer", make};
+  return {"running-requests-size-scorer", make_running_requests_size_scorer};
 }
 
 }  // namespace kvasir

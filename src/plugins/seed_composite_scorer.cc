@@ -9,7 +9,7 @@
 namespace kvasir {
 namespace {
 
-struct Settings {
+struct SeedCompositeScorerSettings {
   double cache_weight = 0.5;
   double load_weight = 0.3;
   double latency_weight = 0.2;
@@ -25,7 +25,7 @@ double left_of(double used, double most) {
 
 class SeedCompositeScorer final : public Scorer {
  public:
-  SeedCompositeScorer(Settings settings, const PrefixMatches& matches)
+  SeedCompositeScorer(SeedCompositeScorerSettings settings, const PrefixMatches& matches)
       : settings_(std::move(settings)), matches_(matches) {}
 
   bool reads_metrics() const override { return true; }
@@ -51,13 +51,14 @@ class SeedCompositeScorer final : public Scorer {
     return share > settings_.cache_threshold ? share : 0;
   }
 
-  const Settings settings_;
+  const SeedCompositeScorerSettings settings_;
   const PrefixMatches& matches_;
 };
 
-MadePlugin make(std::string_view name, const Value& value, PluginContext& context) {
+MadePlugin make_seed_composite_scorer(std::string_view name, const Value& value,
+                                      PluginContext& context) {
   Parameters parameters(value, name);
-  Settings settings;
+  SeedCompositeScorerSettings settings;
   settings.cache_weight = parameters.number("cacheWeight", settings.cache_weight, 0, 1);
   settings.load_weight = parameters.number("loadWeight", settings.load_weight, 0, 1);
   settings.latency_weight = parameters.number("latencyWeight", settings.latency_weight, 0, 1);
@@ -75,7 +76,7 @@ MadePlugin make(std::string_view name, const Value& value, PluginContext& contex
 }  // namespace
 
 PluginType seed_composite_scorer_plugin() {
-  return {"seed-composite-scorer", make};
+  return {"seed-composite-scorer", make_seed_composite_scorer};
 }
 
 }  // namespace kvasir

@@ -38,7 +38,8 @@ class SeedKvCacheManagerScorer final : public Scorer, public RemoteScoreReader {
   const double threshold_;
 };
 
-MadePlugin make(std::string_view name, const Value& value, PluginContext&) {
+MadePlugin make_seed_kv_cache_manager_scorer(std::string_view name, const Value& value,
+                                             PluginContext&) {
   Parameters parameters(value, name);
   RemoteSource source;
   source.plugin = name;
@@ -54,7 +55,7 @@ MadePlugin make(std::string_view name, const Value& value, PluginContext&) {
 }  // namespace
 
 PluginType seed_kv_cache_manager_scorer_plugin() {
-  return {"seed-kv-cache-manager-scorer", make};
+  return {"seed-kv-cache-manager-scorer", make_seed_kv_cache_manager_scorer};
 }
 
 }  // namespace kvasir

@@ -8,7 +8,7 @@
 namespace kvasir {
 namespace {
 
-struct Settings {
+struct SeedLoadAwareScorerSettings {
   double queue_weight = 0.6;
   double gpu_weight = 0.4;
   double max_queue = 10;
@@ -16,7 +16,7 @@ struct Settings {
 
 class SeedLoadAwareScorer final : public Scorer {
  public:
-  explicit SeedLoadAwareScorer(Settings settings) : settings_(settings) {}
+  explicit SeedLoadAwareScorer(SeedLoadAwareScorerSettings settings) : settings_(settings) {}
 
   bool reads_metrics() const override { return true; }
 
@@ -31,12 +31,12 @@ class SeedLoadAwareScorer final : public Scorer {
   }
 
  private:
-  const Settings settings_;
+  const SeedLoadAwareScorerSettings settings_;
 };
 
-MadePlugin make(std::string_view name, const Value& value, PluginContext&) {
+MadePlugin make_seed_load_aware_scorer(std::string_view name, const Value& value, PluginContext&) {
   Parameters parameters(value, name);
-  Settings settings;
+  SeedLoadAwareScorerSettings settings;
   settings.queue_weight = parameters.number("queueLengthWeight", settings.queue_weight, 0, 1);
   settings.gpu_weight = parameters.number("gpuUtilWeight", settings.gpu_weight, 0, 1);
   settings.max_queue = static_cast<double>(parameters.integer("maxQueueLength", 10, 1));
@@ -47,7 +47,7 @@ MadePlugin make(std::string_view name, const Value& value, PluginContext&) {
 }  // namespace
 
 PluginType seed_load_aware_scorer_plugin() {
-  return {"seed-load-aware-scorer", make};
+  return {"seed-load-aware-scorer", make_seed_load_aware_scorer};
 }
 
 }  // namespace kvasir

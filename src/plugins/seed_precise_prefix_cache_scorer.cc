@@ -7,14 +7,15 @@
 namespace kvasir {
 namespace {
 
-struct Settings {
+struct SeedPrecisePrefixCacheScorerSettings {
   double threshold = 0.5;
   uint32_t longest = 2048;
 };
 
 class SeedPrecisePrefixCacheScorer final : public Scorer {
  public:
-  SeedPrecisePrefixCacheScorer(Settings settings, const PrefixMatches& matches)
+  SeedPrecisePrefixCacheScorer(SeedPrecisePrefixCacheScorerSettings settings,
+                               const PrefixMatches& matches)
       : settings_(settings), matches_(matches) {}
 
   void score(const Cycle& cycle, std::span<const EndpointId> candidates,
@@ -30,13 +31,14 @@ class SeedPrecisePrefixCacheScorer final : public Scorer {
   }
 
  private:
-  const Settings settings_;
+  const SeedPrecisePrefixCacheScorerSettings settings_;
   const PrefixMatches& matches_;
 };
 
-MadePlugin make(std::string_view name, const Value& value, PluginContext& context) {
+MadePlugin make_seed_precise_prefix_cache_scorer(std::string_view name, const Value& value,
+                                                 PluginContext& context) {
   Parameters parameters(value, name);
-  Settings settings;
+  SeedPrecisePrefixCacheScorerSettings settings;
   settings.threshold = parameters.number("cacheHitThreshold", 0.5, 0, 1);
   settings.longest =
       static_cast<uint32_t>(parameters.integer("maxPrefixLength", 2048, 1, 1'000'000'000));
@@ -50,7 +52,7 @@ MadePlugin make(std::string_view name, const Value& value, PluginContext& contex
 }  // namespace
 
 PluginType seed_precise_prefix_cache_scorer_plugin() {
-  return {"seed-precise-prefix-cache-scorer", make};
+  return {"seed-precise-prefix-cache-scorer", make_seed_precise_prefix_cache_scorer};
 }
 
 }  // namespace kvasir

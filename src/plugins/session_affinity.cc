@@ -65,7 +65,7 @@ struct Source {
   const SessionIds* sessions = nullptr;  // null: the header
 };
 
-struct Settings {
+struct SessionAffinitySettings {
   bool by_session = false;
   std::vector<Source> sources = {};  // the first that is there counts
   Duration ttl{};
@@ -76,7 +76,7 @@ struct Settings {
 // its type.
 class SessionAffinity : public virtual Plugin {
  public:
-  explicit SessionAffinity(Settings settings)
+  explicit SessionAffinity(SessionAffinitySettings settings)
       : settings_(std::move(settings)), sessions_(settings_.ttl) {}
 
   // With encoded_endpoint_header the client is told the name that it is to send next time.
@@ -171,7 +171,7 @@ class SessionAffinity : public virtual Plugin {
     return std::nullopt;
   }
 
-  const Settings settings_;
+  const SessionAffinitySettings settings_;
   bool keeps_other_ = false;  // not what the primary profile chose: which profile that is, picks say
   SessionTable sessions_;
 };
@@ -209,7 +209,7 @@ class SettingsReader {
  public:
   SettingsReader(std::string_view name, PluginContext& context) : name_(name), context_(context) {}
 
-  Result<Settings> read(const Value& value) {
+  Result<SessionAffinitySettings> read(const Value& value) {
     Parameters parameters(value, name_);
     settings_.by_session =
         parameters.choice("strategy", "encoded_endpoint_header",
@@ -294,15 +294,15 @@ class SettingsReader {
 
   const std::string_view name_;
   PluginContext& context_;
-  Settings settings_{false, {}, std::chrono::seconds(300)};
+  SessionAffinitySettings settings_{false, {}, std::chrono::seconds(300)};
   std::string header_ = "x-session-token";
   std::vector<Source> sources_;
   std::optional<Error> error_;
 };
 
 template <class Kind>
-MadePlugin make(std::string_view name, const Value& value, PluginContext& context) {
-  Result<Settings> settings = SettingsReader(name, context).read(value);
+MadePlugin make_session_affinity(std::string_view name, const Value& value, PluginContext& context) {
+  Result<SessionAffinitySettings> settings = SettingsReader(name, context).read(value);
   if (!settings) return settings.error();
   return make_plugin<Kind>(std::move(*settings));
 }
@@ -310,11 +310,11 @@ MadePlugin make(std::string_view name, const Value& value, PluginContext& contex
 }  // namespace
 
 PluginType session_affinity_scorer_plugin() {
-  return {"session-affinity-scorer", make<SessionAffinityScorer>, Stability::kAlpha};
+  return {"session-affinity-scorer", make_session_affinity<SessionAffinityScorer>, Stability::kAlpha};
 }
 
 PluginType session_affinity_filter_plugin() {
-  return {"session-affinity-filter", make<SessionAffinityFilter>, Stability::kAlpha};
+  return {"session-affinity-filter", make_session_affinity<SessionAffinityFilter>, Stability::kAlpha};
 }
 
 }  // namespace kvasir

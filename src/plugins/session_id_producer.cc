@@ -42,7 +42,7 @@ class SessionIdProducer final : public SessionIds {
   std::optional<std::string_view> session_;
 };
 
-MadePlugin make(std::string_view name, const Value& value, PluginContext&) {
+MadePlugin make_session_id_producer(std::string_view name, const Value& value, PluginContext&) {
   Parameters parameters(value, name);
   const std::string header = lower_case(parameters.text("headerName", "x-session-id"));
   const std::string cookie_name = parameters.text("cookieName", "");
@@ -56,7 +56,11 @@ MadePlugin make(std::string_view name, const Value& value, PluginContext&) {
 }  // namespace
 
 PluginType session_id_producer_plugin() {
-  return {"session-id-producer", make, Stability::kStable, {}, Produces::kSessionIds};
+  return {"session-id-producer",
+          make_session_id_producer,
+          Stability::kStable,
+          {},
+          Produces::kSessionIds};
 }
 
 }  // namespace kvasir

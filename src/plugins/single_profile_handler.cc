@@ -23,7 +23,8 @@ MadePlugin make_single(std::string_view name, PluginContext& context) {
   return make_plugin<SingleProfileHandler>();
 }
 
-MadePlugin make(std::string_view name, const Value& value, PluginContext& context) {
+MadePlugin make_single_profile_handler(std::string_view name, const Value& value,
+                                       PluginContext& context) {
   if (const Result<void> read = Parameters(value, name).finish(); !read) return read.error();
   return make_single(name, context);
 }
@@ -38,7 +39,7 @@ MadePlugin make_data_parallel(std::string_view name, const Value& value, PluginC
 }  // namespace
 
 PluginType single_profile_handler_plugin() {
-  return {"single-profile-handler", make};
+  return {"single-profile-handler", make_single_profile_handler};
 }
 
 PluginType data_parallel_profile_handler_plugin() {

@@ -35,7 +35,8 @@ class TokenLoadScorer final : public Scorer {
   const PrefixMatches* matches_;
 };
 
-MadePlugin make(std::string_view name, const Value& value, PluginContext& context) {
+MadePlugin make_token_load_scorer(std::string_view name, const Value& value,
+                                  PluginContext& context) {
   Parameters parameters(value, name);
   const int64_t threshold = parameters.integer("queueThresholdTokens", 4'194'304, 1);
   const std::string load_producer = parameters.text("inFlightLoadProducerName", "");
@@ -55,7 +56,7 @@ MadePlugin make(std::string_view name, const Value& value, PluginContext& contex
 }  // namespace
 
 PluginType token_load_scorer_plugin() {
-  return {"token-load-scorer", make};
+  return {"token-load-scorer", make_token_load_scorer};
 }
 
 }  // namespace kvasir

@@ -14,7 +14,7 @@ class TokenProducer final : public Producer {
   void produce(const Cycle&) override {}
 };
 
-MadePlugin make(std::string_view name, const Value& value, PluginContext&) {
+MadePlugin make_token_producer(std::string_view name, const Value& value, PluginContext&) {
   Parameters parameters(value, name);
   parameters.ignore("modelName");
   parameters.ignore("estimate");
@@ -27,13 +27,13 @@ MadePlugin make(std::string_view name, const Value& value, PluginContext&) {
 }  // namespace
 
 PluginType token_producer_plugin() {
-  PluginType type{"token-producer", make};
+  PluginType type{"token-producer", make_token_producer};
   type.note = kNote;
   return type;
 }
 
 PluginType tokenizer_plugin() {
-  PluginType type{"tokenizer", make, Stability::kDeprecated, "token-producer"};
+  PluginType type{"tokenizer", make_token_producer, Stability::kDeprecated, "token-producer"};
   type.note = kNote;
   return type;
 }

@@ -14,7 +14,7 @@ constexpr double kSmallestThreshold = 1e-6;
 constexpr Duration kRefreshInterval = std::chrono::milliseconds(50);
 constexpr Duration kSlack = std::chrono::milliseconds(250);
 
-struct Settings {
+struct UtilizationDetectorSettings {
   UtilizationThresholds thresholds;
   Duration staleness = std::chrono::milliseconds(200);
   double headroom = 0;
@@ -22,7 +22,7 @@ struct Settings {
 
 class UtilizationDetector final : public SaturationDetector, public Filter {
  public:
-  explicit UtilizationDetector(Settings settings) : settings_(settings) {}
+  explicit UtilizationDetector(UtilizationDetectorSettings settings) : settings_(settings) {}
 
   double saturation(const Snapshot& fleet, std::span<const EndpointId> endpoints,
                     TimePoint now) const override {
@@ -61,12 +61,12 @@ class UtilizationDetector final : public SaturationDetector, public Filter {
     return metrics.read_at == TimePoint() || now - metrics.read_at > settings_.staleness;
   }
 
-  const Settings settings_;
+  const UtilizationDetectorSettings settings_;
 };
 
-MadePlugin make(std::string_view name, const Value& value, PluginContext&) {
+MadePlugin make_utilization_detector(std::string_view name, const Value& value, PluginContext&) {
   Parameters parameters(value, name);
-  Settings settings;
+  UtilizationDetectorSettings settings;
   settings.thresholds.queue_depth = parameters.number("queueDepthThreshold", 5, kSmallestThreshold);
   settings.thresholds.kv_usage =
       parameters.number("kvCacheUtilThreshold", .8, kSmallestThreshold, 1);
@@ -79,7 +79,7 @@ MadePlugin make(std::string_view name, const Value& value, PluginContext&) {
 }  // namespace
 
 PluginType utilization_detector_plugin() {
-  return {"utilization-detector", make};
+  return {"utilization-detector", make_utilization_detector};
 }
 
 }  // namespace kvasir

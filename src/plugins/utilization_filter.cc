@@ -55,7 +55,8 @@ Result<Condition> read_condition(const Value& value, std::string_view name) {
   return condition;
 }
 
-MadePlugin make(std::string_view name, const Value& value, PluginContext& context) {
+MadePlugin make_utilization_filter(std::string_view name, const Value& value,
+                                   PluginContext& context) {
   Parameters parameters(value, name);
   const Value* list = parameters.any("conditions");
   const bool fallback_on_empty = parameters.boolean("fallbackOnEmpty", false);
@@ -81,7 +82,7 @@ MadePlugin make(std::string_view name, const Value& value, PluginContext& contex
 }  // namespace
 
 PluginType utilization_filter_plugin() {
-  return {"utilization-filter", make, Stability::kAlpha};
+  return {"utilization-filter", make_utilization_filter, Stability::kAlpha};
 }
 
 }  // namespace kvasir

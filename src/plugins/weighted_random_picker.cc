@@ -46,7 +46,8 @@ class WeightedRandomPicker final : public Picker {
   std::vector<Keyed> keyed_;
 };
 
-MadePlugin make(std::string_view name, const Value& value, PluginContext& context) {
+MadePlugin make_weighted_random_picker(std::string_view name, const Value& value,
+                                       PluginContext& context) {
   Parameters parameters(value, name);
   const size_t chosen_max = read_picker_size(parameters, context);
   if (const Result<void> read = parameters.finish(); !read) return read.error();
@@ -56,7 +57,7 @@ MadePlugin make(std::string_view name, const Value& value, PluginContext& contex
 }  // namespace
 
 PluginType weighted_random_picker_plugin() {
-  return {"weighted-random-picker", make};
+  return {"weighted-random-picker", make_weighted_random_picker};
 }
 
 }  // namespace kvasir

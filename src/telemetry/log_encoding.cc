@@ -5,7 +5,7 @@
 namespace kvasir {
 namespace {
 
-constexpr std::string_view kReplacement = "\xef\xbf\xbd";  // U+FFFD
+constexpr std::string_view kReplacementCharacter = "\xef\xbf\xbd";  // U+FFFD
 
 // Bytes of the UTF-8 character that `text` begins with; 0: it begins with none.
 size_t character_bytes(std::string_view text) {
@@ -34,7 +34,7 @@ void append_json_text(std::string_view text, std::string& out) {
     const size_t bytes = character_bytes(text.substr(at));
     const auto first = static_cast<unsigned char>(text[at]);
     if (bytes == 0) {
-      out += kReplacement;
+      out += kReplacementCharacter;
     } else if (first == '"' || first == '\\') {
       out.append("\\").append(1, text[at]);
     } else if (first < 0x20 || first == 0x7f) {

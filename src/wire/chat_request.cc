@@ -101,7 +101,7 @@ void read_token_limits(const FieldReader& reader, GenerationRequest& generation)
   generation.max_tokens_param = "max_completion_tokens";
 }
 
-ChatRequest read_fields(const FieldReader& reader) {
+ChatRequest read_chat_fields(const FieldReader& reader) {
   ChatRequest request;
   GenerationRequest& generation = request.generation;
   ChatMessages messages = read_chat_messages(reader);
@@ -140,7 +140,7 @@ std::variant<ChatRequest, ApiError> parse_chat_request(std::optional<std::string
   if (object == nullptr) return body_is_no_object(value);
   if (auto error = check_raw_chat(*object)) return std::move(*error);
   FieldErrors errors;
-  ChatRequest request = read_fields(FieldReader(*object, "body", errors));
+  ChatRequest request = read_chat_fields(FieldReader(*object, "body", errors));
   if (!errors.empty()) return errors.to_error();
   if (auto error = check_tool_calls(*object)) return std::move(*error);
   return request;

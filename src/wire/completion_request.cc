@@ -125,7 +125,7 @@ void read_prompts(const FieldReader& reader, CompletionRequest& request) {
   reader.errors().append(errors);
 }
 
-CompletionRequest read_fields(const FieldReader& reader) {
+CompletionRequest read_completion_fields(const FieldReader& reader) {
   CompletionRequest request;
   GenerationRequest& generation = request.generation;
   generation.model = reader.string("model");
@@ -158,7 +158,7 @@ std::variant<CompletionRequest, ApiError> parse_completion_request(
   if (object == nullptr) return body_is_no_object(value);
   if (auto error = check_raw_completion(*object)) return std::move(*error);
   FieldErrors errors;
-  CompletionRequest request = read_fields(FieldReader(*object, "body", errors));
+  CompletionRequest request = read_completion_fields(FieldReader(*object, "body", errors));
   if (!errors.empty()) return errors.to_error();
   if (request.generation.stream && request.generation.sampling.use_beam_search) {
     return bad_request(std::nullopt, "Streaming is not supported with beam search.");

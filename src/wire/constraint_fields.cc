@@ -12,7 +12,7 @@ std::shared_ptr<const JsonValue> any_object_schema() {
 
 namespace {
 
-using Kind = AnswerConstraint::Kind;
+using ConstraintKind = AnswerConstraint::Kind;
 
 // Brackets that match and nothing that repeats nothing: enough to tell a broken pattern from a
 // sound one.
@@ -73,7 +73,7 @@ void constrain_to_regex(const JsonValue& regex, GenerationRequest& request) {
     request.sampling.structured_outputs_problem =
         "Error in structured outputs: the regex cannot be compiled.";
   } else {
-    request.constraint = {Kind::kRegex, {}, *regex.string()};
+    request.constraint = {ConstraintKind::kRegex, {}, *regex.string()};
   }
 }
 
@@ -82,13 +82,13 @@ void constrain_to_choice(const JsonValue& choice, GenerationRequest& request) {
   if (texts.empty()) {
     request.sampling.structured_outputs_problem = "Choice '[]' cannot be an empty list";
   } else {
-    request.constraint = {Kind::kChoice, {}, {}, std::move(texts)};
+    request.constraint = {ConstraintKind::kChoice, {}, {}, std::move(texts)};
   }
 }
 
 void constrain_to_schema(const JsonValue& json, GenerationRequest& request) {
   if (std::shared_ptr<const JsonValue> schema = schema_of(json)) {
-    request.constraint = {Kind::kJson, std::move(schema)};
+    request.constraint = {ConstraintKind::kJson, std::move(schema)};
   } else {
     request.sampling.structured_outputs_problem = "Error in structured outputs: json is no schema.";
   }
@@ -107,13 +107,14 @@ void read_json_schema(const JsonValue& value, const std::string& location, Field
 }
 
 void read_format(const JsonObject& format, const std::string& type, AnswerConstraint& constraint) {
-  if (type == "json_object") constraint = {Kind::kJson, any_object_schema()};
+  if (type == "json_object") constraint = {ConstraintKind::kJson, any_object_schema()};
   if (type != "json_schema") return;
   const JsonValue* named = find_given(format, "json_schema");
   const JsonObject* holder = named == nullptr ? nullptr : named->object();
   const JsonValue* schema = holder == nullptr ? nullptr : find_given(*holder, "schema");
-  constraint = {Kind::kJson, schema == nullptr ? any_object_schema()
-                                               : std::make_shared<const JsonValue>(*schema)};
+  constraint = {ConstraintKind::kJson, schema == nullptr
+                                           ? any_object_schema()
+                                           : std::make_shared<const JsonValue>(*schema)};
 }
 
 }  // namespace
@@ -128,7 +129,7 @@ void read_structured_outputs(const FieldReader& reader, GenerationRequest& reque
   } else if (const JsonValue* json = find_given(*outputs, "json")) {
     constrain_to_schema(*json, request);
   } else if (const JsonValue* object = find_given(*outputs, "json_object")) {
-    if (object->truthy()) request.constraint = {Kind::kJson, any_object_schema()};
+    if (object->truthy()) request.constraint = {ConstraintKind::kJson, any_object_schema()};
   }
 }
 
@@ -151,13 +152,13 @@ void read_response_format(const FieldReader& reader, GenerationRequest& request)
   }
   const JsonValue* schema = find_given(*format, "json_schema");
   if (schema != nullptr) read_json_schema(*schema, location + ".json_schema", reader.errors());
-  if (word != nullptr && request.constraint.kind == Kind::kNone) {
+  if (word != nullptr && request.constraint.kind == ConstraintKind::kNone) {
     read_format(*format, *word, request.constraint);
   }
 }
 
 void read_guided_fields(const FieldReader& reader, GenerationRequest& request) {
-  if (request.constraint.kind != Kind::kNone) return;
+  if (request.constraint.kind != ConstraintKind::kNone) return;
   if (request.sampling.structured_outputs_problem) return;
   if (const JsonValue* json = find_given(reader.object(), "guided_json")) {
     constrain_to_schema(*json, request);

@@ -10,7 +10,7 @@
 namespace kvasir {
 namespace {
 
-using Kind = ExtProcRequest::Kind;
+using RequestKind = ExtProcRequest::Kind;
 
 constexpr std::string_view kSubsetNamespace = "envoy.lb.subset_hint";
 constexpr std::string_view kSubsetKey = "x-gateway-destination-endpoint-subset";
@@ -85,13 +85,13 @@ MapEntry read_entry(ProtobufReader reader) {
   return entry;
 }
 
-constexpr uint32_t kStringValue = 3;  // of google.protobuf.Value
+constexpr uint32_t kStringField = 3;  // of google.protobuf.Value
 constexpr uint32_t kListValue = 6;
 
 std::string_view read_string_value(std::string_view value) {
   std::string_view text;
   for (ProtobufReader reader(value); reader.next();) {
-    if (reader.field() == kStringValue) {
+    if (reader.field() == kStringField) {
       text = reader.bytes();
     } else {
       reader.skip();
@@ -116,7 +116,7 @@ void read_list(ProtobufReader reader, std::vector<std::string_view>& entries) {
 std::optional<std::vector<std::string_view>> read_strings(std::string_view value) {
   std::optional<std::vector<std::string_view>> entries;
   for (ProtobufReader reader(value); reader.next();) {
-    if (reader.field() == kStringValue) {
+    if (reader.field() == kStringField) {
       entries.emplace(1, reader.bytes());
     } else if (reader.field() == kListValue) {
       read_list(reader.message(), entries.emplace());
@@ -175,32 +175,32 @@ ExtProcProtocol read_protocol(ProtobufReader reader) {
 }
 
 // The last of several wins, as protobuf has it for a oneof.
-void begin(ExtProcRequest& request, Kind kind) {
+void begin(ExtProcRequest& request, RequestKind kind) {
   request.kind = kind;
   request.headers.clear();
   request.body = {};
   request.end_of_stream = false;
 }
 
-Kind kind_of(uint32_t field) {
+RequestKind kind_of(uint32_t field) {
   switch (field) {
-    case 2: return Kind::kRequestHeaders;
-    case 3: return Kind::kResponseHeaders;
-    case 4: return Kind::kRequestBody;
-    case 5: return Kind::kResponseBody;
-    case 6: return Kind::kRequestTrailers;
-    case 7: return Kind::kResponseTrailers;
-    default: return Kind::kNone;
+    case 2: return RequestKind::kRequestHeaders;
+    case 3: return RequestKind::kResponseHeaders;
+    case 4: return RequestKind::kRequestBody;
+    case 5: return RequestKind::kResponseBody;
+    case 6: return RequestKind::kRequestTrailers;
+    case 7: return RequestKind::kResponseTrailers;
+    default: return RequestKind::kNone;
   }
 }
 
 void read_request(ProtobufReader reader, ExtProcRequest& request) {
   while (reader.next()) {
-    const Kind kind = kind_of(reader.field());
-    if (kind == Kind::kRequestBody || kind == Kind::kResponseBody) {
+    const RequestKind kind = kind_of(reader.field());
+    if (kind == RequestKind::kRequestBody || kind == RequestKind::kResponseBody) {
       begin(request, kind);
       read_body(reader.message(), request);
-    } else if (kind != Kind::kNone) {
+    } else if (kind != RequestKind::kNone) {
       begin(request, kind);
       read_headers(reader.message(), request);
     } else if (reader.field() == 8) {
@@ -229,7 +229,7 @@ std::optional<std::string_view> ExtProcRequest::header(std::string_view name) co
 }
 
 Result<void> read_ext_proc_request(std::string_view message, ExtProcRequest& request) {
-  begin(request, Kind::kNone);
+  begin(request, RequestKind::kNone);
   request.observability_mode = false;
   request.metadata = {};
   request.protocol.reset();

@@ -7,20 +7,20 @@ namespace {
 
 using protozero::pbf_writer;
 
-void add_text(pbf_writer& writer, uint32_t field, std::string_view text) {
+void add_text_field(pbf_writer& writer, uint32_t field, std::string_view text) {
   writer.add_bytes(field, text.data(), text.size());
 }
 
 // Fields of ProcessingRequest.
-constexpr uint32_t kRequestHeaders = 2;
-constexpr uint32_t kRequestBody = 4;
-constexpr uint32_t kRequestTrailers = 6;
+constexpr uint32_t kRequestHeadersField = 2;
+constexpr uint32_t kRequestBodyField = 4;
+constexpr uint32_t kRequestTrailersField = 6;
 constexpr uint32_t kMetadataContext = 8;
 constexpr uint32_t kAttributes = 9;
 constexpr uint32_t kProtocolConfig = 11;
 constexpr uint32_t kUnknown = 1000;
 
-uint32_t on_side(ExtProcSide side, uint32_t field) {
+uint32_t field_on_side(ExtProcSide side, uint32_t field) {
   return side == ExtProcSide::kRequest ? field : field + 1;
 }
 
@@ -28,8 +28,8 @@ void write_header_map(pbf_writer& parent, const std::vector<ExtProcHeader>& head
   pbf_writer map(parent, 1);
   for (const ExtProcHeader& header : headers) {
     pbf_writer value(map, 1);
-    add_text(value, 1, header.key);
-    add_text(value, 3, header.value);  // raw_value, as Envoy sends it
+    add_text_field(value, 1, header.key);
+    add_text_field(value, 3, header.value);  // raw_value, as Envoy sends it
   }
 }
 
@@ -38,7 +38,7 @@ void write_list(pbf_writer& value, const std::vector<std::string_view>& entries)
   pbf_writer list(value, 6);
   for (const std::string_view entry : entries) {
     pbf_writer item(list, 1);
-    add_text(item, 3, entry);
+    add_text_field(item, 3, entry);
   }
 }
 
@@ -46,10 +46,10 @@ void write_list(pbf_writer& value, const std::vector<std::string_view>& entries)
 template <class Write>
 void write_space(pbf_writer& metadata, std::string_view space, std::string_view key, Write write) {
   pbf_writer entry(metadata, 1);
-  add_text(entry, 1, space);
+  add_text_field(entry, 1, space);
   pbf_writer structure(entry, 2);
   pbf_writer field(structure, 1);
-  add_text(field, 1, key);
+  add_text_field(field, 1, key);
   pbf_writer value(field, 2);
   write(value);
 }
@@ -67,7 +67,7 @@ void write_metadata(pbf_writer& writer, const ExtProcContext& context) {
   }
   if (!context.served_endpoint.empty()) {
     write_space(metadata, "envoy.lb", "x-gateway-destination-endpoint-served",
-                [&](pbf_writer& value) { add_text(value, 3, context.served_endpoint); });
+                [&](pbf_writer& value) { add_text_field(value, 3, context.served_endpoint); });
   }
 }
 
@@ -75,7 +75,7 @@ void write_context(pbf_writer& writer, const ExtProcContext& context) {
   write_metadata(writer, context);
   if (context.unknown_fields) {
     pbf_writer attributes(writer, kAttributes);
-    add_text(attributes, 1, "kvasir.unknown");
+    add_text_field(attributes, 1, "kvasir.unknown");
   }
   if (context.protocol) {
     pbf_writer protocol(writer, kProtocolConfig);
@@ -83,7 +83,7 @@ void write_context(pbf_writer& writer, const ExtProcContext& context) {
     protocol.add_enum(2, static_cast<int32_t>(context.protocol->response_body_mode));
     protocol.add_bool(3, context.protocol->body_without_waiting_for_header_response);
   }
-  if (context.unknown_fields) add_text(writer, kUnknown, "skip me");
+  if (context.unknown_fields) add_text_field(writer, kUnknown, "skip me");
 }
 
 }  // namespace
@@ -94,11 +94,11 @@ void write_headers_request(ExtProcSide side, const std::vector<ExtProcHeader>& h
   message.clear();
   pbf_writer writer(message);
   {
-    pbf_writer inner(writer, on_side(side, kRequestHeaders));
+    pbf_writer inner(writer, field_on_side(side, kRequestHeadersField));
     write_header_map(inner, headers);
     if (end_of_stream) inner.add_bool(3, true);
   }
-  if (message.empty()) writer.add_message(on_side(side, kRequestHeaders), "", 0);
+  if (message.empty()) writer.add_message(field_on_side(side, kRequestHeadersField), "", 0);
   write_context(writer, context);
 }
 
@@ -107,11 +107,11 @@ void write_body_request(ExtProcSide side, std::string_view body, bool end_of_str
   message.clear();
   pbf_writer writer(message);
   {
-    pbf_writer inner(writer, on_side(side, kRequestBody));
-    if (!body.empty()) add_text(inner, 1, body);
+    pbf_writer inner(writer, field_on_side(side, kRequestBodyField));
+    if (!body.empty()) add_text_field(inner, 1, body);
     if (end_of_stream) inner.add_bool(2, true);
   }
-  if (message.empty()) writer.add_message(on_side(side, kRequestBody), "", 0);
+  if (message.empty()) writer.add_message(field_on_side(side, kRequestBodyField), "", 0);
   write_context(writer, context);
 }
 
@@ -120,10 +120,10 @@ void write_trailers_request(ExtProcSide side, const std::vector<ExtProcHeader>& 
   message.clear();
   pbf_writer writer(message);
   {
-    pbf_writer inner(writer, on_side(side, kRequestTrailers));
+    pbf_writer inner(writer, field_on_side(side, kRequestTrailersField));
     if (!trailers.empty()) write_header_map(inner, trailers);
   }
-  if (message.empty()) writer.add_message(on_side(side, kRequestTrailers), "", 0);
+  if (message.empty()) writer.add_message(field_on_side(side, kRequestTrailersField), "", 0);
   write_context(writer, context);
 }
 

@@ -9,7 +9,7 @@ namespace kvasir {
 namespace {
 
 using Answer = ExtProcAnswer;
-using Kind = ExtProcAnswer::Kind;
+using ExtProcKind = ExtProcAnswer::Kind;
 
 ExtProcHeader read_option(ProtobufReader reader) {
   ExtProcHeader header;
@@ -155,7 +155,7 @@ struct Entry {
   std::string_view value;
 };
 
-Entry read_entry(ProtobufReader reader) {
+Entry read_answer_entry(ProtobufReader reader) {
   Entry entry;
   while (reader.next()) {
     switch (reader.field()) {
@@ -188,7 +188,7 @@ template <class Each>
 void for_each_field(std::string_view structure, Each each) {
   for (ProtobufReader reader(structure); reader.next();) {
     if (reader.field() == 1) {
-      each(read_entry(reader.message()));
+      each(read_answer_entry(reader.message()));
     } else {
       reader.skip();
     }
@@ -207,7 +207,7 @@ void read_dynamic_metadata(std::string_view structure, Answer& answer) {
 }
 
 // The last of several wins, as protobuf has it for a oneof.
-void begin(Answer& answer, Kind kind) {
+void begin(Answer& answer, ExtProcKind kind) {
   std::vector<ExtProcMetadataEntry> metadata = std::move(answer.metadata);
   const bool mode_override = answer.mode_override;
   answer = {};
@@ -221,13 +221,13 @@ void read_answer(ProtobufReader reader, Answer& answer) {
   while (reader.next()) {
     const uint32_t field = reader.field();
     if (field >= 1 && field <= 4) {
-      begin(answer, static_cast<Kind>(field));
+      begin(answer, static_cast<ExtProcKind>(field));
       read_first(reader.message(), answer, read_common);
     } else if (field == 5 || field == 6) {
-      begin(answer, static_cast<Kind>(field));
+      begin(answer, static_cast<ExtProcKind>(field));
       read_first(reader.message(), answer, read_header_mutation);
     } else if (field == kImmediate) {
-      begin(answer, Kind::kImmediate);
+      begin(answer, ExtProcKind::kImmediate);
       read_immediate(reader.message(), answer);
     } else if (field == kDynamicMetadata) {
       read_dynamic_metadata(reader.bytes(), answer);

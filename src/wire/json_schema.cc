@@ -11,8 +11,8 @@
 namespace kvasir {
 namespace {
 
-constexpr std::array<std::string_view, 7> kTypes = {"null",   "boolean", "integer", "number",
-                                                    "string", "array",   "object"};
+constexpr std::array<std::string_view, 7> kSchemaTypes = {"null",   "boolean", "integer", "number",
+                                                          "string", "array",   "object"};
 
 // What a keyword's value is.
 enum class Shape : uint8_t { kSchema, kSchemas, kSchemaMap, kSchemaOrSchemas };
@@ -127,7 +127,8 @@ void SchemaChecker::check_subschemas(const JsonObject& schema, const std::string
 void SchemaChecker::check_type(const JsonValue& type, const std::string& place) {
   const auto known = [&](const JsonValue& name) {
     const std::string* text = name.string();
-    return text != nullptr && std::find(kTypes.begin(), kTypes.end(), *text) != kTypes.end();
+    return text != nullptr &&
+           std::find(kSchemaTypes.begin(), kSchemaTypes.end(), *text) != kSchemaTypes.end();
   };
   const JsonArray* list = type.array();
   const bool good = list == nullptr

@@ -7,7 +7,7 @@ namespace kvasir {
 namespace {
 
 // Text of the client's own may be no UTF-8; what is sent always is.
-std::string quoted(std::string_view text) {
+std::string quoted_key(std::string_view text) {
   return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
@@ -15,13 +15,15 @@ std::string quoted(std::string_view text) {
 
 std::string write_score_request(std::string_view model, PromptKind kind, std::string_view prompt,
                                 std::span<const std::string_view> pods) {
-  std::string body = "{\"model\":" + quoted(model) + ",\"prompt_blocks\":[],\"candidate_pods\":[";
-  for (size_t i = 0; i < pods.size(); ++i) body.append(i == 0 ? "" : ",").append(quoted(pods[i]));
+  std::string body =
+      "{\"model\":" + quoted_key(model) + ",\"prompt_blocks\":[],\"candidate_pods\":[";
+  for (size_t i = 0; i < pods.size(); ++i)
+    body.append(i == 0 ? "" : ",").append(quoted_key(pods[i]));
   body.append(kind == PromptKind::kMessages ? "],\"messages\":" : "],\"prompt\":");
   if (kind == PromptKind::kText) {
     body.append("\"").append(prompt).append("\"");  // escaped as the client sent it
   } else if (kind == PromptKind::kRawText) {
-    body.append(quoted(prompt));
+    body.append(quoted_key(prompt));
   } else {
     body.append(prompt.empty() || kind == PromptKind::kRawIds ? "null" : prompt);
   }

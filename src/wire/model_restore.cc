@@ -18,7 +18,7 @@ size_t unfinished_key(std::string_view text) {
   return 0;
 }
 
-std::string quoted(std::string_view text) {
+std::string quoted_model(std::string_view text) {
   std::string json;
   append_json_string(text, json);
   return json;
@@ -27,8 +27,8 @@ std::string quoted(std::string_view text) {
 }  // namespace
 
 ModelRestorer::ModelRestorer(std::string_view target, std::string_view incoming)
-    : target_json_(quoted(target)),
-      replacement_(quoted(incoming)),
+    : target_json_(quoted_model(target)),
+      replacement_(quoted_model(incoming)),
       active_(!target.empty() && !incoming.empty() && target != incoming) {}
 
 size_t ModelRestorer::held_bytes_max() const {

@@ -37,7 +37,7 @@ bool is_object(std::string_view value) {
   return !value.empty() && value.front() == '{';
 }
 
-std::string_view inside_quotes(std::string_view text) {
+std::string_view text_inside_quotes(std::string_view text) {
   return text.substr(1, text.size() - 2);
 }
 
@@ -138,7 +138,7 @@ class PromptWriter {
       const std::string_view value = members.value();
       if (key == "role") {
         message.has_role = is_text(value);
-        message.role = is_text(value) ? inside_quotes(value) : std::string_view();
+        message.role = is_text(value) ? text_inside_quotes(value) : std::string_view();
       } else if (key == "content") {
         message.content = value;
       } else if (value == "null") {
@@ -182,7 +182,7 @@ class PromptWriter {
   }
 
   void write_content(std::string_view content, unsigned levels) {
-    if (is_text(content)) return out_.put_text(inside_quotes(content));
+    if (is_text(content)) return out_.put_text(text_inside_quotes(content));
     if (!is_list(content)) {
       if (!content.empty() && content != "null") write_json(content, levels);
       return;
@@ -209,14 +209,14 @@ class PromptWriter {
   };
 
   Part read_part(std::string_view value) {
-    if (is_text(value)) return {true, inside_quotes(value)};
+    if (is_text(value)) return {true, text_inside_quotes(value)};
     Part part;
     if (!is_object(value)) return part;
     bool other_type = false;
     JsonMembers members(value);
     while (step() && members.next()) {
       if (members.key() == "text" && is_text(members.value())) {
-        part = {true, inside_quotes(members.value())};
+        part = {true, text_inside_quotes(members.value())};
       } else if (members.key() == "type") {
         const std::string_view type = members.value();
         other_type = type != "\"text\"" && type != "\"input_text\"" && type != "\"output_text\"";
@@ -241,7 +241,8 @@ class PromptWriter {
       if (!first) out_.put(kMessage);
       first = false;
       const std::string_view prompt = prompts.value();
-      is_text(prompt) ? out_.put_text(inside_quotes(prompt)) : write_json(prompt, kOrderlessLevels);
+      is_text(prompt) ? out_.put_text(text_inside_quotes(prompt))
+                      : write_json(prompt, kOrderlessLevels);
     }
   }
 

@@ -24,7 +24,7 @@ struct RegexNode {
 
 namespace {
 
-using Kind = RegexNode::Kind;
+using NodeKind = RegexNode::Kind;
 using Ranges = std::vector<RegexNode::Range>;
 
 constexpr char32_t kLastCharacter = 0x10ffff;
@@ -104,21 +104,21 @@ class RegexParser {
     if (problem_.empty()) problem_ = why;
     rest_ = {};
   }
-  static RegexNode one_of(Ranges ranges) { return {Kind::kClass, {}, std::move(ranges)}; }
+  static RegexNode one_of(Ranges ranges) { return {NodeKind::kClass, {}, std::move(ranges)}; }
 
   std::string_view rest_;
   std::string problem_;
 };
 
 RegexNode RegexParser::alternatives(int depth) {
-  RegexNode node{Kind::kAlternatives, {}};
+  RegexNode node{NodeKind::kAlternatives, {}};
   node.parts.push_back(sequence(depth));
   while (take("|")) node.parts.push_back(sequence(depth));
   return node;
 }
 
 RegexNode RegexParser::sequence(int depth) {
-  RegexNode node{Kind::kSequence, {}};
+  RegexNode node{NodeKind::kSequence, {}};
   while (!rest_.empty() && rest_.front() != '|' && rest_.front() != ')') {
     if (take("^") || take("$")) continue;
     std::optional<RegexNode> part = item(depth);
@@ -222,7 +222,7 @@ RegexNode RegexParser::repeated(RegexNode part) {
   if (!times) return part;
   take("?");  // lazy: the same texts
   if (times->second && *times->second < times->first) fail("a repetition is backwards");
-  RegexNode node{Kind::kRepeat, {}, {}, times->first, times->second};
+  RegexNode node{NodeKind::kRepeat, {}, {}, times->first, times->second};
   node.parts.push_back(std::move(part));
   return node;
 }
@@ -331,14 +331,14 @@ class RegexWriter {
   // False: the text would be too long.
   bool write(const RegexNode& node) {
     switch (node.kind) {
-      case Kind::kSequence:
+      case NodeKind::kSequence:
         return std::all_of(node.parts.begin(), node.parts.end(),
                            [&](const RegexNode& part) { return write(part); });
-      case Kind::kAlternatives:
+      case NodeKind::kAlternatives:
         return write(node.parts[random_.below(node.parts.size())]);
-      case Kind::kRepeat:
+      case NodeKind::kRepeat:
         return write_repeated(node);
-      case Kind::kClass:
+      case NodeKind::kClass:
         append_utf8(pick(node.ranges), text_);
         return ++characters_ < kRegexCharactersMost;
     }

@@ -8,9 +8,9 @@
 namespace kvasir {
 namespace {
 
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kHandshakeVersion = 1;
 // Of Hello.
-constexpr uint32_t kOrigin = 2;
+constexpr uint32_t kHandshakeOrigin = 2;
 constexpr uint32_t kHelloNonce = 3;
 // Of Challenge.
 constexpr uint32_t kChallengeNonce = 2;
@@ -18,7 +18,7 @@ constexpr uint32_t kProof = 3;
 
 // Version first: what follows may mean something else in another one.
 std::optional<Error> wrong_version(ProtobufReader& reader) {
-  if (!reader.next() || reader.field() != kVersion) return Error{"no version"};
+  if (!reader.next() || reader.field() != kHandshakeVersion) return Error{"no version"};
   if (reader.fixed32() == kReplicaHandshakeVersion) return std::nullopt;
   return Error{"another version of the protocol"};
 }
@@ -28,7 +28,7 @@ Result<ReplicaHello> read_hello(std::string_view bytes) {
   ProtobufReader reader(bytes);
   if (const auto wrong = wrong_version(reader)) return *wrong;
   while (reader.next()) {
-    if (reader.field() == kOrigin) {
+    if (reader.field() == kHandshakeOrigin) {
       hello.origin = reader.fixed64();
     } else if (reader.field() == kHelloNonce) {
       hello.nonce = reader.bytes();
@@ -73,8 +73,8 @@ auto read_bounded(std::string_view bytes, Read read) -> decltype(read(bytes)) {
 std::string write_replica_hello(const ReplicaHello& hello) {
   std::string bytes;
   protozero::pbf_writer writer(bytes);
-  writer.add_fixed32(kVersion, kReplicaHandshakeVersion);
-  writer.add_fixed64(kOrigin, hello.origin);
+  writer.add_fixed32(kHandshakeVersion, kReplicaHandshakeVersion);
+  writer.add_fixed64(kHandshakeOrigin, hello.origin);
   writer.add_bytes(kHelloNonce, hello.nonce);
   return bytes;
 }
@@ -86,7 +86,7 @@ Result<ReplicaHello> read_replica_hello(std::string_view bytes) {
 std::string write_replica_challenge(const ReplicaChallenge& challenge) {
   std::string bytes;
   protozero::pbf_writer writer(bytes);
-  writer.add_fixed32(kVersion, kReplicaHandshakeVersion);
+  writer.add_fixed32(kHandshakeVersion, kReplicaHandshakeVersion);
   writer.add_bytes(kChallengeNonce, challenge.nonce);
   writer.add_bytes(kProof, challenge.proof);
   return bytes;

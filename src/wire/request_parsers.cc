@@ -13,7 +13,7 @@ struct TypeName {
   std::string_view name;
   RequestParser parser;
 };
-constexpr TypeName kTypes[] = {
+constexpr TypeName kParserTypes[] = {
     {"openai-parser", RequestParser::kOpenAi},
     {"anthropic-parser", RequestParser::kAnthropic},
     {"vllmhttp-parser", RequestParser::kVllmHttp},
@@ -66,7 +66,7 @@ constexpr Claim kEnginePaths[] = {
 };
 
 Result<RequestParser> parser_of(const ParserReference& reference) {
-  for (const TypeName& type : kTypes) {
+  for (const TypeName& type : kParserTypes) {
     if (type.name == reference.type) return type.parser;
   }
   const std::string what = "requestHandler.parsers: \"" + reference.name + "\": ";
@@ -91,7 +91,7 @@ bool claims(RequestParser parser, std::string_view suffix, std::string_view path
 
 bool is_request_parser(std::string_view type) {
   const auto is_it = [&](const auto& known) { return known.name == type; };
-  return std::any_of(std::begin(kTypes), std::end(kTypes), is_it);
+  return std::any_of(std::begin(kParserTypes), std::end(kParserTypes), is_it);
 }
 
 RequestParsers::RequestParsers()

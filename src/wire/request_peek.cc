@@ -252,7 +252,7 @@ void read_messages_or_text(std::string_view value, bool is_plain, RequestPeek& p
   first == '{' || first == '\0' ? read_messages(value, peek) : read_prompt(value, is_plain, peek);
 }
 
-void read_sampling(std::string_view value, RequestPeek& peek) {
+void read_peeked_sampling(std::string_view value, RequestPeek& peek) {
   JsonMembers members(value);
   for (size_t count = 0; count < kRequestFieldsMax && members.next(); ++count) {
     if (members.key() == "max_tokens" || members.key() == "max_new_tokens") {
@@ -305,7 +305,7 @@ class BodyReader {
       case Slot::kNewerOutputLimit:
         return read_count(value, newer_limit_);
       case Slot::kSampling:
-        return read_sampling(value, peek_);
+        return read_peeked_sampling(value, peek_);
       case Slot::kSalt:
         return read_text(value, peek_.cache_salt);
     }

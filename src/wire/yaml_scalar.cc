@@ -23,28 +23,28 @@ size_t digits(std::string_view text, size_t from) {
   return end - from;
 }
 
-enum class Shape { kText, kWhole, kReal };
+enum class ScalarShape { kText, kWhole, kReal };
 
 // [-+]? ( digits [. digits?] | . digits ) ( [eE] [-+]? digits )?
-Shape shape_of(std::string_view text) {
+ScalarShape shape_of(std::string_view text) {
   size_t at = !text.empty() && (text[0] == '-' || text[0] == '+') ? 1 : 0;
   const size_t before = digits(text, at);
   at += before;
-  if (before > 0 && at == text.size()) return Shape::kWhole;
+  if (before > 0 && at == text.size()) return ScalarShape::kWhole;
   size_t after = 0;
   if (at < text.size() && text[at] == '.') {
     after = digits(text, at + 1);
     at += 1 + after;
   }
-  if (before + after == 0) return Shape::kText;
+  if (before + after == 0) return ScalarShape::kText;
   if (at < text.size() && (text[at] == 'e' || text[at] == 'E')) {
     ++at;
     if (at < text.size() && (text[at] == '-' || text[at] == '+')) ++at;
     const size_t exponent = digits(text, at);
-    if (exponent == 0) return Shape::kText;
+    if (exponent == 0) return ScalarShape::kText;
     at += exponent;
   }
-  return at == text.size() ? Shape::kReal : Shape::kText;
+  return at == text.size() ? ScalarShape::kReal : ScalarShape::kText;
 }
 
 std::variant<Value, Remark> whole(std::string_view text, int base, int line) {
@@ -82,11 +82,11 @@ std::variant<Value, Remark> plain_yaml_scalar(const std::string& text, int line)
     return whole(std::string_view(text).substr(2), 16, line);
   if (is_based(text, "0o", "01234567")) return whole(std::string_view(text).substr(2), 8, line);
   switch (shape_of(text)) {
-    case Shape::kWhole:
+    case ScalarShape::kWhole:
       return whole(text, 10, line);
-    case Shape::kReal:
+    case ScalarShape::kReal:
       return real(text, line);
-    case Shape::kText:
+    case ScalarShape::kText:
       break;
   }
   return Value(text, line);
