@@ -39,7 +39,9 @@ TEST(NormalTarget, SpellingsOfOnePathBecomeOne) {
     EXPECT_EQ(normal->authority, "");
     EXPECT_FALSE(normal->encoded_slash);
     const std::string text = each.target;
-    if (is_normal_target(text)) EXPECT_EQ(text, each.normal);
+    if (is_normal_target(text)) {
+      EXPECT_EQ(text, each.normal);
+    }
   }
 }
 

@@ -270,6 +270,10 @@ class Player {
         return "no-endpoints";
       case Refusal::kFiltered:
         return "filtered";
+      case Refusal::kNotAdmitted:
+        return "not-admitted";
+      case Refusal::kNotCached:
+        return "not-cached";
     }
     return "?";
   }
