@@ -4,6 +4,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace CLI {
@@ -11,6 +12,9 @@ class App;
 }
 
 namespace kvasir {
+
+// The one clear line: "kvasir COMMAND: MESSAGE". Returns `exit_code`.
+int fail_command(std::string_view command, int exit_code, std::string_view message);
 
 void add_worker_command(CLI::App& app, int& exit_code);
 // `kvasir worker` with what follows it on the command line: it is vLLM's, which no CLI::App reads. The

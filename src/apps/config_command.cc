@@ -61,11 +61,6 @@ std::string count(size_t number, const std::string& what) {
   return std::to_string(number) + " " + what + (number == 1 ? "" : "s");
 }
 
-int fail(const Error& error) {
-  std::cerr << "kvasir config check: " << error.message << "\n";
-  return 2;
-}
-
 // As a program does it that starts with these flags.
 PluginOptions options_of(const CheckFlags& flags) {
   PluginOptions options;
@@ -81,9 +76,9 @@ size_t lines_of(std::string_view text) {
 
 int check(const CheckFlags& flags) {
   const Result<std::string> text = read_file(flags.file);
-  if (!text) return fail(text.error());
+  if (!text) return fail_command("config check", 2, text.error().message);
   const Result<Registry> registry = plugin_registry(flags.plugins);
-  if (!registry) return fail(registry.error());
+  if (!registry) return fail_command("config check", 2, registry.error().message);
   const std::vector<PluginTypeFacts> types = plugin_type_facts(*registry);
   const std::string name = flags.file == "-" ? "standard input" : flags.file;
   ConfigReading reading = read_endpoint_picker_config(*text, types);
@@ -100,7 +95,7 @@ int check(const CheckFlags& flags) {
   const size_t errors = made ? 0 : lines_of(made.error().message);
   std::cout << name << ": " << count(errors, "error") << ", "
             << count(reading.warnings.size(), "warning") << std::endl;
-  return made ? 0 : fail(made.error());
+  return made ? 0 : fail_command("config check", 2, made.error().message);
 }
 
 }  // namespace

@@ -24,11 +24,6 @@ struct ConformanceFlags {
   bool list = false;
 };
 
-int complain(const std::string& message, int code) {
-  std::cerr << "kvasir conformance epp: " << message << "\n";
-  return code;
-}
-
 Result<SubjectOptions> options_of(const ConformanceFlags& flags) {
   SubjectOptions options;
   const Result<HostPort> target = parse_host_port(flags.target);
@@ -60,16 +55,17 @@ void print(const SuiteReport& report, const std::string& format) {
 
 int run(const ConformanceFlags& flags) {
   const auto checks = select_checks(flags.only);
-  if (!checks) return complain("--only: " + checks.error().message, 2);
+  if (!checks) return fail_command("conformance epp", 2, "--only: " + checks.error().message);
   if (flags.list) {
     std::cout << list_text(*checks);
     return 0;
   }
-  if (flags.target.empty()) return complain("say which picker with --target HOST:PORT", 2);
+  if (flags.target.empty())
+    return fail_command("conformance epp", 2, "say which picker with --target HOST:PORT");
   const Result<SubjectOptions> options = options_of(flags);
-  if (!options) return complain(options.error().message, 2);
+  if (!options) return fail_command("conformance epp", 2, options.error().message);
   auto subject = Subject::create(*options);
-  if (!subject) return complain(subject.error().message, 2);
+  if (!subject) return fail_command("conformance epp", 2, subject.error().message);
   const bool table = flags.format == "table";
   const SuiteReport report = run_suite(**subject, *checks, [table](const CheckResult& result) {
     if (table) std::cout << table_line(result) << std::flush;

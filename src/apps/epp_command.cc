@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <csignal>
 #include <fstream>
-#include <iostream>
 #include <sstream>
 #include <thread>
 
@@ -21,11 +20,6 @@
 namespace kvasir {
 namespace {
 
-int fail_epp(int code, const std::string& message) {
-  std::cerr << "kvasir epp: " << message << "\n";
-  return code;
-}
-
 std::string endpoints_text(const EppOptions& options) {
   if (options.feeds.dns) return "endpoints of " + to_string(*options.feeds.dns);
   if (!options.feeds.endpoints_file.empty()) return "endpoints of " + options.feeds.endpoints_file;
@@ -35,20 +29,20 @@ std::string endpoints_text(const EppOptions& options) {
 int run_epp(const EppFlags& flags, const UpstreamFlags& upstream) {
   set_log_component("epp");
   const Result<LogSettings> logging = log_settings(flags.log);
-  if (!logging) return fail_epp(2, logging.error().message);
+  if (!logging) return fail_command("epp", 2, logging.error().message);
   set_log_level(logging->level);
   set_log_encoding(logging->encoding);
   keep_freed_memory();
   raise_descriptor_limit();
   if (const Result<void> checked = upstream.check(); !checked) {
-    return fail_epp(2, checked.error().message);
+    return fail_command("epp", 2, checked.error().message);
   }
   Result<EppOptions> options = epp_options(flags);
-  if (!options) return fail_epp(2, options.error().message);
+  if (!options) return fail_command("epp", 2, options.error().message);
   Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();
-  if (!loop) return fail_epp(1, loop.error().message);
+  if (!loop) return fail_command("epp", 1, loop.error().message);
   Result<std::unique_ptr<DecisionLog>> log = decision_log(flags);
-  if (!log) return fail_epp(2, log.error().message);
+  if (!log) return fail_command("epp", 2, log.error().message);
   EppMetricsOptions metrics_options = epp_metrics_options(flags);
   metrics_options.version = KVASIR_VERSION;
   EppMetrics metrics(std::move(metrics_options), (*loop)->clock(), log->get());
@@ -59,13 +53,14 @@ int run_epp(const EppFlags& flags, const UpstreamFlags& upstream) {
         log_info("stopping: running streams may end, new ones are refused");
         epp->drain([&loop] { (*loop)->stop(); });
       });
-  if (!signals) return fail_epp(1, signals.error().message);
+  if (!signals) return fail_command("epp", 1, signals.error().message);
   const auto page = [&metrics, &epp] {
     const std::optional<FlowStats> flow = epp->flow_stats();
     return metrics.page(*epp->snapshot(), flow ? &*flow : nullptr, epp->plugin_readings());
   };
   Result<std::unique_ptr<Epp>> created = Epp::create(**loop, *options, metrics, page);
-  if (!created) return fail_epp(options->config_name.empty() ? 1 : 2, created.error().message);
+  if (!created)
+    return fail_command("epp", options->config_name.empty() ? 1 : 2, created.error().message);
   epp = std::move(*created);
   if (const std::string warning = upstream.warning(); !warning.empty()) log_warning(warning);
   for (const std::string& note : epp->notes()) log_info(note);

@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <atomic>
 #include <charconv>
+#include <csignal>
 #include <cstdlib>
-#include <iostream>
 #include <thread>
 
 #include "apps/commands.h"
@@ -17,13 +17,11 @@
 #include "net/event_loop.h"
 #include "net/flag_address.h"
 #include "net/signal_watcher.h"
+#include "net/socket.h"
 #include "plugins/roster.h"
 #include "serving/configured_scheduling.h"
 #include "telemetry/log.h"
-#include "net/socket.h"
 #include "wire/yaml.h"
-
-#include <csignal>
 
 namespace kvasir {
 namespace {
@@ -193,11 +191,6 @@ Result<GatewayOptions> options_of(const GatewayFlags& flags) {
   return options;
 }
 
-int fail_gateway(int code, const std::string& message) {
-  std::cerr << "kvasir gateway: " << message << "\n";
-  return code;
-}
-
 std::string workers_of(const GatewayOptions& options) {
   if (options.dns) return "workers from " + to_string(*options.dns);
   if (!options.endpoints_file.empty()) return "workers from " + options.endpoints_file;
@@ -210,9 +203,9 @@ int run_gateway(const GatewayFlags& flags) {
   keep_freed_memory();
   raise_descriptor_limit();
   Result<GatewayOptions> options = options_of(flags);
-  if (!options) return fail_gateway(2, options.error().message);
+  if (!options) return fail_command("gateway", 2, options.error().message);
   Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();
-  if (!loop) return fail_gateway(1, loop.error().message);
+  if (!loop) return fail_command("gateway", 1, loop.error().message);
   GatewayMetrics metrics(options->policy);
   std::unique_ptr<Gateway> gateway;
   std::atomic<Gateway*> serving{nullptr};
@@ -222,13 +215,14 @@ int run_gateway(const GatewayFlags& flags) {
         log_info("stopping: running requests may end, new ones are refused");
         gateway->drain([&loop] { (*loop)->stop(); });
       });
-  if (!signals) return fail_gateway(1, signals.error().message);
+  if (!signals) return fail_command("gateway", 1, signals.error().message);
   Result<std::unique_ptr<Gateway>> created =
       Gateway::create(**loop, *options, metrics, [&metrics, &serving] {
         if (Gateway* now = serving.load()) metrics.note_flow(now->flow_stats());
         return metrics.page();
       });
-  if (!created) return fail_gateway(options->config_name.empty() ? 1 : 2, created.error().message);
+  if (!created)
+    return fail_command("gateway", options->config_name.empty() ? 1 : 2, created.error().message);
   gateway = std::move(*created);
   serving = gateway.get();
   for (const std::string& note : gateway->notes()) log_info(note);

@@ -5,7 +5,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
-#include <iostream>
 #include <memory>
 
 #include "apps/commands.h"
@@ -17,11 +16,6 @@
 
 namespace kvasir {
 namespace {
-
-int fail_up(int code, const std::string& message) {
-  std::cerr << "kvasir up: " << message << "\n";
-  return code;
-}
 
 // A directory, or nothing yet: what else stands there is the user's, and stays as it is.
 Result<void> check_log_directory(const std::string& path) {
@@ -75,18 +69,18 @@ Result<std::string> fresh_log_directory() {
 
 int run_up(FleetOptions options) {
   const Result<void> sound = check(options);
-  if (!sound) return fail_up(2, sound.error().message);
+  if (!sound) return fail_command("up", 2, sound.error().message);
   std::string made_here;  // the one directory that may go again
   if (options.log_directory.empty()) {
     const Result<std::string> directory = fresh_log_directory();
-    if (!directory) return fail_up(1, directory.error().message);
+    if (!directory) return fail_command("up", 1, directory.error().message);
     made_here = *directory;
     options.log_directory = made_here;
   }
   const Result<void> outcome = UpSession(options).run();
   if (outcome) return 0;
   if (!made_here.empty()) rmdir(made_here.c_str());  // only when nothing was logged
-  return fail_up(1, outcome.error().message);
+  return fail_command("up", 1, outcome.error().message);
 }
 
 }  // namespace

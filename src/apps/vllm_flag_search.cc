@@ -11,10 +11,6 @@ using Takes = VllmFlag::Takes;
 
 constexpr size_t kEditsMost = 3;  // between an unknown flag and what may have been meant
 
-bool has_prefix(std::string_view text, std::string_view prefix) {
-  return text.substr(0, prefix.size()) == prefix;
-}
-
 bool has_name(const VllmFlag& flag, std::string_view name) {
   std::string_view rest = flag.other_names;
   while (!rest.empty()) {
@@ -39,7 +35,7 @@ FoundFlag find_whole(std::string_view name) {
     const VllmFlag* flag = find(wanted);
     return flag != nullptr && flag->takes == Takes::kSwitch ? flag : nullptr;
   };
-  const bool negated = has_prefix(name, "no-");
+  const bool negated = name.starts_with("no-");
   const std::string_view bare = negated ? name.substr(3) : name;
   if (negated) {
     if (const VllmFlag* flag = switch_of(std::string(bare))) return {flag, true};
@@ -47,7 +43,7 @@ FoundFlag find_whole(std::string_view name) {
   for (const auto& [prefix, inverse] :
        {std::pair<std::string_view, std::string_view>{"disable-", "enable-"},
         std::pair<std::string_view, std::string_view>{"enable-", "disable-"}}) {
-    if (!has_prefix(bare, prefix)) continue;
+    if (!bare.starts_with(prefix)) continue;
     const std::string other = std::string(inverse).append(bare.substr(prefix.size()));
     if (const VllmFlag* flag = switch_of(other)) return {flag, !negated};
   }
@@ -97,7 +93,7 @@ Result<FoundFlag> find_flag(const std::string& given, std::string_view name) {
   size_t count = 0;
   const auto consider = [&](const VllmFlag& flag, bool off) {
     const std::string full = std::string(off ? "no-" : "").append(flag.name);
-    if (!has_prefix(full, name)) return;
+    if (!full.starts_with(name)) return;
     only = {&flag, off};
     if (++count <= 5) all.append(all.empty() ? "--" : ", --").append(full);
   };

@@ -1,7 +1,6 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <csignal>
-#include <iostream>
 #include <memory>
 #include <utility>
 
@@ -41,11 +40,6 @@ constexpr const char* kDescription =
     "Takes the command line of `vllm serve`: the model first, and every flag of vLLM's; those that are "
     "not listed\nbelow have no effect here, and one line at start names them.";
 
-int fail_worker(int code, const std::string& message) {
-  std::cerr << "kvasir worker: " << message << "\n";
-  return code;
-}
-
 void log_without_effect(const WorkerFlags& flags, const EngineProfile& profile) {
   std::string names;
   for (const std::string& name : flags.without_effect) names.append(names.empty() ? "" : ", ").append(name);
@@ -78,12 +72,12 @@ int wait_for_end(EventLoop& loop, const WorkerFlags& flags) {
   if (flags.health_port != 0) {
     Result<Descriptor> listener =
         listen_on_flag("--health-port", flags.host, flags.health_port, false);
-    if (!listener) return fail_worker(1, listener.error().message);
+    if (!listener) return fail_command("worker", 1, listener.error().message);
     health = std::make_unique<HealthServer>(loop, std::move(*listener));
   }
   Result<std::unique_ptr<SignalWatcher>> signals =
       SignalWatcher::create(loop, {SIGINT, SIGTERM}, [&loop](int) { loop.stop(); });
-  if (!signals) return fail_worker(1, signals.error().message);
+  if (!signals) return fail_command("worker", 1, signals.error().message);
   log_info("--headless: this rank serves nothing and waits for SIGTERM");
   loop.run();
   return 0;
@@ -92,13 +86,13 @@ int wait_for_end(EventLoop& loop, const WorkerFlags& flags) {
 // Runs until the loop is stopped.
 int serve(EventLoop& loop, const WorkerFlags& flags, WorkerOptions options) {
   Result<Descriptor> listener = listen_on_flag("--port", flags.host, flags.port, false);
-  if (!listener) return fail_worker(1, listener.error().message);
+  if (!listener) return fail_command("worker", 1, listener.error().message);
   WorkerServer server(loop, std::move(*listener), options);
   std::unique_ptr<HealthServer> health;
   if (flags.health_port != 0) {
     Result<Descriptor> health_listener =
         listen_on_flag("--health-port", flags.host, flags.health_port, false);
-    if (!health_listener) return fail_worker(1, health_listener.error().message);
+    if (!health_listener) return fail_command("worker", 1, health_listener.error().message);
     health = std::make_unique<HealthServer>(loop, std::move(*health_listener));
   }
   const auto stop = [&, stopping = false](int) mutable {
@@ -109,7 +103,7 @@ int serve(EventLoop& loop, const WorkerFlags& flags, WorkerOptions options) {
   };
   Result<std::unique_ptr<SignalWatcher>> signals =
       SignalWatcher::create(loop, {SIGINT, SIGTERM}, stop);
-  if (!signals) return fail_worker(1, signals.error().message);
+  if (!signals) return fail_command("worker", 1, signals.error().message);
   log_info(serving_line(flags, options, server.port()));
   std::vector<OpenPort> ports = {{"HTTP", server.port()}};
   if (flags.health_port != 0) ports.push_back({"health", flags.health_port});
@@ -124,15 +118,15 @@ int run_worker(const WorkerFlags& flags) {
   set_log_component("worker");
   if (!flags.write_tokenizer.empty()) {
     const Result<void> written = write_tokenizer(flags.write_tokenizer);
-    return written ? 0 : fail_worker(1, "--write-tokenizer: " + written.error().message);
+    return written ? 0 : fail_command("worker", 1, "--write-tokenizer: " + written.error().message);
   }
   raise_descriptor_limit();
   Result<WorkerOptions> options = worker_options(flags);
-  if (!options) return fail_worker(2, options.error().message);
+  if (!options) return fail_command("worker", 2, options.error().message);
   log_info("Loading model " + options->model.root + " (profile " + options->profile.name + ")");
   log_without_effect(flags, options->profile);
   Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();
-  if (!loop) return fail_worker(1, loop.error().message);
+  if (!loop) return fail_command("worker", 1, loop.error().message);
   if (flags.headless) return wait_for_end(**loop, flags);
   return serve(**loop, flags, std::move(*options));
 }
@@ -150,7 +144,7 @@ int run_worker_command(const std::vector<std::string>& arguments) {
   add_worker_flags(command, flags);
   command.footer(kExamples);
   Result<VllmCommandLine> line = read_vllm_command_line(arguments);
-  if (!line) return fail_worker(2, line.error().message);
+  if (!line) return fail_command("worker", 2, line.error().message);
   flags.without_effect = std::move(line->without_effect);
   std::reverse(line->arguments.begin(), line->arguments.end());
   try {
