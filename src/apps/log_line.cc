@@ -1,10 +1,10 @@
 #include "apps/log_line.h"
 
-#include <array>
 #include <cmath>
 #include <ctime>
 #include <utility>
 
+#include "base/text.h"
 #include "wire/json_text.h"
 
 namespace kvasir {
@@ -18,18 +18,10 @@ std::string_view cut(std::string_view text) {
   return text.substr(0, end);
 }
 
-constexpr std::array<bool, 256> kBareBytes = [] {
-  std::array<bool, 256> bytes{};
-  for (unsigned c = '0'; c <= '9'; ++c) bytes[c] = true;
-  for (unsigned c = 'A'; c <= 'Z'; ++c) bytes[c] = bytes[c + 32] = true;
-  for (const char c : std::string_view("._:/@-+")) bytes[static_cast<unsigned char>(c)] = true;
-  return bytes;
-}();
+constexpr ByteSet kBareBytes = letters_digits_and("._:/@-+");
 
 bool stands_bare(std::string_view text) {
-  bool bare = !text.empty();  // without a branch for each byte
-  for (const char c : text) bare &= kBareBytes[static_cast<unsigned char>(c)];
-  return bare;
+  return !text.empty() && consists_of(text, kBareBytes);
 }
 
 void append_quoted(std::string_view text, std::string& out) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <string>
 #include <string_view>
 
@@ -49,6 +50,24 @@ constexpr bool equal_ignoring_case(std::string_view a, std::string_view b) {
   return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) {
            return lower_case(x) == lower_case(y);
          });
+}
+
+// Which bytes belong to a set, by their value.
+using ByteSet = std::array<bool, 256>;
+
+constexpr ByteSet letters_digits_and(std::string_view more) {
+  ByteSet bytes{};
+  for (unsigned c = '0'; c <= '9'; ++c) bytes[c] = true;
+  for (unsigned c = 'A'; c <= 'Z'; ++c) bytes[c] = bytes[c + ('a' - 'A')] = true;
+  for (const char c : more) bytes[static_cast<unsigned char>(c)] = true;
+  return bytes;
+}
+
+// An empty text does.
+constexpr bool consists_of(std::string_view text, const ByteSet& bytes) {
+  bool all = true;  // without a branch for each byte
+  for (const char c : text) all &= bytes[static_cast<unsigned char>(c)];
+  return all;
 }
 
 // The text without the blanks at both ends.

@@ -14,38 +14,21 @@ constexpr size_t kConnectionOptionsMax = 32;
 // Of a Content-Length: every such number fits 64 bits.
 constexpr size_t kLengthDigitsMax = 18;
 
-using ByteClass = std::array<bool, 256>;
-
-constexpr ByteClass make_token_bytes() {
-  ByteClass bytes{};
-  for (unsigned c = '0'; c <= '9'; ++c) bytes[c] = true;
-  for (unsigned c = 'A'; c <= 'Z'; ++c) bytes[c] = bytes[c + 32] = true;
-  for (const char c : std::string_view("!#$%&'*+-.^_`|~"))
-    bytes[static_cast<unsigned char>(c)] = true;
-  return bytes;
-}
-
-constexpr ByteClass make_value_bytes() {
-  ByteClass bytes{};
+constexpr ByteSet make_value_bytes() {
+  ByteSet bytes{};
   for (unsigned c = 0; c < 256; ++c) bytes[c] = c == '\t' || (c >= ' ' && c != 0x7f);
   return bytes;
 }
 
-constexpr ByteClass make_target_bytes() {
-  ByteClass bytes{};
+constexpr ByteSet make_target_bytes() {
+  ByteSet bytes{};
   for (unsigned c = '!'; c < 0x7f; ++c) bytes[c] = true;
   return bytes;
 }
 
-constexpr ByteClass kTokenBytes = make_token_bytes();
-constexpr ByteClass kValueBytes = make_value_bytes();
-constexpr ByteClass kTargetBytes = make_target_bytes();
-
-bool consists_of(std::string_view text, const ByteClass& bytes) {
-  bool all = true;  // without a branch for each byte
-  for (const char c : text) all &= bytes[static_cast<unsigned char>(c)];
-  return all;
-}
+constexpr ByteSet kTokenBytes = letters_digits_and("!#$%&'*+-.^_`|~");
+constexpr ByteSet kValueBytes = make_value_bytes();
+constexpr ByteSet kTargetBytes = make_target_bytes();
 
 // "HTTP/1.0" and "HTTP/1.1" give 0 and 1, another version kOtherVersion. False: it is no version.
 bool read_version(std::string_view text, int& minor) {
