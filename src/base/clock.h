@@ -2,6 +2,7 @@
 // S times faster than life, or on a clock that a test moves.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 
@@ -26,12 +27,19 @@ constexpr double to_milliseconds(Duration duration) {
   return std::chrono::duration<double, std::milli>(duration).count();
 }
 // What is longer than a Duration can be becomes the longest, either way; NaN becomes zero.
+constexpr Duration from_nanoseconds(double nanoseconds) {
+  constexpr double kLimit = 9223372036854775808.0;  // 2^63
+  if (nanoseconds >= kLimit) return Duration::max();
+  if (nanoseconds <= -kLimit) return Duration::min();
+  if (nanoseconds != nanoseconds) return Duration::zero();
+  return Duration(static_cast<Duration::rep>(nanoseconds));
+}
 constexpr Duration from_seconds(double seconds) {
-  constexpr double kLimit = 9223372036.854775808;  // 2^63 nanoseconds
-  if (seconds >= kLimit) return Duration::max();
-  if (seconds <= -kLimit) return Duration::min();
-  if (seconds != seconds) return Duration::zero();
-  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
+  constexpr double kBeyond = 1e10;  // more than a Duration can be
+  return from_nanoseconds(std::clamp(seconds, -kBeyond, kBeyond) * 1e9);
+}
+constexpr Duration scaled(Duration duration, double factor) {
+  return from_nanoseconds(static_cast<double>(duration.count()) * factor);
 }
 
 // `delay` after `time`, or the end of all time when that lies beyond it; not before `time`.

@@ -12,8 +12,7 @@
 namespace kvasir {
 namespace {
 
-constexpr int kErrors = 400;        // and beyond
-constexpr int kServerErrors = 500;  // and beyond
+constexpr int kErrors = 400;  // and beyond
 // What nginx calls a client that left; only in reports, never sent.
 constexpr int kClientClosedRequest = 499;
 

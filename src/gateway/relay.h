@@ -34,6 +34,8 @@ class Relay final : private HttpCallObserver, private HttpExchange::Observer {
   void on_endpoint_down(EndpointId endpoint);
 
  private:
+  static constexpr int kServerErrors = 500;  // and beyond
+
   // How the body goes back to the client.
   enum class Mode : uint8_t { kHeld, kRaw, kReframed };
 

@@ -13,7 +13,6 @@ namespace kvasir {
 namespace {
 
 constexpr int kOk = 200;
-constexpr int kServerErrorsFrom = 500;  // and beyond
 // The worker is full: an answer that comes as fast as an error, and is no sign of speed either.
 constexpr int kTooManyRequests = 429;
 // What a client is told of failed attempts, at most.
@@ -58,7 +57,7 @@ std::string plain_words(const HttpFailure& failure, const HttpClientLimits& limi
 
 // A server error that other endpoints answer with as well is the request's, not theirs.
 void Relay::note_answered() {
-  if (status_ >= kServerErrorsFrom || failed_in_200_) {
+  if (status_ >= kServerErrors || failed_in_200_) {
     if (blamed_.empty()) judge(decision_.endpoint, false);
     return blamed_.clear();
   }
@@ -264,7 +263,7 @@ void Relay::tell_bad_answer(int status, std::string_view why) {
 // A worker's own error that goes to the client as it is.
 void Relay::tell_error_passed_on() {
   thread_.gateway_.probe_.on_bad_answer({request_id_, selected_, status_, false,
-                                         status_ >= kServerErrorsFrom
+                                         status_ >= kServerErrors
                                              ? "the error is the worker's own"
                                              : "its answer holds an error or nothing"});
 }

@@ -20,8 +20,7 @@ void AdmissionTimer::run() {
   timer_ = kNoTimer;
   const std::optional<Duration> next = admission_.run();
   if (!next) return;
-  const auto delay = std::chrono::duration<double, std::nano>(*next) / time_scale_;
-  timer_ = executor_.after(std::chrono::duration_cast<Duration>(delay), [this] {
+  timer_ = executor_.after(scaled(*next, 1 / time_scale_), [this] {
     timer_ = kNoTimer;
     run();
   });

@@ -10,10 +10,6 @@ namespace {
 // up.
 constexpr Duration kLagMax = std::chrono::milliseconds(100);
 
-Duration scaled(Duration duration, double factor) {
-  return Duration(static_cast<Duration::rep>(static_cast<double>(duration.count()) * factor));
-}
-
 }  // namespace
 
 EngineLoop::EngineLoop(EventLoop& loop, Engine& engine, double time_scale, Observer& observer)
