@@ -1,14 +1,15 @@
 # kvasir_module(NAME [DEPS module...] [TEST_DEPS module...] [LIBRARIES target...] [START_ONLY regex])
 #
-# Makes the library target kvasir_NAME from the *.cc files of the folder that calls it, and the test
-# program NAME_test from its *_test.cc files. Files ending in _fuzz.cc become fuzzers (see below),
-# files ending in _bench.cc benchmark programs. DEPS are the modules that the library includes,
-# TEST_DEPS those that only its tests, fuzzers and benchmarks include: tests/tidy/floors_test.cc reads
-# this very line and holds it against every #include, in both directions. Sources that match START_ONLY
-# run only when a program starts: they are compiled with -O1, which takes less time.
+# Makes the library target kvasir_NAME from the *.cc files of the folder that calls it and of its
+# sub-folders (a main.cc is left out: it is a program), and the test program NAME_test from its
+# *_test.cc files. Files ending in _fuzz.cc become fuzzers (see below), files ending in _bench.cc
+# benchmark programs. DEPS are the modules that the library includes, TEST_DEPS those that only its
+# tests, fuzzers and benchmarks include: tests/tidy/floors_test.cc reads this very line and holds it
+# against every #include, in both directions. Sources that match START_ONLY run only when a program
+# starts: they are compiled with -O1, which takes less time.
 function(kvasir_module NAME)
   cmake_parse_arguments(ARG "" "START_ONLY" "DEPS;TEST_DEPS;LIBRARIES" ${ARGN})
-  file(GLOB sources CONFIGURE_DEPENDS *.cc)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS *.cc)
   set(tests ${sources})
   set(fuzzers ${sources})
   set(benches ${sources})

@@ -5,10 +5,10 @@
 #include <cstring>
 #include <string>
 
-#include "net/event_loop.h"
-#include "net/grpc_health.h"
-#include "net/grpc_server.h"
-#include "net/socket.h"
+#include "net/grpc/grpc_health.h"
+#include "net/grpc/grpc_server.h"
+#include "net/io/event_loop.h"
+#include "net/io/socket.h"
 #include "wire/ext_proc.h"
 #include "wire/ext_proc_response.h"
 

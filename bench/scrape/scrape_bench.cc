@@ -20,8 +20,8 @@
 #include <vector>
 
 #include "feeds/metrics_scraper.h"
-#include "net/event_loop.h"
-#include "net/http_server.h"
+#include "net/http/http_server.h"
+#include "net/io/event_loop.h"
 #include "wire/config_rules.h"
 
 namespace kvasir {

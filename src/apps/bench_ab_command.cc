@@ -3,10 +3,10 @@
 
 #include "apps/bench_commands.h"
 #include "bench/ab.h"
-#include "net/event_loop.h"
+#include "net/io/event_loop.h"
+#include "net/io/socket.h"
 #include "plugins/roster.h"
 #include "timing/engine_profile.h"
-#include "net/socket.h"
 
 namespace kvasir {
 namespace {

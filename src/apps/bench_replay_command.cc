@@ -6,9 +6,9 @@
 #include "bench/http_fetch.h"
 #include "bench/output_file.h"
 #include "bench/replay_run.h"
-#include "net/event_loop.h"
+#include "net/io/event_loop.h"
+#include "net/io/socket.h"
 #include "wire/model_list.h"
-#include "net/socket.h"
 
 namespace kvasir {
 namespace {

@@ -6,7 +6,7 @@
 #include "apps/commands.h"
 #include "apps/duration_flag.h"
 #include "conformance/suite.h"
-#include "net/flag_address.h"
+#include "net/io/flag_address.h"
 
 namespace kvasir {
 namespace {

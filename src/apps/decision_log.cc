@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "fleet/fleet.h"
-#include "net/socket.h"
+#include "net/io/socket.h"
 #include "scheduling/decision_trace.h"
 
 namespace kvasir {

@@ -12,9 +12,9 @@
 #include "apps/open_ports.h"
 #include "apps/process_memory.h"
 #include "epp/epp.h"
-#include "net/event_loop.h"
-#include "net/signal_watcher.h"
-#include "net/socket.h"
+#include "net/io/event_loop.h"
+#include "net/io/signal_watcher.h"
+#include "net/io/socket.h"
 #include "telemetry/log.h"
 
 namespace kvasir {

@@ -10,7 +10,7 @@
 #include "apps/duration_flag.h"
 #include "apps/number_checks.h"
 #include "base/whole_file.h"
-#include "net/flag_address.h"
+#include "net/io/flag_address.h"
 #include "serving/configured_scheduling.h"
 #include "wire/quantity.h"
 

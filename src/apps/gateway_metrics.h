@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "gateway/probe.h"
-#include "net/socket.h"
+#include "net/io/socket.h"
 #include "telemetry/handle_table.h"
 #include "telemetry/metrics.h"
 

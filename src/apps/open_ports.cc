@@ -1,6 +1,6 @@
 #include "apps/open_ports.h"
 
-#include "net/socket.h"
+#include "net/io/socket.h"
 
 namespace kvasir {
 

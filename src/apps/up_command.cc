@@ -10,7 +10,7 @@
 #include "apps/commands.h"
 #include "apps/number_checks.h"
 #include "apps/up_session.h"
-#include "net/socket.h"
+#include "net/io/socket.h"
 #include "plugins/roster.h"
 #include "timing/engine_profile.h"
 

@@ -10,11 +10,11 @@
 
 #include "apps/up_status.h"
 #include "base/result.h"
-#include "net/event_loop.h"
-#include "net/http_client.h"
-#include "net/http_query.h"
-#include "net/signal_watcher.h"
-#include "net/socket.h"
+#include "net/http/http_client.h"
+#include "net/http/http_query.h"
+#include "net/io/event_loop.h"
+#include "net/io/signal_watcher.h"
+#include "net/io/socket.h"
 #include "supervise/fleet_supervisor.h"
 #include "telemetry/line_writer.h"
 

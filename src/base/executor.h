@@ -1,6 +1,6 @@
-// Where an object lives: one thread that runs its work in turns, on real time (net/event_loop.h) or
-// on virtual time (base/virtual_executor_fixture.h). It gives the time, timers, and a way in for other
-// threads.
+// Where an object lives: one thread that runs its work in turns, on real time (net/io/event_loop.h)
+// or on virtual time (base/virtual_executor_fixture.h). It gives the time, timers, and a way in for
+// other threads.
 //
 // Everything is called on the executor's own thread, except post(), which any thread may call.
 #pragma once

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <string>
 
-#include "net/socket.h"
+#include "net/io/socket.h"
 #include "wire/mooncake_trace.h"
 
 namespace kvasir {

@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "bench/http_fetch.h"
-#include "net/event_loop.h"
+#include "net/io/event_loop.h"
 #include "supervise/fleet_supervisor.h"
 
 namespace kvasir {

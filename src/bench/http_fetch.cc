@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "net/event_loop.h"
+#include "net/io/event_loop.h"
 
 namespace kvasir {
 

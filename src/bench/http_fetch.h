@@ -7,8 +7,8 @@
 
 #include "base/clock.h"
 #include "base/result.h"
-#include "net/http_query.h"
-#include "net/socket.h"
+#include "net/http/http_query.h"
+#include "net/io/socket.h"
 
 namespace kvasir {
 

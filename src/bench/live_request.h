@@ -7,8 +7,8 @@
 
 #include "bench/completion_request.h"
 #include "bench/outcome.h"
-#include "net/event_loop.h"
-#include "net/http_client.h"
+#include "net/http/http_client.h"
+#include "net/io/event_loop.h"
 #include "wire/openai_stream.h"
 #include "wire/sse_scanner.h"
 

@@ -8,7 +8,7 @@
 
 #include "bench/http_fetch.h"
 #include "bench/progress_line.h"
-#include "net/signal_watcher.h"
+#include "net/io/signal_watcher.h"
 
 namespace kvasir {
 namespace {

@@ -10,7 +10,7 @@
 
 #include "bench/http_fetch.h"
 #include "bench/replay_run.h"
-#include "net/http_server.h"
+#include "net/http/http_server.h"
 #include "tokens/vocabulary.h"
 
 namespace kvasir {

@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "base/result.h"
-#include "net/event_loop.h"
-#include "net/grpc_client.h"
-#include "net/socket.h"
+#include "net/grpc/grpc_client.h"
+#include "net/io/event_loop.h"
+#include "net/io/socket.h"
 
 namespace kvasir {
 

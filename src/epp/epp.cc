@@ -5,8 +5,8 @@
 
 #include "epp/epp_thread.h"
 #include "epp/replicas.h"
-#include "net/event_loop.h"
-#include "net/flag_address.h"
+#include "net/io/event_loop.h"
+#include "net/io/flag_address.h"
 #include "scheduling/policy.h"
 #include "serving/configured_scheduling.h"
 #include "serving/empty_configuration.h"

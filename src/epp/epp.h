@@ -5,8 +5,8 @@
 #include <atomic>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -18,10 +18,10 @@
 #include "epp/probe.h"
 #include "feeds/file_watch.h"
 #include "fleet/fleet.h"
-#include "net/body_budget.h"
-#include "net/grpc_health.h"
-#include "net/http_server.h"
-#include "net/tls_reload.h"
+#include "net/grpc/grpc_health.h"
+#include "net/http/body_budget.h"
+#include "net/http/http_server.h"
+#include "net/io/tls_reload.h"
 #include "scheduling/plugin.h"
 #include "scheduling/scheduler.h"
 #include "serving/admission.h"

@@ -1,6 +1,6 @@
 // What the picker's ports speak.
 #include "epp/exchange_fixture.h"
-#include "net/grpc_client.h"
+#include "net/grpc/grpc_client.h"
 
 namespace kvasir {
 namespace {

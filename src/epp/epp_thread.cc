@@ -6,8 +6,8 @@
 #include "epp/exchange.h"
 #include "epp/replicas.h"
 #include "epp/subset.h"
-#include "net/event_loop.h"
-#include "net/grpc_health.h"
+#include "net/grpc/grpc_health.h"
+#include "net/io/event_loop.h"
 
 namespace kvasir {
 namespace {

@@ -15,7 +15,7 @@
 #include "epp/epp_options.h"
 #include "epp/probe.h"
 #include "epp/replica_receiver.h"
-#include "net/grpc_server.h"
+#include "net/grpc/grpc_server.h"
 #include "scheduling/decision_trace.h"
 #include "serving/remote_scores.h"
 #include "wire/ext_proc.h"

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "epp/epp.h"
-#include "net/event_loop.h"
+#include "net/io/event_loop.h"
 #include "wire/ext_proc_client.h"
 
 namespace kvasir {

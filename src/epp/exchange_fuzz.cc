@@ -8,7 +8,7 @@
 
 #include "base/assert.h"
 #include "epp/epp.h"
-#include "net/event_loop.h"
+#include "net/io/event_loop.h"
 
 namespace kvasir {
 namespace {

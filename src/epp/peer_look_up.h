@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "net/socket.h"
+#include "net/io/socket.h"
 
 namespace kvasir {
 

@@ -12,7 +12,7 @@
 #include "flow/flow_stats.h"
 #include "model/decision.h"
 #include "model/request.h"
-#include "net/grpc_server.h"
+#include "net/grpc/grpc_server.h"
 #include "scheduling/filter_probe.h"
 
 namespace kvasir {

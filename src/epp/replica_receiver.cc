@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "epp/replica_session.h"
-#include "net/event_loop.h"
+#include "net/io/event_loop.h"
 
 namespace kvasir {
 

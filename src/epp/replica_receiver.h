@@ -13,7 +13,7 @@
 
 #include "base/clock.h"
 #include "epp/probe.h"
-#include "net/grpc_server.h"
+#include "net/grpc/grpc_server.h"
 #include "wire/replica_sync.h"
 
 namespace kvasir {

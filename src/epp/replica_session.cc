@@ -1,6 +1,6 @@
 #include "epp/replica_session.h"
 
-#include "net/authentication.h"
+#include "net/io/authentication.h"
 #include "wire/replica_handshake.h"
 
 namespace kvasir {

@@ -4,7 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "net/authentication.h"
+#include "net/io/authentication.h"
 #include "wire/replica_handshake.h"
 
 namespace kvasir {

@@ -9,7 +9,7 @@
 #include "epp/peer_look_up.h"
 #include "epp/probe.h"
 #include "epp/replica_session.h"
-#include "net/grpc_client.h"
+#include "net/grpc/grpc_client.h"
 
 namespace kvasir {
 namespace {

@@ -14,8 +14,8 @@
 #include "base/lifeline.h"
 #include "epp/replica_receiver.h"
 #include "epp/replica_sync.h"
-#include "net/event_loop.h"
-#include "net/socket.h"
+#include "net/io/event_loop.h"
+#include "net/io/socket.h"
 
 namespace kvasir {
 

@@ -8,7 +8,7 @@
 #include <fstream>
 
 #include "feeds/address_book.h"
-#include "net/event_loop.h"
+#include "net/io/event_loop.h"
 
 namespace kvasir {
 namespace {

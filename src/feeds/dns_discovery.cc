@@ -5,9 +5,9 @@
 #include <memory>
 
 #include "feeds/discovery.h"
-#include "net/background_job.h"
-#include "net/event_loop.h"
-#include "net/socket.h"
+#include "net/io/background_job.h"
+#include "net/io/event_loop.h"
+#include "net/io/socket.h"
 
 namespace kvasir {
 namespace {

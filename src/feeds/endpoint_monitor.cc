@@ -5,7 +5,7 @@
 
 #include "feeds/engine_metrics.h"
 #include "fleet/fleet.h"
-#include "net/event_loop.h"
+#include "net/io/event_loop.h"
 
 namespace kvasir {
 namespace {

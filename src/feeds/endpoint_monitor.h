@@ -22,7 +22,7 @@
 #include "feeds/page_probe.h"
 #include "feeds/scrape_plan.h"
 #include "model/endpoint.h"
-#include "net/http_client.h"
+#include "net/http/http_client.h"
 
 namespace kvasir {
 

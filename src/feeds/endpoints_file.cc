@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <algorithm>
 #include <memory>
 #include <optional>
 #include <set>
@@ -9,8 +8,8 @@
 #include "feeds/address_book.h"
 #include "feeds/discovery.h"
 #include "feeds/file_watch.h"
-#include "net/background_job.h"
-#include "net/event_loop.h"
+#include "net/io/background_job.h"
+#include "net/io/event_loop.h"
 #include "wire/yaml.h"
 
 namespace kvasir {

@@ -13,7 +13,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
-#include "net/event_loop.h"
+#include "net/io/event_loop.h"
 
 namespace kvasir {
 

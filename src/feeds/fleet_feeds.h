@@ -20,8 +20,8 @@
 #include "feeds/name_watch.h"
 #include "feeds/scrape_plan.h"
 #include "fleet/outlier_ejection.h"
-#include "net/event_loop.h"
-#include "net/socket.h"
+#include "net/io/event_loop.h"
+#include "net/io/socket.h"
 
 namespace kvasir {
 

@@ -5,8 +5,8 @@
 #include <string>
 
 #include "feeds/scrape_pace.h"
-#include "net/event_loop.h"
-#include "net/http_client.h"
+#include "net/http/http_client.h"
+#include "net/io/event_loop.h"
 
 namespace kvasir {
 namespace {

@@ -6,8 +6,8 @@
 
 #include <functional>
 
-#include "net/event_loop.h"
-#include "net/http_server.h"
+#include "net/http/http_server.h"
+#include "net/io/event_loop.h"
 #include "wire/config_rules.h"
 
 namespace kvasir {

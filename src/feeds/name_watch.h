@@ -10,8 +10,8 @@
 
 #include "base/clock.h"
 #include "feeds/discovery.h"
-#include "net/background_job.h"
-#include "net/event_loop.h"
+#include "net/io/background_job.h"
+#include "net/io/event_loop.h"
 
 namespace kvasir {
 

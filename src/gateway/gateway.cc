@@ -4,7 +4,7 @@
 #include <system_error>
 
 #include "gateway/gateway_thread.h"
-#include "net/event_loop.h"
+#include "net/io/event_loop.h"
 #include "plugins/roster.h"
 #include "scheduling/policy.h"
 #include "serving/configured_scheduling.h"

@@ -13,9 +13,9 @@
 #include <vector>
 
 #include "gateway/gateway.h"
-#include "net/event_loop.h"
-#include "net/http_client.h"
-#include "net/http_server.h"
+#include "net/http/http_client.h"
+#include "net/http/http_server.h"
+#include "net/io/event_loop.h"
 
 namespace kvasir {
 

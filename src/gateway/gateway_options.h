@@ -12,8 +12,8 @@
 #include "feeds/endpoint_monitor.h"
 #include "feeds/scrape_plan.h"
 #include "fleet/outlier_ejection.h"
-#include "net/http_client.h"
-#include "net/http_server.h"
+#include "net/http/http_client.h"
+#include "net/http/http_server.h"
 #include "timing/engine_profile.h"
 
 namespace kvasir {

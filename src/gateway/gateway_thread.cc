@@ -4,8 +4,8 @@
 
 #include "gateway/gateway.h"
 #include "gateway/relay.h"
-#include "net/event_loop.h"
-#include "net/http_path.h"
+#include "net/http/http_path.h"
+#include "net/io/event_loop.h"
 #include "wire/gzip_reader.h"
 #include "wire/request_body.h"
 

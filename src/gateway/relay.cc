@@ -7,7 +7,7 @@
 #include "gateway/gateway.h"
 #include "gateway/gateway_thread.h"
 #include "gateway/relay_head.h"
-#include "net/event_loop.h"
+#include "net/io/event_loop.h"
 
 namespace kvasir {
 namespace {

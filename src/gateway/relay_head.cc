@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/text.h"
-#include "net/http_server.h"
+#include "net/http/http_server.h"
 
 namespace kvasir {
 namespace {

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <utility>
 
-#include "net/http_head.h"
+#include "net/http/http_head.h"
 
 namespace kvasir {
 

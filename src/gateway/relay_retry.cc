@@ -6,7 +6,7 @@
 #include "gateway/gateway.h"
 #include "gateway/gateway_thread.h"
 #include "gateway/relay.h"
-#include "net/event_loop.h"
+#include "net/io/event_loop.h"
 #include "wire/error_answer.h"
 
 namespace kvasir {

@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "fleet/fleet.h"
-#include "net/event_loop.h"
+#include "net/io/event_loop.h"
 #include "scheduling/policy.h"
 #include "serving/admission_timer.h"
 #include "serving/configured_scheduling.h"

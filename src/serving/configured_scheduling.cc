@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
-#include "net/socket.h"
+#include "net/io/socket.h"
 #include "plugins/plugin_roster.h"
 #include "scheduling/plugin_library.h"
 #include "scheduling/policy.h"

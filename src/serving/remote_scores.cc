@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "fleet/fleet.h"
-#include "net/event_loop.h"
+#include "net/io/event_loop.h"
 #include "wire/kv_scores.h"
 
 namespace kvasir {

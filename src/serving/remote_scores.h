@@ -14,8 +14,8 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "model/request.h"
-#include "net/http_client.h"
-#include "net/socket.h"
+#include "net/http/http_client.h"
+#include "net/io/socket.h"
 #include "scheduling/remote_source.h"
 #include "wire/request_peek.h"
 

@@ -6,8 +6,8 @@
 #include <cmath>
 
 #include "fleet/fleet.h"
-#include "net/event_loop.h"
-#include "net/http_server.h"
+#include "net/http/http_server.h"
+#include "net/io/event_loop.h"
 
 namespace kvasir {
 namespace {

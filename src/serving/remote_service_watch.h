@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "net/background_job.h"
-#include "net/event_loop.h"
+#include "net/io/background_job.h"
+#include "net/io/event_loop.h"
 #include "serving/remote_scores.h"
 
 namespace kvasir {

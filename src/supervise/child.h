@@ -7,8 +7,8 @@
 #include <string>
 
 #include "base/result.h"
-#include "net/event_loop.h"
-#include "net/socket.h"
+#include "net/io/event_loop.h"
+#include "net/io/socket.h"
 #include "supervise/health_check.h"
 #include "supervise/port_lease.h"
 #include "supervise/process.h"

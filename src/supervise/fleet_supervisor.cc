@@ -6,7 +6,7 @@
 #include <system_error>
 #include <utility>
 
-#include "net/event_loop.h"
+#include "net/io/event_loop.h"
 #include "supervise/child.h"
 #include "supervise/fleet_commands.h"
 #include "supervise/health_check.h"

@@ -5,9 +5,9 @@
 #include <memory>
 #include <string>
 
-#include "net/event_loop.h"
-#include "net/http_client.h"
-#include "net/socket.h"
+#include "net/http/http_client.h"
+#include "net/io/event_loop.h"
+#include "net/io/socket.h"
 
 namespace kvasir {
 

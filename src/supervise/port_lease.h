@@ -7,7 +7,7 @@
 #include <string>
 
 #include "base/result.h"
-#include "net/socket.h"
+#include "net/io/socket.h"
 
 namespace kvasir {
 

@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "base/result.h"
-#include "net/event_loop.h"
-#include "net/socket.h"
+#include "net/io/event_loop.h"
+#include "net/io/socket.h"
 
 namespace kvasir {
 

@@ -9,7 +9,7 @@
 
 #include "base/clock.h"
 #include "engine/engine.h"
-#include "net/event_loop.h"
+#include "net/io/event_loop.h"
 
 namespace kvasir {
 

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "engine/engine.h"
-#include "net/http_server.h"
+#include "net/http/http_server.h"
 #include "wire/answer_parts.h"
 #include "wire/generation_request.h"
 #include "worker/answer_choice.h"

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "engine/engine.h"
-#include "net/event_loop.h"
+#include "net/io/event_loop.h"
 #include "worker/engine_loop.h"
 #include "worker/generation.h"
 #include "worker/worker_metrics.h"

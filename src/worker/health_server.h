@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <string_view>
 
-#include "net/event_loop.h"
-#include "net/http_server.h"
+#include "net/http/http_server.h"
+#include "net/io/event_loop.h"
 
 namespace kvasir {
 

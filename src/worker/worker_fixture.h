@@ -8,8 +8,8 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "net/event_loop.h"
-#include "net/http_client.h"
+#include "net/http/http_client.h"
+#include "net/io/event_loop.h"
 #include "wire/prometheus_text.h"
 #include "worker/worker_server.h"
 

@@ -12,8 +12,8 @@
 
 #include "base/random.h"
 #include "engine/engine.h"
-#include "net/event_loop.h"
-#include "net/http_server.h"
+#include "net/http/http_server.h"
+#include "net/io/event_loop.h"
 #include "wire/api_error.h"
 #include "worker/admission.h"
 #include "worker/generations.h"

@@ -10,8 +10,8 @@
 
 #include "conformance/suite.h"
 #include "faulty_picker.h"
-#include "net/event_loop.h"
-#include "net/grpc_health.h"
+#include "net/grpc/grpc_health.h"
+#include "net/io/event_loop.h"
 
 namespace kvasir {
 namespace {

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "net/grpc_server.h"
+#include "net/grpc/grpc_server.h"
 #include "wire/ext_proc.h"
 
 namespace kvasir {

@@ -8,7 +8,7 @@
 #include <sstream>
 
 #include "gateway/gateway_fixture.h"
-#include "net/http_fixture.h"
+#include "net/http/http_fixture.h"
 
 namespace kvasir {
 namespace {

@@ -2,7 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "net/socket.h"
+#include "net/io/socket.h"
 #include "program.h"
 
 namespace kvasir {

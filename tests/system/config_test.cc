@@ -8,7 +8,7 @@
 #include <fstream>
 #include <set>
 
-#include "net/http_client.h"
+#include "net/http/http_client.h"
 #include "running_picker.h"
 
 namespace kvasir {

@@ -12,9 +12,9 @@
 #include <string>
 #include <vector>
 
-#include "net/event_loop.h"
-#include "net/http_client.h"
-#include "net/socket.h"
+#include "net/http/http_client.h"
+#include "net/io/event_loop.h"
+#include "net/io/socket.h"
 #include "supervise/process.h"
 
 namespace kvasir {

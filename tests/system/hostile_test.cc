@@ -10,7 +10,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "net/socket.h"
+#include "net/io/socket.h"
 #include "program.h"
 
 namespace kvasir {

@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
-#include "net/event_loop.h"
-#include "net/grpc_client.h"
-#include "net/http_server.h"
+#include "net/grpc/grpc_client.h"
+#include "net/http/http_server.h"
+#include "net/io/event_loop.h"
 #include "supervise/process.h"
 
 namespace kvasir {

@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
-#include "net/event_loop.h"
-#include "net/http_query.h"
-#include "net/socket.h"
+#include "net/http/http_query.h"
+#include "net/io/event_loop.h"
+#include "net/io/socket.h"
 #include "supervise/process.h"
 
 namespace kvasir {

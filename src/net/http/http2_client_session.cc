@@ -1,0 +1,186 @@
+#include "net/http/http2_client_session.h"
+
+#include <nghttp2/nghttp2.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/assert.h"
+
+namespace kvasir {
+namespace {
+
+std::string_view text_view(const uint8_t* bytes, size_t size) {
+  return {reinterpret_cast<const char*>(bytes), size};
+}
+
+uint8_t* bytes_from(std::string_view text) {
+  return reinterpret_cast<uint8_t*>(const_cast<char*>(text.data()));
+}
+
+Http2ClientStream* client_stream_of(nghttp2_session* session, int32_t id) {
+  return static_cast<Http2ClientStream*>(nghttp2_session_get_stream_user_data(session, id));
+}
+
+}  // namespace
+
+// What nghttp2 calls. `user` is the session.
+struct Http2ClientCallbacks {
+  static Http2ClientSession& self(void* user) { return *static_cast<Http2ClientSession*>(user); }
+
+  static int on_header(nghttp2_session* session, const nghttp2_frame* frame, const uint8_t* name,
+                       size_t name_size, const uint8_t* value, size_t value_size, uint8_t, void*) {
+    if (frame->hd.type != NGHTTP2_HEADERS) return 0;
+    Http2ClientStream* stream = client_stream_of(session, frame->hd.stream_id);
+    if (stream != nullptr)
+      stream->on_field(text_view(name, name_size), text_view(value, value_size));
+    return 0;
+  }
+
+  static int on_frame(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
+    if (frame->hd.type == NGHTTP2_GOAWAY) self(user).goaway_received_ = true;
+    if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) return 0;
+    if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) return 0;
+    const int32_t id = frame->hd.stream_id;
+    Http2ClientStream* stream = client_stream_of(session, id);
+    if (stream == nullptr) return 0;
+    stream->on_answer_end();
+    // Whoever has answered in full reads no more.
+    if (nghttp2_session_get_stream_local_close(session, id) == 0) {
+      nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_CANCEL);
+    }
+    return 0;
+  }
+
+  static int on_data(nghttp2_session* session, uint8_t, int32_t id, const uint8_t* data,
+                     size_t size, void*) {
+    Http2ClientStream* stream = client_stream_of(session, id);
+    if (stream != nullptr) stream->on_data(text_view(data, size));
+    return 0;
+  }
+
+  static int on_close(nghttp2_session*, int32_t id, uint32_t error, void* user) {
+    const auto found = self(user).open_.find(id);
+    if (found == self(user).open_.end()) return 0;
+    self(user).closed_.push_back({std::move(found->second), error});
+    self(user).open_.erase(found);
+    return 0;
+  }
+
+  static ssize_t read_output(nghttp2_session*, int32_t, uint8_t*, size_t room, uint32_t* flags,
+                             nghttp2_data_source* source, void*) {
+    auto& stream = *static_cast<Http2ClientStream*>(source->ptr);
+    const size_t waiting = stream.output_size();
+    const bool complete = stream.output_complete();
+    if (waiting == 0 && !complete) return NGHTTP2_ERR_DEFERRED;
+    const size_t size = std::min(waiting, room);
+    if (size > 0) *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+    if (complete && size == waiting) *flags |= NGHTTP2_DATA_FLAG_EOF;
+    return static_cast<ssize_t>(size);
+  }
+
+  static int write_data(nghttp2_session*, nghttp2_frame*, const uint8_t* head, size_t size,
+                        nghttp2_data_source* source, void* user) {
+    constexpr size_t kFrameHeadBytes = 9;
+    auto& stream = *static_cast<Http2ClientStream*>(source->ptr);
+    self(user).output_->append(text_view(head, kFrameHeadBytes));
+    self(user).output_->append_stable(stream.take_output(size));
+    if (stream.output_size() == 0) self(user).emptied_.push_back(&stream);
+    return 0;
+  }
+};
+
+Http2ClientSession::Http2ClientSession(const Settings& settings) {
+  nghttp2_session_callbacks* callbacks = nullptr;
+  KVASIR_ASSERT(nghttp2_session_callbacks_new(&callbacks) == 0, "memory");
+  using Callbacks = Http2ClientCallbacks;
+  nghttp2_session_callbacks_set_on_header_callback(callbacks, &Callbacks::on_header);
+  nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, &Callbacks::on_frame);
+  nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, &Callbacks::on_data);
+  nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, &Callbacks::on_close);
+  nghttp2_session_callbacks_set_send_data_callback(callbacks, &Callbacks::write_data);
+  KVASIR_ASSERT(nghttp2_session_client_new(&session_, callbacks, this) == 0, "memory");
+  nghttp2_session_callbacks_del(callbacks);
+  const nghttp2_settings_entry entries[] = {
+      {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
+      {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, settings.stream_window_bytes},
+      {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, settings.head_bytes},
+  };
+  nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, entries, std::size(entries));
+  nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0,
+                                        static_cast<int32_t>(settings.connection_window_bytes));
+}
+
+Http2ClientSession::~Http2ClientSession() {
+  nghttp2_session_del(session_);
+}
+
+std::optional<int32_t> Http2ClientSession::request(const std::vector<Http2Field>& head,
+                                                   std::unique_ptr<Http2ClientStream>& stream) {
+  if (goaway_received_) return std::nullopt;
+  std::vector<nghttp2_nv> fields;
+  fields.reserve(head.size());
+  for (const Http2Field& field : head) {
+    fields.push_back({bytes_from(field.name), bytes_from(field.value), field.name.size(),
+                      field.value.size(), NGHTTP2_NV_FLAG_NONE});
+  }
+  nghttp2_data_provider provider{};
+  provider.source.ptr = stream.get();
+  provider.read_callback = &Http2ClientCallbacks::read_output;
+  const int32_t id = nghttp2_submit_request(session_, nullptr, fields.data(), fields.size(),
+                                            &provider, stream.get());
+  if (id < 0) return std::nullopt;
+  open_.emplace(id, std::move(stream));
+  return id;
+}
+
+void Http2ClientSession::resume(int32_t id) {
+  nghttp2_session_resume_data(session_, id);
+}
+
+void Http2ClientSession::reset(int32_t id, Http2Error code) {
+  nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, id, static_cast<uint32_t>(code));
+}
+
+bool Http2ClientSession::receive(std::string_view bytes) {
+  return nghttp2_session_mem_recv(session_, bytes_from(bytes), bytes.size()) >= 0;
+}
+
+bool Http2ClientSession::produce(GatherBuffer& output, size_t bytes_max) {
+  output_ = &output;
+  ssize_t size = 0;
+  while (output.size() < bytes_max) {
+    const uint8_t* data = nullptr;
+    size = nghttp2_session_mem_send(session_, &data);
+    if (size <= 0) break;
+    output.append(text_view(data, static_cast<size_t>(size)));
+  }
+  output_ = nullptr;
+  return size >= 0;
+}
+
+bool Http2ClientSession::wants_write() const {
+  return nghttp2_session_want_write(session_) != 0;
+}
+
+bool Http2ClientSession::over() const {
+  return nghttp2_session_want_read(session_) == 0 && nghttp2_session_want_write(session_) == 0;
+}
+
+std::vector<Http2ClientSession::Closed> Http2ClientSession::take_closed() {
+  return std::exchange(closed_, {});
+}
+
+std::vector<Http2ClientStream*> Http2ClientSession::take_emptied() {
+  return std::exchange(emptied_, {});
+}
+
+void Http2ClientSession::close_all(Http2Error code) {
+  for (auto& entry : open_) {
+    nghttp2_session_set_stream_user_data(session_, entry.first, nullptr);
+    closed_.push_back({std::move(entry.second), static_cast<uint32_t>(code)});
+  }
+  open_.clear();
+}
+
+}  // namespace kvasir

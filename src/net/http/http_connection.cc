@@ -1,0 +1,370 @@
+#include "net/http/http_connection.h"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "base/text.h"
+#include "net/http/body_budget.h"
+
+namespace kvasir {
+namespace {
+
+// A body of unknown good faith gets its memory in steps of at least this much.
+constexpr size_t kBodyStepBytes = 1024 * 1024;
+// How long a refused client may go on sending before the connection is cut.
+constexpr Duration kLingerTimeout = std::chrono::seconds(5);
+// A body buffer larger than this is not kept for the connection's next request, and is charged to the server's budget.
+constexpr size_t kKeptBodyBytes = 16 * 1024;
+// In steps of this much.
+constexpr size_t kChargedBytes = 64 * 1024;
+// What a client is told that meets an exhausted budget.
+constexpr std::string_view kBodiesRefused =
+    "too many bytes of requests are held at this time; try again soon";
+constexpr std::string_view kRetryField = "Retry-After: 1\r\n";
+
+}  // namespace
+
+HttpConnection::HttpConnection(HttpServer& server, Descriptor socket)
+    : server_(server),
+      loop_(server.loop_),
+      socket_(std::move(socket)),
+      parser_(Http1Parser::Kind::kRequest, {server.limits_.head_bytes, server.limits_.head_fields}),
+      exchange_(*this),
+      deadline_(loop_, [this] { on_deadline(); }) {
+  set_no_delay(socket_);
+  watched_ = EPOLLIN;
+  loop_.watch(socket_.get(), watched_, *this);
+  deadline_.arm(server_.limits_.keep_alive_timeout);
+}
+
+HttpConnection::~HttpConnection() {
+  if (!closed_) stop_charging();
+}
+
+void HttpConnection::on_io(uint32_t events) {
+  if ((events & EPOLLOUT) && !closed_) {
+    if (!output_.flush(socket_.get())) return client_gone();
+    if (output_.size() == 0) on_flushed();
+  }
+  if (closed_) return;
+  const bool answering = phase_ == Phase::kAnswering || phase_ == Phase::kFlushing;
+  if ((events & (EPOLLHUP | EPOLLERR)) && answering) return client_gone();  // both ways are shut
+  if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) on_readable();
+}
+
+void HttpConnection::close_if_idle() {
+  if (phase_ == Phase::kIdle && !closed_) close_now();
+}
+
+// --- Reading ---------------------------------------------------------------------------------------
+
+void HttpConnection::on_readable() {
+  if (phase_ == Phase::kBody && read_into_body()) return;
+  char* scratch = loop_.scratch();
+  size_t room = EventLoop::kScratchBytes;
+  if (phase_ == Phase::kAnswering || phase_ == Phase::kFlushing) {
+    room = std::min(room, server_.limits_.pipelined_bytes + 1 - std::min(input_.size(), server_.limits_.pipelined_bytes));
+  }
+  const ssize_t count = recv(socket_.get(), scratch, room, 0);
+  if (count > 0) return consume({scratch, static_cast<size_t>(count)});
+  if (count == 0) return on_end_of_input();
+  if (errno != EAGAIN && errno != EINTR) client_gone();
+}
+
+// Reads a fixed-length body straight into its buffer. False: not that kind of body.
+bool HttpConnection::read_into_body() {
+  const uint64_t left = parser_.fixed_body_left();
+  if (left == 0) return false;
+  const size_t room = std::min<uint64_t>(left, std::max(kBodyStepBytes, body_.size()));
+  const ssize_t count = recv(socket_.get(), body_.prepare(room), room, 0);
+  if (count < 0) {
+    if (errno != EAGAIN && errno != EINTR) client_gone();
+    return true;
+  }
+  if (count == 0) {
+    on_end_of_input();
+    return true;
+  }
+  body_.commit(static_cast<size_t>(count));
+  parser_.skip_body(static_cast<uint64_t>(count));
+  if (!charge()) {
+    refuse(503, kBodiesRefused);
+  } else if (parser_.complete()) {
+    answer_request();
+  } else {
+    arm_for_input();
+  }
+  return true;
+}
+
+// Counts what came of the request against the budget of all. False: there is none left.
+bool HttpConnection::charge() {
+  const size_t held = parser_.head_bytes() + body_.size();
+  if (server_.bodies_ == nullptr || held <= std::max(charged_bytes_, kKeptBodyBytes)) return true;
+  const size_t wanted = (held + kChargedBytes - 1) / kChargedBytes * kChargedBytes;
+  if (!server_.bodies_->take(wanted - charged_bytes_, held)) return false;
+  charged_bytes_ = wanted;
+  return true;
+}
+
+void HttpConnection::give_body_back() {
+  body_.clear();
+  if (body_.capacity() > kKeptBodyBytes) body_.release();
+  stop_charging();
+}
+
+void HttpConnection::stop_charging() {
+  if (charged_bytes_ > 0) server_.bodies_->give_back(std::exchange(charged_bytes_, 0));
+}
+
+void HttpConnection::consume(std::string_view bytes) {
+  switch (phase_) {
+    case Phase::kLingering:
+      return;
+    case Phase::kAnswering:
+    case Phase::kFlushing:
+      input_.append(bytes);
+      return update_watch();
+    default:
+      break;
+  }
+  if (input_.size() > 0) {
+    input_.append(bytes);
+    return consume_input();
+  }
+  const size_t used = parse(bytes);
+  if (!closed_) input_.append(bytes.substr(used));
+}
+
+void HttpConnection::consume_input() {
+  const size_t used = parse(input_.view());
+  if (closed_) return;
+  input_.remove_prefix(used);
+  update_watch();
+  if (input_ended_ && phase_ <= Phase::kBody) on_end_of_input();
+}
+
+size_t HttpConnection::parse(std::string_view bytes) {
+  parsing_ = true;
+  size_t used = 0;
+  while (used < bytes.size() && !closed_ && phase_ <= Phase::kBody) {
+    const bool had_head = parser_.head_complete();
+    used += parser_.feed(bytes.substr(used), *this);
+    if (phase_ == Phase::kIdle && parser_.started()) phase_ = Phase::kHead;
+    if (parser_.failure() != Http1Parser::Failure::kNone) {
+      refuse_malformed();
+    } else if (!had_head && parser_.head_complete()) {
+      charge() ? on_parsed_head() : refuse(503, kBodiesRefused);
+    } else if (body_.size() > server_.limits_.body_bytes) {
+      refuse(413, "the request body is larger than this server accepts");
+    } else if (!charge()) {
+      refuse(503, kBodiesRefused);
+    } else if (parser_.complete()) {
+      answer_request();
+    }
+  }
+  parsing_ = false;
+  if (!closed_ && phase_ <= Phase::kBody) arm_for_input();
+  return used;
+}
+
+void HttpConnection::on_body(std::string_view bytes) {
+  if (body_.size() <= server_.limits_.body_bytes) body_.append(bytes);
+}
+
+void HttpConnection::refuse_malformed() {
+  switch (parser_.failure()) {
+    case Http1Parser::Failure::kHeadTooLarge: return refuse(431, parser_.fault());
+    case Http1Parser::Failure::kUnknownVersion: return refuse(505, parser_.fault());
+    default: return refuse(400, parser_.fault());
+  }
+}
+
+void HttpConnection::on_parsed_head() {
+  const HttpHead& head = parser_.head();
+  const uint64_t announced = head.content_length().value_or(0);
+  if (!expectation_is_met()) return refuse(417, "the only expectation that is understood is 100-continue");
+  if (announced > server_.limits_.body_bytes) {
+    return refuse(413, "the request body is larger than this server accepts");
+  }
+  if (announced > kKeptBodyBytes && server_.bodies_ != nullptr && !server_.bodies_->has_room_for(announced)) {
+    return refuse(503, kBodiesRefused);
+  }
+  if (parser_.complete()) return answer_request();
+  phase_ = Phase::kBody;
+  body_due_ = loop_.now() + server_.limits_.whole_body_timeout;
+  if (head.minor_version() >= 1 && head.find("Expect")) send("HTTP/1.1 100 Continue\r\n\r\n");
+}
+
+// HTTP/1.0 knows no expectations: they are ignored there.
+bool HttpConnection::expectation_is_met() {
+  const auto expect = parser_.head().find("Expect");
+  return !expect || parser_.head().minor_version() == 0 || equal_ignoring_case(*expect, "100-continue");
+}
+
+void HttpConnection::answer_request() {
+  phase_ = Phase::kAnswering;
+  deadline_.disarm();
+  keep_alive_ = parser_.head().keep_alive() && !server_.draining_;
+  server_.handler_.on_request(exchange_);
+}
+
+void HttpConnection::refuse(int status, std::string_view reason) {
+  phase_ = Phase::kAnswering;
+  keep_alive_ = false;
+  refused_ = true;
+  give_body_back();
+  HttpHandler::Refusal refusal = server_.handler_.on_refused(status, reason);
+  if (status == 503) refusal.fields.append(kRetryField);
+  exchange_.respond(status, refusal.fields, refusal.body);
+}
+
+// The client closed its side, or all of it: that looks the same. One that waits for its answer gets it.
+void HttpConnection::on_end_of_input() {
+  const bool in_request = phase_ == Phase::kHead || phase_ == Phase::kBody;
+  if (in_request) return refuse(400, "the connection ended before the request was complete");
+  if (phase_ != Phase::kAnswering && phase_ != Phase::kFlushing) return client_gone();
+  input_ended_ = true;
+  update_watch();
+  if (output_.size() == 0) deadline_.arm(server_.limits_.half_close_patience);
+}
+
+// Bytes that a client must accept before its answer (RFC 9110 §15.2); if nobody is there, a reset comes back.
+void HttpConnection::probe_client() {
+  if (answer_begun_ || parser_.head().minor_version() == 0) return;
+  send("HTTP/1.1 100 Continue\r\n\r\n");
+}
+
+// --- Answering -------------------------------------------------------------------------------------
+
+std::string HttpConnection::answer_head(int status, std::string_view fields,
+                                        std::string_view framing) const {
+  std::string head = "HTTP/1.1 ";
+  head.append(std::to_string(status)).append(" ").append(status_text(status)).append("\r\n");
+  head.append(fields).append(framing);
+  if (!keep_alive_) {
+    head.append("Connection: close\r\n");
+  } else if (parser_.head().minor_version() == 0) {
+    head.append("Connection: keep-alive\r\n");
+  }
+  return head.append("\r\n");
+}
+
+void HttpConnection::send(std::string_view first, std::string_view second) {
+  if (closed_) return;
+  const bool waits = (watched_ & EPOLLOUT) != 0;
+  answer_begun_ = answer_begun_ || phase_ >= Phase::kAnswering;
+  if (!output_.send(socket_.get(), first, second)) {
+    // The handler is in the middle of a call: it learns of the loss from the loop, not from here.
+    shutdown(socket_.get(), SHUT_RDWR);
+    return;
+  }
+  if (!waits && output_.size() > 0) {
+    update_watch();
+    deadline_.arm(server_.limits_.write_timeout);
+  }
+}
+
+void HttpConnection::end_answer() {
+  if (output_.size() > 0) send({});  // a head that was kept for the body's first bytes
+  observer_ = nullptr;
+  phase_ = Phase::kFlushing;
+  if (output_.size() == 0) on_flushed();
+}
+
+void HttpConnection::on_flushed() {
+  deadline_.disarm();
+  update_watch();
+  if (phase_ == Phase::kAnswering) {
+    if (observer_ != nullptr) observer_->on_drained();
+    return;
+  }
+  if (phase_ != Phase::kFlushing) return;
+  if (refused_) return linger();
+  if (!keep_alive_) return close_now();
+  next_request();
+}
+
+void HttpConnection::next_request() {
+  parser_.reset();
+  give_body_back();
+  phase_ = Phase::kIdle;
+  chunked_answer_ = answer_begun_ = false;
+  if ((server_.draining_ || input_ended_) && input_.size() == 0) return close_now();
+  if (parsing_) return;  // parse() goes on with what is left
+  if (input_.size() > 0) {
+    consume_input();
+  } else {
+    deadline_.arm(server_.limits_.keep_alive_timeout);
+  }
+}
+
+void HttpConnection::linger() {
+  if (input_ended_) return close_now();
+  phase_ = Phase::kLingering;
+  shutdown(socket_.get(), SHUT_WR);
+  deadline_.arm(kLingerTimeout);
+}
+
+// --- Time and end ----------------------------------------------------------------------------------
+
+void HttpConnection::update_watch() {
+  if (closed_) return;
+  uint32_t events = 0;
+  const bool has_room = input_.size() <= server_.limits_.pipelined_bytes || phase_ <= Phase::kBody;
+  if (has_room && !input_ended_) events |= EPOLLIN;
+  if (output_.size() > 0) events |= EPOLLOUT;
+  if (events == watched_) return;
+  watched_ = events;
+  loop_.modify(socket_.get(), events, *this);
+}
+
+void HttpConnection::arm_for_input() {
+  const HttpServerLimits& limits = server_.limits_;
+  switch (phase_) {
+    case Phase::kIdle:
+      return deadline_.arm(limits.keep_alive_timeout);
+    case Phase::kHead:
+      return deadline_.arm_sooner(limits.head_timeout);
+    default:
+      return deadline_.arm(std::min<Duration>(limits.body_timeout, body_due_ - loop_.now()));
+  }
+}
+
+void HttpConnection::on_deadline() {
+  switch (phase_) {
+    case Phase::kHead:
+      return refuse(408, "the request's head did not arrive in time");
+    case Phase::kBody:
+      return refuse(408, "the request's body did not arrive in time");
+    case Phase::kIdle:
+    case Phase::kLingering:
+      return close_now();
+    default:
+      if (output_.size() == 0) return probe_client();  // it ended its side
+      return client_gone();                            // it does not read its answer
+  }
+}
+
+void HttpConnection::client_gone() {
+  if (closed_) return;
+  HttpExchange::Observer* observer = phase_ == Phase::kAnswering ? observer_ : nullptr;
+  observer_ = nullptr;
+  close_now();
+  if (observer != nullptr) observer->on_client_gone();
+}
+
+void HttpConnection::close_now() {
+  if (closed_) return;
+  closed_ = true;
+  loop_.unwatch(socket_.get(), *this);
+  deadline_.cancel();
+  if (phase_ <= Phase::kBody) body_.release();  // else its handler may still look at it
+  stop_charging();
+  server_.remove(*this);
+}
+
+}  // namespace kvasir

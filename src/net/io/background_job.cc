@@ -1,0 +1,57 @@
+#include "net/io/background_job.h"
+
+#include <csignal>
+#include <mutex>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include "net/io/event_loop.h"
+
+namespace kvasir {
+
+// What work under way shares with its job, which may be gone when the work is done.
+struct BackgroundJob::Link {
+  std::mutex mutex;
+  BackgroundJob* job = nullptr;
+  EventLoop* loop = nullptr;
+};
+
+BackgroundJob::BackgroundJob(EventLoop& loop) : link_(std::make_shared<Link>()) {
+  link_->job = this;
+  link_->loop = &loop;
+}
+
+BackgroundJob::~BackgroundJob() {
+  std::lock_guard<std::mutex> lock(link_->mutex);
+  link_->job = nullptr;
+}
+
+bool BackgroundJob::start(Work work) {
+  if (busy_) return false;
+  const auto run = [link = link_, work = std::move(work)] {
+    Use use = work();
+    std::lock_guard<std::mutex> lock(link->mutex);
+    if (link->job == nullptr) return;
+    link->loop->post([link, use = std::move(use)] {
+      // Destroyed on the loop's thread only, so it cannot go before `use` is called.
+      if (link->job == nullptr) return;
+      link->job->busy_ = false;
+      use();
+    });
+  };
+  // Signals are for the thread that waits for them.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, &before);
+  try {
+    std::thread(run).detach();
+    busy_ = true;
+  } catch (const std::system_error&) {
+  }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return busy_;
+}
+
+}  // namespace kvasir

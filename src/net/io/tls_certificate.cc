@@ -1,0 +1,119 @@
+#include "net/io/tls_certificate.h"
+
+#include <openssl/ec.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/rand.h>
+#include <openssl/rsa.h>
+#include <openssl/x509v3.h>
+
+#include <memory>
+#include <string>
+
+namespace kvasir {
+namespace {
+
+constexpr long kValidSeconds = 10L * 365 * 24 * 60 * 60;
+constexpr long kClockSkewSeconds = 60 * 60;  // valid since: for clients whose clocks are behind
+constexpr unsigned kRsaBits = 2048;
+constexpr long kX509Version3 = 2;  // counted from 0
+
+struct Freed {
+  void operator()(X509* certificate) const { X509_free(certificate); }
+  void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
+  void operator()(X509_EXTENSION* extension) const { X509_EXTENSION_free(extension); }
+  void operator()(BIO* bytes) const { BIO_free(bytes); }
+};
+using Bytes = std::unique_ptr<BIO, Freed>;
+using Certificate = std::unique_ptr<X509, Freed>;
+using Key = std::unique_ptr<EVP_PKEY, Freed>;
+using Extension = std::unique_ptr<X509_EXTENSION, Freed>;
+
+bool set_serial(X509* certificate) {
+  int64_t serial = 0;
+  if (RAND_bytes(reinterpret_cast<unsigned char*>(&serial), sizeof serial) != 1) return false;
+  return ASN1_INTEGER_set_int64(X509_get_serialNumber(certificate), (serial & INT64_MAX) | 1) == 1;
+}
+
+bool set_name(X509* certificate) {
+  X509_NAME* name = X509_get_subject_name(certificate);
+  const auto* text = reinterpret_cast<const unsigned char*>("kvasir");
+  return X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, text, -1, -1, 0) == 1 &&
+         X509_set_issuer_name(certificate, name) == 1;
+}
+
+bool add_extension(X509* certificate, int kind, const char* value) {
+  const Extension extension(X509V3_EXT_conf_nid(nullptr, nullptr, kind, value));
+  return extension && X509_add_ext(certificate, extension.get(), -1) == 1;
+}
+
+bool fill(X509* certificate, EVP_PKEY* key) {
+  return X509_set_version(certificate, kX509Version3) == 1 && set_serial(certificate) &&
+         X509_gmtime_adj(X509_getm_notBefore(certificate), -kClockSkewSeconds) != nullptr &&
+         X509_gmtime_adj(X509_getm_notAfter(certificate), kValidSeconds) != nullptr &&
+         X509_set_pubkey(certificate, key) == 1 && set_name(certificate) &&
+         add_extension(certificate, NID_basic_constraints, "critical,CA:FALSE") &&
+         add_extension(certificate, NID_key_usage, "critical,digitalSignature") &&
+         add_extension(certificate, NID_ext_key_usage, "serverAuth") &&
+         add_extension(certificate, NID_subject_alt_name, "DNS:localhost,IP:127.0.0.1,IP:::1") &&
+         X509_sign(certificate, key, EVP_sha256()) > 0;
+}
+
+// Reads over `text`, which must outlive it.
+Bytes bytes_of(const std::string& text) {
+  return Bytes(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
+}
+
+// Instead of asking at the terminal.
+int no_pass_phrase(char*, int, int, void*) {
+  return 0;
+}
+
+}  // namespace
+
+bool use_certificate_chain(const std::string& pem, SSL_CTX* context) {
+  const Bytes bytes = bytes_of(pem);
+  const Certificate server(PEM_read_bio_X509_AUX(bytes.get(), nullptr, &no_pass_phrase, nullptr));
+  if (!server || SSL_CTX_use_certificate(context, server.get()) != 1) return false;
+  for (;;) {
+    Certificate next(PEM_read_bio_X509(bytes.get(), nullptr, &no_pass_phrase, nullptr));
+    if (!next) break;
+    if (SSL_CTX_add0_chain_cert(context, next.get()) != 1) return false;
+    static_cast<void>(next.release());  // the context's now
+  }
+  // The end of the text is an error too.
+  const unsigned long code = ERR_peek_last_error();
+  if (ERR_GET_LIB(code) != ERR_LIB_PEM || ERR_GET_REASON(code) != PEM_R_NO_START_LINE) return false;
+  ERR_clear_error();
+  return true;
+}
+
+bool use_private_key(const std::string& pem, SSL_CTX* context) {
+  const Bytes bytes = bytes_of(pem);
+  const Key key(PEM_read_bio_PrivateKey(bytes.get(), nullptr, &no_pass_phrase, nullptr));
+  return key && SSL_CTX_use_PrivateKey(context, key.get()) == 1;
+}
+
+std::string tls_error() {
+  const unsigned long code = ERR_peek_last_error();
+  ERR_clear_error();
+  if (code == 0) return "no reason given";
+  char text[256];
+  ERR_error_string_n(code, text, sizeof text);
+  return text;
+}
+
+Result<void> use_self_signed_certificate(TlsKeyKind kind, SSL_CTX* context) {
+  ERR_clear_error();
+  const Key key(kind == TlsKeyKind::kRsa ? EVP_RSA_gen(kRsaBits) : EVP_EC_gen("P-256"));
+  const Certificate certificate(X509_new());
+  if (key && certificate && fill(certificate.get(), key.get()) &&
+      SSL_CTX_use_certificate(context, certificate.get()) == 1 &&
+      SSL_CTX_use_PrivateKey(context, key.get()) == 1) {
+    return {};
+  }
+  return Error{"a certificate for TLS cannot be made: " + tls_error()};
+}
+
+}  // namespace kvasir
