@@ -9,8 +9,8 @@
 #include "net/grpc/grpc_server.h"
 #include "net/io/event_loop.h"
 #include "net/io/socket.h"
-#include "wire/ext_proc.h"
-#include "wire/ext_proc_response.h"
+#include "wire/ext_proc/ext_proc.h"
+#include "wire/ext_proc/ext_proc_response.h"
 
 namespace kvasir {
 namespace {

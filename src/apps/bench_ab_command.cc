@@ -5,7 +5,7 @@
 #include "bench/ab.h"
 #include "net/io/event_loop.h"
 #include "net/io/socket.h"
-#include "plugins/roster.h"
+#include "plugins/presets/roster.h"
 #include "timing/engine_profile.h"
 
 namespace kvasir {

@@ -9,8 +9,8 @@
 #include "feeds/fleet_feeds.h"
 #include "serving/configured_scheduling.h"
 #include "serving/plugin_type_facts.h"
-#include "wire/read_endpoint_picker_config.h"
-#include "wire/yaml.h"
+#include "config/read_endpoint_picker_config.h"
+#include "wire/yaml/yaml.h"
 
 namespace kvasir {
 namespace {

@@ -4,8 +4,8 @@
 #include <span>
 #include <string>
 
-#include "wire/endpoint_picker_config.h"
-#include "wire/plugin_types.h"
+#include "config/endpoint_picker_config.h"
+#include "config/plugin_types.h"
 
 namespace kvasir {
 

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "wire/read_endpoint_picker_config.h"
+#include "config/read_endpoint_picker_config.h"
 
 namespace kvasir {
 namespace {

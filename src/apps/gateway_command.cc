@@ -18,10 +18,10 @@
 #include "net/io/flag_address.h"
 #include "net/io/signal_watcher.h"
 #include "net/io/socket.h"
-#include "plugins/roster.h"
+#include "plugins/presets/roster.h"
 #include "serving/configured_scheduling.h"
 #include "telemetry/log.h"
-#include "wire/yaml.h"
+#include "wire/yaml/yaml.h"
 
 namespace kvasir {
 namespace {

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "base/text.h"
-#include "wire/json_text.h"
+#include "wire/json/json_text.h"
 
 namespace kvasir {
 namespace {

@@ -6,7 +6,7 @@
 
 #include "base/text.h"
 #include "base/whole_file.h"
-#include "wire/yaml.h"
+#include "wire/yaml/yaml.h"
 
 namespace kvasir {
 namespace {

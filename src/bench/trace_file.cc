@@ -9,7 +9,7 @@
 #include "bench/trace_generator.h"
 #include "hashing/token_blocks.h"
 #include "tokens/vocabulary.h"
-#include "wire/chat_request.h"
+#include "vllm/chat_request.h"
 
 namespace kvasir {
 namespace {

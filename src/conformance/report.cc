@@ -1,7 +1,7 @@
 
 #include "base/text.h"
 #include "conformance/suite.h"
-#include "wire/json_text.h"
+#include "wire/json/json_text.h"
 
 namespace kvasir {
 namespace {

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
-#include "wire/json_text.h"
+#include "wire/json/json_text.h"
 
 namespace kvasir {
 namespace {

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "conformance/subject.h"
-#include "wire/ext_proc_client.h"
+#include "wire/ext_proc/ext_proc_client.h"
 
 namespace kvasir {
 

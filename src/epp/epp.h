@@ -29,7 +29,7 @@
 #include "serving/configured_scheduling.h"
 #include "serving/remote_service_watch.h"
 #include "serving/token_estimator.h"
-#include "wire/request_parsers.h"
+#include "config/request_parsers.h"
 
 namespace kvasir {
 

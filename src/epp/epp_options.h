@@ -12,7 +12,7 @@
 #include "net/io/tls_context.h"
 #include "serving/request_class.h"
 #include "timing/engine_profile.h"
-#include "wire/subset_match.h"
+#include "wire/ext_proc/subset_match.h"
 
 namespace kvasir {
 

@@ -18,8 +18,8 @@
 #include "net/grpc/grpc_server.h"
 #include "scheduling/decision_trace.h"
 #include "serving/remote_scores.h"
-#include "wire/ext_proc.h"
-#include "wire/ext_proc_response.h"
+#include "wire/ext_proc/ext_proc.h"
+#include "wire/ext_proc/ext_proc_response.h"
 
 namespace kvasir {
 

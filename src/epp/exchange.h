@@ -27,12 +27,12 @@
 #include "serving/admission.h"
 #include "serving/remote_scores.h"
 #include "serving/routed_request.h"
-#include "wire/ext_proc.h"
-#include "wire/ext_proc_response.h"
-#include "wire/model_restore.h"
-#include "wire/model_splice.h"
-#include "wire/request_api.h"
-#include "wire/usage_watch.h"
+#include "wire/ext_proc/ext_proc.h"
+#include "wire/ext_proc/ext_proc_response.h"
+#include "wire/request/model_restore.h"
+#include "wire/request/model_splice.h"
+#include "wire/request/request_api.h"
+#include "wire/request/usage_watch.h"
 
 namespace kvasir {
 

@@ -12,7 +12,7 @@
 
 #include "epp/epp.h"
 #include "net/io/event_loop.h"
-#include "wire/ext_proc_client.h"
+#include "wire/ext_proc/ext_proc_client.h"
 
 namespace kvasir {
 

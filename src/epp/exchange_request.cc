@@ -7,9 +7,9 @@
 #include "net/http/http_path.h"
 #include "net/io/event_loop.h"
 #include "scheduling/decision_trace.h"
-#include "wire/grpc_request.h"
-#include "wire/gzip_reader.h"
-#include "wire/request_parsers.h"
+#include "wire/request/grpc_request.h"
+#include "wire/request/gzip_reader.h"
+#include "config/request_parsers.h"
 
 namespace kvasir {
 namespace {

@@ -4,7 +4,7 @@
 #include "epp/epp_thread.h"
 #include "epp/exchange.h"
 #include "fleet/fleet.h"
-#include "wire/error_answer.h"
+#include "wire/request/error_answer.h"
 
 namespace kvasir {
 namespace {

@@ -10,7 +10,7 @@
 
 #include "epp/control_headers.h"
 #include "model/request.h"
-#include "wire/ext_proc.h"
+#include "wire/ext_proc/ext_proc.h"
 
 namespace kvasir {
 

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "model/endpoint.h"
-#include "wire/subset_match.h"
+#include "wire/ext_proc/subset_match.h"
 
 namespace kvasir {
 

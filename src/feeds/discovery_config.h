@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "base/result.h"
-#include "wire/endpoint_picker_config.h"
+#include "config/endpoint_picker_config.h"
 
 namespace kvasir {
 

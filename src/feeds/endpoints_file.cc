@@ -10,7 +10,7 @@
 #include "feeds/file_watch.h"
 #include "net/io/background_job.h"
 #include "net/io/event_loop.h"
-#include "wire/yaml.h"
+#include "wire/yaml/yaml.h"
 
 namespace kvasir {
 namespace {

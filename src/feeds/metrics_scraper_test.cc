@@ -8,7 +8,7 @@
 
 #include "net/http/http_server.h"
 #include "net/io/event_loop.h"
-#include "wire/config_rules.h"
+#include "config/config_rules.h"
 
 namespace kvasir {
 namespace {

@@ -12,7 +12,7 @@
 #include "base/result.h"
 #include "feeds/engine_metrics.h"
 #include "model/endpoint.h"
-#include "wire/endpoint_picker_config.h"
+#include "config/endpoint_picker_config.h"
 
 namespace kvasir {
 

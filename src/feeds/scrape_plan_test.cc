@@ -4,8 +4,8 @@
 #include <gtest/gtest.h>
 
 #include "feeds/scrape_pace.h"
-#include "wire/plugin_types.h"
-#include "wire/read_endpoint_picker_config.h"
+#include "config/plugin_types.h"
+#include "config/read_endpoint_picker_config.h"
 
 namespace kvasir {
 namespace {

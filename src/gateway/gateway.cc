@@ -5,7 +5,7 @@
 
 #include "gateway/gateway_thread.h"
 #include "net/io/event_loop.h"
-#include "plugins/roster.h"
+#include "plugins/presets/roster.h"
 #include "scheduling/policy.h"
 #include "serving/configured_scheduling.h"
 #include "serving/empty_configuration.h"

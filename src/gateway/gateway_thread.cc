@@ -6,8 +6,8 @@
 #include "gateway/relay.h"
 #include "net/http/http_path.h"
 #include "net/io/event_loop.h"
-#include "wire/gzip_reader.h"
-#include "wire/request_body.h"
+#include "wire/request/gzip_reader.h"
+#include "vllm/request_body.h"
 
 namespace kvasir {
 namespace {

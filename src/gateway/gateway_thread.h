@@ -14,9 +14,9 @@
 #include "net/http/http_client.h"
 #include "net/http/http_server.h"
 #include "serving/remote_scores.h"
-#include "wire/api_error.h"
-#include "wire/request_parsers.h"
-#include "wire/request_peek.h"
+#include "vllm/api_error.h"
+#include "config/request_parsers.h"
+#include "wire/request/request_peek.h"
 
 namespace kvasir {
 

@@ -18,7 +18,7 @@
 #include "serving/admission.h"
 #include "serving/remote_scores.h"
 #include "serving/routed_request.h"
-#include "wire/usage_watch.h"
+#include "wire/request/usage_watch.h"
 
 namespace kvasir {
 

@@ -7,7 +7,7 @@
 #include "gateway/gateway_thread.h"
 #include "gateway/relay.h"
 #include "net/io/event_loop.h"
-#include "wire/error_answer.h"
+#include "wire/request/error_answer.h"
 
 namespace kvasir {
 namespace {

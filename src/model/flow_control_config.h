@@ -1,5 +1,5 @@
 // What a configuration says about flow control, as plain data: who waits where, for how long, and
-// who goes first. Written by whoever reads a file (wire/endpoint_picker_config.h), read by
+// who goes first. Written by whoever reads a file (config/endpoint_picker_config.h), read by
 // flow/flow_controller.h.
 #pragma once
 

@@ -1,5 +1,5 @@
 // What a configuration says about scheduling, as plain data: plugins, and the profiles they work in. Written by whoever
-// reads a file (wire/endpoint_picker_config.h), read by make_configured_policy() (scheduling/plugin_set.h).
+// reads a file (config/endpoint_picker_config.h), read by make_configured_policy() (scheduling/plugin_set.h).
 #pragma once
 
 #include <optional>

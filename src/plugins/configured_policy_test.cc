@@ -1,6 +1,6 @@
 // Policies made of plugins: the rules of configuration, and whole decisions.
 #include "plugins/plugin_fixture.h"
-#include "plugins/session_table.h"
+#include "plugins/scorer/session_table.h"
 #include "scheduling/decision_trace.h"
 
 namespace kvasir {

@@ -13,7 +13,7 @@
 #include "base/random.h"
 #include "fleet/fleet.h"
 #include "plugins/plugin_roster.h"
-#include "plugins/roster.h"
+#include "plugins/presets/roster.h"
 #include "scheduling/plugin_set.h"
 #include "scheduling/scheduler.h"
 

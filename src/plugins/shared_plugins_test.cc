@@ -1,6 +1,6 @@
 // What plugins tell the other replicas of a picker, and make of what they hear.
 #include "plugins/plugin_fixture.h"
-#include "plugins/session_table.h"
+#include "plugins/scorer/session_table.h"
 
 namespace kvasir {
 namespace {

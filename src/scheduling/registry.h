@@ -67,7 +67,7 @@ struct PluginType {
   std::string replaced_by = {};  // of a deprecated type; may be empty
   Produces produces = Produces::kNothing;
   // Bits of model/plugin_place.h, for whoever reads configurations. 0: the type is one of
-  // upstream's, whose places are known (wire/plugin_types.h).
+  // upstream's, whose places are known (config/plugin_types.h).
   uint32_t places = 0;
   // Whatever parameters it is given are told and not read, as upstream does with this type.
   bool ignores_parameters = false;

@@ -9,7 +9,7 @@
 #include "scheduling/policy.h"
 #include "scheduling/remote_source.h"
 #include "serving/plugin_type_facts.h"
-#include "wire/read_endpoint_picker_config.h"
+#include "config/read_endpoint_picker_config.h"
 
 namespace kvasir {
 namespace {

@@ -13,8 +13,8 @@
 #include "feeds/scrape_plan.h"
 #include "scheduling/plugin_set.h"
 #include "serving/admission.h"
-#include "wire/config_reading.h"
-#include "wire/request_parsers.h"
+#include "config/config_reading.h"
+#include "config/request_parsers.h"
 
 namespace kvasir {
 

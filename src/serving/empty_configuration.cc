@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <variant>
 
-#include "wire/yaml.h"
+#include "wire/yaml/yaml.h"
 
 namespace kvasir {
 namespace {

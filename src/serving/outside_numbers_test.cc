@@ -5,7 +5,7 @@
 
 #include "feeds/engine_metrics.h"
 #include "fleet/fleet.h"
-#include "plugins/roster.h"
+#include "plugins/presets/roster.h"
 #include "scheduling/policy.h"
 #include "scheduling/scheduler.h"
 #include "serving/configured_scheduling.h"

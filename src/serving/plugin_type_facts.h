@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "scheduling/registry.h"
-#include "wire/plugin_types.h"
+#include "config/plugin_types.h"
 
 namespace kvasir {
 

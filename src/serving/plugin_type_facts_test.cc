@@ -9,7 +9,7 @@
 
 #include "scheduling/plugin_maker.h"
 #include "serving/configured_scheduling.h"
-#include "wire/read_endpoint_picker_config.h"
+#include "config/read_endpoint_picker_config.h"
 
 namespace kvasir {
 namespace {

@@ -17,7 +17,7 @@
 #include "net/http/http_client.h"
 #include "net/io/socket.h"
 #include "scheduling/remote_source.h"
-#include "wire/request_peek.h"
+#include "wire/request/request_peek.h"
 
 namespace kvasir {
 

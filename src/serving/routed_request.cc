@@ -5,7 +5,7 @@
 #include "hashing/prompt_blocks.h"
 #include "scheduling/scheduler.h"
 #include "serving/token_estimator.h"
-#include "wire/prompt_text.h"
+#include "wire/request/prompt_text.h"
 
 namespace kvasir {
 namespace {

@@ -14,7 +14,7 @@
 #include "model/request.h"
 #include "scheduling/refusal.h"
 #include "serving/request_class.h"
-#include "wire/request_peek.h"
+#include "wire/request/request_peek.h"
 
 namespace kvasir {
 

@@ -6,8 +6,8 @@
 #include "serving/api_requests_fixture.h"
 #include "serving/routed_request.h"
 #include "serving/token_estimator.h"
-#include "wire/request_parsers.h"
-#include "wire/usage_watch.h"
+#include "config/request_parsers.h"
+#include "wire/request/usage_watch.h"
 
 namespace kvasir {
 namespace {

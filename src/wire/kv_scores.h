@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "wire/request_peek.h"
+#include "wire/request/request_peek.h"
 
 namespace kvasir {
 

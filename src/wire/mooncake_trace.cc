@@ -8,8 +8,8 @@
 #include <optional>
 #include <unordered_map>
 
-#include "wire/json_cursor.h"
-#include "wire/json_text.h"
+#include "wire/json/json_cursor.h"
+#include "wire/json/json_text.h"
 
 namespace kvasir {
 namespace {

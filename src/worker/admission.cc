@@ -5,7 +5,7 @@
 #include <limits>
 
 #include "hashing/token_blocks.h"
-#include "wire/python_json.h"
+#include "vllm/python_json.h"
 
 namespace kvasir {
 namespace {

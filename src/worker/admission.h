@@ -11,10 +11,10 @@
 #include <vector>
 
 #include "tokens/vocabulary.h"
-#include "wire/api_error.h"
-#include "wire/chat_request.h"
-#include "wire/completion_request.h"
-#include "wire/tokenize_request.h"
+#include "vllm/api_error.h"
+#include "vllm/chat_request.h"
+#include "vllm/completion_request.h"
+#include "vllm/tokenize_request.h"
 #include "worker/answer_plan.h"
 #include "worker/served_model.h"
 

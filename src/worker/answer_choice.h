@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "tokens/vocabulary.h"
-#include "wire/answer_parts.h"
-#include "wire/sampling_fields.h"
+#include "vllm/answer_parts.h"
+#include "vllm/sampling_fields.h"
 
 namespace kvasir {
 

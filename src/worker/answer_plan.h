@@ -12,9 +12,9 @@
 #include <vector>
 
 #include "engine/engine.h"
-#include "wire/chat_request.h"
-#include "wire/json_sample.h"
-#include "wire/regex_sample.h"
+#include "vllm/chat_request.h"
+#include "vllm/schema/json_sample.h"
+#include "vllm/schema/regex_sample.h"
 #include "worker/served_model.h"
 
 namespace kvasir {

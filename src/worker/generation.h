@@ -10,8 +10,8 @@
 
 #include "engine/engine.h"
 #include "net/http/http_server.h"
-#include "wire/answer_parts.h"
-#include "wire/generation_request.h"
+#include "vllm/answer_parts.h"
+#include "vllm/generation_request.h"
 #include "worker/answer_choice.h"
 #include "worker/answer_plan.h"
 

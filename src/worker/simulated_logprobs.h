@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "tokens/vocabulary.h"
-#include "wire/answer_parts.h"
+#include "vllm/answer_parts.h"
 
 namespace kvasir {
 

@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "wire/stream_chunks.h"
+#include "vllm/stream_chunks.h"
 #include "worker/generation.h"
 
 namespace kvasir {

@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "wire/openai_response.h"
+#include "vllm/openai_response.h"
 #include "worker/generation.h"
 #include "worker/simulated_logprobs.h"
 

@@ -7,9 +7,9 @@
 #include <random>
 
 #include "hashing/prompt_blocks.h"
-#include "wire/openai_response.h"
-#include "wire/request_body.h"
-#include "wire/stream_chunks.h"
+#include "vllm/openai_response.h"
+#include "vllm/request_body.h"
+#include "vllm/stream_chunks.h"
 
 namespace kvasir {
 namespace {

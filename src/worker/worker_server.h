@@ -14,7 +14,7 @@
 #include "engine/engine.h"
 #include "net/http/http_server.h"
 #include "net/io/event_loop.h"
-#include "wire/api_error.h"
+#include "vllm/api_error.h"
 #include "worker/admission.h"
 #include "worker/generations.h"
 #include "worker/routes.h"

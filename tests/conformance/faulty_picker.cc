@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "wire/ext_proc_response.h"
+#include "wire/ext_proc/ext_proc_response.h"
 
 namespace kvasir {
 namespace {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "net/grpc/grpc_server.h"
-#include "wire/ext_proc.h"
+#include "wire/ext_proc/ext_proc.h"
 
 namespace kvasir {
 

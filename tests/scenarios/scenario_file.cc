@@ -7,7 +7,7 @@
 
 #include "base/parameters.h"
 #include "base/text.h"
-#include "wire/yaml.h"
+#include "wire/yaml/yaml.h"
 
 namespace kvasir {
 namespace {

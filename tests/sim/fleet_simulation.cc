@@ -13,7 +13,7 @@
 #include "flow/flow_controller.h"
 #include "flow/global_strict_fairness.h"
 #include "flow/smallest_work_ordering.h"
-#include "plugins/roster.h"
+#include "plugins/presets/roster.h"
 #include "scheduling/scheduler.h"
 
 namespace kvasir {

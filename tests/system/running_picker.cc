@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "base/assert.h"
-#include "wire/ext_proc_client.h"
+#include "wire/ext_proc/ext_proc_client.h"
 
 namespace kvasir {
 

@@ -11,7 +11,7 @@
 
 #include "scheduling/plugin_maker.h"
 #include "serving/configured_scheduling.h"
-#include "wire/yaml.h"
+#include "wire/yaml/yaml.h"
 
 namespace kvasir {
 namespace {

@@ -1,0 +1,125 @@
+#include "plugins/filter/label_selector_filter.h"
+
+#include <algorithm>
+
+#include "base/parameters.h"
+#include "fleet/fleet.h"
+#include "plugins/filter/absent_label.h"
+
+namespace kvasir {
+namespace {
+
+struct Requirement {
+  enum class Operator { kIn, kNotIn, kExists, kDoesNotExist };
+
+  std::string key;
+  Operator holds = Operator::kIn;
+  std::vector<std::string> values;
+};
+
+bool holds(const Requirement& requirement, const Endpoint& endpoint) {
+  const std::string* value = endpoint.label(requirement.key);
+  const auto& values = requirement.values;
+  const bool in =
+      value != nullptr && std::find(values.begin(), values.end(), *value) != values.end();
+  switch (requirement.holds) {
+    case Requirement::Operator::kIn:
+      return in;
+    case Requirement::Operator::kNotIn:
+      return !in;
+    case Requirement::Operator::kExists:
+      return value != nullptr;
+    case Requirement::Operator::kDoesNotExist:
+      return value == nullptr;
+  }
+  return false;
+}
+
+class LabelSelectorFilter final : public Filter {
+ public:
+  explicit LabelSelectorFilter(std::vector<Requirement> requirements)
+      : requirements_(std::move(requirements)) {}
+
+  void filter(const Cycle& cycle, std::vector<EndpointId>& candidates) const override {
+    std::erase_if(candidates, [&](EndpointId id) {
+      const Endpoint& endpoint = *cycle.fleet.endpoints[index_of(id)].endpoint;
+      return !std::all_of(requirements_.begin(), requirements_.end(),
+                          [&](const Requirement& one) { return holds(one, endpoint); });
+    });
+  }
+
+  std::string why_nobody(const Cycle& cycle) const override {
+    for (const Requirement& one : requirements_) {
+      const bool wants_it = one.holds == Requirement::Operator::kIn ||
+                            one.holds == Requirement::Operator::kExists;
+      std::string why = wants_it ? absent_label(cycle, one.key) : std::string();
+      if (!why.empty()) return why;
+    }
+    return {};
+  }
+
+ private:
+  const std::vector<Requirement> requirements_;
+};
+
+Result<Requirement> read_expression(const Value& value, std::string_view name) {
+  using Operator = Requirement::Operator;
+  Parameters parameters(value, name);
+  Requirement requirement;
+  requirement.key = parameters.text("key", "");
+  const std::string named =
+      parameters.choice("operator", "In", {"In", "NotIn", "Exists", "DoesNotExist"});
+  requirement.values = parameters.texts("values");
+  requirement.holds = named == "In"       ? Operator::kIn
+                      : named == "NotIn"  ? Operator::kNotIn
+                      : named == "Exists" ? Operator::kExists
+                                          : Operator::kDoesNotExist;
+  const bool wants_values = named == "In" || named == "NotIn";
+  if (requirement.key.empty()) parameters.fail("key", "is missing");
+  if (wants_values == requirement.values.empty()) {
+    parameters.fail("values", wants_values ? "must not be empty" : "must be empty for " + named);
+  }
+  if (const Result<void> read = parameters.finish(); !read) return read.error();
+  return requirement;
+}
+
+MadePlugin make_label_selector_filter(std::string_view name, const Value& value, PluginContext&) {
+  Parameters parameters(value, name);
+  std::vector<Requirement> requirements;
+  const Value none;
+  const Value* labels = parameters.any("matchLabels");
+  const Value* expressions = parameters.any("matchExpressions");
+  if (labels != nullptr && labels->map() == nullptr)
+    parameters.fail("matchLabels", "must be a map");
+  if (expressions != nullptr && expressions->list() == nullptr) {
+    parameters.fail("matchExpressions", "must be a list");
+  }
+  if (const Result<void> read = parameters.finish(); !read) return read.error();
+  if (labels != nullptr) {
+    Parameters pairs(*labels, name);
+    for (const auto& [key, wanted] : *labels->map()) {
+      requirements.push_back({key, Requirement::Operator::kIn, {pairs.text(key, "")}});
+    }
+    if (const Result<void> read = pairs.finish(); !read) return read.error();
+  }
+  if (expressions != nullptr) {
+    for (const Value& expression : *expressions->list()) {
+      Result<Requirement> requirement = read_expression(expression, name);
+      if (!requirement) return requirement.error();
+      requirements.push_back(std::move(*requirement));
+    }
+  }
+  return make_plugin<LabelSelectorFilter>(std::move(requirements));
+}
+
+}  // namespace
+
+PluginType label_selector_filter_plugin() {
+  return {"label-selector-filter", make_label_selector_filter};
+}
+
+PluginType by_label_selector_plugin() {
+  return {"by-label-selector", make_label_selector_filter, Stability::kDeprecated, "label-selector-filter"};
+}
+
+}  // namespace kvasir

@@ -1,0 +1,121 @@
+#include "plugins/producer/approx_prefix_cache_producer.h"
+
+#include <algorithm>
+
+#include "base/parameters.h"
+#include "fleet/fleet.h"
+#include "kvindex/approximate_index.h"
+
+namespace kvasir {
+namespace {
+
+constexpr uint32_t kBlockTokensLeast = 64;
+constexpr size_t kBytesPerToken = 4;
+
+struct ApproxPrefixCacheProducerSettings {
+  bool auto_tune = true;
+  uint32_t block_tokens = kBlockTokensLeast;
+  size_t capacity_blocks = 31'250;
+  size_t prefix_blocks_max = 0;
+};
+
+class ApproxPrefixCacheProducer final : public PrefixMatches {
+ public:
+  ApproxPrefixCacheProducer(ApproxPrefixCacheProducerSettings settings, size_t endpoints)
+      : settings_(settings), index_(endpoints), matched_(endpoints) {
+    for (uint32_t i = 0; i < endpoints; ++i) {
+      index_.set_capacity(EndpointId(i), settings.capacity_blocks);
+    }
+  }
+
+  size_t prompt_bytes_per_block() const override { return settings_.block_tokens * kBytesPerToken; }
+  std::span<const uint32_t> matched_blocks() const override { return matched_; }
+  uint32_t total_blocks() const override { return total_; }
+  uint32_t block_tokens() const override { return settings_.block_tokens; }
+
+  void produce(const Cycle& cycle) override {
+    const auto chain = chain_of(cycle.request);
+    total_ = static_cast<uint32_t>(chain.size());
+    std::fill(matched_.begin(), matched_.end(), 0);
+    for (const EndpointId id : cycle.candidates) matched_[index_of(id)] = index_.match(id, chain);
+  }
+
+  bool inherit(Plugin& predecessor) override {
+    auto* old = dynamic_cast<ApproxPrefixCacheProducer*>(&predecessor);
+    if (old == nullptr || old->matched_.size() != matched_.size()) return false;
+    if (old->settings_.block_tokens != settings_.block_tokens) return false;
+    index_ = std::move(old->index_);
+    if (old->settings_.capacity_blocks == settings_.capacity_blocks) return true;
+    for (uint32_t i = 0; i < matched_.size(); ++i) {
+      index_.set_capacity(EndpointId(i), settings_.capacity_blocks);
+    }
+    return true;
+  }
+
+  void picked(const Cycle& cycle, std::span<const ProfileResult> profiles) override {
+    for (const ProfileResult& profile : profiles) {
+      const EndpointId endpoint = profile.chosen[0].endpoint;
+      read_capacity(endpoint, cycle.fleet);
+      index_.insert(endpoint, chain_of(cycle.request));
+    }
+  }
+
+  void add_readings(std::vector<PluginReading>& readings) const override {
+    readings.push_back({"prefix_indexer_size", static_cast<double>(index_.size())});
+  }
+
+  void endpoint_replaced(EndpointId endpoint) override {
+    index_.forget(endpoint);
+    index_.set_capacity(endpoint, settings_.capacity_blocks);
+  }
+
+ private:
+  std::span<const BlockHash> chain_of(const Request& request) const {
+    return request.blocks.first(std::min(request.blocks.size(), settings_.prefix_blocks_max));
+  }
+
+  void read_capacity(EndpointId endpoint, const Snapshot& fleet) {
+    const auto& tokens = fleet.endpoints[index_of(endpoint)].kv_capacity_tokens;
+    if (settings_.auto_tune && tokens && *tokens > 0) {
+      index_.set_capacity(endpoint, *tokens / settings_.block_tokens);
+    }
+  }
+
+  const ApproxPrefixCacheProducerSettings settings_;
+  ApproximateIndex index_;
+  std::vector<uint32_t> matched_;
+  uint32_t total_ = 0;
+};
+
+MadePlugin make_approx_prefix_cache_producer(std::string_view name, const Value& value,
+                                             PluginContext& context) {
+  Parameters parameters(value, name);
+  ApproxPrefixCacheProducerSettings settings;
+  settings.auto_tune = parameters.boolean("autoTune", true);
+  const int64_t old_name = parameters.integer("blockSize", 16, 0, 65'536);
+  const int64_t block_tokens =
+      parameters.integer("blockSizeTokens", std::max<int64_t>(old_name, 1), 1, 65'536);
+  settings.block_tokens = std::max(kBlockTokensLeast, static_cast<uint32_t>(block_tokens));
+  settings.capacity_blocks =
+      static_cast<size_t>(parameters.integer("lruCapacityPerServer", 31'250, 1, 100'000'000));
+  const int64_t tokens = parameters.integer("maxPrefixTokensToMatch", 131'072, 0);
+  const int64_t blocks = parameters.integer("maxPrefixBlocksToMatch", 2048, 0);
+  const bool by_blocks =
+      parameters.has("maxPrefixBlocksToMatch") && !parameters.has("maxPrefixTokensToMatch");
+  settings.prefix_blocks_max =
+      static_cast<size_t>(by_blocks ? blocks : tokens / settings.block_tokens);
+  if (const Result<void> read = parameters.finish(); !read) return read.error();
+  return make_plugin<ApproxPrefixCacheProducer>(settings, context.endpoints());
+}
+
+}  // namespace
+
+PluginType approx_prefix_cache_producer_plugin() {
+  return {"approx-prefix-cache-producer",
+          make_approx_prefix_cache_producer,
+          Stability::kStable,
+          {},
+          Produces::kPrefixMatches};
+}
+
+}  // namespace kvasir

@@ -1,0 +1,62 @@
+#include "plugins/scorer/token_load_scorer.h"
+
+#include <algorithm>
+
+#include "base/parameters.h"
+
+namespace kvasir {
+namespace {
+
+class TokenLoadScorer final : public Scorer {
+ public:
+  // `matches` may be null: the only one there is, if any.
+  TokenLoadScorer(double threshold, const InflightLoads& loads, const PrefixMatches* matches)
+      : threshold_(threshold), loads_(loads), matches_(matches) {}
+
+  void connect(PluginContext& context) override {
+    if (matches_ == nullptr) matches_ = context.any_prefix_matches();
+  }
+
+  void score(const Cycle& cycle, std::span<const EndpointId> candidates,
+             std::span<double> scores) const override {
+    const std::span<const InflightLoad> loads = loads_.loads();
+    for (size_t i = 0; i < candidates.size(); ++i) {
+      const EndpointId id = candidates[i];
+      const uint32_t cached = matches_ ? matches_->cached_tokens(cycle.request, id) : 0;
+      const double load =
+          static_cast<double>(loads[index_of(id)].tokens) + (cycle.request.prompt_tokens - cached);
+      scores[i] = 1 - std::min(load, threshold_) / threshold_;
+    }
+  }
+
+ private:
+  const double threshold_;
+  const InflightLoads& loads_;
+  const PrefixMatches* matches_;
+};
+
+MadePlugin make_token_load_scorer(std::string_view name, const Value& value,
+                                  PluginContext& context) {
+  Parameters parameters(value, name);
+  const int64_t threshold = parameters.integer("queueThresholdTokens", 4'194'304, 1);
+  const std::string load_producer = parameters.text("inFlightLoadProducerName", "");
+  const std::string match_producer = parameters.text("prefixMatchInfoProducerName", "");
+  if (const Result<void> read = parameters.finish(); !read) return read.error();
+  const Result<InflightLoads*> loads = context.inflight_loads(load_producer);
+  if (!loads) return Error{std::string(name) + ": " + loads.error().message};
+  const PrefixMatches* matches = nullptr;
+  if (!match_producer.empty()) {
+    const Result<PrefixMatches*> found = context.prefix_matches(match_producer);
+    if (!found) return Error{std::string(name) + ": " + found.error().message};
+    matches = *found;
+  }
+  return make_plugin<TokenLoadScorer>(static_cast<double>(threshold), **loads, matches);
+}
+
+}  // namespace
+
+PluginType token_load_scorer_plugin() {
+  return {"token-load-scorer", make_token_load_scorer};
+}
+
+}  // namespace kvasir
