@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "apps/bench_commands.h"
+#include "apps/engine_profile_flag.h"
 #include "bench/ab.h"
 #include "net/io/event_loop.h"
 #include "net/io/socket.h"
@@ -67,8 +68,7 @@ void add_bench_ab_command(CLI::App& bench, int& exit_code) {
   command->add_option("--workers", ab.fleet.workers, "Simulated workers of each arm")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
-  command->add_option("--engine-profile", ab.fleet.engine_profile,
-                      "What the workers simulate: a profile's name or file");
+  add_engine_profile_flag(*command, ab.fleet.engine_profile, "What the workers simulate");
   command->add_option("--gateway-threads", ab.fleet.gateway_threads,
                       "Threads of the gateway (default: one for each core)");
   add_workload_flags(*command, flags->shared);

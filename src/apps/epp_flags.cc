@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "apps/duration_flag.h"
+#include "apps/engine_profile_flag.h"
 #include "apps/number_checks.h"
 #include "base/whole_file.h"
 #include "net/io/flag_address.h"
@@ -373,10 +374,7 @@ void add_epp_flags(CLI::App& command, EppFlags& flags) {
   add_upstream_duration_flag(command, "--drain-timeout", flags.drain_timeout_s,
                              "What running streams get after SIGTERM");
   add_health_flags(command, flags.health);
-  command
-      .add_option("--engine-profile", flags.engine_profile,
-                  "Profile (name or file) that cost plugins predict with")
-      ->capture_default_str();
+  add_engine_profile_flag(command, flags.engine_profile, "What cost plugins predict with");
   add_log_flags(command, flags.log);
   add_decision_log_flags(command, flags);
   add_metrics_flags(command, flags);

@@ -8,6 +8,7 @@
 
 #include "apps/commands.h"
 #include "apps/duration_flag.h"
+#include "apps/engine_profile_flag.h"
 #include "apps/gateway_metrics.h"
 #include "apps/health_flags.h"
 #include "apps/number_checks.h"
@@ -285,8 +286,7 @@ void add_gateway_command(CLI::App& app, int& exit_code) {
                       "A shared object with more plugin types (examples/plugin); may stand several times")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  command->add_option("--engine-profile", flags->engine_profile,
-                      "Profile (name or file) that the cost policies predict with")->capture_default_str();
+  add_engine_profile_flag(*command, flags->engine_profile, "What the cost policies predict with");
   command->add_option("--time-scale", flags->time_scale, "Model seconds a second, when the workers are simulated with it")
       ->check(time_scale_check())->capture_default_str();
   command->add_option("--threads", flags->threads, "Threads (default: one for each core)")

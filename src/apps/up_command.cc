@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "apps/commands.h"
+#include "apps/engine_profile_flag.h"
 #include "apps/number_checks.h"
 #include "apps/up_session.h"
 #include "net/io/socket.h"
@@ -110,8 +111,7 @@ void add_up_command(CLI::App& app, int& exit_code) {
                    "How to route: round-robin, random, least-load, load-cost or kv\n"
                    "(default: the variable DYN_ROUTER_MODE, else kv)")
       ->check(CLI::IsMember(policy_names()));
-  command->add_option("--engine-profile", options->engine_profile,
-                      "What the workers simulate: a profile's name or file");
+  add_engine_profile_flag(*command, options->engine_profile, "What the workers simulate");
   command->add_option("--time-scale", options->time_scale, "Run that many times faster than life")
       ->check(time_scale_check())
       ->capture_default_str();

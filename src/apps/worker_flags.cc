@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
+#include "apps/engine_profile_flag.h"
 #include "apps/number_checks.h"
 #include "apps/vllm_command_line.h"
 
@@ -166,11 +167,7 @@ void add_model_flags(CLI::App& command, WorkerFlags& flags) {
 
 void add_own_flags(CLI::App& command, WorkerFlags& flags) {
   const std::string group = "Simulation";
-  command
-      .add_option("--engine-profile", flags.engine_profile,
-                  "Sizes and step times: a built-in profile's name or a JSON file")
-      ->capture_default_str()
-      ->group(group);
+  add_engine_profile_flag(command, flags.engine_profile, "Sizes and step times")->group(group);
   command.add_option("--time-scale", flags.time_scale, "Run that many times faster than life")
       ->check(time_scale_check())
       ->capture_default_str()

@@ -23,7 +23,6 @@ inline EngineProfile small_profile() {
   profile.max_num_batched_tokens = 256;
   profile.step.overhead_ms = 1;
   profile.step.dense_ms_by_tokens = {{0, 0}, {1000, 1}};
-  profile.step.padded_above = 1 << 20;
   return profile;
 }
 

@@ -39,20 +39,8 @@ namespace {
 constexpr uint32_t kPromptTokens = 100'000;
 constexpr size_t kBlocks = kPromptTokens / 512 + 1;
 
-// The shape of the default profile; the numbers do not matter here.
 EngineProfile profile() {
-  EngineProfile profile;
-  profile.max_num_batched_tokens = 8192;
-  profile.max_num_seqs = 256;
-  profile.kv_tokens = 370'000;
-  profile.step.overhead_ms = 4;
-  profile.step.dense_ms_by_tokens = {{1, 10.2},   {64, 11.5},  {128, 13.7}, {256, 19.2},
-                                     {512, 32.4}, {2048, 112}, {8192, 430}};
-  profile.step.prefill_attention_ms = 4.75e-6;
-  profile.step.decode_attention_ms = 4.7e-5;
-  profile.step.sampling_floor_ms = 0.41;
-  profile.step.sampling_ms_per_row = 0.0022;
-  return profile;
+  return load_engine_profile(std::string(kDefaultEngineProfile)).value();
 }
 
 std::vector<BlockHash> chain_of(uint64_t prompt, size_t blocks) {

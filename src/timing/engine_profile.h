@@ -12,15 +12,16 @@
 
 namespace kvasir {
 
-// The coefficients of StepModel; milliseconds. Source of the formula: timing/step_model.h.
+// The coefficients of StepModel; milliseconds. Source of the formula: timing/step_model.h. What a
+// profile does not say takes no time.
 struct StepTimes {
   double overhead_ms = 0;
-  // Dense part (GEMMs and elementwise) by tokens in the step, ascending; linear between the points and
-  // beyond the last one.
+  // Everything but attention and sampling, by tokens in the step, ascending; linear between the
+  // points and beyond the last one. Points one token apart are a stair: [16, 14.1], [17, 16.5].
   std::vector<std::pair<double, double>> dense_ms_by_tokens;
-  // Above this many tokens the step is padded to a multiple of `padding`.
-  uint32_t padded_above = 256;
-  uint32_t padding = 128;
+  // Above this many tokens the step is padded to a multiple of `padding`; 1: no padding.
+  uint32_t padded_above = 0;
+  uint32_t padding = 1;
   double prefill_attention_ms = 0;  // times q * (prefix + q / 2) of each prefill chunk of q tokens
   double decode_attention_ms = 0;   // times the KV tokens read by decoding rows
   double sampling_floor_ms = 0;     // max(floor, per_row * rows that produce a token)
@@ -46,7 +47,9 @@ struct EngineProfile {
 
 inline constexpr std::string_view kDefaultEngineProfile = "qwen3-32b-fp8-h200";
 
-// `json`: the text of a profile; `where` names it in errors. Every key is checked; unknown keys are errors.
+// `json`: the text of a profile; `where` names it in errors. Every key is checked; unknown keys are
+// errors. "sources" says in words where each number comes from: of keys that the profile has
+// ("kv_tokens", "step.padding"); it is checked and not kept.
 Result<EngineProfile> parse_engine_profile(std::string_view json, const std::string& where);
 
 // The built-in profile of that name, else the file of that name. The error lists the built-in names.

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <nlohmann/json.hpp>
 
 #include "timing/builtin_profiles.h"
 
@@ -60,6 +61,54 @@ TEST(EngineProfile, SizesThatOnlyMetricsTellMayBeLeftOut) {
   ASSERT_TRUE(profile.ok()) << profile.error().message;
   EXPECT_EQ(profile->kv_bytes_per_token, 262144u);
   EXPECT_EQ(profile->gpu_memory_bytes, 80000000000u);
+}
+
+TEST(EngineProfile, WhatAProfileDoesNotSayTakesNoTime) {
+  const auto profile = parse_engine_profile(
+      R"({"name": "small", "model": "m", "max_model_len": 4096, "kv_tokens": 8000, "block_size": 16,
+          "max_num_seqs": 8, "max_num_batched_tokens": 512, "gpu_memory_utilization": 0.85,
+          "step": {"dense_ms_by_tokens": [[1, 10], [16, 10.5]], "prefill_attention_ms": 1e-6,
+                   "decode_attention_ms": 2e-5}})",
+      "test");
+  ASSERT_TRUE(profile.ok()) << profile.error().message;
+  EXPECT_EQ(profile->step.overhead_ms, 0);
+  EXPECT_EQ(profile->step.padding, 1u);
+  EXPECT_EQ(profile->step.sampling_floor_ms, 0);
+  EXPECT_EQ(profile->step.sampling_ms_per_row, 0);
+}
+
+TEST(EngineProfile, SourcesAreTextsOfKeysThatThereAre) {
+  const auto with_sources = [](const std::string& sources) {
+    return parse_engine_profile(edited(R"("model": "m")", R"("model": "m", "sources": )" + sources),
+                                "test");
+  };
+  EXPECT_TRUE(with_sources(R"({"kv_tokens": "read off", "step.padding": "guessed"})").ok());
+  const std::pair<const char*, const char*> wrong[] = {
+      {R"("a paper")", "test: sources must be an object"},
+      {R"({"kv_tokens": 3})", "test: sources.kv_tokens must be a text"},
+      {R"({"speed": "a paper"})", "test: sources.speed is of no key of this profile"},
+      {R"({"padding": "a paper"})", "test: sources.padding is of no key of this profile"},
+      {R"({"step.x": "a paper"})", "test: sources.step.x is of no key of this profile"},
+      {R"({"model": "a", "model": "b"})", "test: model is there twice"},
+  };
+  for (const auto& [sources, error] : wrong) {
+    const auto profile = with_sources(sources);
+    ASSERT_FALSE(profile.ok()) << sources;
+    EXPECT_EQ(profile.error().message, error);
+  }
+}
+
+TEST(EngineProfile, EveryNumberOfABuiltinProfileHasASource) {
+  for (const BuiltinProfile& profile : builtin_profiles()) {
+    const auto json = nlohmann::json::parse(profile.json);
+    for (const auto& [key, value] : json.items()) {
+      if (key == "sources" || key == "step") continue;
+      EXPECT_GT(json["sources"].value(key, "").size(), 5u) << profile.name << " " << key;
+    }
+    for (const auto& [key, value] : json["step"].items()) {
+      EXPECT_GT(json["sources"].value("step." + key, "").size(), 5u) << profile.name << " " << key;
+    }
+  }
 }
 
 TEST(EngineProfile, ErrorsNameTheKey) {
@@ -128,7 +177,7 @@ TEST(EngineProfile, TheDefaultProfileHasTheSizesOfItsModel) {
   ASSERT_TRUE(profile.ok());
   EXPECT_EQ(profile->model, "Qwen/Qwen3-32B");
   EXPECT_EQ(profile->max_model_len, 131072u);
-  EXPECT_EQ(profile->kv_blocks(), 23125u);
+  EXPECT_EQ(profile->kv_blocks(), 23'297u);
   EXPECT_EQ(profile->max_num_seqs, 1024u);
   EXPECT_EQ(profile->max_num_batched_tokens, 8192u);
 }
@@ -145,7 +194,9 @@ TEST(EngineProfile, AMissingFileIsAnErrorThatListsTheBuiltinNames) {
   for (const char* name : {"/no/such/file", "/tmp", ""}) {
     const auto profile = load_engine_profile(name);
     ASSERT_FALSE(profile.ok());
-    EXPECT_THAT(profile.error().message, HasSubstr(std::string(kDefaultEngineProfile)));
+    for (const std::string& builtin : builtin_engine_profiles()) {
+      EXPECT_THAT(profile.error().message, HasSubstr(builtin));
+    }
   }
 }
 

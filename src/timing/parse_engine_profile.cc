@@ -80,8 +80,7 @@ class ObjectReader {
   }
   // 0 when the key is missing.
   uint64_t optional_integer(const char* key, uint64_t max) {
-    const bool missing = !object_.is_object() || object_.find(key) == object_.end();
-    return missing ? 0 : integer(key, 1, max);
+    return has(key) ? integer(key, 1, max) : 0;
   }
   uint32_t integer32(const char* key, uint64_t min, uint64_t max) {
     return static_cast<uint32_t>(integer(key, min, max));
@@ -115,7 +114,15 @@ class ObjectReader {
     return points;
   }
 
+  // 0 when the key is missing.
+  double optional_number(const char* key, double max) { return has(key) ? number(key, max) : 0; }
+
   const Json* object(const char* key) { return take(key); }
+  const Json* optional_object(const char* key) { return has(key) ? take(key) : nullptr; }
+
+  bool has(std::string_view key) const {
+    return object_.is_object() && object_.find(key) != object_.end();
+  }
 
   // The first error: in what was taken, else a key that nobody took.
   std::optional<std::string> finish() {
@@ -167,14 +174,16 @@ class ObjectReader {
 
 StepTimes read_step(ObjectReader& reader) {
   StepTimes step;
-  step.overhead_ms = reader.number("overhead_ms", kMillisecondsMax);
+  step.overhead_ms = reader.optional_number("overhead_ms", kMillisecondsMax);
   step.dense_ms_by_tokens = reader.table("dense_ms_by_tokens");
-  step.padded_above = reader.integer32("padded_above", 0, kTokensMax);
-  step.padding = reader.integer32("padding", 1, kTokensMax);
+  if (reader.has("padded_above")) {
+    step.padded_above = reader.integer32("padded_above", 0, kTokensMax);
+  }
+  if (reader.has("padding")) step.padding = reader.integer32("padding", 1, kTokensMax);
   step.prefill_attention_ms = reader.number("prefill_attention_ms", kMillisecondsPerTokenMax);
   step.decode_attention_ms = reader.number("decode_attention_ms", kMillisecondsPerTokenMax);
-  step.sampling_floor_ms = reader.number("sampling_floor_ms", kMillisecondsMax);
-  step.sampling_ms_per_row = reader.number("sampling_ms_per_row", kMillisecondsMax);
+  step.sampling_floor_ms = reader.optional_number("sampling_floor_ms", kMillisecondsMax);
+  step.sampling_ms_per_row = reader.optional_number("sampling_ms_per_row", kMillisecondsMax);
   return step;
 }
 
@@ -193,6 +202,21 @@ EngineProfile read_profile(ObjectReader& reader) {
   return profile;
 }
 
+// `sources`: of the profile that both readers read.
+std::optional<std::string> wrong_source(const Json& sources, const ObjectReader& reader,
+                                        const ObjectReader& step_reader) {
+  constexpr std::string_view kStep = "step.";
+  if (!sources.is_object()) return "sources must be an object";
+  for (const auto& [key, text] : sources.items()) {
+    const bool of_step = std::string_view(key).starts_with(kStep);
+    const bool known =
+        of_step ? step_reader.has(std::string_view(key).substr(kStep.size())) : reader.has(key);
+    if (!known) return "sources." + key + " is of no key of this profile";
+    if (!text.is_string()) return "sources." + key + " must be a text";
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 Result<EngineProfile> parse_engine_profile(std::string_view json, const std::string& where) {
@@ -204,10 +228,16 @@ Result<EngineProfile> parse_engine_profile(std::string_view json, const std::str
   ObjectReader reader(document, "");
   EngineProfile profile = read_profile(reader);
   const Json* step = reader.object("step");
+  const Json* sources = reader.optional_object("sources");
   if (const auto error = reader.finish()) return Error{where + ": " + *error};
   ObjectReader step_reader(*step, "step.");
   profile.step = read_step(step_reader);
   if (const auto error = step_reader.finish()) return Error{where + ": " + *error};
+  if (sources != nullptr) {
+    if (const auto error = wrong_source(*sources, reader, step_reader)) {
+      return Error{where + ": " + *error};
+    }
+  }
   return profile;
 }
 

@@ -1,6 +1,9 @@
 #include "timing/step_model.h"
 
 #include <algorithm>
+#include <bit>
+#include <cmath>
+#include <limits>
 
 #include "base/assert.h"
 
@@ -14,6 +17,22 @@ constexpr double kSecondsPerMillisecond = 1e-3;
 StepModel::StepModel(StepTimes times) : times_(std::move(times)) {
   KVASIR_ASSERT(!times_.dense_ms_by_tokens.empty(), "the dense table has a point");
   KVASIR_ASSERT(times_.padding > 0, "the padding is not 0");
+  const auto& table = times_.dense_ms_by_tokens;
+  KVASIR_ASSERT(table.size() <= std::numeric_limits<uint16_t>::max(),
+                "segments are counted in 16 bits");
+  segments_.push_back({table.front().first, 0, table.front().second, 0});
+  for (size_t right = 1; right < table.size(); ++right) {
+    const auto& [x0, y0] = table[right - 1];
+    const auto& [x1, y1] = table[right];
+    segments_.push_back({x1, x0, y0, (y1 - y0) / (x1 - x0)});
+  }
+  segments_.back().last = std::numeric_limits<double>::infinity();
+  uint16_t segment = 0;
+  for (size_t bits = 0; bits < first_segment_.size(); ++bits) {
+    const double smallest = bits == 0 ? 0 : std::ldexp(1.0, static_cast<int>(bits) - 1);
+    while (segments_[segment].last < smallest) ++segment;
+    first_segment_[bits] = segment;
+  }
 }
 
 double StepModel::step_seconds(const StepWork& work) const {
@@ -46,17 +65,13 @@ double StepModel::prefill_seconds(uint64_t prompt_tokens, uint64_t cached_tokens
 }
 
 double StepModel::dense_ms(uint64_t tokens) const {
-  if (tokens > times_.padded_above) {
+  if (times_.padding > 1 && tokens > times_.padded_above) {
     tokens = (tokens + times_.padding - 1) / times_.padding * times_.padding;
   }
-  const auto& table = times_.dense_ms_by_tokens;
   const auto at = static_cast<double>(tokens);
-  if (at <= table.front().first || table.size() == 1) return table.front().second;
-  size_t right = 1;
-  while (right + 1 < table.size() && table[right].first < at) ++right;
-  const auto& [x0, y0] = table[right - 1];
-  const auto& [x1, y1] = table[right];
-  return y0 + (y1 - y0) * (at - x0) / (x1 - x0);
+  const Segment* segment = &segments_[first_segment_[std::bit_width(tokens)]];
+  while (segment->last < at) ++segment;
+  return segment->ms + segment->slope * (at - segment->at);
 }
 
 }  // namespace kvasir

@@ -22,7 +22,7 @@ SimulationOptions options_for(std::string_view policy, uint32_t workers = 8) {
   SimulationOptions options;
   options.policy = policy;
   options.workers = workers;
-  options.profile = load_engine_profile(std::string(kDefaultEngineProfile)).value();
+  options.profile = load_engine_profile("qwen3-32b-fp8-h200-published-ab").value();
   return options;
 }
 

@@ -11,7 +11,6 @@ EngineProfile millisecond_per_token() {
   profile.max_num_seqs = 100;
   profile.max_num_batched_tokens = 1'000'000;
   profile.step.dense_ms_by_tokens = {{0, 0}, {1'000'000, 1'000'000}};
-  profile.step.padded_above = 1'000'000;
   return profile;
 }
 

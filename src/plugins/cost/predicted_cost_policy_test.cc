@@ -16,7 +16,6 @@ EngineProfile millisecond_per_token() {
   EngineProfile profile;
   profile.max_num_batched_tokens = 100'000;
   profile.step.dense_ms_by_tokens = {{1, 1}, {200'000, 200'000}};
-  profile.step.padded_above = 1'000'000;
   return profile;
 }
 
