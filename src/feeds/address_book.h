@@ -27,12 +27,6 @@ class AddressBook {
   std::unique_ptr<Guarded<Known>> known_;
 };
 
-// The address in words, without a port.
-std::string address_text(const SocketAddress& address);
-
-// Whether `host` is an IPv4 or IPv6 address.
-bool is_literal_address(const std::string& host);
-
 // Of the addresses of a name, at least one, the one to use: IPv4 first, as resolve() has it.
 const std::string& best_address(const std::vector<std::string>& addresses);
 

@@ -56,13 +56,13 @@ Result<std::unique_ptr<Discovery>> watch_endpoints_file(EventLoop& loop, const s
 
 // The addresses of a name; an empty list when the name has none. Blocks. May be called from any
 // thread.
-using Resolver = std::function<Result<std::vector<std::string>>(const std::string& host)>;
+using BlockingLookUp = std::function<Result<std::vector<std::string>>(const std::string& host)>;
 Result<std::vector<std::string>> resolve_all_addresses(const std::string& host);
 
 // Looks the name up at every interval, on a thread of its own, one look-up at a time. A name
 // without addresses is an empty fleet; a look-up that failed keeps the old one.
 std::unique_ptr<Discovery> watch_dns(EventLoop& loop, const std::string& host, uint16_t port,
                                      Duration interval, DiscoveryListener& listener,
-                                     Resolver resolver = resolve_all_addresses);
+                                     BlockingLookUp resolver = resolve_all_addresses);
 
 }  // namespace kvasir

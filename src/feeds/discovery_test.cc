@@ -184,7 +184,7 @@ TEST_F(FileDiscoveryTest, WithoutAFileThereIsNoStart) {
 
 TEST_F(DiscoveryTest, ANameIsLookedUpAgainAndAFailureKeepsTheOldList) {
   auto round = std::make_shared<std::atomic<int>>(0);
-  const Resolver resolver = [round](const std::string&) -> Result<std::vector<std::string>> {
+  const BlockingLookUp resolver = [round](const std::string&) -> Result<std::vector<std::string>> {
     switch ((*round)++) {
       case 0:
         return std::vector<std::string>{"10.0.0.2", "10.0.0.1", "10.0.0.2"};

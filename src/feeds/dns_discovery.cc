@@ -15,7 +15,7 @@ namespace {
 class DnsDiscovery final : public Discovery {
  public:
   DnsDiscovery(EventLoop& loop, std::string host, uint16_t port, Duration interval,
-               DiscoveryListener& listener, Resolver resolver)
+               DiscoveryListener& listener, BlockingLookUp resolver)
       : loop_(loop),
         host_(std::move(host)),
         port_(port),
@@ -62,7 +62,7 @@ class DnsDiscovery final : public Discovery {
   const uint16_t port_;
   const Duration interval_;
   DiscoveryListener& listener_;
-  const Resolver resolver_;
+  const BlockingLookUp resolver_;
   BackgroundJob job_;
   TimerId timer_ = kNoTimer;
   bool failing_ = false;
@@ -95,7 +95,7 @@ Result<std::vector<std::string>> resolve_all_addresses(const std::string& host) 
 
 std::unique_ptr<Discovery> watch_dns(EventLoop& loop, const std::string& host, uint16_t port,
                                      Duration interval, DiscoveryListener& listener,
-                                     Resolver resolver) {
+                                     BlockingLookUp resolver) {
   return std::make_unique<DnsDiscovery>(loop, host, port, interval, listener, std::move(resolver));
 }
 

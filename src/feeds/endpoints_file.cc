@@ -69,7 +69,7 @@ class FileReader {
       fields.fail("name", "must not contain control characters: x-selected-pod tells it");
     }
     endpoint.host = fields.text("address", "");
-    if (!is_literal_address(endpoint.host)) fields.fail("address", "must be an IP address");
+    if (!literal_address(endpoint.host)) fields.fail("address", "must be an IP address");
     endpoint.port = read_port(fields);
     if (const Value* labels = fields.any("labels")) read_labels(*labels, fields, endpoint);
     if (!names_.insert(endpoint.name).second) fields.fail("name", "stands twice");

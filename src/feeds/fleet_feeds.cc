@@ -84,7 +84,7 @@ std::vector<Endpoint> FleetFeeds::with_address() const {
 void FleetFeeds::watch_names() {
   NameWatch::Addresses names;
   for (const Endpoint& endpoint : options_.endpoints) {
-    if (is_literal_address(endpoint.host)) continue;
+    if (literal_address(endpoint.host)) continue;
     const auto address = addresses_.find(endpoint.host, endpoint.port);
     names[endpoint.host] = address ? address_text(*address) : "";
   }

@@ -35,7 +35,7 @@ struct FleetFeedsOptions {
   std::optional<HostPort> dns = {};
   Duration file_interval = std::chrono::seconds(1);  // zero: the file is read once
   Duration dns_interval = std::chrono::seconds(5);
-  Resolver resolver = resolve_all_addresses;  // of `dns` and of the names among `endpoints`
+  BlockingLookUp resolver = resolve_all_addresses;  // of `dns` and of the names among `endpoints`
   // Endpoints at one time, when they are not `endpoints`; more are refused.
   size_t endpoints_max = 1024;
 

@@ -8,7 +8,7 @@
 
 namespace kvasir {
 NameWatch::NameWatch(EventLoop& loop, Addresses known, Duration interval, Moved moved,
-                     Trouble trouble, Resolver resolver)
+                     Trouble trouble, BlockingLookUp resolver)
     : loop_(loop),
       known_(std::move(known)),
       interval_(interval),

@@ -26,7 +26,7 @@ class NameWatch {
   // address while it is one of the name's; `moved` hears of those that changed. `trouble` is told
   // once for each name, until it can be looked up again; whoever gives an empty address knows.
   NameWatch(EventLoop& loop, Addresses known, Duration interval, Moved moved, Trouble trouble,
-            Resolver resolver = resolve_all_addresses);
+            BlockingLookUp resolver = resolve_all_addresses);
   ~NameWatch();
   NameWatch(const NameWatch&) = delete;
   NameWatch& operator=(const NameWatch&) = delete;
@@ -43,7 +43,7 @@ class NameWatch {
   const Duration interval_;
   const Moved moved_;
   const Trouble trouble_;
-  const Resolver resolver_;
+  const BlockingLookUp resolver_;
   std::map<std::string, bool> failing_;
   TimerId timer_ = kNoTimer;
   BackgroundJob job_;

@@ -56,7 +56,7 @@ bool RemoteServiceWatch::may_change() const {
   return services_.size() < sources_.size() ||
          std::any_of(sources_.begin(), sources_.end(), [](const RemoteSource& source) {
            const Result<HostPort> origin = parse_http_origin(source.url);
-           return origin && !is_literal_address(origin->host);
+           return origin && !literal_address(origin->host);
          });
 }
 

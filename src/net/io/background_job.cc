@@ -1,11 +1,9 @@
 #include "net/io/background_job.h"
 
-#include <csignal>
 #include <mutex>
-#include <system_error>
-#include <thread>
 #include <utility>
 
+#include "net/io/detached_thread.h"
 #include "net/io/event_loop.h"
 
 namespace kvasir {
@@ -40,17 +38,7 @@ bool BackgroundJob::start(Work work) {
       use();
     });
   };
-  // Signals are for the thread that waits for them.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_BLOCK, &all, &before);
-  try {
-    std::thread(run).detach();
-    busy_ = true;
-  } catch (const std::system_error&) {
-  }
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  busy_ = start_detached_thread(run);
   return busy_;
 }
 

@@ -23,13 +23,6 @@ struct AddressListDeleter {
 
 Error system_error(const std::string& what) { return Error{what + ": " + std::strerror(errno)}; }
 
-SocketAddress address_of(const addrinfo& entry) {
-  SocketAddress address;
-  std::memcpy(&address.storage, entry.ai_addr, entry.ai_addrlen);
-  address.size = entry.ai_addrlen;
-  return address;
-}
-
 using AddressList = std::unique_ptr<addrinfo, AddressListDeleter>;
 
 Result<AddressList> look_up_all(const std::string& host, uint16_t port, int flags) {
@@ -54,7 +47,7 @@ Result<SocketAddress> look_up(const std::string& host, uint16_t port, int flags)
       break;
     }
   }
-  return address_of(*best);
+  return address_from(*best->ai_addr, best->ai_addrlen);
 }
 
 Result<Descriptor> open_socket(const SocketAddress& address) {
@@ -78,7 +71,7 @@ Result<std::vector<SocketAddress>> resolve_every(const std::string& host, uint16
   if (!list) return list.error();
   std::vector<SocketAddress> addresses;
   for (const addrinfo* entry = list->get(); entry != nullptr; entry = entry->ai_next) {
-    addresses.push_back(address_of(*entry));
+    addresses.push_back(address_from(*entry->ai_addr, entry->ai_addrlen));
   }
   return addresses;
 }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "net/io/socket_address.h"
 
 namespace kvasir {
 
@@ -34,18 +35,15 @@ class Descriptor {
   int value_ = -1;
 };
 
-struct SocketAddress {
-  sockaddr_storage storage{};
-  socklen_t size = 0;
-};
-
-// A host's address: a literal or, by a blocking look-up, a name. Prefers IPv4.
+// Blocks when `host` is a name: for the address on which a program listens, a literal or a name of
+// this machine, when it starts. Prefers IPv4. Other hosts are looked up by a Resolver
+// (net/io/resolver.h).
 Result<SocketAddress> resolve(const std::string& host, uint16_t port);
 // All addresses of a host, by a blocking look-up.
 Result<std::vector<SocketAddress>> resolve_every(const std::string& host, uint16_t port);
 
-// `reuse_port`: several sockets may listen on one port, each gets a share of the connections. Port 0 takes
-// a free one; see local_port().
+// `reuse_port`: several sockets may listen on one port, each gets a share of the connections. Port
+// 0 takes a free one; see local_port(). Blocks as resolve() does.
 Result<Descriptor> listen_tcp(const std::string& host, uint16_t port, bool reuse_port);
 uint16_t local_port(const Descriptor& socket);
 
