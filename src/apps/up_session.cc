@@ -46,15 +46,15 @@ Result<void> UpSession::run() {
 }
 
 Result<void> UpSession::start_fleet() {
+  const Result<SocketAddress> address = resolve(options_.host, 0);
+  if (!address) return address.error();
   FleetOptions options = options_;
   options.notify = [this](const std::string& line) { say(line); };
   Result<std::unique_ptr<FleetSupervisor>> fleet = FleetSupervisor::start(*loop_, options);
   if (!fleet) return fleet.error();
   fleet_ = std::move(*fleet);
   origin_ = {options_.host, fleet_->gateway_port()};
-  const Result<SocketAddress> address = resolve(origin_.host, origin_.port);
-  if (!address) return address.error();
-  client_ = std::make_unique<HttpClient>(*loop_, *address);
+  client_ = std::make_unique<HttpClient>(*loop_, with_port(*address, origin_.port));
   query_ = std::make_unique<HttpQuery>(*client_, origin_);
   say(starting_text(options_));
   fleet_->when_ready([this](const Result<void>& outcome) { on_ready(outcome); });

@@ -11,9 +11,10 @@ constexpr size_t kLastWordsLines = 3;
 
 }  // namespace
 
-Child::Child(EventLoop& loop, std::string name, HostPort address, PortLease lease,
-             Process::Command command, Observer& observer)
+Child::Child(EventLoop& loop, Resolver& resolver, std::string name, HostPort address,
+             PortLease lease, Process::Command command, Observer& observer)
     : loop_(loop),
+      resolver_(resolver),
       name_(std::move(name)),
       address_(std::move(address)),
       lease_(std::move(lease)),
@@ -27,10 +28,7 @@ Child::~Child() {
 Result<void> Child::start() {
   Result<void> launched = launch();
   if (!launched) return launched;
-  Result<std::unique_ptr<HealthCheck>> check =
-      HealthCheck::start(loop_, address_, [this] { on_healthy(); });
-  if (!check) return check.error();
-  health_ = std::move(*check);
+  health_ = std::make_unique<HealthCheck>(loop_, resolver_, address_, [this] { on_healthy(); });
   return {};
 }
 

@@ -30,8 +30,8 @@ class Child {
     virtual void on_child_stopped() = 0;
   };
 
-  // `loop` and `observer` must outlive the child.
-  Child(EventLoop& loop, std::string name, HostPort address, PortLease lease,
+  // The references must outlive the child.
+  Child(EventLoop& loop, Resolver& resolver, std::string name, HostPort address, PortLease lease,
         Process::Command command, Observer& observer);
   ~Child();
   Child(const Child&) = delete;
@@ -61,6 +61,7 @@ class Child {
   std::string last_words() const;
 
   EventLoop& loop_;
+  Resolver& resolver_;
   const std::string name_;
   const HostPort address_;
   const PortLease lease_;

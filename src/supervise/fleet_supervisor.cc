@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "net/io/event_loop.h"
+#include "net/io/system_resolver.h"
 #include "supervise/child.h"
 #include "supervise/fleet_commands.h"
 #include "supervise/health_check.h"
@@ -66,6 +67,7 @@ class FleetSupervisor::State final : public Child::Observer {
 
   EventLoop& loop_;
   FleetOptions options_;
+  SystemResolver resolver_;
   std::vector<std::unique_ptr<Child>> workers_;
   std::unique_ptr<Child> gateway_;
   std::vector<std::string> worker_urls_;
@@ -142,7 +144,7 @@ std::unique_ptr<Child> FleetSupervisor::State::make_child(std::string name, Port
     command.log_file = options_.log_directory + "/" + name + ".log";
   }
   const HostPort address{options_.host, lease.port()};
-  return std::make_unique<Child>(loop_, std::move(name), address, std::move(lease),
+  return std::make_unique<Child>(loop_, resolver_, std::move(name), address, std::move(lease),
                                  std::move(command), *this);
 }
 
@@ -151,15 +153,12 @@ Result<void> FleetSupervisor::State::watch_worker_urls() {
   for (size_t i = 0; i < options_.worker_urls.size(); ++i) {
     const Result<HostPort> origin = parse_http_origin(options_.worker_urls[i]);
     if (!origin) return origin.error();
-    Result<std::unique_ptr<HealthCheck>> check = HealthCheck::start(
-        loop_, *origin,
-        [this, i] {
-          external_healthy_[i] = true;
-          advance();
-        },
-        health_path());
-    if (!check) return check.error();
-    external_checks_.push_back(std::move(*check));
+    const auto on_healthy = [this, i] {
+      external_healthy_[i] = true;
+      advance();
+    };
+    external_checks_.push_back(
+        std::make_unique<HealthCheck>(loop_, resolver_, *origin, on_healthy, health_path()));
   }
   if (!external_checks_.empty()) {
     every_worker_timer_ =

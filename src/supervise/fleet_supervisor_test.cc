@@ -13,6 +13,7 @@
 #include <optional>
 
 #include "net/io/event_loop.h"
+#include "net/io/resolver_fixture.h"
 #include "net/io/socket.h"
 #include "supervise/health_check.h"
 #include "supervise/port_lease.h"
@@ -78,7 +79,8 @@ class FleetSupervisorTest : public ::testing::Test {
 
   bool answers(uint16_t port) {
     bool healthy = false;
-    const auto check = HealthCheck::start(*loop_, {"127.0.0.1", port}, [&] { healthy = true; });
+    FakeResolver resolver;
+    const HealthCheck check(*loop_, resolver, {"127.0.0.1", port}, [&] { healthy = true; });
     return run_until([&] { return healthy; });
   }
 
@@ -193,6 +195,21 @@ TEST_F(FleetSupervisorTest, OfWorkersThatRunAlreadyOneIsEnough) {
   EXPECT_TRUE(answers(second->gateway_port()));
   EXPECT_THAT(told, ElementsAre(AllOf(HasSubstr("without " + dead_url + " ("),
                                       HasSubstr("Connection refused"))));
+}
+
+TEST_F(FleetSupervisorTest, AWorkerMayGetItsAddressLate) {
+  ASSERT_TRUE(start().ok());
+  const HostPort origin{"late.svc", fleet_->gateway_port()};
+  FakeResolver resolver;
+  resolver.fail("late.svc", "the resolver is away");
+  bool healthy = false;
+  const HealthCheck check(*loop_, resolver, origin, [&] { healthy = true; });
+  ASSERT_TRUE(run_until([&] { return check.reason() == "the resolver is away"; }));
+  resolver.set("late.svc", {});
+  ASSERT_TRUE(run_until([&] { return check.reason() == "its name has no address"; }));
+  EXPECT_FALSE(healthy);
+  resolver.set("late.svc", {"127.0.0.1"});
+  EXPECT_TRUE(run_until([&] { return healthy; }));
 }
 
 TEST_F(FleetSupervisorTest, WorkersThatRunAlreadyAreWaitedForWithTheReason) {

@@ -18,31 +18,38 @@ constexpr bool is_good(int status) {
 
 }  // namespace
 
-Result<std::unique_ptr<HealthCheck>> HealthCheck::start(EventLoop& loop, const HostPort& origin,
-                                                        std::function<void()> healthy,
-                                                        const std::string& path) {
-  const Result<SocketAddress> address = resolve(origin.host, origin.port);
-  if (!address) return address.error();
-  std::unique_ptr<HealthCheck> check(
-      new HealthCheck(loop, *address, origin, std::move(healthy), path));
-  check->ask();
-  return check;
-}
-
-HealthCheck::HealthCheck(EventLoop& loop, const SocketAddress& address, const HostPort& origin,
+HealthCheck::HealthCheck(EventLoop& loop, Resolver& resolver, const HostPort& origin,
                          std::function<void()> healthy, const std::string& path)
     : loop_(loop),
-      client_(loop, address, limits()),
+      resolver_(resolver),
+      origin_(origin),
       request_("GET " + path + " HTTP/1.1\r\nHost: " + to_string(origin) +
                "\r\nConnection: close\r\n\r\n"),
-      healthy_(std::move(healthy)) {}
+      healthy_(std::move(healthy)) {
+  ask();
+}
 
 HealthCheck::~HealthCheck() {
   loop_.cancel(timer_);
 }
 
 void HealthCheck::ask() {
-  client_.start(request_, {}, *this);
+  if (client_ != nullptr) {
+    client_->start(request_, {}, *this);
+  } else {
+    look_up_ = resolver_.look_up(loop_, origin_.host,
+                                 [this](const auto& addresses) { on_addresses(addresses); });
+  }
+}
+
+void HealthCheck::on_addresses(const Result<Resolver::Addresses>& addresses) {
+  if (!addresses || addresses->empty()) {
+    reason_ = addresses ? "its name has no address" : addresses.error().message;
+    return ask_later();
+  }
+  const SocketAddress address = with_port(preferred_address(*addresses), origin_.port);
+  client_ = std::make_unique<HttpClient>(loop_, address, limits());
+  ask();
 }
 
 void HealthCheck::ask_later() {

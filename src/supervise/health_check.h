@@ -7,6 +7,7 @@
 
 #include "net/http/http_client.h"
 #include "net/io/event_loop.h"
+#include "net/io/resolver.h"
 #include "net/io/socket.h"
 
 namespace kvasir {
@@ -15,11 +16,10 @@ class HealthCheck final : public HttpCallObserver {
  public:
   static constexpr Duration kInterval = std::chrono::milliseconds(50);
 
-  // Begins at once and calls `healthy` one time, which must not destroy the check. Fails when the
-  // host's name cannot be resolved. `loop` must outlive the check.
-  static Result<std::unique_ptr<HealthCheck>> start(EventLoop& loop, const HostPort& origin,
-                                                    std::function<void()> healthy,
-                                                    const std::string& path = "/health");
+  // Begins at once and calls `healthy` one time, which must not destroy the check. A host without
+  // an address may get one. `loop` and `resolver` must outlive the check.
+  HealthCheck(EventLoop& loop, Resolver& resolver, const HostPort& origin,
+              std::function<void()> healthy, const std::string& path = "/health");
   ~HealthCheck() override;
 
   void on_head(const HttpHead& head) override { status_ = head.status(); }
@@ -30,15 +30,17 @@ class HealthCheck final : public HttpCallObserver {
   const std::string& reason() const { return reason_; }
 
  private:
-  HealthCheck(EventLoop& loop, const SocketAddress& address, const HostPort& origin,
-              std::function<void()> healthy, const std::string& path);
   void ask();
+  void on_addresses(const Result<Resolver::Addresses>& addresses);
   void ask_later();
 
   EventLoop& loop_;
-  HttpClient client_;
+  Resolver& resolver_;
+  const HostPort origin_;
   const std::string request_;
   const std::function<void()> healthy_;
+  std::unique_ptr<Resolver::LookUp> look_up_;
+  std::unique_ptr<HttpClient> client_;  // null: the address is not known yet
   TimerId timer_ = kNoTimer;
   int status_ = 0;
   std::string reason_ = "no answer yet";
