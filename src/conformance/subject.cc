@@ -3,8 +3,9 @@
 #include <algorithm>
 #include <utility>
 
-#include "conformance/scripted_exchange.h"
 #include "conformance/request_phase.h"
+#include "conformance/scripted_exchange.h"
+#include "net/io/system_resolver.h"
 
 namespace kvasir {
 namespace {
@@ -13,7 +14,8 @@ namespace {
 constexpr int kProbes = 16;
 
 Result<std::unique_ptr<GrpcClient>> client_of(EventLoop& loop, const HostPort& target) {
-  const Result<SocketAddress> address = resolve(target.host, target.port);
+  SystemResolver resolver;
+  const Result<SocketAddress> address = look_up_first(loop, resolver, target);
   if (!address) return address.error();
   return std::make_unique<GrpcClient>(loop, *address, to_string(target));
 }
