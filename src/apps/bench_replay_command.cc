@@ -8,6 +8,7 @@
 #include "bench/replay_run.h"
 #include "net/io/event_loop.h"
 #include "net/io/socket.h"
+#include "net/io/system_resolver.h"
 #include "wire/model_list.h"
 
 namespace kvasir {
@@ -26,7 +27,9 @@ struct ReplayFlags {
 // The model that was named, else the server's first.
 Result<std::string> find_model(EventLoop& loop, const HostPort& origin, const std::string& named) {
   if (!named.empty()) return named;
-  const Result<std::string> answer = fetch_body(loop, origin, "/v1/models", kModelListTimeout);
+  SystemResolver resolver;
+  const Result<std::string> answer =
+      fetch_body(loop, resolver, origin, "/v1/models", kModelListTimeout);
   if (!answer) return Error{answer.error().message + "; is the endpoint up? (--url, --model)"};
   const Result<std::vector<ListedModel>> models = parse_model_list(*answer);
   if (!models) return Error{"/v1/models: " + models.error().message + " (name one with --model)"};

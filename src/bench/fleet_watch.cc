@@ -27,9 +27,9 @@ void FleetWatch::ask_health(size_t worker) {
   if (asked_[worker] != nullptr) return;
   const Result<HostPort> origin = parse_http_origin(fleet_.worker_urls()[worker]);
   if (!origin) return note(origin.error().message);
-  asked_[worker] = start_fetch(
-      loop_, *origin, "/health", kHealthTimeout,
-      [this, worker](const Result<HttpAnswer>& answer) { on_health(worker, answer); });
+  asked_[worker] =
+      start_fetch(loop_, resolver_, *origin, "/health", kHealthTimeout,
+                  [this, worker](const Result<HttpAnswer>& answer) { on_health(worker, answer); });
 }
 
 void FleetWatch::on_health(size_t worker, const Result<HttpAnswer>& answer) {

@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "bench/http_fetch.h"
 #include "net/io/event_loop.h"
+#include "net/io/system_resolver.h"
 #include "supervise/fleet_supervisor.h"
 
 namespace kvasir {
@@ -40,6 +41,7 @@ class FleetWatch {
 
   EventLoop& loop_;
   const FleetSupervisor& fleet_;
+  SystemResolver resolver_;
   std::vector<std::shared_ptr<HttpFetch>> asked_;  // by worker; null: not being asked
   TimerId timer_ = kNoTimer;
   std::optional<Error> problem_;

@@ -1,6 +1,7 @@
 #include "bench/parity.h"
 
 #include "bench/http_fetch.h"
+#include "net/io/system_resolver.h"
 #include "wire/model_list.h"
 #include "wire/prometheus_text.h"
 
@@ -16,11 +17,12 @@ std::string words(const std::optional<uint64_t>& number) {
 Result<WorkerFacts> inspect_worker(EventLoop& loop, const std::string& url) {
   const Result<HostPort> origin = parse_http_origin(url);
   if (!origin) return origin.error();
-  const Result<std::string> health = fetch_body(loop, *origin, "/health", kTimeout);
+  SystemResolver resolver;
+  const Result<std::string> health = fetch_body(loop, resolver, *origin, "/health", kTimeout);
   if (!health) return health.error();
-  const Result<std::string> models = fetch_body(loop, *origin, "/v1/models", kTimeout);
+  const Result<std::string> models = fetch_body(loop, resolver, *origin, "/v1/models", kTimeout);
   if (!models) return models.error();
-  const Result<std::string> metrics = fetch_body(loop, *origin, "/metrics", kTimeout);
+  const Result<std::string> metrics = fetch_body(loop, resolver, *origin, "/metrics", kTimeout);
   if (!metrics) return metrics.error();
   Result<WorkerFacts> facts = read_worker_facts(*models, *metrics);
   if (!facts) return Error{url + "/v1/models: " + facts.error().message};

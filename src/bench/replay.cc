@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "net/io/system_resolver.h"
+
 namespace kvasir {
 namespace {
 
@@ -29,7 +31,8 @@ ReplayOptions for_workload(ReplayOptions options, const Workload& workload) {
 
 Result<std::unique_ptr<Replay>> Replay::start(EventLoop& loop, const Workload& workload,
                                               ReplayOptions options, Observer& observer) {
-  const Result<SocketAddress> address = resolve(options.origin.host, options.origin.port);
+  SystemResolver resolver;
+  const Result<SocketAddress> address = look_up_first(loop, resolver, options.origin);
   if (!address) return address.error();
   return std::unique_ptr<Replay>(
       new Replay(loop, *address, workload, std::move(options), observer));
