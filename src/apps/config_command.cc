@@ -6,10 +6,11 @@
 #include "apps/commands.h"
 #include "apps/config_text.h"
 #include "base/whole_file.h"
-#include "feeds/fleet_feeds.h"
-#include "serving/configured_scheduling.h"
-#include "serving/plugin_type_facts.h"
+#include "config/plugin_type_facts.h"
 #include "config/read_endpoint_picker_config.h"
+#include "feeds/fleet_feeds.h"
+#include "plugins/plugin_roster.h"
+#include "serving/configured_scheduling.h"
 #include "wire/yaml/yaml.h"
 
 namespace kvasir {

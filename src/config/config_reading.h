@@ -19,6 +19,9 @@ struct ConfigReading {
   std::vector<Remark> errors;    // in the order of the lines
   std::vector<Remark> warnings;  // works, and is probably not what was meant
   std::vector<Remark> notes;     // how the file was understood
+  // False: it is empty, or no more than apiVersion, kind, metadata and keys without a value.
+  bool says_something = true;
+  size_t plugins_listed = 0;  // in the file's own list, right or wrong
 
   bool ok() const { return errors.empty(); }
 };

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/value.h"
+#include "feeds/scrape_plan.h"
 #include "model/flow_control_config.h"
 #include "model/scheduling_config.h"
 
@@ -29,13 +30,6 @@ struct DataLayerConfig {
   int discovery_line = 0;
   std::string cross_replica_syncer;
   std::optional<Duration> cross_replica_sync_interval;
-};
-
-struct HealthCheckConfig {
-  Duration interval = std::chrono::seconds(10);
-  Duration timeout = std::chrono::seconds(5);
-  int64_t unhealthy_threshold = 3;  // failures in a row
-  int64_t healthy_threshold = 2;    // successes in a row
 };
 
 // A scraper of the seed's own configuration shape. The _line fields are 0 where the file is silent.

@@ -26,7 +26,7 @@ const PluginTypeFacts* find_plugin_type(std::span<const PluginTypeFacts> types,
 std::string_view former_plugin_type_hint(std::string_view name);
 
 // The type names of llm-d's endpoint picker and the seed's own ones, made here or not. What a
-// program really has is its registry's: serving/plugin_type_facts.h joins the two.
+// program really has is its registry's: config/plugin_type_facts.h joins the two.
 std::span<const PluginTypeFacts> upstream_plugin_types();
 
 }  // namespace kvasir

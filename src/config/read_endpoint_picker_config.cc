@@ -24,6 +24,27 @@ void keep_first(std::vector<Remark>& errors) {
   errors.push_back(Remark{line, "and " + std::to_string(more) + " more errors"});
 }
 
+bool is_empty(const Value& value) {
+  if (value.is_null()) return true;
+  if (value.list() != nullptr) return value.list()->empty();
+  return value.map() != nullptr && value.map()->empty();
+}
+
+// Does it configure anything at all?
+bool says_something(const Value& document) {
+  if (is_empty(document)) return false;
+  if (document.map() == nullptr) return true;
+  return std::any_of(document.map()->begin(), document.map()->end(), [](const auto& entry) {
+    return entry.first != "apiVersion" && entry.first != "kind" && entry.first != "metadata" &&
+           !is_empty(entry.second);
+  });
+}
+
+size_t plugins_listed(const Value& document) {
+  const Value* plugins = document.find("plugins");
+  return plugins != nullptr && plugins->list() != nullptr ? plugins->list()->size() : 0;
+}
+
 void read_document(const Value& document, ConfigReading& reading,
                    std::span<const PluginTypeFacts> types) {
   if (is_seed_config(document)) {
@@ -50,6 +71,8 @@ ConfigReading read_endpoint_picker_config(std::string_view text,
   ConfigReading reading;
   const Value document = read_config_document(text, reading);
   if (!reading.ok()) return reading;
+  reading.says_something = says_something(document);
+  reading.plugins_listed = plugins_listed(document);
   if (document.is_null()) {
     reading.config = default_endpoint_picker_config();
     reading.notes.push_back(Remark{0, "default: the file is empty: the default configuration"});

@@ -9,7 +9,6 @@
 #include "net/io/flag_address.h"
 #include "scheduling/policy.h"
 #include "serving/configured_scheduling.h"
-#include "serving/empty_configuration.h"
 
 namespace kvasir {
 // GET /metrics, and health for whoever asks by HTTP.
@@ -65,8 +64,8 @@ Result<void> Epp::start(std::function<std::string()> metrics_page) {
   if (!configuration->discovery.path.empty() && !options_.endpoints_from_config) {
     notes_.push_back(discovery_note(options_.config_name, configuration->discovery));
   }
-  configures_something_ = !configures_nothing(options_.config);
-  plugins_named_ = plugins_named(options_.config);
+  configures_something_ = configuration->says_something;
+  plugins_named_ = configuration->plugins_named;
   if (!options_.config_file.empty() && !configures_something_) {
     notes_.push_back(empty_configuration_note(options_.config_name));
   }
@@ -203,7 +202,7 @@ Result<std::vector<std::string>> Epp::configure(std::string_view text) {
     return error;
   };
   if (!configuration) return refuse(configuration.error());
-  const bool says_something = !configures_nothing(text);
+  const bool says_something = configuration->says_something;
   if (configures_something_ && !says_something) {
     return refuse(Error{empty_configuration_refusal(options_.config_name)});
   }
@@ -222,7 +221,7 @@ Result<std::vector<std::string>> Epp::configure(std::string_view text) {
   feeds_->scrape(std::move(configuration->scrape_plan));
   configures_something_ = says_something;
   probe_.on_configuration_read("");
-  const size_t before = std::exchange(plugins_named_, plugins_named(text));
+  const size_t before = std::exchange(plugins_named_, configuration->plugins_named);
   if (plugins_named_ < before) probe_.on_fewer_plugins(before, plugins_named_);
   return std::move(made->notes);
 }

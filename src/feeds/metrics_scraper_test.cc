@@ -8,7 +8,6 @@
 
 #include "net/http/http_server.h"
 #include "net/io/event_loop.h"
-#include "config/config_rules.h"
 
 namespace kvasir {
 namespace {
@@ -44,8 +43,10 @@ class MetricsScraperTest : public ::testing::Test, public ScrapeProbe {
   MetricsScraperTest() : loop_(std::move(EventLoop::create().value())), a_(*loop_), b_(*loop_) {
     fleet_.add(endpoint("a", a_));
     fleet_.add(endpoint("b", b_));
-    plan_ = make_scrape_plan(default_endpoint_picker_config(), "", milliseconds(2)).value();
-    plan_.sources[0].interval = milliseconds(2);
+    ScrapeSource source;
+    source.interval = milliseconds(2);
+    source.engines = {{"vllm", {{*find_engine_metric_specs("vllm")}, {}}}};
+    plan_.sources = {source};
   }
   static Endpoint endpoint(const std::string& name, const FakeEngine& engine) {
     return Endpoint{name, "127.0.0.1", engine.port()};

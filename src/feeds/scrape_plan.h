@@ -1,5 +1,5 @@
 // What to scrape from where, and how often: what a configuration's data layer or scrapers come down
-// to.
+// to (config/read_scrape_plan.h).
 #pragma once
 
 #include <cstdint>
@@ -9,10 +9,8 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "base/result.h"
 #include "feeds/engine_metrics.h"
 #include "model/endpoint.h"
-#include "config/endpoint_picker_config.h"
 
 namespace kvasir {
 
@@ -46,17 +44,17 @@ struct ScrapeSource {
   const PageSpecs& page_of(const Endpoint& endpoint) const;
 };
 
+struct HealthCheckConfig {
+  Duration interval = std::chrono::seconds(10);
+  Duration timeout = std::chrono::seconds(5);
+  int64_t unhealthy_threshold = 3;  // failures in a row
+  int64_t healthy_threshold = 2;    // successes in a row
+};
+
 struct ScrapePlan {
   std::vector<ScrapeSource> sources;              // where two say the same, the first counts
   std::optional<HealthCheckConfig> health_check;  // of a scraper that has one
   std::vector<std::string> notes;                 // what has less effect than it says
 };
-
-// The plan of a configuration; all its problems, one a line, as NAME:LINE: TEXT.
-Result<ScrapePlan> make_scrape_plan(const EndpointPickerConfig& config, std::string_view name,
-                                    Duration refresh_interval);
-
-// Whether a plugin of this type is part of a plan, so that nobody else need know it.
-bool is_scrape_plugin(std::string_view type);
 
 }  // namespace kvasir

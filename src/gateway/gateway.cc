@@ -8,7 +8,6 @@
 #include "plugins/presets/roster.h"
 #include "scheduling/policy.h"
 #include "serving/configured_scheduling.h"
-#include "serving/empty_configuration.h"
 
 namespace kvasir {
 namespace {
@@ -41,7 +40,7 @@ Result<Configuration> configuration_of(const GatewayOptions& options, GatewayPro
     plugins.filter_probe = &probe;
     Result<Configuration> made = make_configuration(options.config, options.config_name, plugins,
                                                     options.refresh_metrics_interval);
-    if (made && configures_nothing(options.config)) {
+    if (made && !made->says_something) {
       made->policy.notes.push_back(empty_configuration_note(options.config_name));
     }
     if (made && !made->discovery.path.empty() && !options.endpoints_from_config) {

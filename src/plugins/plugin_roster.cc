@@ -1,52 +1,53 @@
 #include "plugins/plugin_roster.h"
 
-#include "plugins/scorer/active_request_scorer.h"
-#include "plugins/producer/approx_prefix_cache_producer.h"
-#include "plugins/flow/concurrency_detector.h"
-#include "plugins/scorer/context_length_aware.h"
-#include "plugins/profile/disagg_profile_handler.h"
-#include "plugins/filter/endpoint_attribute_filter.h"
-#include "plugins/scorer/endpoint_attribute_scorer.h"
-#include "plugins/flow/eviction_policies.h"
+#include "plugins/cost/predicted_cost_picker.h"
 #include "plugins/data_layer_plugins.h"
 #include "plugins/destination_endpoint_served_verifier.h"
-#include "plugins/flow/fairness_policies.h"
+#include "plugins/filter/endpoint_attribute_filter.h"
 #include "plugins/filter/header_based_testing_filter.h"
-#include "plugins/scorer/header_label_affinity_scorer.h"
-#include "plugins/profile/header_profile_handler.h"
-#include "plugins/producer/inflight_load_producer.h"
-#include "plugins/scorer/kv_cache_utilization_scorer.h"
 #include "plugins/filter/label_selector_filter.h"
 #include "plugins/filter/label_value_filters.h"
-#include "plugins/scorer/load_aware_scorer.h"
-#include "plugins/scorer/lora_affinity_scorer.h"
-#include "plugins/picker/max_score_picker.h"
-#include "plugins/scorer/no_hit_lru_scorer.h"
-#include "plugins/flow/ordering_policies.h"
-#include "plugins/cost/predicted_cost_picker.h"
 #include "plugins/filter/prefix_cache_affinity_filter.h"
-#include "plugins/scorer/prefix_cache_scorer.h"
+#include "plugins/filter/utilization_filter.h"
+#include "plugins/flow/concurrency_detector.h"
+#include "plugins/flow/eviction_policies.h"
+#include "plugins/flow/fairness_policies.h"
+#include "plugins/flow/ordering_policies.h"
 #include "plugins/flow/probabilistic_admitter.h"
 #include "plugins/flow/program_aware_fairness.h"
-#include "plugins/scorer/queue_scorer.h"
+#include "plugins/flow/usage_limit_policies.h"
+#include "plugins/flow/utilization_detector.h"
+#include "plugins/picker/max_score_picker.h"
 #include "plugins/picker/random_picker.h"
+#include "plugins/picker/weighted_random_picker.h"
+#include "plugins/producer/approx_prefix_cache_producer.h"
+#include "plugins/producer/inflight_load_producer.h"
+#include "plugins/producer/session_id_producer.h"
+#include "plugins/producer/token_producer.h"
+#include "plugins/profile/disagg_profile_handler.h"
+#include "plugins/profile/header_profile_handler.h"
+#include "plugins/profile/single_profile_handler.h"
+#include "plugins/profile/stage_deciders.h"
 #include "plugins/refused_plugins.h"
+#include "plugins/scorer/active_request_scorer.h"
+#include "plugins/scorer/context_length_aware.h"
+#include "plugins/scorer/endpoint_attribute_scorer.h"
+#include "plugins/scorer/header_label_affinity_scorer.h"
+#include "plugins/scorer/kv_cache_utilization_scorer.h"
+#include "plugins/scorer/load_aware_scorer.h"
+#include "plugins/scorer/lora_affinity_scorer.h"
+#include "plugins/scorer/no_hit_lru_scorer.h"
+#include "plugins/scorer/prefix_cache_scorer.h"
+#include "plugins/scorer/queue_scorer.h"
 #include "plugins/scorer/running_requests_size_scorer.h"
 #include "plugins/scorer/seed_composite_scorer.h"
 #include "plugins/scorer/seed_kv_cache_manager_scorer.h"
 #include "plugins/scorer/seed_load_aware_scorer.h"
 #include "plugins/scorer/seed_precise_prefix_cache_scorer.h"
 #include "plugins/scorer/session_affinity.h"
-#include "plugins/producer/session_id_producer.h"
-#include "plugins/profile/single_profile_handler.h"
-#include "plugins/profile/stage_deciders.h"
 #include "plugins/scorer/token_load_scorer.h"
-#include "plugins/producer/token_producer.h"
 #include "plugins/scorer/topology_affinity.h"
-#include "plugins/flow/usage_limit_policies.h"
-#include "plugins/flow/utilization_detector.h"
-#include "plugins/filter/utilization_filter.h"
-#include "plugins/picker/weighted_random_picker.h"
+#include "scheduling/plugin_library.h"
 
 namespace kvasir {
 namespace {
@@ -158,6 +159,17 @@ void register_plugins(Registry& registry) {
   register_flow_control(registry);
   register_data_layer(registry);
   register_refused_plugins(registry);
+}
+
+Result<Registry> plugin_registry(const std::vector<std::string>& plugin_files) {
+  Registry registry;
+  register_plugins(registry);
+  for (const std::string& file : plugin_files) {
+    if (const Result<void> loaded = load_plugin_library(file, registry); !loaded) {
+      return Error{"--plugin " + loaded.error().message};
+    }
+  }
+  return registry;
 }
 
 }  // namespace kvasir

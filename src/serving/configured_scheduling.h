@@ -9,17 +9,11 @@
 #include <vector>
 
 #include "base/result.h"
-#include "feeds/discovery_config.h"
-#include "feeds/scrape_plan.h"
+#include "config/compile.h"
 #include "scheduling/plugin_set.h"
 #include "serving/admission.h"
-#include "config/config_reading.h"
-#include "config/request_parsers.h"
 
 namespace kvasir {
-
-// The built-in plugin types and those of shared objects.
-Result<Registry> plugin_registry(const std::vector<std::string>& plugin_files);
 
 // Ready to run. The notes of `policy` say how the whole file was understood.
 struct Configuration {
@@ -27,6 +21,8 @@ struct Configuration {
   RequestParsers parsers;
   ScrapePlan scrape_plan;
   DiscoveryFile discovery;
+  bool says_something = false;
+  size_t plugins_named = 0;
 };
 
 // `name` names the file in errors. All are told, one a line with its line of the file, up to
@@ -47,9 +43,6 @@ Result<PolicyWithNotes> policy_from_config(std::string_view text, std::string_vi
 // read; when it cannot, the error is make_configuration()'s.
 Result<DiscoveryFile> discovery_from_config(std::string_view text, std::string_view name,
                                             const PluginOptions& options);
-
-// What to log when flags say where the endpoints are although the configuration does, too.
-std::string discovery_note(std::string_view name, const DiscoveryFile& discovery);
 
 // How requests are admitted under it: by flow control when its gate is on, else sheddable ones are refused while its
 // detector says that the pool is saturated.

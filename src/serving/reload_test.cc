@@ -8,6 +8,7 @@
 
 #include "fleet/fleet.h"
 #include "model/plugin_place.h"
+#include "plugins/plugin_roster.h"
 #include "scheduling/policy.h"
 #include "scheduling/scheduler.h"
 #include "serving/configured_scheduling.h"

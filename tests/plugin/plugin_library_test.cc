@@ -10,6 +10,7 @@
 #include <cstdlib>
 
 #include "fleet/fleet.h"
+#include "plugins/plugin_roster.h"
 #include "scheduling/policy.h"
 #include "serving/configured_scheduling.h"
 

@@ -6,9 +6,9 @@
 #include <fstream>
 #include <regex>
 
+#include "config/plugin_type_facts.h"
 #include "plugins/refused_plugins.h"
 #include "scheduling/plugin_maker.h"
-#include "serving/plugin_type_facts.h"
 
 namespace kvasir {
 namespace {

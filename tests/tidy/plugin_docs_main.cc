@@ -2,6 +2,7 @@
 #include <iostream>
 
 #include "plugin_docs.h"
+#include "plugins/plugin_roster.h"
 #include "serving/configured_scheduling.h"
 
 int main(int argc, char** argv) {

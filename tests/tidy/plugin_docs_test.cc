@@ -9,6 +9,7 @@
 #include <map>
 #include <sstream>
 
+#include "plugins/plugin_roster.h"
 #include "scheduling/plugin_maker.h"
 #include "serving/configured_scheduling.h"
 #include "wire/yaml/yaml.h"

@@ -11,9 +11,11 @@
 #include <set>
 #include <sstream>
 
+#include "config/plugin_type_facts.h"
+#include "config/read_scrape_plan.h"
+#include "plugins/plugin_roster.h"
 #include "plugins/refused_plugins.h"
 #include "serving/configured_scheduling.h"
-#include "serving/plugin_type_facts.h"
 
 namespace kvasir {
 namespace {

@@ -1,4 +1,4 @@
-#include "feeds/discovery_config.h"
+#include "config/discovery_config.h"
 
 #include "base/parameters.h"
 

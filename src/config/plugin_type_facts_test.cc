@@ -1,15 +1,16 @@
 // What becomes of each plugin type that upstream's endpoint picker has: made, or refused with a
 // reason.
-#include "serving/plugin_type_facts.h"
+#include "config/plugin_type_facts.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <set>
 
-#include "scheduling/plugin_maker.h"
-#include "serving/configured_scheduling.h"
+#include "config/compile.h"
 #include "config/read_endpoint_picker_config.h"
+#include "plugins/plugin_roster.h"
+#include "scheduling/plugin_maker.h"
 
 namespace kvasir {
 namespace {
@@ -154,11 +155,11 @@ std::string config_of(const Row& row) {
 }
 
 std::string problem_of(const Row& row, bool allow_alpha) {
-  PluginOptions options;
-  options.endpoints = 2;
-  options.allow_alpha = allow_alpha;
-  options.profile = load_engine_profile(std::string(kDefaultEngineProfile)).value();
-  const auto made = policy_from_config(config_of(row), "file", options);
+  CompileOptions options;
+  options.plugins.endpoints = 2;
+  options.plugins.allow_alpha = allow_alpha;
+  options.plugins.profile = load_engine_profile(std::string(kDefaultEngineProfile)).value();
+  const auto made = compile(config_of(row), "file", plugin_registry({}).value(), options);
   return made ? "" : made.error().message;
 }
 

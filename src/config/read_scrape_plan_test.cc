@@ -1,11 +1,11 @@
-#include "feeds/scrape_plan.h"
+#include "config/read_scrape_plan.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "feeds/scrape_pace.h"
 #include "config/plugin_types.h"
 #include "config/read_endpoint_picker_config.h"
+#include "feeds/scrape_pace.h"
 
 namespace kvasir {
 namespace {

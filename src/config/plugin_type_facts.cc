@@ -1,4 +1,4 @@
-#include "serving/plugin_type_facts.h"
+#include "config/plugin_type_facts.h"
 
 #include <algorithm>
 

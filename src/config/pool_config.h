@@ -1,0 +1,46 @@
+// All that a configuration says of one pool, as values: names are resolved, defaults filled in, and
+// every plugin was found to be possible. compile() (config/compile.h) makes it, once for each text;
+// a Pool makes plugins of it. Copied and compared like any value; owns all it has.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "config/discovery_config.h"
+#include "config/request_parsers.h"
+#include "feeds/scrape_plan.h"
+#include "model/scheduling_config.h"
+
+namespace kvasir {
+
+struct PoolConfig {
+  std::string name;  // of the file or preset, for messages
+
+  // What make_configured_policy() (scheduling/plugin_set.h) makes a policy of; flow control too.
+  SchedulingConfig scheduling;
+  ScrapePlan scrape;
+  RequestParsers parsers;
+  DiscoveryFile discovery;  // where the file says that the endpoints are
+
+  // How the configuration was understood, for the log, in order: what was added, translated or has
+  // no effect, and warnings; "NAME:LINE: TEXT". The notes that make_configured_policy() gives are
+  // among them already.
+  std::vector<std::string> notes;
+
+  // False: the file is empty, or holds no more than apiVersion, kind and keys without a value. Such
+  // a one does not replace one that says something (empty_configuration_refusal()).
+  bool says_something = false;
+  // How many plugins the file itself lists: one that was cut short lists fewer than before.
+  size_t plugins_named = 0;
+
+  // Set for a preset (`--policy NAME`), whose times are the model's: its clock runs --time-scale
+  // times faster, its requests are never shed. Empty for a file, whose plugins count real seconds.
+  std::string preset;
+  // Of a preset: requests wait for an endpoint with little work ahead (`--hold`), this long at most.
+  bool hold = false;
+  Duration held_most = std::chrono::seconds(60);
+};
+
+}  // namespace kvasir

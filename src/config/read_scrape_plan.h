@@ -1,0 +1,20 @@
+// From a configuration's data layer or scrapers to the plan of what to scrape.
+#pragma once
+
+#include <string_view>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "config/endpoint_picker_config.h"
+#include "feeds/scrape_plan.h"
+
+namespace kvasir {
+
+// The plan of a configuration; all its problems, one a line, as NAME:LINE: TEXT.
+Result<ScrapePlan> make_scrape_plan(const EndpointPickerConfig& config, std::string_view name,
+                                    Duration refresh_interval);
+
+// Whether a plugin of this type is part of a plan, so that nobody else need know it.
+bool is_scrape_plugin(std::string_view type);
+
+}  // namespace kvasir
