@@ -25,15 +25,16 @@ std::optional<FlowOutcome> FlowController::enqueue(const std::shared_ptr<FlowIte
   {
     std::lock_guard<std::mutex> lock(mutex_);
     const TimePoint now = clock_.now();
-    KVASIR_ASSERT(item->state_ == FlowItem::State::kNew, "an item is enqueued once");
-    item->received_ = now;
-    item->sequence_ = ++last_sequence_;
-    item->band_ = band_of(item->request_.priority);
+    KVASIR_ASSERT(item->place().state == FlowPlace::State::kNew, "an item is enqueued once");
+    item->place().received = now;
+    item->place().sequence = ++last_sequence_;
+    item->place().band = band_of(item->request().priority);
     read_saturation(now);
-    item->deadline_ = deadline_of(*item);
+    item->place().deadline = deadline_of(*item);
     outcome = refuse(*item, now);
     // Nobody waits, so there is no order to keep.
-    if (!outcome && by_deadline_.empty() && is_open(item->band_)) outcome = dispatch(item, now);
+    if (!outcome && by_deadline_.empty() && is_open(item->place().band))
+      outcome = dispatch(item, now);
     if (!outcome) {
       hold(item);
       cycle(told);
@@ -46,12 +47,12 @@ std::optional<FlowOutcome> FlowController::enqueue(const std::shared_ptr<FlowIte
 
 std::optional<FlowOutcome> FlowController::refuse(FlowItem& item, TimePoint now) {
   if (draining_) return over(item, FlowOutcome::kShuttingDown, now);
-  if (pool_empty_ && item.deadline_ <= now)
+  if (pool_empty_ && item.place().deadline <= now)
     return over(item, FlowOutcome::kRejectedNoEndpoints, now);
   const FlowControlConfig& config = settings_.config;
   const bool full = (config.requests_most && by_deadline_.size() >= *config.requests_most) ||
-                    (config.bytes_most && bytes_ + item.bytes_ > *config.bytes_most) ||
-                    !bands_.at(item.band_).has_room_for(item);
+                    (config.bytes_most && bytes_ + item.bytes() > *config.bytes_most) ||
+                    !bands_.at(item.place().band).has_room_for(item);
   if (full) return over(item, FlowOutcome::kRejectedCapacity, now);
   return std::nullopt;
 }
@@ -59,7 +60,7 @@ std::optional<FlowOutcome> FlowController::refuse(FlowItem& item, TimePoint now)
 bool FlowController::cancel(FlowItem& item) {
   std::shared_ptr<FlowItem> held;  // dies without the mutex
   std::lock_guard<std::mutex> lock(mutex_);
-  if (item.state_ != FlowItem::State::kHeld) return false;
+  if (item.place().state != FlowPlace::State::kHeld) return false;
   const auto key = std::shared_ptr<FlowItem>(std::shared_ptr<FlowItem>(), &item);
   held = *by_deadline_.find(key);
   unhold(held);
@@ -71,13 +72,13 @@ void FlowController::ended(FlowItem& item, uint64_t prompt_tokens, uint64_t outp
   Told told;
   {
     std::lock_guard<std::mutex> lock(mutex_);
-    if (item.state_ != FlowItem::State::kInFlight) return;
-    item.state_ = FlowItem::State::kOver;
+    if (item.place().state != FlowPlace::State::kInFlight) return;
+    item.place().state = FlowPlace::State::kOver;
     const TimePoint now = clock_.now();
     const std::optional<Duration> revoked = evictions_.remove(item, now);
     if (revoked && probe_ != nullptr) probe_->on_revoked(*revoked);
-    const PriorityBand& band = bands_.at(band_of(item.request_.priority));
-    band.fairness().served(item.request_.fairness_id, prompt_tokens, output_tokens, now);
+    const PriorityBand& band = bands_.at(band_of(item.request().priority));
+    band.fairness().served(item.request().fairness_id, prompt_tokens, output_tokens, now);
     if (!by_deadline_.empty()) cycle(told);
   }
   tell(told);
@@ -156,8 +157,8 @@ void FlowController::rebuild() {
   bytes_ = 0;
   make_bands();
   for (const Item& item : items) {
-    item->band_ = band_of(item->request_.priority);
-    item->deadline_ = deadline_of(*item);
+    item->place().band = band_of(item->request().priority);
+    item->place().deadline = deadline_of(*item);
     hold(item);
   }
 }
@@ -203,31 +204,32 @@ bool FlowController::is_open(int32_t band) {
 
 TimePoint FlowController::deadline_of(const FlowItem& item) const {
   const FlowControlConfig& config = settings_.config;
-  if (pool_empty_) return item.received_ + config.no_endpoint_request_ttl;
-  const Duration ttl = bands_.at(item.band_).request_ttl(config.default_request_ttl);
-  return std::max(item.received_, pool_filled_at_) + ttl;
+  if (pool_empty_) return item.place().received + config.no_endpoint_request_ttl;
+  const Duration ttl = bands_.at(item.place().band).request_ttl(config.default_request_ttl);
+  return std::max(item.place().received, pool_filled_at_) + ttl;
 }
 
 void FlowController::hold(const Item& item) {
-  item->state_ = FlowItem::State::kHeld;
-  bytes_ += item->bytes_;
+  item->place().state = FlowPlace::State::kHeld;
+  bytes_ += item->bytes();
   by_deadline_.insert(item);
-  bands_.at(item->band_).insert(item);
+  bands_.at(item->place().band).insert(item);
   held_.store(by_deadline_.size(), std::memory_order_release);
 }
 
 void FlowController::unhold(const Item& item) {
-  bytes_ -= item->bytes_;
-  bands_.at(item->band_).erase(*item);
+  bytes_ -= item->bytes();
+  bands_.at(item->place().band).erase(*item);
   by_deadline_.erase(item);
   held_.store(by_deadline_.size(), std::memory_order_release);
 }
 
 FlowOutcome FlowController::over(FlowItem& item, FlowOutcome outcome, TimePoint now) {
-  item.state_ =
-      outcome == FlowOutcome::kDispatched ? FlowItem::State::kInFlight : FlowItem::State::kOver;
-  item.held_for_ = now - item.received_;
-  if (probe_ != nullptr) probe_->on_outcome(item.request_, item.band_, outcome, item.held_for_);
+  item.place().state =
+      outcome == FlowOutcome::kDispatched ? FlowPlace::State::kInFlight : FlowPlace::State::kOver;
+  item.place().held_for = now - item.place().received;
+  if (probe_ != nullptr)
+    probe_->on_outcome(item.request(), item.place().band, outcome, item.place().held_for);
   return outcome;
 }
 
@@ -235,12 +237,15 @@ FlowOutcome FlowController::over(FlowItem& item, FlowOutcome outcome, TimePoint 
 std::optional<FlowOutcome> FlowController::dispatch(const Item& item, TimePoint now) {
   const Refusal refusal = item->dispatch();
   if (refusal == Refusal::kNoEndpoints && read_saturation_().endpoints == 0) return std::nullopt;
-  if (item->state_ == FlowItem::State::kHeld) unhold(item);
+  if (item->place().state == FlowPlace::State::kHeld) unhold(item);
   const FlowOutcome outcome = over(*item, outcome_of(refusal), now);
   if (outcome == FlowOutcome::kDispatched) {
-    item->in_flight_ = InFlightRequest{item->request_.priority, now, item->sequence_};
+    item->place().in_flight =
+        InFlightRequest{item->request().priority, now, item->place().sequence};
     evictions_.add(item);
-    bands_.at(item->band_).fairness().dispatched(item->request_.fairness_id, item->held_for_, now);
+    bands_.at(item->place().band)
+        .fairness()
+        .dispatched(item->request().fairness_id, item->place().held_for, now);
   }
   return outcome;
 }
@@ -265,11 +270,11 @@ void FlowController::read_saturation(TimePoint now) {
 }
 
 void FlowController::give_up(TimePoint now, Told& told) {
-  while (!by_deadline_.empty() && (*by_deadline_.begin())->deadline_ <= now) {
+  while (!by_deadline_.empty() && (*by_deadline_.begin())->place().deadline <= now) {
     const Item item = *by_deadline_.begin();
     FlowOutcome outcome = FlowOutcome::kEvictedTtl;
     if (pool_empty_) {
-      const bool too_late_at_once = item->deadline_ <= pool_emptied_at_;
+      const bool too_late_at_once = item->place().deadline <= pool_emptied_at_;
       outcome =
           too_late_at_once ? FlowOutcome::kEvictedNoEndpoints : FlowOutcome::kEvictedTtlNoEndpoints;
     }
@@ -309,7 +314,7 @@ std::optional<TimePoint> FlowController::next_run(TimePoint now) const {
   if (more_to_dispatch_) return now;
   Duration wait = kPollInterval;
   if (saturation_.falls_in) wait = std::min(wait, *saturation_.falls_in);
-  const TimePoint next = std::min(now + wait, (*by_deadline_.begin())->deadline_);
+  const TimePoint next = std::min(now + wait, (*by_deadline_.begin())->place().deadline);
   const auto change = evictions_.next_change();
   return change && *change > now ? std::min(next, *change) : next;
 }

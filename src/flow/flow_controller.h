@@ -83,8 +83,8 @@ class FlowController {
   };
   struct ByDeadline {
     bool operator()(const Item& a, const Item& b) const {
-      return a->deadline_ != b->deadline_ ? a->deadline_ < b->deadline_
-                                          : a->sequence_ < b->sequence_;
+      return a->place().deadline != b->place().deadline ? a->place().deadline < b->place().deadline
+                                                        : a->place().sequence < b->place().sequence;
     }
   };
 

@@ -17,6 +17,21 @@
 
 namespace kvasir {
 
+// What a FlowController notes of an item.
+struct FlowPlace {
+  enum class State : uint8_t { kNew, kHeld, kInFlight, kOver };
+
+  State state = State::kNew;
+  uint64_t sequence = 0;
+  TimePoint received{};
+  TimePoint deadline{};
+  Duration rank{};
+  Duration held_for{};
+  int32_t band = 0;  // the priority of the band that it waits in
+  InFlightRequest in_flight;
+  std::optional<TimePoint> revoked_at;
+};
+
 class FlowItem {
  public:
   // `request` is valid and unchanged while the item is held; its fairness_id and priority say where
@@ -39,28 +54,16 @@ class FlowItem {
   const Request& request() const { return request_; }
   uint64_t bytes() const { return bytes_; }
   // How long it was held, on the controller's clock. Settled once an outcome is known.
-  Duration held_for() const { return held_for_; }
+  Duration held_for() const { return place_.held_for; }
+
+  // Where it stands with the controller: the business of flow/ alone, under the controller's mutex.
+  FlowPlace& place() { return place_; }
+  const FlowPlace& place() const { return place_; }
 
  private:
-  friend class EvictionList;
-  friend class FlowController;
-  friend class FlowQueue;
-  friend class PriorityBand;
-
-  enum class State : uint8_t { kNew, kHeld, kInFlight, kOver };
-
   const Request& request_;
   const uint64_t bytes_;
-  // All below under the controller's mutex.
-  State state_ = State::kNew;
-  uint64_t sequence_ = 0;
-  TimePoint received_{};
-  TimePoint deadline_{};
-  Duration rank_{};
-  Duration held_for_{};
-  int32_t band_ = 0;  // the priority of the band that it waits in
-  InFlightRequest in_flight_;
-  std::optional<TimePoint> revoked_at_;
+  FlowPlace place_;
 };
 
 }  // namespace kvasir

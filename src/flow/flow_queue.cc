@@ -7,15 +7,15 @@
 namespace kvasir {
 
 void FlowQueue::insert(std::shared_ptr<FlowItem> item, OrderingPolicy& ordering) {
-  item->rank_ = ordering.rank(view_of(*item));
-  bytes_ += item->bytes_;
+  item->place().rank = ordering.rank(view_of(*item));
+  bytes_ += item->bytes();
   by_deadline_.insert({deadline_key(*item), item});
   const Key key = rank_key(*item);
   by_rank_.insert({key, std::move(item)});
 }
 
 void FlowQueue::erase(const FlowItem& item) {
-  bytes_ -= item.bytes_;
+  bytes_ -= item.bytes();
   const Key deadline = deadline_key(item);
   const Key rank = rank_key(item);
   const size_t erased = by_deadline_.erase({deadline, nullptr}) + by_rank_.erase({rank, nullptr});
@@ -30,9 +30,9 @@ void FlowQueue::refresh_ranks(OrderingPolicy& ordering) {
   }
   for (Item& item : refreshed_) {
     const Duration rank = ordering.rank(view_of(*item));
-    if (rank == item->rank_) continue;
+    if (rank == item->place().rank) continue;
     by_rank_.erase({rank_key(*item), nullptr});
-    item->rank_ = rank;
+    item->place().rank = rank;
     by_rank_.insert({rank_key(*item), item});
   }
   refreshed_.clear();
@@ -41,7 +41,7 @@ void FlowQueue::refresh_ranks(OrderingPolicy& ordering) {
 bool FlowQueue::is_urgent(const FlowItem& item, const OrderingPolicy& ordering,
                           TimePoint now) const {
   const Duration urgent = ordering.urgent_before_deadline();
-  return urgent > Duration::zero() && item.deadline_ - now <= urgent;
+  return urgent > Duration::zero() && item.place().deadline - now <= urgent;
 }
 
 const std::shared_ptr<FlowItem>& FlowQueue::next(const OrderingPolicy& ordering,
@@ -54,8 +54,8 @@ const std::shared_ptr<FlowItem>& FlowQueue::next(const OrderingPolicy& ordering,
 FlowHead FlowQueue::head(const OrderingPolicy& ordering, TimePoint now) const {
   const FlowItem& item = *next(ordering, now);
   const bool urgent = is_urgent(item, ordering, now);
-  return FlowHead{item.request_.fairness_id, item.received_, urgent ? Duration::min() : item.rank_,
-                  item.sequence_};
+  return FlowHead{item.request().fairness_id, item.place().received,
+                  urgent ? Duration::min() : item.place().rank, item.place().sequence};
 }
 
 }  // namespace kvasir

@@ -44,12 +44,14 @@ class FlowQueue {
     Item item;
     bool operator<(const Entry& other) const { return key < other.key; }
   };
-  static Key rank_key(const FlowItem& item) { return {item.rank_.count(), item.sequence_}; }
+  static Key rank_key(const FlowItem& item) {
+    return {item.place().rank.count(), item.place().sequence};
+  }
   static Key deadline_key(const FlowItem& item) {
-    return {item.deadline_.time_since_epoch().count(), item.sequence_};
+    return {item.place().deadline.time_since_epoch().count(), item.place().sequence};
   }
   static HeldRequest view_of(const FlowItem& item) {
-    return HeldRequest{item.request_, item.received_, item.deadline_};
+    return HeldRequest{item.request(), item.place().received, item.place().deadline};
   }
   bool is_urgent(const FlowItem& item, const OrderingPolicy& ordering, TimePoint now) const;
 
