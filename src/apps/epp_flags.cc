@@ -176,6 +176,7 @@ Result<EppOptions> epp_options(const EppFlags& flags) {
   Result<EngineProfile> profile = load_engine_profile(flags.engine_profile);
   if (!profile) return Error{"--engine-profile: " + profile.error().message};
   options.profile = *profile;
+  options.hold_threshold = from_seconds(flags.hold_threshold_s);
   options.body_bytes_max = flags.body_mib * 1024 * 1024;
   options.bodies_bytes_max = flags.bodies_mib * 1024 * 1024;
   if (!flags.message_bytes_max.empty()) {
@@ -304,6 +305,10 @@ void add_epp_flags(CLI::App& command, EppFlags& flags) {
   add_seconds_flag(
       command, "--decision-deadline", flags.decision_deadline_s,
       "How long flow control may hold a request at most; then 429; 0: as its TTL says");
+  add_seconds_flag(command, "--hold-threshold", flags.hold_threshold_s,
+                   "Of predicted-cost-picker as the saturation detector: requests are held while\n"
+                   "every endpoint has at least this much predicted work ahead of it")
+      ->check(hold_threshold_check());
   // The flag alone means true; a value may stand behind it, with "=" or without.
   command
       .add_option("--secure-serving", flags.secure_serving,

@@ -59,6 +59,7 @@ struct EppFlags {
   size_t bodies_mib = 1024;
   double drain_timeout_s = 30;
   double decision_deadline_s = 0;
+  double hold_threshold_s = to_seconds(kHoldThreshold);
   HealthFlags health;
   EppLogFlags log;
   std::string decision_log = "text";

@@ -45,6 +45,7 @@ struct GatewayFlags {
   bool hold = false;
   bool no_hold = false;  // neither: with kv
   double max_hold_s = 60;
+  double hold_threshold_s = to_seconds(kHoldThreshold);
   std::vector<std::string> objectives;
   std::vector<std::string> plugins;
   std::string engine_profile{kDefaultEngineProfile};
@@ -165,6 +166,7 @@ Result<GatewayOptions> options_of(const GatewayFlags& flags) {
   if (Result<void> read = read_discovery(flags, options); !read) return read.error();
   options.hold = flags.hold || (!flags.no_hold && options.policy == "kv");
   options.held_most = from_seconds(flags.max_hold_s);
+  options.hold_threshold = from_seconds(flags.hold_threshold_s);
   for (const std::string& objective : flags.objectives) {
     if (Result<void> read = read_objective(objective, options); !read) return read.error();
   }
@@ -276,6 +278,11 @@ void add_gateway_command(CLI::App& app, int& exit_code) {
   add_seconds_flag(*command, "--max-hold", flags->max_hold_s,
                    "How long a request may be held; then 429")
       ->check(above_zero());
+  add_seconds_flag(*command, "--hold-threshold", flags->hold_threshold_s,
+                   "Requests are held while every worker has at least this much predicted work\n"
+                   "ahead of it (with a configuration: of predicted-cost-picker as its saturation\n"
+                   "detector)")
+      ->check(hold_threshold_check());
   command->add_option("--objective", flags->objectives,
                       "Priority of requests that name this objective in the header\n"
                       "x-llm-d-inference-objective, as NAME=PRIORITY[,...]; below 0 they may be shed")

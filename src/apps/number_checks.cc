@@ -35,4 +35,8 @@ CLI::Validator time_scale_check() {
   return between(1 / kTimeScaleMost, false, kTimeScaleMost, "FLOAT in [1e-06 - 1e+06]");
 }
 
+CLI::Validator hold_threshold_check() {
+  return between(0.001, false, 600, "FLOAT in [0.001 - 600]");
+}
+
 }  // namespace kvasir

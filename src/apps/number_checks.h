@@ -18,5 +18,7 @@ CLI::Validator above_zero(double most = kSecondsMost);
 CLI::Validator from_zero(double most = kSecondsMost);
 // How many times faster than life: from a millionth to a million.
 CLI::Validator time_scale_check();
+// Seconds of predicted work from which an endpoint is full: from a millisecond to ten minutes.
+CLI::Validator hold_threshold_check();
 
 }  // namespace kvasir

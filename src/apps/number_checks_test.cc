@@ -27,6 +27,15 @@ TEST(NumberChecks, WhatIsNoNumberOrMakesNoDurationIsRefused) {
   EXPECT_FALSE(takes(time_scale_check(), "1e-320"));
 }
 
+TEST(NumberChecks, AHoldThresholdIsAMillisecondToTenMinutes) {
+  for (const char* text : {"0", "0.0009", "600.1", "-0.05", "nan", ""}) {
+    EXPECT_FALSE(takes(hold_threshold_check(), text)) << text;
+  }
+  for (const char* text : {"0.001", "0.05", "600"}) {
+    EXPECT_TRUE(takes(hold_threshold_check(), text)) << text;
+  }
+}
+
 TEST(NumberChecks, TheProblemNamesTheNumberAndItsRange) {
   std::string text = "nan";
   EXPECT_EQ(above_zero()(text), "nan must be a number above 0 and at most 1000000000");

@@ -214,6 +214,7 @@ uint32_t places_of(const Plugin* plugin) {
   if (dynamic_cast<const Picker*>(plugin) != nullptr) places |= kPickerPlace;
   if (dynamic_cast<const ProfileHandler*>(plugin) != nullptr) places |= kProfileHandlerPlace;
   if (dynamic_cast<const Producer*>(plugin) != nullptr) places |= kProducerPlace;
+  if (dynamic_cast<const SaturationDetector*>(plugin) != nullptr) places |= kFlowControlPlace;
   return places != 0 ? places : uint32_t{kOtherPlace};
 }
 

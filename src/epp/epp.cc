@@ -174,6 +174,7 @@ PluginOptions Epp::plugin_options() const {
   plugins.endpoints = options_.feeds.slots();
   plugins.endpoints_per_pick = options_.endpoints_per_pick;
   plugins.profile = options_.profile;
+  plugins.hold_threshold = options_.hold_threshold;
   plugins.allow_alpha = options_.allow_alpha_plugins;
   plugins.plugin_files = options_.plugin_files;
   plugins.metrics_half_life = options_.metrics_half_life;

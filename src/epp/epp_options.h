@@ -10,6 +10,7 @@
 #include "feeds/fleet_feeds.h"
 #include "net/grpc/grpc_server.h"
 #include "net/io/tls_context.h"
+#include "scheduling/saturation.h"
 #include "serving/request_class.h"
 #include "timing/engine_profile.h"
 #include "wire/ext_proc/subset_match.h"
@@ -38,6 +39,7 @@ struct EppOptions {
   // How often the endpoints' metrics are read, unless the configuration says otherwise.
   Duration refresh_metrics_interval = kRefreshIntervalLeast;
   EngineProfile profile;
+  Duration hold_threshold = kHoldThreshold;  // of detectors that predict waits
 
   // TLS, self-signed unless there is a folder of tls.crt and tls.key.
   bool secure = false;

@@ -35,6 +35,7 @@ Result<Configuration> configuration_of(const GatewayOptions& options, GatewayPro
     PluginOptions plugins;
     plugins.endpoints = slots_of(options);
     plugins.profile = options.profile;
+    plugins.hold_threshold = options.hold_threshold;
     plugins.allow_alpha = options.allow_alpha_plugins;
     plugins.plugin_files = options.plugin_files;
     plugins.filter_probe = &probe;
@@ -51,6 +52,7 @@ Result<Configuration> configuration_of(const GatewayOptions& options, GatewayPro
   PolicyOptions named;
   named.endpoints = slots_of(options);
   named.profile = options.profile;
+  named.hold_threshold = options.hold_threshold;
   Result<std::unique_ptr<Policy>> policy = make_policy(options.policy, named);
   if (!policy) return Error{"--policy: " + policy.error().message};
   Configuration made;

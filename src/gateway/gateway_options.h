@@ -14,6 +14,7 @@
 #include "fleet/outlier_ejection.h"
 #include "net/http/http_client.h"
 #include "net/http/http_server.h"
+#include "scheduling/saturation.h"
 #include "timing/engine_profile.h"
 
 namespace kvasir {
@@ -40,6 +41,7 @@ struct GatewayOptions {
   // clock. For kv and load-cost, without a configuration: that has its own flow control.
   bool hold = false;
   Duration held_most = std::chrono::seconds(60);
+  Duration hold_threshold = kHoldThreshold;
   // Priorities by the name that clients send in x-llm-d-inference-objective.
   std::map<std::string, int32_t, std::less<>> objectives = {};
   std::vector<std::string> plugin_files = {};  // shared objects with more plugin types

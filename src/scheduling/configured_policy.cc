@@ -114,6 +114,7 @@ PoolSaturation ConfiguredPolicy::saturation(const PoolContext& context) {
   };
   result.prefill = stage(prefilling_);
   result.decode = stage(decoding_);
+  result.falls_in = plugins_.detector->falls_in(context.endpoints, context.now);
   result.stale_endpoints =
       plugins_.detector->stale_endpoints(context.fleet, context.endpoints, context.now);
   return result;

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -96,6 +97,12 @@ class SaturationDetector : public virtual Plugin {
                                  TimePoint now) const {
     static_cast<void>(fleet), static_cast<void>(endpoints), static_cast<void>(now);
     return 0;
+  }
+  // When saturation() may fall below 1 by the passing of time alone; nullopt: it cannot tell.
+  virtual std::optional<Duration> falls_in(std::span<const EndpointId> endpoints,
+                                           TimePoint now) const {
+    static_cast<void>(endpoints), static_cast<void>(now);
+    return std::nullopt;
   }
   // How long after a request left until saturation() shows it for sure.
   virtual Duration settling_time() const = 0;

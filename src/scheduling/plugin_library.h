@@ -29,7 +29,7 @@ namespace kvasir {
 
 // Raised by every change of what a plugin sees: this header, registry.h, plugin.h, cycle.h,
 // producers.h, and the values of model, base and fleet in them.
-inline constexpr uint32_t kPluginAbiVersion = 3;
+inline constexpr uint32_t kPluginAbiVersion = 4;
 
 // The sizes of those values, mixed: tells what was changed without raising the version.
 template <class... Values>

@@ -54,6 +54,7 @@ class PluginMaker final : public PluginContext {
   uint64_t seed() override { return seeds_.next(); }
   uint32_t endpoints_per_pick() const override { return options_.endpoints_per_pick; }
   const EngineProfile& profile() const override { return options_.profile; }
+  Duration hold_threshold() const override { return options_.hold_threshold; }
   Result<PrefixMatches*> prefix_matches(std::string_view name) override;
   Result<InflightLoads*> inflight_loads(std::string_view name) override;
   Result<SessionIds*> session_ids(std::string_view name) override;

@@ -22,6 +22,7 @@
 #include "scheduling/flow_plugins.h"
 #include "scheduling/policy.h"
 #include "scheduling/registry.h"
+#include "scheduling/saturation.h"
 #include "timing/engine_profile.h"
 
 namespace kvasir {
@@ -31,6 +32,7 @@ struct PluginOptions {
   uint64_t seed = 0;
   uint32_t endpoints_per_pick = 1;  // of pickers that are not told
   EngineProfile profile = {};
+  Duration hold_threshold = kHoldThreshold;  // of plugins that predict waits
   bool allow_alpha = false;
   Duration metrics_half_life{};  // of scores that come from metrics; zero: they do not age
   FilterProbe* filter_probe = nullptr;  // outlives the policy; null: nobody hears

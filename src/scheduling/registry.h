@@ -30,6 +30,7 @@ class PluginContext {
   virtual uint64_t seed() = 0;           // another one at each call
   virtual uint32_t endpoints_per_pick() const = 0;  // of pickers that are not told
   virtual const EngineProfile& profile() const = 0;
+  virtual Duration hold_threshold() const = 0;  // the wait that makes an endpoint full
   // The producer of that name, or with an empty name the only one of its kind. Never null.
   virtual Result<PrefixMatches*> prefix_matches(std::string_view name) = 0;
   virtual Result<InflightLoads*> inflight_loads(std::string_view name) = 0;

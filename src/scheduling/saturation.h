@@ -9,6 +9,12 @@
 
 namespace kvasir {
 
+// Requests are held while every endpoint has this much predicted work ahead of it, unless an
+// operator says otherwise
+// (--hold-threshold). The later a request is bound to an endpoint, the better the choice; below
+// this, endpoints begin to run dry.
+inline constexpr Duration kHoldThreshold = std::chrono::milliseconds(50);
+
 struct PoolSaturation {
   // By stage (label llm-d.ai/role); a stage that nobody serves is 0.
   double prefill = 0;

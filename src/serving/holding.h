@@ -1,7 +1,7 @@
 // Holding, as the cost policies do it (routing_policy.md §2): a request waits at the gateway until
-// some endpoint has less than 0.3 s of work ahead of it; of those that wait the one with the least
-// work of its own, less a share of its age, goes first. While an endpoint is below that, nobody
-// waits.
+// some endpoint has less work ahead of it than the threshold (scheduling/saturation.h); of those
+// that wait the one with the least work of its own, less a share of its age, goes first. While an
+// endpoint is below that, nobody waits.
 #pragma once
 
 #include "base/clock.h"

@@ -272,6 +272,7 @@ Result<SimulationResult> simulate_fleet(const SimulatedWorkload& workload,
   policy_options.endpoints = options.workers;
   policy_options.profile = options.predicted_profile.value_or(options.profile);
   policy_options.seed = options.policy_seed;
+  policy_options.hold_threshold = options.hold_threshold;
   auto policy = make_policy(options.policy, policy_options);
   if (!policy) return policy.error();
   return Simulation(workload, prompts, options, std::move(policy).value()).run();

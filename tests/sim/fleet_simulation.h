@@ -13,6 +13,7 @@
 #include "base/result.h"
 #include "model/decision.h"
 #include "prompts.h"
+#include "scheduling/saturation.h"
 #include "timing/engine_profile.h"
 #include "workload.h"
 
@@ -28,6 +29,7 @@ struct SimulationOptions {
   bool first_tokens_visible = true;
   // Requests wait at the gateway until a worker has little work ahead of it (serving/holding.h), as long as it takes.
   bool hold = false;
+  Duration hold_threshold = kHoldThreshold;
 };
 
 struct SimulatedRequest {

@@ -23,6 +23,7 @@ SimulationOptions options_for(std::string_view policy, uint32_t workers = 8) {
   options.policy = policy;
   options.workers = workers;
   options.profile = load_engine_profile("qwen3-32b-fp8-h200-published-ab").value();
+  options.hold_threshold = std::chrono::milliseconds(300);
   return options;
 }
 

@@ -10,16 +10,17 @@ namespace {
 
 // Whatever the prompt and the profile say: a hundred thousand of them can be added up.
 constexpr double kLongestPrefillSeconds = 3600;
-constexpr Duration kWaitWhenSaturated = std::chrono::milliseconds(300);
 
 }  // namespace
 
-PredictedCost::PredictedCost(size_t endpoints, const EngineProfile& profile)
+PredictedCost::PredictedCost(size_t endpoints, const EngineProfile& profile, Duration full_wait)
     : budget_(profile.max_num_batched_tokens),
       profile_kv_tokens_(profile.kv_tokens),
+      full_wait_(full_wait),
       model_(profile.step),
       ledger_(endpoints, profile.max_num_seqs) {
   KVASIR_ASSERT(budget_ > 0, "the profile has a token budget");
+  KVASIR_ASSERT(full_wait_ > Duration::zero(), "an idle endpoint is not full");
 }
 
 CostEstimate PredictedCost::estimate(EndpointId endpoint, const Request& request,
@@ -41,10 +42,10 @@ PoolSaturation PredictedCost::saturation(std::span<const EndpointId> endpoints, 
   PoolSaturation result;
   for (const EndpointId id : endpoints) {
     least = std::min(least, ledger_.wait(id, now));
-    const auto falls = ledger_.until_wait_is(id, kWaitWhenSaturated - Duration(1), now);
+    const auto falls = ledger_.until_wait_is(id, full_wait_ - Duration(1), now);
     if (falls && (!result.falls_in || *falls < *result.falls_in)) result.falls_in = falls;
   }
-  result.decode = to_seconds(least) / to_seconds(kWaitWhenSaturated);
+  result.decode = to_seconds(least) / to_seconds(full_wait_);
   return result;
 }
 

@@ -38,14 +38,15 @@ struct CostEstimate {
 
 class PredictedCost {
  public:
-  // Precondition: the profile has a token budget and step times.
-  PredictedCost(size_t endpoints, const EngineProfile& profile);
+  // `full_wait`: an endpoint with this much work ahead of it is full.
+  // Precondition: it is above 0, the profile has a token budget and step times.
+  PredictedCost(size_t endpoints, const EngineProfile& profile, Duration full_wait);
 
   // `cached_tokens`: of the request's prompt on that endpoint, never more than the prompt.
   CostEstimate estimate(EndpointId endpoint, const Request& request, uint32_t cached_tokens,
                         TimePoint now);
 
-  // How full the pool is: the least wait of the endpoints, 0.3 s of it being full (routing_policy.md §2).
+  // How full the pool is: the least wait of the endpoints, `full_wait` of it being full.
   PoolSaturation saturation(std::span<const EndpointId> endpoints, TimePoint now);
 
   // Tokens of the endpoint's KV cache: as it reports, else as the profile says; 0: not known.
@@ -65,6 +66,7 @@ class PredictedCost {
  private:
   const uint32_t budget_;
   const uint64_t profile_kv_tokens_;
+  const Duration full_wait_;
   const StepModel model_;
   LearnedScale scale_;
   WorkLedger ledger_;

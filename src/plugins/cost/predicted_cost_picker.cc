@@ -4,22 +4,23 @@
 #include <vector>
 
 #include "model/plugin_place.h"
-#include "plugins/picker/picker_size.h"
 #include "plugins/cost/predicted_cost.h"
+#include "plugins/picker/picker_size.h"
 #include "plugins/rotation.h"
+#include "scheduling/flow_plugins.h"
 
 namespace kvasir {
 namespace {
 
-class PredictedCostPicker final : public Picker {
+class PredictedCostPicker final : public Picker, public SaturationDetector {
  public:
-  PredictedCostPicker(size_t chosen_max, size_t endpoints, const EngineProfile& profile,
+  PredictedCostPicker(size_t chosen_max, const PluginContext& context, Duration full_wait,
                       const PrefixMatches& matches)
       : chosen_max_(chosen_max),
         matches_(matches),
-        cost_(endpoints, profile),
-        seconds_(endpoints, 0.0) {
-    candidates_.reserve(endpoints);
+        cost_(context.endpoints(), context.profile(), full_wait),
+        seconds_(context.endpoints(), 0.0) {
+    candidates_.reserve(context.endpoints());
   }
 
   size_t pick(const Cycle& cycle, std::span<ScoredEndpoint> scored) override {
@@ -52,6 +53,16 @@ class PredictedCostPicker final : public Picker {
   void first_token(RequestId request, TimePoint now) override { cost_.first_token(request, now); }
   void ended(RequestId request, TimePoint now) override { cost_.ended(request, now); }
 
+  double saturation(const Snapshot&, std::span<const EndpointId> endpoints,
+                    TimePoint now) const override {
+    return endpoints.empty() ? 1 : cost_.saturation(endpoints, now).decode;
+  }
+  std::optional<Duration> falls_in(std::span<const EndpointId> endpoints,
+                                   TimePoint now) const override {
+    return cost_.saturation(endpoints, now).falls_in;
+  }
+  Duration settling_time() const override { return Duration::zero(); }  // it is booked at once
+
  private:
   CostEstimate estimate(EndpointId endpoint, const Cycle& cycle) {
     const uint32_t cached = matches_.cached_tokens(cycle.request, endpoint);
@@ -67,7 +78,7 @@ class PredictedCostPicker final : public Picker {
 
   const size_t chosen_max_;
   const PrefixMatches& matches_;
-  PredictedCost cost_;
+  mutable PredictedCost cost_;  // when asked, it settles what is past
   Rotation rotation_;
   std::vector<EndpointId> candidates_;  // of the current pick
   std::vector<double> seconds_;         // by endpoint, of the current pick
@@ -78,6 +89,8 @@ MadePlugin make_predicted_cost_picker(std::string_view name, const Value& value,
   Parameters parameters(value, name);
   const size_t chosen_max = read_picker_size(parameters, context);
   const std::string producer = parameters.text("prefixMatchInfoProducerName", "");
+  const Duration full_wait = parameters.duration("saturatedWait", context.hold_threshold());
+  if (full_wait <= Duration::zero()) parameters.fail("saturatedWait", "must be above 0");
   if (const Result<void> read = parameters.finish(); !read) return read.error();
   const std::string owner = std::string(name) + ": ";
   if (context.profiles() > 1) {
@@ -89,15 +102,14 @@ MadePlugin make_predicted_cost_picker(std::string_view name, const Value& value,
   }
   const Result<PrefixMatches*> matches = context.prefix_matches(producer);
   if (!matches) return Error{owner + matches.error().message};
-  return make_plugin<PredictedCostPicker>(chosen_max, context.endpoints(), context.profile(),
-                                          **matches);
+  return make_plugin<PredictedCostPicker>(chosen_max, context, full_wait, **matches);
 }
 
 }  // namespace
 
 PluginType predicted_cost_picker_plugin() {
   PluginType type{"predicted-cost-picker", make_predicted_cost_picker, Stability::kAlpha};
-  type.places = kPickerPlace;
+  type.places = kPickerPlace | kFlowControlPlace;
   return type;
 }
 

@@ -10,8 +10,12 @@
 // Inputs: a PrefixMatches producer, approx-prefix-cache-producer when none is configured; the
 //   prompt's length, first tokens and ends; the profile of --engine-profile. A configuration with
 //   several profiles is refused: work is booked where a request both prefills and decodes.
+// As a saturation detector: the least wait of the endpoints over saturatedWait, so that below 1
+// some
+//   endpoint is about to run dry.
 // Parameters: maxNumOfEndpoints (1): how many to choose; those after the first are fallbacks, the
-//   cheapest first; prefixMatchInfoProducerName (the only one there is).
+//   cheapest first; prefixMatchInfoProducerName (the only one there is); saturatedWait (what
+//   --hold-threshold says: 50ms).
 //
 //   - type: predicted-cost-picker
 //     parameters: {maxNumOfEndpoints: 3}

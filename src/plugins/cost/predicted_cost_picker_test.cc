@@ -3,6 +3,7 @@
 namespace kvasir {
 namespace {
 
+using std::chrono::milliseconds;
 using ::testing::HasSubstr;
 
 // A millisecond for each token of a prompt, nothing for a step or a decoded token.
@@ -99,6 +100,48 @@ TEST_F(PredictedCostPicker, WhatItCannotWorkWithIsRefused) {
   EXPECT_THAT(error_of("predicted-cost-picker"), HasSubstr("needs an engine profile"));
   options_.allow_alpha = false;
   EXPECT_THAT(error_of("predicted-cost-picker"), HasSubstr("is experimental"));
+}
+
+// a has 3 s ahead of it, b 0.45 s; c takes no part.
+TEST_F(PredictedCostPicker, AsADetectorItIsFullWhenEveryEndpointHasTheWaitOfItsParameter) {
+  candidates_ = {EndpointId(0), EndpointId(1)};
+  FlowControlConfig flow;
+  flow.saturation_detector = "predicted-cost-picker";
+  struct {
+    Value parameters;
+    double expected;
+  } cases[] = {{parameters({{"saturatedWait", "900ms"}}), .5},
+               {parameters({{"saturatedWait", "450ms"}}), 1},
+               {{}, 9}};  // 50 ms
+  for (auto& [value, expected] : cases) {
+    const SchedulingConfig config{
+        {{"", "fake-prefix"}, {"", "predicted-cost-picker", std::move(value)}}, {}, flow, true};
+    const auto policy = configured(config);
+    const auto saturation = [&] {
+      return policy->saturation(PoolContext{fleet_, candidates_, now_});
+    };
+    EXPECT_DOUBLE_EQ(saturation().decode, 0);
+    decide(*policy, 3000);
+    decide(*policy, 450);
+    EXPECT_DOUBLE_EQ(saturation().decode, expected);
+    ASSERT_TRUE(saturation().falls_in);
+    const Duration full = from_seconds(0.45 / expected);
+    const Duration expected_fall = expected < 1 ? Duration::zero() : milliseconds(450) - full;
+    EXPECT_NEAR(to_seconds(*saturation().falls_in), to_seconds(expected_fall), 1e-8);
+  }
+}
+
+TEST_F(PredictedCostPicker, WithoutTheParameterTheFullWaitIsTheProgramsHoldThreshold) {
+  candidates_ = {EndpointId(0)};
+  options_.hold_threshold = milliseconds(500);
+  FlowControlConfig flow;
+  flow.saturation_detector = "predicted-cost-picker";
+  const auto policy = configured(
+      SchedulingConfig{{{"", "fake-prefix"}, {"", "predicted-cost-picker"}}, {}, flow, true});
+  decide(*policy, 250);
+  EXPECT_DOUBLE_EQ(policy->saturation(PoolContext{fleet_, candidates_, now_}).decode, 0.5);
+  EXPECT_THAT(error_of("predicted-cost-picker", parameters({{"saturatedWait", "0s"}})),
+              HasSubstr("saturatedWait must be above 0"));
 }
 
 }  // namespace

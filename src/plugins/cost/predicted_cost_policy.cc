@@ -15,8 +15,9 @@ constexpr uint32_t kTokensPerBlock = kPromptBytesPerBlock / kPromptBytesPerToken
 
 class PredictedCostPolicy final : public Policy {
  public:
-  PredictedCostPolicy(size_t endpoints, const EngineProfile& profile, PrefixKnowledge knowledge)
-      : knowledge_(knowledge), cost_(endpoints, profile), index_(endpoints) {}
+  PredictedCostPolicy(size_t endpoints, const EngineProfile& profile, PrefixKnowledge knowledge,
+                      Duration full_wait)
+      : knowledge_(knowledge), cost_(endpoints, profile, full_wait), index_(endpoints) {}
 
   size_t prompt_bytes_per_block() const override {
     return uses_blocks() ? kPromptBytesPerBlock : 0;
@@ -91,8 +92,8 @@ class PredictedCostPolicy final : public Policy {
 }  // namespace
 
 std::unique_ptr<Policy> make_predicted_cost_policy(size_t endpoints, const EngineProfile& profile,
-                                                   PrefixKnowledge knowledge) {
-  return std::make_unique<PredictedCostPolicy>(endpoints, profile, knowledge);
+                                                   PrefixKnowledge knowledge, Duration full_wait) {
+  return std::make_unique<PredictedCostPolicy>(endpoints, profile, knowledge, full_wait);
 }
 
 }  // namespace kvasir

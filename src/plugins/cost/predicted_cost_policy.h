@@ -32,9 +32,11 @@
 //
 //   First token: when not visible, released as work_ledger.h says; nothing is learned.
 //
-// Saturation: the smallest wait over kWaitWhenSaturated (0.3 s), so that below 1 some endpoint is about to run dry.
+// Saturation: the smallest wait over `full_wait`, so that below 1 some endpoint is about to run
+// dry.
 //
-// Source: routing_policy.md §2. Holding is flow/'s (flow/smallest_work_ordering.h): this policy answers what it asks.
+// Source: routing_policy.md §2. Holding is flow/'s (flow/smallest_work_ordering.h): this policy
+// answers what it asks.
 #pragma once
 
 #include <memory>
@@ -49,8 +51,8 @@ enum class PrefixKnowledge {
   kApproximate,  // kv
 };
 
-// Precondition: the profile has a token budget and step times.
+// Precondition: `full_wait` is above 0, the profile has a token budget and step times.
 std::unique_ptr<Policy> make_predicted_cost_policy(size_t endpoints, const EngineProfile& profile,
-                                                   PrefixKnowledge knowledge);
+                                                   PrefixKnowledge knowledge, Duration full_wait);
 
 }  // namespace kvasir

@@ -36,8 +36,9 @@ TimePoint at(int milliseconds_from_zero) {
 
 class PredictedCostPolicyTest : public ::testing::Test {
  protected:
-  static std::unique_ptr<Policy> make(size_t endpoints, PrefixKnowledge knowledge) {
-    return make_predicted_cost_policy(endpoints, millisecond_per_token(), knowledge);
+  static std::unique_ptr<Policy> make(size_t endpoints, PrefixKnowledge knowledge,
+                                      Duration full_wait = milliseconds(300)) {
+    return make_predicted_cost_policy(endpoints, millisecond_per_token(), knowledge, full_wait);
   }
 
   FakeFleet fleet_{2};
@@ -50,7 +51,7 @@ TEST_F(PredictedCostPolicyTest, OnlyKvWantsBlocks) {
   EXPECT_EQ(kv_->prompt_bytes_per_block(), 2048u);
 }
 
-TEST_F(PredictedCostPolicyTest, ItIsSaturatedWhenEveryEndpointHasThreeTenthsOfASecondAhead) {
+TEST_F(PredictedCostPolicyTest, ItIsSaturatedWhenEveryEndpointHasItsFullWaitAhead) {
   const auto saturation = [&](int now) {
     return kv_->saturation(PoolContext{fleet_.snapshot, fleet_.candidates, at(now)});
   };
@@ -68,6 +69,16 @@ TEST_F(PredictedCostPolicyTest, ItIsSaturatedWhenEveryEndpointHasThreeTenthsOfAS
   EXPECT_DOUBLE_EQ(share(150), 1);
   EXPECT_LT(
       kv_->saturation(PoolContext{fleet_.snapshot, fleet_.candidates, TimePoint(falls)}).decode, 1);
+}
+
+TEST_F(PredictedCostPolicyTest, TheFullWaitIsWhatItIsMadeWith) {
+  for (const int full_ms : {50, 300, 900}) {
+    const auto policy = make(1, PrefixKnowledge::kNone, milliseconds(full_ms));
+    FakeFleet fleet(1);
+    fleet.pick(*policy, streamed_request(1, 450), at(0));
+    const PoolContext context{fleet.snapshot, fleet.candidates, at(0)};
+    EXPECT_DOUBLE_EQ(policy->saturation(context).decode, 450.0 / full_ms);
+  }
 }
 
 TEST_F(PredictedCostPolicyTest, ItPredictsThePrefillWhereThePickWouldGoAndBooksNothing) {

@@ -22,7 +22,7 @@ Result<std::unique_ptr<Policy>> predicted_cost(std::string_view name, const Poli
         "' predicts times: it needs an engine profile with a token budget ");
     return Error{message.append("(max_num_batched_tokens) and step times")};
   }
-  return make_predicted_cost_policy(options.endpoints, profile, knowledge);
+  return make_predicted_cost_policy(options.endpoints, profile, knowledge, options.hold_threshold);
 }
 
 Error unknown_policy(std::string_view name) {

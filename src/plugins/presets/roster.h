@@ -17,6 +17,7 @@ struct PolicyOptions {
   // What the cost policies predict with; the learned scale corrects it.
   EngineProfile profile;
   uint64_t seed = 0;
+  Duration hold_threshold = kHoldThreshold;  // of the cost policies' saturation
 };
 
 // round-robin, random, least-load, load-cost, kv.
