@@ -129,7 +129,7 @@ Result<void> Epp::secure() {
 }
 
 Result<void> Epp::feed(ScrapePlan plan) {
-  feeds_ = std::make_unique<FleetFeeds>(loop_, fleet_, probe_, options_.feeds);
+  feeds_ = std::make_unique<FleetFeeds>(loop_, resolver_, fleet_, probe_, options_.feeds);
   feeds_->scrape(std::move(plan));
   return feeds_->start();
 }

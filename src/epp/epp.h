@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "config/request_parsers.h"
 #include "epp/epp_options.h"
 #include "epp/probe.h"
 #include "feeds/file_watch.h"
@@ -21,6 +22,7 @@
 #include "net/grpc/grpc_health.h"
 #include "net/http/body_budget.h"
 #include "net/http/http_server.h"
+#include "net/io/system_resolver.h"
 #include "net/io/tls_reload.h"
 #include "scheduling/plugin.h"
 #include "scheduling/scheduler.h"
@@ -29,7 +31,6 @@
 #include "serving/configured_scheduling.h"
 #include "serving/remote_service_watch.h"
 #include "serving/token_estimator.h"
-#include "config/request_parsers.h"
 
 namespace kvasir {
 
@@ -104,6 +105,7 @@ class Epp {
   TokenEstimator estimator_;
   std::unique_ptr<TlsContext> tls_;  // null: without
   std::unique_ptr<TlsReload> tls_reload_;
+  SystemResolver resolver_;
   std::unique_ptr<FleetFeeds> feeds_;
   std::unique_ptr<Replicas> replicas_;  // null: it is the only one, or shares nothing
   GrpcHealthService health_service_;

@@ -4,13 +4,6 @@
 
 namespace kvasir {
 
-const std::string& best_address(const std::vector<std::string>& addresses) {
-  const auto v4 = std::find_if(addresses.begin(), addresses.end(), [](const std::string& address) {
-    return address.find(':') == std::string::npos;
-  });
-  return v4 != addresses.end() ? *v4 : addresses.front();
-}
-
 std::optional<SocketAddress> AddressBook::find(const std::string& host, uint16_t port) const {
   std::optional<SocketAddress> address =
       known_->with([&](const Known& known) -> std::optional<SocketAddress> {
@@ -23,9 +16,15 @@ std::optional<SocketAddress> AddressBook::find(const std::string& host, uint16_t
   return with_port(*address, port);
 }
 
-void AddressBook::set(const std::string& host, const std::string& text) {
-  const std::optional<SocketAddress> address = literal_address(text);
-  if (address) known_->with([&](Known& known) { known[host] = *address; });
+void AddressBook::set(const std::string& host, const SocketAddress& address) {
+  known_->with([&](Known& known) { known[host] = address; });
+}
+
+bool AddressBook::follow(const std::string& host, const Resolver::Addresses& addresses) {
+  const std::optional<SocketAddress> now = find(host, 0);
+  if (now && std::find(addresses.begin(), addresses.end(), *now) != addresses.end()) return false;
+  set(host, preferred_address(addresses));
+  return true;
 }
 
 }  // namespace kvasir

@@ -5,9 +5,9 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "base/guarded.h"
+#include "net/io/resolver.h"
 #include "net/io/socket.h"
 
 namespace kvasir {
@@ -18,16 +18,16 @@ class AddressBook {
   AddressBook() : known_(std::make_unique<Guarded<Known>>()) {}
   // nullopt: the host is neither a literal nor one of the names.
   std::optional<SocketAddress> find(const std::string& host, uint16_t port) const;
-  // The name has another address, a literal.
-  void set(const std::string& host, const std::string& address);
+  // The name has another address; its port does not matter.
+  void set(const std::string& host, const SocketAddress& address);
+  // The name has these addresses, at least one. It keeps the one it has while that is among them;
+  // true: it has another one now.
+  bool follow(const std::string& host, const Resolver::Addresses& addresses);
 
  private:
   using Known = std::map<std::string, SocketAddress>;  // by host
 
   std::unique_ptr<Guarded<Known>> known_;
 };
-
-// Of the addresses of a name, at least one, the one to use: IPv4 first, as resolve() has it.
-const std::string& best_address(const std::vector<std::string>& addresses);
 
 }  // namespace kvasir

@@ -4,7 +4,6 @@
 // old list.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -13,15 +12,18 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "model/endpoint.h"
+#include "net/io/socket.h"
 
 namespace kvasir {
 
 class EventLoop;
+class Executor;
+class Resolver;
 
 class DiscoveryListener {
  public:
   virtual ~DiscoveryListener() = default;
-  // The fleet is these from now on. Also called when the list is the one before.
+  // The fleet is these from now on. May be called again with the list before.
   virtual void on_endpoints(std::vector<Endpoint> endpoints) = 0;
   // The list could not be had; told once, until it can be had again.
   virtual void on_discovery_failed(std::string_view source, std::string_view why) = 0;
@@ -30,6 +32,8 @@ class DiscoveryListener {
 class Discovery {
  public:
   virtual ~Discovery() = default;
+  // The first list was given, or could not be had.
+  virtual bool settled() const { return true; }
 };
 
 // The endpoints of a file as upstream's file-discovery has them (YAML or JSON):
@@ -54,15 +58,9 @@ Result<std::unique_ptr<Discovery>> watch_endpoints_file(EventLoop& loop, const s
                                                         DiscoveryListener& listener,
                                                         size_t endpoints_most = kEndpointsMost);
 
-// The addresses of a name; an empty list when the name has none. Blocks. May be called from any
-// thread.
-using BlockingLookUp = std::function<Result<std::vector<std::string>>(const std::string& host)>;
-Result<std::vector<std::string>> resolve_all_addresses(const std::string& host);
-
-// Looks the name up at every interval, on a thread of its own, one look-up at a time. A name
-// without addresses is an empty fleet; a look-up that failed keeps the old one.
-std::unique_ptr<Discovery> watch_dns(EventLoop& loop, const std::string& host, uint16_t port,
-                                     Duration interval, DiscoveryListener& listener,
-                                     BlockingLookUp resolver = resolve_all_addresses);
+// Looks the name up at every interval. A name without addresses is an empty fleet; a look-up that
+// failed keeps the old one. `resolver` must outlive it.
+std::unique_ptr<Discovery> watch_dns(Executor& executor, Resolver& resolver, const HostPort& name,
+                                     Duration interval, DiscoveryListener& listener);
 
 }  // namespace kvasir

@@ -4,16 +4,18 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <fstream>
 
+#include "base/virtual_executor_fixture.h"
 #include "feeds/address_book.h"
 #include "net/io/event_loop.h"
+#include "net/io/resolver_fixture.h"
 
 namespace kvasir {
 namespace {
 
 using std::chrono::milliseconds;
+using std::chrono::seconds;
 using ::testing::HasSubstr;
 
 TEST(EndpointsFile, IsReadAsUpstreamWritesIt) {
@@ -100,11 +102,14 @@ TEST(EndpointsFile, EveryMistakeIsNamedWithItsLine) {
 
 TEST(AddressBook, KnowsLiteralsAndTheNamesItLookedUp) {
   AddressBook book;
-  book.set("worker", best_address({"fd00::1", "10.0.0.2", "10.0.0.3"}));
+  EXPECT_TRUE(book.follow("worker", {*literal_address("fd00::1"), *literal_address("10.0.0.2")}));
   EXPECT_EQ(address_text(book.find("worker", 9).value()), "10.0.0.2");
   EXPECT_TRUE(book.find("10.0.0.1", 9));
   EXPECT_EQ(book.find("::1", 9)->storage.ss_family, AF_INET6);
   EXPECT_FALSE(book.find("elsewhere", 9));
+  EXPECT_FALSE(book.follow("worker", {*literal_address("10.0.0.3"), *literal_address("10.0.0.2")}));
+  EXPECT_TRUE(book.follow("worker", {*literal_address("10.0.0.3")}));
+  EXPECT_EQ(address_text(book.find("worker", 9).value()), "10.0.0.3");
 }
 
 // Runs the loop until a list or a failure came.
@@ -183,33 +188,24 @@ TEST_F(FileDiscoveryTest, WithoutAFileThereIsNoStart) {
 }
 
 TEST_F(DiscoveryTest, ANameIsLookedUpAgainAndAFailureKeepsTheOldList) {
-  auto round = std::make_shared<std::atomic<int>>(0);
-  const BlockingLookUp resolver = [round](const std::string&) -> Result<std::vector<std::string>> {
-    switch ((*round)++) {
-      case 0:
-        return std::vector<std::string>{"10.0.0.2", "10.0.0.1", "10.0.0.2"};
-      case 1:
-        return Error{"try again"};
-      case 2:
-        return std::vector<std::string>{};
-      default:
-        return std::vector<std::string>{"fd00::1"};
-    }
-  };
-  const auto discovery = watch_dns(*loop_, "name", 80, milliseconds(1), *this, resolver);
-  wait();
+  VirtualExecutor executor;
+  FakeResolver resolver;
+  resolver.set("name", {"10.0.0.2", "10.0.0.1"});
+  const auto discovery = watch_dns(executor, resolver, {"name", 80}, seconds(5), *this);
+  EXPECT_FALSE(discovery->settled());
+  executor.run_until(executor.now());
+  EXPECT_TRUE(discovery->settled());
   EXPECT_THAT(names_, ::testing::ElementsAre("10.0.0.1:80", "10.0.0.2:80"));
-  wait();
-  EXPECT_EQ(failures_.size(), 1u);
+  resolver.fail("name", "try again");
+  executor.run_until(executor.now() + seconds(15));
+  EXPECT_THAT(failures_, ::testing::ElementsAre("try again"));
   EXPECT_EQ(names_.size(), 2u);
-  wait();
+  resolver.set("name", {});
+  executor.run_until(executor.now() + seconds(5));
   EXPECT_TRUE(names_.empty()) << "no addresses is an answer";
-  wait();
+  resolver.set("name", {"fd00::1"});
+  executor.run_until(executor.now() + seconds(5));
   EXPECT_THAT(names_, ::testing::ElementsAre("[fd00::1]:80"));
-}
-
-TEST_F(DiscoveryTest, LiteralsResolveToThemselves) {
-  EXPECT_THAT(resolve_all_addresses("127.0.0.1").value(), ::testing::ElementsAre("127.0.0.1"));
 }
 
 }  // namespace

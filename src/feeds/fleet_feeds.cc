@@ -11,10 +11,13 @@ constexpr Duration kReleaseInterval = std::chrono::seconds(1);
 
 }  // namespace
 
-FleetFeeds::FleetFeeds(EventLoop& loop, Fleet& fleet, FleetProbe& probe, FleetFeedsOptions options)
-    : loop_(loop), fleet_(fleet), probe_(probe), options_(std::move(options)) {
-  look_names_up();
-}
+FleetFeeds::FleetFeeds(EventLoop& loop, Resolver& resolver, Fleet& fleet, FleetProbe& probe,
+                       FleetFeedsOptions options)
+    : loop_(loop),
+      resolver_(resolver),
+      fleet_(fleet),
+      probe_(probe),
+      options_(std::move(options)) {}
 
 FleetFeeds::~FleetFeeds() { loop_.cancel(release_timer_); }
 
@@ -44,8 +47,7 @@ Result<void> FleetFeeds::start() {
     release_timer_ = loop_.after(kReleaseInterval, [this] { release_outliers(); });
   }
   if (options_.dns) {
-    discovery_ = watch_dns(loop_, options_.dns->host, options_.dns->port, options_.dns_interval, *this,
-                           options_.resolver);
+    discovery_ = watch_dns(loop_, resolver_, *options_.dns, options_.dns_interval, *this);
   } else if (!options_.endpoints_file.empty()) {
     Result<std::unique_ptr<Discovery>> watched =
         watch_endpoints_file(loop_, options_.endpoints_file, options_.file_interval, *this,
@@ -59,18 +61,9 @@ Result<void> FleetFeeds::start() {
   return {};
 }
 
-// A worker that is not up yet often has no name yet: that is no reason not to serve from the others.
-void FleetFeeds::look_names_up() {
-  for (const Endpoint& endpoint : options_.endpoints) {
-    const std::string& host = endpoint.host;
-    if (addresses_.find(host, endpoint.port) || without_address_.contains(host)) continue;
-    const Result<std::vector<std::string>> found = options_.resolver(host);
-    if (found && !found->empty()) {
-      addresses_.set(host, best_address(*found));
-    } else {
-      without_address_[host] = found ? "it has no address yet" : found.error().message;
-    }
-  }
+bool FleetFeeds::settled() const {
+  return (!discovery_ || discovery_->settled()) && (!name_watch_ || name_watch_->settled()) &&
+         (!monitor_ || monitor_->settled());
 }
 
 std::vector<Endpoint> FleetFeeds::with_address() const {
@@ -81,38 +74,36 @@ std::vector<Endpoint> FleetFeeds::with_address() const {
   return endpoints;
 }
 
+// A worker that is not up yet often has no name yet: that is no reason not to serve from the
+// others.
 void FleetFeeds::watch_names() {
-  NameWatch::Addresses names;
+  std::vector<std::string> names;
   for (const Endpoint& endpoint : options_.endpoints) {
-    if (literal_address(endpoint.host)) continue;
-    const auto address = addresses_.find(endpoint.host, endpoint.port);
-    names[endpoint.host] = address ? address_text(*address) : "";
-  }
-  for (const auto& [host, why] : std::exchange(without_address_, {})) {
-    probe_.on_discovery_failed(host, why);
+    if (!literal_address(endpoint.host)) names.push_back(endpoint.host);
   }
   if (names.empty()) return;
   name_watch_ = std::make_unique<NameWatch>(
-      loop_, std::move(names), options_.dns_interval,
-      [this](const NameWatch::Addresses& moved) { on_moved(moved); },
-      [this](std::string_view host, std::string_view why) {
-        probe_.on_discovery_failed(host, why);
+      loop_, resolver_, names, options_.dns_interval,
+      [this](const std::string& host, const Resolver::Addresses& addresses) {
+        on_addresses(host, addresses);
       },
-      options_.resolver);
+      [this](const std::string& host, const std::string& why) { on_discovery_failed(host, why); });
 }
 
-void FleetFeeds::on_moved(const NameWatch::Addresses& moved) {
+// A name without an address keeps its old one: its endpoint is asked there, and found to be away.
+void FleetFeeds::on_addresses(const std::string& host, const Resolver::Addresses& addresses) {
+  if (addresses.empty()) return on_discovery_failed(host, "it has no address");
+  const std::vector<Endpoint> before = with_address();
+  if (!addresses_.follow(host, addresses)) return;
   std::vector<Endpoint> staying;
-  for (const Endpoint& endpoint : with_address()) {
-    const auto address = moved.find(endpoint.host);
-    if (address == moved.end()) {
+  for (const Endpoint& endpoint : before) {
+    if (endpoint.host != host) {
       staying.push_back(endpoint);
     } else {
-      probe_.on_moved(endpoint, address->second);
+      probe_.on_moved(endpoint, address_text(*addresses_.find(host, endpoint.port)));
     }
   }
-  for (const auto& [host, address] : moved) addresses_.set(host, address);
-  on_endpoints(std::move(staying));
+  if (staying.size() < before.size()) on_endpoints(std::move(staying));
   on_endpoints(with_address());
 }
 

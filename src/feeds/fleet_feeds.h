@@ -5,7 +5,6 @@
 #pragma once
 
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -34,8 +33,7 @@ struct FleetFeedsOptions {
   std::string endpoints_file = {};
   std::optional<HostPort> dns = {};
   Duration file_interval = std::chrono::seconds(1);  // zero: the file is read once
-  Duration dns_interval = std::chrono::seconds(5);
-  BlockingLookUp resolver = resolve_all_addresses;  // of `dns` and of the names among `endpoints`
+  Duration dns_interval = std::chrono::seconds(5);   // of `dns` and of the names among `endpoints`
   // Endpoints at one time, when they are not `endpoints`; more are refused.
   size_t endpoints_max = 1024;
 
@@ -72,20 +70,20 @@ class FleetProbe : public MonitorProbe, public ScrapeProbe {
 
 class FleetFeeds final : private DiscoveryListener {
  public:
-  // Looks up the hosts of `options.endpoints`, which blocks; later look-ups (every dns_interval) do not. A name without
-  // an address is told of at start(), and its endpoint joins when it has one. `fleet` has options.slots() slots. All
-  // references must outlive it.
-  FleetFeeds(EventLoop& loop, Fleet& fleet, FleetProbe& probe, FleetFeedsOptions options);
+  // `fleet` has options.slots() slots. All references must outlive it.
+  FleetFeeds(EventLoop& loop, Resolver& resolver, Fleet& fleet, FleetProbe& probe,
+             FleetFeedsOptions options);
   ~FleetFeeds() override;
 
   // What to scrape from now on, instead of what was scraped until now. The plan's own health check counts when it is
   // given before start().
   void scrape(ScrapePlan plan);
-  // The endpoints that are known now are in the fleet afterwards.
+  // The endpoints of the list and of the file are in the fleet afterwards. One whose host is a name
+  // joins as soon as the name has an address.
   Result<void> start();
 
-  // Every endpoint was asked at least once.
-  bool settled() const { return !monitor_ || monitor_->settled(); }
+  // Every name was looked up and every endpoint was asked at least once.
+  bool settled() const;
   // What a request found at the endpoint: an answer, nobody who takes connections, a connection that was closed on it.
   void report_served(EndpointId endpoint) {
     if (monitor_) monitor_->report_served(endpoint);
@@ -103,18 +101,16 @@ class FleetFeeds final : private DiscoveryListener {
   void on_endpoints(std::vector<Endpoint> endpoints) override;
   void on_discovery_failed(std::string_view source, std::string_view why) override;
   void release_outliers();
-  void look_names_up();
   void watch_names();
   std::vector<Endpoint> with_address() const;
-  void on_moved(const NameWatch::Addresses& moved);
+  void on_addresses(const std::string& host, const Resolver::Addresses& addresses);
 
   EventLoop& loop_;
+  Resolver& resolver_;
   Fleet& fleet_;
   FleetProbe& probe_;
   FleetFeedsOptions options_;
   AddressBook addresses_;
-  std::map<std::string, std::string>
-      without_address_;                        // names at the start, and why; gone after start()
   std::unique_ptr<EndpointMonitor> monitor_;   // null: health is somebody else's
   std::unique_ptr<MetricsScraper> scraper_;    // null: nobody asks for metrics
   std::unique_ptr<OutlierEjection> ejection_;  // null: off

@@ -6,8 +6,8 @@
 
 #include <memory>
 
-#include "base/guarded.h"
 #include "fleet/fleet.h"
+#include "net/io/resolver_fixture.h"
 
 namespace kvasir {
 namespace {
@@ -15,7 +15,6 @@ namespace {
 using std::chrono::milliseconds;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
-using Names = std::map<std::string, std::vector<std::string>>;
 
 class FleetFeedsTest : public testing::Test, public FleetProbe {
  protected:
@@ -31,9 +30,6 @@ class FleetFeedsTest : public testing::Test, public FleetProbe {
     told_.push_back(std::string(source) + ": " + std::string(why));
   }
 
-  void set(const std::string& host, std::vector<std::string> addresses) {
-    names_->with([&](Names& names) { names[host] = std::move(addresses); });
-  }
   static Endpoint endpoint(const std::string& host) {
     Endpoint endpoint;
     endpoint.name = endpoint.host = host;
@@ -45,15 +41,7 @@ class FleetFeedsTest : public testing::Test, public FleetProbe {
     for (const std::string& host : hosts) options.endpoints.push_back(endpoint(host));
     options.check_health = false;
     options.dns_interval = milliseconds(1);
-    options.resolver = [names =
-                            names_](const std::string& host) -> Result<std::vector<std::string>> {
-      return names->with([&](const Names& known) -> Result<std::vector<std::string>> {
-        const auto found = known.find(host);
-        if (found == known.end()) return Error{"the resolver is away"};
-        return found->second;
-      });
-    };
-    feeds_ = std::make_unique<FleetFeeds>(*loop_, fleet_, *this, std::move(options));
+    feeds_ = std::make_unique<FleetFeeds>(*loop_, resolver_, fleet_, *this, std::move(options));
     ASSERT_TRUE(feeds_->start());
   }
   bool happens(const std::function<bool()>& done) {
@@ -74,21 +62,23 @@ class FleetFeedsTest : public testing::Test, public FleetProbe {
 
   std::unique_ptr<EventLoop> loop_ = std::move(EventLoop::create().value());
   Fleet fleet_{4};
-  // A look-up may outlive the test.
-  const std::shared_ptr<Guarded<Names>> names_ = std::make_shared<Guarded<Names>>();
+  FakeResolver resolver_;
   std::vector<std::string> told_;
   std::unique_ptr<FleetFeeds> feeds_;
 };
 
 TEST_F(FleetFeedsTest, ANameWithoutAnAddressKeepsNobodyElseWaiting) {
-  set("a.svc", {"10.0.0.1"});
-  set("b.svc", {});
+  resolver_.set("a.svc", {"10.0.0.1"});
+  resolver_.set("b.svc", {});
   start({"10.0.0.9", "a.svc", "b.svc", "c.svc"});
+  EXPECT_THAT(present(), ElementsAre("10.0.0.9")) << "start() waits for no name";
+  EXPECT_FALSE(feeds_->settled());
+  EXPECT_TRUE(happens([this] { return feeds_->settled(); }));
   EXPECT_THAT(present(), ElementsAre("10.0.0.9", "a.svc"));
-  EXPECT_THAT(told_, ElementsAre("10.0.0.9 joined", "a.svc joined", "b.svc: it has no address yet",
+  EXPECT_THAT(told_, ElementsAre("10.0.0.9 joined", "a.svc joined", "b.svc: it has no address",
                                  "c.svc: the resolver is away"));
   told_.clear();
-  set("c.svc", {"fd00::3", "10.0.0.3"});
+  resolver_.set("c.svc", {"fd00::3", "10.0.0.3"});
   EXPECT_TRUE(happens([this] { return present().size() == 3; }));
   EXPECT_THAT(told_, ElementsAre("c.svc joined")) << "and nothing is told of b.svc again";
   EXPECT_EQ(address_text(feeds_->addresses().find("c.svc", 1).value()), "10.0.0.3");
@@ -97,12 +87,12 @@ TEST_F(FleetFeedsTest, ANameWithoutAnAddressKeepsNobodyElseWaiting) {
 TEST_F(FleetFeedsTest, AllNamesMayComeLater) {
   start({"a.svc", "b.svc"});
   EXPECT_THAT(present(), IsEmpty());
-  set("b.svc", {"10.0.0.2"});
+  resolver_.set("b.svc", {"10.0.0.2"});
   EXPECT_TRUE(happens([this] { return present().size() == 1; }));
-  set("a.svc", {"10.0.0.1"});
+  resolver_.set("a.svc", {"10.0.0.1"});
   EXPECT_TRUE(happens([this] { return present().size() == 2; }));
   told_.clear();
-  set("b.svc", {"10.0.0.5"});
+  resolver_.set("b.svc", {"10.0.0.5"});
   EXPECT_TRUE(happens([this] { return told_.size() == 3; }));
   EXPECT_THAT(told_, ElementsAre("b.svc is at 10.0.0.5", "b.svc left", "b.svc joined"));
 }

@@ -1,61 +1,74 @@
 #include "feeds/name_watch.h"
 
 #include <algorithm>
-#include <memory>
+#include <set>
 #include <utility>
 
-#include "feeds/address_book.h"
-
 namespace kvasir {
-NameWatch::NameWatch(EventLoop& loop, Addresses known, Duration interval, Moved moved,
-                     Trouble trouble, BlockingLookUp resolver)
-    : loop_(loop),
-      known_(std::move(known)),
+namespace {
+
+Resolver::Addresses sorted(Resolver::Addresses addresses) {
+  std::sort(addresses.begin(), addresses.end(),
+            [](const SocketAddress& a, const SocketAddress& b) { return a.key() < b.key(); });
+  return addresses;
+}
+
+}  // namespace
+
+NameWatch::NameWatch(Executor& executor, Resolver& resolver, const std::vector<std::string>& hosts,
+                     Duration interval, Changed changed, Trouble trouble)
+    : executor_(executor),
+      resolver_(resolver),
       interval_(interval),
-      moved_(std::move(moved)),
+      changed_(std::move(changed)),
       trouble_(std::move(trouble)),
-      resolver_(std::move(resolver)),
-      job_(loop) {
-  for (const auto& [host, address] : known_) failing_[host] = address.empty();
-  schedule();
+      unanswered_(0) {
+  const std::set<std::string> each(hosts.begin(), hosts.end());
+  names_.reserve(each.size());
+  for (const std::string& host : each) {
+    names_.emplace_back().host = host;
+    due_.push_back(&names_.back());
+  }
+  unanswered_ = names_.size();
+  look_up_due();
 }
 
 NameWatch::~NameWatch() {
-  loop_.cancel(timer_);
+  for (const Name& name : names_) executor_.cancel(name.timer);
 }
 
-void NameWatch::schedule() {
-  timer_ = loop_.after(interval_, [this] { look_up(); });
-}
-
-void NameWatch::look_up() {
-  const bool started = job_.start([this, names = known_, resolver = resolver_] {
-    auto answers = std::make_shared<Answers>();
-    for (const auto& [host, unused] : names) answers->emplace(host, resolver(host));
-    return [this, answers] {
-      schedule();
-      take(*answers);
-    };
-  });
-  if (!started) schedule();
-}
-
-// A name without any address keeps its old one: its endpoint is asked there, and found to be away.
-void NameWatch::take(const Answers& answers) {
-  Addresses moved;
-  for (const auto& [host, answer] : answers) {
-    const bool found = answer.ok() && !answer.value().empty();
-    if (!std::exchange(failing_[host], !found) && !found) {
-      trouble_(host, answer.ok() ? "it has no address" : answer.error().message);
-    }
-    if (!found) continue;
-    const std::vector<std::string>& addresses = answer.value();
-    std::string& now = known_[host];
-    if (std::find(addresses.begin(), addresses.end(), now) != addresses.end()) continue;
-    now = best_address(addresses);
-    moved[host] = now;
+void NameWatch::look_up_due() {
+  for (; !due_.empty() && under_way_ < kAtOnceMax; due_.pop_front()) {
+    Name& name = *due_.front();
+    ++under_way_;
+    name.look_up = resolver_.look_up(
+        executor_, name.host, [this, &name](const auto& answer) { on_answer(name, answer); });
   }
-  if (!moved.empty()) moved_(moved);
+}
+
+void NameWatch::on_answer(Name& name, const Result<Resolver::Addresses>& answer) {
+  --under_way_;
+  if (!literal_address(name.host)) {
+    name.timer = executor_.after(interval_, [this, &name] {
+      due_.push_back(&name);
+      look_up_due();
+    });
+  }
+  look_up_due();
+  tell(name, answer);
+  if (!std::exchange(name.answered, true)) --unanswered_;
+}
+
+void NameWatch::tell(Name& name, const Result<Resolver::Addresses>& answer) {
+  const bool failed_before = std::exchange(name.failing, !answer);
+  if (!answer) {
+    if (!failed_before) trouble_(name.host, answer.error().message);
+    return;
+  }
+  Resolver::Addresses addresses = sorted(*answer);
+  if (name.addresses == addresses) return;
+  name.addresses = std::move(addresses);
+  changed_(name.host, *answer);
 }
 
 }  // namespace kvasir

@@ -1,52 +1,67 @@
-// Looks names up again and again, on a thread of its own, and tells when one has moved: a worker
-// that was started anew often has its name and another address.
+// Looks names up, at once and then again and again, and tells when their addresses changed: who is
+// behind a name comes, goes and moves. Each name by itself: one that hangs delays no other.
 //
-// Lives on one loop's thread.
+// Lives on its executor's thread; what it calls must not destroy it.
 #pragma once
 
+#include <atomic>
+#include <deque>
 #include <functional>
 #include <map>
+#include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
-#include "feeds/discovery.h"
-#include "net/io/background_job.h"
-#include "net/io/event_loop.h"
+#include "base/executor.h"
+#include "net/io/resolver.h"
 
 namespace kvasir {
 
 class NameWatch {
  public:
-  // By host, the address (a literal) that it has.
-  using Addresses = std::map<std::string, std::string>;
-  using Moved = std::function<void(const Addresses&)>;
-  using Trouble = std::function<void(std::string_view host, std::string_view why)>;
+  static constexpr size_t kAtOnceMax = 8;  // of its look-ups
 
-  // `known`: the addresses that are in use, empty for a name that has none yet. A name keeps its
-  // address while it is one of the name's; `moved` hears of those that changed. `trouble` is told
-  // once for each name, until it can be looked up again; whoever gives an empty address knows.
-  NameWatch(EventLoop& loop, Addresses known, Duration interval, Moved moved, Trouble trouble,
-            BlockingLookUp resolver = resolve_all_addresses);
+  // The addresses of a name when they are known for the first time, and when others came or went.
+  // None: the name has no address.
+  using Changed = std::function<void(const std::string& host, const Resolver::Addresses&)>;
+  // The name cannot be looked up; told once, until it can be again.
+  using Trouble = std::function<void(const std::string& host, const std::string& why)>;
+
+  // Calls nobody before it returns. `executor` and `resolver` must outlive it.
+  NameWatch(Executor& executor, Resolver& resolver, const std::vector<std::string>& hosts,
+            Duration interval, Changed changed, Trouble trouble);
   ~NameWatch();
   NameWatch(const NameWatch&) = delete;
   NameWatch& operator=(const NameWatch&) = delete;
 
+  // Every name was answered once, or could not be looked up. Thread-safe.
+  bool settled() const { return unanswered_ == 0; }
+
  private:
-  using Answers = std::map<std::string, Result<std::vector<std::string>>>;
+  struct Name {
+    std::string host;
+    std::unique_ptr<Resolver::LookUp> look_up;
+    std::optional<Resolver::Addresses> addresses;  // in the order of their keys
+    bool failing = false;
+    bool answered = false;
+    TimerId timer = kNoTimer;
+  };
 
-  void schedule();
-  void look_up();
-  void take(const Answers& answers);
+  void look_up_due();
+  void on_answer(Name& name, const Result<Resolver::Addresses>& answer);
+  void tell(Name& name, const Result<Resolver::Addresses>& answer);
 
-  EventLoop& loop_;
-  Addresses known_;
+  Executor& executor_;
+  Resolver& resolver_;
   const Duration interval_;
-  const Moved moved_;
+  const Changed changed_;
   const Trouble trouble_;
-  const BlockingLookUp resolver_;
-  std::map<std::string, bool> failing_;
-  TimerId timer_ = kNoTimer;
-  BackgroundJob job_;
+  std::vector<Name> names_;
+  std::deque<Name*> due_;
+  size_t under_way_ = 0;
+  std::atomic<size_t> unanswered_;
 };
 
 }  // namespace kvasir

@@ -122,7 +122,7 @@ Gateway::Gateway(EventLoop& loop, const GatewayOptions& options, GatewayProbe& p
 Result<void> Gateway::feed(ScrapePlan plan) {
   FleetFeedsOptions options = feeds_of(options_);
   options.still_down = [this](EndpointId endpoint) { on_endpoint_down(endpoint); };
-  feeds_ = std::make_unique<FleetFeeds>(loop_, fleet_, probe_, std::move(options));
+  feeds_ = std::make_unique<FleetFeeds>(loop_, resolver_, fleet_, probe_, std::move(options));
   feeds_->scrape(std::move(plan));
   return feeds_->start();
 }

@@ -16,6 +16,7 @@
 #include "gateway/probe.h"
 #include "net/http/body_budget.h"
 #include "net/io/event_loop.h"
+#include "net/io/system_resolver.h"
 #include "scheduling/scheduler.h"
 #include "serving/admission.h"
 #include "serving/admission_timer.h"
@@ -74,6 +75,7 @@ class Gateway {
   Admission admission_;
   AdmissionTimer admission_timer_;
   TokenEstimator estimator_;
+  SystemResolver resolver_;
   std::unique_ptr<FleetFeeds> feeds_;
   std::vector<std::unique_ptr<EventLoop>> loops_;  // of the threads beyond the first
   std::vector<std::unique_ptr<GatewayThread>> parts_;
