@@ -87,8 +87,8 @@ Result<void> Epp::start(std::function<std::string()> metrics_page) {
   if (Result<void> fed = feed(std::move(configuration->scrape_plan)); !fed) return fed.error();
 
   if (!options_.replicas.peers.empty()) {
-    replicas_ = std::make_unique<Replicas>(loop_, fleet_, *scheduler_, loop_.clock(), probe_,
-                                           options_.replicas);
+    replicas_ = std::make_unique<Replicas>(loop_, resolver_, fleet_, *scheduler_, loop_.clock(),
+                                           probe_, options_.replicas);
   }
   if (Result<void> secured = secure(); !secured) return secured.error();
   Result<Descriptor> health =

@@ -6,7 +6,6 @@
 #include <set>
 #include <utility>
 
-#include "epp/peer_look_up.h"
 #include "epp/probe.h"
 #include "epp/replica_session.h"
 #include "net/grpc/grpc_client.h"
@@ -28,8 +27,10 @@ GrpcClientLimits limits_of(const ReplicaOptions& options) {
   return limits;
 }
 
-std::string key_of(const SocketAddress& address) {
-  return {reinterpret_cast<const char*>(&address.storage), address.size};
+std::vector<std::string> hosts_of(const std::vector<HostPort>& peers) {
+  std::vector<std::string> hosts;
+  for (const HostPort& peer : peers) hosts.push_back(peer.host);
+  return hosts;
 }
 
 }  // namespace
@@ -114,20 +115,22 @@ class Replicas::Link final : public GrpcClientCall::Observer {
   TimerId retry_ = kNoTimer;
 };
 
-Replicas::Replicas(EventLoop& loop, const Fleet& fleet, Scheduler& scheduler, const Clock& clock,
-                   ReplicaProbe& probe, const ReplicaOptions& options)
+Replicas::Replicas(EventLoop& loop, Resolver& resolver, const Fleet& fleet, Scheduler& scheduler,
+                   const Clock& clock, ReplicaProbe& probe, const ReplicaOptions& options)
     : loop_(loop),
       clock_(clock),
       probe_(probe),
       options_(options),
-      sync_(random_id(), fleet, scheduler, clock, probe, options.sync) {
+      sync_(random_id(), fleet, scheduler, clock, probe, options.sync),
+      watch_(
+          loop, resolver, hosts_of(options.peers), options.look_up_interval,
+          [this](const std::string& host, const Resolver::Addresses& addresses) {
+            on_addresses(host, addresses);
+          },
+          [this](const std::string&, const std::string& why) {
+            report("a peer is not found: " + why);
+          }) {
   tick();
-  look_up_ = std::make_unique<PeerLookUp>(
-      options_.peers, options_.look_up_interval,
-      lifeline_.posting(
-          loop_, [this](const std::vector<SocketAddress>& addresses, const std::string& error) {
-            on_addresses(addresses, error);
-          }));
 }
 
 Replicas::~Replicas() {
@@ -162,23 +165,29 @@ void Replicas::on_message(ReplicaMessage message) {
   for (const auto& link : links_) link.second->hurry();
 }
 
-// An address that is gone is called no more, unless a name could not be looked up: it may be its.
-void Replicas::on_addresses(const std::vector<SocketAddress>& addresses, const std::string& error) {
-  std::set<std::string> wanted;
-  for (const SocketAddress& address : addresses) {
-    const std::string key = key_of(address);
-    wanted.insert(key);
+// While a name has no address its former ones are still called.
+void Replicas::on_addresses(const std::string& host, const Resolver::Addresses& addresses) {
+  if (addresses.empty()) return report("a peer is not found: " + host + " has no address");
+  addresses_[host] = addresses;
+  link_peers();
+}
+
+void Replicas::link_peers() {
+  std::map<std::string, SocketAddress> wanted;
+  for (const HostPort& peer : options_.peers) {
+    for (const SocketAddress& address : addresses_[peer.host]) {
+      const SocketAddress at = with_port(address, peer.port);
+      wanted.emplace(at.key(), at);
+    }
+  }
+  std::erase_if(links_, [&](const auto& link) { return wanted.count(link.first) == 0; });
+  for (const auto& [key, address] : wanted) {
     if (links_.count(key) != 0) continue;
     if (links_.size() >= options_.links_max) {
-      report("more than " + std::to_string(options_.links_max) +
-             " peers: the others are not called");
-      break;
+      return report("more than " + std::to_string(options_.links_max) +
+                    " peers: the others are not called");
     }
     links_.emplace(key, std::make_unique<Link>(*this, address));
-  }
-  if (!error.empty()) return report("a peer is not found: " + error);
-  for (auto at = links_.begin(); at != links_.end();) {
-    at = wanted.count(at->first) != 0 ? std::next(at) : links_.erase(at);
   }
 }
 

@@ -1,7 +1,7 @@
 // The other replicas of this picker: where they are, what they are told and what they say.
 //
-// No leader and no order: everybody tells everybody, each over a call that it keeps open. Lives on
-// one loop; names are looked up on a thread of its own.
+// No leader and no order: everybody tells everybody, each over a call that it keeps open. Replicas
+// behind a headless service come and go: names are looked up again and again. Lives on one loop.
 #pragma once
 
 #include <cstdint>
@@ -11,15 +11,14 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "base/lifeline.h"
 #include "epp/replica_receiver.h"
 #include "epp/replica_sync.h"
+#include "feeds/name_watch.h"
 #include "net/io/event_loop.h"
+#include "net/io/resolver.h"
 #include "net/io/socket.h"
 
 namespace kvasir {
-
-class PeerLookUp;
 
 struct ReplicaOptions {
   // Every address of each is called, this process's own among them: it is recognized. None: nothing
@@ -48,8 +47,8 @@ bool needs_secret(const std::string& host, const std::vector<HostPort>& peers);
 class Replicas final : private ReplicaSink {
  public:
   // All must outlive it. The clock is the scheduler's and runs at the loop's speed.
-  Replicas(EventLoop& loop, const Fleet& fleet, Scheduler& scheduler, const Clock& clock,
-           ReplicaProbe& probe, const ReplicaOptions& options);
+  Replicas(EventLoop& loop, Resolver& resolver, const Fleet& fleet, Scheduler& scheduler,
+           const Clock& clock, ReplicaProbe& probe, const ReplicaOptions& options);
   ~Replicas() override;
 
   // What the server of one thread, which `loop` is, needs to hear the others. To be destroyed
@@ -64,7 +63,9 @@ class Replicas final : private ReplicaSink {
   void on_speaker_gone(uint64_t origin) override { sync_.lost(origin); }
   void on_speaker_refused(ReplicaRefusal reason, const std::string& why) override;
 
-  void on_addresses(const std::vector<SocketAddress>& addresses, const std::string& error);
+  void on_addresses(const std::string& host, const Resolver::Addresses& addresses);
+  // Calls every address of every peer, and no other.
+  void link_peers();
   void tick();
   // The same trouble is told once in a while.
   void report(const std::string& trouble);
@@ -74,11 +75,11 @@ class Replicas final : private ReplicaSink {
   ReplicaProbe& probe_;
   const ReplicaOptions options_;
   ReplicaSync sync_;
-  std::map<std::string, std::unique_ptr<Link>> links_;  // by the bytes of the address
+  std::map<std::string, Resolver::Addresses> addresses_;  // by host, as found last
+  std::map<std::string, std::unique_ptr<Link>> links_;    // by the key of the address
   TimerId tick_ = kNoTimer;
   std::map<std::string, TimePoint> told_;  // trouble, and when; kTroublesMax at most
-  Lifeline lifeline_;
-  std::unique_ptr<PeerLookUp> look_up_;  // last: it posts to all of the above
+  NameWatch watch_;
 };
 
 }  // namespace kvasir

@@ -7,12 +7,12 @@
 #include <algorithm>
 #include <functional>
 
-#include "epp/peer_look_up.h"
 #include "epp/probe.h"
 #include "epp/replica_session.h"
 #include "fleet/fleet.h"
 #include "net/grpc/grpc_client.h"
 #include "net/grpc/grpc_server.h"
+#include "net/io/resolver_fixture.h"
 #include "plugins/plugin_roster.h"
 #include "scheduling/policy.h"
 #include "scheduling/scheduler.h"
@@ -23,6 +23,7 @@ namespace {
 
 using std::chrono::milliseconds;
 using ::testing::Contains;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -51,8 +52,14 @@ struct Node : ReplicaProbe {
     port = local_port(listener);
   }
   void start(const std::vector<uint16_t>& ports, Duration first_retry = milliseconds(20)) {
+    std::vector<HostPort> peers;
+    for (const uint16_t peer : ports) peers.push_back({"127.0.0.1", peer});
+    start_with(peers, first_retry);
+  }
+  void start_with(const std::vector<HostPort>& peers, Duration first_retry = milliseconds(20)) {
     ReplicaOptions options;
-    for (const uint16_t peer : ports) options.peers.push_back({"127.0.0.1", peer});
+    options.peers = peers;
+    options.look_up_interval = milliseconds(5);
     options.sync.interval = milliseconds(10);
     options.sync.heartbeat = milliseconds(20);
     options.sync.timeout = milliseconds(2000);
@@ -63,7 +70,7 @@ struct Node : ReplicaProbe {
     options.receiver.strangers = 4;
     options.receiver.speakers = 6;
     options.refused_retry = milliseconds(50);
-    replicas = std::make_unique<Replicas>(loop, fleet, *scheduler, clock, *this, options);
+    replicas = std::make_unique<Replicas>(loop, resolver, fleet, *scheduler, clock, *this, options);
     receiver = replicas->make_receiver(loop);
     if (!listener.open()) listener = listen_tcp("127.0.0.1", port, false).value();
     server = std::make_unique<GrpcServer>(
@@ -90,6 +97,7 @@ struct Node : ReplicaProbe {
   void on_replica_refused(ReplicaRefusal reason) override { reasons.push_back(reason); }
 
   EventLoop& loop;
+  FakeResolver resolver;
   SteadyClock clock;
   Fleet fleet;
   std::unique_ptr<Scheduler> scheduler;
@@ -170,6 +178,27 @@ TEST_F(ReplicasTest, ADrainedServerEndsTheirCalls) {
   b_.server->drain([&] { drained = true; });
   EXPECT_TRUE(run_until([&] { return drained; }));
   EXPECT_EQ(a_.others, 1u) << "it is drained, and still tells its load";
+}
+
+TEST_F(ReplicasTest, ANameThatMovesIsFollowed) {
+  b_.start({a_.port});
+  a_.start_with({{"peers.svc", b_.port}, {"none.svc", b_.port}});
+  a_.resolver.set("none.svc", {});
+  ASSERT_TRUE(run_until([&] { return a_.refused.size() == 2; }));
+  EXPECT_THAT(a_.refused, ElementsAre("a peer is not found: the resolver is away",
+                                      "a peer is not found: none.svc has no address"));
+  const auto told = [&] {  // b hears a only when a calls it
+    return b_.others == 1;
+  };
+  EXPECT_FALSE(told());
+  a_.resolver.set("peers.svc", {"127.0.0.9", "127.0.0.1"});
+  ASSERT_TRUE(run_until(told)) << "every address is called";
+  a_.resolver.set("peers.svc", {});
+  const int look_ups = a_.resolver.look_ups("peers.svc");
+  ASSERT_TRUE(run_until([&] { return a_.resolver.look_ups("peers.svc") > look_ups + 1; }));
+  EXPECT_TRUE(told()) << "a name without an address keeps those it had";
+  a_.resolver.set("peers.svc", {"127.0.0.9"});
+  EXPECT_TRUE(run_until([&] { return !told(); })) << "an address that is gone is not called";
 }
 
 // Somebody who calls a replica, and knows the secret or does not.
@@ -324,25 +353,6 @@ TEST(ReplicaSecret, IsNeededUnlessEverybodyIsOnThisMachine) {
   for (const auto& [host, peers, needed] : cases) {
     EXPECT_EQ(needs_secret(host, peers), needed) << host << " " << peers.back().host;
   }
-}
-
-TEST(PeerLookUp, EveryAddressIsFoundAndWhatIsNotIsTold) {
-  std::mutex mutex;
-  std::condition_variable changed;
-  std::vector<SocketAddress> found;
-  std::string why;
-  PeerLookUp look_up({{"127.0.0.1", 80}, {"no.such.host.invalid", 80}, {"127.0.0.2", 80}},
-                     std::chrono::hours(1),
-                     [&](std::vector<SocketAddress> addresses, std::string error) {
-                       std::lock_guard<std::mutex> lock(mutex);
-                       found = std::move(addresses);
-                       why = std::move(error);
-                       changed.notify_all();
-                     });
-  std::unique_lock<std::mutex> lock(mutex);
-  ASSERT_TRUE(changed.wait_for(lock, std::chrono::seconds(30), [&] { return !why.empty(); }));
-  EXPECT_EQ(found.size(), 2u);
-  EXPECT_THAT(why, HasSubstr("no.such.host.invalid"));
 }
 
 }  // namespace

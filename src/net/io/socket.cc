@@ -23,25 +23,17 @@ struct AddressListDeleter {
 
 Error system_error(const std::string& what) { return Error{what + ": " + std::strerror(errno)}; }
 
-using AddressList = std::unique_ptr<addrinfo, AddressListDeleter>;
-
-Result<AddressList> look_up_all(const std::string& host, uint16_t port, int flags) {
+Result<SocketAddress> look_up(const std::string& host, uint16_t port, int flags) {
   addrinfo hints{};
   hints.ai_family = AF_UNSPEC;
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = flags;
   addrinfo* raw = nullptr;
   const int code = getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &raw);
-  AddressList list(raw);
+  const std::unique_ptr<addrinfo, AddressListDeleter> list(raw);
   if (code != 0) return Error{"cannot resolve host '" + host + "': " + gai_strerror(code)};
-  return list;
-}
-
-Result<SocketAddress> look_up(const std::string& host, uint16_t port, int flags) {
-  const Result<AddressList> list = look_up_all(host, port, flags);
-  if (!list) return list.error();
-  const addrinfo* best = list->get();
-  for (const addrinfo* entry = list->get(); entry != nullptr; entry = entry->ai_next) {
+  const addrinfo* best = raw;
+  for (const addrinfo* entry = raw; entry != nullptr; entry = entry->ai_next) {
     if (entry->ai_family == AF_INET) {
       best = entry;
       break;
@@ -64,16 +56,6 @@ Descriptor::~Descriptor() {
 
 Result<SocketAddress> resolve(const std::string& host, uint16_t port) {
   return look_up(host, port, AI_ADDRCONFIG);
-}
-
-Result<std::vector<SocketAddress>> resolve_every(const std::string& host, uint16_t port) {
-  const Result<AddressList> list = look_up_all(host, port, AI_ADDRCONFIG);
-  if (!list) return list.error();
-  std::vector<SocketAddress> addresses;
-  for (const addrinfo* entry = list->get(); entry != nullptr; entry = entry->ai_next) {
-    addresses.push_back(address_from(*entry->ai_addr, entry->ai_addrlen));
-  }
-  return addresses;
 }
 
 Result<Descriptor> listen_tcp(const std::string& host, uint16_t port, bool reuse_port) {

@@ -9,7 +9,6 @@
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 #include "base/result.h"
 #include "net/io/socket_address.h"
@@ -39,8 +38,6 @@ class Descriptor {
 // this machine, when it starts. Prefers IPv4. Other hosts are looked up by a Resolver
 // (net/io/resolver.h).
 Result<SocketAddress> resolve(const std::string& host, uint16_t port);
-// All addresses of a host, by a blocking look-up.
-Result<std::vector<SocketAddress>> resolve_every(const std::string& host, uint16_t port);
 
 // `reuse_port`: several sockets may listen on one port, each gets a share of the connections. Port
 // 0 takes a free one; see local_port(). Blocks as resolve() does.
