@@ -20,10 +20,10 @@
 namespace kvasir {
 namespace {
 
-std::string endpoints_text(const EppOptions& options) {
-  if (options.feeds.dns) return "endpoints of " + to_string(*options.feeds.dns);
-  if (!options.feeds.endpoints_file.empty()) return "endpoints of " + options.feeds.endpoints_file;
-  return std::to_string(options.feeds.endpoints.size()) + " endpoints";
+std::string endpoints_text(const FleetFeedsOptions& feeds) {
+  if (feeds.dns) return "endpoints of " + to_string(*feeds.dns);
+  if (!feeds.endpoints_file.empty()) return "endpoints of " + feeds.endpoints_file;
+  return std::to_string(feeds.endpoints.size()) + " endpoints";
 }
 
 int run_epp(const EppFlags& flags, const UpstreamFlags& upstream) {
@@ -55,19 +55,20 @@ int run_epp(const EppFlags& flags, const UpstreamFlags& upstream) {
       });
   if (!signals) return fail_command("epp", 1, signals.error().message);
   const auto page = [&metrics, &epp] {
-    const std::optional<FlowStats> flow = epp->flow_stats();
-    return metrics.page(*epp->snapshot(), flow ? &*flow : nullptr, epp->plugin_readings());
+    const PoolStats stats = epp->pool().stats();
+    return metrics.page(*epp->pool().snapshot(), stats.flow_control ? &stats.flow : nullptr,
+                        stats.plugins);
   };
   Result<std::unique_ptr<Epp>> created = Epp::create(**loop, *options, metrics, page);
   if (!created)
-    return fail_command("epp", options->config_name.empty() ? 1 : 2, created.error().message);
+    return fail_command("epp", options->pool.config_name.empty() ? 1 : 2, created.error().message);
   epp = std::move(*created);
   if (const std::string warning = upstream.warning(); !warning.empty()) log_warning(warning);
-  for (const std::string& note : epp->notes()) log_info(note);
+  for (const std::string& note : epp->pool().notes()) log_info(note);
   log_info("picking on " + options->host + ":" + std::to_string(epp->grpc_port()) +
            " (ext_proc), health on " + std::to_string(epp->health_port()) + ", metrics on " +
-           std::to_string(epp->metrics_port()) + ", " + endpoints_text(*options) +
-           ", " + std::to_string(options->threads) + " threads");
+           std::to_string(epp->metrics_port()) + ", " + endpoints_text(options->pool.feeds) + ", " +
+           std::to_string(options->threads) + " threads");
   const std::string open = open_ports_warning(
       options->host, {{"ext_proc", epp->grpc_port()},
                       {"health", epp->health_port()},

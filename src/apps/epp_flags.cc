@@ -93,7 +93,7 @@ int sources_of(const EppFlags& flags) {
 }
 
 // When no flag says where the endpoints are, dataLayer.discovery of the configuration may.
-Result<void> read_discovery(const EppFlags& flags, EppOptions& options) {
+Result<void> read_discovery(const EppFlags& flags, PoolOptions& options) {
   if (sources_of(flags) == 1) return {};
   if (sources_of(flags) == 0 && !options.config_name.empty()) {
     PluginOptions plugins;
@@ -137,17 +137,7 @@ Result<void> read_feeds(const EppFlags& flags, FleetFeedsOptions& feeds) {
   return {};
 }
 
-}  // namespace
-
-Result<EppOptions> epp_options(const EppFlags& flags) {
-  EppOptions options;
-  options.host = flags.host;
-  options.grpc_port =
-      flags.compat == "seed" && flags.grpc_port == options.grpc_port ? kSeedPort : flags.grpc_port;
-  options.health_port = flags.health_port;
-  options.metrics_port = flags.metrics_port;
-  options.threads =
-      flags.threads > 0 ? flags.threads : std::max(1u, std::thread::hardware_concurrency());
+Result<void> read_pool(const EppFlags& flags, PoolOptions& options) {
   if (Result<void> read = read_feeds(flags, options.feeds); !read) return read.error();
   options.refresh_metrics_interval =
       std::max(from_seconds(flags.refresh_metrics_interval_s), kRefreshIntervalLeast);
@@ -157,7 +147,7 @@ Result<EppOptions> epp_options(const EppFlags& flags) {
   options.config = flags.config_text;
   if (!flags.config_text.empty()) options.config_name = "--config-text";
   if (!flags.config_file.empty()) {
-    Result<std::string> text = read_whole_file(flags.config_file, EppOptions::kConfigBytesMax);
+    Result<std::string> text = read_whole_file(flags.config_file, PoolOptions::kConfigBytesMax);
     if (!text) return Error{"--config-file: " + text.error().message};
     options.config = std::move(*text);
     options.config_name = options.config_file = flags.config_file;
@@ -170,13 +160,29 @@ Result<EppOptions> epp_options(const EppFlags& flags) {
     const auto found = known.find(name);
     return found == known.end() ? std::nullopt : std::optional<int32_t>(found->second);
   };
-  options.allow_alpha_plugins = flags.allow_experimental_plugins;
-  options.metrics_half_life = from_seconds(flags.metrics_half_life_s);
-  options.plugin_files = flags.plugins;
+  options.plugins.allow_alpha = flags.allow_experimental_plugins;
+  options.plugins.metrics_half_life = from_seconds(flags.metrics_half_life_s);
+  options.plugins.plugin_files = flags.plugins;
   Result<EngineProfile> profile = load_engine_profile(flags.engine_profile);
   if (!profile) return Error{"--engine-profile: " + profile.error().message};
-  options.profile = *profile;
-  options.hold_threshold = from_seconds(flags.hold_threshold_s);
+  options.plugins.profile = *profile;
+  options.plugins.hold_threshold = from_seconds(flags.hold_threshold_s);
+  options.plugins.endpoints_per_pick = flags.endpoints_per_pick;
+  return {};
+}
+
+}  // namespace
+
+Result<EppOptions> epp_options(const EppFlags& flags) {
+  EppOptions options;
+  options.host = flags.host;
+  options.grpc_port =
+      flags.compat == "seed" && flags.grpc_port == options.grpc_port ? kSeedPort : flags.grpc_port;
+  options.health_port = flags.health_port;
+  options.metrics_port = flags.metrics_port;
+  options.threads =
+      flags.threads > 0 ? flags.threads : std::max(1u, std::thread::hardware_concurrency());
+  if (Result<void> read = read_pool(flags, options.pool); !read) return read.error();
   options.body_bytes_max = flags.body_mib * 1024 * 1024;
   options.bodies_bytes_max = flags.bodies_mib * 1024 * 1024;
   if (!flags.message_bytes_max.empty()) {
@@ -211,7 +217,6 @@ Result<EppOptions> epp_options(const EppFlags& flags) {
   if (Result<void> read = read_secret(flags, options.replicas); !read) return read.error();
   if (flags.exact_port_subset) options.subset = SubsetMode::kPort;
   if (flags.disable_subset_filter) options.subset = SubsetMode::kIgnored;
-  options.endpoints_per_pick = flags.endpoints_per_pick;
   options.keep_control_headers = flags.keep_control_headers;
   options.answer_headers = flags.answer_headers;
   options.emit_scores = flags.emit_endpoint_scores;

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <csignal>
 #include <cstdlib>
+#include <map>
 #include <thread>
 
 #include "apps/commands.h"
@@ -22,7 +23,6 @@
 #include "plugins/presets/roster.h"
 #include "serving/configured_scheduling.h"
 #include "telemetry/log.h"
-#include "wire/yaml/yaml.h"
 
 namespace kvasir {
 namespace {
@@ -79,8 +79,10 @@ Result<std::string> chosen_policy(const GatewayFlags& flags) {
   return mode != nullptr && *mode != '\0' ? policy_of_dynamo(mode) : Result<std::string>(std::string("kv"));
 }
 
+using Objectives = std::map<std::string, int32_t, std::less<>>;
+
 // "NAME=PRIORITY"
-Result<void> read_objective(const std::string& text, GatewayOptions& options) {
+Result<void> read_objective(const std::string& text, Objectives& objectives) {
   const size_t equals = text.find('=');
   int32_t priority = 0;
   const char* end = text.data() + text.size();
@@ -88,12 +90,12 @@ Result<void> read_objective(const std::string& text, GatewayOptions& options) {
                       std::from_chars(text.data() + equals + 1, end, priority) ==
                           std::from_chars_result{end, std::errc()};
   if (!parsed) return Error{"--objective: '" + text + "' is not NAME=PRIORITY, as in batch=-1"};
-  options.objectives.insert_or_assign(text.substr(0, equals), priority);
+  objectives.insert_or_assign(text.substr(0, equals), priority);
   return {};
 }
 
 // When no flag says where the workers are, dataLayer.discovery of the configuration may.
-Result<void> read_discovery(const GatewayFlags& flags, GatewayOptions& options) {
+Result<void> read_discovery(const GatewayFlags& flags, PoolOptions& options) {
   const int sources =
       !flags.worker_urls.empty() + !flags.endpoints_file.empty() + !flags.dns.empty();
   if (sources == 1) return {};
@@ -106,8 +108,8 @@ Result<void> read_discovery(const GatewayFlags& flags, GatewayOptions& options) 
         discovery_from_config(options.config, options.config_name, plugins);
     if (!file) return file.error();
     if (!file->path.empty()) {
-      options.endpoints_file = file->path;
-      if (!file->watch) options.file_interval = Duration::zero();
+      options.feeds.endpoints_file = file->path;
+      if (!file->watch) options.feeds.file_interval = Duration::zero();
       options.endpoints_from_config = true;
       return {};
     }
@@ -128,52 +130,83 @@ Result<size_t> bodies_bytes(const GatewayFlags& flags) {
   return flags.bodies_mib * kMiB;
 }
 
+Result<void> read_feeds(const GatewayFlags& flags, FleetFeedsOptions& feeds) {
+  for (const std::string& url : flags.worker_urls) {
+    Result<HostPort> worker = parse_http_origin(url);
+    if (!worker) return Error{"--worker-urls: " + worker.error().message};
+    feeds.endpoints.push_back({to_string(*worker), worker->host, worker->port, {}});
+  }
+  feeds.endpoints_file = flags.endpoints_file;
+  if (!flags.dns.empty()) {
+    Result<HostPort> name = parse_host_port(flags.dns);
+    if (!name) return Error{"--dns: " + name.error().message};
+    feeds.dns = *name;
+  }
+  feeds.dns_interval = from_seconds(flags.dns_interval_s);
+  feeds.endpoints_max = flags.endpoints_max;
+  feeds.eject_outliers = flags.eject_outliers;
+  Result<MonitorOptions> monitor = monitor_options(flags.health);
+  if (!monitor) return monitor.error();
+  feeds.monitor = std::move(*monitor);
+  return {};
+}
+
+// A configuration, or a named policy.
+Result<void> read_routing(const GatewayFlags& flags, PoolOptions& options) {
+  Result<std::string> policy = chosen_policy(flags);
+  if (!policy) return policy.error();
+  if (flags.config.empty()) {
+    if (!flags.plugins.empty()) {
+      return Error{"--plugin: only a configuration can name its types: give one with --config"};
+    }
+    options.policy = *policy;
+    return {};
+  }
+  if (!flags.policy.empty()) return Error{"--config and --policy: only one of them can decide"};
+  Result<std::string> text = read_whole_file(flags.config, PoolOptions::kConfigBytesMax);
+  if (!text) return Error{"--config: " + text.error().message};
+  options.config = std::move(*text);
+  options.config_name = options.config_file = flags.config;
+  options.plugins.allow_alpha = flags.allow_experimental_plugins;
+  options.plugins.plugin_files = flags.plugins;
+  return {};
+}
+
+Result<void> read_objectives(const GatewayFlags& flags, PoolOptions& options) {
+  Objectives objectives;
+  for (const std::string& objective : flags.objectives) {
+    if (Result<void> read = read_objective(objective, objectives); !read) return read.error();
+  }
+  for (const auto& [name, priority] : objectives) options.priorities.push_back(priority);
+  options.priority_of = [known = std::move(objectives)](std::string_view name) {
+    const auto found = known.find(name);
+    return found == known.end() ? std::nullopt : std::optional<int32_t>(found->second);
+  };
+  return {};
+}
+
+Result<void> read_pool(const GatewayFlags& flags, PoolOptions& options) {
+  if (Result<void> read = read_feeds(flags, options.feeds); !read) return read.error();
+  options.refresh_metrics_interval =
+      std::max(from_seconds(flags.refresh_metrics_interval_ms / 1000), kRefreshIntervalLeast);
+  if (Result<void> read = read_routing(flags, options); !read) return read.error();
+  if (Result<void> read = read_discovery(flags, options); !read) return read.error();
+  options.hold = flags.hold || (!flags.no_hold && options.policy == "kv");
+  options.held_most = from_seconds(flags.max_hold_s);
+  options.plugins.hold_threshold = from_seconds(flags.hold_threshold_s);
+  if (Result<void> read = read_objectives(flags, options); !read) return read.error();
+  Result<EngineProfile> profile = load_engine_profile(flags.engine_profile);
+  if (!profile) return Error{"--engine-profile: " + profile.error().message};
+  options.plugins.profile = *profile;
+  options.time_scale = flags.time_scale;
+  return {};
+}
+
 Result<GatewayOptions> options_of(const GatewayFlags& flags) {
   GatewayOptions options;
   options.host = flags.host;
   options.port = flags.port;
-  for (const std::string& url : flags.worker_urls) {
-    Result<HostPort> worker = parse_http_origin(url);
-    if (!worker) return Error{"--worker-urls: " + worker.error().message};
-    options.workers.push_back(*worker);
-  }
-  options.endpoints_file = flags.endpoints_file;
-  if (!flags.dns.empty()) {
-    Result<HostPort> name = parse_host_port(flags.dns);
-    if (!name) return Error{"--dns: " + name.error().message};
-    options.dns = *name;
-  }
-  options.dns_interval = from_seconds(flags.dns_interval_s);
-  options.endpoints_max = flags.endpoints_max;
-  options.eject_outliers = flags.eject_outliers;
-  options.refresh_metrics_interval =
-      std::max(from_seconds(flags.refresh_metrics_interval_ms / 1000), kRefreshIntervalLeast);
-  Result<std::string> policy = chosen_policy(flags);
-  if (!policy) return policy.error();
-  options.policy = *policy;
-  if (!flags.config.empty()) {
-    if (!flags.policy.empty()) return Error{"--config and --policy: only one of them can decide"};
-    Result<std::string> text = read_whole_file(flags.config, kYamlBytesMost);
-    if (!text) return Error{"--config: " + text.error().message};
-    options.config = std::move(*text);
-    options.config_name = flags.config;
-    options.policy = "config";
-    options.allow_alpha_plugins = flags.allow_experimental_plugins;
-    options.plugin_files = flags.plugins;
-  } else if (!flags.plugins.empty()) {
-    return Error{"--plugin: only a configuration can name its types: give one with --config"};
-  }
-  if (Result<void> read = read_discovery(flags, options); !read) return read.error();
-  options.hold = flags.hold || (!flags.no_hold && options.policy == "kv");
-  options.held_most = from_seconds(flags.max_hold_s);
-  options.hold_threshold = from_seconds(flags.hold_threshold_s);
-  for (const std::string& objective : flags.objectives) {
-    if (Result<void> read = read_objective(objective, options); !read) return read.error();
-  }
-  Result<EngineProfile> profile = load_engine_profile(flags.engine_profile);
-  if (!profile) return Error{"--engine-profile: " + profile.error().message};
-  options.profile = *profile;
-  options.time_scale = flags.time_scale;
+  if (Result<void> read = read_pool(flags, options.pool); !read) return read.error();
   options.threads = flags.threads > 0 ? flags.threads : std::max(1u, std::thread::hardware_concurrency());
   options.server.body_bytes = flags.body_mib * 1024 * 1024;
   const Result<size_t> bodies = bodies_bytes(flags);
@@ -185,19 +218,16 @@ Result<GatewayOptions> options_of(const GatewayFlags& flags) {
   options.client.first_byte_timeout = from_seconds(flags.first_byte_timeout_s);
   options.client.idle_timeout = from_seconds(flags.idle_timeout_s);
   options.drain_timeout = from_seconds(flags.drain_timeout_s);
-  Result<MonitorOptions> monitor = monitor_options(flags.health);
-  if (!monitor) return monitor.error();
-  options.monitor = std::move(*monitor);
   options.attempts_max = flags.attempts;
   options.closed_retries_max = flags.closed_retries;
   options.error_retries_max = flags.retry_on_5xx ? 1 : 0;
   return options;
 }
 
-std::string workers_of(const GatewayOptions& options) {
-  if (options.dns) return "workers from " + to_string(*options.dns);
-  if (!options.endpoints_file.empty()) return "workers from " + options.endpoints_file;
-  return std::to_string(options.workers.size()) + " workers";
+std::string workers_of(const FleetFeedsOptions& feeds) {
+  if (feeds.dns) return "workers from " + to_string(*feeds.dns);
+  if (!feeds.endpoints_file.empty()) return "workers from " + feeds.endpoints_file;
+  return std::to_string(feeds.endpoints.size()) + " workers";
 }
 
 int run_gateway(const GatewayFlags& flags) {
@@ -209,7 +239,8 @@ int run_gateway(const GatewayFlags& flags) {
   if (!options) return fail_command("gateway", 2, options.error().message);
   Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();
   if (!loop) return fail_command("gateway", 1, loop.error().message);
-  GatewayMetrics metrics(options->policy);
+  const std::string policy = options->pool.policy.empty() ? "config" : options->pool.policy;
+  GatewayMetrics metrics(policy);
   std::unique_ptr<Gateway> gateway;
   std::atomic<Gateway*> serving{nullptr};
   Result<std::unique_ptr<SignalWatcher>> signals = SignalWatcher::create(
@@ -221,16 +252,17 @@ int run_gateway(const GatewayFlags& flags) {
   if (!signals) return fail_command("gateway", 1, signals.error().message);
   Result<std::unique_ptr<Gateway>> created =
       Gateway::create(**loop, *options, metrics, [&metrics, &serving] {
-        if (Gateway* now = serving.load()) metrics.note_flow(now->flow_stats());
+        if (Gateway* now = serving.load()) metrics.note_flow(now->pool().stats().flow);
         return metrics.page();
       });
   if (!created)
-    return fail_command("gateway", options->config_name.empty() ? 1 : 2, created.error().message);
+    return fail_command("gateway", options->pool.config_name.empty() ? 1 : 2,
+                        created.error().message);
   gateway = std::move(*created);
   serving = gateway.get();
-  for (const std::string& note : gateway->notes()) log_info(note);
-  log_info("serving on http://" + to_string(HostPort{options->host, gateway->port()}) + ", policy " +
-           options->policy + ", " + workers_of(*options) + ", " +
+  for (const std::string& note : gateway->pool().notes()) log_info(note);
+  log_info("serving on http://" + to_string(HostPort{options->host, gateway->port()}) +
+           ", policy " + policy + ", " + workers_of(options->pool.feeds) + ", " +
            std::to_string(options->threads) + " threads");
   (*loop)->run();
   return 0;
@@ -269,7 +301,7 @@ void add_gateway_command(CLI::App& app, int& exit_code) {
                       "(default: the variable DYN_ROUTER_MODE, else kv)");
   command->add_option("--config", flags->config,
                       "An EndpointPickerConfig that routes instead of a policy;\n"
-                      "kvasir config check FILE explains it. Read once, at the start");
+                      "kvasir config check FILE explains it. Read anew when it changes");
   command
       ->add_flag("--hold", flags->hold,
                  "Hold requests until a worker has little work ahead of it\n"

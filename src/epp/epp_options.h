@@ -3,16 +3,12 @@
 
 #include <cstdint>
 #include <string>
-#include <vector>
 
 #include "base/clock.h"
 #include "epp/replicas.h"
-#include "feeds/fleet_feeds.h"
 #include "net/grpc/grpc_server.h"
 #include "net/io/tls_context.h"
-#include "scheduling/saturation.h"
-#include "serving/request_class.h"
-#include "timing/engine_profile.h"
+#include "serving/pool_options.h"
 #include "wire/ext_proc/subset_match.h"
 
 namespace kvasir {
@@ -23,23 +19,7 @@ struct EppOptions {
   uint16_t health_port = 9003;
   uint16_t metrics_port = 9090;
   uint32_t threads = 1;
-  FleetFeedsOptions feeds;
-  // The text of an EndpointPickerConfig and its file's name; both empty: upstream's default.
-  std::string config = {};
-  std::string config_name = {};
-  // feeds.endpoints_file is the one of its dataLayer.discovery.
-  bool endpoints_from_config = false;
-  // Read anew when it changes; empty: the configuration came from elsewhere.
-  std::string config_file = {};
-  static constexpr size_t kConfigBytesMax = 1024 * 1024;
-  Duration config_interval = std::chrono::seconds(1);
-  bool allow_alpha_plugins = false;
-  Duration metrics_half_life{};  // of scores that come from metrics; zero: they do not age
-  std::vector<std::string> plugin_files = {};  // shared objects with more plugin types
-  // How often the endpoints' metrics are read, unless the configuration says otherwise.
-  Duration refresh_metrics_interval = kRefreshIntervalLeast;
-  EngineProfile profile;
-  Duration hold_threshold = kHoldThreshold;  // of detectors that predict waits
+  PoolOptions pool;
 
   // TLS, self-signed unless there is a folder of tls.crt and tls.key.
   bool secure = false;
@@ -55,13 +35,8 @@ struct EppOptions {
   // From a request's last byte to its decision, when it is held; then 429. Zero: as long as flow control says.
   Duration decision_deadline{};
 
-  // By objective; and all there are, for the bands of flow control.
-  PriorityOfObjective priority_of = [](std::string_view) { return std::optional<int32_t>(); };
-  std::vector<int32_t> priorities = {};
   ReplicaOptions replicas;
   SubsetMode subset = SubsetMode::kAddress;
-  // Endpoints named for one request: the pick and what to try after it, in order.
-  uint32_t endpoints_per_pick = 1;
   bool keep_control_headers = false;  // of clients; see control_headers.h
   bool answer_headers = false;        // x-selected-pod, x-cache-hit, x-scheduling-time-ms and more
   bool emit_scores = false;

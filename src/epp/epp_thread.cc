@@ -12,9 +12,6 @@
 namespace kvasir {
 namespace {
 
-// Most decisions are made at once; only held requests keep theirs.
-constexpr size_t kTracesKept = 64;
-
 // `replicas` may be null.
 std::vector<GrpcRoute> routes_of(EppThread& thread, GrpcHealthService& health,
                                  ReplicaReceiver* replicas) {
@@ -32,16 +29,15 @@ std::string pod_name(const Endpoint& endpoint) {
 
 }  // namespace
 
-EppThread::EppThread(Epp& epp, EventLoop& loop, Descriptor listener, GrpcHealthService& health,
-                     uint32_t index)
-    : epp_(epp),
+EppThread::EppThread(Epp& epp, EventLoop& loop, Descriptor listener, uint32_t index)
+    : options_(epp.options()),
+      probe_(epp.probe()),
+      bodies_(epp.bodies()),
       loop_(loop),
-      index_(index),
-      remote_scores_(loop),
-      random_(static_cast<uint64_t>(loop.clock().now().time_since_epoch().count()) + index),
-      replicas_(epp.replicas_ ? epp.replicas_->make_receiver(loop) : nullptr),
-      server_(loop, std::move(listener), routes_of(*this, health, replicas_.get()),
-              epp.options_.grpc, epp.tls_.get()) {}
+      pool_thread_(epp.pool(), loop, index),
+      replicas_(epp.replicas() != nullptr ? epp.replicas()->make_receiver(loop) : nullptr),
+      server_(loop, std::move(listener), routes_of(*this, epp.health_service(), replicas_.get()),
+              options_.grpc, epp.tls()) {}
 
 // The server goes first, and tells every exchange that its stream is gone.
 EppThread::~EppThread() = default;
@@ -63,46 +59,11 @@ void EppThread::remove(Exchange& exchange) {
   delete &exchange;
 }
 
-const EppOptions& EppThread::options() const {
-  return epp_.options_;
-}
-EppProbe& EppThread::probe() {
-  return epp_.probe_;
-}
-Scheduler& EppThread::scheduler() {
-  return *epp_.scheduler_;
-}
-Admission& EppThread::admission() {
-  return *epp_.admission_;
-}
-std::shared_ptr<const RequestParsers> EppThread::parsers() {
-  const uint64_t version = epp_.parsers_version_;
-  if (version != parsers_version_) {
-    parsers_ = epp_.parsers();
-    parsers_version_ = version;
-  }
-  return parsers_;
-}
-std::shared_ptr<const std::vector<RemoteService>> EppThread::remote_services() {
-  return epp_.services();
-}
-OutlierEjection* EppThread::outliers() {
-  return epp_.feeds_->outliers();
-}
-void EppThread::report_served(EndpointId endpoint) {
-  epp_.feeds_->report_served(endpoint);
-}
-TokenEstimator& EppThread::estimator() {
-  return epp_.estimator_;
-}
-std::shared_ptr<const Snapshot> EppThread::snapshot() const {
-  return epp_.fleet_.snapshot();
-}
-
 // A version 4 UUID.
 std::string EppThread::new_request_id() {
-  const uint64_t high = (random_.next() & ~0xf000ull) | 0x4000;
-  const uint64_t low = (random_.next() & 0x3fffffffffffffffull) | 0x8000000000000000ull;
+  Random& random = pool_thread_.random();
+  const uint64_t high = (random.next() & ~0xf000ull) | 0x4000;
+  const uint64_t low = (random.next() & 0x3fffffffffffffffull) | 0x8000000000000000ull;
   char text[37];
   std::snprintf(text, sizeof text, "%08x-%04x-%04x-%04x-%012llx", static_cast<unsigned>(high >> 32),
                 static_cast<unsigned>(high >> 16 & 0xffff), static_cast<unsigned>(high & 0xffff),
@@ -113,9 +74,9 @@ std::string EppThread::new_request_id() {
 
 std::optional<EndpointId> EppThread::any_endpoint(
     const std::optional<std::vector<std::string>>& subset) {
-  const std::shared_ptr<const Snapshot> fleet = snapshot();
-  if (subset && options().subset != SubsetMode::kIgnored) {
-    endpoints_in_subset(*fleet, *subset, options().subset, allowed_);
+  const std::shared_ptr<const Snapshot> fleet = pool().snapshot();
+  if (subset && options_.subset != SubsetMode::kIgnored) {
+    endpoints_in_subset(*fleet, *subset, options_.subset, allowed_);
   } else {
     allowed_.clear();
     for (uint32_t i = 0; i < fleet->endpoints.size(); ++i) allowed_.push_back(EndpointId(i));
@@ -126,21 +87,23 @@ std::optional<EndpointId> EppThread::any_endpoint(
   for (const EndpointId id : allowed_) best = std::min(best, rank(id));
   if (best == EndpointState::Rank::kOut) return std::nullopt;
   std::erase_if(allowed_, [&](EndpointId id) { return rank(id) != best; });
-  return allowed_[random_.next() % allowed_.size()];
+  return allowed_[pool_thread_.random().next() % allowed_.size()];
 }
 
-bool EppThread::needs_answers() const {
-  return options().measure_answers || options().answer_headers || options().feeds.eject_outliers ||
-         epp_.scheduler_->watches_answers() ||
-         epp_.admission_->mode() == AdmissionSettings::Mode::kFlowControl;
+bool EppThread::needs_answers() {
+  return options_.measure_answers || options_.answer_headers ||
+         options_.pool.feeds.eject_outliers || pool().scheduler().watches_answers() ||
+         pool().admission().mode() == AdmissionSettings::Mode::kFlowControl;
 }
 
 AnswerFields EppThread::answer_fields(const Endpoint& endpoint, const Decision& decision,
                                       Duration scheduling, std::string_view served) {
   std::shared_ptr<const Endpoint> prefill;
-  if (decision.prefill) prefill = snapshot()->endpoints[index_of(*decision.prefill)].endpoint;
-  AnswerFields fields = epp_.scheduler_->answer_fields(AnswerOrigin{endpoint, prefill.get(), served});
-  if (!options().answer_headers) return fields;
+  if (decision.prefill)
+    prefill = pool().snapshot()->endpoints[index_of(*decision.prefill)].endpoint;
+  AnswerFields fields =
+      pool().scheduler().answer_fields(AnswerOrigin{endpoint, prefill.get(), served});
+  if (!options_.answer_headers) return fields;
   char text[32];
   std::snprintf(text, sizeof text, "%.3f", to_milliseconds(scheduling));
   fields.emplace_back("x-selected-pod", pod_name(endpoint));
@@ -154,24 +117,12 @@ AnswerFields EppThread::answer_fields(const Endpoint& endpoint, const Decision& 
   return fields;
 }
 
-std::unique_ptr<DecisionTrace> EppThread::take_trace() {
-  if (traces_.empty()) return std::make_unique<DecisionTrace>();
-  std::unique_ptr<DecisionTrace> trace = std::move(traces_.back());
-  traces_.pop_back();
-  trace->begin(0);
-  return trace;
-}
-
-void EppThread::give_trace(std::unique_ptr<DecisionTrace> trace) {
-  if (traces_.size() < kTracesKept) traces_.push_back(std::move(trace));
-}
-
 bool EppThread::take_body_bytes(size_t bytes) {
-  return epp_.bodies_.take(bytes, bytes);
+  return bodies_.take(bytes, bytes);
 }
 
 void EppThread::release_body_bytes(size_t bytes) {
-  if (bytes > 0) epp_.bodies_.give_back(bytes);
+  if (bytes > 0) bodies_.give_back(bytes);
 }
 
 ExtProcHeadersAnswer& EppThread::headers_answer() {

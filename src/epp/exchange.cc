@@ -23,9 +23,9 @@ Exchange::~Exchange() {
 // dispatched meanwhile, and whose verdict is on its way, is over here.
 void Exchange::leave_admission() {
   if (phase_ != Phase::kHeld || !ticket_) return;
-  if (thread_.admission().cancel(*ticket_)) return;
+  if (thread_.pool().admission().cancel(*ticket_)) return;
   routed_->ended();
-  thread_.admission().ended(*ticket_, 0, 0);
+  thread_.pool().admission().ended(*ticket_, 0, 0);
 }
 
 void Exchange::on_message(std::string_view message) {

@@ -17,7 +17,7 @@ std::string address_of(const Snapshot& fleet, EndpointId id) {
 }  // namespace
 
 void Exchange::send_decision() {
-  const std::shared_ptr<const Snapshot> fleet = thread_.snapshot();
+  const std::shared_ptr<const Snapshot> fleet = thread_.pool().snapshot();
   chosen_ = fleet->endpoints[index_of(decision_.endpoint)].endpoint;
   destination_ = address_of(*fleet, decision_.endpoint);
   for (uint8_t i = 0; i < decision_.fallback_count; ++i) {
@@ -55,7 +55,7 @@ void Exchange::send_decision() {
 std::vector<ExtProcScore> Exchange::scores() {
   std::vector<ExtProcScore> scores;
   score_names_.reserve(scores_.size());
-  const std::shared_ptr<const Snapshot> fleet = thread_.snapshot();
+  const std::shared_ptr<const Snapshot> fleet = thread_.pool().snapshot();
   for (const ScoredEndpoint& scored : scores_) {
     score_names_.push_back(address_of(*fleet, scored.endpoint));
     scores.push_back({score_names_.back(), scored.score});

@@ -100,13 +100,13 @@ class ExchangeTest : public ::testing::Test {
   ExchangeTest() : loop_(std::move(EventLoop::create().value())) {
     options_.host = "127.0.0.1";
     options_.grpc_port = options_.health_port = options_.metrics_port = 0;
-    options_.feeds.check_health = false;
-    options_.feeds.endpoints = {{"a", "10.0.0.1", 8000, {}}, {"b", "10.0.0.2", 8000, {}}};
-    options_.profile = load_engine_profile(std::string(kDefaultEngineProfile)).value();
-    options_.config = "plugins: [{type: active-request-scorer}]\n";
-    options_.config =
-        "apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\n" + options_.config;
-    options_.config_name = "test";
+    options_.pool.feeds.check_health = false;
+    options_.pool.feeds.endpoints = {{"a", "10.0.0.1", 8000, {}}, {"b", "10.0.0.2", 8000, {}}};
+    options_.pool.plugins.profile = load_engine_profile(std::string(kDefaultEngineProfile)).value();
+    options_.pool.config = "plugins: [{type: active-request-scorer}]\n";
+    options_.pool.config =
+        "apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\n" + options_.pool.config;
+    options_.pool.config_name = "test";
   }
 
   Epp& epp() {

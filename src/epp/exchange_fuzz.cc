@@ -59,10 +59,10 @@ struct FuzzedPicker {
     EppOptions options;
     options.host = "127.0.0.1";
     options.grpc_port = options.health_port = options.metrics_port = 0;
-    options.feeds.check_health = false;
+    options.pool.feeds.check_health = false;
     options.body_bytes_max = 4096;
-    options.feeds.endpoints = {{"a", "127.0.0.1", 1, {}}, {"b", "127.0.0.1", 2, {}}};
-    options.profile = load_engine_profile(std::string(kDefaultEngineProfile)).value();
+    options.pool.feeds.endpoints = {{"a", "127.0.0.1", 1, {}}, {"b", "127.0.0.1", 2, {}}};
+    options.pool.plugins.profile = load_engine_profile(std::string(kDefaultEngineProfile)).value();
     loop = std::move(EventLoop::create().value());
     epp = std::move(Epp::create(*loop, options, probe, [] { return std::string(); }).value());
   }

@@ -123,7 +123,7 @@ void Exchange::decide_without_body() {
   const std::optional<EndpointId> endpoint = thread_.any_endpoint(subset_);
   if (!endpoint) return refuse({500, "Internal", "", "no pods available in datastore", ""});
   decision_.endpoint = *endpoint;
-  trace_ = thread_.take_trace();
+  trace_ = thread_.pool_thread().take_trace();
   report_pick();
   send_decision();
 }
@@ -133,7 +133,7 @@ void Exchange::decide() {
   request_bytes_ = body_.size();
   if (!read_body()) return;
   objective_ = head_.find(kObjectiveHeader);
-  routed_->set_class(request_class(head_.fields(), thread_.options().priority_of));
+  routed_->set_class(request_class(head_.fields(), thread_.pool().options().priority_of));
   limit_to_subset();
   if (!fetch_) admit();
 }
@@ -150,7 +150,7 @@ bool Exchange::read_body() {
     refuse({400, "BadRequest", "", normal.error().message, ""});
     return false;
   }
-  const std::optional<RequestRoute> route = thread_.parsers()->find(*normal);
+  const std::optional<RequestRoute> route = thread_.pool_thread().parsers()->find(*normal);
   if (!route) {
     refuse({404, "NotFound", "", "no parser takes this path", ""});
     return false;
@@ -173,8 +173,8 @@ bool Exchange::read_body() {
     if (!take_model(*peek)) return false;
     peek->model = target_model_;  // that is whose cache and adapter count
   }
-  routed_.emplace(thread_.scheduler(), thread_.estimator(), thread_.next_request_id(), peek,
-                  head_.fields());
+  routed_.emplace(thread_.pool().scheduler(), thread_.pool().estimator(),
+                  thread_.pool_thread().next_request_id(), peek, head_.fields());
   if (peek) ask_services(*peek);
   return true;
 }
@@ -221,28 +221,28 @@ bool Exchange::take_model(const RequestPeek& peek) {
 // Of services that the configuration names; the request goes on when they have answered, or not in
 // time.
 void Exchange::ask_services(const RequestPeek& peek) {
-  const auto services = thread_.remote_services();
+  const auto services = thread_.pool_thread().remote_services();
   if (!services) return;
   phase_ = Phase::kHeld;
-  fetch_ = thread_.remote_scores().start(*services, peek, thread_.snapshot(),
-                                         [this](FetchedScores scores) {
-                                           fetched_ = std::move(scores);
-                                           routed_->set_remote_scores(fetched_.view());
-                                           fetch_.reset();
-                                           admit();
-                                         });
+  fetch_ = thread_.pool_thread().remote_scores().start(
+      *services, peek, thread_.pool().snapshot(), [this](FetchedScores scores) {
+        fetched_ = std::move(scores);
+        routed_->set_remote_scores(fetched_.view());
+        fetch_.reset();
+        admit();
+      });
 }
 
 void Exchange::limit_to_subset() {
   if (!subset_ || thread_.options().subset == SubsetMode::kIgnored) return;
   std::vector<EndpointId> allowed;
-  endpoints_in_subset(*thread_.snapshot(), *subset_, thread_.options().subset, allowed);
+  endpoints_in_subset(*thread_.pool().snapshot(), *subset_, thread_.options().subset, allowed);
   routed_->set_allowed(std::move(allowed));
 }
 
 // The verdict comes at once or, when the request is held, from whatever thread made room for it.
 void Exchange::admit() {
-  trace_ = thread_.take_trace();
+  trace_ = thread_.pool_thread().take_trace();
   routed_->set_trace(trace_.get());
   EventLoop& loop = thread_.loop();
   ticket_ = std::make_shared<AdmissionTicket>(
@@ -251,7 +251,7 @@ void Exchange::admit() {
       lifeline_.posting(loop, [this](FlowOutcome outcome) { on_evicted(outcome); }));
   phase_ = Phase::kHeld;
   const TimePoint begin = thread_.now();
-  const std::optional<Verdict> verdict = thread_.admission().admit(ticket_);
+  const std::optional<Verdict> verdict = thread_.pool().admission().admit(ticket_);
   scheduling_ = thread_.now() - begin;
   if (verdict) return on_verdict(*verdict);
   const Duration most = thread_.options().decision_deadline;
@@ -261,7 +261,7 @@ void Exchange::admit() {
 void Exchange::on_deadline() {
   deadline_ = kNoTimer;
   // Otherwise its verdict is on its way.
-  if (thread_.admission().cancel(*ticket_)) refuse(answer_for(FlowOutcome::kEvictedTtl));
+  if (thread_.pool().admission().cancel(*ticket_)) refuse(answer_for(FlowOutcome::kEvictedTtl));
 }
 
 void Exchange::on_verdict(const Verdict& verdict) {
@@ -288,7 +288,7 @@ RequestLabels Exchange::labels() const {
 }
 
 void Exchange::report_pick() {
-  const std::shared_ptr<const Snapshot> fleet = thread_.snapshot();
+  const std::shared_ptr<const Snapshot> fleet = thread_.pool().snapshot();
   PickReport report{labels(), *fleet, decision_, *trace_};
   report.request_bytes = request_bytes_;
   if (routed_) report.prompt_tokens = routed_->prompt_tokens();
@@ -301,7 +301,7 @@ void Exchange::report_pick() {
   if (thread_.options().emit_scores) {
     scores_.assign(trace_->totals().begin(), trace_->totals().end());
   }
-  thread_.give_trace(std::move(trace_));
+  thread_.pool_thread().give_trace(std::move(trace_));
 }
 
 // Tells the client what became of its request, and ends the exchange.

@@ -148,13 +148,13 @@ void Exchange::look_for_error(std::string_view first_bytes) {
 void Exchange::judge_endpoint() {
   if (!routed_) return;
   const bool good = !served_elsewhere_ && status_ < kServerErrors && !failed_in_200_;
-  if (good) thread_.report_served(decision_.endpoint);
-  OutlierEjection* outliers = thread_.outliers();
+  if (good) thread_.pool().feeds().report_served(decision_.endpoint);
+  OutlierEjection* outliers = thread_.pool().feeds().outliers();
   if (outliers == nullptr) return;
   if (good) return outliers->succeeded(decision_.endpoint);
   outliers->failed(decision_.endpoint);
   // Failing is quick, and leaves an endpoint idle that must not be taken for a fast one.
-  thread_.scheduler().avoid(decision_.endpoint, kFaultPause);
+  thread_.pool().scheduler().avoid(decision_.endpoint, kFaultPause);
 }
 
 void Exchange::note_first_byte(TimePoint now) {
@@ -172,8 +172,8 @@ void Exchange::end(Ending ending, TimePoint now) {
   if (routed_ && booked_) {
     if (const auto tokens = usage_.prompt_tokens()) routed_->learn_prompt_tokens(*tokens);
     routed_->ended();
-    thread_.admission().ended(*ticket_, usage_.prompt_tokens().value_or(0),
-                              usage_.completion_tokens().value_or(0));
+    thread_.pool().admission().ended(*ticket_, usage_.prompt_tokens().value_or(0),
+                                     usage_.completion_tokens().value_or(0));
   }
   if (!std::exchange(booked_, false)) return;
   EndReport report;

@@ -81,7 +81,7 @@ TEST_F(ExchangeTest, AnAnswersEndReleasesItsEndpoint) {
 }
 
 TEST_F(ExchangeTest, A200ThatIsAnErrorCountsAgainstItsEndpoint) {
-  options_.feeds.eject_outliers = true;
+  options_.pool.feeds.eject_outliers = true;
   const auto exchange = [this](std::string_view answer, bool head_only) {
     FakeStream stream(epp());
     stream.headers({});
@@ -106,7 +106,7 @@ TEST_F(ExchangeTest, A200ThatIsAnErrorCountsAgainstItsEndpoint) {
 }
 
 TEST_F(ExchangeTest, ManyTimesA200ThatIsAnErrorEjectsItsEndpoint) {
-  options_.feeds.eject_outliers = true;
+  options_.pool.feeds.eject_outliers = true;
   std::vector<std::unique_ptr<FakeStream>> streams;
   const auto answer = [&](size_t i, std::string_view body) {
     streams[i]->headers({{":status", "200"}}, false, {}, ExtProcSide::kResponse);
@@ -387,7 +387,7 @@ TEST_F(ExchangeTest, AnswersTellTheClientWhenAsked) {
 
 TEST_F(ExchangeTest, AnEndpointWithoutANameIsToldByItsAddress) {
   options_.answer_headers = true;
-  options_.feeds.endpoints = {{"", "10.0.0.1", 8000, {}}};
+  options_.pool.feeds.endpoints = {{"", "10.0.0.1", 8000, {}}};
   FakeStream stream(epp());
   stream.headers({});
   stream.body(kBody);
@@ -397,7 +397,7 @@ TEST_F(ExchangeTest, AnEndpointWithoutANameIsToldByItsAddress) {
 
 // A gateway's conformance test asks who answered; it is the gateway that knows.
 TEST_F(ExchangeTest, TheServedEndpointIsToldToThatPlugin) {
-  options_.config =
+  options_.pool.config =
       "apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\n"
       "plugins: [{type: destination-endpoint-served-verifier}]\n";
   options_.measure_answers = false;
@@ -415,10 +415,10 @@ TEST_F(ExchangeTest, TheServedEndpointIsToldToThatPlugin) {
 }
 
 TEST_F(ExchangeTest, ATokenOfTheProfileThatItIsKeptByNamesItsEndpoint) {
-  options_.feeds.endpoints = {{"d", "10.0.0.1", 8000, {{"llm-d.ai/role", "decode"}}},
-                              {"p", "10.0.0.2", 8000, {{"llm-d.ai/role", "prefill"}}}};
-  options_.allow_alpha_plugins = true;
-  options_.config = R"(
+  options_.pool.feeds.endpoints = {{"d", "10.0.0.1", 8000, {{"llm-d.ai/role", "decode"}}},
+                                   {"p", "10.0.0.2", 8000, {{"llm-d.ai/role", "prefill"}}}};
+  options_.pool.plugins.allow_alpha = true;
+  options_.pool.config = R"(
 apiVersion: llm-d.ai/v1alpha1
 kind: EndpointPickerConfig
 plugins:
@@ -444,7 +444,7 @@ schedulingProfiles:
 
 // vLLM's gRPC service: token ids decide, and nothing wants a model.
 TEST_F(ExchangeTest, GrpcRequestsAreReadAndGoOnAsTheyCame) {
-  options_.config = R"(
+  options_.pool.config = R"(
 apiVersion: llm-d.ai/v1alpha1
 kind: EndpointPickerConfig
 plugins:
@@ -497,19 +497,20 @@ constexpr UnreadRequest kUnreadRequests[] = {
 class UnreadRequestTest : public ExchangeTest, public ::testing::WithParamInterface<UnreadRequest> {
  protected:
   UnreadRequestTest() {
-    options_.feeds.endpoints = {
+    options_.pool.feeds.endpoints = {
         {"a", "10.0.0.1", 8000, {}}, {"b", "10.0.0.2", 8000, {}}, {"c", "10.0.0.3", 8000, {}}};
-    options_.config =
+    options_.pool.config =
         "apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\n"
         "plugins:\n- type: active-request-scorer\n- type: session-affinity-scorer\n";
-    options_.allow_alpha_plugins = true;
+    options_.pool.plugins.allow_alpha = true;
     std::istringstream types(GetParam().parsers);
     std::string references;
     for (std::string type; types >> type;) {
-      options_.config.append("- type: " + type + "\n");
+      options_.pool.config.append("- type: " + type + "\n");
       references.append("- pluginRef: " + type + "\n");
     }
-    if (!references.empty()) options_.config.append("requestHandler:\n parsers:\n " + indented(references));
+    if (!references.empty())
+      options_.pool.config.append("requestHandler:\n parsers:\n " + indented(references));
   }
 
   static std::string indented(std::string lines) {
@@ -561,14 +562,14 @@ INSTANTIATE_TEST_SUITE_P(Kinds, UnreadRequestTest, ::testing::ValuesIn(kUnreadRe
 // What decides by answers that pass makes --skip-answers wait for them.
 TEST_F(ExchangeTest, AnswersAreWatchedWhenSomethingDecidesByThem) {
   options_.measure_answers = false;
-  options_.allow_alpha_plugins = true;
+  options_.pool.plugins.allow_alpha = true;
   const std::string head = "apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\n";
   for (const std::string& config :
        {head + "plugins: [{type: active-request-scorer}]\n",
         head + "plugins: [{type: predicted-cost-picker}]\n",
         head + "plugins: [{type: session-affinity-scorer}]\n",
         head + "plugins: [{type: random-picker}]\nfeatureGates: [flowControl]\n"}) {
-    options_.config = config;
+    options_.pool.config = config;
     {
       FakeStream stream(epp());
       stream.headers({{":path", "/v1/audio/transcriptions"}});
@@ -581,7 +582,7 @@ TEST_F(ExchangeTest, AnswersAreWatchedWhenSomethingDecidesByThem) {
 
 TEST_F(ExchangeTest, NobodysAnswersAreNotWatched) {
   options_.measure_answers = false;
-  options_.config =
+  options_.pool.config =
       "apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\nplugins: [{type: "
       "random-picker}]\n";
   FakeStream stream(epp());
@@ -594,9 +595,9 @@ TEST_F(ExchangeTest, NobodysAnswersAreNotWatched) {
 
 // The prefiller's token is told when somebody prefills, and only then.
 TEST_F(ExchangeTest, ASessionTokenOfAProfileNamesWhatThatProfileChose) {
-  options_.allow_alpha_plugins = true;
-  options_.feeds.endpoints = {{"p", "10.0.0.1", 8000, {{"llm-d.ai/role", "prefill"}}},
-                              {"d", "10.0.0.2", 8000, {{"llm-d.ai/role", "decode"}}}};
+  options_.pool.plugins.allow_alpha = true;
+  options_.pool.feeds.endpoints = {{"p", "10.0.0.1", 8000, {{"llm-d.ai/role", "prefill"}}},
+                                   {"d", "10.0.0.2", 8000, {{"llm-d.ai/role", "decode"}}}};
   const std::string config = R"(plugins:
 - type: always-disagg-pd-decider
 - type: disagg-profile-handler
@@ -614,9 +615,10 @@ schedulingProfiles:
   plugins: [{pluginRef: decode-filter}, {pluginRef: session-affinity-filter}]
 )";
   for (const bool prefills : {true, false}) {
-    options_.config = config;
-    options_.config.replace(options_.config.find("PARAMETERS"), 10,
-                            prefills ? "{deciders: {prefill: always-disagg-pd-decider}}" : "{}");
+    options_.pool.config = config;
+    options_.pool.config.replace(
+        options_.pool.config.find("PARAMETERS"), 10,
+        prefills ? "{deciders: {prefill: always-disagg-pd-decider}}" : "{}");
     {
       FakeStream stream(epp());
       stream.headers({});
@@ -665,7 +667,7 @@ TEST_F(ExchangeTest, ASecondEndOfTheRequestIsNotAnswered) {
 }
 
 TEST_F(ExchangeTest, FallbacksFollowInOrder) {
-  options_.endpoints_per_pick = 2;
+  options_.pool.plugins.endpoints_per_pick = 2;
   FakeStream stream(epp());
   stream.headers({});
   stream.body(kBody);
@@ -688,14 +690,14 @@ TEST_F(ExchangeTest, ANewConfigurationKeepsWhatIsInFlightAndABadOneChangesNothin
   running.headers({});
   running.body(kBody);
   ASSERT_THAT(probe_.picked, ElementsAre(0));
-  const auto notes = epp().configure(options_.config + "# changed\n");
+  const auto notes = epp().pool().reconfigure(options_.pool.config + "# changed\n");
   ASSERT_TRUE(notes) << notes.error().message;
   EXPECT_EQ(probe_.configuration_error, "");
   FakeStream next(epp());
   next.headers({});
   next.body(kBody);
   EXPECT_THAT(probe_.picked, ElementsAre(0, 1)) << "the first is still in flight on a";
-  EXPECT_FALSE(epp().configure("plugins: [{type: no-such}]"));
+  EXPECT_FALSE(epp().pool().reconfigure("plugins: [{type: no-such}]"));
   EXPECT_THAT(probe_.configuration_error, HasSubstr("no-such"));
   FakeStream last(epp());
   last.headers({});
@@ -704,7 +706,7 @@ TEST_F(ExchangeTest, ANewConfigurationKeepsWhatIsInFlightAndABadOneChangesNothin
 }
 
 TEST_F(ExchangeTest, WhoPrefersACachedPromptIsToldWhenThereIsNone) {
-  options_.config =
+  options_.pool.config =
       "apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\n"
       "plugins: [{type: prefix-cache-scorer}]\n";
   const std::string body = R"({"model":"m","prompt":")" + std::string(2000, 'x') + "\"}";
@@ -722,7 +724,7 @@ TEST_F(ExchangeTest, WhoPrefersACachedPromptIsToldWhenThereIsNone) {
 }
 
 TEST_F(ExchangeTest, FiltersThatLeaveNobodyAreSaturation) {
-  options_.config =
+  options_.pool.config =
       "apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\n"
       "plugins: [{type: prefill-filter}]\n";
   FakeStream stream(epp());
@@ -735,7 +737,7 @@ TEST_F(ExchangeTest, FiltersThatLeaveNobodyAreSaturation) {
 }
 
 TEST_F(ExchangeTest, WithoutABodyAndWithoutEndpointsTheAnswerIs500) {
-  options_.feeds.endpoints.clear();
+  options_.pool.feeds.endpoints.clear();
   FakeStream stream(epp());
   stream.headers({}, true);
   EXPECT_EQ(stream.answer(0).status, 500u);
@@ -753,7 +755,7 @@ flowControl: {saturationDetector: {pluginRef: concurrency-detector}}
 )";
 
 TEST_F(ExchangeTest, AFullPoolHoldsRequestsUntilThereIsRoom) {
-  options_.config = kFlowControl;
+  options_.pool.config = kFlowControl;
   std::vector<std::unique_ptr<FakeStream>> running;
   for (int i = 0; i < 2; ++i) {
     running.push_back(std::make_unique<FakeStream>(epp()));
@@ -773,7 +775,7 @@ TEST_F(ExchangeTest, AFullPoolHoldsRequestsUntilThereIsRoom) {
 }
 
 TEST_F(ExchangeTest, AConcurrencyLimitHoldsUnreadRequestsToo) {
-  options_.config = kFlowControl;
+  options_.pool.config = kFlowControl;
   const auto send = [&](FakeStream& stream) {
     stream.headers({{":path", "/v1/audio/transcriptions"}});
     stream.body("--boundary not JSON");
@@ -795,7 +797,7 @@ TEST_F(ExchangeTest, AConcurrencyLimitHoldsUnreadRequestsToo) {
 }
 
 TEST_F(ExchangeTest, AClientThatLeavesWhileItIsHeldLeavesNothingBehind) {
-  options_.config = kFlowControl;
+  options_.pool.config = kFlowControl;
   FakeStream first(epp()), second(epp());
   for (FakeStream* stream : {&first, &second}) {
     stream->headers({});
@@ -806,12 +808,12 @@ TEST_F(ExchangeTest, AClientThatLeavesWhileItIsHeldLeavesNothingBehind) {
     held.headers({});
     held.body(kBody);
   }
-  EXPECT_EQ(epp().flow_stats()->requests, 0u);
+  EXPECT_EQ(epp().pool().stats().flow.requests, 0u);
   EXPECT_EQ(probe_.picked.size(), 2u);
 }
 
 TEST_F(ExchangeTest, AHeldRequestHasADeadline) {
-  options_.config = kFlowControl;
+  options_.pool.config = kFlowControl;
   options_.decision_deadline = std::chrono::milliseconds(1);
   FakeStream first(epp()), second(epp());
   for (FakeStream* stream : {&first, &second}) {
@@ -830,9 +832,9 @@ TEST_F(ExchangeTest, AHeldRequestHasADeadline) {
 }
 
 TEST_F(ExchangeTest, SheddableRequestsAreRefusedWhileNobodyIsThere) {
-  options_.feeds.endpoints.clear();
-  options_.feeds.endpoints_file = "";
-  options_.priority_of = [](std::string_view name) -> std::optional<int32_t> {
+  options_.pool.feeds.endpoints.clear();
+  options_.pool.feeds.endpoints_file = "";
+  options_.pool.priority_of = [](std::string_view name) -> std::optional<int32_t> {
     return name == "batch" ? std::optional<int32_t>(-1) : std::nullopt;
   };
   FakeStream stream(epp());
@@ -848,8 +850,8 @@ TEST_F(ExchangeTest, SheddableRequestsAreRefusedWhileNobodyIsThere) {
 class ExchangeApiTest : public ExchangeTest {
  protected:
   ExchangeApiTest() {
-    options_.allow_alpha_plugins = true;
-    options_.config =
+    options_.pool.plugins.allow_alpha = true;
+    options_.pool.config =
         "apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\n"
         "plugins: [{type: predicted-cost-picker}]\n";
   }
@@ -883,7 +885,7 @@ TEST_F(ExchangeApiTest, OnePromptStaysOnOneEndpointWhateverTheApi) {
 }
 
 TEST_F(ExchangeApiTest, SglangsRequestsNameNoModel) {
-  options_.config =
+  options_.pool.config =
       "apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\n"
       "plugins: [{type: predicted-cost-picker}, {type: sglanghttp-parser}]\n"
       "requestHandler: {parsers: [{pluginRef: sglanghttp-parser}]}\n";

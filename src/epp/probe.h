@@ -8,12 +8,10 @@
 #include <string_view>
 
 #include "base/clock.h"
-#include "feeds/fleet_feeds.h"
-#include "flow/flow_stats.h"
 #include "model/decision.h"
 #include "model/request.h"
 #include "net/grpc/grpc_server.h"
-#include "scheduling/filter_probe.h"
+#include "serving/pool_probe.h"
 
 namespace kvasir {
 
@@ -100,14 +98,8 @@ class ReplicaProbe {
   virtual void on_replica_refused(ReplicaRefusal reason) { static_cast<void>(reason); }
 };
 
-class EppProbe : public FleetProbe,
-                 public FlowProbe,
-                 public ReplicaProbe,
-                 public FilterProbe {
+class EppProbe : public PoolProbe, public ReplicaProbe {
  public:
-  void on_outcome(const Request& request, int32_t band, FlowOutcome outcome, Duration held) override {
-    static_cast<void>(request), static_cast<void>(band), static_cast<void>(outcome), static_cast<void>(held);
-  }
   virtual void on_stream_started() = 0;
   virtual void on_stream_ended(GrpcCode code, Duration took) = 0;
   virtual void on_picked(const PickReport& report) = 0;
@@ -115,17 +107,7 @@ class EppProbe : public FleetProbe,
   // The picker's own work on one message of an answer.
   virtual void on_answer_processed(Duration took) = 0;
   virtual void on_ended(const EndReport& report) = 0;
-  // The configuration's file changed: `error` is empty when the new one is in use, else the old one
-  // stays.
-  virtual void on_configuration_read(std::string_view error) = 0;
-  // The new one names fewer plugins: a file that was cut short does too.
-  virtual void on_fewer_plugins(size_t before, size_t now) {
-    static_cast<void>(before), static_cast<void>(now);
-  }
-  // A service that the configuration names cannot be looked up; its address stays as it was. Told
-  // once.
-  virtual void on_service_lost(std::string_view why) { static_cast<void>(why); }
-  // The same of the certificate's files.
+  // The certificate's files changed: `error` is empty when new connections get the new one.
   virtual void on_certificate_read(std::string_view error) { static_cast<void>(error); }
 };
 

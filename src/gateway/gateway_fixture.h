@@ -226,12 +226,18 @@ struct Answer final : HttpCallObserver {
 
 class GatewayTest : public ::testing::Test {
  protected:
+  static Endpoint worker_at(uint16_t port) {
+    return {"127.0.0.1:" + std::to_string(port), "127.0.0.1", port, {}};
+  }
+
   GatewayTest() : loop_(std::move(EventLoop::create().value())), a_(*loop_, "a"), b_(*loop_, "b") {
     options_.port = 0;
-    options_.policy = "round-robin";
-    options_.profile = load_engine_profile(std::string(kDefaultEngineProfile)).value();
-    options_.monitor.interval = options_.monitor.first_interval = std::chrono::milliseconds(2);
-    options_.workers = {{"127.0.0.1", a_.port()}, {"127.0.0.1", b_.port()}};
+    options_.pool.policy = "round-robin";
+    options_.pool.plugins.profile = load_engine_profile(std::string(kDefaultEngineProfile)).value();
+    options_.pool.feeds.monitor.interval = options_.pool.feeds.monitor.first_interval =
+        std::chrono::milliseconds(2);
+    options_.pool.feeds.endpoints = {worker_at(a_.port()), worker_at(b_.port())};
+    options_.pool.feeds.eject_outliers = true;
   }
   ~GatewayTest() override {
     client_.reset();

@@ -20,8 +20,8 @@ const std::string kLongBody = "{\"stream\":true,\"prompt\":\"" + std::string(300
 class GatewayHoldTest : public GatewayTest {
  protected:
   GatewayHoldTest() {
-    options_.policy = "kv";
-    options_.hold = true;
+    options_.pool.policy = "kv";
+    options_.pool.hold = true;
   }
   size_t at_workers() const { return a_.bodies.size() + b_.bodies.size(); }
   // Both workers are busy with prompts that they do not answer.
@@ -35,7 +35,7 @@ class GatewayHoldTest : public GatewayTest {
     }
   }
   void free_one() { busy_.front()->call->cancel(); }
-  uint64_t held() { return gateway_->flow_stats().requests; }
+  uint64_t held() { return gateway_->pool().stats().flow.requests; }
 
   std::vector<std::unique_ptr<Answer>> busy_;
 };
@@ -61,13 +61,13 @@ TEST_F(GatewayHoldTest, ARequestWaitsWhileEveryWorkerIsBusyAndGoesWhenOneIsNot) 
 }
 
 TEST_F(GatewayHoldTest, WithoutHoldingItGoesToABusyWorker) {
-  options_.hold = false;
+  options_.pool.hold = false;
   occupy();
   EXPECT_EQ(complete().head.status(), 200);
 }
 
 TEST_F(GatewayHoldTest, WhoWaitedTooLongIsTold429AndWhy) {
-  options_.held_most = milliseconds(20);
+  options_.pool.held_most = milliseconds(20);
   occupy();
   const Answer answer = complete();
   EXPECT_EQ(answer.head.status(), 429);
@@ -123,11 +123,11 @@ TEST_F(GatewayHoldTest, ThreadsThatShareTheDoorLeaveNobodyBehind) {
   });
   for (size_t i = 1; i < waiting.size(); i += 3) EXPECT_EQ(waiting[i]->head.status(), 200);
   busy_.back()->call->cancel();
-  run_until([&] { return gateway_->flow_stats().saturation.decode == 0; });
+  run_until([&] { return gateway_->pool().stats().flow.saturation.decode == 0; });
 }
 
 TEST_F(GatewayHoldTest, WithoutAWorkerNobodyWaits) {
-  options_.monitor.try_unhealthy = false;
+  options_.pool.feeds.monitor.try_unhealthy = false;
   a_.healthy = b_.healthy = false;
   start(0);
   const Answer answer = complete();
@@ -144,7 +144,7 @@ TEST_F(GatewayHoldTest, AGatewayThatEndsWhileRequestsWaitReleasesThem) {
 }
 
 TEST_F(GatewayHoldTest, APolicyThatDoesNotPredictCannotHold) {
-  options_.policy = "round-robin";
+  options_.pool.policy = "round-robin";
   const auto gateway = Gateway::create(*loop_, options_, probe_, [] { return ""; });
   ASSERT_FALSE(gateway);
   EXPECT_THAT(gateway.error().message, HasSubstr("--hold: policy 'round-robin'"));
@@ -153,14 +153,20 @@ TEST_F(GatewayHoldTest, APolicyThatDoesNotPredictCannotHold) {
 class GatewayFlowControlTest : public GatewayHoldTest {
  protected:
   GatewayFlowControlTest() {
-    options_.hold = false;
-    options_.config_name = "test.yaml";
-    options_.allow_alpha_plugins = true;
-    options_.objectives = {{"batch", -1}, {"premium", 10}};
+    options_.pool.hold = false;
+    options_.pool.policy = "";
+    options_.pool.config_name = "test.yaml";
+    options_.pool.plugins.allow_alpha = true;
+    options_.pool.priorities = {-1, 10};
+    options_.pool.priority_of = [](std::string_view objective) -> std::optional<int32_t> {
+      if (objective == "batch") return -1;
+      if (objective == "premium") return 10;
+      return std::nullopt;
+    };
   }
   // One request fits on each worker. `gates`: of the features.
   void configure(const std::string& gates, const std::string& flow_control) {
-    options_.config =
+    options_.pool.config =
         "apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\nfeatureGates: [" + gates +
         "]\nplugins:\n- type: active-request-scorer\n"
         "- {type: concurrency-detector, parameters: {maxConcurrency: 1}}\n"
@@ -202,7 +208,7 @@ TEST_F(GatewayFlowControlTest, AFullQueueRefusesWith429) {
 
 TEST_F(GatewayFlowControlTest, AFleetThatScalesFromZeroServesWhoWaited) {
   configure("flowControl", ", noEndpointRequestTTL: 300s");
-  options_.monitor.try_unhealthy = false;
+  options_.pool.feeds.monitor.try_unhealthy = false;
   a_.healthy = b_.healthy = false;
   start(0);
   const auto waiting = begin();
@@ -228,7 +234,7 @@ TEST_F(GatewayFlowControlTest, ARequestOfHigherPriorityEndsOneThatMayBeShed) {
   EXPECT_THAT(batch->body, HasSubstr("request evicted by flow control"));
   EXPECT_EQ(premium->head.status(), 200);
   EXPECT_FALSE(plain->over);
-  EXPECT_EQ(gateway_->flow_stats().revocations.confirmed, 1u);
+  EXPECT_EQ(gateway_->pool().stats().flow.revocations.confirmed, 1u);
 }
 
 TEST_F(GatewayFlowControlTest, WithTheGateOffOnlySheddableRequestsAreRefused) {

@@ -35,7 +35,7 @@ class GatewayRetryTest : public GatewayTest {
 
 TEST_F(GatewayRetryTest, AServerErrorIsTriedOnceElsewhere) {
   for (const char* policy : {"kv", "least-load", "round-robin", "load-cost"}) {
-    options_.policy = policy;
+    options_.pool.policy = policy;
     for (const Act act :
          {Act::kError, Act::kErrorNoLength, Act::kErrorThatStalls, Act::kErrorThatIsLong}) {
       a_.script = {act};
@@ -84,7 +84,7 @@ TEST_F(GatewayRetryTest, TheSecondErrorIsTheAnswer) {
 // It is load, not a fault: a full worker's request goes to a free one, and nobody is blamed.
 TEST_F(GatewayRetryTest, ARequestTooManyForOneGoesToAnother) {
   for (const char* policy : {"kv", "least-load", "round-robin", "load-cost"}) {
-    options_.policy = policy;
+    options_.pool.policy = policy;
     a_.script = {Act::kError};
     a_.error_status = 429;
     start();
@@ -160,7 +160,7 @@ TEST_F(GatewayRetryTest, BeingFullTakesNobodyOut) {
 }
 
 TEST_F(GatewayRetryTest, A502SaysWhichEndpointDidWhat) {
-  options_.workers.pop_back();
+  options_.pool.feeds.endpoints.pop_back();
   options_.failure_pause = options_.fault_pause = Duration::zero();
   options_.client.first_byte_timeout = milliseconds(50);
   options_.closed_retries_max = 0;
@@ -192,7 +192,7 @@ TEST_F(GatewayRetryTest, A502SaysWhichEndpointDidWhat) {
 }
 
 TEST_F(GatewayRetryTest, A502NamesEveryEndpointThatWasAsked) {
-  options_.monitor.interval = seconds(60);
+  options_.pool.feeds.monitor.interval = seconds(60);
   start();
   a_.close();
   b_.close();
@@ -207,8 +207,8 @@ TEST_F(GatewayRetryTest, A502TellsNoAddressOfAnEndpointThatHasAName) {
   const std::string file = testing::TempDir() + "named_endpoints.yaml";
   std::ofstream(file) << "endpoints: [{name: vllm-0, address: 127.0.0.1, port: " << a_.port()
                       << "}]\n";
-  options_.workers.clear();
-  options_.endpoints_file = file;
+  options_.pool.feeds.endpoints.clear();
+  options_.pool.feeds.endpoints_file = file;
   a_.script = {Act::kCut};
   start(1);
   const Answer answer = complete();
@@ -235,7 +235,7 @@ TEST_F(GatewayRetryTest, WhenNobodyElseAnswersTheClientGetsTheWorkersOwnError) {
 }
 
 TEST_F(GatewayRetryTest, TheOnlyWorkersErrorPassesAsItIs) {
-  options_.workers.pop_back();
+  options_.pool.feeds.endpoints.pop_back();
   a_.script = {Act::kError, Act::kErrorThatIsLong};
   start(1);
   EXPECT_EQ(complete().body, "error of a");
@@ -263,12 +263,12 @@ TEST_F(GatewayRetryTest, WhatIsNoInferenceIsTriedAgainToo) {
 }
 
 TEST_F(GatewayRetryTest, FailingIsNoSignOfSpeed) {
-  options_.eject_outliers = false;
+  options_.pool.feeds.eject_outliers = false;
   options_.error_retries_max = 0;
-  options_.hold = false;
+  options_.pool.hold = false;
   a_.fails_always = true;
   for (const char* policy : {"kv", "least-load", "round-robin", "load-cost"}) {
-    options_.policy = policy;
+    options_.pool.policy = policy;
     start();
     for (int i = 0; i < 64; ++i) complete();
     // One for each second that this takes.
@@ -280,11 +280,11 @@ TEST_F(GatewayRetryTest, FailingIsNoSignOfSpeed) {
 
 TEST_F(GatewayRetryTest, AFullWorkerIsNotTakenForAnIdleOne) {
   options_.failure_pause = seconds(1);
-  options_.hold = false;
+  options_.pool.hold = false;
   a_.fails_always = true;
   a_.error_status = 429;
   for (const char* policy : {"kv", "least-load", "round-robin", "load-cost"}) {
-    options_.policy = policy;
+    options_.pool.policy = policy;
     start();
     for (int i = 0; i < 64; ++i) EXPECT_EQ(complete().body, "b") << policy;
     EXPECT_LE(a_.bodies.size(), 10u) << policy;
@@ -304,7 +304,7 @@ constexpr const char* kErrorsIn200[] = {
 
 TEST_F(GatewayRetryTest, AnErrorThatSays200IsTriedOnceElsewhere) {
   for (const char* policy : {"kv", "least-load", "round-robin", "load-cost"}) {
-    options_.policy = policy;
+    options_.pool.policy = policy;
     for (const char* error : kErrorsIn200) {
       for (const Act act : {Act::kSay, Act::kSayWithoutLength}) {
         a_.says = error;
@@ -383,15 +383,15 @@ TEST_F(GatewayRetryTest, NothingIsAGoodAnswerToWhatHoldsNoPrompt) {
 }
 
 TEST_F(GatewayRetryTest, FailingFastWith200DrawsNoTraffic) {
-  options_.eject_outliers = false;
+  options_.pool.feeds.eject_outliers = false;
   options_.error_retries_max = 0;
-  options_.hold = false;
+  options_.pool.hold = false;
   options_.fault_pause = std::chrono::minutes(10);
   a_.fails_always = true;
   a_.failing = Act::kSay;
   b_.pieces = {"data: {}\n\n"};
   for (const char* policy : {"kv", "least-load", "round-robin", "load-cost"}) {
-    options_.policy = policy;
+    options_.pool.policy = policy;
     for (const char* error : kErrorsIn200) {
       a_.says = error;
       b_.script.assign(40, Act::kOpenStream);  // each is at work on all that it got
@@ -423,7 +423,7 @@ TEST_F(GatewayRetryTest, AClientThatHangsUpOnAnErrorIn200TellsOfTheWorkerAllTheS
 
 TEST_F(GatewayRetryTest, AWorkerThatFailsWith200IsEjected) {
   options_.failure_pause = options_.fault_pause = Duration::zero();
-  options_.ejection.failures_in_a_row = 3;
+  options_.pool.feeds.ejection.failures_in_a_row = 3;
   for (const uint32_t retries : {0, 1}) {
     options_.error_retries_max = retries;
     a_.fails_always = true;
@@ -450,7 +450,7 @@ TEST_F(GatewayRetryTest, ErrorsIn200OfEveryWorkerAreTheRequestsAndEjectNobody) {
 
 TEST_F(GatewayRetryTest, ARequestThatItsWorkerClosesForGoesToOneMoreAndIsToldOnce) {
   FakeWorker c(*loop_, "c");
-  options_.workers.push_back({"127.0.0.1", c.port()});
+  options_.pool.feeds.endpoints.push_back(worker_at(c.port()));
   a_.script = b_.script = c.script = {Act::kCut};
   start(3);
   EXPECT_EQ(complete().head.status(), 502);
@@ -459,7 +459,7 @@ TEST_F(GatewayRetryTest, ARequestThatItsWorkerClosesForGoesToOneMoreAndIsToldOnc
 }
 
 TEST_F(GatewayRetryTest, EachBadEndIsToldWithItsWorkerAndWhy) {
-  options_.workers.pop_back();
+  options_.pool.feeds.endpoints.pop_back();
   options_.client.first_byte_timeout = milliseconds(50);
   options_.failure_pause = Duration::zero();
   const struct {
@@ -553,10 +553,10 @@ TEST_F(GatewayRetryTest, StaleConnectionsCostNoAttempt) {
 }
 
 TEST_F(GatewayRetryTest, ARequestOnAFrozenWorkerIsSentElsewhere) {
-  options_.monitor.rules.timeout = milliseconds(10);
+  options_.pool.feeds.monitor.rules.timeout = milliseconds(10);
   a_.script = {Act::kHang};
   for (const char* policy : {"kv", "least-load", "round-robin", "load-cost"}) {
-    options_.policy = policy;
+    options_.pool.policy = policy;
     a_.script = {Act::kHang};
     a_.frozen = false;
     start();
@@ -583,7 +583,7 @@ TEST_F(GatewayRetryTest, ASlowRequestOnAHealthyWorkerStays) {
 }
 
 TEST_F(GatewayRetryTest, WhenAllAreFrozenTheRequestStaysWhereItIs) {
-  options_.monitor.rules.timeout = milliseconds(5);
+  options_.pool.feeds.monitor.rules.timeout = milliseconds(5);
   a_.script = b_.script = {Act::kHang};
   start();
   const auto answer = begin();
@@ -618,13 +618,14 @@ TEST_F(GatewayRetryTest, AClientThatLeavesAfterTheLastEventHadAll) {
 }
 
 TEST_F(GatewayRetryTest, WhatPluginsAddGoesOutWithTheEndpointThatAnswered) {
-  options_.config_name = "test.yaml";
-  options_.config =
+  options_.pool.policy = "";
+  options_.pool.config_name = "test.yaml";
+  options_.pool.config =
       "apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\n"
       "plugins: [{type: session-affinity-scorer}, {type: max-score-picker}]\n"
       "schedulingProfiles:\n- name: default\n"
       "  plugins: [{pluginRef: session-affinity-scorer}, {pluginRef: max-score-picker}]\n";
-  options_.allow_alpha_plugins = true;
+  options_.pool.plugins.allow_alpha = true;
   a_.more_fields = b_.more_fields = "X-Session-Token: of-the-worker\r\n";
   start();
   const std::string token = complete().field("x-session-token");

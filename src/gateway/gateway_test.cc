@@ -107,7 +107,7 @@ TEST_F(GatewayTest, RefusedConnectionIsRetriedAndCounted) {
 
 TEST_F(GatewayTest, WithoutAHealthyWorkerRequestsAndHealthGet503) {
   a_.healthy = b_.healthy = false;
-  options_.monitor.try_unhealthy = false;
+  options_.pool.feeds.monitor.try_unhealthy = false;
   start(0);
   EXPECT_EQ(complete().head.status(), 503);
   EXPECT_EQ(call("GET /health HTTP/1.1\r\nHost: g\r\n\r\n").head.status(), 503);
@@ -116,7 +116,7 @@ TEST_F(GatewayTest, WithoutAHealthyWorkerRequestsAndHealthGet503) {
 
 TEST_F(GatewayTest, WithoutAHealthyWorkerThoseThatTakeConnectionsAreTried) {
   for (const char* policy : {"kv", "least-load", "round-robin", "load-cost"}) {
-    options_.policy = policy;
+    options_.pool.policy = policy;
     a_.healthy = b_.healthy = false;
     start(0);
     EXPECT_TRUE(happens([&] { return complete().head.status() == 200; })) << policy;
@@ -237,8 +237,9 @@ TEST_F(GatewayTest, BodyThatIsNoJsonIsRefusedHere) {
 }
 
 TEST_F(GatewayTest, AConfigurationRoutes) {
-  options_.config_name = "test.yaml";
-  options_.config =
+  options_.pool.policy = "";
+  options_.pool.config_name = "test.yaml";
+  options_.pool.config =
       "apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\n"
       "plugins: [{type: active-request-scorer}, {type: max-score-picker}]\n"
       "schedulingProfiles:\n- name: default\n"
@@ -256,8 +257,9 @@ TEST_F(GatewayTest, AConfigurationRoutes) {
 }
 
 TEST_F(GatewayTest, AConfigurationSeesTheEnginesQueues) {
-  options_.config_name = "test.yaml";
-  options_.config =
+  options_.pool.policy = "";
+  options_.pool.config_name = "test.yaml";
+  options_.pool.config =
       "apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\n"
       "plugins: [{type: queue-scorer}]\n";
   a_.metrics = "vllm:num_requests_waiting{engine=\"0\"} 7\n";
@@ -270,10 +272,11 @@ TEST_F(GatewayTest, AConfigurationSeesTheEnginesQueues) {
 }
 
 TEST_F(GatewayTest, AWorkerThatReportsNonsenseDoesNotGetAllRequests) {
-  options_.config_name = "test.yaml";
+  options_.pool.policy = "";
+  options_.pool.config_name = "test.yaml";
   for (const char* scorer :
        {"queue-scorer", "running-requests-size-scorer", "kv-cache-utilization-scorer"}) {
-    options_.config =
+    options_.pool.config =
         "apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\n"
         "plugins: [{type: " +
         std::string(scorer) + "}]\n";
@@ -309,8 +312,9 @@ TEST_F(GatewayTest, ItsOwnPagesAreOnlyRead) {
 }
 
 TEST_F(GatewayTest, AWrongConfigurationRefusesToStartAndNamesTheLine) {
-  options_.config_name = "test.yaml";
-  options_.config =
+  options_.pool.policy = "";
+  options_.pool.config_name = "test.yaml";
+  options_.pool.config =
       "apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\n"
       "plugins:\n- type: queue-scorrer\n";
   const auto gateway = Gateway::create(*loop_, options_, probe_, [] { return ""; });
@@ -323,12 +327,13 @@ TEST_F(GatewayTest, AWrongConfigurationRefusesToStartAndNamesTheLine) {
 class GatewayWithFileTest : public GatewayTest {
  protected:
   GatewayWithFileTest() {
-    options_.workers.clear();
-    options_.endpoints_file = ::testing::TempDir() + "gateway-" + std::to_string(getpid()) + ".yaml";
-    options_.file_interval = std::chrono::milliseconds(1);
-    options_.endpoints_max = 2;
+    options_.pool.feeds.endpoints.clear();
+    options_.pool.feeds.endpoints_file =
+        ::testing::TempDir() + "gateway-" + std::to_string(getpid()) + ".yaml";
+    options_.pool.feeds.file_interval = std::chrono::milliseconds(1);
+    options_.pool.feeds.endpoints_max = 2;
   }
-  ~GatewayWithFileTest() override { unlink(options_.endpoints_file.c_str()); }
+  ~GatewayWithFileTest() override { unlink(options_.pool.feeds.endpoints_file.c_str()); }
 
   void write(const std::vector<std::pair<std::string, uint16_t>>& endpoints) {
     std::string text = "endpoints:";
@@ -336,9 +341,9 @@ class GatewayWithFileTest : public GatewayTest {
     for (const auto& [name, port] : endpoints) {
       text += "\n- {name: " + name + ", address: 127.0.0.1, port: " + std::to_string(port) + "}";
     }
-    const std::string fresh = options_.endpoints_file + ".new";
+    const std::string fresh = options_.pool.feeds.endpoints_file + ".new";
     std::ofstream(fresh) << text << "\n";
-    ASSERT_EQ(rename(fresh.c_str(), options_.endpoints_file.c_str()), 0);
+    ASSERT_EQ(rename(fresh.c_str(), options_.pool.feeds.endpoints_file.c_str()), 0);
   }
 };
 
@@ -361,7 +366,7 @@ TEST_F(GatewayWithFileTest, EndpointsComeAndGoWhileRequestsRun) {
 }
 
 TEST_F(GatewayWithFileTest, TheEndpointThatTakesASlotOverGetsTheRequests) {
-  options_.endpoints_max = 1;
+  options_.pool.feeds.endpoints_max = 1;
   write({{"a", a_.port()}});
   start(1);
   EXPECT_EQ(complete().body, "a");
@@ -390,8 +395,9 @@ TEST_F(GatewayWithFileTest, WithoutAFileItDoesNotStart) {
 
 TEST_F(GatewayTest, AnEndpointWhoseAnswersBreakIsLeftOut) {
   options_.fault_pause = options_.failure_pause = Duration::zero();
-  options_.ejection.failures_in_a_row = 2;
-  options_.monitor.rules.unhealthy_threshold = 1'000'000;  // so that health checks take nobody out
+  options_.pool.feeds.ejection.failures_in_a_row = 2;
+  options_.pool.feeds.monitor.rules.unhealthy_threshold =
+      1'000'000;  // so that health checks take nobody out
   a_.script = {Act::kCut, Act::kCut};
   start();
   for (int i = 0; i < 12; ++i) EXPECT_EQ(complete().head.status(), 200);
@@ -420,7 +426,7 @@ TEST_F(GatewayTest, PortInUseIsNamed) {
 class GatewayApiTest : public GatewayTest {
  protected:
   GatewayApiTest() {
-    options_.policy = "kv";
+    options_.pool.policy = "kv";
     a_.metrics = b_.metrics =
         "vllm:cache_config_info{block_size=\"16\",num_gpu_blocks=\"100000\"} 1\n";
   }

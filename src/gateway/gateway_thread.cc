@@ -83,12 +83,12 @@ std::string error_fields(const ApiError& error) {
 
 GatewayThread::GatewayThread(Gateway& gateway, EventLoop& loop, Descriptor listener, uint32_t index)
     : gateway_(gateway),
+      options_(gateway.options()),
+      probe_(gateway.probe()),
       loop_(loop),
-      index_(index),
-      server_(loop, std::move(listener), *this, gateway.options_.server, &gateway.bodies_),
-      upstreams_(gateway.fleet_.size()),
-      remote_scores_(loop),
-      random_(static_cast<uint64_t>(loop.clock().now().time_since_epoch().count()) + index) {}
+      pool_thread_(gateway.pool(), loop, index),
+      server_(loop, std::move(listener), *this, options_.server, &gateway.bodies()),
+      upstreams_(pool().fleet().size()) {}
 
 GatewayThread::~GatewayThread() {
   for (Relay* relay : relays_) delete relay;
@@ -114,7 +114,7 @@ void GatewayThread::answer_own_page(HttpExchange& exchange) {
   if (head.path() == "/health") return answer_health(exchange);
   if (head.path() == "/live") return exchange.respond(200, "", "");
   exchange.respond(200, "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n",
-                   gateway_.metrics_page_());
+                   gateway_.metrics_page());
 }
 
 // From here on the path is what the worker reads, too: nothing is decided by a spelling that it would read otherwise.
@@ -148,14 +148,14 @@ bool GatewayThread::take_request(HttpExchange& exchange) {
 }
 
 void GatewayThread::refuse(HttpExchange& exchange, const ApiError& error, std::string_view more_fields) {
-  gateway_.probe_.on_refused(error.status, error.message);
+  probe_.on_refused(error.status, error.message);
   exchange.respond(error.status, error_fields(error).append(more_fields), error_body(error));
 }
 
 // What a POST asks an engine for: what a parser claims, and all else under /v1/, where the body decides.
-std::optional<RequestApi> GatewayThread::inference_api(const HttpHead& head) const {
+std::optional<RequestApi> GatewayThread::inference_api(const HttpHead& head) {
   if (head.method() != "POST") return std::nullopt;
-  const std::optional<RequestRoute> route = parsers_.find(head.path());
+  const std::optional<RequestRoute> route = pool_thread_.parsers()->find(head.path());
   if (route && route->api != RequestApi::kOpaque) return route->api;
   if (head.path().starts_with("/v1/")) return RequestApi::kUnknown;
   return std::nullopt;
@@ -169,7 +169,7 @@ void GatewayThread::route_inference(HttpExchange& exchange, RequestApi api) {
   if (!peek && is_generation(exchange.head().path())) {
     if (const std::optional<ApiError> error = unreadable(exchange)) {
       // Its words quote the body, which no log should hold.
-      gateway_.probe_.on_refused(error->status, "the body is not the JSON that the API asks for");
+      probe_.on_refused(error->status, "the body is not the JSON that the API asks for");
       return exchange.respond(error->status, error_fields(*error), error_body(*error));
     }
   }
@@ -180,7 +180,7 @@ void GatewayThread::route_inference(HttpExchange& exchange, RequestApi api) {
 // as finding them is quick; what vLLM may take all the same (UTF-16, ...) is routed without knowing the prompt.
 std::optional<ApiError> GatewayThread::unreadable(const HttpExchange& exchange) const {
   const std::string_view body = exchange.body();
-  if (body.size() <= gateway_.options_.explained_body_bytes_max) {
+  if (body.size() <= options_.explained_body_bytes_max) {
     return check_request_body(exchange.head().find("content-type"), body);
   }
   if (may_hold_an_object(body)) return std::nullopt;
@@ -194,15 +194,15 @@ void GatewayThread::relay(HttpExchange& exchange, bool inference, const std::opt
 }
 
 HttpHandler::Refusal GatewayThread::on_refused(int status, std::string_view reason) {
-  gateway_.probe_.on_refused(status, reason);
+  probe_.on_refused(status, reason);
   const ApiError error = status == 400 ? not_http_error() : gateway_error(status, reason);
   return {error_fields(error), error_body(error)};
 }
 
 void GatewayThread::answer_health(HttpExchange& exchange) {
   // Before every worker was asked once, the first requests would all go to those that answered first.
-  if (gateway_.feeds_->settled()) {
-    const auto fleet = gateway_.fleet_.snapshot();
+  if (pool().feeds().settled()) {
+    const auto fleet = pool().snapshot();
     if (any_healthy(*fleet)) return exchange.respond(200, "", "");
     const std::string tried = tried_unhealthy_text(*fleet);
     if (!tried.empty()) return exchange.respond(200, "Content-Type: text/plain\r\n", tried);
@@ -213,7 +213,7 @@ void GatewayThread::answer_health(HttpExchange& exchange) {
 
 std::optional<EndpointId> GatewayThread::next_in_turn(const std::vector<EndpointId>& tried) {
   using Rank = EndpointState::Rank;
-  const auto snapshot = gateway_.fleet_.snapshot();
+  const auto snapshot = pool().snapshot();
   const uint32_t count = static_cast<uint32_t>(snapshot->endpoints.size());
   std::optional<EndpointId> best;
   Rank best_rank = any_healthy(*snapshot) ? Rank::kReachable : Rank::kOut;
@@ -229,8 +229,8 @@ std::optional<EndpointId> GatewayThread::next_in_turn(const std::vector<Endpoint
   return best;
 }
 
-bool GatewayThread::has_other(const std::vector<EndpointId>& tried, EndpointId endpoint) const {
-  const auto snapshot = gateway_.fleet_.snapshot();
+bool GatewayThread::has_other(const std::vector<EndpointId>& tried, EndpointId endpoint) {
+  const auto snapshot = pool().snapshot();
   for (uint32_t i = 0; i < snapshot->endpoints.size(); ++i) {
     const EndpointId id{i};
     const bool healthy = snapshot->endpoints[i].rank() <= EndpointState::Rank::kEjected;
@@ -238,6 +238,11 @@ bool GatewayThread::has_other(const std::vector<EndpointId>& tried, EndpointId e
     if (std::find(tried.begin(), tried.end(), id) == tried.end()) return true;
   }
   return false;
+}
+
+void GatewayThread::remove(Relay& relay) {
+  relays_.erase(&relay);
+  delete &relay;
 }
 
 void GatewayThread::on_endpoint_down(EndpointId endpoint) {
@@ -248,11 +253,11 @@ void GatewayThread::on_endpoint_down(EndpointId endpoint) {
 
 GatewayThread::Upstream* GatewayThread::upstream(EndpointId endpoint) {
   Upstream& upstream = upstreams_[index_of(endpoint)];
-  const auto snapshot = gateway_.fleet_.snapshot();
+  const auto snapshot = pool().snapshot();
   const EndpointState& state = snapshot->endpoints[index_of(endpoint)];
   if (upstream.client != nullptr && upstream.joined == state.joined) return &upstream;
   const Endpoint& owner = *state.endpoint;
-  const auto address = gateway_.feeds_->addresses().find(owner.host, owner.port);
+  const auto address = pool().feeds().addresses().find(owner.host, owner.port);
   if (!address) return nullptr;
   // Requests that run with the endpoint before go on.
   retired_.erase(std::remove_if(retired_.begin(), retired_.end(),
@@ -261,7 +266,7 @@ GatewayThread::Upstream* GatewayThread::upstream(EndpointId endpoint) {
   if (upstream.client != nullptr) retired_.push_back(std::move(upstream.client));
   upstream.host = to_string(HostPort{owner.host, owner.port});
   upstream.joined = state.joined;
-  upstream.client = std::make_unique<HttpClient>(loop_, *address, gateway_.options_.client);
+  upstream.client = std::make_unique<HttpClient>(loop_, *address, options_.client);
   return &upstream;
 }
 

@@ -8,14 +8,13 @@
 #include <unordered_set>
 #include <vector>
 
-#include "base/random.h"
+#include "gateway/gateway_options.h"
+#include "gateway/probe.h"
 #include "model/endpoint.h"
-#include "model/request.h"
 #include "net/http/http_client.h"
 #include "net/http/http_server.h"
-#include "serving/remote_scores.h"
+#include "serving/pool_thread.h"
 #include "vllm/api_error.h"
-#include "config/request_parsers.h"
 #include "wire/request/request_peek.h"
 
 namespace kvasir {
@@ -37,9 +36,7 @@ class GatewayThread final : public HttpHandler {
 
   EventLoop& loop() { return loop_; }
 
- private:
-  friend class Relay;
-
+  // For the relays.
   // The connections to one endpoint.
   struct Upstream {
     std::string host;  // HOST:PORT
@@ -47,35 +44,41 @@ class GatewayThread final : public HttpHandler {
     std::unique_ptr<HttpClient> client;  // null until the first request goes there
   };
 
+  const GatewayOptions& options() const { return options_; }
+  GatewayProbe& probe() { return probe_; }
+  PoolThread& pool_thread() { return pool_thread_; }
+  Pool& pool() { return pool_thread_.pool(); }
+  // Where a request that is no inference goes: the best endpoints there are, in turn.
+  std::optional<EndpointId> next_in_turn(const std::vector<EndpointId>& tried);
+  // Whether a healthy one is left besides those and this.
+  bool has_other(const std::vector<EndpointId>& tried, EndpointId endpoint);
+  // The slot's owner; null: its address is not known.
+  Upstream* upstream(EndpointId endpoint);
+  // It is over, and goes.
+  void remove(Relay& relay);
+
+ private:
   // Puts the target into normal form. False: the request was refused.
   bool take_request(HttpExchange& exchange);
   void refuse(HttpExchange& exchange, const ApiError& error, std::string_view more_fields = {});
   void answer_health(HttpExchange& exchange);
   void answer_own_page(HttpExchange& exchange);
   // nullopt: it is not for an engine's model.
-  std::optional<RequestApi> inference_api(const HttpHead& head) const;
+  std::optional<RequestApi> inference_api(const HttpHead& head);
   void route_inference(HttpExchange& exchange, RequestApi api);
   std::optional<ApiError> unreadable(const HttpExchange& exchange) const;
   void relay(HttpExchange& exchange, bool inference, const std::optional<RequestPeek>& peek);
-  // Where a request that is no inference goes: the best endpoints there are, in turn.
-  std::optional<EndpointId> next_in_turn(const std::vector<EndpointId>& tried);
-  // Whether a healthy one is left besides those and this.
-  bool has_other(const std::vector<EndpointId>& tried, EndpointId endpoint) const;
-  // The slot's owner; null: its address is not known.
-  Upstream* upstream(EndpointId endpoint);
-  RequestId next_request_id() { return (++requests_ << 8) | index_; }
 
   Gateway& gateway_;
+  const GatewayOptions& options_;
+  GatewayProbe& probe_;
   EventLoop& loop_;
-  const uint32_t index_;
+  PoolThread pool_thread_;
   HttpServer server_;
   std::vector<Upstream> upstreams_;                   // by slot
-  std::vector<std::unique_ptr<HttpClient>> retired_;  // of endpoints that left, while requests run there
-  RemoteScoreFetcher remote_scores_;
-  const RequestParsers parsers_;
-  Random random_;
+  std::vector<std::unique_ptr<HttpClient>>
+      retired_;  // of endpoints that left, while requests run there
   std::unordered_set<Relay*> relays_;
-  uint64_t requests_ = 0;
   uint32_t turn_ = 0;
 };
 

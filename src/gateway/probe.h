@@ -6,10 +6,8 @@
 #include <string_view>
 
 #include "base/clock.h"
-#include "feeds/fleet_feeds.h"
-#include "flow/flow_stats.h"
 #include "model/endpoint.h"
-#include "scheduling/filter_probe.h"
+#include "serving/pool_probe.h"
 
 namespace kvasir {
 
@@ -45,11 +43,8 @@ struct BadAnswer {
   std::string_view why;
 };
 
-class GatewayProbe : public FleetProbe, public FlowProbe, public FilterProbe {
+class GatewayProbe : public PoolProbe {
  public:
-  void on_outcome(const Request& request, int32_t band, FlowOutcome outcome, Duration held) override {
-    static_cast<void>(request), static_cast<void>(band), static_cast<void>(outcome), static_cast<void>(held);
-  }
   virtual void on_started() = 0;
   // The endpoint itself, not its slot, which may change hands while a request runs.
   virtual void on_routed(const Endpoint& endpoint) = 0;    // an attempt goes there

@@ -27,27 +27,28 @@ std::string random_id(Random& random) {
 Relay::Relay(GatewayThread& thread, HttpExchange& exchange, bool inference)
     : thread_(thread),
       exchange_(exchange),
-      arrived_(thread_.loop_.clock().now()),
+      arrived_(thread_.loop().clock().now()),
       inference_(inference),
       head_request_(exchange.head().method() == "HEAD") {
   const auto given = exchange.head().find("x-request-id");
-  request_id_ = given && !given->empty() ? std::string(*given) : random_id(thread.random_);
+  request_id_ =
+      given && !given->empty() ? std::string(*given) : random_id(thread.pool_thread().random());
 }
 
 Relay::~Relay() {
-  thread_.loop_.cancel(error_timer_);
+  thread_.loop().cancel(error_timer_);
   leave_admission();
   release();
 }
 
 void Relay::start(const std::optional<RequestPeek>& peek) {
-  thread_.gateway_.probe_.on_started();
+  thread_.probe().on_started();
   exchange_.set_observer(this);
   if (inference_) {
-    const GatewayOptions& options = thread_.gateway_.options_;
-    if (!options.config_name.empty() || !options.objectives.empty()) read_headers();
-    routed_.emplace(thread_.gateway_.scheduler_, thread_.gateway_.estimator_,
-                    thread_.next_request_id(), peek, headers_);
+    const PoolOptions& pool = thread_.pool().options();
+    if (pool.policy.empty() || !pool.priorities.empty()) read_headers();
+    routed_.emplace(thread_.pool().scheduler(), thread_.pool().estimator(),
+                    thread_.pool_thread().next_request_id(), peek, headers_);
     if (peek && ask_services(*peek)) return;
   }
   schedule();
@@ -56,47 +57,42 @@ void Relay::start(const std::optional<RequestPeek>& peek) {
 // Services that the configuration names; the request goes on when they have answered, or not in
 // time. False: there are none.
 bool Relay::ask_services(const RequestPeek& peek) {
-  const std::vector<RemoteService>& services = thread_.gateway_.services_;
-  if (services.empty()) return false;
-  fetch_ = thread_.remote_scores_.start(services, peek, thread_.gateway_.fleet_.snapshot(),
-                                        [this](FetchedScores scores) {
-                                          fetched_ = std::move(scores);
-                                          routed_->set_remote_scores(fetched_.view());
-                                          fetch_.reset();
-                                          schedule();
-                                        });
+  const auto services = thread_.pool_thread().remote_services();
+  if (services == nullptr) return false;
+  fetch_ = thread_.pool_thread().remote_scores().start(
+      *services, peek, thread_.pool().snapshot(), [this](FetchedScores scores) {
+        fetched_ = std::move(scores);
+        routed_->set_remote_scores(fetched_.view());
+        fetch_.reset();
+        schedule();
+      });
   return true;
 }
 
 void Relay::schedule() {
-  const bool open = thread_.gateway_.admission_.mode() == AdmissionSettings::Mode::kOpen;
+  const bool open = thread_.pool().admission().mode() == AdmissionSettings::Mode::kOpen;
   if (inference_ && !open) return admit();
   attempt();
 }
 
 RequestClass Relay::class_of_request() const {
-  const auto& objectives = thread_.gateway_.options_.objectives;
-  return request_class(headers_, [&](std::string_view objective) -> std::optional<int32_t> {
-    const auto found = objectives.find(objective);
-    if (found == objectives.end()) return std::nullopt;
-    return found->second;
-  });
+  return request_class(headers_, thread_.pool().options().priority_of);
 }
 
 void Relay::admit() {
   routed_->set_class(class_of_request());
-  EventLoop& loop = thread_.loop_;
+  EventLoop& loop = thread_.loop();
   ticket_ = std::make_shared<AdmissionTicket>(
       *routed_, exchange_.body().size(),
       lifeline_.posting(loop, [this](const Verdict& verdict) { on_verdict(verdict); }),
       lifeline_.posting(loop, [this](FlowOutcome outcome) { on_evicted(outcome); }));
-  const std::optional<Verdict> verdict = thread_.gateway_.admission_.admit(ticket_);
-  scheduling_ = thread_.loop_.clock().now() - arrived_;
+  const std::optional<Verdict> verdict = thread_.pool().admission().admit(ticket_);
+  scheduling_ = thread_.loop().clock().now() - arrived_;
   if (verdict) on_verdict(*verdict);
 }
 
 void Relay::on_verdict(const Verdict& verdict) {
-  held_ = thread_.loop_.clock().now() - arrived_ - scheduling_;
+  held_ = thread_.loop().clock().now() - arrived_ - scheduling_;
   if (!verdict.dispatched()) return drop(verdict.outcome);
   decision_ = verdict.decision;
   send();
@@ -134,9 +130,9 @@ bool Relay::choose() {
 
 // choose(), timed.
 bool Relay::pick() {
-  const TimePoint begin = attempts_ == 0 ? arrived_ : thread_.loop_.clock().now();
+  const TimePoint begin = attempts_ == 0 ? arrived_ : thread_.loop().clock().now();
   const bool chosen = choose();
-  scheduling_ += thread_.loop_.clock().now() - begin;
+  scheduling_ += thread_.loop().clock().now() - begin;
   return chosen;
 }
 
@@ -148,8 +144,8 @@ void Relay::attempt() {
 
 void Relay::send() {
   ++attempts_;
-  attempted_ = thread_.gateway_.fleet_.snapshot()->endpoints[index_of(decision_.endpoint)].endpoint;
-  thread_.gateway_.probe_.on_routed(*attempted_);
+  attempted_ = thread_.pool().snapshot()->endpoints[index_of(decision_.endpoint)].endpoint;
+  thread_.probe().on_routed(*attempted_);
   GatewayThread::Upstream* upstream = thread_.upstream(decision_.endpoint);
   selected_ = attempted_->name;
   if (upstream == nullptr) {
@@ -187,7 +183,7 @@ void Relay::on_body(std::string_view bytes) {
 }
 
 void Relay::on_raw(std::string_view bytes) {
-  const GatewayOptions& options = thread_.gateway_.options_;
+  const GatewayOptions& options = thread_.options();
   if (mode_ == Mode::kHeld) withheld_.append(bytes);  // framing alone is no body byte yet
   if (keeping_error_ && withheld_.size() > options.error_answer_bytes_max) return give_error_up();
   if (mode_ == Mode::kRaw) exchange_.write_raw(bytes);
@@ -208,7 +204,7 @@ void Relay::on_drained() {
 
 void Relay::note_first_byte() {
   if (first_byte_) return;
-  first_byte_ = thread_.loop_.clock().now() - arrived_;
+  first_byte_ = thread_.loop().clock().now() - arrived_;
   // Of an error it says nothing: no prompt was read for it.
   if (routed_ && status_ < kErrors && !failed_in_200_) routed_->first_token();
 }
@@ -221,8 +217,8 @@ void Relay::send_withheld() {
   added.scheduling_ms = to_milliseconds(scheduling_);
   added.cache_prefix_tokens = decision_.cached_tokens;
   std::vector<std::pair<std::string, std::string>> of_plugins;
-  if (routed_ && attempted_ && !thread_.gateway_.options_.config_name.empty()) {
-    of_plugins = thread_.gateway_.scheduler_.answer_fields(*attempted_);
+  if (routed_ && attempted_ && thread_.pool().options().policy.empty()) {
+    of_plugins = thread_.pool().scheduler().answer_fields(*attempted_);
     added.of_plugins = of_plugins;
   }
   const bool bodiless = head_request_ || status_ == 204 || status_ == 304;
@@ -297,18 +293,18 @@ void Relay::on_client_gone() {
 
 void Relay::release() {
   if (routed_) routed_->ended();
-  if (attempted_) thread_.gateway_.probe_.on_released(*attempted_);
+  if (attempted_) thread_.probe().on_released(*attempted_);
   attempted_.reset();
 }
 
 // A request that is held must be so no longer before anybody else touches routed_.
 void Relay::leave_admission() {
   if (!ticket_) return;
-  thread_.gateway_.admission_.cancel(*ticket_);
+  thread_.pool().admission().cancel(*ticket_);
   release();
   const auto ticket = std::exchange(ticket_, nullptr);
-  thread_.gateway_.admission_.ended(*ticket, usage_.prompt_tokens().value_or(0),
-                                    usage_.completion_tokens().value_or(0));
+  thread_.pool().admission().ended(*ticket, usage_.prompt_tokens().value_or(0),
+                                   usage_.completion_tokens().value_or(0));
 }
 
 void Relay::finish(int status, bool complete) {
@@ -319,13 +315,12 @@ void Relay::finish(int status, bool complete) {
   if (attempts_ > 0) report.endpoint = decision_.endpoint;
   report.inference = inference_;
   report.complete = complete;
-  report.total = thread_.loop_.clock().now() - arrived_;
+  report.total = thread_.loop().clock().now() - arrived_;
   report.first_byte = first_byte_;
   report.scheduling = scheduling_;
   report.held = held_;
-  thread_.gateway_.probe_.on_finished(report);
-  thread_.relays_.erase(this);
-  delete this;
+  thread_.probe().on_finished(report);
+  thread_.remove(*this);
 }
 
 }  // namespace kvasir

@@ -65,15 +65,15 @@ void Relay::note_answered() {
     note_full();
   } else {
     judge(decision_.endpoint, true);
-    thread_.gateway_.feeds_->report_served(decision_.endpoint);
+    thread_.pool().feeds().report_served(decision_.endpoint);
   }
   settle_blame(true);
 }
 
 void Relay::note_full() {
   judge(decision_.endpoint, true);
-  thread_.gateway_.feeds_->report_served(decision_.endpoint);
-  thread_.gateway_.scheduler_.avoid(decision_.endpoint, thread_.gateway_.options_.failure_pause);
+  thread_.pool().feeds().report_served(decision_.endpoint);
+  thread_.pool().scheduler().avoid(decision_.endpoint, thread_.options().failure_pause);
 }
 
 void Relay::on_failure(const HttpFailure& failure) {
@@ -84,7 +84,7 @@ void Relay::on_failure(const HttpFailure& failure) {
   // A worker that took a request over a kept-alive connection and is gone now may have died of it.
   const bool closed =
       failure.kind == Kind::kClosed || (failure.kind == Kind::kConnect && failure.resent);
-  FleetFeeds& feeds = *thread_.gateway_.feeds_;
+  FleetFeeds& feeds = thread_.pool().feeds();
   if (failure.kind == Kind::kConnect) feeds.report_connect_failure(decision_.endpoint);
   if (failure.kind == Kind::kClosed) feeds.report_closed(decision_.endpoint);
   if (mode_ != Mode::kHeld) {
@@ -94,8 +94,7 @@ void Relay::on_failure(const HttpFailure& failure) {
     exchange_.abort();
     return finish(502, false);
   }
-  note_failure(closed ? std::string(kClosedWords)
-                      : plain_words(failure, thread_.gateway_.options_.client));
+  note_failure(closed ? std::string(kClosedWords) : plain_words(failure, thread_.options().client));
   if (closed) return on_closed(failure);
   if (failure.kind == Kind::kMalformed) {
     blame();
@@ -112,17 +111,17 @@ void Relay::on_failure(const HttpFailure& failure) {
 // Without an answer. The request may be what the worker closed for: few others are asked.
 void Relay::on_closed(const HttpFailure& failure) {
   blame();
-  if (++closed_ <= thread_.gateway_.options_.closed_retries_max) {
+  if (++closed_ <= thread_.options().closed_retries_max) {
     return retry(RetryReason::kClosed, failure.message);
   }
   settle_blame(false);
-  thread_.gateway_.probe_.on_poison(request_id_, closed_);
+  thread_.probe().on_poison(request_id_, closed_);
   give_up(502, "no worker could answer, and the request itself may be why", failure.message);
 }
 
 void Relay::on_endpoint_down(EndpointId endpoint) {
   const bool waits = call_ != nullptr && mode_ == Mode::kHeld && decision_.endpoint == endpoint;
-  if (!waits || attempts_ >= thread_.gateway_.options_.attempts_max || !has_other()) return;
+  if (!waits || attempts_ >= thread_.options().attempts_max || !has_other()) return;
   std::exchange(call_, nullptr)->cancel();
   if (keeping_error_) return give_error_up();
   withheld_.clear();
@@ -145,7 +144,7 @@ bool Relay::is_worse_than_kept(int status) const {
 }
 
 bool Relay::may_try_error_elsewhere() {
-  const GatewayOptions& options = thread_.gateway_.options_;
+  const GatewayOptions& options = thread_.options();
   return error_retries_ < options.error_retries_max && attempts_ < options.attempts_max &&
          has_other();
 }
@@ -162,7 +161,7 @@ void Relay::look_for_error(std::string_view first_bytes) {
 // is worth keeping.
 void Relay::keep_error() {
   keeping_error_ = true;
-  error_timer_ = thread_.loop_.after(thread_.gateway_.options_.error_answer_timeout, [this] {
+  error_timer_ = thread_.loop().after(thread_.options().error_answer_timeout, [this] {
     std::exchange(error_timer_, kNoTimer);
     give_error_up();
   });
@@ -170,7 +169,7 @@ void Relay::keep_error() {
 
 // It is kept, or will not be: on to another endpoint.
 void Relay::give_error_up() {
-  thread_.loop_.cancel(std::exchange(error_timer_, kNoTimer));
+  thread_.loop().cancel(std::exchange(error_timer_, kNoTimer));
   if (call_ != nullptr) std::exchange(call_, nullptr)->cancel();
   keeping_error_ = false;
   const bool last = !may_try_error_elsewhere();
@@ -205,16 +204,15 @@ void Relay::send_kept() {
 }
 
 void Relay::judge(EndpointId endpoint, bool good) {
-  Gateway& gateway = thread_.gateway_;
-  if (!good) gateway.scheduler_.avoid(endpoint, gateway.options_.fault_pause);
-  OutlierEjection* ejection = gateway.feeds_->outliers();
+  if (!good) thread_.pool().scheduler().avoid(endpoint, thread_.options().fault_pause);
+  OutlierEjection* ejection = thread_.pool().feeds().outliers();
   if (ejection == nullptr) return;
   good ? ejection->succeeded(endpoint) : ejection->failed(endpoint);
 }
 
 void Relay::blame() {
   blamed_.push_back(decision_.endpoint);
-  thread_.gateway_.scheduler_.avoid(decision_.endpoint, thread_.gateway_.options_.failure_pause);
+  thread_.pool().scheduler().avoid(decision_.endpoint, thread_.options().failure_pause);
 }
 
 // An answer from somebody else: it was their fault. Several who failed alike: it was the request's.
@@ -237,11 +235,11 @@ void Relay::retry(RetryReason reason, std::string_view detail) {
   if (routed_) routed_->exclude_chosen();
   tried_.push_back(decision_.endpoint);
   release();
-  if (attempts_ >= thread_.gateway_.options_.attempts_max || !pick()) {
+  if (attempts_ >= thread_.options().attempts_max || !pick()) {
     settle_blame(false);
     return give_up(502, "no worker could answer", detail);
   }
-  thread_.gateway_.probe_.on_retry(*failed, reason, detail);
+  thread_.probe().on_retry(*failed, reason, detail);
   send();
 }
 
@@ -256,16 +254,15 @@ void Relay::give_up(int status, std::string_view message, std::string_view why) 
 }
 
 void Relay::tell_bad_answer(int status, std::string_view why) {
-  thread_.gateway_.probe_.on_bad_answer(
-      {request_id_, selected_, status, mode_ != Mode::kHeld, why});
+  thread_.probe().on_bad_answer({request_id_, selected_, status, mode_ != Mode::kHeld, why});
 }
 
 // A worker's own error that goes to the client as it is.
 void Relay::tell_error_passed_on() {
-  thread_.gateway_.probe_.on_bad_answer({request_id_, selected_, status_, false,
-                                         status_ >= kServerErrors
-                                             ? "the error is the worker's own"
-                                             : "its answer holds an error or nothing"});
+  thread_.probe().on_bad_answer({request_id_, selected_, status_, false,
+                                 status_ >= kServerErrors
+                                     ? "the error is the worker's own"
+                                     : "its answer holds an error or nothing"});
 }
 
 }  // namespace kvasir

@@ -1,0 +1,131 @@
+// Everything that decides for one set of endpoints: the fleet and what feeds it, the scheduler, the
+// admission of requests, and the configuration that they follow.
+//
+// Made, fed, reconfigured, drained and destroyed on its executor's thread. The accessors may be
+// called on any thread; what they return says for itself which thread it is for.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/executor.h"
+#include "base/guarded.h"
+#include "base/result.h"
+#include "config/request_parsers.h"
+#include "feeds/file_watch.h"
+#include "feeds/fleet_feeds.h"
+#include "fleet/fleet.h"
+#include "net/io/system_resolver.h"
+#include "scheduling/scheduler.h"
+#include "serving/admission.h"
+#include "serving/admission_timer.h"
+#include "serving/configured_scheduling.h"
+#include "serving/holding.h"
+#include "serving/pool_options.h"
+#include "serving/pool_probe.h"
+#include "serving/remote_service_watch.h"
+#include "serving/token_estimator.h"
+
+namespace kvasir {
+
+class EventLoop;
+
+// For the metrics page.
+struct PoolStats {
+  FlowStats flow;             // who waits, and how full the pool is
+  bool flow_control = false;  // whether anybody can have to wait
+  std::vector<PluginReading> plugins;
+};
+
+class Pool {
+ public:
+  // Reads the configuration. `executor`: where the pool lives. It and `probe` must outlive it.
+  // Without feed() nobody looks after the endpoints: the caller sets their states in fleet().
+  static Result<std::unique_ptr<Pool>> create(Executor& executor, PoolOptions options,
+                                              PoolProbe& probe);
+  Pool(const Pool&) = delete;
+  Pool& operator=(const Pool&) = delete;
+
+  // What needs a network: endpoints, their health and metrics, the services that the configuration
+  // names, and the watch of its file. Once, before requests; `loop` is the pool's executor.
+  Result<void> feed(EventLoop& loop);
+
+  // Uses another configuration from now on, or says why not and goes on as before. One that says
+  // nothing does not replace one that says something. What is in flight, cached and bound stays
+  // known. Returns notes.
+  Result<std::vector<std::string>> reconfigure(std::string_view text);
+  // Nobody is held any more: those who are get the answer for it.
+  void drain() { admission_.drain(); }
+
+  // How the first configuration was understood: one line each, for the log.
+  const std::vector<std::string>& notes() const { return notes_; }
+  // Thread-safe.
+  PoolStats stats();
+  const PoolOptions& options() const { return options_; }
+  PoolProbe& probe() { return probe_; }
+
+  std::shared_ptr<const Snapshot> snapshot() const { return fleet_.snapshot(); }
+  Fleet& fleet() { return fleet_; }
+  Scheduler& scheduler() { return scheduler_; }
+  Admission& admission() { return admission_; }
+  TokenEstimator& estimator() { return estimator_; }
+  Resolver& resolver() { return resolver_; }  // of all names
+  const Clock& clock() const { return clock_; }  // of the policy: model time
+  // Only after feed().
+  FleetFeeds& feeds() { return *feeds_; }
+
+  // What a thread looks at for each request, of the configuration in use (PoolThread keeps it).
+  struct InUse {
+    std::shared_ptr<const RequestParsers> parsers;
+    std::shared_ptr<const std::vector<RemoteService>> services;  // null: nobody is to be asked
+  };
+  InUse in_use() const {
+    return in_use_.with([](const InUse& now) { return now; });
+  }
+  // Grows with each change of it.
+  uint64_t version() const { return version_.load(std::memory_order_acquire); }
+
+ private:
+  Pool(Executor& executor, PoolOptions options, PoolProbe& probe, Configuration configuration);
+  static Result<Configuration> read_configuration(std::string_view text,
+                                                  const PoolOptions& options);
+  Result<Configuration> checked_configuration(std::string_view text) const;
+  void find_services();
+  void watch_services(std::vector<RemoteSource> sources);
+  void watch_config();
+  void set_parsers(RequestParsers parsers);
+  void set_services(std::vector<RemoteService> services);
+
+  const PoolOptions options_;
+  PoolProbe& probe_;
+  EventLoop* loop_ = nullptr;  // from feed() on
+  const std::optional<ScaledClock> scaled_clock_;
+  const Clock& clock_;
+  Fleet fleet_;
+  TokenEstimator estimator_;
+  // Of the configuration in use, until feed() takes them.
+  std::vector<RemoteSource> sources_;
+  ScrapePlan scrape_plan_;
+  Scheduler scheduler_;
+  Holding holding_;
+  Admission admission_;
+  AdmissionTimer admission_timer_;
+  SystemResolver resolver_;
+  std::unique_ptr<FleetFeeds> feeds_;
+  std::unique_ptr<RemoteServiceWatch> service_watch_;
+  std::unique_ptr<FileWatch> config_watch_;  // when the configuration is a file's
+  std::vector<std::string> notes_;
+  // Of the configuration in use.
+  bool configures_something_ = false;
+  size_t plugins_named_ = 0;
+  Guarded<InUse> in_use_;
+  std::atomic<uint64_t> version_{1};
+};
+
+}  // namespace kvasir

@@ -1,0 +1,33 @@
+// What a pool reports of itself; the probe of every server extends it. Called from every thread:
+// implementations are thread-safe and do not block. Views are valid during the call.
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+#include "feeds/fleet_feeds.h"
+#include "flow/flow_stats.h"
+#include "scheduling/filter_probe.h"
+
+namespace kvasir {
+
+class PoolProbe : public FleetProbe, public FlowProbe, public FilterProbe {
+ public:
+  void on_outcome(const Request& request, int32_t band, FlowOutcome outcome,
+                  Duration held) override {
+    static_cast<void>(request), static_cast<void>(band), static_cast<void>(outcome),
+        static_cast<void>(held);
+  }
+  // The configuration's file changed: `error` is empty when the new one is in use, else the old one
+  // stays.
+  virtual void on_configuration_read(std::string_view error) { static_cast<void>(error); }
+  // The new one names fewer plugins: a file that was cut short does too.
+  virtual void on_fewer_plugins(size_t before, size_t now) {
+    static_cast<void>(before), static_cast<void>(now);
+  }
+  // A service that the configuration names cannot be looked up; its address stays as it was. Told
+  // once.
+  virtual void on_service_lost(std::string_view why) { static_cast<void>(why); }
+};
+
+}  // namespace kvasir

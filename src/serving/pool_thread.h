@@ -1,0 +1,69 @@
+// A Pool as one thread of a server uses it: what a request needs there and shares with no other
+// thread. Lives on that thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/executor.h"
+#include "base/random.h"
+#include "scheduling/decision_trace.h"
+#include "serving/pool.h"
+#include "serving/remote_scores.h"
+
+namespace kvasir {
+
+class PoolThread {
+ public:
+  // More threads would give out the same request ids.
+  static constexpr uint32_t kThreadsMost = 1024;
+
+  // `index`: of the thread, below kThreadsMost. `pool` and `loop` must outlive it.
+  PoolThread(Pool& pool, EventLoop& loop, uint32_t index);
+  // Without a network: there are no remote scores.
+  PoolThread(Pool& pool, Executor& executor, uint32_t index);
+  ~PoolThread();
+
+  Pool& pool() { return pool_; }
+  Executor& executor() { return executor_; }
+  TimePoint now() const { return clock_.now(); }
+  Random& random() { return random_; }
+  RequestId next_request_id() { return ++requests_ * kThreadsMost + index_; }
+
+  // Of the configuration in use now.
+  const std::shared_ptr<const RequestParsers>& parsers() { return in_use().parsers; }
+  // Null: nobody is to be asked before a request is scheduled.
+  const std::shared_ptr<const std::vector<RemoteService>>& remote_services() {
+    return in_use().services;
+  }
+  // While remote_services() names somebody.
+  RemoteScoreFetcher& remote_scores() { return *remote_scores_; }
+
+  // A trace to write one decision into, and back.
+  std::unique_ptr<DecisionTrace> take_trace();
+  void give_trace(std::unique_ptr<DecisionTrace> trace);
+
+ private:
+  const Pool::InUse& in_use() {
+    if (const uint64_t version = pool_.version(); version != version_) {
+      in_use_ = pool_.in_use();
+      version_ = version;
+    }
+    return in_use_;
+  }
+
+  Pool& pool_;
+  Executor& executor_;
+  const Clock& clock_;
+  const uint32_t index_;
+  std::optional<RemoteScoreFetcher> remote_scores_;
+  Random random_;
+  uint64_t requests_ = 0;
+  uint64_t version_ = 0;  // of in_use_
+  Pool::InUse in_use_;
+  std::vector<std::unique_ptr<DecisionTrace>> traces_;
+};
+
+}  // namespace kvasir
