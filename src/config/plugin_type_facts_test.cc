@@ -90,6 +90,8 @@ const Row kScheduling[] = {
     {"seed-composite-scorer"},
     {"seed-kv-cache-manager-scorer", "{endpoint: http://127.0.0.1:8080}"},
     {"seed-precise-prefix-cache-scorer"},
+    {"dynamo-cost-scorer", "{}", Stability::kAlpha},
+    {"lmetric-scorer", "{}", Stability::kAlpha},
     {"inflight-load-producer"},
     {"approx-prefix-cache-producer"},
     {"precise-prefix-cache-producer", "{}", Stability::kStable, kEvents},

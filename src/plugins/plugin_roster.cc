@@ -31,9 +31,11 @@
 #include "plugins/refused_plugins.h"
 #include "plugins/scorer/active_request_scorer.h"
 #include "plugins/scorer/context_length_aware.h"
+#include "plugins/scorer/dynamo_cost_scorer.h"
 #include "plugins/scorer/endpoint_attribute_scorer.h"
 #include "plugins/scorer/header_label_affinity_scorer.h"
 #include "plugins/scorer/kv_cache_utilization_scorer.h"
+#include "plugins/scorer/lmetric_scorer.h"
 #include "plugins/scorer/load_aware_scorer.h"
 #include "plugins/scorer/lora_affinity_scorer.h"
 #include "plugins/scorer/no_hit_lru_scorer.h"
@@ -84,6 +86,8 @@ void register_scorers(Registry& registry) {
   registry.add(seed_composite_scorer_plugin());
   registry.add(seed_kv_cache_manager_scorer_plugin());
   registry.add(seed_precise_prefix_cache_scorer_plugin());
+  registry.add(dynamo_cost_scorer_plugin());
+  registry.add(lmetric_scorer_plugin());
 }
 
 void register_filters(Registry& registry) {
