@@ -384,9 +384,9 @@ void EppMetrics::on_fewer_plugins(size_t before, size_t now) {
 void EppMetrics::on_service_lost(std::string_view why) {
   registry_
       .counter("kvasir_epp_service_look_up_failures_total",
-               "Rows of failed look-ups of services that the configuration names.")
+               "Failed look-ups of services that the configuration names, in a row counted once.")
       .add();
-  log_warning("a service is asked at its old address, or not at all: " + std::string(why));
+  log_service_lost(why);
 }
 
 FlowMetrics& EppMetrics::flow_metrics() {

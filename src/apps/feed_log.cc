@@ -41,6 +41,10 @@ void log_discovery_failed(std::string_view source, std::string_view why) {
   log_warning(fmt::format("the endpoints of {} stay as they are: {}", source, why));
 }
 
+void log_service_lost(std::string_view why) {
+  log_warning("a service is asked at its old address, or not at all: " + std::string(why));
+}
+
 void log_filter_left_nobody(std::string_view filter, std::string_view why,
                             std::string_view counter) {
   log_warning(fmt::format("filter '{}' left no endpoint{}{}; told once, counted in {}", filter,

@@ -20,6 +20,9 @@ std::vector<std::string> scrape_plan_lines(const ScrapePlan& plan);
 // FleetProbe::on_discovery_failed().
 void log_discovery_failed(std::string_view source, std::string_view why);
 
+// PoolProbe::on_service_lost().
+void log_service_lost(std::string_view why);
+
 // FilterProbe::on_filter_left_nobody(), the first time; `counter` is the metric that counts the others.
 void log_filter_left_nobody(std::string_view filter, std::string_view why, std::string_view counter);
 

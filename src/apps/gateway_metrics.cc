@@ -96,6 +96,14 @@ void GatewayMetrics::on_discovery_failed(std::string_view source, std::string_vi
   log_discovery_failed(source, why);
 }
 
+void GatewayMetrics::on_service_lost(std::string_view why) {
+  registry_
+      .counter("kvasir_gateway_service_look_up_failures_total",
+               "Failed look-ups of services that the configuration names, in a row counted once.")
+      .add();
+  log_service_lost(why);
+}
+
 void GatewayMetrics::on_filter_left_nobody(const std::string& filter, bool first,
                                        std::string_view why) {
   registry_

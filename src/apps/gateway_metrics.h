@@ -29,6 +29,7 @@ class GatewayMetrics final : public GatewayProbe {
   void on_moved(const Endpoint& endpoint, std::string_view address) override;
   void on_endpoint_refused(const Endpoint& endpoint) override;
   void on_discovery_failed(std::string_view source, std::string_view why) override;
+  void on_service_lost(std::string_view why) override;
   void on_filter_left_nobody(const std::string& filter, bool first,
                              std::string_view why) override;
   void on_scrape_failed(const Endpoint& endpoint, std::string_view source_type, bool extract,

@@ -70,6 +70,12 @@ TEST_F(GatewayLogTest, AnEndpointThatLeftIsNotCalledUnhealthy) {
   EXPECT_THAT(metrics_.page(), HasSubstr("kvasir_gateway_upstream_healthy{endpoint=\"a\"} 0"));
 }
 
+TEST_F(GatewayLogTest, AServiceWithoutAnAddressIsTold) {
+  metrics_.on_service_lost("manager.svc has no address");
+  EXPECT_THAT(written(), HasSubstr("not at all: manager.svc has no address"));
+  EXPECT_THAT(metrics_.page(), HasSubstr("kvasir_gateway_service_look_up_failures_total 1"));
+}
+
 TEST_F(GatewayLogTest, BadAnswersDoNotFillTheLog) {
   for (int i = 0; i < 1000; ++i) metrics_.on_bad_answer({"id", "a", 504, false, "late"});
   const std::string lines = written();

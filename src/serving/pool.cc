@@ -108,21 +108,9 @@ Result<void> Pool::feed(EventLoop& loop) {
   feeds_ = std::make_unique<FleetFeeds>(loop, resolver_, fleet_, probe_, options_.feeds);
   feeds_->scrape(std::exchange(scrape_plan_, {}));
   if (Result<void> started = feeds_->start(); !started) return started.error();
-  find_services();
+  watch_services(std::exchange(sources_, {}));
   watch_config();
   return {};
-}
-
-// A service that cannot be found is no reason not to serve: requests go without its scores.
-void Pool::find_services() {
-  std::vector<RemoteSource> sources = std::exchange(sources_, {});
-  Result<std::vector<RemoteService>> services = resolve_sources(sources);
-  if (services) {
-    set_services(std::move(*services));
-  } else {
-    notes_.push_back(services.error().message + ": requests go without its scores");
-  }
-  watch_services(std::move(sources));
 }
 
 void Pool::watch_config() {
@@ -182,7 +170,7 @@ void Pool::watch_services(std::vector<RemoteSource> sources) {
   service_watch_.reset();
   const auto known = in_use().services;
   service_watch_ = std::make_unique<RemoteServiceWatch>(
-      *loop_, std::move(sources), known ? *known : std::vector<RemoteService>{},
+      *loop_, resolver_, std::move(sources), known ? *known : std::vector<RemoteService>{},
       options_.feeds.dns_interval,
       [this](const std::vector<RemoteService>& found) { set_services(found); },
       [this](std::string_view why) { probe_.on_service_lost(why); });

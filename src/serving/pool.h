@@ -96,7 +96,6 @@ class Pool {
   static Result<Configuration> read_configuration(std::string_view text,
                                                   const PoolOptions& options);
   Result<Configuration> checked_configuration(std::string_view text) const;
-  void find_services();
   void watch_services(std::vector<RemoteSource> sources);
   void watch_config();
   void set_parsers(RequestParsers parsers);

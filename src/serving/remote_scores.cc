@@ -19,10 +19,6 @@ constexpr size_t kAnswerBytesMax = 1024 * 1024;
 constexpr Duration kClientKept = std::chrono::minutes(5);
 constexpr Duration kCallLongest = std::chrono::minutes(1);
 
-std::string address_key(const SocketAddress& address) {
-  return std::string(reinterpret_cast<const char*>(&address.storage), address.size);
-}
-
 std::vector<double> by_endpoint(const Snapshot& fleet, const std::vector<PodScore>& scores) {
   std::vector<double> result(fleet.endpoints.size(), std::numeric_limits<double>::quiet_NaN());
   std::unordered_map<std::string_view, size_t> slots;
@@ -129,24 +125,6 @@ class Fetching final : public RemoteScoreFetcher::Fetch {
 
 }  // namespace
 
-Result<RemoteService> resolve_source(const RemoteSource& source) {
-  Result<HostPort> origin = parse_http_origin(source.url);
-  if (!origin) return Error{"plugin '" + source.plugin + "': " + origin.error().message};
-  Result<SocketAddress> address = resolve(origin->host, origin->port);
-  if (!address) return Error{"plugin '" + source.plugin + "': " + address.error().message};
-  return RemoteService{source, to_string(*origin), *address};
-}
-
-Result<std::vector<RemoteService>> resolve_sources(const std::vector<RemoteSource>& sources) {
-  std::vector<RemoteService> services;
-  for (const RemoteSource& source : sources) {
-    Result<RemoteService> service = resolve_source(source);
-    if (!service) return service.error();
-    services.push_back(std::move(*service));
-  }
-  return services;
-}
-
 Result<void> check_sources(const std::vector<RemoteSource>& sources) {
   for (const RemoteSource& source : sources) {
     const Result<HostPort> origin = parse_http_origin(source.url);
@@ -166,7 +144,7 @@ RemoteScoreFetcher::~RemoteScoreFetcher() = default;
 HttpClient& RemoteScoreFetcher::client_for(const RemoteService& service) {
   const TimePoint now = loop_.clock().now();
   std::erase_if(clients_, [now](const auto& entry) { return now - entry.second.used > kClientKept; });
-  Client& client = clients_[address_key(service.address)];
+  Client& client = clients_[service.address.key()];
   if (!client.client) client.client = std::make_unique<HttpClient>(loop_, service.address);
   client.used = now;
   return *client.client;

@@ -24,16 +24,12 @@ namespace kvasir {
 class EventLoop;
 struct Snapshot;
 
-// A source and where it answers: names are looked up when a configuration is read and now and then
-// (serving/remote_service_watch.h), never for a request.
+// A source and where it answers, as serving/remote_service_watch.h finds out.
 struct RemoteService {
   RemoteSource source;
   std::string host;  // of the Host field
   SocketAddress address;
 };
-// Both look names up, which blocks.
-Result<RemoteService> resolve_source(const RemoteSource& source);
-Result<std::vector<RemoteService>> resolve_sources(const std::vector<RemoteSource>& sources);
 // Whether their URLs can be looked up at all.
 Result<void> check_sources(const std::vector<RemoteSource>& sources);
 

@@ -42,13 +42,18 @@ class RemoteScoresTest : public ::testing::Test {
  protected:
   RemoteScoresTest()
       : loop_(std::move(EventLoop::create().value())), manager_(*loop_), fetcher_(*loop_) {
-    const std::string url = "http://127.0.0.1:" + std::to_string(manager_.server_.port());
-    services_ = resolve_sources({{"manager", url, std::chrono::seconds(20)}}).value();
+    services_ = {service(manager_.server_.port())};
     peek_.model = "m";
     peek_.kind = PromptKind::kText;
     peek_.prompt = "words";
   }
 
+  static RemoteService service(uint16_t port) {
+    const std::string host = "127.0.0.1:" + std::to_string(port);
+    return {{"manager", "http://" + host, std::chrono::seconds(20)},
+            host,
+            resolve("127.0.0.1", port).value()};
+  }
   // The rates of both endpoints; empty when there are none.
   std::vector<double> fetched() {
     std::vector<double> rates;
@@ -130,8 +135,7 @@ TEST_F(RemoteScoresTest, AManagerThatIsTooSlowIsNotWaitedFor) {
 }
 
 TEST_F(RemoteScoresTest, AManagerThatIsAwayIsNoScore) {
-  services_ =
-      resolve_sources({{"manager", "http://127.0.0.1:1", std::chrono::seconds(20)}}).value();
+  services_ = {service(1)};
   EXPECT_TRUE(fetched().empty());
 }
 
@@ -145,9 +149,10 @@ TEST_F(RemoteScoresTest, ARequestThatIsGivenUpIsNotTold) {
 }
 
 TEST(RemoteSources, AnAddressThatIsNoneIsNamed) {
-  const auto services = resolve_sources({{"manager", "http://", Duration(1)}});
-  ASSERT_FALSE(services);
-  EXPECT_NE(services.error().message.find("plugin 'manager': "), std::string::npos);
+  const auto good = check_sources({{"manager", "http://", Duration(1)}});
+  ASSERT_FALSE(good);
+  EXPECT_NE(good.error().message.find("plugin 'manager': "), std::string::npos);
+  EXPECT_TRUE(check_sources({{"manager", "http://no.such.host.invalid:80", Duration(1)}}));
 }
 
 }  // namespace
