@@ -40,6 +40,30 @@ void hash_prompt_blocks(std::string_view prompt, uint64_t salt, size_t block_byt
   PromptBlockHasher(salt, block_bytes, blocks).take(prompt);
 }
 
+void HashedPrompt::clear() {
+  count_ = 0;
+  for (std::vector<BlockHash>& hashes : hashes_) hashes = {};
+}
+
+HashedPrompt::Hasher::Hasher(HashedPrompt& prompt, std::span<const BlockSize> sizes, uint64_t salt)
+    : prompt_(prompt) {
+  prompt.count_ = 0;
+  for (const BlockSize size : sizes) {
+    if (size.unit != PromptUnit::kBytes || prompt.count_ == kPromptViewsMost) continue;
+    const size_t view = prompt.count_++;
+    prompt.views_[view].block = size;
+    hashers_[view].emplace(salt, size.units, prompt.hashes_[view]);
+  }
+}
+
+void HashedPrompt::Hasher::take(std::string_view piece) {
+  for (size_t i = 0; i < prompt_.count_; ++i) hashers_[i]->take(piece);
+}
+
+void HashedPrompt::Hasher::finish() {
+  for (size_t i = 0; i < prompt_.count_; ++i) prompt_.views_[i].hashes = prompt_.hashes_[i];
+}
+
 uint64_t prompt_salt(std::string_view model, std::string_view cache_salt) {
   const uint64_t seed = XXH3_64bits(model.data(), model.size());
   return XXH3_64bits_withSeed(cache_salt.data(), cache_salt.size(), seed);

@@ -1,13 +1,16 @@
 // Chained hashes of a prompt's raw bytes, for the approximate index.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "model/block_hash.h"
+#include "model/prompt_view.h"
 
 namespace kvasir {
 
@@ -34,6 +37,43 @@ class PromptBlockHasher {
   std::vector<BlockHash>& blocks_;
   BlockHash parent_;
   std::string begun_;  // of the next block, when its bytes do not lie in one piece
+};
+
+// Owns the views of one prompt. Not copied: views() points into it.
+class HashedPrompt {
+ public:
+  class Hasher;
+
+  HashedPrompt() = default;
+  HashedPrompt(const HashedPrompt&) = delete;
+  HashedPrompt& operator=(const HashedPrompt&) = delete;
+
+  // Valid until the next Hasher begins, or until clear().
+  std::span<const PromptView> views() const { return std::span(views_).first(count_); }
+  // Gives the memory back.
+  void clear();
+
+ private:
+  std::array<PromptView, kPromptViewsMost> views_{};
+  std::array<std::vector<BlockHash>, kPromptViewsMost> hashes_;
+  size_t count_ = 0;
+};
+
+// Makes the views of a prompt that comes in pieces: each piece is read once, for all of them.
+class HashedPrompt::Hasher {
+ public:
+  // Replaces what `prompt`, which must outlive this object, had before. Sizes in other units than
+  // bytes have no view; of more than kPromptViewsMost the first are made. Precondition: each size
+  // is above 0 and comes once.
+  Hasher(HashedPrompt& prompt, std::span<const BlockSize> sizes, uint64_t salt);
+
+  void take(std::string_view piece);
+  // The prompt is complete: prompt.views() shows it.
+  void finish();
+
+ private:
+  HashedPrompt& prompt_;
+  std::array<std::optional<PromptBlockHasher>, kPromptViewsMost> hashers_;
 };
 
 // A salt from a model's name and an optional cache salt.

@@ -70,6 +70,57 @@ TEST(PromptBlockHasher, ItDoesNotMatterWhereThePromptIsCut) {
   }
 }
 
+// What `sizes` make of the prompt, cut at `cut`.
+std::vector<std::vector<BlockHash>> views_of(HashedPrompt& hashed, std::string_view prompt,
+                                             size_t cut, std::span<const BlockSize> sizes) {
+  HashedPrompt::Hasher hasher(hashed, sizes, 5);
+  hasher.take(prompt.substr(0, cut));
+  hasher.take(prompt.substr(cut));
+  hasher.finish();
+  std::vector<std::vector<BlockHash>> views;
+  for (const PromptView& view : hashed.views()) {
+    views.emplace_back(view.hashes.begin(), view.hashes.end());
+  }
+  return views;
+}
+
+TEST(HashedPrompt, EveryViewHasTheHashesThatItHasAlone) {
+  std::string prompt;
+  for (int i = 0; i < 100; ++i) prompt += static_cast<char>('a' + i * 7 % 26);
+  const BlockSize sizes[] = {
+      {PromptUnit::kBytes, 16}, {PromptUnit::kBytes, 7}, {PromptUnit::kBytes, 101}};
+  HashedPrompt hashed;
+  for (const size_t cut : {0, 1, 16, 50, 99, 100}) {
+    const auto views = views_of(hashed, prompt, cut, sizes);
+    ASSERT_EQ(views.size(), 3u);
+    for (size_t i = 0; i < 3; ++i) {
+      EXPECT_EQ(hashed.views()[i].block, sizes[i]);
+      EXPECT_EQ(views[i], hashes_of(prompt, 5, sizes[i].units)) << cut << " " << i;
+    }
+  }
+}
+
+TEST(HashedPrompt, ItIsUsedAgainAndNothingOfThePromptBeforeIsLeft) {
+  const BlockSize two[] = {{PromptUnit::kBytes, 2}, {PromptUnit::kBytes, 4}};
+  HashedPrompt hashed;
+  views_of(hashed, "aaaabbbb", 0, two);
+  const auto views = views_of(hashed, "cccc", 0, std::span(two).first(1));
+  ASSERT_EQ(views.size(), 1u);
+  EXPECT_EQ(views[0], hashes_of("cccc", 5, 2));
+  EXPECT_TRUE(views_of(hashed, "cccc", 0, {}).empty());
+  views_of(hashed, "cccc", 0, two);
+  hashed.clear();
+  EXPECT_TRUE(hashed.views().empty());
+}
+
+TEST(HashedPrompt, TokensHaveNoViewOfBytesAndThereIsALimit) {
+  std::vector<BlockSize> sizes = {{PromptUnit::kTokens, 16}};
+  for (uint32_t i = 0; i <= kPromptViewsMost; ++i) sizes.push_back({PromptUnit::kBytes, i + 1});
+  HashedPrompt hashed;
+  EXPECT_EQ(views_of(hashed, "aaaa", 2, sizes).size(), kPromptViewsMost);
+  EXPECT_EQ(hashed.views()[0].block, sizes[1]);
+}
+
 TEST(PromptSalt, TellsModelAndCacheSaltApart) {
   const std::set<uint64_t> salts = {prompt_salt("", ""),   prompt_salt("a", ""),
                                     prompt_salt("", "a"),  prompt_salt("a", "a"),

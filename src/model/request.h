@@ -5,7 +5,7 @@
 #include <span>
 #include <string_view>
 
-#include "model/block_hash.h"
+#include "model/prompt_view.h"
 
 namespace kvasir {
 
@@ -28,10 +28,10 @@ struct Request {
   std::string_view model;
   // Prompt length in tokens: exact when the prompt came as ids, else estimated.
   uint32_t prompt_tokens = 0;
-  // Length of the prompt's bytes that `blocks` were hashed from; 0 when unknown.
+  // Length of the prompt in bytes; 0 when unknown.
   uint64_t prompt_bytes = 0;
-  // Chained hashes of the prompt's full blocks, first block first. Empty when the policy needs none.
-  std::span<const BlockHash> blocks;
+  // The prompt in blocks, once for each block size that plugins asked for. See view().
+  std::span<const PromptView> views;
   // Names are lower-case.
   std::span<const RequestHeader> headers;
   std::span<const RemoteScores> remote_scores = {};
@@ -40,6 +40,15 @@ struct Request {
   int32_t priority = 0;
   // Whether the first token will be seen (a streamed answer) or only the end.
   bool first_token_visible = false;
+
+  // The prompt in blocks of that size. Without blocks when there is no such view, as after a change
+  // of the configuration while the request waited.
+  PromptView view(BlockSize block) const {
+    for (const PromptView& candidate : views) {
+      if (candidate.block == block) return candidate;
+    }
+    return {block, {}};
+  }
 
   // The value of the first header of that (lower-case) name; null when there is none.
   const std::string_view* header(std::string_view name) const {

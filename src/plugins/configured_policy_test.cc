@@ -110,7 +110,7 @@ TEST_F(Configured, ANewPolicyInheritsWhatIsInFlightCachedAndBound) {
       {"", "session-affinity-filter", parameters({{"strategy", "session_id"}})}};
   const auto before = policy(plugins);
   const BlockHash blocks[] = {1, 2, 3};
-  request_.blocks = blocks;
+  prompt(blocks);
   header("x-session-id", "s");
   const EndpointId first = pick(*before)->endpoint;
   const auto after = policy(plugins);
@@ -122,7 +122,7 @@ TEST_F(Configured, ANewPolicyInheritsWhatIsInFlightCachedAndBound) {
   after->ended(2, now_);
   headers_.clear();
   request_.headers = {};
-  request_.blocks = {};
+  request_.views = {};
   EXPECT_NE(pick(*after)->endpoint, first) << "request 1 is still in flight there";
   after->ended(1, now_);
 }
@@ -274,13 +274,15 @@ TEST_F(Configured, TokensGoAtTheFirstTokenAndRequestsAtTheEnd) {
 
 TEST_F(Configured, PrefixesComeBackToWhereTheyWere) {
   const auto made = policy({{"", "prefix-cache-scorer"}, {"", "queue-scorer"}});
-  EXPECT_EQ(made->prompt_bytes_per_block(), 256u);
+  const BlockSizes views = made->prompt_views();
+  ASSERT_EQ(views.size(), 1u);
+  EXPECT_EQ(*views.begin(), kSixtyFourTokens);
   const std::vector<BlockHash> chain = {11, 12, 13, 14};
-  request_.blocks = std::span(chain).first(2);
+  prompt(std::span(chain).first(2));
   request_.prompt_tokens = 128;
   const Decision first = pick(*made).value();
   EXPECT_EQ(first.cached_tokens, 0u);
-  request_.blocks = chain;
+  prompt(chain);
   request_.prompt_tokens = 256;
   const Decision second = pick(*made).value();
   EXPECT_EQ(second.endpoint, first.endpoint);
@@ -288,10 +290,63 @@ TEST_F(Configured, PrefixesComeBackToWhereTheyWere) {
   EXPECT_DOUBLE_EQ(second.score, 1.5);
 }
 
+PluginConfig producer_of(const std::string& name, int block_tokens) {
+  return {name, "approx-prefix-cache-producer", parameters({{"blockSizeTokens", block_tokens}})};
+}
+
+TEST_F(Configured, ProducersOfTwoBlockSizesReadAViewEach) {
+  const auto made = policy(
+      {producer_of("small", 64),
+       producer_of("large", 128),
+       {"s", "prefix-cache-scorer", parameters({{"prefixMatchInfoProducerName", "small"}})},
+       {"l", "prefix-cache-scorer", parameters({{"prefixMatchInfoProducerName", "large"}})}});
+  const BlockSizes sizes = made->prompt_views();
+  ASSERT_EQ(sizes.size(), 2u);
+  // Of four small blocks the first three are known, and so is the first of two large ones.
+  const std::vector<BlockHash> small = {1, 2, 3, 4};
+  const std::vector<BlockHash> large = {11, 12};
+  const std::vector<BlockHash> other_small = {1, 2, 3, 5};
+  const std::vector<BlockHash> other_large = {11, 13};
+  const PromptView first[] = {{sizes.begin()[0], small}, {sizes.begin()[1], large}};
+  const PromptView second[] = {{sizes.begin()[0], other_small}, {sizes.begin()[1], other_large}};
+  request_.prompt_tokens = 256;
+  request_.views = first;
+  const EndpointId endpoint = pick(*made)->endpoint;
+  request_.views = second;
+  const Decision decision = pick(*made).value();
+  EXPECT_EQ(decision.endpoint, endpoint);
+  EXPECT_DOUBLE_EQ(decision.score, 0.75 + 0.5);
+}
+
+TEST_F(Configured, MoreBlockSizesThanARequestCarriesAreRefused) {
+  std::vector<PluginConfig> plugins;
+  for (size_t i = 0; i <= kPromptViewsMost; ++i) {
+    plugins.push_back(producer_of("p" + std::to_string(i), 64 + static_cast<int>(i)));
+  }
+  EXPECT_THAT(policy_error({plugins, {}}), HasSubstr("in blocks of more than 8 sizes"));
+  plugins.pop_back();
+  EXPECT_EQ(policy_error({plugins, {}}), "");
+}
+
+// Whose prompt was hashed before a reload: the new producer finds no view of its size, matches
+// nothing and remembers nothing.
+TEST_F(Configured, ARequestHashedForAnotherBlockSizeMatchesNothing) {
+  const auto made = policy({producer_of("p", 128), {"", "prefix-cache-scorer"}});
+  const std::vector<BlockHash> chain = {11, 12};
+  request_.prompt_tokens = 128;
+  for (int i = 0; i < 2; ++i) {
+    prompt(chain);  // of 64 tokens
+    EXPECT_EQ(pick(*made)->cached_tokens, 0u);
+  }
+  prompt(chain, {PromptUnit::kBytes, 512});
+  EXPECT_EQ(pick(*made)->cached_tokens, 0u) << "nothing was remembered";
+  EXPECT_EQ(pick(*made)->cached_tokens, 128u);
+}
+
 TEST_F(Configured, OnlyThePrefixesOfAReplacedEndpointAreForgotten) {
   const auto made = policy({{"", "prefix-cache-scorer"}, {"", "queue-scorer"}});
   const std::vector<BlockHash> chain = {11, 12};
-  request_.blocks = chain;
+  prompt(chain);
   request_.prompt_tokens = 128;
   const EndpointId first = pick(*made)->endpoint;
   made->endpoint_replaced(EndpointId((index_of(first) + 1) % 3));

@@ -38,6 +38,9 @@ inline Value list(std::vector<Item> items) {
   return Value(std::move(values), 7);
 }
 
+// The smallest blocks that approx-prefix-cache-producer reads.
+inline constexpr BlockSize kSixtyFourTokens{PromptUnit::kBytes, 256};
+
 // What the fake producers answer.
 struct FakeData {
   std::vector<uint32_t> matched;
@@ -52,6 +55,7 @@ class FakePrefixMatches final : public PrefixMatches {
   void produce(const Cycle&) override {}
   std::span<const uint32_t> matched_blocks() const override { return data_.matched; }
   uint32_t total_blocks() const override { return data_.total_blocks; }
+  BlockSize block_size() const override { return {PromptUnit::kBytes, 4 * data_.block_tokens}; }
   uint32_t block_tokens() const override { return data_.block_tokens; }
 
  private:
@@ -119,6 +123,11 @@ class PluginTest : public ::testing::Test {
     headers_.push_back({name, value});
     request_.headers = headers_;
   }
+  // The request's prompt in blocks; its hashes are borrowed.
+  void prompt(std::span<const BlockHash> hashes, BlockSize block = kSixtyFourTokens) {
+    view_ = {block, hashes};
+    request_.views = std::span(&view_, 1);
+  }
   Cycle cycle() const { return Cycle{request_, fleet_, candidates_, now_, done_}; }
 
   // A plugin of that type, its producers faked. Keeps what it made in plugins_.
@@ -178,6 +187,7 @@ class PluginTest : public ::testing::Test {
   Snapshot fleet_;
   std::vector<EndpointId> candidates_;
   Request request_;
+  PromptView view_;
   std::vector<RequestHeader> headers_;
   TimePoint now_{};
   std::vector<ProfileResult> done_;

@@ -49,11 +49,15 @@ std::vector<BlockHash> chain_of(uint64_t prompt, size_t blocks) {
   return chain;
 }
 
+// The chain in every size that the policies and plugins below read. Valid until the next call.
 Request request_of(RequestId id, uint32_t tokens, const std::vector<BlockHash>& blocks) {
+  static PromptView views[2];
+  views[0] = {{PromptUnit::kBytes, 2048}, blocks};
+  views[1] = {{PromptUnit::kBytes, 256}, blocks};
   Request request;
   request.id = id;
   request.prompt_tokens = tokens;
-  request.blocks = blocks;
+  request.views = views;
   request.first_token_visible = true;
   return request;
 }

@@ -211,11 +211,4 @@ void ConfiguredPolicy::import_shared(const SharedState& state, const Snapshot& f
   }
 }
 
-size_t ConfiguredPolicy::prompt_bytes_per_block() const {
-  for (const Producer* producer : plugins_.producers) {
-    if (const size_t bytes = producer->prompt_bytes_per_block(); bytes > 0) return bytes;
-  }
-  return 0;
-}
-
 }  // namespace kvasir

@@ -26,6 +26,7 @@ struct PolicyPlugins {
   const ProfileHandler* handler = nullptr;
   std::vector<ProfilePlugins> profiles;
   std::vector<Admitter*> admitters;
+  BlockSizes prompt_views;                        // that plugins read
   const PrefixMatches* prefix_matches = nullptr;  // says how much is cached; null: nobody does
   const SaturationDetector* detector = nullptr;   // null: never saturated
   std::shared_ptr<const PolicyLabels> labels;     // never null
@@ -44,7 +45,7 @@ class ConfiguredPolicy final : public Policy {
   void first_token(RequestId request, TimePoint now) override;
   void ended(RequestId request, TimePoint now) override;
   void endpoint_replaced(EndpointId endpoint) override;
-  size_t prompt_bytes_per_block() const override;
+  BlockSizes prompt_views() const override { return plugins_.prompt_views; }
   bool watches_answers() const override;
   void add_answer_fields(const AnswerOrigin& origin, AnswerFields& fields) const override;
   std::vector<PluginReading> readings() const override;

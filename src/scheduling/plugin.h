@@ -135,9 +135,6 @@ class Picker : public virtual Plugin {
 class Producer : public virtual Plugin {
  public:
   virtual void produce(const Cycle& cycle) = 0;
-
-  // Bytes of prompt in a block, when it reads Request::blocks; 0 when it does not.
-  virtual size_t prompt_bytes_per_block() const { return 0; }
 };
 
 // Decides which profiles run, and what their results mean.

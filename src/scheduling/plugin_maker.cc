@@ -247,6 +247,16 @@ Result<StageDecider*> PluginMaker::stage_decider(std::string_view name) {
   return Error{"plugin '" + std::string(name) + "' is not a decider"};
 }
 
+void PluginMaker::want_prompt_view(BlockSize block) {
+  too_many_views_ |= !prompt_views_.add(block);
+}
+
+Result<BlockSizes> PluginMaker::prompt_views() const {
+  if (!too_many_views_) return prompt_views_;
+  return Error{"plugins read the prompt in blocks of more than " +
+               std::to_string(kPromptViewsMost) + " sizes; give some the same blockSizeTokens"};
+}
+
 int PluginMaker::profile_index(std::string_view name) const {
   const auto found =
       std::find_if(config_.profiles.begin(), config_.profiles.end(),

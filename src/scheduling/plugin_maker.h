@@ -47,6 +47,8 @@ class PluginMaker final : public PluginContext {
   std::vector<PluginLabel> labels() const;
   uint16_t label_of(const Plugin* plugin) const;
   std::vector<std::string> take_notes() { return std::move(notes_); }
+  // What plugins asked for. The error: too many.
+  Result<BlockSizes> prompt_views() const;
   // The one that says how much is cached: the default one of several; null: none.
   PrefixMatches* any_prefix_matches() const override;
 
@@ -60,6 +62,7 @@ class PluginMaker final : public PluginContext {
   Result<SessionIds*> session_ids(std::string_view name) override;
   Result<TopologyLabels*> topology(std::string_view name) override;
   Result<StageDecider*> stage_decider(std::string_view name) override;
+  void want_prompt_view(BlockSize block) override;
   int profile_index(std::string_view name) const override;
   size_t profiles() const override { return config_.profiles.size(); }
   const std::string& profile_name(size_t index) const override {
@@ -91,6 +94,8 @@ class PluginMaker final : public PluginContext {
   std::vector<std::unique_ptr<Slot>> slots_;
   std::vector<std::unique_ptr<Plugin>> made_;  // in the order they were finished
   std::vector<std::string> notes_;
+  BlockSizes prompt_views_;
+  bool too_many_views_ = false;
   std::string problems_;  // one a line
   size_t failures_ = 0;   // times that somebody asked for a plugin that cannot be made
 };

@@ -121,22 +121,6 @@ Result<const ProfileHandler*> find_handler(PluginMaker& maker, const SchedulingC
   return dynamic_cast<const ProfileHandler*>(*added);
 }
 
-// Request::blocks are hashed in one size.
-Result<void> check_block_sizes(const std::vector<Producer*>& producers) {
-  size_t bytes = 0;
-  for (const Producer* producer : producers) {
-    const size_t wanted = producer->prompt_bytes_per_block();
-    if (wanted == 0) continue;
-    if (bytes != 0 && wanted != bytes) {
-      return Error{"two producers read the prompt in blocks of different sizes (" +
-                   std::to_string(bytes) + " and " + std::to_string(wanted) +
-                   " bytes); give them the same blockSizeTokens"};
-    }
-    bytes = wanted;
-  }
-  return {};
-}
-
 }  // namespace
 
 Result<PolicyWithNotes> make_configured_policy(const Registry& registry,
@@ -170,8 +154,11 @@ Result<PolicyWithNotes> make_configured_policy(const Registry& registry,
   }
   const Result<FoundFlowPlugins> flow = find_flow_plugins(maker, registry, config);
   if (!flow) tell(flow.error());
+  const Result<BlockSizes> views = maker.prompt_views();
+  if (!views) tell(views.error());
   if (!problems.empty()) return Error{problems};
   plugins.detector = flow->detector;
+  plugins.prompt_views = *views;
   maker.connect_all();
   plugins.prefix_matches = maker.any_prefix_matches();
   plugins.owned = maker.take_plugins();
@@ -186,7 +173,6 @@ Result<PolicyWithNotes> make_configured_policy(const Registry& registry,
       plugins.producers.push_back(producer);
     if (auto* admitter = dynamic_cast<Admitter*>(plugin.get())) plugins.admitters.push_back(admitter);
   }
-  if (const Result<void> sizes = check_block_sizes(plugins.producers); !sizes) return sizes.error();
   return PolicyWithNotes{
       std::make_unique<ConfiguredPolicy>(std::move(plugins)), maker.take_notes(),
       config.flow_control_enabled,

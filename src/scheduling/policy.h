@@ -64,8 +64,8 @@ class Policy {
   // still end, each once, so what they booked stays until then.
   virtual void endpoint_replaced(EndpointId endpoint) { static_cast<void>(endpoint); }
 
-  // Bytes of prompt in a block, when the policy wants Request::blocks; 0 when it does not.
-  virtual size_t prompt_bytes_per_block() const { return 0; }
+  // The block sizes in which it reads the prompt (Request::views).
+  virtual BlockSizes prompt_views() const { return {}; }
 
   // Whether first_token() and ended() change anything it decides by.
   virtual bool watches_answers() const { return true; }

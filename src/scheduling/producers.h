@@ -19,17 +19,19 @@ class PrefixMatches : public Producer {
  public:
   virtual std::span<const uint32_t> matched_blocks() const = 0;  // leading blocks
   virtual uint32_t total_blocks() const = 0;  // of the prompt; 0: nothing is known
-  virtual uint32_t block_tokens() const = 0;
+  virtual BlockSize block_size() const = 0;
+  virtual uint32_t block_tokens() const = 0;  // about; exactly, when blocks are of tokens
 
   // Prompt tokens in the endpoint's cache: of the prompt the share that its matched blocks are;
-  // when the length in bytes is not known, block_tokens() for each block. Never more than the
-  // prompt.
+  // when its length in bytes is not known or blocks are of tokens, block_tokens() for each block.
+  // Never more than the prompt.
   uint32_t cached_tokens(const Request& request, EndpointId endpoint) const {
     const uint64_t blocks = matched_blocks()[index_of(endpoint)];
-    const uint64_t tokens =
-        request.prompt_bytes == 0
-            ? blocks * block_tokens()
-            : request.prompt_tokens * blocks * prompt_bytes_per_block() / request.prompt_bytes;
+    const BlockSize size = block_size();
+    const bool by_bytes = size.unit == PromptUnit::kBytes && request.prompt_bytes > 0;
+    const uint64_t tokens = by_bytes
+                                ? request.prompt_tokens * blocks * size.units / request.prompt_bytes
+                                : blocks * block_tokens();
     return static_cast<uint32_t>(std::min<uint64_t>(tokens, request.prompt_tokens));
   }
 };

@@ -38,6 +38,9 @@ class PluginContext {
   virtual Result<TopologyLabels*> topology(std::string_view name) = 0;
   // The plugin of that name; with an empty name, null.
   virtual Result<StageDecider*> stage_decider(std::string_view name) = 0;
+  // Whatever is made reads the prompt in blocks of that size: requests come with that view from now
+  // on. Precondition: a block has a unit at least.
+  virtual void want_prompt_view(BlockSize block) = 0;
   // The place of a scheduling profile in the configuration; -1: there is none of that name.
   virtual int profile_index(std::string_view name) const = 0;
   virtual size_t profiles() const = 0;

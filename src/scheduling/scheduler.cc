@@ -63,11 +63,8 @@ void collect_candidates(const Snapshot& fleet, const Choice& choice,
 }  // namespace
 
 Scheduler::Scheduler(const Fleet& fleet, std::unique_ptr<Policy> policy, const Clock& clock)
-    : fleet_(fleet),
-      clock_(clock),
-      prompt_bytes_per_block_(policy->prompt_bytes_per_block()),
-      watches_answers_(policy->watches_answers()),
-      policy_(std::move(policy)) {
+    : fleet_(fleet), clock_(clock), policy_(std::move(policy)) {
+  read_policy();
   const std::shared_ptr<const Snapshot> now = fleet.snapshot();
   generation_ = now->generation;
   for (const EndpointState& state : now->endpoints) owned_since_.push_back(state.owned_since);
@@ -155,8 +152,25 @@ void Scheduler::replace_policy(std::unique_ptr<Policy> policy) {
   std::lock_guard<std::mutex> lock(mutex_);
   policy->inherit(*policy_);
   policy_.swap(policy);
-  prompt_bytes_per_block_ = policy_->prompt_bytes_per_block();
+  read_policy();
+}
+
+void Scheduler::read_policy() {
+  const BlockSizes sizes = policy_->prompt_views();
+  for (size_t i = 0; i < kPromptViewsMost; ++i) {
+    prompt_views_[i] = i < sizes.size() ? sizes.begin()[i] : BlockSize{};
+  }
   watches_answers_ = policy_->watches_answers();
+}
+
+BlockSizes Scheduler::prompt_views() const {
+  BlockSizes sizes;
+  for (const std::atomic<BlockSize>& view : prompt_views_) {
+    const BlockSize size = view.load(std::memory_order_relaxed);
+    if (size.units == 0) break;
+    sizes.add(size);
+  }
+  return sizes;
 }
 
 SharedState Scheduler::export_shared(const SharedExport& wanted) {

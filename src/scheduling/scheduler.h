@@ -5,6 +5,7 @@
 // and by the simulations with virtual time.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <functional>
 #include <memory>
@@ -83,8 +84,9 @@ class Scheduler {
   // be room for another request. Set once, before the first request.
   void set_release_listener(std::function<void()> released) { released_ = std::move(released); }
 
-  // Bytes of prompt in one of Request::blocks; 0 when the policy wants none.
-  size_t prompt_bytes_per_block() const { return prompt_bytes_per_block_; }
+  // The block sizes in which the policy reads the prompt (Request::views). Takes no lock: while
+  // another policy takes over, it may name sizes of both.
+  BlockSizes prompt_views() const;
   // Whether the policy needs first_token() and ended() when they happen; else they may come early.
   bool watches_answers() const { return watches_answers_; }
   // Header fields that the client is to get with an answer from there.
@@ -97,8 +99,8 @@ class Scheduler {
   std::vector<PluginReading> plugin_readings();
 
   // From now on `policy` picks; it takes over what it can of the state of the one before. Requests
-  // in flight go on. Blocks hashed before for another block size do harm to nobody: their hashes
-  // match nothing.
+  // in flight go on. A request whose prompt was hashed before has no view of a new block size, and
+  // matches nothing.
   void replace_policy(std::unique_ptr<Policy> policy);
 
   // What other replicas of this picker should know of it, and what they know: all load that they
@@ -114,11 +116,12 @@ class Scheduler {
 
   std::shared_ptr<const Snapshot> follow_fleet();
   void leave_out_avoided(TimePoint now);
+  void read_policy();
 
   const Fleet& fleet_;
   const Clock& clock_;
-  std::atomic<size_t> prompt_bytes_per_block_;
-  std::atomic<bool> watches_answers_;
+  std::array<std::atomic<BlockSize>, kPromptViewsMost> prompt_views_{};  // 0 units: no more
+  std::atomic<bool> watches_answers_ = true;
   std::function<void()> released_;  // may be empty
   std::mutex mutex_;
   std::unique_ptr<Policy> policy_;

@@ -24,6 +24,7 @@ struct Log {
   TimePoint last{};
   bool time_ran_backwards = false;
   std::vector<EndpointId> replaced;
+  std::vector<BlockSize> views = {};  // that the policy wants
 };
 
 class FakePolicy final : public Policy {
@@ -44,7 +45,11 @@ class FakePolicy final : public Policy {
   void first_token(RequestId request, TimePoint now) override { note(request, "f", now); }
   void ended(RequestId request, TimePoint now) override { note(request, "e", now); }
   void endpoint_replaced(EndpointId endpoint) override { log_.replaced.push_back(endpoint); }
-  size_t prompt_bytes_per_block() const override { return 64; }
+  BlockSizes prompt_views() const override {
+    BlockSizes views;
+    for (const BlockSize block : log_.views) views.add(block);
+    return views;
+  }
 
  private:
   void note(RequestId request, const char* what, TimePoint now) {
@@ -81,7 +86,24 @@ TEST_F(SchedulerTest, ThePoliciesDecisionIsReturnedUnchanged) {
   EXPECT_EQ(scheduled.decision.cached_tokens, 7u);
   EXPECT_EQ(scheduled.decision.predicted_prefill, Duration(1));
   EXPECT_EQ(scheduled.decision.predicted_wait, Duration(2));
-  EXPECT_EQ(scheduler_.prompt_bytes_per_block(), 64u);
+}
+
+TEST_F(SchedulerTest, ItKnowsTheViewsThatThePolicyInUseWants) {
+  const auto wanted = [this] {
+    const BlockSizes sizes = scheduler_.prompt_views();
+    return std::vector<BlockSize>(sizes.begin(), sizes.end());
+  };
+  EXPECT_THAT(wanted(), ElementsAre());
+  const BlockSize bytes{PromptUnit::kBytes, 64};
+  const BlockSize tokens{PromptUnit::kTokens, 64};
+  Log two;
+  two.views = {bytes, tokens, bytes};
+  scheduler_.replace_policy(std::make_unique<FakePolicy>(two));
+  EXPECT_THAT(wanted(), ElementsAre(bytes, tokens));
+  Log one;
+  one.views = {tokens};
+  scheduler_.replace_policy(std::make_unique<FakePolicy>(one));
+  EXPECT_THAT(wanted(), ElementsAre(tokens));
 }
 
 TEST_F(SchedulerTest, AllHealthyEndpointsAreCandidatesInOrder) {

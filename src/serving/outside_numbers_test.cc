@@ -36,7 +36,9 @@ void use(Fleet& fleet, std::unique_ptr<Policy> policy) {
     request.model = "m";
     request.prompt_tokens = id == 6 ? UINT32_MAX : 4000;
     request.prompt_bytes = uint64_t{4} * request.prompt_tokens;
-    request.blocks = blocks;
+    const PromptView views[] = {{{PromptUnit::kBytes, 2048}, blocks},
+                                {{PromptUnit::kBytes, 256}, blocks}};
+    request.views = views;
     request.first_token_visible = true;
     if (scheduler.schedule_among(request, {}).ok()) picked.push_back(id);
     static_cast<void>(scheduler.predicted_prefill(request));

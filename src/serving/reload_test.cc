@@ -59,7 +59,9 @@ class ReloadTest : public testing::Test {
     request.model = "m";
     request.prompt_tokens = 1000;
     request.prompt_bytes = 4000;
-    request.blocks = blocks_;
+    const PromptView views[] = {{{PromptUnit::kBytes, 2048}, blocks_},
+                                {{PromptUnit::kBytes, 256}, blocks_}};
+    request.views = views;
     request.first_token_visible = id % 2 == 0;
     const Scheduled scheduled = scheduler.schedule_among(request, {});
     if (!scheduled.ok()) return std::nullopt;

@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "hashing/prompt_blocks.h"
 #include "scheduling/scheduler.h"
 #include "serving/token_estimator.h"
 #include "wire/request/prompt_text.h"
@@ -10,26 +9,20 @@
 namespace kvasir {
 namespace {
 
-// Measures the prompt as the engine sees it, and hashes its blocks for who asks for them.
+// Measures the prompt as the engine sees it, and hashes the views that are wanted.
 class PromptMeasure final : public PromptSink {
  public:
-  explicit PromptMeasure(PromptBlockHasher* hasher) : hasher_(hasher) {}
+  explicit PromptMeasure(HashedPrompt::Hasher& hasher) : hasher_(hasher) {}
   void take(std::string_view bytes) override {
     bytes_ += bytes.size();
-    if (hasher_ != nullptr) hasher_->take(bytes);
+    hasher_.take(bytes);
   }
   uint64_t bytes() const { return bytes_; }
 
  private:
-  PromptBlockHasher* hasher_;
+  HashedPrompt::Hasher& hasher_;
   uint64_t bytes_ = 0;
 };
-
-uint64_t measure(const RequestPeek& peek, PromptBlockHasher* hasher) {
-  PromptMeasure measure(hasher);
-  write_prompt(peek, measure);
-  return measure.bytes();
-}
 
 }  // namespace
 
@@ -43,13 +36,13 @@ RoutedRequest::RoutedRequest(Scheduler& scheduler, TokenEstimator& estimator, Re
   model_ = peek->model;
   request_.model = model_;
   request_.first_token_visible = peek->stream;
-  if (const size_t block_bytes = scheduler.prompt_bytes_per_block(); block_bytes > 0) {
-    PromptBlockHasher hasher(prompt_salt(peek->model, peek->cache_salt), block_bytes, blocks_);
-    request_.prompt_bytes = measure(*peek, &hasher);
-    request_.blocks = blocks_;
-  } else {
-    request_.prompt_bytes = measure(*peek, nullptr);
-  }
+  HashedPrompt::Hasher hasher(prompt_, scheduler.prompt_views(),
+                              prompt_salt(peek->model, peek->cache_salt));
+  PromptMeasure measure(hasher);
+  write_prompt(*peek, measure);
+  hasher.finish();
+  request_.prompt_bytes = measure.bytes();
+  request_.views = prompt_.views();
   request_.prompt_tokens = peek->prompt_ids.value_or(estimator.estimate(request_.prompt_bytes));
   length_is_estimated_ = !peek->prompt_ids;
 }
@@ -99,10 +92,10 @@ void RoutedRequest::ended() {
 }
 
 void RoutedRequest::release_prompt() {
-  request_.blocks = {};
+  request_.views = {};
   request_.headers = {};
   request_.remote_scores = {};
-  blocks_ = {};
+  prompt_.clear();
 }
 
 void RoutedRequest::learn_prompt_tokens(uint32_t tokens) {

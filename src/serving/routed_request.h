@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "hashing/prompt_blocks.h"
 #include "model/decision.h"
 #include "model/request.h"
 #include "scheduling/refusal.h"
@@ -67,7 +68,7 @@ class RoutedRequest {
   std::string model_;
   RequestClass class_;
   Refusal refusal_ = Refusal::kNone;
-  std::vector<BlockHash> blocks_;
+  HashedPrompt prompt_;
   std::vector<EndpointId> tried_;
   std::optional<std::vector<EndpointId>> allowed_;  // nullopt: everybody
   DecisionTrace* trace_ = nullptr;

@@ -16,6 +16,8 @@ struct Counts {
   int picked = 0, first_tokens = 0, ended = 0;
   size_t blocks = 0;
   std::vector<BlockHash> hashes = {};
+  std::vector<BlockSize> wanted = {{PromptUnit::kBytes, 16}};
+  std::vector<std::vector<BlockHash>> views = {};  // of each of them
   uint64_t bytes = 0;
   uint32_t tokens = 0;
   bool visible = false;
@@ -27,8 +29,13 @@ class CountingPolicy final : public Policy {
   explicit CountingPolicy(Counts& counts) : counts_(counts) {}
   std::optional<Decision> pick(const PickContext& context) override {
     ++counts_.picked;
-    counts_.blocks = context.request.blocks.size();
-    counts_.hashes.assign(context.request.blocks.begin(), context.request.blocks.end());
+    counts_.views.clear();
+    for (const BlockSize size : counts_.wanted) {
+      const auto hashes = context.request.view(size).hashes;
+      counts_.views.emplace_back(hashes.begin(), hashes.end());
+    }
+    if (!counts_.views.empty()) counts_.hashes = counts_.views[0];
+    counts_.blocks = counts_.hashes.size();
     counts_.bytes = context.request.prompt_bytes;
     counts_.model = context.request.model;
     counts_.visible = context.request.first_token_visible;
@@ -39,7 +46,11 @@ class CountingPolicy final : public Policy {
   }
   void first_token(RequestId, TimePoint) override { ++counts_.first_tokens; }
   void ended(RequestId, TimePoint) override { ++counts_.ended; }
-  size_t prompt_bytes_per_block() const override { return 16; }
+  BlockSizes prompt_views() const override {
+    BlockSizes views;
+    for (const BlockSize size : counts_.wanted) views.add(size);
+    return views;
+  }
 
  private:
   Counts& counts_;
@@ -103,6 +114,37 @@ TEST_F(RoutedRequestTest, BlocksAndTokensComeFromThePrompt) {
   RoutedRequest(scheduler_, estimator_, 1, peek(true)).choose();
   EXPECT_EQ(counts_.blocks, 2u);
   EXPECT_EQ(counts_.tokens, 10u);
+}
+
+TEST_F(RoutedRequestTest, ThePromptIsHashedOnceForEachBlockSizeThatIsWanted) {
+  const std::vector<BlockSize> both = {{PromptUnit::kBytes, 16}, {PromptUnit::kBytes, 8}};
+  std::vector<std::vector<BlockHash>> alone;
+  for (const BlockSize size : both) {
+    counts_.wanted = {size};
+    scheduler_.replace_policy(std::make_unique<CountingPolicy>(counts_));
+    RoutedRequest(scheduler_, estimator_, 1, peek(true)).choose();
+    alone.push_back(counts_.hashes);
+  }
+  EXPECT_EQ(alone[0].size(), 2u);
+  EXPECT_EQ(alone[1].size(), 5u);
+  counts_.wanted = both;
+  scheduler_.replace_policy(std::make_unique<CountingPolicy>(counts_));
+  RoutedRequest(scheduler_, estimator_, 2, peek(true)).choose();
+  EXPECT_EQ(counts_.views, alone);
+  counts_.wanted = {};
+  scheduler_.replace_policy(std::make_unique<CountingPolicy>(counts_));
+  RoutedRequest none(scheduler_, estimator_, 3, peek(true));
+  EXPECT_TRUE(none.request().views.empty());
+}
+
+TEST_F(RoutedRequestTest, AHeldRequestHasNoViewOfABlockSizeThatCameMeanwhile) {
+  RoutedRequest held(scheduler_, estimator_, 1, peek(true));
+  counts_.wanted = {{PromptUnit::kBytes, 8}};
+  scheduler_.replace_policy(std::make_unique<CountingPolicy>(counts_));
+  held.choose();
+  EXPECT_EQ(counts_.blocks, 0u);
+  RoutedRequest(scheduler_, estimator_, 2, peek(true)).choose();
+  EXPECT_EQ(counts_.blocks, 5u);
 }
 
 TEST_F(RoutedRequestTest, ARetryKnowsTheModelWhenThePeekIsGone) {

@@ -217,12 +217,13 @@ class Player {
 
   Outcome choose(Running& running) {
     const RequestStep& step = running.step;
-    const size_t read_bytes = scheduler_->prompt_bytes_per_block();
-    const std::string prompt = prompt_text(step, read_bytes > 0 ? read_bytes : kDefaultBlockBytes);
-    std::vector<BlockHash> blocks;
-    if (read_bytes > 0) {
-      hash_prompt_blocks(prompt, prompt_salt(step.model, ""), read_bytes, blocks);
-    }
+    const BlockSizes views = scheduler_->prompt_views();
+    const std::string prompt =
+        prompt_text(step, views.empty() ? kDefaultBlockBytes : views.begin()->units);
+    HashedPrompt hashed;
+    HashedPrompt::Hasher hasher(hashed, views, prompt_salt(step.model, ""));
+    hasher.take(prompt);
+    hasher.finish();
     std::vector<RequestHeader> headers;
     for (const auto& [name, value] : step.headers) headers.push_back({name, value});
     Request request;
@@ -231,7 +232,7 @@ class Player {
     request.prompt_bytes = prompt.size();
     request.prompt_tokens =
         step.tokens.value_or(static_cast<uint32_t>(prompt.size() / kBytesPerToken));
-    request.blocks = blocks;
+    request.views = hashed.views();
     request.headers = headers;
     request.first_token_visible = true;
     witness_.clear();

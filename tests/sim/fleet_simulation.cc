@@ -165,7 +165,7 @@ class Simulation {
     Request request;
     request.id = id_of(row);
     request.prompt_tokens = workload_[row].input_tokens;
-    if (scheduler_.prompt_bytes_per_block() != 0) request.blocks = prompts_[row].blocks;
+    if (!scheduler_.prompt_views().empty()) request.views = std::span(&prompts_[row].view, 1);
     request.first_token_visible = options_.first_tokens_visible;
     return request;
   }

@@ -23,6 +23,7 @@ SimulatedPrompt make_prompt(const WorkloadRow& row, std::string& text) {
     text.append(spaced_word(word));
   }
   hash_prompt_blocks(text, prompt_salt("simulated", ""), kPromptBytesPerBlock, prompt.blocks);
+  prompt.view = {{PromptUnit::kBytes, kPromptBytesPerBlock}, prompt.blocks};
   return prompt;
 }
 

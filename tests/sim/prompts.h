@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "model/block_hash.h"
+#include "model/prompt_view.h"
 #include "tokens/vocabulary.h"
 #include "workload.h"
 
@@ -13,9 +13,11 @@ namespace kvasir {
 struct SimulatedPrompt {
   std::vector<TokenId> tokens;
   std::vector<BlockHash> blocks;  // of its text, as the gateway hashes it
+  PromptView view;                // of them
 };
 
-// One for each row. Making them costs more than a simulation: keep them for all runs of a workload.
+// One for each row; their views stay good when the vector is moved. Making them costs more than a
+// simulation: keep them for all runs of a workload.
 std::vector<SimulatedPrompt> make_prompts(const SimulatedWorkload& workload);
 
 }  // namespace kvasir

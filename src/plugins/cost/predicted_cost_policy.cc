@@ -11,6 +11,7 @@ namespace kvasir {
 namespace {
 
 constexpr uint32_t kPromptBytesPerToken = 4;
+constexpr BlockSize kBlock{PromptUnit::kBytes, kPromptBytesPerBlock};
 constexpr uint32_t kTokensPerBlock = kPromptBytesPerBlock / kPromptBytesPerToken;
 
 class PredictedCostPolicy final : public Policy {
@@ -19,8 +20,10 @@ class PredictedCostPolicy final : public Policy {
                       Duration full_wait)
       : knowledge_(knowledge), cost_(endpoints, profile, full_wait), index_(endpoints) {}
 
-  size_t prompt_bytes_per_block() const override {
-    return uses_blocks() ? kPromptBytesPerBlock : 0;
+  BlockSizes prompt_views() const override {
+    BlockSizes views;
+    if (uses_blocks()) views.add(kBlock);
+    return views;
   }
 
   std::optional<Decision> pick(const PickContext& context) override {
@@ -67,7 +70,7 @@ class PredictedCostPolicy final : public Policy {
 
   uint32_t cached_tokens(EndpointId endpoint, const Request& request) const {
     if (!uses_blocks()) return 0;
-    const uint64_t blocks = index_.match(endpoint, request.blocks);
+    const uint64_t blocks = index_.match(endpoint, request.view(kBlock).hashes);
     const uint64_t tokens =
         request.prompt_bytes == 0
             ? kTokensPerBlock * blocks
@@ -80,7 +83,7 @@ class PredictedCostPolicy final : public Policy {
     const uint64_t capacity = cost_.kv_tokens(endpoint, context.fleet);
     if (capacity > 0) index_.set_capacity(endpoint, capacity / kTokensPerBlock);
     cost_.book(endpoint, context.request, decision.predicted_prefill, context.fleet, context.now);
-    if (uses_blocks()) index_.insert(endpoint, context.request.blocks);
+    if (uses_blocks()) index_.insert(endpoint, context.request.view(kBlock).hashes);
   }
 
   const PrefixKnowledge knowledge_;

@@ -25,7 +25,7 @@
 //
 //   Request::prompt_bytes: says how many tokens a matched block holds; unknown, four bytes are one.
 //
-//   Request::blocks: with none, nothing matches and nothing is remembered.
+//   The prompt's view in blocks of 2 KiB: without it, nothing matches and nothing is remembered.
 //
 //   kv_capacity_tokens: not reported, the profile's kv_tokens; when that is 0, too,
 //   ApproximateIndex's default.

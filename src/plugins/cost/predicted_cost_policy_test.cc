@@ -11,6 +11,8 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
+constexpr BlockSize kTwoKiB{PromptUnit::kBytes, 2048};
+
 // One millisecond for each token of a step and nothing else, so that d is easy to see.
 EngineProfile millisecond_per_token() {
   EngineProfile profile;
@@ -26,7 +28,10 @@ std::vector<BlockHash> blocks_of(uint64_t prompt, size_t count) {
 }
 
 Request with_blocks(Request request, std::span<const BlockHash> blocks) {
-  request.blocks = blocks;
+  // Kept: requests only borrow their views.
+  static std::vector<std::unique_ptr<const PromptView>> views;
+  views.push_back(std::make_unique<const PromptView>(PromptView{kTwoKiB, blocks}));
+  request.views = std::span(views.back().get(), 1);
   return request;
 }
 
@@ -47,8 +52,9 @@ class PredictedCostPolicyTest : public ::testing::Test {
 };
 
 TEST_F(PredictedCostPolicyTest, OnlyKvWantsBlocks) {
-  EXPECT_EQ(load_cost_->prompt_bytes_per_block(), 0u);
-  EXPECT_EQ(kv_->prompt_bytes_per_block(), 2048u);
+  EXPECT_TRUE(load_cost_->prompt_views().empty());
+  ASSERT_EQ(kv_->prompt_views().size(), 1u);
+  EXPECT_EQ(*kv_->prompt_views().begin(), kTwoKiB);
 }
 
 TEST_F(PredictedCostPolicyTest, ItIsSaturatedWhenEveryEndpointHasItsFullWaitAhead) {

@@ -10,13 +10,15 @@ namespace kvasir {
 namespace {
 
 constexpr uint32_t kBlockTokensLeast = 64;
-constexpr size_t kBytesPerToken = 4;
+constexpr uint32_t kBytesPerToken = 4;
 
 struct ApproxPrefixCacheProducerSettings {
   bool auto_tune = true;
   uint32_t block_tokens = kBlockTokensLeast;
   size_t capacity_blocks = 31'250;
   size_t prefix_blocks_max = 0;
+
+  BlockSize block_size() const { return {PromptUnit::kBytes, block_tokens * kBytesPerToken}; }
 };
 
 class ApproxPrefixCacheProducer final : public PrefixMatches {
@@ -28,9 +30,9 @@ class ApproxPrefixCacheProducer final : public PrefixMatches {
     }
   }
 
-  size_t prompt_bytes_per_block() const override { return settings_.block_tokens * kBytesPerToken; }
   std::span<const uint32_t> matched_blocks() const override { return matched_; }
   uint32_t total_blocks() const override { return total_; }
+  BlockSize block_size() const override { return settings_.block_size(); }
   uint32_t block_tokens() const override { return settings_.block_tokens; }
 
   void produce(const Cycle& cycle) override {
@@ -71,7 +73,7 @@ class ApproxPrefixCacheProducer final : public PrefixMatches {
 
  private:
   std::span<const BlockHash> chain_of(const Request& request) const {
-    return request.blocks.first(std::min(request.blocks.size(), settings_.prefix_blocks_max));
+    return request.view(settings_.block_size()).head(settings_.prefix_blocks_max).hashes;
   }
 
   void read_capacity(EndpointId endpoint, const Snapshot& fleet) {
@@ -105,6 +107,7 @@ MadePlugin make_approx_prefix_cache_producer(std::string_view name, const Value&
   settings.prefix_blocks_max =
       static_cast<size_t>(by_blocks ? blocks : tokens / settings.block_tokens);
   if (const Result<void> read = parameters.finish(); !read) return read.error();
+  context.want_prompt_view(settings.block_size());
   return make_plugin<ApproxPrefixCacheProducer>(settings, context.endpoints());
 }
 

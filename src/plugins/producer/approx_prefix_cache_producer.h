@@ -6,9 +6,10 @@
 //   (kvindex/approximate_index.h). A request is remembered for every endpoint that its profiles
 //   chose, when it is picked.
 // Intent: prefix affinity without asking the engines.
-// Inputs: Request::blocks, hashed in blocks of that size; with none, nothing matches. Unlike
+// Inputs: the prompt's view in blocks of that size; without it, nothing matches. Unlike
 //   upstream the last block of a prompt counts only when it is full.
-// Parameters: blockSizeTokens (16, but never below 64; its deprecated name blockSize counts when only
+// Parameters: blockSizeTokens (16, but never below 64; its deprecated name blockSize counts when
+// only
 //   that is given), autoTune (true: the LRU is as large as the
 //   KV cache that the endpoint reports), lruCapacityPerServer (31250 blocks: when it reports none
 //   or autoTune is off), maxPrefixTokensToMatch (131072), maxPrefixBlocksToMatch (deprecated; used

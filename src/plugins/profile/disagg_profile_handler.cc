@@ -66,8 +66,8 @@ class ByteThreshold final : public StageDecider {
     if (bytes_ == 0) return true;
     if (!decode) return false;
     const uint64_t prompt = cycle.request.prompt_bytes;
-    const uint64_t cached = uint64_t{matches_.matched_blocks()[index_of(*decode)]} *
-                            matches_.prompt_bytes_per_block();
+    const uint64_t cached =
+        uint64_t{matches_.matched_blocks()[index_of(*decode)]} * matches_.block_size().units;
     return prompt - std::min(prompt, cached) >= bytes_;
   }
 
