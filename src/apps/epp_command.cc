@@ -64,10 +64,10 @@ int run_epp(const EppFlags& flags, const UpstreamFlags& upstream) {
     return fail_command("epp", options->pool.config_name.empty() ? 1 : 2, created.error().message);
   epp = std::move(*created);
   if (const std::string warning = upstream.warning(); !warning.empty()) log_warning(warning);
-  for (const std::string& note : epp->pool().notes()) log_info(note);
+  for (const std::string& note : epp->pool().config().notes) log_info(note);
   log_info("picking on " + options->host + ":" + std::to_string(epp->grpc_port()) +
            " (ext_proc), health on " + std::to_string(epp->health_port()) + ", metrics on " +
-           std::to_string(epp->metrics_port()) + ", " + endpoints_text(options->pool.feeds) + ", " +
+           std::to_string(epp->metrics_port()) + ", " + endpoints_text(epp->pool().options().feeds) + ", " +
            std::to_string(options->threads) + " threads");
   const std::string open = open_ports_warning(
       options->host, {{"ext_proc", epp->grpc_port()},

@@ -12,7 +12,6 @@
 #include "apps/number_checks.h"
 #include "base/whole_file.h"
 #include "net/io/flag_address.h"
-#include "serving/configured_scheduling.h"
 #include "wire/quantity.h"
 
 namespace kvasir {
@@ -88,31 +87,16 @@ std::optional<uint64_t> message_bytes(std::string text) {
   return bytes && *bytes <= kMost ? bytes : std::nullopt;
 }
 
-int sources_of(const EppFlags& flags) {
-  return !flags.endpoints.empty() + !flags.endpoints_file.empty() + !flags.dns.empty();
-}
-
 // When no flag says where the endpoints are, dataLayer.discovery of the configuration may.
-Result<void> read_discovery(const EppFlags& flags, PoolOptions& options) {
-  if (sources_of(flags) == 1) return {};
-  if (sources_of(flags) == 0 && !options.config_name.empty()) {
-    PluginOptions plugins;
-    plugins.endpoints = flags.endpoints_max;
-    plugins.allow_alpha = flags.allow_experimental_plugins;
-    plugins.plugin_files = flags.plugins;
-    const Result<DiscoveryFile> file =
-        discovery_from_config(options.config, options.config_name, plugins);
-    if (!file) return file.error();
-    if (!file->path.empty()) {
-      options.feeds.endpoints_file = file->path;
-      if (!file->watch) options.feeds.file_interval = Duration::zero();
-      options.endpoints_from_config = true;
-      return {};
-    }
-  }
-  return Error{
+Result<void> check_sources(const EppFlags& flags, PoolOptions& options) {
+  const int sources =
+      !flags.endpoints.empty() + !flags.endpoints_file.empty() + !flags.dns.empty();
+  options.no_endpoints =
       "exactly one of --endpoints, --endpoints-file and --dns says where the endpoints are, or "
-      "dataLayer.discovery of the configuration"};
+      "dataLayer.discovery of the configuration";
+  options.endpoints_from_config = sources == 0 && !options.config_name.empty();
+  if (sources == 1 || options.endpoints_from_config) return {};
+  return Error{options.no_endpoints};
 }
 
 Result<void> read_feeds(const EppFlags& flags, FleetFeedsOptions& feeds) {
@@ -152,7 +136,7 @@ Result<void> read_pool(const EppFlags& flags, PoolOptions& options) {
     options.config = std::move(*text);
     options.config_name = options.config_file = flags.config_file;
   }
-  if (Result<void> read = read_discovery(flags, options); !read) return read.error();
+  if (Result<void> read = check_sources(flags, options); !read) return read.error();
   auto objectives = parse_objectives(flags.objectives);
   if (!objectives) return objectives.error();
   for (const auto& [name, priority] : *objectives) options.priorities.push_back(priority);

@@ -21,7 +21,6 @@
 #include "net/io/signal_watcher.h"
 #include "net/io/socket.h"
 #include "plugins/presets/roster.h"
-#include "serving/configured_scheduling.h"
 #include "telemetry/log.h"
 
 namespace kvasir {
@@ -95,28 +94,15 @@ Result<void> read_objective(const std::string& text, Objectives& objectives) {
 }
 
 // When no flag says where the workers are, dataLayer.discovery of the configuration may.
-Result<void> read_discovery(const GatewayFlags& flags, PoolOptions& options) {
+Result<void> check_sources(const GatewayFlags& flags, PoolOptions& options) {
   const int sources =
       !flags.worker_urls.empty() + !flags.endpoints_file.empty() + !flags.dns.empty();
-  if (sources == 1) return {};
-  if (sources == 0 && !options.config_name.empty()) {
-    PluginOptions plugins;
-    plugins.endpoints = flags.endpoints_max;
-    plugins.allow_alpha = flags.allow_experimental_plugins;
-    plugins.plugin_files = flags.plugins;
-    const Result<DiscoveryFile> file =
-        discovery_from_config(options.config, options.config_name, plugins);
-    if (!file) return file.error();
-    if (!file->path.empty()) {
-      options.feeds.endpoints_file = file->path;
-      if (!file->watch) options.feeds.file_interval = Duration::zero();
-      options.endpoints_from_config = true;
-      return {};
-    }
-  }
-  return Error{
+  options.no_endpoints =
       "exactly one of --worker-urls, --endpoints-file and --dns says where the workers are, or "
-      "dataLayer.discovery of the configuration"};
+      "dataLayer.discovery of the configuration";
+  options.endpoints_from_config = sources == 0 && !options.config_name.empty();
+  if (sources == 1 || options.endpoints_from_config) return {};
+  return Error{options.no_endpoints};
 }
 
 // All bodies together: by default three of the largest, and no less than 192 MiB.
@@ -190,9 +176,9 @@ Result<void> read_pool(const GatewayFlags& flags, PoolOptions& options) {
   options.refresh_metrics_interval =
       std::max(from_seconds(flags.refresh_metrics_interval_ms / 1000), kRefreshIntervalLeast);
   if (Result<void> read = read_routing(flags, options); !read) return read.error();
-  if (Result<void> read = read_discovery(flags, options); !read) return read.error();
-  options.hold = flags.hold || (!flags.no_hold && options.policy == "kv");
-  options.held_most = from_seconds(flags.max_hold_s);
+  if (Result<void> read = check_sources(flags, options); !read) return read.error();
+  options.preset.hold = flags.hold || (!flags.no_hold && options.policy == "kv");
+  options.preset.held_most = from_seconds(flags.max_hold_s);
   options.plugins.hold_threshold = from_seconds(flags.hold_threshold_s);
   if (Result<void> read = read_objectives(flags, options); !read) return read.error();
   Result<EngineProfile> profile = load_engine_profile(flags.engine_profile);
@@ -260,9 +246,9 @@ int run_gateway(const GatewayFlags& flags) {
                         created.error().message);
   gateway = std::move(*created);
   serving = gateway.get();
-  for (const std::string& note : gateway->pool().notes()) log_info(note);
+  for (const std::string& note : gateway->pool().config().notes) log_info(note);
   log_info("serving on http://" + to_string(HostPort{options->host, gateway->port()}) +
-           ", policy " + policy + ", " + workers_of(options->pool.feeds) + ", " +
+           ", policy " + policy + ", " + workers_of(gateway->pool().options().feeds) + ", " +
            std::to_string(options->threads) + " threads");
   (*loop)->run();
   return 0;

@@ -55,7 +55,7 @@ Epp::Epp(EventLoop& loop, const EppOptions& options, EppProbe& probe)
 Epp::~Epp() = default;
 
 Result<void> Epp::start(std::function<std::string()> metrics_page) {
-  Result<std::unique_ptr<Pool>> pool = Pool::create(loop_, options_.pool, probe_);
+  Result<std::unique_ptr<Pool>> pool = Pool::open(loop_, options_.pool, probe_);
   if (!pool) return pool.error();
   pool_ = std::move(*pool);
   if (Result<void> fed = pool_->feed(loop_); !fed) return fed.error();

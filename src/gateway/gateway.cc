@@ -16,7 +16,7 @@ Result<std::unique_ptr<Gateway>> Gateway::create(EventLoop& loop, const GatewayO
     gateway.threads_->for_each(
         [endpoint](GatewayThread& part) { part.on_endpoint_down(endpoint); });
   };
-  Result<std::unique_ptr<Pool>> made = Pool::create(loop, std::move(pool), probe);
+  Result<std::unique_ptr<Pool>> made = Pool::open(loop, std::move(pool), probe);
   if (!made) return made.error();
   gateway->pool_ = std::move(*made);
   if (Result<void> fed = gateway->pool_->feed(loop); !fed) return fed.error();

@@ -21,7 +21,7 @@ class GatewayHoldTest : public GatewayTest {
  protected:
   GatewayHoldTest() {
     options_.pool.policy = "kv";
-    options_.pool.hold = true;
+    options_.pool.preset.hold = true;
   }
   size_t at_workers() const { return a_.bodies.size() + b_.bodies.size(); }
   // Both workers are busy with prompts that they do not answer.
@@ -61,13 +61,13 @@ TEST_F(GatewayHoldTest, ARequestWaitsWhileEveryWorkerIsBusyAndGoesWhenOneIsNot) 
 }
 
 TEST_F(GatewayHoldTest, WithoutHoldingItGoesToABusyWorker) {
-  options_.pool.hold = false;
+  options_.pool.preset.hold = false;
   occupy();
   EXPECT_EQ(complete().head.status(), 200);
 }
 
 TEST_F(GatewayHoldTest, WhoWaitedTooLongIsTold429AndWhy) {
-  options_.pool.held_most = milliseconds(20);
+  options_.pool.preset.held_most = milliseconds(20);
   occupy();
   const Answer answer = complete();
   EXPECT_EQ(answer.head.status(), 429);
@@ -126,6 +126,20 @@ TEST_F(GatewayHoldTest, ThreadsThatShareTheDoorLeaveNobodyBehind) {
   run_until([&] { return gateway_->pool().stats().flow.saturation.decode == 0; });
 }
 
+TEST_F(GatewayHoldTest, WhoIsHeldWhenItStopsIsAnsweredAndWhoRunsEnds) {
+  occupy();
+  const auto waiting = begin();
+  run_until([&] { return held() == 1; });
+  bool drained = false;
+  gateway_->drain([&] { drained = true; });
+  run_until([&] { return waiting->over; });
+  EXPECT_EQ(waiting->head.status(), 503);
+  EXPECT_EQ(at_workers(), 2u);
+  EXPECT_FALSE(drained) << "two requests run";
+  for (const auto& busy : busy_) busy->call->cancel();
+  run_until([&] { return drained; });
+}
+
 TEST_F(GatewayHoldTest, WithoutAWorkerNobodyWaits) {
   options_.pool.feeds.monitor.try_unhealthy = false;
   a_.healthy = b_.healthy = false;
@@ -153,7 +167,7 @@ TEST_F(GatewayHoldTest, APolicyThatDoesNotPredictCannotHold) {
 class GatewayFlowControlTest : public GatewayHoldTest {
  protected:
   GatewayFlowControlTest() {
-    options_.pool.hold = false;
+    options_.pool.preset.hold = false;
     options_.pool.policy = "";
     options_.pool.config_name = "test.yaml";
     options_.pool.plugins.allow_alpha = true;

@@ -265,7 +265,7 @@ TEST_F(GatewayRetryTest, WhatIsNoInferenceIsTriedAgainToo) {
 TEST_F(GatewayRetryTest, FailingIsNoSignOfSpeed) {
   options_.pool.feeds.eject_outliers = false;
   options_.error_retries_max = 0;
-  options_.pool.hold = false;
+  options_.pool.preset.hold = false;
   a_.fails_always = true;
   for (const char* policy : {"kv", "least-load", "round-robin", "load-cost"}) {
     options_.pool.policy = policy;
@@ -280,7 +280,7 @@ TEST_F(GatewayRetryTest, FailingIsNoSignOfSpeed) {
 
 TEST_F(GatewayRetryTest, AFullWorkerIsNotTakenForAnIdleOne) {
   options_.failure_pause = seconds(1);
-  options_.pool.hold = false;
+  options_.pool.preset.hold = false;
   a_.fails_always = true;
   a_.error_status = 429;
   for (const char* policy : {"kv", "least-load", "round-robin", "load-cost"}) {
@@ -385,7 +385,7 @@ TEST_F(GatewayRetryTest, NothingIsAGoodAnswerToWhatHoldsNoPrompt) {
 TEST_F(GatewayRetryTest, FailingFastWith200DrawsNoTraffic) {
   options_.pool.feeds.eject_outliers = false;
   options_.error_retries_max = 0;
-  options_.pool.hold = false;
+  options_.pool.preset.hold = false;
   options_.fault_pause = std::chrono::minutes(10);
   a_.fails_always = true;
   a_.failing = Act::kSay;

@@ -2,55 +2,43 @@
 
 #include <utility>
 
+#include "config/compile.h"
 #include "net/io/event_loop.h"
+#include "plugins/plugin_roster.h"
 #include "plugins/presets/roster.h"
 #include "scheduling/policy.h"
 
 namespace kvasir {
 namespace {
 
-bool has_policy(const PoolOptions& options) {
-  return !options.policy.empty();
+// Presets count the model's time.
+double clock_scale(const PoolConfig& config, const PoolOptions& options) {
+  return config.preset.empty() ? 1 : options.time_scale;
 }
 
-std::string name_of(const PoolOptions& options) {
-  return options.config_name.empty() ? "(default)" : options.config_name;
-}
-
-// The policy's model time.
-double clock_scale(const PoolOptions& options) {
-  return has_policy(options) ? options.time_scale : 1;
-}
-
-Result<void> check_hold(const PoolOptions& options) {
-  if (!options.hold) return {};
-  if (!has_policy(options)) {
-    return Error{
-        "--hold: the configuration decides who waits; turn on its feature gate flowControl"};
-  }
-  if (options.policy != "kv" && options.policy != "load-cost") {
-    return Error{"--hold: policy '" + options.policy +
-                 "' cannot tell how full a worker is; use kv or load-cost"};
-  }
-  return {};
-}
-
-Result<Configuration> named_policy(const PoolOptions& options) {
+Result<PolicyWithNotes> policy_of(const Registry& registry, const PoolConfig& config,
+                                  const PluginOptions& options) {
+  if (config.preset.empty()) return make_configured_policy(registry, config.scheduling, options);
   PolicyOptions named;
-  named.endpoints = options.feeds.slots();
-  named.profile = options.plugins.profile;
-  named.hold_threshold = options.plugins.hold_threshold;
-  Result<std::unique_ptr<Policy>> policy = make_policy(options.policy, named);
-  if (!policy) return Error{"--policy: " + policy.error().message};
-  Configuration made;
-  made.policy.policy = std::move(*policy);
+  named.endpoints = options.endpoints;
+  named.profile = options.profile;
+  named.hold_threshold = options.hold_threshold;
+  Result<std::unique_ptr<Policy>> policy = make_policy(config.preset, named);
+  if (!policy) return policy.error();
+  PolicyWithNotes made;
+  made.policy = std::move(*policy);
   return made;
 }
 
-AdmissionSettings admission_of(const PoolOptions& options, const PolicyWithNotes& policy,
+// Flow control when its gate is on; else sheddable requests are refused while the detector says
+// that the pool is saturated. A preset holds requests, or sheds nobody.
+AdmissionSettings admission_of(const PoolConfig& config, const PolicyWithNotes& policy,
                                Holding& holding) {
-  if (!has_policy(options)) return admission_settings(policy);
-  return options.hold ? holding.settings(options.held_most) : AdmissionSettings{};
+  using Mode = AdmissionSettings::Mode;
+  if (!config.preset.empty()) {
+    return config.hold ? holding.settings(config.held_most) : AdmissionSettings{};
+  }
+  return {policy.flow_control_enabled ? Mode::kFlowControl : Mode::kShedding, policy.flow};
 }
 
 std::optional<ScaledClock> scaled_clock(const Clock& clock, double scale) {
@@ -60,55 +48,76 @@ std::optional<ScaledClock> scaled_clock(const Clock& clock, double scale) {
 
 }  // namespace
 
-Result<std::unique_ptr<Pool>> Pool::create(Executor& executor, PoolOptions options,
+Result<std::unique_ptr<Pool>> Pool::create(Executor& executor, Registry registry,
+                                           PoolConfig config, PoolOptions options,
                                            PoolProbe& probe) {
-  if (const Result<void> hold = check_hold(options); !hold) return hold.error();
   options.plugins.endpoints = options.feeds.slots();
   options.plugins.filter_probe = &probe;
-  Result<Configuration> made =
-      has_policy(options) ? named_policy(options) : read_configuration(options.config, options);
-  if (!made) return made.error();
-  return std::unique_ptr<Pool>(new Pool(executor, std::move(options), probe, std::move(*made)));
+  Result<PolicyWithNotes> policy = policy_of(registry, config, options.plugins);
+  if (!policy) return policy.error();
+  return std::unique_ptr<Pool>(new Pool(executor, std::move(registry), std::move(config),
+                                        std::move(*policy), std::move(options), probe));
 }
 
-Result<Configuration> Pool::read_configuration(std::string_view text, const PoolOptions& options) {
-  return make_configuration(text, name_of(options), options.plugins,
-                            options.refresh_metrics_interval);
+Result<std::unique_ptr<Pool>> Pool::open(Executor& executor, PoolOptions options,
+                                         PoolProbe& probe) {
+  Result<Registry> registry = plugin_registry(options.plugins.plugin_files);
+  if (!registry) return registry.error();
+  if (options.policy.empty() && options.preset.hold) {
+    return Error{
+        "--hold: the configuration decides who waits; turn on its feature gate flowControl"};
+  }
+  options.plugins.endpoints =
+      options.endpoints_from_config ? options.feeds.endpoints_max : options.feeds.slots();
+  Result<PoolConfig> config =
+      options.policy.empty()
+          ? compile_text(options.config, *registry, options)
+          : compile_preset(options.policy, options.preset, *registry,
+                           {options.plugins, options.refresh_metrics_interval});
+  if (!config) return config.error();
+  if (options.endpoints_from_config) {
+    if (config->discovery.path.empty()) return Error{options.no_endpoints};
+    options.feeds.endpoints_file = config->discovery.path;
+    if (!config->discovery.watch) options.feeds.file_interval = Duration::zero();
+  } else if (!config->discovery.path.empty()) {
+    config->notes.push_back(discovery_note(config->name, config->discovery));
+  }
+  if (!config->says_something && !options.config_name.empty()) {
+    config->notes.push_back(empty_configuration_note(config->name));
+  }
+  return create(executor, std::move(*registry), std::move(*config), std::move(options), probe);
 }
 
-Pool::Pool(Executor& executor, PoolOptions options, PoolProbe& probe, Configuration configuration)
+Result<PoolConfig> Pool::compile_text(std::string_view text, const Registry& registry,
+                                      const PoolOptions& options) {
+  return compile(text, options.config_name.empty() ? "(default)" : options.config_name, registry,
+                 {options.plugins, options.refresh_metrics_interval});
+}
+
+Pool::Pool(Executor& executor, Registry registry, PoolConfig config, PolicyWithNotes policy,
+           PoolOptions options, PoolProbe& probe)
     : options_(std::move(options)),
+      registry_(std::move(registry)),
       probe_(probe),
-      scaled_clock_(scaled_clock(executor.clock(), clock_scale(options_))),
+      config_(std::move(config)),
+      scaled_clock_(scaled_clock(executor.clock(), clock_scale(config_, options_))),
       clock_(scaled_clock_ ? static_cast<const Clock&>(*scaled_clock_) : executor.clock()),
       fleet_(options_.feeds.slots()),
-      sources_(configuration.policy.policy->remote_sources()),
-      scrape_plan_(std::move(configuration.scrape_plan)),
-      scheduler_(fleet_, std::move(configuration.policy.policy), clock_),
+      sources_(policy.policy->remote_sources()),
+      scheduler_(fleet_, std::move(policy.policy), clock_),
       holding_(scheduler_),
-      admission_(scheduler_, clock_, admission_of(options_, configuration.policy, holding_),
-                 &probe),
-      admission_timer_(executor, admission_, clock_scale(options_)),
-      notes_(std::move(configuration.policy.notes)) {
+      admission_(scheduler_, clock_, admission_of(config_, policy, holding_), &probe),
+      admission_timer_(executor, admission_, clock_scale(config_, options_)) {
   admission_.set_priorities(options_.priorities);
-  set_parsers(std::move(configuration.parsers));
-  if (has_policy(options_)) return;
-  configures_something_ = configuration.says_something;
-  plugins_named_ = configuration.plugins_named;
-  if (!configuration.discovery.path.empty() && !options_.endpoints_from_config) {
-    notes_.push_back(discovery_note(options_.config_name, configuration.discovery));
-  }
-  if (!configures_something_ && !options_.config_name.empty()) {
-    notes_.push_back(empty_configuration_note(options_.config_name));
-  }
+  set_parsers(config_.parsers);
 }
 
 Result<void> Pool::feed(EventLoop& loop) {
   loop_ = &loop;
   feeds_ = std::make_unique<FleetFeeds>(loop, resolver_, fleet_, probe_, options_.feeds);
-  feeds_->scrape(std::exchange(scrape_plan_, {}));
+  feeds_->scrape(config_.scrape);
   if (Result<void> started = feeds_->start(); !started) return started.error();
-  watch_services(std::exchange(sources_, {}));
+  watch_services();
   watch_config();
   return {};
 }
@@ -124,53 +133,61 @@ void Pool::watch_config() {
 }
 
 Result<std::vector<std::string>> Pool::reconfigure(std::string_view text) {
-  Result<Configuration> configuration = checked_configuration(text);
-  if (!configuration) {
-    probe_.on_configuration_read(configuration.error().message);
-    return configuration.error();
-  }
-  PolicyWithNotes& made = configuration->policy;
-  sources_ = made.policy->remote_sources();
-  admission_.reconfigure(admission_settings(made));  // first: its plugins die with the old policy
-  scheduler_.replace_policy(std::move(made.policy));
-  set_parsers(std::move(configuration->parsers));
-  if (loop_ != nullptr) {
-    watch_services(std::exchange(sources_, {}));
-    feeds_->scrape(std::move(configuration->scrape_plan));
-  } else {
-    scrape_plan_ = std::move(configuration->scrape_plan);
-  }
-  configures_something_ = configuration->says_something;
-  probe_.on_configuration_read("");
-  const size_t before = std::exchange(plugins_named_, configuration->plugins_named);
-  if (plugins_named_ < before) probe_.on_fewer_plugins(before, plugins_named_);
-  return std::move(made.notes);
+  Result<PoolConfig> config = compile_text(text, registry_, options_);
+  if (config) return reconfigure(std::move(*config));
+  probe_.on_configuration_read(config.error().message);
+  return config.error();
 }
 
-// As a whole, so that nothing of it is used when something is wrong.
-Result<Configuration> Pool::checked_configuration(std::string_view text) const {
-  Result<Configuration> configuration = read_configuration(text, options_);
-  if (!configuration) return configuration.error();
-  if (configures_something_ && !configuration->says_something) {
-    return Error{empty_configuration_refusal(options_.config_name)};
+// Everything that can fail comes first: nothing of it is used when something is wrong.
+Result<std::vector<std::string>> Pool::reconfigure(PoolConfig config) {
+  const auto refused = [this](const Error& error) {
+    probe_.on_configuration_read(error.message);
+    return error;
+  };
+  if (const Result<void> good = check(config); !good) return refused(good.error());
+  Result<PolicyWithNotes> policy = policy_of(registry_, config, options_.plugins);
+  if (!policy) return refused(policy.error());
+  sources_ = policy->policy->remote_sources();
+  // First: its plugins die with the old policy.
+  admission_.reconfigure(admission_of(config, *policy, holding_));
+  scheduler_.replace_policy(std::move(policy->policy));
+  set_parsers(config.parsers);
+  if (loop_ != nullptr) {
+    watch_services();
+    feeds_->scrape(config.scrape);
+  }
+  const size_t before = config_.plugins_named;
+  config_ = std::move(config);
+  probe_.on_configuration_read("");
+  if (config_.plugins_named < before) probe_.on_fewer_plugins(before, config_.plugins_named);
+  return config_.notes;
+}
+
+// Whether it can take the place of the one in use.
+Result<void> Pool::check(const PoolConfig& config) const {
+  if (config_.says_something && !config.says_something) {
+    return Error{empty_configuration_refusal(config.name)};
   }
   const std::string& endpoints_file = options_.feeds.endpoints_file;
-  if (options_.endpoints_from_config && configuration->discovery.path != endpoints_file) {
-    return Error{options_.config_name + ": dataLayer.discovery names another file than " +
-                 endpoints_file + ": that takes a restart"};
+  if (options_.endpoints_from_config && config.discovery.path != endpoints_file) {
+    return Error{config.name + ": dataLayer.discovery names another file than " + endpoints_file +
+                 ": that takes a restart"};
   }
-  const Result<void> sources = check_sources(configuration->policy.policy->remote_sources());
-  if (!sources) return sources.error();
-  return configuration;
+  if (clock_scale(config, options_) != clock_scale(config_, options_)) {
+    return Error{config.name + ": its times run at another speed (--time-scale): that takes a "
+                 "restart"};
+  }
+  return {};
 }
 
 // Names are looked up elsewhere: until then requests go without the scores of a service that was
 // not asked before.
-void Pool::watch_services(std::vector<RemoteSource> sources) {
+void Pool::watch_services() {
   service_watch_.reset();
   const auto known = in_use().services;
   service_watch_ = std::make_unique<RemoteServiceWatch>(
-      *loop_, resolver_, std::move(sources), known ? *known : std::vector<RemoteService>{},
+      *loop_, resolver_, sources_, known ? *known : std::vector<RemoteService>{},
       options_.feeds.dns_interval,
       [this](const std::vector<RemoteService>& found) { set_services(found); },
       [this](std::string_view why) { probe_.on_service_lost(why); });

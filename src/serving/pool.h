@@ -17,15 +17,17 @@
 #include "base/executor.h"
 #include "base/guarded.h"
 #include "base/result.h"
+#include "config/pool_config.h"
 #include "config/request_parsers.h"
 #include "feeds/file_watch.h"
 #include "feeds/fleet_feeds.h"
 #include "fleet/fleet.h"
 #include "net/io/system_resolver.h"
+#include "scheduling/plugin_set.h"
+#include "scheduling/registry.h"
 #include "scheduling/scheduler.h"
 #include "serving/admission.h"
 #include "serving/admission_timer.h"
-#include "serving/configured_scheduling.h"
 #include "serving/holding.h"
 #include "serving/pool_options.h"
 #include "serving/pool_probe.h"
@@ -45,10 +47,16 @@ struct PoolStats {
 
 class Pool {
  public:
-  // Reads the configuration. `executor`: where the pool lives. It and `probe` must outlive it.
-  // Without feed() nobody looks after the endpoints: the caller sets their states in fleet().
-  static Result<std::unique_ptr<Pool>> create(Executor& executor, PoolOptions options,
+  // `executor`: where the pool lives. It and `probe` must outlive it. `registry`: the plugin types
+  // that `config` and those after it name. Without feed() nobody looks after the endpoints: the
+  // caller sets their states in fleet().
+  static Result<std::unique_ptr<Pool>> create(Executor& executor, Registry registry,
+                                              PoolConfig config, PoolOptions options,
                                               PoolProbe& probe);
+  // The same by the configuration or policy that `options` name. With endpoints_from_config it
+  // says where the endpoints are, too.
+  static Result<std::unique_ptr<Pool>> open(Executor& executor, PoolOptions options,
+                                            PoolProbe& probe);
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
 
@@ -58,16 +66,18 @@ class Pool {
 
   // Uses another configuration from now on, or says why not and goes on as before. One that says
   // nothing does not replace one that says something. What is in flight, cached and bound stays
-  // known. Returns notes.
+  // known. The probe is told. Returns notes.
+  Result<std::vector<std::string>> reconfigure(PoolConfig config);
+  // The same with the text of one, as of its file.
   Result<std::vector<std::string>> reconfigure(std::string_view text);
   // Nobody is held any more: those who are get the answer for it.
   void drain() { admission_.drain(); }
 
-  // How the first configuration was understood: one line each, for the log.
-  const std::vector<std::string>& notes() const { return notes_; }
   // Thread-safe.
   PoolStats stats();
   const PoolOptions& options() const { return options_; }
+  // In use, and how it was understood. On the executor's thread.
+  const PoolConfig& config() const { return config_; }
   PoolProbe& probe() { return probe_; }
 
   std::shared_ptr<const Snapshot> snapshot() const { return fleet_.snapshot(); }
@@ -92,25 +102,26 @@ class Pool {
   uint64_t version() const { return version_.load(std::memory_order_acquire); }
 
  private:
-  Pool(Executor& executor, PoolOptions options, PoolProbe& probe, Configuration configuration);
-  static Result<Configuration> read_configuration(std::string_view text,
-                                                  const PoolOptions& options);
-  Result<Configuration> checked_configuration(std::string_view text) const;
-  void watch_services(std::vector<RemoteSource> sources);
+  Pool(Executor& executor, Registry registry, PoolConfig config, PolicyWithNotes policy,
+       PoolOptions options, PoolProbe& probe);
+  static Result<PoolConfig> compile_text(std::string_view text, const Registry& registry,
+                                         const PoolOptions& options);
+  Result<void> check(const PoolConfig& config) const;
+  void watch_services();
   void watch_config();
   void set_parsers(RequestParsers parsers);
   void set_services(std::vector<RemoteService> services);
 
   const PoolOptions options_;
+  const Registry registry_;
   PoolProbe& probe_;
+  PoolConfig config_;  // in use
   EventLoop* loop_ = nullptr;  // from feed() on
   const std::optional<ScaledClock> scaled_clock_;
   const Clock& clock_;
   Fleet fleet_;
   TokenEstimator estimator_;
-  // Of the configuration in use, until feed() takes them.
-  std::vector<RemoteSource> sources_;
-  ScrapePlan scrape_plan_;
+  std::vector<RemoteSource> sources_;  // of the policy in use
   Scheduler scheduler_;
   Holding holding_;
   Admission admission_;
@@ -119,10 +130,6 @@ class Pool {
   std::unique_ptr<FleetFeeds> feeds_;
   std::unique_ptr<RemoteServiceWatch> service_watch_;
   std::unique_ptr<FileWatch> config_watch_;  // when the configuration is a file's
-  std::vector<std::string> notes_;
-  // Of the configuration in use.
-  bool configures_something_ = false;
-  size_t plugins_named_ = 0;
   Guarded<InUse> in_use_;
   std::atomic<uint64_t> version_{1};
 };

@@ -1,0 +1,288 @@
+#include "serving/pool.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/virtual_executor_fixture.h"
+#include "net/io/event_loop.h"
+#include "plugins/plugin_roster.h"
+#include "serving/pool_thread.h"
+#include "serving/routed_request.h"
+
+namespace kvasir {
+namespace {
+
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+constexpr char kHead[] = "apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\n";
+
+std::string config_of(const std::string& rest) { return kHead + rest; }
+
+class RecordingPoolProbe final : public PoolProbe {
+ public:
+  void on_health_changed(const Endpoint&, bool) override {}
+  void on_configuration_read(std::string_view error) override { readings.emplace_back(error); }
+  void on_fewer_plugins(size_t before, size_t now) override { fewer.emplace_back(before, now); }
+  void on_outcome(const Request&, int32_t, FlowOutcome outcome, Duration) override {
+    outcomes.push_back(outcome);
+  }
+
+  std::vector<std::string> readings;
+  std::vector<std::pair<size_t, size_t>> fewer;
+  std::vector<FlowOutcome> outcomes;
+};
+
+// Pools on virtual time, without a network, of two endpoints that are healthy.
+class PoolTest : public ::testing::Test {
+ protected:
+  PoolTest() {
+    options_.feeds.endpoints = {{"a", "10.0.0.1", 8000, {}}, {"b", "10.0.0.2", 8000, {}}};
+    options_.plugins.profile = load_engine_profile(std::string(kDefaultEngineProfile)).value();
+    options_.config_name = "test.yaml";
+    options_.config = config_of("plugins: [{type: active-request-scorer}]\n");
+  }
+
+  Pool& pool() {
+    if (!pool_) {
+      pool_ = std::move(Pool::open(executor_, options_, probe_).value());
+      pool_->fleet().replace_all(options_.feeds.endpoints);
+      for (uint32_t i = 0; i < 2; ++i) pool_->fleet().set_healthy(EndpointId(i), true);
+    }
+    return *pool_;
+  }
+  RoutedRequest request() { return {pool().scheduler(), pool().estimator(), ++id_, peek_}; }
+  static bool idle(Scheduler& scheduler) {
+    for (const SharedPart& part : scheduler.export_shared({})) {
+      if (!part.loads.empty()) return false;
+    }
+    return true;
+  }
+
+  VirtualExecutor executor_;
+  RecordingPoolProbe probe_;
+  PoolOptions options_;
+  RequestId id_ = 0;
+  std::optional<RequestPeek> peek_;
+  std::unique_ptr<Pool> pool_;
+};
+
+TEST_F(PoolTest, DecidesWithoutANetwork) {
+  RoutedRequest first = request(), second = request();
+  const std::optional<Decision> one = first.choose();
+  const std::optional<Decision> other = second.choose();
+  ASSERT_TRUE(one && other);
+  EXPECT_NE(one->endpoint, other->endpoint) << "the load of the first is booked";
+}
+
+TEST_F(PoolTest, ReconfiguresWithRequestsInFlight) {
+  RoutedRequest running = request();
+  ASSERT_TRUE(running.choose());
+  ASSERT_TRUE(pool().reconfigure(config_of("plugins: [{type: active-request-scorer, name: x}]\n")));
+  EXPECT_THAT(probe_.readings, ElementsAre(""));
+  running.ended();
+  EXPECT_TRUE(idle(pool().scheduler()));
+}
+
+TEST_F(PoolTest, WhatCannotBeUsedChangesNothing) {
+  const std::string before = pool().config().name;
+  const auto parsers = pool().in_use().parsers;
+  for (const std::string& text :
+       {config_of("plugins: [{type: no-such}]\n"), std::string("{"), std::string(),
+        std::string(kHead), config_of("plugins:\n")}) {
+    EXPECT_FALSE(pool().reconfigure(text)) << text;
+    EXPECT_EQ(pool().in_use().parsers, parsers);
+    EXPECT_EQ(pool().config().plugins_named, 1u);
+  }
+  EXPECT_EQ(probe_.readings.size(), 5u);
+  EXPECT_THAT(probe_.readings, Not(Contains("")));
+  EXPECT_THAT(probe_.readings.back(), HasSubstr("test.yaml: it configures nothing"));
+}
+
+TEST_F(PoolTest, FileThatWasCutShortIsTold) {
+  options_.config = config_of("plugins: [{type: active-request-scorer}, {type: queue-scorer}]\n");
+  pool();
+  EXPECT_TRUE(pool().reconfigure(config_of("plugins: [{type: queue-scorer}]\n")));
+  EXPECT_THAT(probe_.fewer, ElementsAre(std::pair<size_t, size_t>(2, 1)));
+  EXPECT_TRUE(pool().reconfigure(options_.config));
+  EXPECT_EQ(probe_.fewer.size(), 1u);
+}
+
+TEST_F(PoolTest, FileThatSaysNothingIsTakenAtTheStart) {
+  options_.config = kHead;
+  EXPECT_THAT(pool().config().notes, Contains(HasSubstr("it configures nothing; the default")));
+  EXPECT_TRUE(pool().reconfigure(config_of("plugins: [{type: queue-scorer}]\n")));
+}
+
+TEST_F(PoolTest, EndpointsAreWhereTheConfigurationSays) {
+  const auto discovery = [](const std::string& path) {
+    return config_of("plugins: [{type: file-discovery, name: d, parameters: {path: " + path +
+                     ", watchFile: false}}]\ndataLayer: {discovery: {pluginRef: d}}\n");
+  };
+  options_.config = discovery("/etc/one.yaml");
+  options_.feeds.endpoints.clear();
+  options_.endpoints_from_config = true;
+  const Result<std::unique_ptr<Pool>> pool = Pool::open(executor_, options_, probe_);
+  ASSERT_TRUE(pool) << pool.error().message;
+  EXPECT_EQ((*pool)->options().feeds.endpoints_file, "/etc/one.yaml");
+  EXPECT_EQ((*pool)->options().feeds.file_interval, Duration::zero());
+  EXPECT_EQ((*pool)->fleet().size(), options_.feeds.endpoints_max);
+  EXPECT_FALSE((*pool)->reconfigure(discovery("/etc/other.yaml")));
+  EXPECT_THAT(probe_.readings.back(), HasSubstr("that takes a restart"));
+  EXPECT_TRUE((*pool)->reconfigure(discovery("/etc/one.yaml")));
+}
+
+TEST_F(PoolTest, SomebodyHasToSayWhereTheEndpointsAre) {
+  options_.endpoints_from_config = true;
+  options_.no_endpoints = "say where they are";
+  const Result<std::unique_ptr<Pool>> pool = Pool::open(executor_, options_, probe_);
+  ASSERT_FALSE(pool);
+  EXPECT_EQ(pool.error().message, "say where they are");
+}
+
+TEST_F(PoolTest, DiscoveryThatAFlagOverridesIsTold) {
+  options_.config = config_of(
+      "plugins: [{type: file-discovery, name: d, parameters: {path: /etc/one.yaml}}]\n"
+      "dataLayer: {discovery: {pluginRef: d}}\n");
+  EXPECT_THAT(pool().config().notes, Contains(HasSubstr("dataLayer.discovery is not used")));
+}
+
+TEST_F(PoolTest, ConfigurationDecidesWhoWaits) {
+  options_.preset.hold = true;
+  const Result<std::unique_ptr<Pool>> pool = Pool::open(executor_, options_, probe_);
+  ASSERT_FALSE(pool);
+  EXPECT_THAT(pool.error().message, HasSubstr("--hold: the configuration decides who waits"));
+}
+
+TEST_F(PoolTest, PresetRunsAtTheSpeedOfItsModel) {
+  options_.policy = "kv";
+  options_.time_scale = 4;
+  const TimePoint start = pool().clock().now();
+  executor_.run_until(executor_.now() + std::chrono::seconds(1));
+  EXPECT_EQ(pool().clock().now() - start, std::chrono::seconds(4));
+  EXPECT_FALSE(pool().reconfigure(config_of("plugins: [{type: queue-scorer}]\n")))
+      << "whose times are real";
+}
+
+// Who is held is answered as soon as nobody is held any more, and keeps no booking.
+TEST_F(PoolTest, DrainAnswersWhoIsHeld) {
+  options_.config = config_of(
+      "featureGates: [flowControl]\nplugins: [{type: active-request-scorer},\n"
+      "  {type: concurrency-detector, parameters: {maxConcurrency: 1}}]\n"
+      "saturationDetector: {pluginRef: concurrency-detector}\n");
+  std::vector<std::unique_ptr<RoutedRequest>> requests;
+  std::vector<std::shared_ptr<AdmissionTicket>> tickets;
+  std::vector<FlowOutcome> later;
+  size_t held = 0;
+  for (int i = 0; i < 4; ++i) {
+    requests.push_back(std::make_unique<RoutedRequest>(pool().scheduler(), pool().estimator(),
+                                                       ++id_, peek_));
+    tickets.push_back(std::make_shared<AdmissionTicket>(
+        *requests.back(), 10, [&](const Verdict& verdict) { later.push_back(verdict.outcome); },
+        [](FlowOutcome) {}));
+    if (!pool().admission().admit(tickets.back())) ++held;
+  }
+  executor_.run_until(executor_.now() + std::chrono::milliseconds(100));
+  held -= later.size();
+  ASSERT_GT(held, 0u);
+  EXPECT_EQ(pool().stats().flow.requests, held);
+  EXPECT_TRUE(pool().stats().flow_control);
+  later.clear();
+  pool().drain();
+  EXPECT_EQ(later, std::vector<FlowOutcome>(held, FlowOutcome::kShuttingDown));
+  EXPECT_EQ(pool().stats().flow.requests, 0u);
+  for (size_t i = 0; i < requests.size(); ++i) {
+    pool().admission().cancel(*tickets[i]);
+    requests[i]->ended();
+    pool().admission().ended(*tickets[i], 0, 0);
+  }
+  EXPECT_TRUE(idle(pool().scheduler()));
+}
+
+TEST_F(PoolTest, ThreadSeesTheConfigurationInUse) {
+  PoolThread thread(pool(), executor_, 0);
+  const std::shared_ptr<const RequestParsers> before = thread.parsers();
+  EXPECT_EQ(thread.parsers(), before);
+  EXPECT_EQ(thread.remote_services(), nullptr);
+  EXPECT_FALSE(pool().reconfigure(config_of("plugins: [{type: no-such}]\n")));
+  EXPECT_EQ(thread.parsers(), before);
+  EXPECT_TRUE(pool().reconfigure(config_of("plugins: [{type: queue-scorer}]\n")));
+  EXPECT_NE(thread.parsers(), before);
+}
+
+// With a network, and nothing in it.
+class FedPoolTest : public PoolTest {
+ protected:
+  FedPoolTest() {
+    options_.feeds.check_health = false;
+    options_.plugins.allow_alpha = true;
+  }
+  void open() {
+    pool_ = std::move(Pool::open(*loop_, options_, probe_).value());
+    ASSERT_TRUE(pool_->feed(*loop_));
+  }
+  void run_until(const std::function<bool()>& holds) {
+    while (!holds()) {
+      loop_->after(std::chrono::milliseconds(1), [this] { loop_->stop(); });
+      loop_->run();
+    }
+  }
+
+  std::unique_ptr<EventLoop> loop_ = EventLoop::create().value();
+};
+
+TEST_F(FedPoolTest, FollowsTheFileOfItsConfiguration) {
+  const std::string path = ::testing::TempDir() + "pool-" + std::to_string(getpid()) + ".yaml";
+  const auto write = [&](const std::string& text) { std::ofstream(path) << text; };
+  write(options_.config);
+  options_.config_file = options_.config_name = path;
+  options_.config_interval = std::chrono::milliseconds(1);
+  open();
+  write(config_of("plugins: [{type: queue-scorer}, {type: active-request-scorer}]\n"));
+  run_until([&] { return probe_.readings.size() == 1; });
+  EXPECT_THAT(probe_.readings, ElementsAre(""));
+  EXPECT_EQ(pool_->config().plugins_named, 2u);
+  write("");
+  run_until([&] { return probe_.readings.size() == 2; });
+  EXPECT_THAT(probe_.readings.back(), HasSubstr("it configures nothing"));
+  EXPECT_EQ(pool_->config().plugins_named, 2u);
+  unlink(path.c_str());
+}
+
+TEST_F(FedPoolTest, AsksWhomTheConfigurationInUseNames) {
+  open();
+  PoolThread thread(*pool_, *loop_, 0);
+  EXPECT_EQ(thread.remote_services(), nullptr);
+  ASSERT_TRUE(pool_->reconfigure(config_of(
+      "plugins: [{type: seed-kv-cache-manager-scorer, name: kv,\n"
+      "  parameters: {endpoint: 'http://127.0.0.1:9'}}]\n")));
+  run_until([&] { return thread.remote_services() != nullptr; });
+  ASSERT_EQ(thread.remote_services()->size(), 1u);
+  EXPECT_EQ(thread.remote_services()->front().source.plugin, "kv");
+  ASSERT_TRUE(pool_->reconfigure(options_.config));
+  EXPECT_EQ(thread.remote_services(), nullptr);
+}
+
+TEST_F(PoolTest, NoTwoThreadsGiveOutTheSameRequestId) {
+  PoolThread first(pool(), executor_, 0), beyond(pool(), executor_, 256),
+      last(pool(), executor_, PoolThread::kThreadsMost - 1);
+  std::set<RequestId> ids;
+  for (int i = 0; i < 3; ++i) {
+    for (PoolThread* thread : {&first, &beyond, &last}) ids.insert(thread->next_request_id());
+  }
+  EXPECT_EQ(ids.size(), 9u);
+}
+
+}  // namespace
+}  // namespace kvasir
