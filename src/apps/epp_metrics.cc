@@ -4,14 +4,11 @@
 #include "apps/epp_buckets.h"
 #include "apps/epp_pool_page.h"
 #include "apps/log_page.h"
-#include "apps/feed_log.h"
 #include "fleet/fleet.h"
 #include "telemetry/log.h"
 
 namespace kvasir {
 namespace {
-
-constexpr std::string_view kFilterLeftNobody = "kvasir_epp_filter_left_nobody_total";
 
 constexpr const char* kDecisions = "llmd_epp_scheduling_decisions_total";
 constexpr const char* kDecisionsHelp = "Requests that came to the scheduler, by what it decided.";
@@ -265,57 +262,6 @@ void EppMetrics::on_stream_ended(GrpcCode code, Duration took) {
       .add();
 }
 
-void EppMetrics::on_check_failed(const Endpoint& endpoint, std::string_view path,
-                                 std::string_view why) {
-  log_repeated(LogLevel::kWarning, "health checks that failed",
-               "health check of " + endpoint.name + " failed: GET " + std::string(path) + ": " +
-                   std::string(why));
-}
-
-void EppMetrics::on_health_changed(const Endpoint& endpoint, bool healthy) {
-  if (healthy) {
-    log_info("endpoint " + endpoint.name + " is healthy");
-  } else {
-    log_warning("endpoint " + endpoint.name +
-                " is unhealthy: it is not picked while others are healthy");
-  }
-}
-
-// The log has a line that it left.
-void EppMetrics::on_unwatched(const Endpoint&) {}
-
-void EppMetrics::on_left(const Endpoint& endpoint) {
-  log_info("endpoint " + endpoint.name + " left the pool");
-}
-
-void EppMetrics::on_moved(const Endpoint& endpoint, std::string_view address) {
-  log_info("endpoint " + endpoint.name + " has moved: its name has the address " +
-           std::string(address) + " now");
-}
-
-void EppMetrics::on_endpoint_refused(const Endpoint& endpoint) {
-  log_warning("endpoint " + endpoint.name +
-              " is not used: too many endpoints, or its name stands twice");
-}
-
-void EppMetrics::on_discovery_failed(std::string_view source, std::string_view why) {
-  registry_
-      .counter("kvasir_epp_discovery_failures_total",
-               "Lists of endpoints that could not be read; the one before stays.")
-      .add();
-  log_discovery_failed(source, why);
-}
-
-void EppMetrics::on_filter_left_nobody(const std::string& filter, bool first,
-                                       std::string_view why) {
-  registry_
-      .counter(kFilterLeftNobody,
-               "Times that a filter left no endpoint of those it was given.",
-               {{"plugin", filter}})
-      .add();
-  if (first) log_filter_left_nobody(filter, why, kFilterLeftNobody);
-}
-
 void EppMetrics::on_scrape_failed(const Endpoint& endpoint, std::string_view source_type,
                                   bool extract, std::string_view why, bool first) {
   const std::string source(source_type);
@@ -331,62 +277,12 @@ void EppMetrics::on_scrape_failed(const Endpoint& endpoint, std::string_view sou
                  {{"source_type", source}})
         .add();
   }
-  if (!first) return;
-  log_repeated(LogLevel::kWarning, "metrics of " + endpoint.name + " cannot be read",
-               "metrics of " + endpoint.name + " (" + source +
-                   ") cannot be read, the old ones stay for a while: " + std::string(why));
-}
-
-// With each configuration; told when it is another one.
-void EppMetrics::on_scrape_plan(const ScrapePlan& plan) {
-  std::vector<std::string> lines = scrape_plan_lines(plan);
-  if (lines == scrape_lines_) return;
-  for (const std::string& line : lines) log_info(line);
-  scrape_lines_ = std::move(lines);
-}
-
-void EppMetrics::on_page_problem(const Endpoint& endpoint, PageProblem problem,
-                                 std::string_view what) {
-  registry_
-      .counter("kvasir_epp_page_problems_total",
-               "Metrics pages that began to lack what is wanted or to say what cannot be true.",
-               {{"kind", page_problem_label(problem)}})
-      .add();
-  log_page_problem(endpoint, problem, what);
-}
-
-void EppMetrics::on_scrape_pace(std::string_view source_type, Duration interval, bool stretched) {
-  const std::string text = std::string(source_type) + ": metrics are read every " +
-                           std::to_string(to_milliseconds(interval)) + " ms";
-  stretched ? log_warning(text + ": more often cannot be kept up") : log_info(text + " again");
+  PoolMetrics::on_scrape_failed(endpoint, source_type, extract, why, first);
 }
 
 void EppMetrics::on_certificate_read(std::string_view error) {
   if (error.empty()) return log_info("new connections get the new certificate");
   log_error("the changed certificate is not used, the one before stays: " + std::string(error));
-}
-
-void EppMetrics::on_configuration_read(std::string_view error) {
-  registry_
-      .counter("kvasir_epp_configuration_reads_total", "Changed configurations that were read.",
-               {{"result", error.empty() ? "used" : "refused"}})
-      .add();
-  if (error.empty()) return log_info("the changed configuration is in use");
-  log_error("the changed configuration is not used, the one before stays: " + std::string(error));
-}
-
-void EppMetrics::on_fewer_plugins(size_t before, size_t now) {
-  log_warning("the changed configuration names " + std::to_string(now) +
-              " plugins, the one before named " + std::to_string(before) +
-              ": see that the file is whole");
-}
-
-void EppMetrics::on_service_lost(std::string_view why) {
-  registry_
-      .counter("kvasir_epp_service_look_up_failures_total",
-               "Failed look-ups of services that the configuration names, in a row counted once.")
-      .add();
-  log_service_lost(why);
 }
 
 FlowMetrics& EppMetrics::flow_metrics() {
@@ -397,10 +293,6 @@ FlowMetrics& EppMetrics::flow_metrics() {
 void EppMetrics::on_outcome(const Request& request, int32_t band, FlowOutcome outcome,
                             Duration held) {
   flow_metrics().on_outcome(request, band, outcome, held);
-}
-
-void EppMetrics::on_metrics_stale(bool all, size_t endpoints) {
-  log_stale_metrics(all, endpoints);
 }
 
 void EppMetrics::on_cycle(Duration took) {

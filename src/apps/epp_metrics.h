@@ -12,6 +12,7 @@
 #include "apps/epp_policy_series.h"
 #include "apps/epp_request_series.h"
 #include "apps/flow_metrics.h"
+#include "apps/pool_metrics.h"
 #include "epp/probe.h"
 #include "telemetry/handle_table.h"
 #include "telemetry/metrics.h"
@@ -27,7 +28,7 @@ struct EppMetricsOptions {
   std::string version = {};                      // llm_d_epp_info; empty: none
 };
 
-class EppMetrics final : public EppProbe {
+class EppMetrics final : public PoolMetrics<EppProbe> {
  public:
   // `clock`: the one that Snapshots are dated by. It and `log` (may be null) must outlive it.
   EppMetrics(EppMetricsOptions options, const Clock& clock, DecisionLog* log = nullptr);
@@ -37,22 +38,8 @@ class EppMetrics final : public EppProbe {
   std::string page(const Snapshot& fleet, const FlowStats* flow = nullptr,
                    const std::vector<PluginReading>& readings = {});
 
-  void on_health_changed(const Endpoint& endpoint, bool healthy) override;
-  void on_unwatched(const Endpoint& endpoint) override;
-  void on_check_failed(const Endpoint& endpoint, std::string_view path,
-                       std::string_view why) override;
-  void on_left(const Endpoint& endpoint) override;
-  void on_moved(const Endpoint& endpoint, std::string_view address) override;
-  void on_endpoint_refused(const Endpoint& endpoint) override;
-  void on_discovery_failed(std::string_view source, std::string_view why) override;
-  void on_filter_left_nobody(const std::string& filter, bool first,
-                             std::string_view why) override;
   void on_scrape_failed(const Endpoint& endpoint, std::string_view source_type, bool extract,
                         std::string_view why, bool first) override;
-  void on_scrape_plan(const ScrapePlan& plan) override;
-  void on_page_problem(const Endpoint& endpoint, PageProblem problem,
-                       std::string_view what) override;
-  void on_scrape_pace(std::string_view source_type, Duration interval, bool stretched) override;
   void on_certificate_read(std::string_view error) override;
   void on_stream_started() override;
   void on_stream_ended(GrpcCode code, Duration took) override;
@@ -60,12 +47,8 @@ class EppMetrics final : public EppProbe {
   void on_refused(const RefusalReport& report) override;
   void on_answer_processed(Duration took) override;
   void on_ended(const EndReport& report) override;
-  void on_configuration_read(std::string_view error) override;
-  void on_fewer_plugins(size_t before, size_t now) override;
-  void on_service_lost(std::string_view why) override;
   void on_outcome(const Request& request, int32_t band, FlowOutcome outcome,
                   Duration held) override;
-  void on_metrics_stale(bool all, size_t endpoints) override;
   void on_cycle(Duration took) override;
   void on_revoked(Duration after) override;
   void on_replica_found(uint64_t origin, size_t others) override;
@@ -102,7 +85,6 @@ class EppMetrics final : public EppProbe {
   const EppMetricsOptions options_;
   const Clock& clock_;
   DecisionLog* const log_;
-  MetricRegistry registry_;
   RequestSeriesTable requests_;
   PolicySeries policies_;
   Histogram& scheduling_;
@@ -120,7 +102,6 @@ class EppMetrics final : public EppProbe {
   Histogram* stream_duration_ = nullptr;
   std::once_flag flow_made_;
   std::optional<FlowMetrics> flow_;  // from when flow control is on
-  std::vector<std::string> scrape_lines_;  // as they were logged last; of the first loop
 };
 
 }  // namespace kvasir

@@ -3,13 +3,10 @@
 #include <algorithm>
 
 #include "apps/log_page.h"
-#include "apps/feed_log.h"
 #include "telemetry/log.h"
 
 namespace kvasir {
 namespace {
-
-constexpr std::string_view kGatewayFilterLeftNobody = "kvasir_gateway_filter_left_nobody_total";
 
 const std::vector<double> kLatencySeconds = {0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
                                              5,     10,   20,    40,   80,  160,  320, 640};
@@ -77,99 +74,21 @@ void GatewayMetrics::on_joined(EndpointId, const Endpoint& endpoint) {
   });
 }
 
-void GatewayMetrics::on_left(const Endpoint& endpoint) {
-  log_info("endpoint " + endpoint.name + " left the fleet");
-}
-
-void GatewayMetrics::on_moved(const Endpoint& endpoint, std::string_view address) {
-  log_info("endpoint " + endpoint.name + " has moved: its name has the address " +
-           std::string(address) + " now");
-}
-
-void GatewayMetrics::on_endpoint_refused(const Endpoint& endpoint) {
-  log_warning("endpoint " + endpoint.name + " is not used: too many endpoints, or its name stands twice");
-}
-
-void GatewayMetrics::on_discovery_failed(std::string_view source, std::string_view why) {
-  registry_.counter("kvasir_gateway_discovery_failures_total",
-                    "Lists of endpoints that could not be read; the one before stays.").add();
-  log_discovery_failed(source, why);
-}
-
-void GatewayMetrics::on_service_lost(std::string_view why) {
-  registry_
-      .counter("kvasir_gateway_service_look_up_failures_total",
-               "Failed look-ups of services that the configuration names, in a row counted once.")
-      .add();
-  log_service_lost(why);
-}
-
-void GatewayMetrics::on_filter_left_nobody(const std::string& filter, bool first,
-                                       std::string_view why) {
-  registry_
-      .counter(kGatewayFilterLeftNobody,
-               "Times that a filter left no endpoint of those it was given.",
-               {{"plugin", filter}})
-      .add();
-  if (first) log_filter_left_nobody(filter, why, kGatewayFilterLeftNobody);
-}
-
 void GatewayMetrics::on_scrape_failed(const Endpoint& endpoint, std::string_view source_type,
                                       bool extract, std::string_view why, bool first) {
   registry_.counter("kvasir_gateway_scrape_errors_total",
                     "Metrics pages that did not come (poll) or held nothing that was wanted (extract).",
                     {{"kind", extract ? "extract" : "poll"}, {"source", std::string(source_type)}}).add();
-  if (!first) return;
-  log_repeated(LogLevel::kWarning, "metrics of " + endpoint.name + " cannot be read",
-               "metrics of " + endpoint.name + " (" + std::string(source_type) +
-                   ") cannot be read, the old ones stay for a while: " + std::string(why));
-}
-
-void GatewayMetrics::on_scrape_pace(std::string_view source_type, Duration interval, bool stretched) {
-  const std::string text = std::string(source_type) + ": metrics are read every " +
-                           std::to_string(to_milliseconds(interval)) + " ms";
-  stretched ? log_warning(text + ": more often cannot be kept up") : log_info(text + " again");
-}
-
-void GatewayMetrics::on_check_failed(const Endpoint& endpoint, std::string_view path,
-                                     std::string_view why) {
-  log_repeated(LogLevel::kWarning, "health checks that failed",
-               "health check of " + endpoint.name + " failed: GET " + std::string(path) + ": " +
-                   std::string(why));
-}
-
-// With each configuration; told when it is another one.
-void GatewayMetrics::on_scrape_plan(const ScrapePlan& plan) {
-  std::vector<std::string> lines = scrape_plan_lines(plan);
-  if (lines == scrape_lines_) return;
-  for (const std::string& line : lines) log_info(line);
-  scrape_lines_ = std::move(lines);
-}
-
-void GatewayMetrics::on_page_problem(const Endpoint& endpoint, PageProblem problem,
-                                     std::string_view what) {
-  registry_.counter("kvasir_gateway_page_problems_total",
-                    "Metrics pages that began to lack what is wanted or to say what cannot be true.",
-                    {{"kind", page_problem_label(problem)}}).add();
-  log_page_problem(endpoint, problem, what);
+  PoolMetrics::on_scrape_failed(endpoint, source_type, extract, why, first);
 }
 
 void GatewayMetrics::on_health_changed(const Endpoint& endpoint, bool healthy) {
   if (PerEndpoint* known = find(endpoint)) known->healthy->set(healthy ? 1 : 0);
-  if (healthy) {
-    log_info("endpoint " + endpoint.name + " is healthy");
-  } else {
-    log_warning("endpoint " + endpoint.name + " is unhealthy: no requests go there while others are healthy");
-  }
+  PoolMetrics::on_health_changed(endpoint, healthy);
 }
 
-// The log has a line that it left.
 void GatewayMetrics::on_unwatched(const Endpoint& endpoint) {
   if (PerEndpoint* known = find(endpoint)) known->healthy->set(0);
-}
-
-void GatewayMetrics::on_metrics_stale(bool all, size_t endpoints) {
-  log_stale_metrics(all, endpoints);
 }
 
 void GatewayMetrics::on_started() { in_flight_.add(1); }

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/pool_metrics.h"
 #include "gateway/probe.h"
 #include "net/io/socket.h"
 #include "telemetry/handle_table.h"
@@ -16,7 +17,7 @@
 
 namespace kvasir {
 
-class GatewayMetrics final : public GatewayProbe {
+class GatewayMetrics final : public PoolMetrics<GatewayProbe> {
  public:
   explicit GatewayMetrics(const std::string& policy);
 
@@ -25,24 +26,10 @@ class GatewayMetrics final : public GatewayProbe {
   void note_flow(const FlowStats& stats);
 
   void on_joined(EndpointId slot, const Endpoint& endpoint) override;
-  void on_left(const Endpoint& endpoint) override;
-  void on_moved(const Endpoint& endpoint, std::string_view address) override;
-  void on_endpoint_refused(const Endpoint& endpoint) override;
-  void on_discovery_failed(std::string_view source, std::string_view why) override;
-  void on_service_lost(std::string_view why) override;
-  void on_filter_left_nobody(const std::string& filter, bool first,
-                             std::string_view why) override;
   void on_scrape_failed(const Endpoint& endpoint, std::string_view source_type, bool extract,
                         std::string_view why, bool first) override;
-  void on_scrape_pace(std::string_view source_type, Duration interval, bool stretched) override;
-  void on_scrape_plan(const ScrapePlan& plan) override;
-  void on_page_problem(const Endpoint& endpoint, PageProblem problem,
-                       std::string_view what) override;
   void on_health_changed(const Endpoint& endpoint, bool healthy) override;
   void on_unwatched(const Endpoint& endpoint) override;
-  void on_check_failed(const Endpoint& endpoint, std::string_view path,
-                       std::string_view why) override;
-  void on_metrics_stale(bool all, size_t endpoints) override;
   void on_started() override;
   void on_routed(const Endpoint& endpoint) override;
   void on_released(const Endpoint& endpoint) override;
@@ -73,7 +60,6 @@ class GatewayMetrics final : public GatewayProbe {
   static constexpr int kStatusMax = 600;
   static constexpr size_t kEndpointsMax = 10'000;  // ever seen; more are not counted
 
-  MetricRegistry registry_;
   // By status, looked up once each: a look-up takes the registry's lock.
   std::array<std::atomic<Counter*>, kStatusMax> by_status_{};
   const std::string policy_;
@@ -90,7 +76,6 @@ class GatewayMetrics final : public GatewayProbe {
   Histogram& duration_;
   Histogram& time_to_first_token_;
   Histogram& scheduling_;
-  std::vector<std::string> scrape_lines_;  // as they were logged last; of the first loop
 };
 
 }  // namespace kvasir
