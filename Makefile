@@ -3,7 +3,7 @@ KVASIR = build/release/kvasir
 FUZZ_SECONDS ?= 60
 
 .PHONY: help deps deps-dev build up test asan tsan fuzz test-clients test-streams test-envoy test-epp-streams test-attack \
-  test-replicas test-upstream-configs test-upstream-hermetic docs ab bench-gateway bench-epp bench-schedule bench-scrape lint clean
+  test-replicas test-reload test-upstream-configs test-upstream-hermetic docs ab bench-gateway bench-epp bench-schedule bench-scrape lint clean
 .DEFAULT_GOAL := help
 
 help: ## lists the targets
@@ -47,6 +47,10 @@ test-streams: build ## 8,000 streams at once through the gateway, and its memory
 
 test-replicas: build ## two pickers that share load and sessions, one is killed (VENV=, see tests/replicas/run.py)
 	$(VENV)/bin/python tests/replicas/run.py --envoy $(VENV)/bin/envoy $(ARGS)
+
+test-reload: build ## gateway and picker under load while their configuration changes 100 times (2 minutes; RELOADS=)
+	cmake --build --preset release --target reload_load_system_test
+	KVASIR_BINARY=$(KVASIR) KVASIR_RELOADS=$(or $(RELOADS),100) build/release/tests/system/reload_load_system_test
 
 test-envoy: build ## a real Envoy in front of `kvasir epp` and eight workers (ARGS="--only burst")
 	tests/envoy/run.py $(ARGS)

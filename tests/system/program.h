@@ -26,6 +26,7 @@ class Program {
   // Whether output() comes to hold the text while it runs.
   bool comes_to_say(const std::string& text);
   void signal(int number) const;
+  pid_t pid() const { return pid_; }
   // Its exit status, -N when signal N ended it; nullopt: it still runs after so long.
   std::optional<int> wait(Duration patience = std::chrono::seconds(30));
 
