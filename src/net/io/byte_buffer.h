@@ -23,7 +23,7 @@ class ByteBuffer {
   std::string_view view() const { return {bytes_.get(), size_}; }
   void clear() { size_ = 0; }
   void release() {
-    bytes_.reset();
+    bytes_ = std::unique_ptr<char[], Release>();  // and forgets how it was got
     size_ = capacity_ = 0;
   }
 
