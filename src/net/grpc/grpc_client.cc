@@ -8,8 +8,12 @@
 namespace kvasir {
 
 GrpcClient::GrpcClient(EventLoop& loop, const SocketAddress& address, std::string authority,
-                       GrpcClientLimits limits)
-    : loop_(loop), address_(address), authority_(std::move(authority)), limits_(limits) {}
+                       GrpcClientLimits limits, TlsPeer peer)
+    : loop_(loop),
+      address_(address),
+      authority_(std::move(authority)),
+      limits_(limits),
+      peer_(std::move(peer)) {}
 
 GrpcClient::~GrpcClient() {
   for (GrpcClientConnection* connection : connections_) {

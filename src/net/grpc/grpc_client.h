@@ -1,7 +1,7 @@
-// A gRPC client on one EventLoop: one connection (HTTP/2 without TLS, prior knowledge), many calls,
-// unary and streaming, uncompressed messages. Connects when the first call starts, and again for
-// the first call after the connection was lost or the server said GOAWAY; it never sends a call
-// twice.
+// A gRPC client on one EventLoop: one connection (HTTP/2 over TLS or, with prior knowledge,
+// without), many calls, unary and streaming, uncompressed messages. Connects when the first call
+// starts, and again for the first call after the connection was lost or the server said GOAWAY; it
+// never sends a call twice.
 //
 // All calls happen on the loop's thread. What is sent while one event is handled goes out together,
 // at the end of the loop's iteration. For a unary call: send(), half_close(), and take the one
@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "net/grpc/grpc_server.h"
 #include "net/io/socket.h"
+#include "net/io/tls_context.h"
 
 namespace kvasir {
 
@@ -24,7 +25,7 @@ class EventLoop;
 class GrpcClientConnection;
 
 struct GrpcClientLimits {
-  Duration connect_timeout = std::chrono::seconds(5);
+  Duration connect_timeout = std::chrono::seconds(5);  // with the TLS handshake
   // Sent and not acknowledged by the other machine; then the connection is lost. Zero: as long as
   // the system tries.
   std::chrono::milliseconds unacknowledged_timeout{0};
@@ -73,9 +74,10 @@ class GrpcClientCall {
 
 class GrpcClient {
  public:
-  // `authority` is what the server is called: HOST:PORT. `loop` must outlive the client.
+  // `authority` is what the server is called: HOST:PORT. `loop` must outlive the client. With a
+  // `peer` that has a context, connections are encrypted.
   GrpcClient(EventLoop& loop, const SocketAddress& address, std::string authority,
-             GrpcClientLimits limits = {});
+             GrpcClientLimits limits = {}, TlsPeer peer = {});
   // Cancels the calls under way. Not from inside an observer.
   ~GrpcClient();
   GrpcClient(const GrpcClient&) = delete;
@@ -104,6 +106,7 @@ class GrpcClient {
   const SocketAddress address_;
   const std::string authority_;
   const GrpcClientLimits limits_;
+  const TlsPeer peer_;
   std::unordered_set<GrpcClientConnection*> connections_;
   GrpcClientConnection* current_ = nullptr;  // takes new calls
 };

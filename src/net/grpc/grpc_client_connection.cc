@@ -1,8 +1,5 @@
 #include "net/grpc/grpc_client_connection.h"
 
-#include <sys/socket.h>
-
-#include <cerrno>
 #include <cstring>
 #include <utility>
 
@@ -34,10 +31,10 @@ void GrpcClientConnection::connect() {
     loop_.defer(lifeline_.guard([this, reason = socket.error().message] { close_now(reason); }));
     return;
   }
-  socket_ = std::move(*socket);
-  set_unacknowledged_timeout(socket_, limits().unacknowledged_timeout);
+  transport_ = Transport(std::move(*socket), client_->peer_.open_session());
+  set_unacknowledged_timeout(transport_.socket(), limits().unacknowledged_timeout);
   watched_ = EPOLLOUT;
-  loop_.watch(socket_.get(), watched_, *this);
+  loop_.watch(transport_.socket().get(), watched_, *this);
   connect_timer_ = loop_.after(limits().connect_timeout, [this] {
     connect_timer_ = kNoTimer;
     close_now("no connection to " + client_->authority_ + " in time");
@@ -45,13 +42,24 @@ void GrpcClientConnection::connect() {
 }
 
 void GrpcClientConnection::on_connected() {
-  const int error = connect_error(socket_);
+  const int error = connect_error(transport_.socket());
   if (error != 0) {
     return close_now("cannot connect to " + client_->authority_ + ": " + std::strerror(error));
   }
   connected_ = true;
-  loop_.cancel(std::exchange(connect_timer_, kNoTimer));
+  if (!transport_.begin()) return fail_handshake();
+  if (transport_.ready()) on_ready();
   write();
+}
+
+void GrpcClientConnection::on_ready() {
+  loop_.cancel(std::exchange(connect_timer_, kNoTimer));
+}
+
+void GrpcClientConnection::fail_handshake() {
+  const std::string reason = transport_.failure();
+  close_now("the TLS handshake with " + client_->authority_ +
+            " failed: " + (reason.empty() ? "closed by the server" : reason));
 }
 
 void GrpcClientConnection::on_io(uint32_t events) {
@@ -62,16 +70,25 @@ void GrpcClientConnection::on_io(uint32_t events) {
 
 void GrpcClientConnection::on_readable() {
   char* scratch = loop_.scratch();
-  for (int i = 0; i < kClientReadsPerWake && !closed_; ++i) {
-    const ssize_t count = recv(socket_.get(), scratch, EventLoop::kScratchBytes, 0);
-    if (count < 0 && (errno == EAGAIN || errno == EINTR)) break;
-    if (count == 0) return close_now("the server closed the connection");
-    if (count < 0) return close_now(std::string("the connection broke: ") + std::strerror(errno));
-    if (!session_.receive({scratch, static_cast<size_t>(count)})) {
+  for (int i = 0; (i < kClientReadsPerWake || transport_.more()) && !closed_; ++i) {
+    const bool was_ready = transport_.ready();
+    const Transport::Reading reading = transport_.read(scratch, EventLoop::kScratchBytes);
+    if (!was_ready) {
+      if (reading.status >= Transport::Status::kEnd) return fail_handshake();
+      if (transport_.ready()) on_ready();
+    }
+    if (reading.status == Transport::Status::kLater) break;
+    if (reading.status == Transport::Status::kEnd) {
+      return close_now("the server closed the connection");
+    }
+    if (reading.status == Transport::Status::kBroken) {
+      return close_now("the connection broke: " + transport_.failure());
+    }
+    if (!session_.receive({scratch, reading.size})) {
       return close_now("the server does not speak HTTP/2");
     }
     report_streams();
-    if (static_cast<size_t>(count) < EventLoop::kScratchBytes) break;
+    if (transport_.drained()) break;
   }
   if (!closed_) schedule_write();
 }
@@ -86,11 +103,12 @@ void GrpcClientConnection::schedule_write() {
 }
 
 void GrpcClientConnection::write() {
-  bool broken = !output_.flush(socket_.get());
-  while (!broken && !closed_ && output_.size() == 0 && session_.wants_write()) {
+  bool broken = !transport_.flush();
+  while (!broken && !closed_ && transport_.ready() && transport_.unsent() == 0 &&
+         session_.wants_write()) {
     broken = !session_.produce(gather_, kClientGatheredBytes);
     if (!broken && gather_.size() == 0) break;
-    if (!broken) broken = !gather_.write(socket_.get(), output_);
+    if (!broken) broken = !transport_.send(gather_);
     if (!broken) report_streams();
   }
   if (closed_) return;
@@ -98,7 +116,7 @@ void GrpcClientConnection::write() {
   report_streams();
   if (closed_) return;
   const bool drained = session_.goaway_received() && session_.open_streams() == 0;
-  if ((session_.over() || drained) && output_.size() == 0)
+  if ((session_.over() || drained) && transport_.unsent() == 0)
     return close_now("the server said goodbye");
   update_watch();
 }
@@ -114,16 +132,19 @@ void GrpcClientConnection::report_streams() {
 
 void GrpcClientConnection::update_watch() {
   uint32_t events = EPOLLRDHUP | EPOLLIN;
-  if (output_.size() > 0) events |= EPOLLOUT;
+  if (transport_.unsent() > 0) events |= EPOLLOUT;
   if (events == watched_) return;
   watched_ = events;
-  loop_.modify(socket_.get(), events, *this);
+  loop_.modify(transport_.socket().get(), events, *this);
 }
 
 void GrpcClientConnection::close_now(std::string reason) {
   if (std::exchange(closed_, true)) return;
   failure_ = std::move(reason);
-  if (socket_.open()) loop_.unwatch(socket_.get(), *this);
+  if (transport_.socket().open()) {
+    transport_.say_goodbye();
+    loop_.unwatch(transport_.socket().get(), *this);
+  }
   loop_.cancel(std::exchange(connect_timer_, kNoTimer));
   client_->remove(*this);
   session_.close_all(Http2Error::kInternal);
@@ -132,7 +153,7 @@ void GrpcClientConnection::close_now(std::string reason) {
 
 void GrpcClientConnection::abandon() {
   closed_ = true;
-  if (socket_.open()) loop_.unwatch(socket_.get(), *this);
+  if (transport_.socket().open()) loop_.unwatch(transport_.socket().get(), *this);
   loop_.cancel(std::exchange(connect_timer_, kNoTimer));
 }
 
@@ -155,9 +176,10 @@ GrpcClientCall& GrpcClientConnection::start(std::string_view path,
     refuse(std::move(stream), GrpcCode::kResourceExhausted, "too many calls at once");
     return call;
   }
-  std::vector<Http2Field> head = {{":method", "POST"}, {":scheme", "http"},
-                                  {":path", path},     {":authority", client_->authority_},
-                                  {"te", "trailers"},  {"content-type", "application/grpc"}};
+  std::vector<Http2Field> head = {
+      {":method", "POST"}, {":scheme", transport_.encrypted() ? "https" : "http"},
+      {":path", path},     {":authority", client_->authority_},
+      {"te", "trailers"},  {"content-type", "application/grpc"}};
   for (const GrpcClient::Field& field : fields) head.push_back({field.name, field.value});
   std::unique_ptr<Http2ClientStream> owned = std::move(stream);
   const std::optional<int32_t> id = session_.request(head, owned);

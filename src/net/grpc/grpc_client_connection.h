@@ -11,8 +11,7 @@
 #include "net/http/http2_client_session.h"
 #include "net/io/event_loop.h"
 #include "net/io/gather_buffer.h"
-#include "net/io/output_queue.h"
-#include "net/io/socket.h"
+#include "net/io/transport.h"
 
 namespace kvasir {
 
@@ -38,6 +37,8 @@ class GrpcClientConnection final : public IoHandler {
  private:
   void connect();
   void on_connected();
+  void on_ready();
+  void fail_handshake();
   void on_readable();
   void write();
   void report_streams();
@@ -47,10 +48,9 @@ class GrpcClientConnection final : public IoHandler {
 
   GrpcClient* client_;
   EventLoop& loop_;
-  Descriptor socket_;
+  Transport transport_;
   Http2ClientSession session_;
   GatherBuffer gather_;
-  OutputQueue output_;
   uint32_t watched_ = 0;
   bool connected_ = false;
   bool write_scheduled_ = false;

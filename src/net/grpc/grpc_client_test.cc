@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "net/io/event_loop.h"
+#include "net/io/tls_fixture.h"
 
 namespace kvasir {
 namespace {
@@ -76,16 +77,16 @@ class GrpcClientTest : public ::testing::Test {
  protected:
   GrpcClientTest() : loop_(std::move(EventLoop::create().value())) {}
 
-  uint16_t serve(GrpcServerLimits limits = {}) {
+  uint16_t serve(GrpcServerLimits limits = {}, const TlsContext* tls = nullptr) {
     const std::vector<GrpcRoute> routes = {{"/test.Echo/Echo", &echo_}};
     server_ = std::make_unique<GrpcServer>(
-        *loop_, std::move(listen_tcp("127.0.0.1", port_, false).value()), routes, limits);
+        *loop_, std::move(listen_tcp("127.0.0.1", port_, false).value()), routes, limits, tls);
     port_ = server_->port();
     return port_;
   }
-  void connect(uint16_t port, GrpcClientLimits limits = {}) {
+  void connect(uint16_t port, GrpcClientLimits limits = {}, const TlsPeer& peer = {}) {
     client_ = std::make_unique<GrpcClient>(*loop_, resolve("127.0.0.1", port).value(),
-                                           "127.0.0.1:" + std::to_string(port), limits);
+                                           "127.0.0.1:" + std::to_string(port), limits, peer);
   }
   GrpcClientCall& start(Hearer& hearer, Duration timeout = std::chrono::seconds(20)) {
     return client_->start("/test.Echo/Echo", hearer, timeout, {{"x-token", "t"}});
@@ -331,6 +332,73 @@ TEST_F(GrpcClientTest, ADestroyedClientTakesItsCallsAlong) {
   client_.reset();
   run_until([&] { return echo_.gone == 1; });
   EXPECT_FALSE(hearer.over);
+}
+
+class GrpcTlsClientTest : public GrpcClientTest {
+ protected:
+  GrpcTlsClientTest() {
+    folder_.write_pair();
+    server_context_ = std::move(TlsContext::from_folder(folder_.path())).value();
+    TlsClientOptions options;
+    options.protocol = TlsProtocol::kHttp2;
+    options.ca_file = folder_.path() + "/tls.crt";
+    client_context_ = std::move(TlsClientContext::create(options)).value();
+  }
+  ~GrpcTlsClientTest() override {
+    client_.reset();
+    server_.reset();
+  }
+  // How a call ends that sends nothing.
+  GrpcStatus end_of_call() {
+    Hearer hearer;
+    start(hearer).half_close();
+    run_until([&] { return hearer.over; });
+    return hearer.status;
+  }
+
+  TlsFolder folder_;
+  std::unique_ptr<TlsContext> server_context_;
+  std::unique_ptr<TlsClientContext> client_context_;
+};
+
+TEST_F(GrpcTlsClientTest, MessagesOfAnySizeGoBothWays) {
+  connect(serve({}, server_context_.get()), {}, {client_context_.get(), "localhost"});
+  Hearer hearer;
+  GrpcClientCall& call = start(hearer);
+  std::vector<std::string> sent;
+  for (const size_t size : {0, 10, 5000, 70000, 3000000}) {
+    sent.emplace_back(size, 'x');
+    call.send(sent.back());
+  }
+  call.half_close();
+  run_until([&] { return hearer.over; });
+  EXPECT_TRUE(hearer.messages == sent);
+  EXPECT_TRUE(hearer.status.ok() && hearer.status.from_server) << hearer.status.message;
+}
+
+TEST_F(GrpcTlsClientTest, ServerMustBeTheOneThatIsMeant) {
+  const uint16_t port = serve({}, server_context_.get());
+  connect(port, {}, {client_context_.get(), "example.test"});
+  GrpcStatus status = end_of_call();
+  EXPECT_EQ(status.code, static_cast<uint32_t>(GrpcCode::kUnavailable));
+  EXPECT_THAT(status.message, HasSubstr("the certificate is not accepted: "));
+  folder_.write_pair();  // nobody's whom the client believes
+  ASSERT_TRUE(*server_context_->reload_if_changed());
+  connect(port, {}, {client_context_.get(), "localhost"});
+  status = end_of_call();
+  EXPECT_EQ(status.code, static_cast<uint32_t>(GrpcCode::kUnavailable));
+  EXPECT_THAT(status.message, HasSubstr("the certificate is not accepted: "));
+  EXPECT_EQ(echo_.calls, 0);
+}
+
+TEST_F(GrpcTlsClientTest, HandshakeThatFailsOrNeverEndsIsReported) {
+  connect(serve(), {}, {client_context_.get(), "localhost"});
+  EXPECT_THAT(end_of_call().message, HasSubstr("the TLS handshake with 127.0.0.1:"));
+  const Descriptor silent = std::move(listen_tcp("127.0.0.1", 0, false).value());
+  GrpcClientLimits limits;
+  limits.connect_timeout = std::chrono::milliseconds(50);
+  connect(local_port(silent), limits, {client_context_.get(), "localhost"});
+  EXPECT_THAT(end_of_call().message, HasSubstr("in time"));
 }
 
 }  // namespace

@@ -1,9 +1,6 @@
 #include "net/grpc/grpc_connection.h"
 
-#include <sys/socket.h>
-
 #include <algorithm>
-#include <cerrno>
 
 #include "net/grpc/grpc_stream.h"
 #include "net/io/tls_context.h"
@@ -31,16 +28,15 @@ Http2Session::Settings settings_of(const GrpcServerLimits& limits) {
 GrpcConnection::GrpcConnection(GrpcServer& server, Descriptor socket)
     : server_(server),
       loop_(server.loop_),
-      socket_(std::move(socket)),
-      tls_(server.tls_ != nullptr ? server.tls_->open_session() : nullptr),
+      transport_(std::move(socket), server.tls_ == nullptr ? nullptr : server.tls_->open_session()),
       session_(settings_of(server.limits_), *this),
       accepted_at_(loop_.now()),
       last_heard_(loop_.now()),
       last_call_(loop_.now()),
       last_written_(loop_.now()) {
-  set_no_delay(socket_);
+  set_no_delay(transport_.socket());
   watched_ = EPOLLIN | EPOLLRDHUP;
-  loop_.watch(socket_.get(), watched_, *this);
+  loop_.watch(transport_.socket().get(), watched_, *this);
   schedule_write();
   schedule_tick();
 }
@@ -61,13 +57,11 @@ void GrpcConnection::on_io(uint32_t events) {
 
 void GrpcConnection::on_readable() {
   char* scratch = loop_.scratch();
-  for (int i = 0; i < kReadsPerWake && !closed_; ++i) {
-    const ssize_t count = recv(socket_.get(), scratch, EventLoop::kScratchBytes, 0);
-    if (count < 0 && (errno == EAGAIN || errno == EINTR)) break;
-    if (count <= 0) return close_now();
-    const std::string_view bytes(scratch, static_cast<size_t>(count));
-    if (!(tls_ == nullptr ? receive(bytes) : receive_encrypted(bytes))) return close_now();
-    if (static_cast<size_t>(count) < EventLoop::kScratchBytes) break;
+  for (int i = 0; (i < kReadsPerWake || transport_.more()) && !closed_; ++i) {
+    const Transport::Reading reading = transport_.read(scratch, EventLoop::kScratchBytes);
+    if (reading.status == Transport::Status::kLater) break;
+    if (reading.size == 0 || !receive({scratch, reading.size})) return close_now();
+    if (transport_.drained()) break;
   }
   if (!closed_) schedule_write();
 }
@@ -81,20 +75,6 @@ bool GrpcConnection::receive(std::string_view bytes) {
   return true;
 }
 
-bool GrpcConnection::receive_encrypted(std::string_view bytes) {
-  tls_->receive(bytes);
-  while (!closed_) {
-    const TlsSession::Reading reading = tls_->read(loop_.scratch(), EventLoop::kScratchBytes);
-    if (reading.status != TlsSession::Status::kOk) {
-      send_encrypted();  // why; whether it arrives makes no difference
-      return false;
-    }
-    if (reading.size == 0) break;
-    if (!receive({loop_.scratch(), reading.size})) return false;
-  }
-  return true;
-}
-
 // Writes happen once per iteration of the loop, after all that was read has been handled.
 void GrpcConnection::schedule_write() {
   if (closed_ || std::exchange(write_scheduled_, true)) return;
@@ -105,44 +85,21 @@ void GrpcConnection::schedule_write() {
 }
 
 void GrpcConnection::write() {
-  if (!output_.flush(socket_.get()) || !send_encrypted()) return close_now();
-  while (!closed_ && !handshaking() && output_.size() == 0 && session_.wants_write()) {
+  if (!transport_.flush()) return close_now();
+  while (!closed_ && transport_.ready() && transport_.unsent() == 0 && session_.wants_write()) {
     if (!write_once()) return close_now();
     if (gather_.size() == 0 && !session_.wants_write()) break;
   }
   if (closed_) return;
-  if (output_.size() == 0) last_written_ = loop_.now();
-  if (session_.over() && output_.size() == 0) return close_now();
+  if (transport_.unsent() == 0) last_written_ = loop_.now();
+  if (session_.over() && transport_.unsent() == 0) return close_now();
   update_watch();
 }
 
 bool GrpcConnection::write_once() {
   if (!session_.produce(gather_, kGatheredBytes)) return false;
-  const bool sent = tls_ == nullptr ? gather_.size() == 0 || gather_.write(socket_.get(), output_)
-                                    : encrypt_gathered();
-  if (sent) report_streams();
-  return sent;
-}
-
-// In slices, so that what is encrypted and not yet sent stays small.
-bool GrpcConnection::encrypt_gathered() {
-  return gather_.hand_over([this](std::string_view bytes) {
-    while (!bytes.empty()) {
-      const std::string_view slice = bytes.substr(0, TlsSession::kWriteBytesMax);
-      if (!tls_->write(slice) || !send_encrypted()) return false;
-      bytes.remove_prefix(slice.size());
-    }
-    return true;
-  });
-}
-
-// What TLS has for the network.
-bool GrpcConnection::send_encrypted() {
-  if (tls_ == nullptr) return true;
-  char* const scratch = loop_.scratch();
-  while (const size_t size = tls_->take_output(scratch, EventLoop::kScratchBytes)) {
-    if (!output_.send(socket_.get(), {scratch, size})) return false;
-  }
+  if (gather_.size() > 0 && !transport_.send(gather_)) return false;
+  report_streams();
   return true;
 }
 
@@ -157,11 +114,11 @@ void GrpcConnection::report_streams() {
 
 void GrpcConnection::update_watch() {
   uint32_t events = EPOLLRDHUP;
-  if (output_.size() <= kUnwrittenBytesMax) events |= EPOLLIN;
-  if (output_.size() > 0) events |= EPOLLOUT;
+  if (transport_.unsent() <= kUnwrittenBytesMax) events |= EPOLLIN;
+  if (transport_.unsent() > 0) events |= EPOLLOUT;
   if (events == watched_) return;
   watched_ = events;
-  loop_.modify(socket_.get(), events, *this);
+  loop_.modify(transport_.socket().get(), events, *this);
 }
 
 // --- Time and end
@@ -169,9 +126,9 @@ void GrpcConnection::update_watch() {
 
 void GrpcConnection::schedule_tick() {
   const GrpcServerLimits& set = limits();
-  const Duration shortest =
-      std::min({set.preface_timeout, set.idle_timeout, set.ping_interval, set.ping_timeout,
-                set.write_timeout, tls_ != nullptr ? set.handshake_timeout : Duration::max()});
+  const Duration shortest = std::min(
+      {set.preface_timeout, set.idle_timeout, set.ping_interval, set.ping_timeout,
+       set.write_timeout, transport_.encrypted() ? set.handshake_timeout : Duration::max()});
   tick_ = loop_.after(std::max<Duration>(shortest / 2, kTickMin), [this] { on_tick(); });
 }
 
@@ -181,9 +138,9 @@ void GrpcConnection::on_tick() {
   const GrpcServerLimits& set = limits();
   if (calls() > 0) last_call_ = now;
   const Duration silent = now - last_heard_;
-  if (handshaking() && now - accepted_at_ >= set.handshake_timeout) return close_now();
+  if (!transport_.ready() && now - accepted_at_ >= set.handshake_timeout) return close_now();
   if (!received_ && silent >= set.preface_timeout) return close_now();
-  if (output_.size() > 0 && now - last_written_ >= set.write_timeout) return close_now();
+  if (transport_.unsent() > 0 && now - last_written_ >= set.write_timeout) return close_now();
   if (ping_sent_ && silent >= set.ping_interval + set.ping_timeout) return close_now();
   if (calls() > 0 && silent >= set.ping_interval && !std::exchange(ping_sent_, true)) {
     session_.send_ping();
@@ -206,11 +163,8 @@ void GrpcConnection::start_drain() {
 
 void GrpcConnection::close_now() {
   if (std::exchange(closed_, true)) return;
-  if (tls_ != nullptr && tls_->open() && output_.size() == 0) {
-    tls_->say_goodbye();
-    send_encrypted();  // as far as the socket takes it
-  }
-  loop_.unwatch(socket_.get(), *this);
+  transport_.say_goodbye();
+  loop_.unwatch(transport_.socket().get(), *this);
   loop_.cancel(tick_);
   loop_.cancel(final_goaway_);
   tick_ = final_goaway_ = kNoTimer;

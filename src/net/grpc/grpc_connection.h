@@ -9,9 +9,8 @@
 #include "net/http/http2_session.h"
 #include "net/io/event_loop.h"
 #include "net/io/gather_buffer.h"
-#include "net/io/output_queue.h"
 #include "net/io/socket.h"
-#include "net/io/tls_session.h"
+#include "net/io/transport.h"
 
 namespace kvasir {
 
@@ -38,12 +37,8 @@ class GrpcConnection final : public IoHandler, private Http2Session::StreamFacto
   std::unique_ptr<Http2Stream> open_stream(int32_t id) override;
   void on_readable();
   bool receive(std::string_view bytes);
-  bool receive_encrypted(std::string_view bytes);
   void write();
   bool write_once();
-  bool encrypt_gathered();
-  bool send_encrypted();
-  bool handshaking() const { return tls_ != nullptr && !tls_->open(); }
   void report_streams();
   void update_watch();
   void on_tick();
@@ -51,12 +46,10 @@ class GrpcConnection final : public IoHandler, private Http2Session::StreamFacto
 
   GrpcServer& server_;
   EventLoop& loop_;
-  Descriptor socket_;
-  const std::unique_ptr<TlsSession> tls_;  // null: plain
+  Transport transport_;
   size_t buffered_ = 0;
   Http2Session session_;
   GatherBuffer gather_;
-  OutputQueue output_;
   uint32_t watched_ = 0;
   bool write_scheduled_ = false;
   bool closed_ = false;

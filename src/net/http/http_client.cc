@@ -5,12 +5,14 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <utility>
 
+#include "base/lifeline.h"
 #include "net/http/http_answer_reader.h"
 #include "net/io/deadline.h"
 #include "net/io/event_loop.h"
-#include "net/io/output_queue.h"
+#include "net/io/transport.h"
 
 namespace kvasir {
 
@@ -30,7 +32,8 @@ class HttpClientConnection final : public IoHandler {
                   bool is_head_request);
   void cancel() { close(); }
   bool request_sent() const {
-    return unsent_head_.empty() && unsent_body_.empty() && (answered_ || !may_be_stale());
+    return unsent_head_.empty() && unsent_body_.empty() && transport_.unsent() == 0 &&
+           (answered_ || !may_be_stale());
   }
   bool connected() const { return connected_; }
   uint64_t idle_turn() const { return idle_turn_; }
@@ -46,7 +49,9 @@ class HttpClientConnection final : public IoHandler {
   void begin();
   void connect();
   void on_connected();
+  void on_ready();
   void send_request();
+  void read_all();
   void on_readable();
   void take(std::string_view bytes);
   void on_end_of_input();
@@ -54,6 +59,7 @@ class HttpClientConnection final : public IoHandler {
   void become_idle();
   void fail(Kind kind, std::string message);
   void fail_closed(const std::string& how);
+  void fail_handshake(const std::string& how);
   bool may_be_stale() const {
     return reused_ && loop_.now() - began_ <= client_.limits_.stale_within;
   }
@@ -66,7 +72,7 @@ class HttpClientConnection final : public IoHandler {
   HttpClient& client_;
   EventLoop& loop_;
   HttpCall call_;
-  Descriptor socket_;
+  Transport transport_;
   HttpAnswerReader reader_;
   std::string_view head_;  // of the call, as is body_
   std::string_view body_;
@@ -85,8 +91,8 @@ class HttpClientConnection final : public IoHandler {
   bool answered_ = false;  // some byte of this answer has arrived
   bool paused_ = false;
   bool hung_up_ = false;  // while paused: not watched until the reader goes on
-  bool drained_ = true;   // the last read left nothing in the socket
   bool closed_ = false;
+  Lifeline lifeline_;
 };
 
 HttpCall& HttpClientConnection::start(std::string_view head, std::string_view body,
@@ -122,16 +128,21 @@ void HttpClientConnection::connect() {
     });
     return;
   }
-  socket_ = std::move(*socket);
+  transport_ = Transport(std::move(*socket), client_.peer_.open_session());
   watched_ = EPOLLOUT;
-  loop_.watch(socket_.get(), watched_, *this);
+  loop_.watch(transport_.socket().get(), watched_, *this);
   deadline_.arm(client_.limits_.connect_timeout);
 }
 
 void HttpClientConnection::on_connected() {
-  const int error = connect_error(socket_);
+  const int error = connect_error(transport_.socket());
   if (error != 0) return fail(Kind::kConnect, std::string("cannot connect: ") + std::strerror(error));
   connected_ = true;
+  if (!transport_.begin()) return fail_handshake(transport_.failure());
+  transport_.ready() ? on_ready() : update_watch();
+}
+
+void HttpClientConnection::on_ready() {
   deadline_.arm(client_.limits_.first_byte_timeout);
   send_request();
 }
@@ -139,19 +150,12 @@ void HttpClientConnection::on_connected() {
 // A broken connection shows when it is read: the answer may already be there.
 void HttpClientConnection::send_request() {
   while (!unsent_head_.empty() || !unsent_body_.empty()) {
-    iovec pieces[2] = {{const_cast<char*>(unsent_head_.data()), unsent_head_.size()},
-                       {const_cast<char*>(unsent_body_.data()), unsent_body_.size()}};
-    msghdr message{};
-    message.msg_iov = pieces;
-    message.msg_iovlen = 2;
-    const ssize_t sent = sendmsg(socket_.get(), &message, MSG_NOSIGNAL);
-    if (sent < 0) {
-      if (errno != EAGAIN && errno != EINTR) unsent_head_ = unsent_body_ = {};
-      break;
-    }
-    const size_t from_head = std::min<size_t>(static_cast<size_t>(sent), unsent_head_.size());
+    const std::optional<size_t> sent = transport_.send_some(unsent_head_, unsent_body_);
+    if (!sent) unsent_head_ = unsent_body_ = {};
+    if (sent.value_or(0) == 0) break;
+    const size_t from_head = std::min(*sent, unsent_head_.size());
     unsent_head_.remove_prefix(from_head);
-    unsent_body_.remove_prefix(static_cast<size_t>(sent) - from_head);
+    unsent_body_.remove_prefix(*sent - from_head);
   }
   update_watch();
 }
@@ -159,37 +163,51 @@ void HttpClientConnection::send_request() {
 void HttpClientConnection::set_paused(bool paused) {
   if (paused_ == paused || closed_) return;
   paused_ = paused;
-  if (std::exchange(hung_up_, false)) loop_.watch(socket_.get(), watched_, *this);
+  if (std::exchange(hung_up_, false)) {
+    loop_.watch(transport_.socket().get(), watched_, *this);
+  }
   update_watch();
   deadline_.arm(client_.limits_.idle_timeout);
 }
 
 void HttpClientConnection::on_io(uint32_t events) {
   if (!connected_) return on_connected();
-  if ((events & EPOLLOUT) && observer_ != nullptr) send_request();
+  if (events & EPOLLOUT) {
+    transport_.flush();  // a broken connection shows when it is read
+    observer_ != nullptr&& transport_.ready() ? send_request() : update_watch();
+  }
   if (closed_) return;
   if (!paused_) {
-    if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) on_readable();
+    if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) read_all();
   } else if (events & (EPOLLHUP | EPOLLERR)) {
     // The kernel would go on saying so. What it has kept of the answer is read when the reader goes on.
     hung_up_ = true;
-    loop_.unwatch(socket_.get(), *this);
+    loop_.unwatch(transport_.socket().get(), *this);
   }
+}
+
+// As long as there is more that the loop would not tell of.
+void HttpClientConnection::read_all() {
+  do on_readable();
+  while (!closed_ && !paused_ && transport_.more());
 }
 
 void HttpClientConnection::on_readable() {
   char* scratch = loop_.scratch();
-  const ssize_t count = recv(socket_.get(), scratch, EventLoop::kScratchBytes, 0);
-  if (count < 0) {
-    if (errno == EAGAIN || errno == EINTR) return;
-    return fail_closed(std::strerror(errno));
+  const bool was_ready = transport_.ready();
+  const Transport::Reading reading = transport_.read(scratch, EventLoop::kScratchBytes);
+  if (reading.status == Transport::Status::kBroken) {
+    return was_ready ? fail_closed(transport_.failure()) : fail_handshake(transport_.failure());
   }
-  if (count == 0) return on_end_of_input();
+  if (reading.status == Transport::Status::kEnd) {
+    return was_ready ? on_end_of_input() : fail_handshake("closed by the server");
+  }
+  if (!was_ready) transport_.ready() ? on_ready() : update_watch();
+  if (reading.size == 0) return;
   if (observer_ == nullptr) return close();  // bytes nobody asked for
   answered_ = true;
-  drained_ = static_cast<size_t>(count) < EventLoop::kScratchBytes;
   deadline_.arm(client_.limits_.idle_timeout);
-  take({scratch, static_cast<size_t>(count)});
+  take({scratch, reading.size});
 }
 
 void HttpClientConnection::take(std::string_view bytes) {
@@ -215,7 +233,8 @@ void HttpClientConnection::on_end_of_input() {
 // the next request, which may be another client's.
 void HttpClientConnection::on_answer_complete() {
   HttpCallObserver* observer = std::exchange(observer_, nullptr);
-  if (reader_.reusable() && drained_ && request_sent() && client_.idle_.size() < client_.limits_.idle_connections) {
+  if (reader_.reusable() && transport_.drained() && request_sent() &&
+      client_.idle_.size() < client_.limits_.idle_connections) {
     become_idle();
   } else {
     close();
@@ -227,7 +246,8 @@ void HttpClientConnection::on_answer_complete() {
 bool HttpClientConnection::quiet() const {
   if (loop_.told_all(*this)) return true;
   char byte;
-  return recv(socket_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+  return recv(transport_.socket().get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
+         (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 
 void HttpClientConnection::become_idle() {
@@ -248,6 +268,10 @@ void HttpClientConnection::fail(Kind kind, std::string message) {
 void HttpClientConnection::fail_closed(const std::string& how) {
   if (observer_ != nullptr && !answered_ && may_be_stale()) return send_again();
   fail(Kind::kClosed, "connection lost: " + how);
+}
+
+void HttpClientConnection::fail_handshake(const std::string& how) {
+  fail(Kind::kConnect, "cannot connect: the TLS handshake failed: " + how);
 }
 
 // On a new connection, so it happens once. Those that have been idle for longer are no better than this one was.
@@ -271,7 +295,8 @@ void HttpClientConnection::close() {
 // A request that is given up is reset: a plain close would look like a client that only has no more to send, and the
 // server would work on.
 void HttpClientConnection::detach_and_close() {
-  if (observer_ != nullptr && connected_) reset_on_close(socket_);
+  observer_ != nullptr&& connected_ ? reset_on_close(transport_.socket())
+                                    : transport_.say_goodbye();
   closed_ = true;
   observer_ = nullptr;
   reader_.stop();
@@ -281,25 +306,33 @@ void HttpClientConnection::detach_and_close() {
 }
 
 void HttpClientConnection::close_socket() {
-  if (!socket_.open()) return;
-  if (!std::exchange(hung_up_, false)) loop_.unwatch(socket_.get(), *this);
-  socket_ = Descriptor();
+  if (!transport_.socket().open()) return;
+  if (!std::exchange(hung_up_, false)) loop_.unwatch(transport_.socket().get(), *this);
+  transport_ = Transport();
 }
 
 void HttpClientConnection::update_watch() {
-  if (closed_ || hung_up_ || !socket_.open()) return;
+  if (closed_ || hung_up_ || !transport_.socket().open()) return;
+  const bool unsent = !unsent_head_.empty() || !unsent_body_.empty();
   uint32_t events = 0;
   if (!paused_) events |= EPOLLIN;
-  if (!unsent_head_.empty() || !unsent_body_.empty()) events |= EPOLLOUT;
+  if ((unsent && transport_.ready()) || transport_.unsent() > 0) events |= EPOLLOUT;
   if (events == watched_) return;
+  const bool resumed = (events & ~watched_ & EPOLLIN) != 0;
   watched_ = events;
-  loop_.modify(socket_.get(), events, *this);
+  loop_.modify(transport_.socket().get(), events, *this);
+  if (!resumed || !transport_.more()) return;
+  loop_.defer(lifeline_.guard([this] {
+    if (!closed_ && !paused_ && transport_.more()) read_all();
+  }));
 }
 
 void HttpClientConnection::on_deadline() {
   if (observer_ == nullptr) return close();
   if (paused_) return deadline_.arm(client_.limits_.idle_timeout);  // the reader is slow, not the server
-  if (!connected_) return fail(Kind::kConnect, "cannot connect: no answer in time");
+  if (!connected_ || !transport_.ready()) {
+    return fail(Kind::kConnect, "cannot connect: no answer in time");
+  }
   if (!answered_) return fail(Kind::kFirstByteTimeout, "no byte of the answer arrived in time");
   fail(Kind::kIdleTimeout, "the answer stalled");
 }
@@ -310,8 +343,9 @@ bool HttpCall::request_sent() const { return connection_->request_sent(); }
 bool HttpCall::connected() const { return connection_->connected(); }
 void HttpCall::resume() { connection_->set_paused(false); }
 
-HttpClient::HttpClient(EventLoop& loop, const SocketAddress& address, HttpClientLimits limits)
-    : loop_(loop), address_(address), limits_(limits) {}
+HttpClient::HttpClient(EventLoop& loop, const SocketAddress& address, HttpClientLimits limits,
+                       TlsPeer peer)
+    : loop_(loop), address_(address), limits_(limits), peer_(std::move(peer)) {}
 
 HttpClient::~HttpClient() {
   for (HttpClientConnection* connection : connections_) {

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "net/http/http_head.h"
 #include "net/io/socket.h"
+#include "net/io/tls_context.h"
 
 namespace kvasir {
 
@@ -20,7 +21,7 @@ class HttpCall;
 class HttpClient;
 
 struct HttpClientLimits {
-  Duration connect_timeout = std::chrono::seconds(5);
+  Duration connect_timeout = std::chrono::seconds(5);  // with the TLS handshake, where there is one
   Duration first_byte_timeout = std::chrono::seconds(600);  // request sent to first byte of the answer
   Duration idle_timeout = std::chrono::seconds(300);        // without a byte while an answer is read
   Duration keep_alive_timeout = std::chrono::seconds(60);   // an unused connection is closed after it
@@ -83,8 +84,10 @@ class HttpCall {
 
 class HttpClient {
  public:
-  // `loop` must outlive the client.
-  HttpClient(EventLoop& loop, const SocketAddress& address, HttpClientLimits limits = {});
+  // `loop` must outlive the client. With a `peer` that has a context, connections are encrypted;
+  // its failed handshakes are connections that could not be made.
+  HttpClient(EventLoop& loop, const SocketAddress& address, HttpClientLimits limits = {},
+             TlsPeer peer = {});
   // Cancels the calls that are under way.
   ~HttpClient();
   HttpClient(const HttpClient&) = delete;
@@ -106,6 +109,7 @@ class HttpClient {
   EventLoop& loop_;
   const SocketAddress address_;
   const HttpClientLimits limits_;
+  const TlsPeer peer_;
   std::unordered_set<class HttpClientConnection*> connections_;
   std::vector<class HttpClientConnection*> idle_;  // last used last: taken from the back
   uint64_t idle_turns_ = 0;                        // connections that became idle, ever

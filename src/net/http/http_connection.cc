@@ -3,11 +3,11 @@
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <utility>
 
 #include "base/text.h"
 #include "net/http/body_budget.h"
+#include "net/io/tls_context.h"
 
 namespace kvasir {
 namespace {
@@ -30,14 +30,15 @@ constexpr std::string_view kRetryField = "Retry-After: 1\r\n";
 HttpConnection::HttpConnection(HttpServer& server, Descriptor socket)
     : server_(server),
       loop_(server.loop_),
-      socket_(std::move(socket)),
+      transport_(std::move(socket), server.tls_ == nullptr ? nullptr : server.tls_->open_session()),
       parser_(Http1Parser::Kind::kRequest, {server.limits_.head_bytes, server.limits_.head_fields}),
       exchange_(*this),
       deadline_(loop_, [this] { on_deadline(); }) {
-  set_no_delay(socket_);
+  set_no_delay(transport_.socket());
   watched_ = EPOLLIN;
-  loop_.watch(socket_.get(), watched_, *this);
-  deadline_.arm(server_.limits_.keep_alive_timeout);
+  loop_.watch(transport_.socket().get(), watched_, *this);
+  deadline_.arm(transport_.encrypted() ? server_.limits_.handshake_timeout
+                                       : server_.limits_.keep_alive_timeout);
 }
 
 HttpConnection::~HttpConnection() {
@@ -46,13 +47,13 @@ HttpConnection::~HttpConnection() {
 
 void HttpConnection::on_io(uint32_t events) {
   if ((events & EPOLLOUT) && !closed_) {
-    if (!output_.flush(socket_.get())) return client_gone();
-    if (output_.size() == 0) on_flushed();
+    if (!transport_.flush()) return client_gone();
+    if (transport_.unsent() == 0) on_flushed();
   }
   if (closed_) return;
   const bool answering = phase_ == Phase::kAnswering || phase_ == Phase::kFlushing;
   if ((events & (EPOLLHUP | EPOLLERR)) && answering) return client_gone();  // both ways are shut
-  if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) on_readable();
+  if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) read_all();
 }
 
 void HttpConnection::close_if_idle() {
@@ -61,6 +62,12 @@ void HttpConnection::close_if_idle() {
 
 // --- Reading ---------------------------------------------------------------------------------------
 
+// As long as there is more that the loop would not tell of.
+void HttpConnection::read_all() {
+  do on_readable();
+  while (!closed_ && transport_.more() && (watched_ & EPOLLIN) != 0);
+}
+
 void HttpConnection::on_readable() {
   if (phase_ == Phase::kBody && read_into_body()) return;
   char* scratch = loop_.scratch();
@@ -68,10 +75,19 @@ void HttpConnection::on_readable() {
   if (phase_ == Phase::kAnswering || phase_ == Phase::kFlushing) {
     room = std::min(room, server_.limits_.pipelined_bytes + 1 - std::min(input_.size(), server_.limits_.pipelined_bytes));
   }
-  const ssize_t count = recv(socket_.get(), scratch, room, 0);
-  if (count > 0) return consume({scratch, static_cast<size_t>(count)});
-  if (count == 0) return on_end_of_input();
-  if (errno != EAGAIN && errno != EINTR) client_gone();
+  const bool was_ready = transport_.ready();
+  const Transport::Reading reading = transport_.read(scratch, room);
+  if (lost(reading.status)) return;
+  if (!was_ready && transport_.ready()) deadline_.arm(server_.limits_.keep_alive_timeout);
+  if (reading.size > 0) return consume({scratch, reading.size});
+  update_watch();  // a handshake has output too
+}
+
+// Whether there was no input because none will come.
+bool HttpConnection::lost(Transport::Status status) {
+  if (status == Transport::Status::kEnd) on_end_of_input();
+  if (status == Transport::Status::kBroken) client_gone();
+  return status == Transport::Status::kEnd || status == Transport::Status::kBroken;
 }
 
 // Reads a fixed-length body straight into its buffer. False: not that kind of body.
@@ -79,17 +95,10 @@ bool HttpConnection::read_into_body() {
   const uint64_t left = parser_.fixed_body_left();
   if (left == 0) return false;
   const size_t room = std::min<uint64_t>(left, std::max(kBodyStepBytes, body_.size()));
-  const ssize_t count = recv(socket_.get(), body_.prepare(room), room, 0);
-  if (count < 0) {
-    if (errno != EAGAIN && errno != EINTR) client_gone();
-    return true;
-  }
-  if (count == 0) {
-    on_end_of_input();
-    return true;
-  }
-  body_.commit(static_cast<size_t>(count));
-  parser_.skip_body(static_cast<uint64_t>(count));
+  const Transport::Reading reading = transport_.read(body_.prepare(room), room);
+  if (lost(reading.status) || reading.size == 0) return true;
+  body_.commit(reading.size);
+  parser_.skip_body(reading.size);
   if (!charge()) {
     refuse(503, kBodiesRefused);
   } else if (parser_.complete()) {
@@ -229,7 +238,7 @@ void HttpConnection::on_end_of_input() {
   if (phase_ != Phase::kAnswering && phase_ != Phase::kFlushing) return client_gone();
   input_ended_ = true;
   update_watch();
-  if (output_.size() == 0) deadline_.arm(server_.limits_.half_close_patience);
+  if (transport_.unsent() == 0) deadline_.arm(server_.limits_.half_close_patience);
 }
 
 // Bytes that a client must accept before its answer (RFC 9110 §15.2); if nobody is there, a reset comes back.
@@ -257,27 +266,32 @@ void HttpConnection::send(std::string_view first, std::string_view second) {
   if (closed_) return;
   const bool waits = (watched_ & EPOLLOUT) != 0;
   answer_begun_ = answer_begun_ || phase_ >= Phase::kAnswering;
-  if (!output_.send(socket_.get(), first, second)) {
+  if (!transport_.send(first, second)) {
     // The handler is in the middle of a call: it learns of the loss from the loop, not from here.
-    shutdown(socket_.get(), SHUT_RDWR);
+    shutdown(transport_.socket().get(), SHUT_RDWR);
     return;
   }
-  if (!waits && output_.size() > 0) {
+  if (!waits && transport_.unsent() > 0) {
     update_watch();
     deadline_.arm(server_.limits_.write_timeout);
   }
 }
 
 void HttpConnection::end_answer() {
-  if (output_.size() > 0) send({});  // a head that was kept for the body's first bytes
+  if (transport_.unsent() > 0) send({});  // a head that was kept for the body's first bytes
   observer_ = nullptr;
   phase_ = Phase::kFlushing;
-  if (output_.size() == 0) on_flushed();
+  if (transport_.unsent() == 0) on_flushed();
 }
 
 void HttpConnection::on_flushed() {
-  deadline_.disarm();
   update_watch();
+  if (phase_ <= Phase::kBody) {
+    // It was a handshake's or an interim answer: the client has to send now.
+    if (transport_.ready()) arm_for_input();
+    return;
+  }
+  deadline_.disarm();
   if (phase_ == Phase::kAnswering) {
     if (observer_ != nullptr) observer_->on_drained();
     return;
@@ -305,7 +319,7 @@ void HttpConnection::next_request() {
 void HttpConnection::linger() {
   if (input_ended_) return close_now();
   phase_ = Phase::kLingering;
-  shutdown(socket_.get(), SHUT_WR);
+  transport_.end_sending();
   deadline_.arm(kLingerTimeout);
 }
 
@@ -316,10 +330,15 @@ void HttpConnection::update_watch() {
   uint32_t events = 0;
   const bool has_room = input_.size() <= server_.limits_.pipelined_bytes || phase_ <= Phase::kBody;
   if (has_room && !input_ended_) events |= EPOLLIN;
-  if (output_.size() > 0) events |= EPOLLOUT;
+  if (transport_.unsent() > 0) events |= EPOLLOUT;
   if (events == watched_) return;
+  const bool resumed = (events & ~watched_ & EPOLLIN) != 0;
   watched_ = events;
-  loop_.modify(socket_.get(), events, *this);
+  loop_.modify(transport_.socket().get(), events, *this);
+  if (!resumed || !transport_.more()) return;
+  loop_.defer(lifeline_.guard([this] {
+    if (!closed_ && transport_.more() && (watched_ & EPOLLIN) != 0) read_all();
+  }));
 }
 
 void HttpConnection::arm_for_input() {
@@ -344,7 +363,7 @@ void HttpConnection::on_deadline() {
     case Phase::kLingering:
       return close_now();
     default:
-      if (output_.size() == 0) return probe_client();  // it ended its side
+      if (transport_.unsent() == 0) return probe_client();  // it ended its side
       return client_gone();                            // it does not read its answer
   }
 }
@@ -360,7 +379,9 @@ void HttpConnection::client_gone() {
 void HttpConnection::close_now() {
   if (closed_) return;
   closed_ = true;
-  loop_.unwatch(socket_.get(), *this);
+  // An answer that is cut must not look as if it were whole.
+  if (phase_ != Phase::kAnswering) transport_.say_goodbye();
+  loop_.unwatch(transport_.socket().get(), *this);
   deadline_.cancel();
   if (phase_ <= Phase::kBody) body_.release();  // else its handler may still look at it
   stop_charging();

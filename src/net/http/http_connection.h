@@ -5,13 +5,14 @@
 #include <string>
 
 #include "base/clock.h"
+#include "base/lifeline.h"
 #include "net/http/http1_parser.h"
 #include "net/http/http_server.h"
 #include "net/io/byte_buffer.h"
 #include "net/io/deadline.h"
 #include "net/io/event_loop.h"
-#include "net/io/output_queue.h"
 #include "net/io/socket.h"
+#include "net/io/transport.h"
 
 namespace kvasir {
 
@@ -38,8 +39,10 @@ class HttpConnection final : public IoHandler, private Http1Parser::BodySink {
   };
 
   // Reading
+  void read_all();
   void on_readable();
   bool read_into_body();
+  bool lost(Transport::Status status);
   bool charge();
   void give_body_back();
   void stop_charging();
@@ -71,11 +74,10 @@ class HttpConnection final : public IoHandler, private Http1Parser::BodySink {
 
   HttpServer& server_;
   EventLoop& loop_;
-  Descriptor socket_;
+  Transport transport_;
   Http1Parser parser_;
   ByteBuffer input_;  // bytes read and not yet consumed: pipelined requests
   ByteBuffer body_;
-  OutputQueue output_;
   HttpExchange exchange_;
   HttpExchange::Observer* observer_ = nullptr;
   Phase phase_ = Phase::kIdle;
@@ -90,6 +92,7 @@ class HttpConnection final : public IoHandler, private Http1Parser::BodySink {
   bool input_ended_ = false;   // the client sends no more: closed its side, or is gone
   bool closed_ = false;
   bool parsing_ = false;  // parse() is on the call stack
+  Lifeline lifeline_;
 };
 
 }  // namespace kvasir

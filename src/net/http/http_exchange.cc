@@ -15,7 +15,9 @@ void HttpExchange::release_body() {
   connection_.give_body_back();
 }
 void HttpExchange::set_observer(Observer* observer) { connection_.observer_ = observer; }
-size_t HttpExchange::unsent_bytes() const { return connection_.output_.size(); }
+size_t HttpExchange::unsent_bytes() const {
+  return connection_.transport_.unsent();
+}
 bool HttpExchange::client_keeps_alive() const { return connection_.keep_alive_; }
 
 void HttpExchange::respond(int status, std::string_view fields, std::string_view body) {
@@ -53,7 +55,7 @@ void HttpExchange::finish() {
 
 void HttpExchange::start_raw(std::string_view head, bool keep_alive) {
   connection_.keep_alive_ = connection_.keep_alive_ && keep_alive;
-  connection_.output_.append(head);
+  connection_.transport_.append(head);
 }
 
 void HttpExchange::write_raw(std::string_view bytes) { connection_.send(bytes); }

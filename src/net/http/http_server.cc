@@ -50,11 +50,12 @@ std::string_view status_text(int status) {
 }
 
 HttpServer::HttpServer(EventLoop& loop, Descriptor listener, HttpHandler& handler,
-                       HttpServerLimits limits, BodyBudget* bodies)
+                       HttpServerLimits limits, BodyBudget* bodies, const TlsContext* tls)
     : loop_(loop),
       handler_(handler),
       limits_(limits),
       bodies_(bodies),
+      tls_(tls),
       acceptor_(std::make_unique<Acceptor>(
           loop, std::move(listener), [this] { return connections_.size() < limits_.connections; },
           [this](Descriptor socket) {
@@ -66,7 +67,7 @@ HttpServer::~HttpServer() {
   drained_ = nullptr;
   const std::vector<HttpConnection*> open(connections_.begin(), connections_.end());
   for (HttpConnection* connection : open) {
-    loop_.unwatch(connection->socket_.get(), *connection);
+    loop_.unwatch(connection->transport_.socket().get(), *connection);
     delete connection;
   }
 }

@@ -24,6 +24,7 @@ class BodyBudget;
 class EventLoop;
 class HttpConnection;
 class HttpServer;
+class TlsContext;
 
 struct HttpServerLimits {
   size_t head_bytes = 64 * 1024;                          // beyond: 431; chunk extensions and trailers too
@@ -32,6 +33,8 @@ struct HttpServerLimits {
   Duration head_timeout = std::chrono::seconds(20);       // first byte of a head to its last; beyond: 408
   Duration body_timeout = std::chrono::seconds(30);       // without a byte of body; beyond: 408
   Duration whole_body_timeout = std::chrono::minutes(5);  // first byte of a body to its last; beyond: 408
+  Duration handshake_timeout =
+      std::chrono::seconds(10);  // of TLS, from the connection's start; then cut
   Duration keep_alive_timeout = std::chrono::seconds(75);  // idle between requests; then closed
   Duration write_timeout = std::chrono::seconds(60);      // output that the client does not read; then cut
   size_t connections = 16384;                             // beyond: not accepted until one closes
@@ -110,10 +113,13 @@ class HttpHandler {
 
 class HttpServer {
  public:
-  // Takes over the listening socket. `loop`, `handler` and `bodies` must outlive the server. `bodies`: what the
-  // requests' bodies are counted against; beyond it 503. Null: nothing but the limits of each.
-  HttpServer(EventLoop& loop, Descriptor listener, HttpHandler& handler, HttpServerLimits limits = {},
-             BodyBudget* bodies = nullptr);
+  // Takes over the listening socket. `loop`, `handler` and `bodies` must outlive the server.
+  // `bodies`: what the requests' bodies are counted against; beyond it 503. Null: nothing but the
+  // limits of each. With `tls`, which must outlive the server and speak HTTP/1, every connection is
+  // encrypted, each with what the context holds when it begins.
+  HttpServer(EventLoop& loop, Descriptor listener, HttpHandler& handler,
+             HttpServerLimits limits = {}, BodyBudget* bodies = nullptr,
+             const TlsContext* tls = nullptr);
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
@@ -133,6 +139,7 @@ class HttpServer {
   HttpHandler& handler_;
   const HttpServerLimits limits_;
   BodyBudget* const bodies_;
+  const TlsContext* const tls_;
   std::unique_ptr<Acceptor> acceptor_;
   std::unordered_set<HttpConnection*> connections_;
   bool draining_ = false;

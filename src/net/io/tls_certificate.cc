@@ -11,6 +11,8 @@
 #include <memory>
 #include <string>
 
+#include "base/whole_file.h"
+
 namespace kvasir {
 namespace {
 
@@ -18,6 +20,7 @@ constexpr long kValidSeconds = 10L * 365 * 24 * 60 * 60;
 constexpr long kClockSkewSeconds = 60 * 60;  // valid since: for clients whose clocks are behind
 constexpr unsigned kRsaBits = 2048;
 constexpr long kX509Version3 = 2;  // counted from 0
+constexpr size_t kPemBytesMax = 1024 * 1024;  // what a Kubernetes secret may hold
 
 struct Freed {
   void operator()(X509* certificate) const { X509_free(certificate); }
@@ -70,17 +73,12 @@ int no_pass_phrase(char*, int, int, void*) {
   return 0;
 }
 
-}  // namespace
-
-bool use_certificate_chain(const std::string& pem, SSL_CTX* context) {
-  const Bytes bytes = bytes_of(pem);
-  const Certificate server(PEM_read_bio_X509_AUX(bytes.get(), nullptr, &no_pass_phrase, nullptr));
-  if (!server || SSL_CTX_use_certificate(context, server.get()) != 1) return false;
+// Reads certificates up to the end of the text. False: something else is there, or was not taken.
+bool read_certificates(BIO* bytes, bool (*take)(Certificate, SSL_CTX*), SSL_CTX* context) {
   for (;;) {
-    Certificate next(PEM_read_bio_X509(bytes.get(), nullptr, &no_pass_phrase, nullptr));
+    Certificate next(PEM_read_bio_X509(bytes, nullptr, &no_pass_phrase, nullptr));
     if (!next) break;
-    if (SSL_CTX_add0_chain_cert(context, next.get()) != 1) return false;
-    static_cast<void>(next.release());  // the context's now
+    if (!take(std::move(next), context)) return false;
   }
   // The end of the text is an error too.
   const unsigned long code = ERR_peek_last_error();
@@ -89,10 +87,69 @@ bool use_certificate_chain(const std::string& pem, SSL_CTX* context) {
   return true;
 }
 
+bool add_to_chain(Certificate certificate, SSL_CTX* context) {
+  if (SSL_CTX_add0_chain_cert(context, certificate.get()) != 1) return false;
+  static_cast<void>(certificate.release());  // the context's now
+  return true;
+}
+
+bool add_to_trusted(Certificate certificate, SSL_CTX* context) {
+  return X509_STORE_add_cert(SSL_CTX_get_cert_store(context), certificate.get()) == 1;
+}
+
+bool use_certificate_chain(const std::string& pem, SSL_CTX* context) {
+  const Bytes bytes = bytes_of(pem);
+  const Certificate first(PEM_read_bio_X509_AUX(bytes.get(), nullptr, &no_pass_phrase, nullptr));
+  return first && SSL_CTX_use_certificate(context, first.get()) == 1 &&
+         read_certificates(bytes.get(), &add_to_chain, context);
+}
+
 bool use_private_key(const std::string& pem, SSL_CTX* context) {
   const Bytes bytes = bytes_of(pem);
   const Key key(PEM_read_bio_PrivateKey(bytes.get(), nullptr, &no_pass_phrase, nullptr));
   return key && SSL_CTX_use_PrivateKey(context, key.get()) == 1;
+}
+
+}  // namespace
+
+std::string certificate_path(const std::string& folder) {
+  return folder + "/tls.crt";
+}
+std::string key_path(const std::string& folder) {
+  return folder + "/tls.key";
+}
+
+Result<void> use_certificate_folder(const std::string& folder, SSL_CTX* context) {
+  // OpenSSL would read whatever is there, a pipe or a device too, and say little of the file.
+  const Result<std::string> chain = read_whole_file(certificate_path(folder), kPemBytesMax);
+  if (!chain) return chain.error();
+  const Result<std::string> key = read_whole_file(key_path(folder), kPemBytesMax);
+  if (!key) return key.error();
+  ERR_clear_error();
+  if (!use_certificate_chain(*chain, context)) {
+    return Error{certificate_path(folder) + " cannot be used: " + tls_error()};
+  }
+  if (!use_private_key(*key, context)) {
+    return Error{key_path(folder) + " cannot be used: " + tls_error()};
+  }
+  if (SSL_CTX_check_private_key(context) != 1) {
+    return Error{key_path(folder) + " is not the key of tls.crt: " + tls_error()};
+  }
+  return {};
+}
+
+Result<void> use_trusted_file(const std::string& path, SSL_CTX* context) {
+  const Result<std::string> pem = read_whole_file(path, kPemBytesMax);
+  if (!pem) return pem.error();
+  ERR_clear_error();
+  const Bytes bytes = bytes_of(*pem);
+  if (!read_certificates(bytes.get(), &add_to_trusted, context)) {
+    return Error{path + " cannot be used: " + tls_error()};
+  }
+  if (sk_X509_OBJECT_num(X509_STORE_get0_objects(SSL_CTX_get_cert_store(context))) == 0) {
+    return Error{path + " holds no certificate (PEM)"};
+  }
+  return {};
 }
 
 std::string tls_error() {

@@ -1,4 +1,4 @@
-// A certificate that signs itself, for a server that was given none. Private to net/.
+// Certificates and keys in OpenSSL's contexts: from files, or made now. Private to net/.
 #pragma once
 
 #include <openssl/ssl.h>
@@ -15,10 +15,15 @@ enum class TlsKeyKind { kP256, kRsa };
 // each kind.
 Result<void> use_self_signed_certificate(TlsKeyKind kind, SSL_CTX* context);
 
-// Put what a PEM text holds into `context`: a server's certificate and those behind it that vouch
-// for it; its key, which must not need a pass phrase. False: tls_error() tells why not.
-bool use_certificate_chain(const std::string& pem, SSL_CTX* context);
-bool use_private_key(const std::string& pem, SSL_CTX* context);
+// A certificate and its key in a folder, as a Kubernetes secret has them.
+std::string certificate_path(const std::string& folder);
+std::string key_path(const std::string& folder);
+
+// Put what files hold (PEM) into `context`: from `folder` a certificate with those behind it that
+// vouch for it, and its key, which must not need a pass phrase; from `path` the certificates whose
+// holders are believed when they vouch for others. Errors name the file.
+Result<void> use_certificate_folder(const std::string& folder, SSL_CTX* context);
+Result<void> use_trusted_file(const std::string& path, SSL_CTX* context);
 
 // What OpenSSL says went wrong last on this thread; forgets it.
 std::string tls_error();

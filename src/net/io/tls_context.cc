@@ -4,10 +4,9 @@
 #include <openssl/ssl.h>
 #include <sys/stat.h>
 
+#include <cstring>
 #include <utility>
 
-#include "base/assert.h"
-#include "base/whole_file.h"
 #include "net/io/tls_certificate.h"
 #include "net/io/tls_session.h"
 
@@ -16,22 +15,24 @@ namespace {
 
 using Handle = std::shared_ptr<SSL_CTX>;
 
-constexpr unsigned char kOffered[] = {2, 'h', '2'};
-constexpr size_t kPemBytesMax = 1024 * 1024;  // what a Kubernetes secret may hold
-
-std::string certificate_path(const std::string& folder) {
-  return folder + "/tls.crt";
-}
-std::string key_path(const std::string& folder) {
-  return folder + "/tls.key";
+// ALPN's list of one protocol, as it goes over the wire.
+std::string_view alpn_list(TlsProtocol protocol) {
+  return protocol == TlsProtocol::kHttp2 ? "\x02h2" : "\x08http/1.1";
 }
 
-// A client that offers protocols must offer ours; one that offers none may still speak it.
+const unsigned char* alpn_bytes(std::string_view text) {
+  return reinterpret_cast<const unsigned char*>(text.data());
+}
+
+// A client that offers protocols must offer ours; one that offers none may still speak it. `ours`:
+// the list of it.
 int choose_protocol(SSL*, const unsigned char** chosen, unsigned char* size,
-                    const unsigned char* offers, unsigned offers_size, void*) {
+                    const unsigned char* offers, unsigned offers_size, void* ours) {
+  const auto* list = static_cast<const char*>(ours);
   unsigned char* found = nullptr;
-  if (SSL_select_next_proto(&found, size, kOffered, sizeof kOffered, offers, offers_size) !=
-      OPENSSL_NPN_NEGOTIATED) {
+  if (SSL_select_next_proto(&found, size, alpn_bytes(list),
+                            static_cast<unsigned>(std::strlen(list)), offers,
+                            offers_size) != OPENSSL_NPN_NEGOTIATED) {
     return SSL_TLSEXT_ERR_ALERT_FATAL;
   }
   *chosen = found;
@@ -82,7 +83,8 @@ Result<Handle> make_context(const TlsOptions& options) {
   SSL_CTX_set_mode(context.get(), SSL_MODE_RELEASE_BUFFERS);  // idle connections keep none
   SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_OFF);
   SSL_CTX_set_num_tickets(context.get(), 0);
-  SSL_CTX_set_alpn_select_cb(context.get(), &choose_protocol, nullptr);
+  SSL_CTX_set_alpn_select_cb(context.get(), &choose_protocol,
+                             const_cast<char*>(alpn_list(options.protocol).data()));
   const Result<void> suites = set_suites(context.get(), options);
   if (!suites) return suites.error();
   return context;
@@ -144,22 +146,8 @@ Result<TlsContext::Handle> TlsContext::read_folder(const std::string& folder,
                                                    const TlsOptions& options) {
   const Result<Handle> context = make_context(options);
   if (!context) return context.error();
-  // OpenSSL would read whatever is there, a pipe or a device too, and say little of the file.
-  const Result<std::string> chain = read_whole_file(certificate_path(folder), kPemBytesMax);
-  if (!chain) return chain.error();
-  const Result<std::string> key = read_whole_file(key_path(folder), kPemBytesMax);
-  if (!key) return key.error();
-  SSL_CTX* const raw = context->get();
-  ERR_clear_error();
-  if (!use_certificate_chain(*chain, raw)) {
-    return Error{certificate_path(folder) + " cannot be used: " + tls_error()};
-  }
-  if (!use_private_key(*key, raw)) {
-    return Error{key_path(folder) + " cannot be used: " + tls_error()};
-  }
-  if (SSL_CTX_check_private_key(raw) != 1) {
-    return Error{key_path(folder) + " is not the key of tls.crt: " + tls_error()};
-  }
+  const Result<void> used = use_certificate_folder(folder, context->get());
+  if (!used) return used.error();
   return *context;
 }
 
@@ -189,6 +177,45 @@ Result<bool> TlsContext::reload_if_changed() {
 std::unique_ptr<TlsSession> TlsContext::open_session() const {
   const Handle handle = handle_.with([](const Handle& current) { return current; });
   return std::make_unique<TlsSession>(handle.get());
+}
+
+// --- Clients ---------------------------------------------------------------------------
+
+Result<std::unique_ptr<TlsClientContext>> TlsClientContext::create(
+    const TlsClientOptions& options) {
+  ERR_clear_error();
+  const Handle context(SSL_CTX_new(TLS_client_method()), &SSL_CTX_free);
+  if (!context) return Error{"TLS cannot be set up: " + tls_error()};
+  SSL_CTX* const raw = context.get();
+  const bool v13 = options.version_min == TlsVersion::k13;
+  const std::string_view alpn = alpn_list(options.protocol);
+  SSL_CTX_set_options(raw, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+  SSL_CTX_set_mode(raw, SSL_MODE_RELEASE_BUFFERS);
+  SSL_CTX_set_session_cache_mode(raw, SSL_SESS_CACHE_OFF);
+  SSL_CTX_set_verify(raw, options.check_server ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, nullptr);
+  if (SSL_CTX_set_min_proto_version(raw, v13 ? TLS1_3_VERSION : TLS1_2_VERSION) != 1 ||
+      SSL_CTX_set_alpn_protos(raw, alpn_bytes(alpn), static_cast<unsigned>(alpn.size())) != 0) {
+    return Error{"TLS cannot be set up: " + tls_error()};
+  }
+  if (!options.ca_file.empty()) {
+    const Result<void> trusted = use_trusted_file(options.ca_file, raw);
+    if (!trusted) return trusted.error();
+  } else if (options.check_server && SSL_CTX_set_default_verify_paths(raw) != 1) {
+    return Error{"TLS: the system's certificates cannot be read: " + tls_error()};
+  }
+  if (!options.certificate_folder.empty()) {
+    const Result<void> shown = use_certificate_folder(options.certificate_folder, raw);
+    if (!shown) return shown.error();
+  }
+  return std::unique_ptr<TlsClientContext>(new TlsClientContext(context));
+}
+
+std::unique_ptr<TlsSession> TlsClientContext::open_session(const std::string& server_name) const {
+  return std::make_unique<TlsSession>(handle_.get(), server_name);
+}
+
+std::unique_ptr<TlsSession> TlsPeer::open_session() const {
+  return context == nullptr ? nullptr : context->open_session(server_name);
 }
 
 }  // namespace kvasir

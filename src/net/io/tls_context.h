@@ -1,7 +1,7 @@
-// What a TLS server shows: a certificate with its key, the oldest version and the cipher suites it
-// takes. Of protocols it offers HTTP/2 alone (ALPN h2).
+// What a TLS server shows, and what a TLS client believes.
 //
-// A context can be renewed while it serves: connections that are open keep what they began with.
+// A server's context can be renewed while it serves: connections that are open keep what they began
+// with.
 // All functions may be called from any thread; neither copied nor moved.
 #pragma once
 
@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/guarded.h"
@@ -21,6 +22,8 @@ namespace kvasir {
 class TlsSession;
 
 enum class TlsVersion : uint8_t { k12, k13 };
+// What is spoken over the connection (ALPN).
+enum class TlsProtocol : uint8_t { kHttp1, kHttp2 };
 
 // "1.2" or "1.3", or as Kubernetes' flags write them: "VersionTLS12", "VersionTLS13".
 Result<TlsVersion> parse_tls_version(std::string_view text);
@@ -31,8 +34,11 @@ struct TlsOptions {
   // Suites of TLS 1.3 that are not named stay on unless one is; with suites of TLS 1.3 alone,
   // TLS 1.2 is off.
   std::vector<std::string> cipher_suites;
+  // A client that offers protocols, but not this one, is refused.
+  TlsProtocol protocol = TlsProtocol::kHttp2;
 };
 
+// A server's certificate with its key, the oldest version and the cipher suites it takes.
 class TlsContext {
  public:
   // With a certificate made now for `localhost`, valid for ten years: encrypts, proves nothing.
@@ -67,6 +73,41 @@ class TlsContext {
   const TlsOptions options_;
   Guarded<Handle> handle_;
   Guarded<Stamp> stamp_;
+};
+
+struct TlsClientOptions {
+  TlsVersion version_min = TlsVersion::k12;
+  TlsProtocol protocol = TlsProtocol::kHttp1;
+  // Certificates (PEM) of those who are believed when they vouch for a server. Empty: the system's.
+  std::string ca_file;
+  // False: any certificate will do. Keeps out who only listens, and nobody else.
+  bool check_server = true;
+  // tls.crt and tls.key in it are shown to a server that asks who the client is. Empty: nothing is.
+  std::string certificate_folder;
+};
+
+// Whom a client believes, and what it shows of itself.
+class TlsClientContext {
+ public:
+  static Result<std::unique_ptr<TlsClientContext>> create(const TlsClientOptions& options);
+
+  // The client's side of one new connection to a server whose certificate must be for
+  // `server_name`, a host name or an address.
+  std::unique_ptr<TlsSession> open_session(const std::string& server_name) const;
+
+ private:
+  explicit TlsClientContext(std::shared_ptr<ssl_ctx_st> handle) : handle_(std::move(handle)) {}
+
+  const std::shared_ptr<ssl_ctx_st> handle_;
+};
+
+// How a client reaches its server: encrypted with a context, which must outlive the client.
+struct TlsPeer {
+  const TlsClientContext* context = nullptr;  // null: plain
+  std::string server_name;
+
+  // Null when plain.
+  std::unique_ptr<TlsSession> open_session() const;
 };
 
 }  // namespace kvasir

@@ -3,10 +3,37 @@
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 
 #include "base/assert.h"
 
 namespace kvasir {
+namespace {
+
+// A certificate is for host names and for addresses, and these are checked differently. False: the
+// name is neither.
+bool expect_server(SSL* ssl, const std::string& name) {
+  if (name.empty()) return false;  // OpenSSL would take any
+  X509_VERIFY_PARAM* const expected = SSL_get0_param(ssl);
+  if (X509_VERIFY_PARAM_set1_ip_asc(expected, name.c_str()) == 1) return true;
+  ERR_clear_error();
+  SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+  return SSL_set1_host(ssl, name.c_str()) == 1 && SSL_set_tlsext_host_name(ssl, name.c_str()) == 1;
+}
+
+// What OpenSSL says of the error that happened last on this thread; forgets it.
+std::string reason_of_failure(SSL* ssl) {
+  const long verdict = SSL_get_verify_result(ssl);
+  const char* reason = ERR_reason_error_string(ERR_peek_error());
+  ERR_clear_error();
+  if (verdict != X509_V_OK && SSL_get_verify_mode(ssl) != SSL_VERIFY_NONE) {
+    return std::string("the certificate is not accepted: ") +
+           X509_verify_cert_error_string(verdict);
+  }
+  return reason != nullptr ? reason : "what came is not TLS";
+}
+
+}  // namespace
 
 TlsSession::TlsSession(ssl_ctx_st* context)
     : ssl_(SSL_new(context)),
@@ -18,8 +45,24 @@ TlsSession::TlsSession(ssl_ctx_st* context)
   SSL_set_accept_state(ssl_);
 }
 
+TlsSession::TlsSession(ssl_ctx_st* context, const std::string& server_name) : TlsSession(context) {
+  SSL_set_connect_state(ssl_);
+  if (expect_server(ssl_, server_name)) return;
+  failure_ = "\"" + server_name + "\" is not a name that a server can have";
+  ERR_clear_error();
+}
+
 TlsSession::~TlsSession() {
   SSL_free(ssl_);
+}
+
+bool TlsSession::start() {
+  if (!failure_.empty()) return false;
+  ERR_clear_error();
+  const int done = SSL_do_handshake(ssl_);
+  if (done == 1 || SSL_get_error(ssl_, done) == SSL_ERROR_WANT_READ) return true;
+  failure_ = reason_of_failure(ssl_);
+  return false;
 }
 
 void TlsSession::receive(std::string_view bytes) {
@@ -37,9 +80,13 @@ TlsSession::Reading TlsSession::read(char* into, size_t room) {
     case SSL_ERROR_ZERO_RETURN:
       return {Status::kClosed, 0};
     default:
-      ERR_clear_error();
+      failure_ = reason_of_failure(ssl_);
       return {Status::kFailed, 0};
   }
+}
+
+size_t TlsSession::input_size() const {
+  return BIO_ctrl_pending(from_network_) + (SSL_has_pending(ssl_) != 0 ? 1 : 0);
 }
 
 bool TlsSession::open() const {
@@ -65,6 +112,10 @@ void TlsSession::say_goodbye() {
 size_t TlsSession::take_output(char* into, size_t room) {
   const int size = BIO_read(to_network_, into, static_cast<int>(room));
   return size <= 0 ? 0 : static_cast<size_t>(size);
+}
+
+size_t TlsSession::output_size() const {
+  return BIO_ctrl_pending(to_network_);
 }
 
 }  // namespace kvasir

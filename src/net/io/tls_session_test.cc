@@ -9,6 +9,7 @@
 #include <string>
 
 #include "net/io/tls_context.h"
+#include "net/io/tls_fixture.h"
 
 namespace kvasir {
 namespace {
@@ -116,6 +117,48 @@ TEST(TlsSession, OutlivesItsContext) {
   context.reset();
   pair.move_bytes();
   EXPECT_TRUE(pair.server->open());
+}
+
+// Moves bytes between the two until neither has more; how the server fared.
+Status shake_hands(TlsSession& client, TlsSession& server) {
+  char bytes[20000];
+  EXPECT_TRUE(client.start());
+  Status status = Status::kOk;
+  for (bool moved = true; moved;) {
+    moved = false;
+    if (const size_t size = client.take_output(bytes, sizeof bytes); size > 0) {
+      server.receive({bytes, size});
+      status = server.read(bytes, sizeof bytes).status;
+      moved = true;
+    }
+    if (const size_t size = server.take_output(bytes, sizeof bytes); size > 0) {
+      client.receive({bytes, size});
+      client.read(bytes, sizeof bytes);
+      moved = true;
+    }
+  }
+  return status;
+}
+
+TEST(TlsSession, ClientShowsItsCertificateWhenAsked) {
+  TlsFolder folder;
+  const std::string der = folder.write_pair();
+  const std::unique_ptr<SSL_CTX, void (*)(SSL_CTX*)> asking(SSL_CTX_new(TLS_server_method()),
+                                                            &SSL_CTX_free);
+  ASSERT_TRUE(use_certificate_folder(folder.path(), asking.get()));
+  SSL_CTX_set_verify(asking.get(), SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
+                     [](int, X509_STORE_CTX*) { return 1; });  // any will do
+  TlsClientOptions options;
+  options.ca_file = folder.path() + "/tls.crt";
+  for (const bool shows : {true, false}) {
+    options.certificate_folder = shows ? folder.path() : "";
+    const auto context = std::move(TlsClientContext::create(options)).value();
+    const auto client = context->open_session("localhost");
+    TlsSession server(asking.get());
+    EXPECT_EQ(shake_hands(*client, server), shows ? Status::kOk : Status::kFailed);
+    EXPECT_EQ(server.open(), shows);
+    EXPECT_EQ(server.failure(), shows ? "" : "peer did not return a certificate");
+  }
 }
 
 TEST(TlsSession, WhatIsNotTlsFailsAndSaysSo) {

@@ -1,25 +1,20 @@
 // The gRPC server over TLS against OpenSSL's client, and against those that do not get that far.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <openssl/pem.h>
 
-#include <cstdio>
-#include <filesystem>
-#include <fstream>
 #include <random>
 #include <thread>
 
 #include "net/grpc/grpc_fixture.h"
 #include "net/io/event_loop.h"
-#include "net/io/tls_certificate.h"
 #include "net/io/tls_context.h"
+#include "net/io/tls_fixture.h"
 #include "net/io/tls_reload.h"
 
 namespace kvasir {
 namespace {
 
 using ::testing::HasSubstr;
-namespace fs = std::filesystem;
 
 struct FreedContext {
   void operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
@@ -38,57 +33,6 @@ ClientContext client_context(int version, const std::string& protocols = "\2h2")
   }
   return context;
 }
-
-// A folder of its own with a certificate and its key.
-class Folder {
- public:
-  Folder() {
-    std::string name = (fs::temp_directory_path() / "kvasir_tls_XXXXXX").string();
-    EXPECT_NE(mkdtemp(name.data()), nullptr);
-    path_ = name;
-  }
-  ~Folder() { fs::remove_all(path_); }
-
-  std::string path() const { return path_.string(); }
-  // Returns the certificate, DER.
-  std::string write_pair(bool key_too = true, const char* pass_phrase = nullptr) {
-    const ClientContext context(SSL_CTX_new(TLS_method()));
-    EXPECT_TRUE(use_self_signed_certificate(TlsKeyKind::kP256, context.get()));
-    X509* certificate = SSL_CTX_get0_certificate(context.get());
-    write("tls.crt", [&](FILE* file) { return PEM_write_X509(file, certificate); });
-    if (key_too) {
-      write("tls.key", [&](FILE* file) {
-        return PEM_write_PKCS8PrivateKey(file, SSL_CTX_get0_privatekey(context.get()),
-                                         pass_phrase != nullptr ? EVP_aes_128_cbc() : nullptr,
-                                         pass_phrase, pass_phrase != nullptr ? 4 : 0, nullptr,
-                                         nullptr);
-      });
-    }
-    return der(certificate);
-  }
-  void write_text(const char* name, std::string_view text) { std::ofstream(path_ / name) << text; }
-
-  static std::string der(X509* certificate) {
-    unsigned char* bytes = nullptr;
-    const int size = i2d_X509(certificate, &bytes);
-    std::string result(reinterpret_cast<char*>(bytes), static_cast<size_t>(size));
-    OPENSSL_free(bytes);
-    return result;
-  }
-
- private:
-  // As Kubernetes does: the new file takes the place of the old one whole.
-  template <class Write>
-  void write(const char* name, Write write_file) {
-    const fs::path fresh = path_ / "fresh";
-    FILE* file = std::fopen(fresh.c_str(), "w");
-    EXPECT_EQ(write_file(file), 1);
-    std::fclose(file);
-    fs::rename(fresh, path_ / name);
-  }
-
-  fs::path path_;
-};
 
 class TlsServerTest : public ::testing::Test {
  protected:
@@ -239,13 +183,13 @@ TEST_F(TlsServerTest, HandshakeThatNeverEndsIsCut) {
 
 std::string shown_certificate(GrpcTestClient& client) {
   X509* certificate = SSL_get1_peer_certificate(client.tls());
-  const std::string der = Folder::der(certificate);
+  const std::string der = TlsFolder::der(certificate);
   X509_free(certificate);
   return der;
 }
 
 TEST_F(TlsServerTest, NewFilesServeNewConnectionsOldOnesGoOn) {
-  Folder folder;
+  TlsFolder folder;
   const std::string first = folder.write_pair();
   const uint16_t port = start(TlsContext::from_folder(folder.path()));
   const ClientContext context = client_context(TLS1_3_VERSION);
@@ -274,7 +218,7 @@ TEST_F(TlsServerTest, NewFilesServeNewConnectionsOldOnesGoOn) {
 }
 
 TEST(TlsReload, TellsOfNewFilesAndOfUnusableOnes) {
-  Folder folder;
+  TlsFolder folder;
   folder.write_pair();
   const auto context = std::move(TlsContext::from_folder(folder.path())).value();
   const auto loop = std::move(EventLoop::create()).value();
@@ -295,7 +239,7 @@ TEST(TlsReload, TellsOfNewFilesAndOfUnusableOnes) {
 }
 
 TEST(TlsContext, UnusableFilesAreNamed) {
-  Folder folder;
+  TlsFolder folder;
   const auto error = [&] {
     const Result<std::unique_ptr<TlsContext>> context = TlsContext::from_folder(folder.path());
     return context ? std::string("none") : context.error().message;
@@ -314,7 +258,7 @@ TEST(TlsContext, UnusableFilesAreNamed) {
 // None of them may be waited for or read to an end that does not come.
 TEST(TlsContext, WhatIsNoFileIsRefusedAtTheStartAndLater) {
   for (const char* name : {"tls.crt", "tls.key"}) {
-    Folder folder;
+    TlsFolder folder;
     folder.write_pair();
     const std::string path = folder.path() + "/" + name;
     const auto running = std::move(TlsContext::from_folder(folder.path())).value();
