@@ -118,6 +118,13 @@ TEST_F(PickerSystemTest, EndpointsComeFromTheAddressesOfAName) {
   EXPECT_EQ(picker_->pick(), "127.0.0.1:" + std::to_string(local.port()));
 }
 
+TEST_F(PickerSystemTest, AnEndpointWithANameJoinsBesideOneWithoutAnAddress) {
+  HttpServer local(*loop_, listen_tcp("127.0.0.1", 0, false).value(), workers_);
+  const std::string name = "localhost:" + std::to_string(local.port());
+  start({"--endpoints", "no.such.host.invalid:1," + name}, 1);
+  EXPECT_EQ(picker_->pick(), name);
+}
+
 TEST_F(PickerSystemTest, AnEndpointThatAnswersWithErrorsIsLeftOut) {
   start({"--endpoints", workers_.names[0] + "," + workers_.names[1], "--eject-outliers"}, 2);
   const std::vector<std::string> bad = {workers_.hosts[0]};

@@ -1,5 +1,5 @@
-// Work that blocks (a name's look-up, a large file), done on a thread of its own so that no loop
-// waits for it; what it found is used on the loop's thread.
+// Work that takes long (reading a large list), done on a thread of its own so that no loop waits
+// for it; what it found is used on the loop's thread. Names are looked up by a Resolver instead.
 //
 // Lives on the loop's thread.
 #pragma once
