@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "apps/up_text.h"
+#include "net/http/http_status.h"
 
 namespace kvasir {
 namespace {
@@ -14,7 +15,6 @@ namespace {
 constexpr Duration kStopGrace = std::chrono::seconds(3);
 constexpr Duration kTick = std::chrono::seconds(1);
 constexpr char kEraseLine[] = "\r\033[K";
-constexpr int kOk = 200;
 
 // The first word of our own command line.
 std::string called_as() {
@@ -90,7 +90,7 @@ void UpSession::send_first_request() {
 }
 
 void UpSession::on_first_answer(const HttpAnswer& answer, Duration took) {
-  if (answer.head.status() != kOk) {
+  if (answer.head.status() != kHttpOk) {
     return fail(Error{fmt::format("the first request was answered with {}: {}",
                                   answer.head.status(), answer.body)});
   }
@@ -109,7 +109,7 @@ void UpSession::tick() {
   if (query_->busy()) return show(std::nullopt);
   query_->get("/metrics", [this](Result<HttpAnswer> answer) {
     if (stopping_) return;
-    const bool known = answer.ok() && answer->head.status() == kOk;
+    const bool known = answer.ok() && answer->head.status() == kHttpOk;
     show(known ? std::optional(read_gateway_numbers(answer->body)) : std::nullopt);
   });
 }

@@ -4,14 +4,12 @@
 #include "epp/epp_thread.h"
 #include "epp/exchange.h"
 #include "fleet/fleet.h"
+#include "net/http/http_status.h"
 #include "wire/request/error_answer.h"
 
 namespace kvasir {
 namespace {
 
-constexpr int kOk = 200;
-constexpr int kErrors = 400;        // and beyond
-constexpr int kServerErrors = 500;  // and beyond
 constexpr Duration kFaultPause = std::chrono::seconds(1);
 
 int status_of(const ExtProcRequest& request) {
@@ -30,7 +28,7 @@ void Exchange::on_response_headers(const ExtProcRequest& request) {
   streaming_ = type.find("text/event-stream") != std::string_view::npos;
   served_elsewhere_ = is_served_elsewhere(request.metadata.served_endpoint);
   const bool body_comes = protocol_.response_body_mode != ExtProcBodyMode::kNone;
-  body_tells_ = routed_ && status_ == kOk && !type.starts_with("application/grpc") &&
+  body_tells_ = routed_ && status_ == kHttpOk && !type.starts_with("application/grpc") &&
                 (body_comes || request.end_of_stream);
   if (!body_tells_) judge_endpoint();
   if (body_tells_ && request.end_of_stream) look_for_error({});
@@ -147,7 +145,7 @@ void Exchange::look_for_error(std::string_view first_bytes) {
 // for it.
 void Exchange::judge_endpoint() {
   if (!routed_) return;
-  const bool good = !served_elsewhere_ && status_ < kServerErrors && !failed_in_200_;
+  const bool good = !served_elsewhere_ && status_ < kHttpServerErrors && !failed_in_200_;
   if (good) thread_.pool().feeds().report_served(decision_.endpoint);
   OutlierEjection* outliers = thread_.pool().feeds().outliers();
   if (outliers == nullptr) return;
@@ -161,7 +159,7 @@ void Exchange::note_first_byte(TimePoint now) {
   if (first_token_) return;
   first_token_ = now - began_;
   // Of an error it says nothing: no prompt was read for it.
-  if (routed_ && status_ < kErrors && !failed_in_200_) routed_->first_token();
+  if (routed_ && status_ < kHttpErrors && !failed_in_200_) routed_->first_token();
 }
 
 void Exchange::end(Ending ending) { end(ending, thread_.now()); }

@@ -103,16 +103,16 @@ class FakeWorker final : public HttpHandler, private HttpExchange::Observer {
       case Act::kHang:
         return exchange.set_observer(this);
       case Act::kNoLength:
-        exchange.start_raw("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n", false);
-        exchange.write_raw("until close");
-        return exchange.finish_raw();
+        exchange.raw()->start_raw("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n", false);
+        exchange.raw()->write_raw("until close");
+        return exchange.raw()->finish_raw();
       case Act::kError:
         return exchange.respond(error_status, "Content-Type: application/json\r\n" + error_fields,
                                 "error of " + name_);
       case Act::kErrorNoLength:
-        exchange.start_raw("HTTP/1.1 500 Oh\r\nContent-Type: text/plain\r\n\r\n", false);
-        exchange.write_raw("error of " + name_);
-        return exchange.finish_raw();
+        exchange.raw()->start_raw("HTTP/1.1 500 Oh\r\nContent-Type: text/plain\r\n\r\n", false);
+        exchange.raw()->write_raw("error of " + name_);
+        return exchange.raw()->finish_raw();
       case Act::kErrorThatStalls:
         exchange.start(500, "");
         exchange.write("error");
@@ -124,12 +124,13 @@ class FakeWorker final : public HttpHandler, private HttpExchange::Observer {
       case Act::kSay:
         return exchange.respond(200, "Content-Type: application/json\r\n", says);
       case Act::kSayWithoutLength:
-        exchange.start_raw("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n", false);
-        if (!says.empty()) exchange.write_raw(says);
-        return exchange.finish_raw();
+        exchange.raw()->start_raw("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n",
+                                  false);
+        if (!says.empty()) exchange.raw()->write_raw(says);
+        return exchange.raw()->finish_raw();
       case Act::kNoHttp:
-        exchange.start_raw("HTTP/1.1 OK\r\n\r\n", false);
-        return exchange.finish_raw();
+        exchange.raw()->start_raw("HTTP/1.1 OK\r\n\r\n", false);
+        return exchange.raw()->finish_raw();
       case Act::kOpenStream:
         exchange.start(200, "Content-Type: text/event-stream\r\n");
         for (const std::string& piece : pieces) exchange.write(piece);

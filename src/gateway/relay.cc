@@ -12,7 +12,6 @@
 namespace kvasir {
 namespace {
 
-constexpr int kErrors = 400;  // and beyond
 // What nginx calls a client that left; only in reports, never sent.
 constexpr int kClientClosedRequest = 499;
 
@@ -165,7 +164,7 @@ void Relay::on_head(const HttpHead& head) {
   answer_ = head;
   status_ = head.status();
   failed_in_200_ = false;
-  if (status_ >= kErrors && (is_worth_another_try(status_) || is_worse_than_kept(status_))) {
+  if (status_ >= kHttpErrors && (is_worth_another_try(status_) || is_worse_than_kept(status_))) {
     keep_error();
   }
 }
@@ -186,8 +185,7 @@ void Relay::on_raw(std::string_view bytes) {
   const GatewayOptions& options = thread_.options();
   if (mode_ == Mode::kHeld) withheld_.append(bytes);  // framing alone is no body byte yet
   if (keeping_error_ && withheld_.size() > options.error_answer_bytes_max) return give_error_up();
-  if (mode_ == Mode::kRaw) exchange_.write_raw(bytes);
-  const size_t unsent = exchange_.unsent_bytes();
+  const size_t unsent = mode_ == Mode::kRaw ? raw_->write_raw(bytes) : exchange_.unsent_bytes();
   unread_ = unsent > 0;
   if (unsent > options.unread_bytes_max && !paused_) {
     paused_ = true;
@@ -206,7 +204,7 @@ void Relay::note_first_byte() {
   if (first_byte_) return;
   first_byte_ = thread_.loop().clock().now() - arrived_;
   // Of an error it says nothing: no prompt was read for it.
-  if (routed_ && status_ < kErrors && !failed_in_200_) routed_->first_token();
+  if (routed_ && status_ < kHttpErrors && !failed_in_200_) routed_->first_token();
 }
 
 // From here on the request cannot be tried elsewhere.
@@ -221,14 +219,15 @@ void Relay::send_withheld() {
     of_plugins = thread_.pool().scheduler().answer_fields(*attempted_);
     added.of_plugins = of_plugins;
   }
-  const bool bodiless = head_request_ || status_ == 204 || status_ == 304;
+  const bool bodiless = head_request_ || is_bodiless(status_);
   const bool framed = answer_.chunked() || answer_.content_length() || bodiless;
   const bool modern_client = exchange_.head().minor_version() >= 1;
-  if (framed && (modern_client || !answer_.chunked())) {
+  raw_ = framed && (modern_client || !answer_.chunked()) ? exchange_.raw() : nullptr;
+  if (raw_ != nullptr) {
     mode_ = Mode::kRaw;
-    const bool keep_alive = exchange_.client_keeps_alive() && modern_client;
-    exchange_.start_raw(relayed_head(answer_, added, keep_alive), keep_alive);
-    if (!withheld_.empty()) exchange_.write_raw(withheld_);
+    const bool keep_alive = raw_->client_keeps_alive() && modern_client;
+    raw_->start_raw(relayed_head(answer_, added, keep_alive), keep_alive);
+    if (!withheld_.empty()) raw_->write_raw(withheld_);
   } else {
     mode_ = Mode::kReframed;
     exchange_.start(status_, relayed_fields(answer_, added));
@@ -257,9 +256,9 @@ void Relay::on_end() {
   }
   note_answered();
   if (mode_ == Mode::kHeld) send_withheld();
-  if (status_ >= kServerErrors || failed_in_200_) tell_error_passed_on();
+  if (status_ >= kHttpServerErrors || failed_in_200_) tell_error_passed_on();
   release();
-  mode_ == Mode::kRaw ? exchange_.finish_raw() : exchange_.finish();
+  mode_ == Mode::kRaw ? raw_->finish_raw() : exchange_.finish();
   finish(status_, true);
 }
 

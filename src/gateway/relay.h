@@ -13,7 +13,8 @@
 #include "gateway/answer_tail.h"
 #include "gateway/probe.h"
 #include "net/http/http_client.h"
-#include "net/http/http_server.h"
+#include "net/http/http_exchange.h"
+#include "net/http/http_status.h"
 #include "net/io/event_loop.h"
 #include "serving/admission.h"
 #include "serving/remote_scores.h"
@@ -34,8 +35,6 @@ class Relay final : private HttpCallObserver, private HttpExchange::Observer {
   void on_endpoint_down(EndpointId endpoint);
 
  private:
-  static constexpr int kServerErrors = 500;  // and beyond
-
   // How the body goes back to the client.
   enum class Mode : uint8_t { kHeld, kRaw, kReframed };
 
@@ -100,6 +99,7 @@ class Relay final : private HttpCallObserver, private HttpExchange::Observer {
 
   GatewayThread& thread_;
   HttpExchange& exchange_;
+  RawRelay* raw_ = nullptr;  // of exchange_, in mode kRaw
   HttpCall* call_ = nullptr;
   std::vector<std::string> names_;  // of headers_, lower-case
   std::vector<RequestHeader> headers_;

@@ -12,9 +12,6 @@
 namespace kvasir {
 namespace {
 
-constexpr int kOk = 200;
-// The worker is full: an answer that comes as fast as an error, and is no sign of speed either.
-constexpr int kTooManyRequests = 429;
 // What a client is told of failed attempts, at most.
 constexpr size_t kFailuresBytesMost = 1000;
 constexpr std::string_view kClosedWords = "connection closed before the answer was complete";
@@ -35,11 +32,13 @@ std::string within(Duration limit) {
 // Of a request that got no byte of an answer's body. No address: the endpoint is told by its name.
 std::string plain_words(const HttpFailure& failure, const HttpClientLimits& limits) {
   using Kind = HttpFailure::Kind;
+  using Cause = HttpFailure::Cause;
   switch (failure.kind) {
     case Kind::kConnect:
-      if (failure.message.ends_with("Connection refused")) return "connection refused";
-      if (failure.message.ends_with("no answer in time"))
+      if (failure.cause == Cause::kRefused) return "connection refused";
+      if (failure.cause == Cause::kTimedOut) {
         return "no connection " + within(limits.connect_timeout);
+      }
       return "no connection";
     case Kind::kClosed:
       return std::string(kClosedWords);
@@ -57,11 +56,11 @@ std::string plain_words(const HttpFailure& failure, const HttpClientLimits& limi
 
 // A server error that other endpoints answer with as well is the request's, not theirs.
 void Relay::note_answered() {
-  if (status_ >= kServerErrors || failed_in_200_) {
+  if (status_ >= kHttpServerErrors || failed_in_200_) {
     if (blamed_.empty()) judge(decision_.endpoint, false);
     return blamed_.clear();
   }
-  if (status_ == kTooManyRequests) {
+  if (status_ == kHttpTooManyRequests) {
     note_full();
   } else {
     judge(decision_.endpoint, true);
@@ -134,13 +133,13 @@ bool Relay::has_other() {
 }
 
 bool Relay::is_worth_another_try(int status) {
-  return (status == kTooManyRequests || is_passing(status)) && may_try_error_elsewhere();
+  return (status == kHttpTooManyRequests || is_passing(status)) && may_try_error_elsewhere();
 }
 
 // The first 429 tells the client that it may come back, and when; no later error is better.
 bool Relay::is_worse_than_kept(int status) const {
-  return kept_ && kept_->head.status() == kTooManyRequests &&
-         (status == kTooManyRequests || is_passing(status) || failed_in_200_);
+  return kept_ && kept_->head.status() == kHttpTooManyRequests &&
+         (status == kHttpTooManyRequests || is_passing(status) || failed_in_200_);
 }
 
 bool Relay::may_try_error_elsewhere() {
@@ -151,7 +150,7 @@ bool Relay::may_try_error_elsewhere() {
 
 // Of a good status. Without a byte there is no answer, when a prompt was sent.
 void Relay::look_for_error(std::string_view first_bytes) {
-  if (!routed_ || status_ != kOk) return;
+  if (!routed_ || status_ != kHttpOk) return;
   failed_in_200_ =
       first_bytes.empty() ? routed_->request().prompt_bytes > 0 : is_error_answer(first_bytes);
   if (failed_in_200_ && (may_try_error_elsewhere() || is_worse_than_kept(status_))) keep_error();
@@ -176,7 +175,7 @@ void Relay::give_error_up() {
   ++error_retries_;
   answer_ = HttpHead();
   withheld_ = std::string();
-  const bool full = status_ == kTooManyRequests;
+  const bool full = status_ == kHttpTooManyRequests;
   full ? note_full() : blame();
   const std::string what = failed_in_200_ ? "it answered 200 without a good answer"
                                           : "it answered " + std::to_string(status_);
@@ -198,8 +197,8 @@ void Relay::send_kept() {
   status_ = answer_.status();
   send_withheld();
   if (mode_ == Mode::kReframed) exchange_.write(kept->raw);
-  if (status_ != kTooManyRequests) tell_error_passed_on();
-  mode_ == Mode::kRaw ? exchange_.finish_raw() : exchange_.finish();
+  if (status_ != kHttpTooManyRequests) tell_error_passed_on();
+  mode_ == Mode::kRaw ? raw_->finish_raw() : exchange_.finish();
   finish(status_, true);
 }
 
@@ -260,7 +259,7 @@ void Relay::tell_bad_answer(int status, std::string_view why) {
 // A worker's own error that goes to the client as it is.
 void Relay::tell_error_passed_on() {
   thread_.probe().on_bad_answer({request_id_, selected_, status_, false,
-                                 status_ >= kServerErrors
+                                 status_ >= kHttpServerErrors
                                      ? "the error is the worker's own"
                                      : "its answer holds an error or nothing"});
 }

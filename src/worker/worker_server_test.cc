@@ -32,8 +32,7 @@ TEST_F(WorkerServerTest, ASlowHeadIsAnswered408) {
   WorkerOptions options = default_options();
   options.limits.head_timeout = std::chrono::milliseconds(20);
   start_worker(options);
-  Descriptor socket =
-      std::move(start_connect(resolve("127.0.0.1", worker_->port()).value()).value());
+  Descriptor socket = start_connect(resolve("127.0.0.1", worker_->port()).value()).socket;
   std::string answer;
   bool sent = false;
   run_until([&] {

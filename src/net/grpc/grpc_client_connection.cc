@@ -25,13 +25,13 @@ GrpcClientConnection::GrpcClientConnection(GrpcClient& client)
 GrpcClientConnection::~GrpcClientConnection() = default;
 
 void GrpcClientConnection::connect() {
-  Result<Descriptor> socket = start_connect(client_->address_);
-  if (!socket) {
+  Connecting connecting = start_connect(client_->address_);
+  if (connecting.error != 0) {
     // Nobody has a call here yet: they hear of it once start() has returned.
-    loop_.defer(lifeline_.guard([this, reason = socket.error().message] { close_now(reason); }));
+    loop_.defer(lifeline_.guard([this, error = connecting.error] { fail_connect(error); }));
     return;
   }
-  transport_ = Transport(std::move(*socket), client_->peer_.open_session());
+  transport_ = Transport(std::move(connecting.socket), client_->peer_.open_session());
   set_unacknowledged_timeout(transport_.socket(), limits().unacknowledged_timeout);
   watched_ = EPOLLOUT;
   loop_.watch(transport_.socket().get(), watched_, *this);
@@ -43,13 +43,15 @@ void GrpcClientConnection::connect() {
 
 void GrpcClientConnection::on_connected() {
   const int error = connect_error(transport_.socket());
-  if (error != 0) {
-    return close_now("cannot connect to " + client_->authority_ + ": " + std::strerror(error));
-  }
+  if (error != 0) return fail_connect(error);
   connected_ = true;
   if (!transport_.begin()) return fail_handshake();
   if (transport_.ready()) on_ready();
   write();
+}
+
+void GrpcClientConnection::fail_connect(int error) {
+  close_now("cannot connect to " + client_->authority_ + ": " + std::strerror(error));
 }
 
 void GrpcClientConnection::on_ready() {

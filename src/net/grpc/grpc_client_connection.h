@@ -38,6 +38,7 @@ class GrpcClientConnection final : public IoHandler {
   void connect();
   void on_connected();
   void on_ready();
+  void fail_connect(int error);
   void fail_handshake();
   void on_readable();
   void write();

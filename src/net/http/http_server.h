@@ -8,13 +8,11 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <string>
-#include <string_view>
-#include <unordered_set>
 
 #include "base/clock.h"
 #include "base/result.h"
-#include "net/http/http_head.h"
+#include "net/http/http_exchange.h"
+#include "net/http/http_status.h"
 #include "net/io/socket.h"
 
 namespace kvasir {
@@ -22,8 +20,7 @@ namespace kvasir {
 class Acceptor;
 class BodyBudget;
 class EventLoop;
-class HttpConnection;
-class HttpServer;
+struct Http1Connections;
 class TlsContext;
 
 struct HttpServerLimits {
@@ -42,73 +39,6 @@ struct HttpServerLimits {
   // A client that ended its side may wait for its answer, or be gone. After so long without a byte of the answer it is
   // sent an interim one: who is gone resets the connection then.
   Duration half_close_patience = std::chrono::seconds(1);
-};
-
-// One request and its answer. Lives in its connection, from HttpHandler::on_request() until the answer is
-// complete (respond(), finish(), abort()) or Observer::on_client_gone() was called; do not touch it after.
-class HttpExchange {
- public:
-  // What happens while an answer is in the making. Set it when the answer is not given at once.
-  class Observer {
-   public:
-    virtual ~Observer() = default;
-    // The client closed, broke or stalled the connection. The exchange is gone.
-    virtual void on_client_gone() = 0;
-    // unsent_bytes() came back to 0.
-    virtual void on_drained() {}
-  };
-
-  const HttpHead& head() const;
-  // Replaces the request's target by its normal form (net/http/http_path.h), and the Host field
-  // unless `host` is empty.
-  void set_target(std::string_view target, std::string_view host);
-  // The decoded body; valid until the exchange ends. When it is not empty, 64 bytes behind it may be read
-  // (ByteBuffer::kReadablePadding).
-  std::string_view body() const;
-  // Gives the body's memory back before the exchange ends: an answer may stream for minutes.
-  void release_body();
-  void set_observer(Observer* observer);
-
-  // A whole answer. `fields`: further header lines, each "Name: value\r\n"; Content-Length, Date-free.
-  void respond(int status, std::string_view fields, std::string_view body);
-
-  // An answer in pieces: chunked, or until close for an HTTP/1.0 client. HEAD gets the head only.
-  void start(int status, std::string_view fields);
-  void write(std::string_view piece);
-  void finish();
-
-  // A relayed answer: `head` is the whole head with its empty line, `bytes` its body as framed upstream.
-  // `keep_alive`: whether that framing lets the connection be used again. The head goes out with the first bytes,
-  // or at the end: follow it with one of them at once.
-  void start_raw(std::string_view head, bool keep_alive);
-  void write_raw(std::string_view bytes);
-  void finish_raw();
-
-  // Cuts the connection: the only honest end of an answer that cannot be completed.
-  void abort();
-
-  // Output that the client has not taken yet.
-  size_t unsent_bytes() const;
-  // Whether the client lets the connection be used again (so a relayed head should say so).
-  bool client_keeps_alive() const;
-
- private:
-  friend class HttpConnection;
-  explicit HttpExchange(HttpConnection& connection) : connection_(connection) {}
-  HttpConnection& connection_;
-};
-
-class HttpHandler {
- public:
-  virtual ~HttpHandler() = default;
-  virtual void on_request(HttpExchange& exchange) = 0;
-  // The body and its header lines for a request that was refused before it was whole: 400, 408, 413, 417, 431, 503,
-  // 505.
-  struct Refusal {
-    std::string fields;
-    std::string body;
-  };
-  virtual Refusal on_refused(int status, std::string_view reason) = 0;
 };
 
 class HttpServer {
@@ -132,21 +62,8 @@ class HttpServer {
   void drain(std::function<void()> drained);
 
  private:
-  friend class HttpConnection;
-  void remove(HttpConnection& connection);
-
-  EventLoop& loop_;
-  HttpHandler& handler_;
-  const HttpServerLimits limits_;
-  BodyBudget* const bodies_;
-  const TlsContext* const tls_;
+  const std::unique_ptr<Http1Connections> connections_;
   std::unique_ptr<Acceptor> acceptor_;
-  std::unordered_set<HttpConnection*> connections_;
-  bool draining_ = false;
-  std::function<void()> drained_;
 };
-
-// The reason phrase of a status code.
-std::string_view status_text(int status);
 
 }  // namespace kvasir

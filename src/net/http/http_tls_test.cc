@@ -114,8 +114,7 @@ class RawPeer {
 // More than a server reads ahead of its answer lies in TLS by then, and no loop tells of it.
 TEST_F(HttpTlsTest, RequestsThatWaitBehindALongAnswerAreAnsweredAll) {
   const SocketAddress address = resolve("127.0.0.1", server_->port()).value();
-  RawPeer peer(std::move(start_connect(address).value()),
-               client_context_->open_session("localhost"));
+  RawPeer peer(start_connect(address).socket, client_context_->open_session("localhost"));
   run_until([&] { return peer.ready(); });
   const std::string echo =
       "GET /echo HTTP/1.1\r\nHost: x\r\nX: " + std::string(1000, 'x') + "\r\n\r\n";

@@ -42,10 +42,10 @@ Result<SocketAddress> look_up(const std::string& host, uint16_t port, int flags)
   return address_from(*best->ai_addr, best->ai_addrlen);
 }
 
-Result<Descriptor> open_socket(const SocketAddress& address) {
-  Descriptor socket(::socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!socket.open()) return system_error("cannot open a socket");
-  return socket;
+// Not open: errno says why.
+Descriptor open_socket(const SocketAddress& address) {
+  const int kind = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
+  return Descriptor(::socket(address.storage.ss_family, kind, 0));
 }
 
 }  // namespace
@@ -66,14 +66,14 @@ Result<Descriptor> listen_with_advice(std::string_view port_flag, const std::str
                                       uint16_t port, bool reuse_port) {
   Result<SocketAddress> address = look_up(host, port, AI_PASSIVE);
   if (!address) return address.error();
-  Result<Descriptor> socket = open_socket(*address);
-  if (!socket) return socket.error();
+  Descriptor socket = open_socket(*address);
+  if (!socket.open()) return system_error("cannot open a socket");
   const int on = 1;
-  setsockopt(socket->get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if (reuse_port) setsockopt(socket->get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+  setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (reuse_port) setsockopt(socket.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
   const std::string where = host + ":" + std::to_string(port);
   const auto* raw = reinterpret_cast<const sockaddr*>(&address->storage);
-  if (bind(socket->get(), raw, address->size) != 0) {
+  if (bind(socket.get(), raw, address->size) != 0) {
     if (errno == EADDRINUSE) {
       return Error{"port " + std::to_string(port) + " is already in use on " + host +
                    ": stop the program that holds it, or choose another with " +
@@ -81,7 +81,7 @@ Result<Descriptor> listen_with_advice(std::string_view port_flag, const std::str
     }
     return system_error("cannot listen on " + where);
   }
-  if (listen(socket->get(), kListenBacklog) != 0) return system_error("cannot listen on " + where);
+  if (listen(socket.get(), kListenBacklog) != 0) return system_error("cannot listen on " + where);
   return socket;
 }
 
@@ -95,15 +95,15 @@ uint16_t local_port(const Descriptor& socket) {
   return ntohs(reinterpret_cast<const sockaddr_in*>(&address)->sin_port);
 }
 
-Result<Descriptor> start_connect(const SocketAddress& address) {
-  Result<Descriptor> socket = open_socket(address);
-  if (!socket) return socket;
-  set_no_delay(*socket);
+Connecting start_connect(const SocketAddress& address) {
+  Descriptor socket = open_socket(address);
+  if (!socket.open()) return {Descriptor(), errno};
+  set_no_delay(socket);
   const auto* raw = reinterpret_cast<const sockaddr*>(&address.storage);
-  if (connect(socket->get(), raw, address.size) != 0 && errno != EINPROGRESS) {
-    return system_error("cannot connect");
+  if (connect(socket.get(), raw, address.size) != 0 && errno != EINPROGRESS) {
+    return {Descriptor(), errno};
   }
-  return socket;
+  return {std::move(socket), 0};
 }
 
 int connect_error(const Descriptor& socket) {

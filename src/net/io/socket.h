@@ -45,7 +45,11 @@ Result<Descriptor> listen_tcp(const std::string& host, uint16_t port, bool reuse
 uint16_t local_port(const Descriptor& socket);
 
 // Starts to connect: the socket becomes writable when it is done; then connect_error() is 0 or an errno.
-Result<Descriptor> start_connect(const SocketAddress& address);
+struct Connecting {
+  Descriptor socket;
+  int error = 0;  // an errno when it failed at once: then there is no socket
+};
+Connecting start_connect(const SocketAddress& address);
 int connect_error(const Descriptor& socket);
 
 // Closing this connection will reset it: what is unsent is dropped, and the peer learns that nobody reads.

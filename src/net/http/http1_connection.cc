@@ -1,4 +1,4 @@
-#include "net/http/http_connection.h"
+#include "net/http/http1_connection.h"
 
 #include <sys/socket.h>
 
@@ -27,25 +27,34 @@ constexpr std::string_view kRetryField = "Retry-After: 1\r\n";
 
 }  // namespace
 
-HttpConnection::HttpConnection(HttpServer& server, Descriptor socket)
+Http1Connection::Http1Connection(Http1Connections& server, Descriptor socket)
     : server_(server),
-      loop_(server.loop_),
-      transport_(std::move(socket), server.tls_ == nullptr ? nullptr : server.tls_->open_session()),
-      parser_(Http1Parser::Kind::kRequest, {server.limits_.head_bytes, server.limits_.head_fields}),
-      exchange_(*this),
+      loop_(server.loop),
+      transport_(std::move(socket), server.tls == nullptr ? nullptr : server.tls->open_session()),
+      parser_(Http1Parser::Kind::kRequest, {server.limits.head_bytes, server.limits.head_fields}),
       deadline_(loop_, [this] { on_deadline(); }) {
   set_no_delay(transport_.socket());
   watched_ = EPOLLIN;
   loop_.watch(transport_.socket().get(), watched_, *this);
-  deadline_.arm(transport_.encrypted() ? server_.limits_.handshake_timeout
-                                       : server_.limits_.keep_alive_timeout);
+  deadline_.arm(transport_.encrypted() ? server_.limits.handshake_timeout
+                                       : server_.limits.keep_alive_timeout);
 }
 
-HttpConnection::~HttpConnection() {
-  if (!closed_) stop_charging();
+Http1Connection::~Http1Connection() {
+  if (closed_) return;
+  loop_.unwatch(transport_.socket().get(), *this);
+  stop_charging();
 }
 
-void HttpConnection::on_io(uint32_t events) {
+void Http1Connections::remove(Http1Connection& connection) {
+  open.erase(&connection);
+  loop.defer([doomed = &connection] { delete doomed; });
+  if (draining && open.empty() && drained) {
+    loop.defer([drained = std::exchange(drained, nullptr)] { drained(); });
+  }
+}
+
+void Http1Connection::on_io(uint32_t events) {
   if ((events & EPOLLOUT) && !closed_) {
     if (!transport_.flush()) return client_gone();
     if (transport_.unsent() == 0) on_flushed();
@@ -56,42 +65,43 @@ void HttpConnection::on_io(uint32_t events) {
   if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) read_all();
 }
 
-void HttpConnection::close_if_idle() {
+void Http1Connection::close_if_idle() {
   if (phase_ == Phase::kIdle && !closed_) close_now();
 }
 
 // --- Reading ---------------------------------------------------------------------------------------
 
 // As long as there is more that the loop would not tell of.
-void HttpConnection::read_all() {
+void Http1Connection::read_all() {
   do on_readable();
   while (!closed_ && transport_.more() && (watched_ & EPOLLIN) != 0);
 }
 
-void HttpConnection::on_readable() {
+void Http1Connection::on_readable() {
   if (phase_ == Phase::kBody && read_into_body()) return;
   char* scratch = loop_.scratch();
   size_t room = EventLoop::kScratchBytes;
   if (phase_ == Phase::kAnswering || phase_ == Phase::kFlushing) {
-    room = std::min(room, server_.limits_.pipelined_bytes + 1 - std::min(input_.size(), server_.limits_.pipelined_bytes));
+    room = std::min(room, server_.limits.pipelined_bytes + 1 -
+                              std::min(input_.size(), server_.limits.pipelined_bytes));
   }
   const bool was_ready = transport_.ready();
   const Transport::Reading reading = transport_.read(scratch, room);
   if (lost(reading.status)) return;
-  if (!was_ready && transport_.ready()) deadline_.arm(server_.limits_.keep_alive_timeout);
+  if (!was_ready && transport_.ready()) deadline_.arm(server_.limits.keep_alive_timeout);
   if (reading.size > 0) return consume({scratch, reading.size});
   update_watch();  // a handshake has output too
 }
 
 // Whether there was no input because none will come.
-bool HttpConnection::lost(Transport::Status status) {
+bool Http1Connection::lost(Transport::Status status) {
   if (status == Transport::Status::kEnd) on_end_of_input();
   if (status == Transport::Status::kBroken) client_gone();
   return status == Transport::Status::kEnd || status == Transport::Status::kBroken;
 }
 
 // Reads a fixed-length body straight into its buffer. False: not that kind of body.
-bool HttpConnection::read_into_body() {
+bool Http1Connection::read_into_body() {
   const uint64_t left = parser_.fixed_body_left();
   if (left == 0) return false;
   const size_t room = std::min<uint64_t>(left, std::max(kBodyStepBytes, body_.size()));
@@ -110,26 +120,26 @@ bool HttpConnection::read_into_body() {
 }
 
 // Counts what came of the request against the budget of all. False: there is none left.
-bool HttpConnection::charge() {
+bool Http1Connection::charge() {
   const size_t held = parser_.head_bytes() + body_.size();
-  if (server_.bodies_ == nullptr || held <= std::max(charged_bytes_, kKeptBodyBytes)) return true;
+  if (server_.bodies == nullptr || held <= std::max(charged_bytes_, kKeptBodyBytes)) return true;
   const size_t wanted = (held + kChargedBytes - 1) / kChargedBytes * kChargedBytes;
-  if (!server_.bodies_->take(wanted - charged_bytes_, held)) return false;
+  if (!server_.bodies->take(wanted - charged_bytes_, held)) return false;
   charged_bytes_ = wanted;
   return true;
 }
 
-void HttpConnection::give_body_back() {
+void Http1Connection::give_body_back() {
   body_.clear();
   if (body_.capacity() > kKeptBodyBytes) body_.release();
   stop_charging();
 }
 
-void HttpConnection::stop_charging() {
-  if (charged_bytes_ > 0) server_.bodies_->give_back(std::exchange(charged_bytes_, 0));
+void Http1Connection::stop_charging() {
+  if (charged_bytes_ > 0) server_.bodies->give_back(std::exchange(charged_bytes_, 0));
 }
 
-void HttpConnection::consume(std::string_view bytes) {
+void Http1Connection::consume(std::string_view bytes) {
   switch (phase_) {
     case Phase::kLingering:
       return;
@@ -148,7 +158,7 @@ void HttpConnection::consume(std::string_view bytes) {
   if (!closed_) input_.append(bytes.substr(used));
 }
 
-void HttpConnection::consume_input() {
+void Http1Connection::consume_input() {
   const size_t used = parse(input_.view());
   if (closed_) return;
   input_.remove_prefix(used);
@@ -156,7 +166,7 @@ void HttpConnection::consume_input() {
   if (input_ended_ && phase_ <= Phase::kBody) on_end_of_input();
 }
 
-size_t HttpConnection::parse(std::string_view bytes) {
+size_t Http1Connection::parse(std::string_view bytes) {
   parsing_ = true;
   size_t used = 0;
   while (used < bytes.size() && !closed_ && phase_ <= Phase::kBody) {
@@ -167,7 +177,7 @@ size_t HttpConnection::parse(std::string_view bytes) {
       refuse_malformed();
     } else if (!had_head && parser_.head_complete()) {
       charge() ? on_parsed_head() : refuse(503, kBodiesRefused);
-    } else if (body_.size() > server_.limits_.body_bytes) {
+    } else if (body_.size() > server_.limits.body_bytes) {
       refuse(413, "the request body is larger than this server accepts");
     } else if (!charge()) {
       refuse(503, kBodiesRefused);
@@ -180,11 +190,11 @@ size_t HttpConnection::parse(std::string_view bytes) {
   return used;
 }
 
-void HttpConnection::on_body(std::string_view bytes) {
-  if (body_.size() <= server_.limits_.body_bytes) body_.append(bytes);
+void Http1Connection::on_body(std::string_view bytes) {
+  if (body_.size() <= server_.limits.body_bytes) body_.append(bytes);
 }
 
-void HttpConnection::refuse_malformed() {
+void Http1Connection::refuse_malformed() {
   switch (parser_.failure()) {
     case Http1Parser::Failure::kHeadTooLarge: return refuse(431, parser_.fault());
     case Http1Parser::Failure::kUnknownVersion: return refuse(505, parser_.fault());
@@ -192,65 +202,66 @@ void HttpConnection::refuse_malformed() {
   }
 }
 
-void HttpConnection::on_parsed_head() {
+void Http1Connection::on_parsed_head() {
   const HttpHead& head = parser_.head();
   const uint64_t announced = head.content_length().value_or(0);
   if (!expectation_is_met()) return refuse(417, "the only expectation that is understood is 100-continue");
-  if (announced > server_.limits_.body_bytes) {
+  if (announced > server_.limits.body_bytes) {
     return refuse(413, "the request body is larger than this server accepts");
   }
-  if (announced > kKeptBodyBytes && server_.bodies_ != nullptr && !server_.bodies_->has_room_for(announced)) {
+  if (announced > kKeptBodyBytes && server_.bodies != nullptr &&
+      !server_.bodies->has_room_for(announced)) {
     return refuse(503, kBodiesRefused);
   }
   if (parser_.complete()) return answer_request();
   phase_ = Phase::kBody;
-  body_due_ = loop_.now() + server_.limits_.whole_body_timeout;
+  body_due_ = loop_.now() + server_.limits.whole_body_timeout;
   if (head.minor_version() >= 1 && head.find("Expect")) send("HTTP/1.1 100 Continue\r\n\r\n");
 }
 
 // HTTP/1.0 knows no expectations: they are ignored there.
-bool HttpConnection::expectation_is_met() {
+bool Http1Connection::expectation_is_met() {
   const auto expect = parser_.head().find("Expect");
   return !expect || parser_.head().minor_version() == 0 || equal_ignoring_case(*expect, "100-continue");
 }
 
-void HttpConnection::answer_request() {
+void Http1Connection::answer_request() {
   phase_ = Phase::kAnswering;
   deadline_.disarm();
-  keep_alive_ = parser_.head().keep_alive() && !server_.draining_;
-  server_.handler_.on_request(exchange_);
+  keep_alive_ = parser_.head().keep_alive() && !server_.draining;
+  server_.handler.on_request(*this);
 }
 
-void HttpConnection::refuse(int status, std::string_view reason) {
+void Http1Connection::refuse(int status, std::string_view reason) {
   phase_ = Phase::kAnswering;
   keep_alive_ = false;
   refused_ = true;
   give_body_back();
-  HttpHandler::Refusal refusal = server_.handler_.on_refused(status, reason);
+  HttpHandler::Refusal refusal = server_.handler.on_refused(status, reason);
   if (status == 503) refusal.fields.append(kRetryField);
-  exchange_.respond(status, refusal.fields, refusal.body);
+  respond(status, refusal.fields, refusal.body);
 }
 
 // The client closed its side, or all of it: that looks the same. One that waits for its answer gets it.
-void HttpConnection::on_end_of_input() {
+void Http1Connection::on_end_of_input() {
   const bool in_request = phase_ == Phase::kHead || phase_ == Phase::kBody;
   if (in_request) return refuse(400, "the connection ended before the request was complete");
   if (phase_ != Phase::kAnswering && phase_ != Phase::kFlushing) return client_gone();
   input_ended_ = true;
   update_watch();
-  if (transport_.unsent() == 0) deadline_.arm(server_.limits_.half_close_patience);
+  if (transport_.unsent() == 0) deadline_.arm(server_.limits.half_close_patience);
 }
 
 // Bytes that a client must accept before its answer (RFC 9110 §15.2); if nobody is there, a reset comes back.
-void HttpConnection::probe_client() {
+void Http1Connection::probe_client() {
   if (answer_begun_ || parser_.head().minor_version() == 0) return;
   send("HTTP/1.1 100 Continue\r\n\r\n");
 }
 
 // --- Answering -------------------------------------------------------------------------------------
 
-std::string HttpConnection::answer_head(int status, std::string_view fields,
-                                        std::string_view framing) const {
+std::string Http1Connection::answer_head(int status, std::string_view fields,
+                                         std::string_view framing) const {
   std::string head = "HTTP/1.1 ";
   head.append(std::to_string(status)).append(" ").append(status_text(status)).append("\r\n");
   head.append(fields).append(framing);
@@ -262,7 +273,7 @@ std::string HttpConnection::answer_head(int status, std::string_view fields,
   return head.append("\r\n");
 }
 
-void HttpConnection::send(std::string_view first, std::string_view second) {
+void Http1Connection::send(std::string_view first, std::string_view second) {
   if (closed_) return;
   const bool waits = (watched_ & EPOLLOUT) != 0;
   answer_begun_ = answer_begun_ || phase_ >= Phase::kAnswering;
@@ -273,18 +284,18 @@ void HttpConnection::send(std::string_view first, std::string_view second) {
   }
   if (!waits && transport_.unsent() > 0) {
     update_watch();
-    deadline_.arm(server_.limits_.write_timeout);
+    deadline_.arm(server_.limits.write_timeout);
   }
 }
 
-void HttpConnection::end_answer() {
+void Http1Connection::end_answer() {
   if (transport_.unsent() > 0) send({});  // a head that was kept for the body's first bytes
   observer_ = nullptr;
   phase_ = Phase::kFlushing;
   if (transport_.unsent() == 0) on_flushed();
 }
 
-void HttpConnection::on_flushed() {
+void Http1Connection::on_flushed() {
   update_watch();
   if (phase_ <= Phase::kBody) {
     // It was a handshake's or an interim answer: the client has to send now.
@@ -302,21 +313,21 @@ void HttpConnection::on_flushed() {
   next_request();
 }
 
-void HttpConnection::next_request() {
+void Http1Connection::next_request() {
   parser_.reset();
   give_body_back();
   phase_ = Phase::kIdle;
   chunked_answer_ = answer_begun_ = false;
-  if ((server_.draining_ || input_ended_) && input_.size() == 0) return close_now();
+  if ((server_.draining || input_ended_) && input_.size() == 0) return close_now();
   if (parsing_) return;  // parse() goes on with what is left
   if (input_.size() > 0) {
     consume_input();
   } else {
-    deadline_.arm(server_.limits_.keep_alive_timeout);
+    deadline_.arm(server_.limits.keep_alive_timeout);
   }
 }
 
-void HttpConnection::linger() {
+void Http1Connection::linger() {
   if (input_ended_) return close_now();
   phase_ = Phase::kLingering;
   transport_.end_sending();
@@ -325,10 +336,10 @@ void HttpConnection::linger() {
 
 // --- Time and end ----------------------------------------------------------------------------------
 
-void HttpConnection::update_watch() {
+void Http1Connection::update_watch() {
   if (closed_) return;
   uint32_t events = 0;
-  const bool has_room = input_.size() <= server_.limits_.pipelined_bytes || phase_ <= Phase::kBody;
+  const bool has_room = input_.size() <= server_.limits.pipelined_bytes || phase_ <= Phase::kBody;
   if (has_room && !input_ended_) events |= EPOLLIN;
   if (transport_.unsent() > 0) events |= EPOLLOUT;
   if (events == watched_) return;
@@ -341,8 +352,8 @@ void HttpConnection::update_watch() {
   }));
 }
 
-void HttpConnection::arm_for_input() {
-  const HttpServerLimits& limits = server_.limits_;
+void Http1Connection::arm_for_input() {
+  const HttpServerLimits& limits = server_.limits;
   switch (phase_) {
     case Phase::kIdle:
       return deadline_.arm(limits.keep_alive_timeout);
@@ -353,7 +364,7 @@ void HttpConnection::arm_for_input() {
   }
 }
 
-void HttpConnection::on_deadline() {
+void Http1Connection::on_deadline() {
   switch (phase_) {
     case Phase::kHead:
       return refuse(408, "the request's head did not arrive in time");
@@ -368,7 +379,7 @@ void HttpConnection::on_deadline() {
   }
 }
 
-void HttpConnection::client_gone() {
+void Http1Connection::client_gone() {
   if (closed_) return;
   HttpExchange::Observer* observer = phase_ == Phase::kAnswering ? observer_ : nullptr;
   observer_ = nullptr;
@@ -376,7 +387,7 @@ void HttpConnection::client_gone() {
   if (observer != nullptr) observer->on_client_gone();
 }
 
-void HttpConnection::close_now() {
+void Http1Connection::close_now() {
   if (closed_) return;
   closed_ = true;
   // An answer that is cut must not look as if it were whole.

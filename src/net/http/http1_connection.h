@@ -1,8 +1,10 @@
-// One client connection of an HttpServer. Private to net/.
+// One client connection of an HttpServer, and the request on it. Private to net/.
 #pragma once
 
-#include <memory>
+#include <functional>
 #include <string>
+#include <string_view>
+#include <unordered_set>
 
 #include "base/clock.h"
 #include "base/lifeline.h"
@@ -16,19 +18,36 @@
 
 namespace kvasir {
 
-class HttpConnection final : public IoHandler, private Http1Parser::BodySink {
+class Http1Connection;
+
+// What the connections of one server share.
+struct Http1Connections {
+  EventLoop& loop;
+  HttpHandler& handler;
+  const HttpServerLimits limits;
+  BodyBudget* const bodies;     // null: nothing but the limits of each
+  const TlsContext* const tls;  // null: plain
+  std::unordered_set<Http1Connection*> open;
+  bool draining = false;
+  std::function<void()> drained;  // called once when draining and none is open
+
+  // Of a connection that closed: it is destroyed at the end of the loop's iteration.
+  void remove(Http1Connection& connection);
+};
+
+class Http1Connection final : public IoHandler,
+                              private HttpExchange,
+                              private RawRelay,
+                              private Http1Parser::BodySink {
  public:
-  HttpConnection(HttpServer& server, Descriptor socket);
-  ~HttpConnection() override;
+  Http1Connection(Http1Connections& server, Descriptor socket);
+  ~Http1Connection() override;
 
   void on_io(uint32_t events) override;
   // Closes at once unless a request is being read or answered.
   void close_if_idle();
 
  private:
-  friend class HttpExchange;
-  friend class HttpServer;
-
   enum class Phase : uint8_t {
     kIdle,       // between requests
     kHead,       // a head has begun
@@ -59,6 +78,24 @@ class HttpConnection final : public IoHandler, private Http1Parser::BodySink {
   void on_end_of_input();
   void probe_client();
 
+  // HttpExchange and RawRelay
+  const HttpHead& head() const override { return parser_.head(); }
+  void set_target(std::string_view target, std::string_view host) override;
+  std::string_view body() const override { return body_.view(); }
+  void release_body() override;
+  void set_observer(HttpExchange::Observer* observer) override { observer_ = observer; }
+  void respond(int status, std::string_view fields, std::string_view body) override;
+  void start(int status, std::string_view fields) override;
+  void write(std::string_view piece) override;
+  void finish() override;
+  RawRelay* raw() override { return this; }
+  void abort() override;
+  size_t unsent_bytes() const override { return transport_.unsent(); }
+  bool client_keeps_alive() const override { return keep_alive_; }
+  void start_raw(std::string_view head, bool keep_alive) override;
+  size_t write_raw(std::string_view bytes) override;
+  void finish_raw() override { end_answer(); }
+
   // Answering
   std::string answer_head(int status, std::string_view fields, std::string_view framing) const;
   void send(std::string_view first, std::string_view second = {});
@@ -72,13 +109,12 @@ class HttpConnection final : public IoHandler, private Http1Parser::BodySink {
   void client_gone();
   void close_now();
 
-  HttpServer& server_;
+  Http1Connections& server_;
   EventLoop& loop_;
   Transport transport_;
   Http1Parser parser_;
   ByteBuffer input_;  // bytes read and not yet consumed: pipelined requests
   ByteBuffer body_;
-  HttpExchange exchange_;
   HttpExchange::Observer* observer_ = nullptr;
   Phase phase_ = Phase::kIdle;
   uint32_t watched_ = 0;

@@ -1,0 +1,22 @@
+// HTTP's status codes: those that several places decide by, and their names.
+#pragma once
+
+#include <string_view>
+
+namespace kvasir {
+
+inline constexpr int kHttpOk = 200;
+inline constexpr int kHttpNoContent = 204;
+inline constexpr int kHttpNotModified = 304;
+inline constexpr int kHttpErrors = 400;  // and beyond
+inline constexpr int kHttpTooManyRequests = 429;
+inline constexpr int kHttpServerErrors = 500;  // and beyond
+
+// The reason phrase of a status code.
+std::string_view status_text(int status);
+// Whether an answer with this status has no body, whoever asked.
+inline bool is_bodiless(int status) {
+  return status == kHttpNoContent || status == kHttpNotModified;
+}
+
+}  // namespace kvasir
