@@ -4,12 +4,11 @@
 // endpoint evicted for other reasons (answers, restarts, other gateways); what that costs is told
 // in routing_policy.md §4.
 //
-// A block hash stands for its block and everything before it (model/block_hash.h), and a chain is
-// touched from its last block to its first. So a block is never older than a block behind it, tails
-// go before heads, and the blocks of a chain that are present are always a leading part of it.
-// match() relies on it.
+// A chain is touched from its last block to its first. So a block is never older than a block
+// behind it, tails go before heads, and the blocks of a chain that are present are always a leading
+// part of it. match() relies on it, and looks at O(log) of them.
 //
-// Not thread-safe: it lives under the scheduler's mutex.
+// It allocates nothing once its endpoints are full.
 #pragma once
 
 #include <cstdint>
@@ -17,35 +16,37 @@
 #include <vector>
 
 #include "kvindex/lru_block_set.h"
-#include "model/block_hash.h"
-#include "model/endpoint.h"
+#include "kvindex/prefix_index.h"
 
 namespace kvasir {
 
-class ApproximateIndex {
+class ApproximateIndex final : public PrefixIndex {
  public:
-  // Blocks assumed to fit on an endpoint that has not said how large its cache is: half a million
-  // tokens in blocks of 512, about what one large GPU keeps beside the weights of a 30B model.
-  static constexpr size_t kDefaultCapacityBlocks = 1024;
+  explicit ApproximateIndex(const PrefixIndexOptions& options);
 
-  explicit ApproximateIndex(size_t endpoints);
-
-  // How many leading blocks of the chain are present. Looks at O(log) of them.
-  uint32_t match(EndpointId endpoint, std::span<const BlockHash> chain) const;
-
-  // The chain was sent to the endpoint. Of a chain longer than the capacity the head is kept.
-  void insert(EndpointId endpoint, std::span<const BlockHash> chain);
-
-  void set_capacity(EndpointId endpoint, size_t blocks);
-
-  // Blocks of all endpoints.
-  size_t size() const;
-
-  // Its cache is empty. The capacity stays.
-  void forget(EndpointId endpoint);
+  void match(const PromptView& prompt, std::span<const EndpointId> endpoints,
+             std::span<uint32_t> matched) const override;
+  void insert(EndpointId endpoint, const PromptView& prompt) override;
+  void set_capacity(EndpointId endpoint, size_t blocks) override;
+  void forget(EndpointId endpoint) override;
+  size_t size() const override;
+  size_t memory_bytes() const override;
 
  private:
-  std::vector<LruBlockSet> endpoints_;
+  struct Held {
+    LruBlockSet blocks;    // its capacity: the wanted one, or the share
+    size_t capacity;       // that was asked for
+    bool counted = false;  // in holders_ and promised_: it holds something
+  };
+
+  void count(Held& held, bool counted);
+  void share_out();
+
+  const size_t blocks_max_;
+  std::vector<Held> endpoints_;
+  size_t holders_ = 0;                        // endpoints that hold something,
+  size_t promised_ = 0;                       // their capacities together,
+  size_t share_ = LruBlockSet::kCapacityMax;  // and what each of them may hold at most
 };
 
 }  // namespace kvasir

@@ -1,5 +1,7 @@
 #include "kvindex/lru_block_set.h"
 
+#include <utility>
+
 namespace kvasir {
 namespace {
 
@@ -28,6 +30,15 @@ void LruBlockSet::touch(BlockHash hash) {
 void LruBlockSet::set_capacity(size_t capacity) {
   capacity_ = std::min(capacity, kCapacityMax);
   while (size() > capacity_) forget_oldest();
+  if (nodes_.size() > kSmallestTable && nodes_.size() / 2 >= capacity_) compact();
+}
+
+void LruBlockSet::compact() {
+  LruBlockSet smaller(capacity_);
+  for (uint32_t node = oldest_; node != kNone; node = nodes_[node].newer) {
+    smaller.touch(nodes_[node].hash);
+  }
+  *this = std::move(smaller);
 }
 
 size_t LruBlockSet::find(BlockHash hash) const {

@@ -22,11 +22,16 @@ class LruBlockSet {
 
   size_t size() const { return nodes_.size() - free_.size(); }
   size_t capacity() const { return capacity_; }
+  size_t memory_bytes() const {
+    return slots_.capacity() * sizeof(Slot) + nodes_.capacity() * sizeof(Node) +
+           free_.capacity() * sizeof(uint32_t);
+  }
 
   bool contains(BlockHash hash) const;
   // Makes `hash` the most recent one; when that makes one too many, the least recent one goes.
   void touch(BlockHash hash);
-  // Forgets the least recent ones that no longer fit.
+  // Forgets the least recent ones that no longer fit, and gives memory back when that is most of
+  // it.
   void set_capacity(size_t capacity);
 
  private:
@@ -49,6 +54,7 @@ class LruBlockSet {
   size_t find(BlockHash hash) const;
   void add(BlockHash hash);
   void rebuild_slots(size_t slots);
+  void compact();
   void empty_slot(size_t slot);
   uint32_t take_node();
   void link_newest(uint32_t node);

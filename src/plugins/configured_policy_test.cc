@@ -115,6 +115,9 @@ TEST_F(Configured, ANewPolicyInheritsWhatIsInFlightCachedAndBound) {
   const EndpointId first = pick(*before)->endpoint;
   const auto after = policy(plugins);
   after->inherit(*before);
+  PoolKnowledge knowledge;  // as the scheduler does
+  knowledge.share(before->prefix_indexes());
+  knowledge.share(after->prefix_indexes());
   request_.prompt_tokens = 192;
   const Decision bound = pick(*after).value();
   EXPECT_EQ(bound.endpoint, first) << "the session stays";
@@ -316,6 +319,25 @@ TEST_F(Configured, ProducersOfTwoBlockSizesReadAViewEach) {
   const Decision decision = pick(*made).value();
   EXPECT_EQ(decision.endpoint, endpoint);
   EXPECT_DOUBLE_EQ(decision.score, 0.75 + 0.5);
+}
+
+TEST_F(Configured, ProducersOfOneBlockSizeShareOneIndex) {
+  const auto made =
+      policy({producer_of("a", 64),
+              producer_of("b", 64),
+              producer_of("c", 128),
+              {"sa", "prefix-cache-scorer", parameters({{"prefixMatchInfoProducerName", "a"}})},
+              {"sb", "prefix-cache-scorer", parameters({{"prefixMatchInfoProducerName", "b"}})}});
+  EXPECT_EQ(made->prompt_views().size(), 2u);
+  ASSERT_EQ(made->prefix_indexes().size(), 2u);
+  const std::vector<BlockHash> chain = {1, 2, 3};
+  prompt(chain);
+  const EndpointId endpoint = pick(*made)->endpoint;
+  EXPECT_DOUBLE_EQ(pick(*made)->score, 2);
+  std::vector<uint32_t> matched(3);
+  (*made->prefix_indexes()[0])->match({kSixtyFourTokens, chain}, candidates_, matched);
+  EXPECT_EQ(matched[index_of(endpoint)], 3u);
+  EXPECT_EQ((*made->prefix_indexes()[0])->size(), 3u);
 }
 
 TEST_F(Configured, MoreBlockSizesThanARequestCarriesAreRefused) {

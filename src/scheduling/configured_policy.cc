@@ -135,6 +135,12 @@ void ConfiguredPolicy::ended(RequestId request, TimePoint now) {
   generations_.ended(request);
 }
 
+std::vector<SharedPrefixIndex*> ConfiguredPolicy::prefix_indexes() {
+  std::vector<SharedPrefixIndex*> indexes;
+  for (const auto& index : plugins_.indexes) indexes.push_back(index.get());
+  return indexes;
+}
+
 bool ConfiguredPolicy::watches_answers() const {
   return std::any_of(plugins_.owned.begin(), plugins_.owned.end(),
                      [](const auto& plugin) { return plugin->watches_answers(); });

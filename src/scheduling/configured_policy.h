@@ -12,15 +12,17 @@
 
 #include "scheduling/decision_trace.h"
 #include "scheduling/flow_plugins.h"
-#include "scheduling/plugin.h"
 #include "scheduling/pick_generations.h"
+#include "scheduling/plugin.h"
 #include "scheduling/policy.h"
+#include "scheduling/pool_knowledge.h"
 #include "scheduling/producers.h"
 #include "scheduling/profile.h"
 
 namespace kvasir {
 
 struct PolicyPlugins {
+  std::vector<std::unique_ptr<SharedPrefixIndex>> indexes;  // that plugins below point to
   std::vector<std::unique_ptr<Plugin>> owned;  // all of them, in the order their hooks run
   std::vector<Producer*> producers;            // in the order they run
   const ProfileHandler* handler = nullptr;
@@ -46,6 +48,7 @@ class ConfiguredPolicy final : public Policy {
   void ended(RequestId request, TimePoint now) override;
   void endpoint_replaced(EndpointId endpoint) override;
   BlockSizes prompt_views() const override { return plugins_.prompt_views; }
+  std::vector<SharedPrefixIndex*> prefix_indexes() override;
   bool watches_answers() const override;
   void add_answer_fields(const AnswerOrigin& origin, AnswerFields& fields) const override;
   std::vector<PluginReading> readings() const override;

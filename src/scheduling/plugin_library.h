@@ -39,8 +39,9 @@ constexpr uint64_t mixed_sizes() {
   return mixed;
 }
 inline constexpr uint64_t kPluginLayout =
-    mixed_sizes<Value, PluginType, Cycle, Request, PromptView, ScoredEndpoint, ProfileResult,
-                Endpoint, EngineMetrics, EndpointState, Snapshot, EngineProfile, InflightLoad>();
+    mixed_sizes<Value, PluginType, Cycle, Request, PromptView, PrefixIndexOptions,
+                SharedPrefixIndex, ScoredEndpoint, ProfileResult, Endpoint, EngineMetrics,
+                EndpointState, Snapshot, EngineProfile, InflightLoad>();
 
 struct PluginAbi {
   uint32_t version = kPluginAbiVersion;

@@ -251,6 +251,15 @@ void PluginMaker::want_prompt_view(BlockSize block) {
   too_many_views_ |= !prompt_views_.add(block);
 }
 
+const SharedPrefixIndex& PluginMaker::prefix_index(BlockSize block) {
+  want_prompt_view(block);
+  for (const auto& index : indexes_) {
+    if (index->block() == block) return *index;
+  }
+  indexes_.push_back(std::make_unique<SharedPrefixIndex>(block, options_.endpoints));
+  return *indexes_.back();
+}
+
 Result<BlockSizes> PluginMaker::prompt_views() const {
   if (!too_many_views_) return prompt_views_;
   return Error{"plugins read the prompt in blocks of more than " +

@@ -49,6 +49,7 @@ class PluginMaker final : public PluginContext {
   std::vector<std::string> take_notes() { return std::move(notes_); }
   // What plugins asked for. The error: too many.
   Result<BlockSizes> prompt_views() const;
+  std::vector<std::unique_ptr<SharedPrefixIndex>> take_indexes() { return std::move(indexes_); }
   // The one that says how much is cached: the default one of several; null: none.
   PrefixMatches* any_prefix_matches() const override;
 
@@ -63,6 +64,7 @@ class PluginMaker final : public PluginContext {
   Result<TopologyLabels*> topology(std::string_view name) override;
   Result<StageDecider*> stage_decider(std::string_view name) override;
   void want_prompt_view(BlockSize block) override;
+  const SharedPrefixIndex& prefix_index(BlockSize block) override;
   int profile_index(std::string_view name) const override;
   size_t profiles() const override { return config_.profiles.size(); }
   const std::string& profile_name(size_t index) const override {
@@ -96,6 +98,7 @@ class PluginMaker final : public PluginContext {
   std::vector<std::string> notes_;
   BlockSizes prompt_views_;
   bool too_many_views_ = false;
+  std::vector<std::unique_ptr<SharedPrefixIndex>> indexes_;  // one for each block size
   std::string problems_;  // one a line
   size_t failures_ = 0;   // times that somebody asked for a plugin that cannot be made
 };

@@ -159,6 +159,7 @@ Result<PolicyWithNotes> make_configured_policy(const Registry& registry,
   if (!problems.empty()) return Error{problems};
   plugins.detector = flow->detector;
   plugins.prompt_views = *views;
+  plugins.indexes = maker.take_indexes();
   maker.connect_all();
   plugins.prefix_matches = maker.any_prefix_matches();
   plugins.owned = maker.take_plugins();

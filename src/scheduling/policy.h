@@ -18,6 +18,7 @@
 namespace kvasir {
 
 class DecisionTrace;
+class SharedPrefixIndex;
 struct Snapshot;
 
 struct PickContext {
@@ -66,6 +67,9 @@ class Policy {
 
   // The block sizes in which it reads the prompt (Request::views).
   virtual BlockSizes prompt_views() const { return {}; }
+
+  // The prefix indexes it uses, for the pool to put its own in their place: never null.
+  virtual std::vector<SharedPrefixIndex*> prefix_indexes() { return {}; }
 
   // Whether first_token() and ended() change anything it decides by.
   virtual bool watches_answers() const { return true; }

@@ -14,6 +14,7 @@
 #include "base/result.h"
 #include "base/value.h"
 #include "scheduling/plugin.h"
+#include "scheduling/pool_knowledge.h"
 #include "scheduling/producers.h"
 #include "timing/engine_profile.h"
 
@@ -41,6 +42,9 @@ class PluginContext {
   // Whatever is made reads the prompt in blocks of that size: requests come with that view from now
   // on. Precondition: a block has a unit at least.
   virtual void want_prompt_view(BlockSize block) = 0;
+  // The index of prompts in blocks of that size, which plugins share and the pool keeps; wants that
+  // view, too. It lives as long as the plugin; see when to use it.
+  virtual const SharedPrefixIndex& prefix_index(BlockSize block) = 0;
   // The place of a scheduling profile in the configuration; -1: there is none of that name.
   virtual int profile_index(std::string_view name) const = 0;
   virtual size_t profiles() const = 0;

@@ -64,7 +64,7 @@ void collect_candidates(const Snapshot& fleet, const Choice& choice,
 
 Scheduler::Scheduler(const Fleet& fleet, std::unique_ptr<Policy> policy, const Clock& clock)
     : fleet_(fleet), clock_(clock), policy_(std::move(policy)) {
-  read_policy();
+  put_to_work();
   const std::shared_ptr<const Snapshot> now = fleet.snapshot();
   generation_ = now->generation;
   for (const EndpointState& state : now->endpoints) owned_since_.push_back(state.owned_since);
@@ -81,6 +81,7 @@ std::shared_ptr<const Snapshot> Scheduler::follow_fleet() {
   for (uint32_t i = 0; i < fleet->endpoints.size(); ++i) {
     const uint64_t since = fleet->endpoints[i].owned_since;
     if (std::exchange(owned_since_[i], since) == since) continue;
+    knowledge_.endpoint_replaced(EndpointId(i));
     policy_->endpoint_replaced(EndpointId(i));
     std::erase_if(avoided_, [i](const Avoided& avoided) { return index_of(avoided.endpoint) == i; });
   }
@@ -152,10 +153,11 @@ void Scheduler::replace_policy(std::unique_ptr<Policy> policy) {
   std::lock_guard<std::mutex> lock(mutex_);
   policy->inherit(*policy_);
   policy_.swap(policy);
-  read_policy();
+  put_to_work();
 }
 
-void Scheduler::read_policy() {
+void Scheduler::put_to_work() {
+  knowledge_.share(policy_->prefix_indexes());
   const BlockSizes sizes = policy_->prompt_views();
   for (size_t i = 0; i < kPromptViewsMost; ++i) {
     prompt_views_[i] = i < sizes.size() ? sizes.begin()[i] : BlockSize{};

@@ -20,6 +20,7 @@
 #include "model/decision.h"
 #include "model/request.h"
 #include "scheduling/answer_origin.h"
+#include "scheduling/pool_knowledge.h"
 #include "scheduling/refusal.h"
 #include "scheduling/saturation.h"
 #include "scheduling/shared_state.h"
@@ -98,7 +99,8 @@ class Scheduler {
   // What plugins show with the program's metrics.
   std::vector<PluginReading> plugin_readings();
 
-  // From now on `policy` picks; it takes over what it can of the state of the one before. Requests
+  // From now on `policy` picks, with the prefix indexes of the pool and what else it can take over
+  // of the state of the one before. Requests
   // in flight go on. A request whose prompt was hashed before has no view of a new block size, and
   // matches nothing.
   void replace_policy(std::unique_ptr<Policy> policy);
@@ -116,7 +118,7 @@ class Scheduler {
 
   std::shared_ptr<const Snapshot> follow_fleet();
   void leave_out_avoided(TimePoint now);
-  void read_policy();
+  void put_to_work();
 
   const Fleet& fleet_;
   const Clock& clock_;
@@ -124,6 +126,7 @@ class Scheduler {
   std::atomic<bool> watches_answers_ = true;
   std::function<void()> released_;  // may be empty
   std::mutex mutex_;
+  PoolKnowledge knowledge_;
   std::unique_ptr<Policy> policy_;
   uint64_t generation_;                 // of the membership that the policy knows,
   std::vector<uint64_t> owned_since_;   // and of each slot its EndpointState::owned_since

@@ -9,6 +9,7 @@
 #include "fleet/fleet.h"
 #include "model/plugin_place.h"
 #include "plugins/plugin_roster.h"
+#include "plugins/presets/roster.h"
 #include "scheduling/policy.h"
 #include "scheduling/scheduler.h"
 #include "serving/configured_scheduling.h"
@@ -136,6 +137,46 @@ TEST_F(ReloadTest, EveryTypeComesGoesAndStaysWithRequestsInFlight) {
       ASSERT_TRUE(idle(scheduler));
     }
   }
+}
+
+// By whatever name it is asked for, and by whichever policy.
+TEST_F(ReloadTest, WhatWasSentWhereOutlivesEveryConfigurationThatReadsTheSameBlocks) {
+  const auto producer = [](const char* name, int block_tokens) {
+    return std::string("- {name: ") + name +
+           ", type: approx-prefix-cache-producer, parameters: {blockSizeTokens: " +
+           std::to_string(block_tokens) + "}}\n";
+  };
+  const std::string head =
+      "apiVersion: inference.networking.x-k8s.io/v1alpha1\nkind: EndpointPickerConfig\nplugins:\n";
+  const auto of_two_kib = [&](const char* name) {
+    return policy(head + producer(name, 512) + "- type: prefix-cache-scorer\n");
+  };
+  const auto cached = [&](Scheduler& scheduler, RequestId id) {
+    Request request;
+    request.id = id;
+    request.prompt_tokens = 3 * 512;
+    request.prompt_bytes = 3 * 2048;
+    const PromptView view{{PromptUnit::kBytes, 2048}, blocks_};
+    request.views = std::span(&view, 1);
+    const Scheduled scheduled = scheduler.schedule_among(request, {});
+    scheduler.ended(id);
+    return scheduled.decision.cached_tokens;
+  };
+  PolicyOptions kv;
+  kv.endpoints = kEndpoints;
+  kv.profile = profile();
+  Scheduler scheduler(fleet_, make_policy("kv", kv).value(), clock_);
+  EXPECT_EQ(cached(scheduler, 1), 0u);
+  scheduler.replace_policy(of_two_kib("a"));
+  EXPECT_EQ(cached(scheduler, 2), 3 * 512u);
+  scheduler.replace_policy(of_two_kib("b"));
+  EXPECT_EQ(cached(scheduler, 3), 3 * 512u);
+  scheduler.replace_policy(policy(config_of("queue-scorer")));
+  cached(scheduler, 4);
+  scheduler.replace_policy(of_two_kib("a"));
+  EXPECT_EQ(cached(scheduler, 5), 3 * 512u) << "a change that is taken back";
+  scheduler.replace_policy(policy(head + producer("a", 64) + "- type: prefix-cache-scorer\n"));
+  EXPECT_EQ(cached(scheduler, 6), 0u) << "hashed before the reload: no view of that size";
 }
 
 // A plugin that does not take over bookings, as one from a shared object may be.

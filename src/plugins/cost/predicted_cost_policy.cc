@@ -3,9 +3,9 @@
 #include <algorithm>
 
 #include "hashing/prompt_blocks.h"
-#include "kvindex/approximate_index.h"
 #include "plugins/cost/predicted_cost.h"
 #include "plugins/rotation.h"
+#include "scheduling/pool_knowledge.h"
 
 namespace kvasir {
 namespace {
@@ -18,15 +18,23 @@ class PredictedCostPolicy final : public Policy {
  public:
   PredictedCostPolicy(size_t endpoints, const EngineProfile& profile, PrefixKnowledge knowledge,
                       Duration full_wait)
-      : knowledge_(knowledge), cost_(endpoints, profile, full_wait), index_(endpoints) {}
+      : knowledge_(knowledge),
+        cost_(endpoints, profile, full_wait),
+        index_(kBlock, endpoints),
+        matched_(endpoints) {}
 
   BlockSizes prompt_views() const override {
     BlockSizes views;
     if (uses_blocks()) views.add(kBlock);
     return views;
   }
+  std::vector<SharedPrefixIndex*> prefix_indexes() override {
+    if (!uses_blocks()) return {};
+    return {&index_};
+  }
 
   std::optional<Decision> pick(const PickContext& context) override {
+    match(context);
     const EndpointId endpoint = rotation_.cheapest(
         context.candidates, [&](EndpointId id) { return estimate(id, context).cost(); });
     const CostEstimate chosen = estimate(endpoint, context);
@@ -44,6 +52,7 @@ class PredictedCostPolicy final : public Policy {
   }
 
   Duration predicted_prefill(const PickContext& context) override {
+    match(context);
     CostEstimate best = estimate(context.candidates.front(), context);
     for (const EndpointId id : context.candidates.subspan(1)) {
       const CostEstimate other = estimate(id, context);
@@ -55,13 +64,16 @@ class PredictedCostPolicy final : public Policy {
   void first_token(RequestId request, TimePoint now) override { cost_.first_token(request, now); }
   void ended(RequestId request, TimePoint now) override { cost_.ended(request, now); }
 
-  void endpoint_replaced(EndpointId endpoint) override {
-    index_.forget(endpoint);
-    index_.set_capacity(endpoint, ApproximateIndex::kDefaultCapacityBlocks);
-  }
+  void endpoint_replaced(EndpointId endpoint) override { index_->forget(endpoint); }
 
  private:
   bool uses_blocks() const { return knowledge_ == PrefixKnowledge::kApproximate; }
+
+  // Before estimates of this request.
+  void match(const PickContext& context) {
+    if (!uses_blocks()) return;
+    index_->match(context.request.view(kBlock), context.candidates, matched_);
+  }
 
   CostEstimate estimate(EndpointId endpoint, const PickContext& context) {
     const Request& request = context.request;
@@ -69,8 +81,7 @@ class PredictedCostPolicy final : public Policy {
   }
 
   uint32_t cached_tokens(EndpointId endpoint, const Request& request) const {
-    if (!uses_blocks()) return 0;
-    const uint64_t blocks = index_.match(endpoint, request.view(kBlock).hashes);
+    const uint64_t blocks = matched_[index_of(endpoint)];
     const uint64_t tokens =
         request.prompt_bytes == 0
             ? kTokensPerBlock * blocks
@@ -80,15 +91,18 @@ class PredictedCostPolicy final : public Policy {
 
   void book(const Decision& decision, const PickContext& context) {
     const EndpointId endpoint = decision.endpoint;
-    const uint64_t capacity = cost_.kv_tokens(endpoint, context.fleet);
-    if (capacity > 0) index_.set_capacity(endpoint, capacity / kTokensPerBlock);
     cost_.book(endpoint, context.request, decision.predicted_prefill, context.fleet, context.now);
-    if (uses_blocks()) index_.insert(endpoint, context.request.view(kBlock).hashes);
+    if (!uses_blocks()) return;
+    const uint64_t tokens = cost_.kv_tokens(endpoint, context.fleet);
+    index_->set_capacity(endpoint, tokens > 0 ? tokens / kTokensPerBlock
+                                              : PrefixIndexOptions::kDefaultCapacityBlocks);
+    index_->insert(endpoint, context.request.view(kBlock));
   }
 
   const PrefixKnowledge knowledge_;
   PredictedCost cost_;
-  ApproximateIndex index_;
+  SharedPrefixIndex index_;
+  std::vector<uint32_t> matched_;  // blocks of the request in hand, by endpoint
   Rotation rotation_;
 };
 

@@ -28,7 +28,7 @@
 //   The prompt's view in blocks of 2 KiB: without it, nothing matches and nothing is remembered.
 //
 //   kv_capacity_tokens: not reported, the profile's kv_tokens; when that is 0, too,
-//   ApproximateIndex's default.
+//   PrefixIndexOptions' default.
 //
 //   First token: when not visible, released as work_ledger.h says; nothing is learned.
 //

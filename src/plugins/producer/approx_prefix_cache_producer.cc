@@ -4,7 +4,6 @@
 
 #include "base/parameters.h"
 #include "fleet/fleet.h"
-#include "kvindex/approximate_index.h"
 
 namespace kvasir {
 namespace {
@@ -17,74 +16,54 @@ struct ApproxPrefixCacheProducerSettings {
   uint32_t block_tokens = kBlockTokensLeast;
   size_t capacity_blocks = 31'250;
   size_t prefix_blocks_max = 0;
-
-  BlockSize block_size() const { return {PromptUnit::kBytes, block_tokens * kBytesPerToken}; }
 };
 
 class ApproxPrefixCacheProducer final : public PrefixMatches {
  public:
-  ApproxPrefixCacheProducer(ApproxPrefixCacheProducerSettings settings, size_t endpoints)
-      : settings_(settings), index_(endpoints), matched_(endpoints) {
-    for (uint32_t i = 0; i < endpoints; ++i) {
-      index_.set_capacity(EndpointId(i), settings.capacity_blocks);
-    }
-  }
+  // The index is shared: whoever has the same block size sees what was sent, too.
+  ApproxPrefixCacheProducer(ApproxPrefixCacheProducerSettings settings,
+                            const SharedPrefixIndex& index)
+      : settings_(settings), index_(index), matched_(index.endpoints()) {}
 
   std::span<const uint32_t> matched_blocks() const override { return matched_; }
   uint32_t total_blocks() const override { return total_; }
-  BlockSize block_size() const override { return settings_.block_size(); }
+  BlockSize block_size() const override { return index_.block(); }
   uint32_t block_tokens() const override { return settings_.block_tokens; }
 
   void produce(const Cycle& cycle) override {
-    const auto chain = chain_of(cycle.request);
-    total_ = static_cast<uint32_t>(chain.size());
+    const PromptView prompt = head_of(cycle.request);
+    total_ = static_cast<uint32_t>(prompt.hashes.size());
     std::fill(matched_.begin(), matched_.end(), 0);
-    for (const EndpointId id : cycle.candidates) matched_[index_of(id)] = index_.match(id, chain);
-  }
-
-  bool inherit(Plugin& predecessor) override {
-    auto* old = dynamic_cast<ApproxPrefixCacheProducer*>(&predecessor);
-    if (old == nullptr || old->matched_.size() != matched_.size()) return false;
-    if (old->settings_.block_tokens != settings_.block_tokens) return false;
-    index_ = std::move(old->index_);
-    if (old->settings_.capacity_blocks == settings_.capacity_blocks) return true;
-    for (uint32_t i = 0; i < matched_.size(); ++i) {
-      index_.set_capacity(EndpointId(i), settings_.capacity_blocks);
-    }
-    return true;
+    index_->match(prompt, cycle.candidates, matched_);
   }
 
   void picked(const Cycle& cycle, std::span<const ProfileResult> profiles) override {
     for (const ProfileResult& profile : profiles) {
       const EndpointId endpoint = profile.chosen[0].endpoint;
-      read_capacity(endpoint, cycle.fleet);
-      index_.insert(endpoint, chain_of(cycle.request));
+      index_->set_capacity(endpoint, capacity_of(endpoint, cycle.fleet));
+      index_->insert(endpoint, head_of(cycle.request));
     }
   }
 
   void add_readings(std::vector<PluginReading>& readings) const override {
-    readings.push_back({"prefix_indexer_size", static_cast<double>(index_.size())});
+    readings.push_back({"prefix_indexer_size", static_cast<double>(index_->size())});
   }
 
-  void endpoint_replaced(EndpointId endpoint) override {
-    index_.forget(endpoint);
-    index_.set_capacity(endpoint, settings_.capacity_blocks);
-  }
+  void endpoint_replaced(EndpointId endpoint) override { index_->forget(endpoint); }
 
  private:
-  std::span<const BlockHash> chain_of(const Request& request) const {
-    return request.view(settings_.block_size()).head(settings_.prefix_blocks_max).hashes;
+  PromptView head_of(const Request& request) const {
+    return request.view(index_.block()).head(settings_.prefix_blocks_max);
   }
 
-  void read_capacity(EndpointId endpoint, const Snapshot& fleet) {
+  size_t capacity_of(EndpointId endpoint, const Snapshot& fleet) const {
     const auto& tokens = fleet.endpoints[index_of(endpoint)].kv_capacity_tokens;
-    if (settings_.auto_tune && tokens && *tokens > 0) {
-      index_.set_capacity(endpoint, *tokens / settings_.block_tokens);
-    }
+    const bool reported = settings_.auto_tune && tokens && *tokens > 0;
+    return reported ? *tokens / settings_.block_tokens : settings_.capacity_blocks;
   }
 
   const ApproxPrefixCacheProducerSettings settings_;
-  ApproximateIndex index_;
+  const SharedPrefixIndex& index_;
   std::vector<uint32_t> matched_;
   uint32_t total_ = 0;
 };
@@ -107,8 +86,8 @@ MadePlugin make_approx_prefix_cache_producer(std::string_view name, const Value&
   settings.prefix_blocks_max =
       static_cast<size_t>(by_blocks ? blocks : tokens / settings.block_tokens);
   if (const Result<void> read = parameters.finish(); !read) return read.error();
-  context.want_prompt_view(settings.block_size());
-  return make_plugin<ApproxPrefixCacheProducer>(settings, context.endpoints());
+  return make_plugin<ApproxPrefixCacheProducer>(
+      settings, context.prefix_index({PromptUnit::kBytes, settings.block_tokens * kBytesPerToken}));
 }
 
 }  // namespace
