@@ -228,6 +228,7 @@ class FedPoolTest : public PoolTest {
     options_.feeds.check_health = false;
     options_.plugins.allow_alpha = true;
   }
+  ~FedPoolTest() override { pool_.reset(); }  // before the loop on which it lives
   void open() {
     pool_ = std::move(Pool::open(*loop_, options_, probe_).value());
     ASSERT_TRUE(pool_->feed(*loop_));
