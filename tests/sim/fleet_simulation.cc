@@ -2,250 +2,253 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <memory>
-#include <queue>
 #include <unordered_map>
 
 #include "base/assert.h"
 #include "base/random.h"
+#include "base/virtual_executor_fixture.h"
 #include "engine/engine.h"
-#include "fleet/fleet.h"
-#include "flow/flow_controller.h"
-#include "flow/global_strict_fairness.h"
-#include "flow/smallest_work_ordering.h"
-#include "plugins/presets/roster.h"
-#include "scheduling/scheduler.h"
+#include "serving/pool.h"
+#include "serving/pool_thread.h"
+#include "serving/routed_request.h"
 
 namespace kvasir {
 namespace {
 
-struct Event {
-  enum class Kind : uint8_t { kArrival, kStepEnd, kRun };
+class SilentProbe final : public PoolProbe {
+ public:
+  void on_health_changed(const Endpoint&, bool) override {}
+};
 
-  TimePoint time{};
-  uint64_t sequence = 0;
-  Kind kind = Kind::kArrival;
-  uint32_t index = 0;  // of the row, or of the worker; 0 for kRun
+// What a picker reads from an API that takes token ids.
+RequestPeek peek_of(const std::vector<TokenId>& prompt, bool stream) {
+  RequestPeek peek;
+  peek.model = "simulated";
+  peek.stream = stream;
+  peek.kind = PromptKind::kRawIds;
+  peek.prompt = {reinterpret_cast<const char*>(prompt.data()), prompt.size() * sizeof(TokenId)};
+  peek.prompt_ids = static_cast<uint32_t>(prompt.size());
+  return peek;
+}
 
-  friend bool operator>(const Event& a, const Event& b) {
-    return a.time != b.time ? a.time > b.time : a.sequence > b.sequence;
-  }
+// A request between its arrival and its end.
+struct Flight {
+  Flight(PoolThread& thread, uint32_t of_row, std::vector<TokenId> of_prompt, bool stream)
+      : row(of_row),
+        prompt(std::move(of_prompt)),
+        routed(thread.pool().scheduler(), thread.pool().estimator(), thread.next_request_id(),
+               peek_of(prompt, stream)) {}
+
+  const uint32_t row;
+  std::vector<TokenId> prompt;
+  RoutedRequest routed;
+  std::shared_ptr<AdmissionTicket> ticket;
 };
 
 struct SimulatedWorker {
-  SimulatedWorker(const EngineProfile& profile) : engine(profile, EngineOptions{}) {}
+  explicit SimulatedWorker(const EngineProfile& profile) : engine(profile, EngineOptions{}) {}
 
   Engine engine;
-  std::unordered_map<uint64_t, uint32_t> rows;  // by SequenceId, of those in flight
+  std::unordered_map<uint64_t, Flight*> flights;  // by SequenceId
 };
 
-std::vector<Endpoint> endpoints(uint32_t workers) {
-  std::vector<Endpoint> result;
-  for (uint32_t i = 0; i < workers; ++i) {
-    result.push_back(Endpoint{"worker-" + std::to_string(i), "127.0.0.1", 0});
+PoolOptions pool_options(const SimulationOptions& options) {
+  PoolOptions pool;
+  for (uint32_t i = 0; i < options.workers; ++i) {
+    pool.feeds.endpoints.push_back({"worker-" + std::to_string(i), "127.0.0.1", 0, {}});
   }
-  return result;
-}
-
-constexpr Duration kHeldMost = std::chrono::hours(24);
-
-FlowSettings flow_settings(OrderingPolicy& ordering, FairnessPolicy& fairness) {
-  FlowSettings settings;
-  settings.config.default_request_ttl = kHeldMost;
-  settings.config.default_band.ordering_policy = "ordering";
-  settings.config.default_band.fairness_policy = "fairness";
-  settings.plugins.ordering = {{"ordering", &ordering}};
-  settings.plugins.fairness = {{"fairness", &fairness}};
-  return settings;
+  pool.policy = options.policy;
+  pool.config = options.config;
+  if (options.policy.empty()) pool.config_name = "simulated.yaml";
+  pool.plugins.profile = options.predicted_profile.value_or(options.profile);
+  pool.plugins.seed = options.policy_seed;
+  pool.plugins.allow_alpha = true;
+  pool.plugins.hold_threshold = options.hold_threshold;
+  pool.preset.hold = options.hold;
+  pool.preset.held_most = options.held_most;
+  return pool;
 }
 
 class Simulation {
  public:
-  Simulation(const SimulatedWorkload& workload, const std::vector<SimulatedPrompt>& prompts,
-             const SimulationOptions& options, std::unique_ptr<Policy> policy)
-      : workload_(workload),
-        prompts_(prompts),
-        options_(options),
-        fleet_(endpoints(options.workers)),
-        scheduler_(fleet_, std::move(policy), clock_),
-        ordering_(scheduler_),
-        flow_(clock_, flow_settings(ordering_, fairness_),
-              [this] { return scheduler_.saturation(); }) {
+  static Result<SimulationResult> run(const SimulatedWorkload& workload,
+                                      const SimulationOptions& options) {
+    Simulation simulation(workload, options);
+    Result<std::unique_ptr<Pool>> pool =
+        Pool::open(simulation.executor_, pool_options(options), simulation.probe_);
+    if (!pool) return pool.error();
+    simulation.serve(**pool);
+    return std::move(simulation.result_);
+  }
+
+ private:
+  Simulation(const SimulatedWorkload& workload, const SimulationOptions& options)
+      : workload_(workload), options_(options) {
     for (uint32_t i = 0; i < options.workers; ++i) {
-      fleet_.set_healthy(EndpointId(i), true);
-      fleet_.set_kv_capacity(EndpointId(i), options.profile.kv_tokens);
       workers_.push_back(std::make_unique<SimulatedWorker>(options.profile));
     }
     result_.requests.resize(workload.size());
   }
 
-  Result<SimulationResult> run() {
+  void serve(Pool& pool) {
+    pool_ = &pool;
+    pool.fleet().replace_all(pool.options().feeds.endpoints);
+    for (uint32_t i = 0; i < options_.workers; ++i) {
+      pool.fleet().set_healthy(EndpointId(i), true);
+      pool.fleet().set_kv_capacity(EndpointId(i), options_.profile.kv_tokens);
+    }
+    PoolThread thread(pool, static_cast<Executor&>(executor_), 0);
+    thread_ = &thread;
+    flights_.resize(workload_.size());
     for (uint32_t row = 0; row < workload_.size(); ++row) {
-      push(TimePoint(workload_[row].arrival), Event::Kind::kArrival, row);
+      executor_.after(workload_[row].arrival, [this, row] { arrive(row); });
     }
-    while (!events_.empty()) {
-      const Event event = events_.top();
-      events_.pop();
-      clock_.set(event.time);
-      ++result_.events;
-      note(static_cast<uint64_t>(event.time.time_since_epoch().count()));
-      note(event.index * 3 + static_cast<uint32_t>(event.kind));
-      switch (event.kind) {
-        case Event::Kind::kArrival: arrive(event.index); break;
-        case Event::Kind::kStepEnd: finish_step(event.index); break;
-        case Event::Kind::kRun: planned_run_.reset(); break;
-      }
-      run_flow();
-      if (error_) return *error_;
-    }
-    return std::move(result_);
+    const bool all = executor_.run_until_idle(std::numeric_limits<size_t>::max());
+    KVASIR_ASSERT(all && open_ == 0, "every request comes to its end");
   }
-
- private:
-  static RequestId id_of(uint32_t row) { return row + 1; }
-
-  void note(uint64_t value) { result_.event_hash = mix64(result_.event_hash ^ value); }
-
-  void push(TimePoint time, Event::Kind kind, uint32_t index) {
-    events_.push(Event{time, next_sequence_++, kind, index});
-  }
-
-  // A request at the gateway's door.
-  struct Item final : FlowItem {
-    Item(Simulation& whose, uint32_t of_row, std::unique_ptr<Request> made)
-        : FlowItem(*made, 1), simulation(whose), row(of_row), owned(std::move(made)) {}
-    Refusal dispatch() override {
-      simulation.send(row, *owned);
-      return Refusal::kNone;
-    }
-    void finished(FlowOutcome outcome) override {
-      KVASIR_ASSERT(outcome == FlowOutcome::kDispatched, "nobody is given up");
-    }
-
-    Simulation& simulation;
-    const uint32_t row;
-    const std::unique_ptr<Request> owned;
-  };
 
   void arrive(uint32_t row) {
-    if (!options_.hold) return send(row, request_of(row));
-    const auto item = std::make_shared<Item>(*this, row, std::make_unique<Request>(request_of(row)));
-    const auto outcome = flow_.enqueue(item);
-    KVASIR_ASSERT(!outcome || *outcome == FlowOutcome::kDispatched, "there is room for all");
+    ++open_;
+    flights_[row] = std::make_unique<Flight>(*thread_, row, prompt_of(workload_[row]),
+                                             options_.first_tokens_visible);
+    Flight& flight = *flights_[row];
+    flight.ticket = std::make_shared<AdmissionTicket>(
+        flight.routed, 1,
+        [this, row](const Verdict& verdict) {
+          executor_.post([this, row, verdict] { decided(*flights_[row], verdict); });
+        },
+        nullptr);
+    if (options_.policy.empty()) report_metrics();
+    const std::optional<Verdict> verdict = pool_->admission().admit(flight.ticket);
+    if (verdict) decided(flight, *verdict);
   }
 
-  void send(uint32_t row, const Request& request) {
-    const WorkloadRow& wanted = workload_[row];
-    const Scheduled scheduled = scheduler_.schedule(request, {});
-    KVASIR_ASSERT(scheduled.ok(), "all workers are healthy");
-    const uint32_t index = index_of(scheduled.decision.endpoint);
+  void decided(Flight& flight, const Verdict& verdict) {
+    const WorkloadRow& wanted = workload_[flight.row];
+    SimulatedRequest& request = result_.requests[flight.row];
+    request.decision = verdict.decision;
+    request.held = verdict.held;
+    request.refused = !verdict.dispatched();
+    if (request.refused) return end(flight);
+    const uint32_t index = index_of(verdict.decision.endpoint);
     SimulatedWorker& worker = *workers_[index];
-    if (auto fits = worker.engine.check(wanted.input_tokens, wanted.output_tokens); !fits) {
-      error_ = Error{"row " + std::to_string(row) + ": " + fits.error().message};
-      return;
-    }
-    result_.requests[row].decision = scheduled.decision;
-    result_.requests[row].held = clock_.now() - TimePoint(wanted.arrival);
-    note(index);
-    const SequenceId sequence = worker.engine.submit(sequence_of(row), clock_.now());
-    worker.rows[static_cast<uint64_t>(sequence)] = row;
-    if (!worker.engine.step_running()) start_step(index);
-  }
-
-  // After each event: what changed may have made room, and the workers do not wait for the gateway.
-  void run_flow() {
-    if (flow_.idle()) return;
-    const std::optional<TimePoint> next = flow_.run();
-    if (!next || (planned_run_ && *planned_run_ <= *next)) return;
-    planned_run_ = *next;
-    push(*next, Event::Kind::kRun, 0);
-  }
-
-  Request request_of(uint32_t row) const {
-    Request request;
-    request.id = id_of(row);
-    request.prompt_tokens = workload_[row].input_tokens;
-    if (!scheduler_.prompt_views().empty()) request.views = std::span(&prompts_[row].view, 1);
-    request.first_token_visible = options_.first_tokens_visible;
-    return request;
-  }
-
-  SequenceRequest sequence_of(uint32_t row) const {
+    request.refused = !worker.engine.check(wanted.input_tokens, wanted.output_tokens);
+    if (request.refused) return end(flight);
     SequenceRequest sequence;
-    sequence.prompt = prompts_[row].tokens;
-    sequence.max_tokens = workload_[row].output_tokens;
-    sequence.answer_seed = mix64(row);
-    return sequence;
+    sequence.prompt = std::move(flight.prompt);
+    sequence.max_tokens = wanted.output_tokens;
+    sequence.answer_seed = mix64(flight.row);
+    const SequenceId id = worker.engine.submit(std::move(sequence), executor_.now());
+    worker.flights[static_cast<uint64_t>(id)] = &flight;
+    start_step(index);
   }
 
-  void start_step(uint32_t worker) {
-    const auto duration = workers_[worker]->engine.start_step(clock_.now());
-    if (duration) push(clock_.now() + *duration, Event::Kind::kStepEnd, worker);
+  // The order that serving/admission.h asks for.
+  void end(Flight& flight) {
+    const SimulatedRequest& request = result_.requests[flight.row];
+    pool_->admission().cancel(*flight.ticket);
+    flight.routed.ended();
+    pool_->admission().ended(*flight.ticket, request.prompt_tokens, request.output_tokens);
+    flights_[flight.row].reset();
+    --open_;
+    result_.makespan = executor_.now() - (TimePoint{} + workload_.front().arrival);
+  }
+
+  void report_metrics() {
+    std::vector<std::pair<EndpointId, EngineMetrics>> round;
+    for (uint32_t i = 0; i < options_.workers; ++i) {
+      const EngineStats stats = workers_[i]->engine.stats();
+      EngineMetrics metrics;
+      metrics.waiting = stats.num_requests_waiting;
+      metrics.running = stats.num_requests_running;
+      metrics.kv_usage = stats.kv_cache_usage;
+      metrics.read_at = executor_.now();
+      round.emplace_back(EndpointId(i), metrics);
+    }
+    pool_->fleet().set_metrics(std::move(round));
+  }
+
+  void start_step(uint32_t index) {
+    const auto duration = workers_[index]->engine.start_step(executor_.now());
+    if (duration) executor_.after(*duration, [this, index] { finish_step(index); });
   }
 
   void finish_step(uint32_t index) {
     SimulatedWorker& worker = *workers_[index];
-    for (const TokenEvent& token : worker.engine.finish_step(clock_.now())) {
+    for (const TokenEvent& token : worker.engine.finish_step(executor_.now())) {
       take_token(worker, token);
     }
     start_step(index);
   }
 
   void take_token(SimulatedWorker& worker, const TokenEvent& token) {
-    const auto at = worker.rows.find(static_cast<uint64_t>(token.sequence));
-    KVASIR_ASSERT(at != worker.rows.end(), "tokens belong to requests in flight");
-    const uint32_t row = at->second;
-    SimulatedRequest& request = result_.requests[row];
-    const Duration since_arrival = clock_.now() - TimePoint(workload_[row].arrival);
-    note(uint64_t{row} << 32 | token.position);
+    const auto at = worker.flights.find(static_cast<uint64_t>(token.sequence));
+    KVASIR_ASSERT(at != worker.flights.end(), "tokens belong to requests in flight");
+    Flight& flight = *at->second;
+    SimulatedRequest& request = result_.requests[flight.row];
+    const Duration since_arrival = executor_.now() - (TimePoint{} + workload_[flight.row].arrival);
+    note(static_cast<uint64_t>(executor_.now().time_since_epoch().count()));
+    note(uint64_t{flight.row} << 32 | token.position);
     ++request.output_tokens;
     if (token.position == 0) {
       request.time_to_first_token = since_arrival;
-      request.prompt_tokens = workload_[row].input_tokens;
+      request.prompt_tokens = workload_[flight.row].input_tokens;
       request.cached_tokens = token.cached_tokens;
-      note(token.cached_tokens);
-      if (options_.first_tokens_visible) scheduler_.first_token(id_of(row));
+      note(uint64_t{index_of(request.decision.endpoint)} << 32 | token.cached_tokens);
+      if (options_.first_tokens_visible) flight.routed.first_token();
     }
     if (!token.finished) return;
     request.latency = since_arrival;
-    scheduler_.ended(id_of(row));
-    worker.rows.erase(at);
+    worker.flights.erase(at);
+    end(flight);
   }
 
+  void note(uint64_t value) { result_.tokens_hash = mix64(result_.tokens_hash ^ value); }
+
   const SimulatedWorkload& workload_;
-  const std::vector<SimulatedPrompt>& prompts_;
   const SimulationOptions& options_;
-  ManualClock clock_;
-  Fleet fleet_;
-  Scheduler scheduler_;
-  SmallestWorkOrdering ordering_;
-  GlobalStrictFairness fairness_;
-  FlowController flow_;
-  std::optional<TimePoint> planned_run_;
-  std::optional<Error> error_;
+  VirtualExecutor executor_;
+  SilentProbe probe_;
+  Pool* pool_ = nullptr;
+  PoolThread* thread_ = nullptr;
   std::vector<std::unique_ptr<SimulatedWorker>> workers_;
-  std::priority_queue<Event, std::vector<Event>, std::greater<Event>> events_;
-  uint64_t next_sequence_ = 0;
+  std::vector<std::unique_ptr<Flight>> flights_;  // by row; null before and after
+  size_t open_ = 0;
   SimulationResult result_;
 };
 
 template <class Value>
 double sum(const SimulationResult& result, Value&& value) {
   double total = 0;
-  for (const SimulatedRequest& request : result.requests) total += value(request);
+  for (const SimulatedRequest& request : result.requests) {
+    if (!request.refused) total += value(request);
+  }
   return total;
 }
 
 }  // namespace
 
+size_t served(const SimulationResult& result) {
+  return static_cast<size_t>(sum(result, [](const SimulatedRequest&) { return 1; }));
+}
+
 double mean_ttft_seconds(const SimulationResult& result) {
   return sum(result, [](const SimulatedRequest& r) { return to_seconds(r.time_to_first_token); }) /
-         static_cast<double>(result.requests.size());
+         static_cast<double>(served(result));
+}
+
+double mean_latency_seconds(const SimulationResult& result) {
+  return sum(result, [](const SimulatedRequest& r) { return to_seconds(r.latency); }) /
+         static_cast<double>(served(result));
 }
 
 double ttft_percentile_seconds(const SimulationResult& result, double share) {
   std::vector<Duration> times;
-  for (const SimulatedRequest& r : result.requests) times.push_back(r.time_to_first_token);
+  for (const SimulatedRequest& r : result.requests) {
+    if (!r.refused) times.push_back(r.time_to_first_token);
+  }
   std::sort(times.begin(), times.end());
   const double rank = std::ceil(share * static_cast<double>(times.size()));
   return to_seconds(times[static_cast<size_t>(std::max(1.0, rank)) - 1]);
@@ -264,18 +267,13 @@ double inter_token_ms(const SimulationResult& result) {
          sum(result, [](const SimulatedRequest& r) { return r.output_tokens - 1.0; });
 }
 
+double requests_per_second(const SimulationResult& result) {
+  return static_cast<double>(served(result)) / to_seconds(result.makespan);
+}
+
 Result<SimulationResult> simulate_fleet(const SimulatedWorkload& workload,
-                                        const std::vector<SimulatedPrompt>& prompts,
                                         const SimulationOptions& options) {
-  KVASIR_ASSERT(workload.size() == prompts.size(), "each row has its prompt");
-  PolicyOptions policy_options;
-  policy_options.endpoints = options.workers;
-  policy_options.profile = options.predicted_profile.value_or(options.profile);
-  policy_options.seed = options.policy_seed;
-  policy_options.hold_threshold = options.hold_threshold;
-  auto policy = make_policy(options.policy, policy_options);
-  if (!policy) return policy.error();
-  return Simulation(workload, prompts, options, std::move(policy).value()).run();
+  return Simulation::run(workload, options);
 }
 
 }  // namespace kvasir

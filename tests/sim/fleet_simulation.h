@@ -1,7 +1,7 @@
-// A whole fleet on virtual time: the real scheduler with a named policy in front of N engines.
+// A whole fleet on virtual time: the gateway's Pool in front of N engines. What decides is what
+// decides in the gateway: configuration, admission, scheduler, policy. Only the network is missing.
 //
-// One queue of events, ordered by time and then by the order they were made, drives everything; the
-// same inputs give the same events to the last one.
+// One thread; the same inputs give the same run to the last token.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,6 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "model/decision.h"
-#include "prompts.h"
 #include "scheduling/saturation.h"
 #include "timing/engine_profile.h"
 #include "workload.h"
@@ -20,19 +19,23 @@
 namespace kvasir {
 
 struct SimulationOptions {
-  std::string policy;
+  std::string policy;  // a named one,
+  std::string config;  // or the text of an EndpointPickerConfig; its metrics are always fresh
   uint32_t workers = 8;
   EngineProfile profile;
   // What the policy predicts with; the engines' own profile when absent.
   std::optional<EngineProfile> predicted_profile;
   uint64_t policy_seed = 0;
   bool first_tokens_visible = true;
-  // Requests wait at the gateway until a worker has little work ahead of it (serving/holding.h), as long as it takes.
+  // Requests wait at the gateway until a worker has little work ahead of it (serving/holding.h).
   bool hold = false;
   Duration hold_threshold = kHoldThreshold;
+  Duration held_most = std::chrono::hours(24);
 };
 
 struct SimulatedRequest {
+  // Refused by the worker: prompt and answer are longer than it takes. It has no times.
+  bool refused = false;
   Decision decision;
   Duration held{};  // before it was sent to a worker
   Duration time_to_first_token{};
@@ -44,21 +47,24 @@ struct SimulatedRequest {
 
 struct SimulationResult {
   std::vector<SimulatedRequest> requests;  // one for each row
-  uint64_t events = 0;
-  uint64_t event_hash = 0;  // over every event and every token, in order
+  Duration makespan{};                     // from the first arrival to the last end
+  uint64_t tokens_hash = 0;                // over every token: when, where and whose, in order
 };
 
+// Over those that were not refused.
+size_t served(const SimulationResult& result);
 double mean_ttft_seconds(const SimulationResult& result);
+double mean_latency_seconds(const SimulationResult& result);
 // The smallest time that `share` (0 to 1) of the requests do not exceed.
 double ttft_percentile_seconds(const SimulationResult& result, double share);
 // Cached prompt tokens over prompt tokens.
 double hit_ratio(const SimulationResult& result);
 // Mean over tokens, not over requests.
 double inter_token_ms(const SimulationResult& result);
+double requests_per_second(const SimulationResult& result);
 
-// `prompts` are make_prompts(workload). An error when the policy is unknown or a row can never run.
+// An error when the policy or the configuration cannot be used.
 Result<SimulationResult> simulate_fleet(const SimulatedWorkload& workload,
-                                        const std::vector<SimulatedPrompt>& prompts,
                                         const SimulationOptions& options);
 
 }  // namespace kvasir

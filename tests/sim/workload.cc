@@ -1,31 +1,14 @@
 #include "workload.h"
 
 #include <algorithm>
-#include <fstream>
-#include <nlohmann/json.hpp>
 
 #include "base/random.h"
+#include "base/whole_file.h"
 
 namespace kvasir {
 namespace {
 
-Result<WorkloadRow> parse_row(const std::string& line) {
-  try {
-    const nlohmann::json json = nlohmann::json::parse(line);
-    WorkloadRow row;
-    row.arrival = std::chrono::milliseconds(json.at("timestamp").get<int64_t>());
-    row.input_tokens = json.at("input_length").get<uint32_t>();
-    row.output_tokens = json.at("output_length").get<uint32_t>();
-    row.hash_ids = json.at("hash_ids").get<std::vector<uint64_t>>();
-    const size_t blocks = (row.input_tokens + kTokensPerHashId - 1) / kTokensPerHashId;
-    if (row.input_tokens == 0 || row.output_tokens == 0 || row.hash_ids.size() != blocks) {
-      return Error{"lengths and hash_ids do not fit: " + line};
-    }
-    return row;
-  } catch (const nlohmann::json::exception& error) {
-    return Error{error.what()};
-  }
-}
+constexpr size_t kTraceBytesMost = size_t{1} << 30;
 
 // Calls spread(first, last) for each run of rows that arrive at the same time.
 template <class Spread>
@@ -41,18 +24,32 @@ void for_each_bin(SimulatedWorkload& workload, Spread&& spread) {
 
 }  // namespace
 
-Result<SimulatedWorkload> read_mooncake_rows(const std::string& file, size_t rows) {
-  std::ifstream stream(file);
-  if (!stream) return Error{"cannot read " + file};
+Result<SimulatedWorkload> read_workload(const std::string& file, size_t rows) {
+  const Result<std::string> text = read_whole_file(file, kTraceBytesMost);
+  if (!text) return text.error();
+  const Result<MooncakeTrace> trace = parse_mooncake_trace(*text, file);
+  if (!trace) return trace.error();
   SimulatedWorkload workload;
-  for (std::string line; workload.size() < rows && std::getline(stream, line);) {
-    auto row = parse_row(line);
-    if (!row) {
-      return Error{file + ":" + std::to_string(workload.size() + 1) + ": " + row.error().message};
+  for (const TraceRow& row : trace->rows) {
+    if (workload.size() == rows) break;
+    if (row.hash_ids.empty() || !row.session.empty()) {
+      return Error{file +
+                   ": a row has no hash_ids or belongs to a session, which is not simulated"};
     }
-    workload.push_back(std::move(row).value());
+    const auto arrival = std::chrono::microseconds(static_cast<int64_t>(row.timestamp_ms * 1000));
+    workload.push_back({arrival, row.input_length, row.output_length, row.hash_ids});
   }
   return workload;
+}
+
+std::vector<TokenId> prompt_of(const WorkloadRow& row) {
+  std::vector<TokenId> prompt(row.input_tokens);
+  for (uint32_t i = 0; i < row.input_tokens; ++i) {
+    const uint64_t block = mix64(row.hash_ids[i / kMooncakeBlockTokens]);
+    prompt[i] =
+        kFirstSpacedWord + static_cast<TokenId>(mix64(block ^ i % kMooncakeBlockTokens) % kWords);
+  }
+  return prompt;
 }
 
 void spread_evenly(SimulatedWorkload& workload, Duration bin) {
@@ -73,6 +70,19 @@ void spread_at_random(SimulatedWorkload& workload, Duration bin, uint64_t seed) 
     std::sort(offsets.begin(), offsets.end());
     for (auto row = first; row != last; ++row) row->arrival += offsets[row - first];
   });
+}
+
+void delay_at_random(SimulatedWorkload& workload, Duration most, uint64_t seed) {
+  Random random(seed);
+  for (WorkloadRow& row : workload) {
+    row.arrival += Duration(random.below(static_cast<uint64_t>(most.count())));
+  }
+}
+
+void hurry(SimulatedWorkload& workload, double pace) {
+  for (WorkloadRow& row : workload) {
+    row.arrival = from_seconds(to_seconds(row.arrival) / pace);
+  }
 }
 
 }  // namespace kvasir
