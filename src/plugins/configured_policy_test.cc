@@ -1,4 +1,5 @@
 // Policies made of plugins: the rules of configuration, and whole decisions.
+#include "base/parameters.h"
 #include "plugins/plugin_fixture.h"
 #include "plugins/scorer/session_table.h"
 #include "scheduling/decision_trace.h"
@@ -295,6 +296,91 @@ TEST_F(Configured, PrefixesComeBackToWhereTheyWere) {
 
 PluginConfig producer_of(const std::string& name, int block_tokens) {
   return {name, "approx-prefix-cache-producer", parameters({{"blockSizeTokens", block_tokens}})};
+}
+
+// A kind that nothing in the tree knows, without a type that is made by default.
+class Weather : public Producer {
+ public:
+  static constexpr std::string_view kKind = "weather";
+  virtual double sunshine() const = 0;
+};
+class Sunny final : public Weather {
+ public:
+  explicit Sunny(double sunshine) : sunshine_(sunshine) {}
+  void produce(const Cycle&) override {}
+  double sunshine() const override { return sunshine_; }
+
+ private:
+  const double sunshine_;
+};
+class WeatherScorer final : public Scorer {
+ public:
+  explicit WeatherScorer(const Weather& weather) : weather_(weather) {}
+  void score(const Cycle&, std::span<const EndpointId>, std::span<double> scores) const override {
+    std::fill(scores.begin(), scores.end(), weather_.sunshine());
+  }
+
+ private:
+  const Weather& weather_;
+};
+
+class NewKind : public Configured {
+ protected:
+  NewKind() {
+    PluginType producer{"sunny", [](auto, auto&, auto&) { return make_plugin<Sunny>(0.25); }};
+    producer.offers = {Weather::kKind};
+    registry_.add(producer);
+    registry_.add({"weather-scorer", [](auto name, const Value& value, PluginContext& context) {
+                     Parameters parameters(value, name);
+                     const auto weather = context.find<Weather>(parameters.text("producer", ""));
+                     return weather ? make_plugin<WeatherScorer>(**weather)
+                                    : MadePlugin(weather.error());
+                   }});
+  }
+  static PluginConfig scorer(const char* producer) {
+    return {"", "weather-scorer", parameters({{"producer", producer}}), 7};
+  }
+};
+
+TEST_F(NewKind, IsFoundWhereverItStandsAndByName) {
+  EXPECT_EQ(pick(*policy({{"", "weather-scorer"}, {"", "sunny"}}))->score, 0.25);
+  EXPECT_EQ(pick(*policy({{"a", "sunny"}, {"", "queue-scorer"}, scorer("a")}))->score, 0.25 + 1);
+}
+
+TEST_F(NewKind, WhoOffersWhatItReadsDoesNotFindItself) {
+  PluginType half{"half", [](auto, auto&, PluginContext& context) {
+                    const auto whole = context.find<Weather>("");
+                    return whole ? make_plugin<Sunny>((*whole)->sunshine() / 2)
+                                 : MadePlugin(whole.error());
+                  }};
+  half.offers = {Weather::kKind};
+  registry_.add(half);
+  EXPECT_EQ(pick(*policy({{"h", "half"}, {"s", "sunny"}, scorer("h")}))->score, 0.125);
+  EXPECT_THAT(policy_error({{{"h", "half"}}, {}}),
+              HasSubstr("h: needs a plugin that offers weather"));
+}
+
+TEST_F(NewKind, WhoAsksInVainIsToldWhatThereIs) {
+  EXPECT_EQ(policy_error({{scorer(""), {"", "queue-scorer"}}, {}}),
+            "line 7: weather-scorer: needs a plugin that offers weather; none that is configured "
+            "offers weather, there are: 'queue-scorer'");
+  EXPECT_EQ(policy_error({{scorer("")}, {}}),
+            "line 7: weather-scorer: needs a plugin that offers weather; none that is configured "
+            "offers weather, there are: no others");
+  EXPECT_EQ(policy_error({{scorer("queue-scorer"), {"", "queue-scorer"}, {"a", "sunny"}}, {}}),
+            "line 7: weather-scorer: plugin 'queue-scorer' does not offer weather; what offers "
+            "weather is: 'a'");
+  EXPECT_EQ(policy_error({{{"a", "sunny"}, {"b", "sunny"}, scorer("")}, {}}),
+            "line 7: weather-scorer: several plugins offer weather: name one; what offers weather "
+            "is: 'a' 'b'");
+  EXPECT_EQ(policy_error({{{"a", "sunny"}, scorer("b")}, {}}),
+            "line 7: weather-scorer: no plugin is named 'b'; what offers weather is: 'a'");
+}
+
+TEST_F(NewKind, OfManyNamesTheFirstAreTold) {
+  std::vector<PluginConfig> plugins = {scorer("")};
+  for (int i = 0; i < 20; ++i) plugins.push_back({"n" + std::to_string(i), "sunny"});
+  EXPECT_THAT(policy_error({plugins, {}}), HasSubstr("'n6' 'n7' ..."));
 }
 
 TEST_F(Configured, ProducersOfTwoBlockSizesReadAViewEach) {

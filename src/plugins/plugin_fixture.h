@@ -53,13 +53,17 @@ class FakePrefixMatches final : public PrefixMatches {
  public:
   explicit FakePrefixMatches(const FakeData& data) : data_(data) {}
   void produce(const Cycle&) override {}
-  std::span<const uint32_t> matched_blocks() const override { return data_.matched; }
-  uint32_t total_blocks() const override { return data_.total_blocks; }
-  BlockSize block_size() const override { return {PromptUnit::kBytes, 4 * data_.block_tokens}; }
-  uint32_t block_tokens() const override { return data_.block_tokens; }
+  const PrefixMatch& match() const override {
+    match_ = {data_.matched,
+              data_.total_blocks,
+              {PromptUnit::kBytes, 4 * data_.block_tokens},
+              data_.block_tokens};
+    return match_;
+  }
 
  private:
   const FakeData& data_;
+  mutable PrefixMatch match_;
 };
 
 class FakeInflightLoads final : public InflightLoads {
@@ -80,12 +84,12 @@ class PluginTest : public ::testing::Test {
                    [this](auto, auto&, auto&) { return make_plugin<FakePrefixMatches>(data_); },
                    Stability::kStable,
                    {},
-                   Produces::kPrefixMatches});
+                   {PrefixMatches::kKind}});
     registry_.add({"fake-loads",
                    [this](auto, auto&, auto&) { return make_plugin<FakeInflightLoads>(data_); },
                    Stability::kStable,
                    {},
-                   Produces::kInflightLoads});
+                   {InflightLoads::kKind}});
     options_.seed = 1;
     options_.allow_alpha = true;
     resize(endpoints);

@@ -83,7 +83,7 @@ Decision ConfiguredPolicy::decide(const Cycle& cycle, const ProfileResult& prima
     decision.prefill = done_[prefill].chosen[0].endpoint;
   }
   if (plugins_.prefix_matches != nullptr) {
-    decision.cached_tokens = plugins_.prefix_matches->cached_tokens(
+    decision.cached_tokens = plugins_.prefix_matches->match().cached_tokens(
         cycle.request, decision.prefill.value_or(decision.endpoint));
   }
   return decision;

@@ -130,8 +130,8 @@ class Picker : public virtual Plugin {
 };
 
 // Works out, once for each request and before any profile runs, what filters and scorers read. They
-// hold a pointer to the producer's own interface (scheduling/producers.h), never another plugin's
-// header.
+// hold a pointer to the producer's kind (producers.h has the built-in ones, registry.h says how to
+// make another), never to the plugin itself.
 class Producer : public virtual Plugin {
  public:
   virtual void produce(const Cycle& cycle) = 0;
@@ -156,6 +156,8 @@ class ProfileHandler : public virtual Plugin {
 // Whether a stage of a request is worth an endpoint of its own. Used by profile handlers, by name.
 class StageDecider : public virtual Plugin {
  public:
+  static constexpr std::string_view kKind = "stage-decisions";
+
   // `decode`: where the request will decode; nullopt: not known yet.
   virtual bool separate(const Cycle& cycle, std::optional<EndpointId> decode) const = 0;
 };

@@ -7,10 +7,8 @@
 namespace kvasir {
 namespace {
 
-constexpr std::string_view kDefaultPrefixMatches = "approx-prefix-cache-producer";
-constexpr std::string_view kDefaultInflightLoads = "inflight-load-producer";
-constexpr std::string_view kDefaultSessionIds = "session-id-producer";
-constexpr std::string_view kDefaultTopology = "topology-extractor";
+// So many names stand in an error at most.
+constexpr size_t kNamesToldMost = 8;
 
 Error about(const PluginConfig& plugin, std::string_view problem) {
   std::string message = line_prefix(plugin.line);
@@ -122,12 +120,12 @@ std::vector<std::unique_ptr<Plugin>> PluginMaker::take_plugins() {
   return std::move(made_);
 }
 
-PrefixMatches* PluginMaker::any_prefix_matches() const {
-  PrefixMatches* any = nullptr;
+Plugin* PluginMaker::find_made_offer(const PluginKind& kind) const {
+  Plugin* any = nullptr;
   for (const auto& slot : slots_) {
-    auto* matches = dynamic_cast<PrefixMatches*>(slot->plugin);
-    if (matches == nullptr) continue;
-    if (any == nullptr || slot->config.type == kDefaultPrefixMatches) any = matches;
+    if (slot->plugin == nullptr || !kind.is_offered_by(*slot->plugin)) continue;
+    if (slot->config.type == kind.default_type) return slot->plugin;
+    if (any == nullptr) any = slot->plugin;
   }
   return any;
 }
@@ -176,8 +174,10 @@ Result<Plugin*> PluginMaker::make_new(Slot& slot) {
   static const Value kNone;
   const bool ignored = type->ignores_parameters && !config.parameters.is_null();
   if (ignored) notes_.push_back(ignored_text(config));
+  const Slot* asked_for_it = std::exchange(asking_, &slot);
   Result<std::unique_ptr<Plugin>> made =
       type->make(config.name, ignored ? kNone : config.parameters, *this);
+  asking_ = asked_for_it;
   if (!made) return located(config, made.error());
   slot.state = State::kMade;
   slot.plugin = made->get();
@@ -185,66 +185,60 @@ Result<Plugin*> PluginMaker::make_new(Slot& slot) {
   return slot.plugin;
 }
 
-Result<PluginMaker::Slot*> PluginMaker::producer_slot(Produces kind,
-                                                      std::string_view default_type) {
-  Slot* found = nullptr;
-  bool several = false;
+std::vector<PluginMaker::Slot*> PluginMaker::offering(const PluginKind& kind) {
+  std::vector<Slot*> offering;
   for (const auto& slot : slots_) {
     const PluginType* type = registry_.find(slot->config.type);
-    if (type == nullptr || type->produces != kind) continue;
-    if (slot->config.type == default_type) return slot.get();
-    several = found != nullptr;
-    found = slot.get();
+    if (type == nullptr || slot.get() == asking_) continue;
+    const auto& offers = type->offers;
+    if (std::find(offers.begin(), offers.end(), kind.name) == offers.end()) continue;
+    if (slot->config.type == kind.default_type) return {slot.get()};
+    offering.push_back(slot.get());
   }
-  if (several)
-    return about(found->config, "it is one of several of its kind: name the one to read");
-  return found;
+  return offering;
 }
 
-template <class Kind>
-Result<Kind*> PluginMaker::producer(std::string_view name, Produces kind,
-                                    std::string_view default_type) {
-  Slot* slot = nullptr;
-  if (name.empty()) {
-    const Result<Slot*> found = producer_slot(kind, default_type);
-    if (!found) return found.error();
-    slot = *found;
-  } else {
-    slot = slot_of(name);
-    if (slot == nullptr && name != default_type) {
-      return Error{"no plugin is named '" + std::string(name) + "'"};
+Error PluginMaker::not_found(const PluginKind& kind, std::string problem) {
+  std::string text = asking_ != nullptr ? asking_->config.name + ": " : std::string();
+  text.append(problem);
+  std::vector<Slot*> told = offering(kind);
+  text.append(told.empty() ? "; none that is configured offers " : "; what offers ")
+      .append(kind.name)
+      .append(told.empty() ? ", there are:" : " is:");
+  if (told.empty()) {
+    for (const auto& slot : slots_) {
+      if (slot.get() != asking_) told.push_back(slot.get());
     }
   }
-  const Result<Plugin*> plugin = slot != nullptr ? make(*slot) : add(default_type);
-  if (!plugin) return plugin.error();
-  if (auto* typed = dynamic_cast<Kind*>(*plugin)) return typed;
-  return Error{"plugin '" + std::string(name) + "' is not of a kind like " +
-               std::string(default_type)};
+  for (size_t i = 0; i < std::min(told.size(), kNamesToldMost); ++i) {
+    text.append(" '").append(told[i]->config.name).append("'");
+  }
+  if (told.empty()) text.append(" no others");
+  if (told.size() > kNamesToldMost) text.append(" ...");
+  return Error{text};
 }
 
-Result<PrefixMatches*> PluginMaker::prefix_matches(std::string_view name) {
-  return producer<PrefixMatches>(name, Produces::kPrefixMatches, kDefaultPrefixMatches);
-}
-
-Result<InflightLoads*> PluginMaker::inflight_loads(std::string_view name) {
-  return producer<InflightLoads>(name, Produces::kInflightLoads, kDefaultInflightLoads);
-}
-
-Result<SessionIds*> PluginMaker::session_ids(std::string_view name) {
-  return producer<SessionIds>(name, Produces::kSessionIds, kDefaultSessionIds);
-}
-
-Result<TopologyLabels*> PluginMaker::topology(std::string_view name) {
-  return producer<TopologyLabels>(name, Produces::kTopology, kDefaultTopology);
-}
-
-Result<StageDecider*> PluginMaker::stage_decider(std::string_view name) {
-  if (name.empty()) return static_cast<StageDecider*>(nullptr);
-  const Result<Plugin*> plugin = find(name);
-  if (!plugin) return plugin.error();
-  if (auto* decider = dynamic_cast<StageDecider*>(*plugin)) return decider;
-  if (*plugin == nullptr) return Error{"no plugin is named '" + std::string(name) + "'"};
-  return Error{"plugin '" + std::string(name) + "' is not a decider"};
+Result<Plugin*> PluginMaker::find_offer(std::string_view name, const PluginKind& kind) {
+  Slot* slot = nullptr;
+  if (name.empty()) {
+    const std::vector<Slot*> offers = offering(kind);
+    if (offers.size() > 1) {
+      return not_found(kind, "several plugins offer " + std::string(kind.name) + ": name one");
+    }
+    if (!offers.empty()) slot = offers[0];
+    if (slot == nullptr && kind.default_type.empty()) {
+      return not_found(kind, "needs a plugin that offers " + std::string(kind.name));
+    }
+  } else {
+    slot = slot_of(name);
+    if (slot == nullptr && name != kind.default_type) {
+      return not_found(kind, "no plugin is named '" + std::string(name) + "'");
+    }
+  }
+  const Result<Plugin*> plugin = slot != nullptr ? make(*slot) : add(kind.default_type);
+  if (!plugin || kind.is_offered_by(**plugin)) return plugin;
+  return not_found(kind,
+                   "plugin '" + std::string(name) + "' does not offer " + std::string(kind.name));
 }
 
 void PluginMaker::want_prompt_view(BlockSize block) {

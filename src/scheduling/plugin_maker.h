@@ -36,6 +36,7 @@ class PluginMaker final : public PluginContext {
 
   // The plugin of that name, made if need be; null: none is configured.
   Result<Plugin*> find(std::string_view name);
+  using PluginContext::find;  // of a kind
   // A plugin of that type with no parameters, which nobody configured: an experimental one needs no
   // leave.
   Result<Plugin*> add(std::string_view type);
@@ -50,19 +51,12 @@ class PluginMaker final : public PluginContext {
   // What plugins asked for. The error: too many.
   Result<BlockSizes> prompt_views() const;
   std::vector<std::unique_ptr<SharedPrefixIndex>> take_indexes() { return std::move(indexes_); }
-  // The one that says how much is cached: the default one of several; null: none.
-  PrefixMatches* any_prefix_matches() const override;
 
   size_t endpoints() const override { return options_.endpoints; }
   uint64_t seed() override { return seeds_.next(); }
   uint32_t endpoints_per_pick() const override { return options_.endpoints_per_pick; }
   const EngineProfile& profile() const override { return options_.profile; }
   Duration hold_threshold() const override { return options_.hold_threshold; }
-  Result<PrefixMatches*> prefix_matches(std::string_view name) override;
-  Result<InflightLoads*> inflight_loads(std::string_view name) override;
-  Result<SessionIds*> session_ids(std::string_view name) override;
-  Result<TopologyLabels*> topology(std::string_view name) override;
-  Result<StageDecider*> stage_decider(std::string_view name) override;
   void want_prompt_view(BlockSize block) override;
   const SharedPrefixIndex& prefix_index(BlockSize block) override;
   int profile_index(std::string_view name) const override;
@@ -84,10 +78,13 @@ class PluginMaker final : public PluginContext {
   Result<Plugin*> make(Slot& slot);
   Result<Plugin*> make_new(Slot& slot);
   void tell(std::string_view problem);
-  // The only slot whose type produces that, else the one of the default type; null: there is none.
-  Result<Slot*> producer_slot(Produces kind, std::string_view default_type);
-  template <class Kind>
-  Result<Kind*> producer(std::string_view name, Produces kind, std::string_view default_type);
+  Result<Plugin*> find_offer(std::string_view name, const PluginKind& kind) override;
+  Plugin* find_made_offer(const PluginKind& kind) const override;
+  // Those whose type says that it offers the kind, but who asks: the first of its default type,
+  // else all.
+  std::vector<Slot*> offering(const PluginKind& kind);
+  // What to tell whoever asked in vain.
+  Error not_found(const PluginKind& kind, std::string problem);
 
   const Registry& registry_;
   const SchedulingConfig& config_;
@@ -99,7 +96,8 @@ class PluginMaker final : public PluginContext {
   BlockSizes prompt_views_;
   bool too_many_views_ = false;
   std::vector<std::unique_ptr<SharedPrefixIndex>> indexes_;  // one for each block size
-  std::string problems_;  // one a line
+  const Slot* asking_ = nullptr;                             // whose plugin is being made
+  std::string problems_;                                     // one a line
   size_t failures_ = 0;   // times that somebody asked for a plugin that cannot be made
 };
 

@@ -161,7 +161,7 @@ Result<PolicyWithNotes> make_configured_policy(const Registry& registry,
   plugins.prompt_views = *views;
   plugins.indexes = maker.take_indexes();
   maker.connect_all();
-  plugins.prefix_matches = maker.any_prefix_matches();
+  plugins.prefix_matches = maker.find_made<PrefixMatches>();
   plugins.owned = maker.take_plugins();
   auto labels = std::make_shared<PolicyLabels>();
   labels->plugins = maker.labels();

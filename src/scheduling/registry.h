@@ -22,8 +22,32 @@ namespace kvasir {
 
 enum class Stability { kStable, kAlpha, kDeprecated };
 
-// What a plugin may ask for while it is made. Producers that are asked for and not configured are
-// made with their defaults.
+// What one plugin offers to others is a class of its own, a kind, which both know; it names itself:
+//
+//   class Urgency : public Producer {
+//    public:
+//     static constexpr std::string_view kKind = "urgency";
+//     virtual double urgency() const = 0;  // of the request in hand
+//   };
+//
+// The plugin derives from it and its type says so (PluginType::offers); others ask for it with
+// context.find<Urgency>(name). With a kDefaultType beside kKind a plugin of that type is made when
+// none is configured.
+struct PluginKind {
+  std::string_view name;
+  std::string_view default_type;  // empty: whoever is to offer it must be configured
+  bool (*is_offered_by)(Plugin& plugin);
+
+  template <class Kind>
+  static PluginKind of() {
+    PluginKind kind{
+        Kind::kKind, {}, [](Plugin& plugin) { return dynamic_cast<Kind*>(&plugin) != nullptr; }};
+    if constexpr (requires { Kind::kDefaultType; }) kind.default_type = Kind::kDefaultType;
+    return kind;
+  }
+};
+
+// What a plugin may ask for while it is made.
 class PluginContext {
  public:
   virtual ~PluginContext() = default;
@@ -32,13 +56,20 @@ class PluginContext {
   virtual uint32_t endpoints_per_pick() const = 0;  // of pickers that are not told
   virtual const EngineProfile& profile() const = 0;
   virtual Duration hold_threshold() const = 0;  // the wait that makes an endpoint full
-  // The producer of that name, or with an empty name the only one of its kind. Never null.
-  virtual Result<PrefixMatches*> prefix_matches(std::string_view name) = 0;
-  virtual Result<InflightLoads*> inflight_loads(std::string_view name) = 0;
-  virtual Result<SessionIds*> session_ids(std::string_view name) = 0;
-  virtual Result<TopologyLabels*> topology(std::string_view name) = 0;
-  // The plugin of that name; with an empty name, null.
-  virtual Result<StageDecider*> stage_decider(std::string_view name) = 0;
+  // The plugin of that name as one of its kind; with an empty name the only one that offers it, or
+  // the default one. Never null. The error says who asked, for what, and what there is.
+  template <class Kind>
+  Result<Kind*> find(std::string_view name) {
+    const Result<Plugin*> found = find_offer(name, PluginKind::of<Kind>());
+    if (!found) return found.error();
+    return dynamic_cast<Kind*>(*found);
+  }
+  // For Plugin::connect(): the one that is there, whoever asked for it, the default one of several;
+  // null when none is.
+  template <class Kind>
+  Kind* find_made() const {
+    return dynamic_cast<Kind*>(find_made_offer(PluginKind::of<Kind>()));
+  }
   // Whatever is made reads the prompt in blocks of that size: requests come with that view from now
   // on. Precondition: a block has a unit at least.
   virtual void want_prompt_view(BlockSize block) = 0;
@@ -50,12 +81,11 @@ class PluginContext {
   virtual size_t profiles() const = 0;
   virtual const std::string& profile_name(size_t index) const = 0;
 
-  // For Plugin::connect(): the producer when one is there, whoever asked for it; null when none is.
-  virtual PrefixMatches* any_prefix_matches() const = 0;
+ protected:
+  // Of an empty name too, and never null.
+  virtual Result<Plugin*> find_offer(std::string_view name, const PluginKind& kind) = 0;
+  virtual Plugin* find_made_offer(const PluginKind& kind) const = 0;
 };
-
-// What other plugins can ask a producer for.
-enum class Produces { kNothing, kPrefixMatches, kInflightLoads, kSessionIds, kTopology };
 
 using MadePlugin = Result<std::unique_ptr<Plugin>>;
 
@@ -73,7 +103,8 @@ struct PluginType {
   Make make;
   Stability stability = Stability::kStable;
   std::string replaced_by = {};  // of a deprecated type; may be empty
-  Produces produces = Produces::kNothing;
+  // The names (kKind) of what other plugins can ask its plugins for. They must outlive the type.
+  std::vector<std::string_view> offers = {};
   // Bits of model/plugin_place.h, for whoever reads configurations. 0: the type is one of
   // upstream's, whose places are known (config/plugin_types.h).
   uint32_t places = 0;

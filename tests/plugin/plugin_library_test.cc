@@ -56,6 +56,59 @@ TEST(PluginLibrary, TheExampleRoutesBesideBuiltInPlugins) {
   EXPECT_EQ(decision->score, 2);
 }
 
+constexpr const char* kHead = "apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\n";
+
+TEST(PluginLibrary, AProducerOfANewKindIsReadByAScorerThatKnowsIt) {
+  for (const char* plugins :
+       {"plugins: [{type: urgency-scorer}]\n",
+        "plugins: [{type: urgency-scorer}, {name: mine, type: urgency-producer}]\n",
+        "plugins: [{type: urgency-scorer, parameters: {urgencyProducerName: mine}},\n"
+        "  {name: mine, type: urgency-producer}, {name: other, type: urgency-producer}]\n"}) {
+    const auto made = policy_from_config(std::string(kHead) + plugins, "urgency.yaml",
+                                         with_plugins({URGENCY, ZONE_PREFERENCE}));
+    ASSERT_TRUE(made) << made.error().message;
+    Snapshot fleet{std::vector<EndpointState>(3)};
+    std::vector<EndpointId> candidates;
+    for (uint32_t i = 0; i < 3; ++i) {
+      candidates.push_back(EndpointId(i));
+      fleet.endpoints[i].metrics.waiting = i == 2 ? 1 : 3;
+    }
+    const RequestHeader urgent{"x-urgent", "true"};
+    Request request;
+    request.id = 1;
+    request.headers = std::span(&urgent, 1);
+    const auto decision = made->policy->pick(PickContext{request, fleet, candidates, {}});
+    ASSERT_TRUE(decision);
+    EXPECT_EQ(decision->endpoint, EndpointId(2));
+    EXPECT_EQ(decision->score, 0.5);
+    request.id = 2;
+    request.headers = {};
+    EXPECT_EQ(made->policy->pick(PickContext{request, fleet, candidates, {}})->score, 0);
+  }
+}
+
+TEST(PluginLibrary, WhoAsksForANewKindInVainIsToldWhatThereIs) {
+  const struct {
+    const char* plugins;
+    const char* problem;
+  } cases[] = {
+      {"plugins: [{type: urgency-scorer, parameters: {urgencyProducerName: queue-scorer}},\n"
+       "  {type: queue-scorer}, {name: mine, type: urgency-producer}]\n",
+       "urgency-scorer: plugin 'queue-scorer' does not offer urgency; what offers urgency is: "
+       "'mine'"},
+      {"plugins: [{type: urgency-scorer, parameters: {urgencyProducerName: nobody}},\n"
+       "  {type: queue-scorer}]\n",
+       "urgency-scorer: no plugin is named 'nobody'; none that is configured offers urgency, there "
+       "are: 'queue-scorer'"},
+  };
+  for (const auto& one : cases) {
+    const auto made = policy_from_config(std::string(kHead) + one.plugins, "urgency.yaml",
+                                         with_plugins({URGENCY}));
+    ASSERT_FALSE(made);
+    EXPECT_THAT(made.error().message, HasSubstr(one.problem));
+  }
+}
+
 TEST(PluginLibrary, ItsParametersAreReadStrictly) {
   std::string config = kConfig;
   config.replace(config.find("zone: north"), 11, "zoen: north");
@@ -81,11 +134,11 @@ TEST(PluginLibrary, WhatCannotBeUsedIsRefusedByName) {
       {"at_all.so", "at_all.so: cannot open shared object file: No such file or directory"},
       {NO_PLUGIN, ": is no plugin library: it lacks KVASIR_PLUGIN_LIBRARY(...)"},
       {OTHER_VERSION,
-       ": was built for version 4711 of the plugin interface, this program has 4: build it against "
+       ": was built for version 4711 of the plugin interface, this program has 5: build it against "
        "this "
        "program's headers"},
       {OTHER_HEADERS,
-       ": was built for other headers of version 4 of the plugin interface: build it "
+       ": was built for other headers of version 5 of the plugin interface: build it "
        "against this program's headers"},
       {TAKEN_NAME, ": type 'queue-scorer' exists already"},
   };

@@ -65,7 +65,7 @@ class PredictedCostPicker final : public Picker, public SaturationDetector {
 
  private:
   CostEstimate estimate(EndpointId endpoint, const Cycle& cycle) {
-    const uint32_t cached = matches_.cached_tokens(cycle.request, endpoint);
+    const uint32_t cached = matches_.match().cached_tokens(cycle.request, endpoint);
     return cost_.estimate(endpoint, cycle.request, cached, cycle.now);
   }
 
@@ -100,8 +100,8 @@ MadePlugin make_predicted_cost_picker(std::string_view name, const Value& value,
   if (context.profile().max_num_batched_tokens == 0) {
     return Error{owner + "needs an engine profile to predict with: name one with --engine-profile"};
   }
-  const Result<PrefixMatches*> matches = context.prefix_matches(producer);
-  if (!matches) return Error{owner + matches.error().message};
+  const Result<PrefixMatches*> matches = context.find<PrefixMatches>(producer);
+  if (!matches) return matches.error();
   return make_plugin<PredictedCostPicker>(chosen_max, context, full_wait, **matches);
 }
 

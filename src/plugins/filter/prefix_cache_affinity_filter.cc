@@ -42,8 +42,9 @@ class PrefixCacheAffinityFilter final : public Filter {
     return Random(mix64(seed_ ^ request.id)).uniform() < settings_.exploration;
   }
   bool sticky(EndpointId id) const {
-    const double total = matches_.total_blocks();
-    return total > 0 && matches_.matched_blocks()[index_of(id)] / total >= settings_.threshold;
+    const PrefixMatch& match = matches_.match();
+    const double total = match.total_blocks;
+    return total > 0 && match.blocks[index_of(id)] / total >= settings_.threshold;
   }
   double ttft_ms(EndpointId id) const {
     const auto tokens = static_cast<double>(loads_.loads()[index_of(id)].tokens);
@@ -74,10 +75,10 @@ MadePlugin make_prefix_cache_affinity_filter(std::string_view name, const Value&
   const std::string match_producer = parameters.text("prefixMatchInfoProducerName", "");
   const std::string load_producer = parameters.text("inFlightLoadProducerName", "");
   if (const Result<void> read = parameters.finish(); !read) return read.error();
-  const Result<PrefixMatches*> matches = context.prefix_matches(match_producer);
-  if (!matches) return Error{std::string(name) + ": " + matches.error().message};
-  const Result<InflightLoads*> loads = context.inflight_loads(load_producer);
-  if (!loads) return Error{std::string(name) + ": " + loads.error().message};
+  const Result<PrefixMatches*> matches = context.find<PrefixMatches>(match_producer);
+  if (!matches) return matches.error();
+  const Result<InflightLoads*> loads = context.find<InflightLoads>(load_producer);
+  if (!loads) return loads.error();
   return make_plugin<PrefixCacheAffinityFilter>(settings, context.seed(), **matches, **loads);
 }
 

@@ -70,8 +70,8 @@ MadePlugin make_utilization_filter(std::string_view name, const Value& value,
     Result<Condition> condition = read_condition(item, name);
     if (!condition) return condition.error();
     if (condition->metric == kActiveRequests) {
-      const Result<InflightLoads*> found = context.inflight_loads("");
-      if (!found) return Error{std::string(name) + ": " + found.error().message};
+      const Result<InflightLoads*> found = context.find<InflightLoads>("");
+      if (!found) return found.error();
       loads = *found;
     }
     conditions.push_back(std::move(*condition));

@@ -74,8 +74,8 @@ MadePlugin make_concurrency_detector(std::string_view name, const Value& value,
   settings.headroom = parameters.number("headroom", 0);
   const std::string producer = parameters.text("inFlightLoadProducerName", "");
   if (const Result<void> read = parameters.finish(); !read) return read.error();
-  const Result<InflightLoads*> loads = context.inflight_loads(producer);
-  if (!loads) return Error{std::string(name) + ": " + loads.error().message};
+  const Result<InflightLoads*> loads = context.find<InflightLoads>(producer);
+  if (!loads) return loads.error();
   return make_plugin<ConcurrencyDetector>(settings, **loads);
 }
 

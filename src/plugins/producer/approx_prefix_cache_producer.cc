@@ -23,16 +23,16 @@ class ApproxPrefixCacheProducer final : public PrefixMatches {
   // The index is shared: whoever has the same block size sees what was sent, too.
   ApproxPrefixCacheProducer(ApproxPrefixCacheProducerSettings settings,
                             const SharedPrefixIndex& index)
-      : settings_(settings), index_(index), matched_(index.endpoints()) {}
+      : settings_(settings),
+        index_(index),
+        matched_(index.endpoints()),
+        match_{matched_, 0, index.block(), settings.block_tokens} {}
 
-  std::span<const uint32_t> matched_blocks() const override { return matched_; }
-  uint32_t total_blocks() const override { return total_; }
-  BlockSize block_size() const override { return index_.block(); }
-  uint32_t block_tokens() const override { return settings_.block_tokens; }
+  const PrefixMatch& match() const override { return match_; }
 
   void produce(const Cycle& cycle) override {
     const PromptView prompt = head_of(cycle.request);
-    total_ = static_cast<uint32_t>(prompt.hashes.size());
+    match_.total_blocks = static_cast<uint32_t>(prompt.hashes.size());
     std::fill(matched_.begin(), matched_.end(), 0);
     index_->match(prompt, cycle.candidates, matched_);
   }
@@ -65,7 +65,7 @@ class ApproxPrefixCacheProducer final : public PrefixMatches {
   const ApproxPrefixCacheProducerSettings settings_;
   const SharedPrefixIndex& index_;
   std::vector<uint32_t> matched_;
-  uint32_t total_ = 0;
+  PrefixMatch match_;
 };
 
 MadePlugin make_approx_prefix_cache_producer(std::string_view name, const Value& value,
@@ -97,7 +97,7 @@ PluginType approx_prefix_cache_producer_plugin() {
           make_approx_prefix_cache_producer,
           Stability::kStable,
           {},
-          Produces::kPrefixMatches};
+          {PrefixMatches::kKind}};
 }
 
 }  // namespace kvasir

@@ -42,7 +42,7 @@ class InflightLoadProducer final : public InflightLoads {
       : settings_(settings), matches_(matches), own_(endpoints), loads_(endpoints) {}
 
   void connect(PluginContext& context) override {
-    if (matches_ == nullptr) matches_ = context.any_prefix_matches();
+    if (matches_ == nullptr) matches_ = context.find_made<PrefixMatches>();
   }
 
   bool watches_answers() const override { return true; }
@@ -126,7 +126,7 @@ class InflightLoadProducer final : public InflightLoads {
   }
 
   uint64_t tokens_of(const Request& request, EndpointId endpoint) const {
-    const uint32_t cached = matches_ ? matches_->cached_tokens(request, endpoint) : 0;
+    const uint32_t cached = matches_ ? matches_->match().cached_tokens(request, endpoint) : 0;
     uint64_t tokens = request.prompt_tokens - cached;
     if (settings_.add_output) {
       tokens += static_cast<uint64_t>(
@@ -163,8 +163,8 @@ MadePlugin make_inflight_load_producer(std::string_view name, const Value& value
   if (const Result<void> read = parameters.finish(); !read) return read.error();
   const PrefixMatches* matches = nullptr;
   if (!producer.empty()) {
-    const Result<PrefixMatches*> found = context.prefix_matches(producer);
-    if (!found) return Error{std::string(name) + ": " + found.error().message};
+    const Result<PrefixMatches*> found = context.find<PrefixMatches>(producer);
+    if (!found) return found.error();
     matches = *found;
   }
   return make_plugin<InflightLoadProducer>(settings, context.endpoints(), matches);
@@ -177,7 +177,7 @@ PluginType inflight_load_producer_plugin() {
           make_inflight_load_producer,
           Stability::kStable,
           {},
-          Produces::kInflightLoads};
+          {InflightLoads::kKind}};
 }
 
 }  // namespace kvasir

@@ -56,11 +56,8 @@ MadePlugin make_session_id_producer(std::string_view name, const Value& value, P
 }  // namespace
 
 PluginType session_id_producer_plugin() {
-  return {"session-id-producer",
-          make_session_id_producer,
-          Stability::kStable,
-          {},
-          Produces::kSessionIds};
+  return {
+      "session-id-producer", make_session_id_producer, Stability::kStable, {}, {SessionIds::kKind}};
 }
 
 }  // namespace kvasir

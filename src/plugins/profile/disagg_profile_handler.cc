@@ -67,7 +67,7 @@ class ByteThreshold final : public StageDecider {
     if (!decode) return false;
     const uint64_t prompt = cycle.request.prompt_bytes;
     const uint64_t cached =
-        uint64_t{matches_.matched_blocks()[index_of(*decode)]} * matches_.block_size().units;
+        uint64_t{matches_.match().blocks[index_of(*decode)]} * matches_.match().block.units;
     return prompt - std::min(prompt, cached) >= bytes_;
   }
 
@@ -102,9 +102,11 @@ Result<Stages> find_stages(std::string_view name, const Names& names, bool prefi
   if (stages.decode < 0) {
     return Error{std::string(name) + ": there is no profile '" + names.decode + "' to decode with"};
   }
-  const Result<StageDecider*> decider = context.stage_decider(names.decider);
-  if (!decider) return Error{std::string(name) + ": " + decider.error().message};
-  stages.decider = *decider;
+  if (!names.decider.empty()) {
+    const Result<StageDecider*> decider = context.find<StageDecider>(names.decider);
+    if (!decider) return decider.error();
+    stages.decider = *decider;
+  }
   return stages;
 }
 
@@ -144,8 +146,9 @@ MadePlugin make_disagg(std::string_view name, const Value& value, PluginContext&
     chosen.fail("prefill", "has no say when stageOrder is prefill-first");
   }
   if (const Result<void> read = chosen.finish(); !read) return read.error();
-  if (const auto decider = context.stage_decider(names.encode_decider); !decider) {
-    return Error{std::string(name) + ": " + decider.error().message};
+  if (!names.encode_decider.empty()) {
+    const Result<StageDecider*> decider = context.find<StageDecider>(names.encode_decider);
+    if (!decider) return decider.error();
   }
   return make_handler(name, names, prefill_first, context);
 }
@@ -168,11 +171,11 @@ MadePlugin make_pd(std::string_view name, const Value& value, PluginContext& con
   if (parameters.has("threshold")) {
     const Result<Stages> stages = find_stages(name, names, false, context);
     if (!stages) return stages.error();
-    const Result<PrefixMatches*> matches = context.prefix_matches("");
-    if (!matches) return Error{std::string(name) + ": " + matches.error().message};
+    const Result<PrefixMatches*> matches = context.find<PrefixMatches>("");
+    if (!matches) return matches.error();
     return make_plugin<PdProfileHandler>(*stages, static_cast<uint64_t>(threshold), **matches);
   }
-  if (names.decider.empty() && context.stage_decider("prefix-based-pd-decider")) {
+  if (names.decider.empty() && context.find<StageDecider>("prefix-based-pd-decider")) {
     names.decider = "prefix-based-pd-decider";
   }
   return make_handler(name, names, false, context);

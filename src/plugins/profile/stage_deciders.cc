@@ -18,7 +18,7 @@ class PrefixBasedDecider final : public StageDecider {
   bool separate(const Cycle& cycle, std::optional<EndpointId> decode) const override {
     const uint32_t tokens = cycle.request.prompt_tokens;
     if (non_cached_ == 0 || !decode || tokens < non_cached_ || tokens < prompt_) return false;
-    return tokens - matches_.cached_tokens(cycle.request, *decode) >= non_cached_;
+    return tokens - matches_.match().cached_tokens(cycle.request, *decode) >= non_cached_;
   }
 
  private:
@@ -38,8 +38,8 @@ MadePlugin make_prefix_based(std::string_view name, const Value& value, PluginCo
   const int64_t prompt = parameters.integer("promptTokens", 0, 0, UINT32_MAX);
   const std::string producer = parameters.text("prefixMatchInfoProducerName", "");
   if (const Result<void> read = parameters.finish(); !read) return read.error();
-  const Result<PrefixMatches*> matches = context.prefix_matches(producer);
-  if (!matches) return Error{std::string(name) + ": " + matches.error().message};
+  const Result<PrefixMatches*> matches = context.find<PrefixMatches>(producer);
+  if (!matches) return matches.error();
   return make_plugin<PrefixBasedDecider>(static_cast<uint32_t>(non_cached),
                                          static_cast<uint32_t>(prompt), **matches);
 }

@@ -44,8 +44,8 @@ MadePlugin make_active_request_scorer(std::string_view name, const Value& value,
   const std::string producer = parameters.text("inFlightLoadProducerName", "");
   parameters.ignore("requestTimeout");
   if (const Result<void> read = parameters.finish(); !read) return read.error();
-  const Result<InflightLoads*> loads = context.inflight_loads(producer);
-  if (!loads) return Error{std::string(name) + ": " + loads.error().message};
+  const Result<InflightLoads*> loads = context.find<InflightLoads>(producer);
+  if (!loads) return loads.error();
   return make_plugin<ActiveRequestScorer>(settings, **loads);
 }
 

@@ -23,9 +23,10 @@ class DynamoCostScorer final : public Scorer {
   void score(const Cycle& cycle, std::span<const EndpointId> candidates,
              std::span<double> scores) const override {
     const std::span<const InflightLoad> loads = loads_.loads();
+    const PrefixMatch& match = matches_.match();
     score_by_spread(candidates, scores, [&](EndpointId id) {
       const uint32_t uncached =
-          cycle.request.prompt_tokens - matches_.cached_tokens(cycle.request, id);
+          cycle.request.prompt_tokens - match.cached_tokens(cycle.request, id);
       const auto prefill = static_cast<double>(loads[index_of(id)].tokens + uncached);
       return overlap_weight_ * prefill / block_tokens_ + static_cast<double>(blocks_[index_of(id)]);
     });
@@ -79,10 +80,10 @@ MadePlugin make_dynamo_cost_scorer(std::string_view name, const Value& value,
   const auto block_tokens =
       static_cast<uint32_t>(parameters.integer("blockSize", 16, 1, kBlockTokensMost));
   if (const Result<void> read = parameters.finish(); !read) return read.error();
-  const Result<InflightLoads*> loads = context.inflight_loads("");
-  if (!loads) return Error{std::string(name) + ": " + loads.error().message};
-  const Result<PrefixMatches*> matches = context.prefix_matches("");
-  if (!matches) return Error{std::string(name) + ": " + matches.error().message};
+  const Result<InflightLoads*> loads = context.find<InflightLoads>("");
+  if (!loads) return loads.error();
+  const Result<PrefixMatches*> matches = context.find<PrefixMatches>("");
+  if (!matches) return matches.error();
   return make_plugin<DynamoCostScorer>(overlap_weight, block_tokens, context.endpoints(), **loads,
                                        **matches);
 }

@@ -15,10 +15,11 @@ class LMetricScorer final : public Scorer {
   void score(const Cycle& cycle, std::span<const EndpointId> candidates,
              std::span<double> scores) const override {
     const std::span<const InflightLoad> loads = loads_.loads();
+    const PrefixMatch& match = matches_.match();
     score_by_spread(candidates, scores, [&](EndpointId id) {
       const InflightLoad& load = loads[index_of(id)];
       const uint32_t uncached =
-          cycle.request.prompt_tokens - matches_.cached_tokens(cycle.request, id);
+          cycle.request.prompt_tokens - match.cached_tokens(cycle.request, id);
       return static_cast<double>(load.tokens + uncached) * (load.requests + 1.0);
     });
   }
@@ -30,10 +31,10 @@ class LMetricScorer final : public Scorer {
 
 MadePlugin make_lmetric_scorer(std::string_view name, const Value& value, PluginContext& context) {
   if (const Result<void> read = Parameters(value, name).finish(); !read) return read.error();
-  const Result<InflightLoads*> loads = context.inflight_loads("");
-  if (!loads) return Error{std::string(name) + ": " + loads.error().message};
-  const Result<PrefixMatches*> matches = context.prefix_matches("");
-  if (!matches) return Error{std::string(name) + ": " + matches.error().message};
+  const Result<InflightLoads*> loads = context.find<InflightLoads>("");
+  if (!loads) return loads.error();
+  const Result<PrefixMatches*> matches = context.find<PrefixMatches>("");
+  if (!matches) return matches.error();
   return make_plugin<LMetricScorer>(**loads, **matches);
 }
 

@@ -20,7 +20,8 @@ class NoHitLruScorer final : public Scorer {
 
   void score(const Cycle&, std::span<const EndpointId> candidates,
              std::span<double> scores) const override {
-    const auto hit = [this](EndpointId id) { return matches_.matched_blocks()[index_of(id)] > 0; };
+    const std::span<const uint32_t> blocks = matches_.match().blocks;
+    const auto hit = [&](EndpointId id) { return blocks[index_of(id)] > 0; };
     if (std::any_of(candidates.begin(), candidates.end(), hit)) {
       std::fill(scores.begin(), scores.end(), 0.5);
       return;
@@ -41,8 +42,9 @@ class NoHitLruScorer final : public Scorer {
   }
 
   void picked(const Cycle&, std::span<const ProfileResult> profiles) override {
-    const auto hit = [this](const ScoredEndpoint& candidate) {
-      return matches_.matched_blocks()[index_of(candidate.endpoint)] > 0;
+    const std::span<const uint32_t> blocks = matches_.match().blocks;
+    const auto hit = [&](const ScoredEndpoint& candidate) {
+      return blocks[index_of(candidate.endpoint)] > 0;
     };
     const auto& scored = profiles[0].scored;
     if (std::any_of(scored.begin(), scored.end(), hit)) return;
@@ -83,8 +85,8 @@ MadePlugin make_no_hit_lru_scorer(std::string_view name, const Value& value,
   parameters.ignore("prefixPluginType");
   parameters.ignore("prefixPluginName");
   if (const Result<void> read = parameters.finish(); !read) return read.error();
-  const Result<PrefixMatches*> matches = context.prefix_matches(producer);
-  if (!matches) return Error{std::string(name) + ": " + matches.error().message};
+  const Result<PrefixMatches*> matches = context.find<PrefixMatches>(producer);
+  if (!matches) return matches.error();
   return make_plugin<NoHitLruScorer>(static_cast<size_t>(size), context.endpoints(), **matches);
 }
 

@@ -19,12 +19,12 @@ class PrefixCacheScorer final : public Scorer {
 
   void score(const Cycle&, std::span<const EndpointId> candidates,
              std::span<double> scores) const override {
-    if (matches_.total_blocks() == 0) return;
-    const std::span<const uint32_t> matched = matches_.matched_blocks();
-    const double share = 1.0 / matches_.total_blocks();
-    const double length = matches_.block_tokens() / settings_.length_scale;
+    const PrefixMatch& match = matches_.match();
+    if (match.total_blocks == 0) return;
+    const double share = 1.0 / match.total_blocks;
+    const double length = match.block_tokens / settings_.length_scale;
     for (size_t i = 0; i < candidates.size(); ++i) {
-      const double blocks = matched[index_of(candidates[i])];
+      const double blocks = match.blocks[index_of(candidates[i])];
       const double reach = std::min(1.0, blocks * length);
       scores[i] = (1 - settings_.length_weight) * (blocks * share) +
                   settings_.length_weight * reach * reach;
@@ -60,8 +60,8 @@ MadePlugin make_prefix_cache_scorer(std::string_view name, const Value& value,
       static_cast<double>(parameters.integer("matchLengthScaleTokens", 8192, 1));
   const std::string producer = parameters.text("prefixMatchInfoProducerName", "");
   if (const Result<void> read = parameters.finish(); !read) return read.error();
-  const Result<PrefixMatches*> matches = context.prefix_matches(producer);
-  if (!matches) return Error{std::string(name) + ": " + matches.error().message};
+  const Result<PrefixMatches*> matches = context.find<PrefixMatches>(producer);
+  if (!matches) return matches.error();
   return make_plugin<PrefixCacheScorer>(settings, **matches);
 }
 

@@ -45,9 +45,9 @@ class SeedCompositeScorer final : public Scorer {
 
  private:
   double cache(EndpointId id) const {
-    if (matches_.total_blocks() == 0) return 0;
-    const double share =
-        static_cast<double>(matches_.matched_blocks()[index_of(id)]) / matches_.total_blocks();
+    const PrefixMatch& match = matches_.match();
+    if (match.total_blocks == 0) return 0;
+    const double share = static_cast<double>(match.blocks[index_of(id)]) / match.total_blocks;
     return share > settings_.cache_threshold ? share : 0;
   }
 
@@ -68,8 +68,8 @@ MadePlugin make_seed_composite_scorer(std::string_view name, const Value& value,
   settings.latency_attribute = parameters.text("latencyAttribute", "latency-p99-ms");
   const std::string producer = parameters.text("prefixMatchInfoProducerName", "");
   if (const Result<void> read = parameters.finish(); !read) return read.error();
-  const Result<PrefixMatches*> matches = context.prefix_matches(producer);
-  if (!matches) return Error{std::string(name) + ": " + matches.error().message};
+  const Result<PrefixMatches*> matches = context.find<PrefixMatches>(producer);
+  if (!matches) return matches.error();
   return make_plugin<SeedCompositeScorer>(std::move(settings), **matches);
 }
 

@@ -22,9 +22,9 @@ class SeedPrecisePrefixCacheScorer final : public Scorer {
              std::span<double> scores) const override {
     const uint32_t prompt = std::min(cycle.request.prompt_tokens, settings_.longest);
     if (prompt == 0) return;
+    const PrefixMatch& match = matches_.match();
     for (size_t i = 0; i < candidates.size(); ++i) {
-      const uint32_t cached =
-          std::min(matches_.cached_tokens(cycle.request, candidates[i]), prompt);
+      const uint32_t cached = std::min(match.cached_tokens(cycle.request, candidates[i]), prompt);
       const double share = static_cast<double>(cached) / prompt;
       scores[i] = share < settings_.threshold ? 0 : share;
     }
@@ -44,8 +44,8 @@ MadePlugin make_seed_precise_prefix_cache_scorer(std::string_view name, const Va
       static_cast<uint32_t>(parameters.integer("maxPrefixLength", 2048, 1, 1'000'000'000));
   const std::string producer = parameters.text("prefixMatchInfoProducerName", "");
   if (const Result<void> read = parameters.finish(); !read) return read.error();
-  const Result<PrefixMatches*> matches = context.prefix_matches(producer);
-  if (!matches) return Error{std::string(name) + ": " + matches.error().message};
+  const Result<PrefixMatches*> matches = context.find<PrefixMatches>(producer);
+  if (!matches) return matches.error();
   return make_plugin<SeedPrecisePrefixCacheScorer>(settings, **matches);
 }
 

@@ -276,8 +276,8 @@ class SettingsReader {
                                    std::string(kSessionAttribute) +
                                    " is the session of session-id-producer");
     } else if (!attribute.empty()) {
-      const Result<SessionIds*> sessions = context_.session_ids(producer);
-      if (!sessions) fail(Error{std::string(name_) + ": " + sessions.error().message});
+      const Result<SessionIds*> sessions = context_.find<SessionIds>(producer);
+      if (!sessions) fail(sessions.error());
       if (sessions) sources_.push_back({"", *sessions});
     } else {
       sources_.push_back({header});

@@ -14,15 +14,16 @@ class TokenLoadScorer final : public Scorer {
       : threshold_(threshold), loads_(loads), matches_(matches) {}
 
   void connect(PluginContext& context) override {
-    if (matches_ == nullptr) matches_ = context.any_prefix_matches();
+    if (matches_ == nullptr) matches_ = context.find_made<PrefixMatches>();
   }
 
   void score(const Cycle& cycle, std::span<const EndpointId> candidates,
              std::span<double> scores) const override {
     const std::span<const InflightLoad> loads = loads_.loads();
+    const PrefixMatch* match = matches_ != nullptr ? &matches_->match() : nullptr;
     for (size_t i = 0; i < candidates.size(); ++i) {
       const EndpointId id = candidates[i];
-      const uint32_t cached = matches_ ? matches_->cached_tokens(cycle.request, id) : 0;
+      const uint32_t cached = match ? match->cached_tokens(cycle.request, id) : 0;
       const double load =
           static_cast<double>(loads[index_of(id)].tokens) + (cycle.request.prompt_tokens - cached);
       scores[i] = 1 - std::min(load, threshold_) / threshold_;
@@ -42,12 +43,12 @@ MadePlugin make_token_load_scorer(std::string_view name, const Value& value,
   const std::string load_producer = parameters.text("inFlightLoadProducerName", "");
   const std::string match_producer = parameters.text("prefixMatchInfoProducerName", "");
   if (const Result<void> read = parameters.finish(); !read) return read.error();
-  const Result<InflightLoads*> loads = context.inflight_loads(load_producer);
-  if (!loads) return Error{std::string(name) + ": " + loads.error().message};
+  const Result<InflightLoads*> loads = context.find<InflightLoads>(load_producer);
+  if (!loads) return loads.error();
   const PrefixMatches* matches = nullptr;
   if (!match_producer.empty()) {
-    const Result<PrefixMatches*> found = context.prefix_matches(match_producer);
-    if (!found) return Error{std::string(name) + ": " + found.error().message};
+    const Result<PrefixMatches*> found = context.find<PrefixMatches>(match_producer);
+    if (!found) return found.error();
     matches = *found;
   }
   return make_plugin<TokenLoadScorer>(static_cast<double>(threshold), **loads, matches);

@@ -82,18 +82,11 @@ class TopologyAffinityFilter final : public Filter {
   const size_t distance_max_;
 };
 
-Result<TopologyLabels*> find_labels(std::string_view name, const std::string& producer,
-                                    PluginContext& context) {
-  Result<TopologyLabels*> labels = context.topology(producer);
-  if (!labels) return Error{std::string(name) + ": " + labels.error().message};
-  return labels;
-}
-
 MadePlugin make_scorer(std::string_view name, const Value& value, PluginContext& context) {
   Parameters parameters(value, name);
   const std::string producer = parameters.text("topologyProducerName", "");
   if (const Result<void> read = parameters.finish(); !read) return read.error();
-  const Result<TopologyLabels*> labels = find_labels(name, producer, context);
+  const Result<TopologyLabels*> labels = context.find<TopologyLabels>(producer);
   if (!labels) return labels.error();
   return make_plugin<TopologyAffinityScorer>(**labels);
 }
@@ -104,7 +97,7 @@ MadePlugin make_filter(std::string_view name, const Value& value, PluginContext&
   const std::string least =
       parameters.choice("minAffinity", "host", {"host", "rack", "zone", "region"});
   if (const Result<void> read = parameters.finish(); !read) return read.error();
-  const Result<TopologyLabels*> labels = find_labels(name, producer, context);
+  const Result<TopologyLabels*> labels = context.find<TopologyLabels>(producer);
   if (!labels) return labels.error();
   return make_plugin<TopologyAffinityFilter>(**labels, least == "host"   ? 0
                                                        : least == "rack" ? 1
@@ -134,7 +127,7 @@ PluginType topology_affinity_filter_plugin() {
 }
 
 PluginType topology_extractor_plugin() {
-  return {"topology-extractor", make_extractor, Stability::kAlpha, {}, Produces::kTopology};
+  return {"topology-extractor", make_extractor, Stability::kAlpha, {}, {TopologyLabels::kKind}};
 }
 
 }  // namespace kvasir
