@@ -13,7 +13,6 @@ namespace {
 using Entry = DecisionTrace::Entry;
 using Step = DecisionTrace::Step;
 
-constexpr std::string_view kComponent = "epp";
 // Room for the longest usual line, so that it does not grow while it is written.
 constexpr size_t kUsualLineBytes = 2048;
 
@@ -141,16 +140,26 @@ void add_choice(const PickReport& report, LogLine& line) {
   line.text("prefill_endpoint", address_of(report.fleet, *decision.prefill));
 }
 
+// Of a policy that predicts.
+void add_prediction(const Decision& decision, LogLine& line) {
+  if (decision.predicted_prefill == Duration::zero()) return;
+  line.milliseconds("predicted_wait", decision.predicted_wait);
+  line.milliseconds("predicted_prefill", decision.predicted_prefill);
+}
+
 }  // namespace
 
-void append_pick_line(LogFormat format, WallTime time, const PickReport& report, std::string& out) {
-  LogLine line(format, time, "info", kComponent, "picked", out);
+void append_pick_line(LogFormat format, WallTime time, std::string_view component,
+                      const PickReport& report, std::string& out) {
+  LogLine line(format, time, "info", component, "picked", out);
   add_request(report.labels, line);
+  if (report.attempt > 1) line.number("attempt", report.attempt);
   add_choice(report, line);
   if (report.prompt_known) {
     line.number("cached_tokens", report.decision.cached_tokens);
     line.number("prompt_tokens", report.prompt_tokens);
   }
+  add_prediction(report.decision, line);
   line.number("candidates", report.trace.candidates());
   const std::vector<ScoredEndpoint> best = best_of(report);
   add_filters(report.trace, line);
@@ -166,14 +175,14 @@ void append_pick_line(LogFormat format, WallTime time, const PickReport& report,
   line.end();
 }
 
-void append_refusal_line(LogFormat format, WallTime time, const RefusalReport& report,
-                         std::string& out) {
-  LogLine line(format, time, "info", kComponent, "refused, no endpoint", out);
+void append_refusal_line(LogFormat format, WallTime time, std::string_view component,
+                         const RefusalReport& report, std::string& out) {
+  LogLine line(format, time, "info", component, "refused, no endpoint", out);
   add_request(report.labels, line);
-  line.number("status", report.status);
-  line.text("code", report.code);
-  line.text("reason", report.reason);
-  line.text("text", report.text);
+  line.number("status", report.refusal.status);
+  line.text("code", report.refusal.code);
+  line.text("reason", report.refusal.dropped_reason);
+  line.text("text", report.refusal.text);
   if (report.trace != nullptr) {
     line.number("candidates", report.trace->candidates());
     add_filters(*report.trace, line);
@@ -186,14 +195,14 @@ void append_refusal_line(LogFormat format, WallTime time, const RefusalReport& r
 void DecisionLog::picked(const PickReport& report) {
   std::string line;
   line.reserve(kUsualLineBytes);
-  append_pick_line(format_, std::chrono::system_clock::now(), report, line);
+  append_pick_line(format_, std::chrono::system_clock::now(), component_, report, line);
   writer_->write(line);
 }
 
 void DecisionLog::refused(const RefusalReport& report) {
   std::string line;
   line.reserve(kUsualLineBytes);
-  append_refusal_line(format_, std::chrono::system_clock::now(), report, line);
+  append_refusal_line(format_, std::chrono::system_clock::now(), component_, report, line);
   writer_->write(line);
 }
 

@@ -10,7 +10,7 @@
 #include <string_view>
 
 #include "apps/log_line.h"
-#include "epp/probe.h"
+#include "serving/journey_report.h"
 #include "telemetry/line_writer.h"
 
 namespace kvasir {
@@ -19,14 +19,16 @@ namespace kvasir {
 inline constexpr size_t kLoggedEndpointsMax = 16;
 
 // Append the line for a report, line end included.
-void append_pick_line(LogFormat format, WallTime time, const PickReport& report, std::string& out);
-void append_refusal_line(LogFormat format, WallTime time, const RefusalReport& report,
-                         std::string& out);
+// `component`: the program.
+void append_pick_line(LogFormat format, WallTime time, std::string_view component,
+                      const PickReport& report, std::string& out);
+void append_refusal_line(LogFormat format, WallTime time, std::string_view component,
+                         const RefusalReport& report, std::string& out);
 
 class DecisionLog {
  public:
-  DecisionLog(LogFormat format, std::unique_ptr<LineWriter> writer)
-      : format_(format), writer_(std::move(writer)) {}
+  DecisionLog(LogFormat format, std::string_view component, std::unique_ptr<LineWriter> writer)
+      : format_(format), component_(component), writer_(std::move(writer)) {}
 
   void picked(const PickReport& report);
   void refused(const RefusalReport& report);
@@ -36,6 +38,7 @@ class DecisionLog {
 
  private:
   const LogFormat format_;
+  const std::string component_;
   const std::unique_ptr<LineWriter> writer_;
 };
 

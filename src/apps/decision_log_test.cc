@@ -18,13 +18,13 @@ const WallTime kTime{std::chrono::milliseconds(1763985117042)};
 
 std::string pick_line(LogFormat format, const PickReport& report) {
   std::string line;
-  append_pick_line(format, kTime, report, line);
+  append_pick_line(format, kTime, "epp", report, line);
   return line;
 }
 
 std::string refusal_line(LogFormat format, const RefusalReport& report) {
   std::string line;
-  append_refusal_line(format, kTime, report, line);
+  append_refusal_line(format, kTime, "epp", report, line);
   return line;
 }
 
@@ -61,6 +61,19 @@ TEST(DecisionLine, OfAPickAsJson) {
       "\n");
 }
 
+TEST(DecisionLine, TellsWhatWasPredictedAndWhichAttemptItIs) {
+  EppFixture fixture;
+  EXPECT_THAT(pick_line(LogFormat::kText, fixture.pick()),
+              AllOf(Not(HasSubstr("predicted")), Not(HasSubstr("attempt"))));
+  fixture.decision.predicted_wait = std::chrono::milliseconds(120);
+  fixture.decision.predicted_prefill = std::chrono::milliseconds(80);
+  PickReport report = fixture.pick();
+  report.attempt = 2;
+  EXPECT_THAT(
+      pick_line(LogFormat::kText, report),
+      AllOf(HasSubstr(" attempt=2 "), HasSubstr(" predicted_wait=120 predicted_prefill=80 ")));
+}
+
 TEST(DecisionLine, OfARefusal) {
   const EppFixture fixture;
   EXPECT_EQ(refusal_line(LogFormat::kText, fixture.refusal()),
@@ -71,7 +84,7 @@ TEST(DecisionLine, OfARefusal) {
             "processing_duration=0.009\n");
   RefusalReport report = fixture.refusal();
   report.trace = nullptr;
-  report.reason = "";
+  report.refusal.dropped_reason = "";
   EXPECT_EQ(refusal_line(LogFormat::kJson, report),
             R"({"timestamp":"2025-11-24T11:51:57.042Z","level":"info","component":"epp",)"
             R"("message":"refused, no endpoint","request_id":"req-2","model":"m",)"
@@ -176,7 +189,7 @@ TEST(DecisionLog, WritesALineForEachReport) {
   ASSERT_EQ(pipe(ends), 0);
   const EppFixture fixture;
   {
-    DecisionLog log(LogFormat::kText, std::make_unique<LineWriter>(ends[1], true, "a pipe"));
+    DecisionLog log(LogFormat::kText, "epp", std::make_unique<LineWriter>(ends[1], true, "a pipe"));
     log.picked(fixture.pick());
     log.refused(fixture.refusal());
     EXPECT_EQ(log.lines(), 2u);

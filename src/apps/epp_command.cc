@@ -41,7 +41,7 @@ int run_epp(const EppFlags& flags, const UpstreamFlags& upstream) {
   if (!options) return fail_command("epp", 2, options.error().message);
   Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();
   if (!loop) return fail_command("epp", 1, loop.error().message);
-  Result<std::unique_ptr<DecisionLog>> log = decision_log(flags);
+  Result<std::unique_ptr<DecisionLog>> log = decision_log(flags.decision_log, "epp");
   if (!log) return fail_command("epp", 2, log.error().message);
   EppMetricsOptions metrics_options = epp_metrics_options(flags);
   metrics_options.version = KVASIR_VERSION;

@@ -75,10 +75,8 @@ struct EppFixture {
   RefusalReport refusal() const {
     RefusalReport report;
     report.labels = {"req-2", "m", "m", "tenant-a", "", 0};
-    report.status = 429;
-    report.code = "ResourceExhausted";
-    report.reason = "rejected-saturated";
-    report.text = "no endpoints available for the given request";
+    report.refusal = {429, "ResourceExhausted", "rejected-saturated",
+                      "no endpoints available for the given request"};
     report.scheduling = std::chrono::microseconds(7);
     report.processing = std::chrono::microseconds(9);
     report.trace = &trace;
@@ -88,11 +86,12 @@ struct EppFixture {
   EndReport end() const {
     EndReport report;
     report.labels = pick().labels;
-    report.endpoint_name = fleet.endpoints[index_of(decision.endpoint)].endpoint->name;
+    report.endpoint = fleet.endpoints[index_of(decision.endpoint)].endpoint.get();
+    report.scheduled = true;
     report.status = 200;
     report.streaming = true;
     report.total = std::chrono::milliseconds(1100);
-    report.first_token = std::chrono::milliseconds(100);
+    report.first_byte = std::chrono::milliseconds(100);
     report.answer_bytes = 5000;
     report.processing = std::chrono::microseconds(300);
     report.prompt_tokens = 1000;

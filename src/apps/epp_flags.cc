@@ -179,7 +179,8 @@ Result<EppOptions> epp_options(const EppFlags& flags) {
   }
   options.drain_timeout = from_seconds(flags.drain_timeout_s);
   const bool tutorial = flags.compat == "seed" && flags.decision_deadline_s == 0;
-  options.decision_deadline = tutorial ? kSeedDeadline : from_seconds(flags.decision_deadline_s);
+  options.pool.journey.decision_deadline =
+      tutorial ? kSeedDeadline : from_seconds(flags.decision_deadline_s);
   options.secure = flags.secure_serving;
   options.certificate_path = flags.certificate_path;
   options.certificate_reload = flags.certificate_reload;
@@ -216,25 +217,7 @@ EppMetricsOptions epp_metrics_options(const EppFlags& flags) {
   return options;
 }
 
-Result<std::unique_ptr<DecisionLog>> decision_log(const EppFlags& flags) {
-  if (flags.decision_log == "off") return std::unique_ptr<DecisionLog>();
-  Result<std::unique_ptr<LineWriter>> writer = LineWriter::open(flags.decision_log_file);
-  if (!writer) return Error{"--decision-log-file: " + writer.error().message};
-  return std::make_unique<DecisionLog>(
-      flags.decision_log == "json" ? LogFormat::kJson : LogFormat::kText, std::move(*writer));
-}
-
 namespace {
-
-void add_decision_log_flags(CLI::App& command, EppFlags& flags) {
-  command
-      .add_option("--decision-log", flags.decision_log,
-                  "A line for each pick and each refusal: text, json, or off")
-      ->check(CLI::IsMember({"off", "text", "json"}))
-      ->capture_default_str();
-  command.add_option("--decision-log-file", flags.decision_log_file,
-                     "Where to (default: standard error; - is standard output)");
-}
 
 void add_metrics_flags(CLI::App& command, EppFlags& flags) {
   command.add_option("--pool-name", flags.pool_name, "What the pool is called in metrics")
@@ -370,7 +353,7 @@ void add_epp_flags(CLI::App& command, EppFlags& flags) {
   add_health_flags(command, flags.health);
   add_engine_profile_flag(command, flags.engine_profile, "What cost plugins predict with");
   add_log_flags(command, flags.log);
-  add_decision_log_flags(command, flags);
+  add_decision_log_flags(command, flags.decision_log);
   add_metrics_flags(command, flags);
 }
 

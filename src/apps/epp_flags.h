@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "apps/decision_log.h"
+#include "apps/decision_log_flags.h"
 #include "apps/epp_log_flags.h"
 #include "apps/epp_metrics.h"
 #include "apps/health_flags.h"
@@ -62,8 +62,7 @@ struct EppFlags {
   double hold_threshold_s = to_seconds(kHoldThreshold);
   HealthFlags health;
   EppLogFlags log;
-  std::string decision_log = "text";
-  std::string decision_log_file;
+  DecisionLogFlags decision_log{"text"};
   std::string pool_name = "default";
   double metrics_staleness_s = 2;
   bool grpc_stream_metrics = false;
@@ -72,8 +71,6 @@ struct EppFlags {
 
 void add_epp_flags(CLI::App& command, EppFlags& flags);
 EppMetricsOptions epp_metrics_options(const EppFlags& flags);
-// Null when it is off.
-Result<std::unique_ptr<DecisionLog>> decision_log(const EppFlags& flags);
 Result<EppOptions> epp_options(const EppFlags& flags);
 
 }  // namespace kvasir

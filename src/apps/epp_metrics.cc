@@ -4,6 +4,7 @@
 #include "apps/epp_buckets.h"
 #include "apps/epp_pool_page.h"
 #include "apps/log_page.h"
+#include "apps/request_log.h"
 #include "fleet/fleet.h"
 #include "telemetry/log.h"
 
@@ -212,7 +213,7 @@ Gauge* EppMetrics::in_flight(const RequestLabels& labels, std::string_view endpo
 
 void EppMetrics::on_refused(const RefusalReport& report) {
   if (log_ != nullptr) log_->refused(report);
-  requests_.of(report.labels).refused(report.code);
+  requests_.of(report.labels).refused(report.refusal.code);
   if (report.processing > Duration::zero()) processing_.observe(to_seconds(report.processing));
   count_failure(report);
 }
@@ -221,8 +222,8 @@ void EppMetrics::on_refused(const RefusalReport& report) {
 // scheduler was not.
 void EppMetrics::count_failure(const RefusalReport& report) {
   const bool filtered = report.trace != nullptr && was_scheduled(*report.trace);
-  const bool nobody =
-      !filtered && report.trace != nullptr && report.reason == "rejected-no-endpoints";
+  const bool nobody = !filtered && report.trace != nullptr &&
+                      report.refusal.dropped_reason == "rejected-no-endpoints";
   if (!filtered && !nobody) return;
   (filtered ? decisions_filtered_out_ : decisions_no_pods_).add();
   if (report.scheduling > Duration::zero()) observe_scheduling(report.scheduling);
@@ -243,8 +244,10 @@ void EppMetrics::on_answer_processed(Duration took) {
 }
 
 void EppMetrics::on_ended(const EndReport& report) {
+  log_request(report);
+  if (!report.scheduled || report.endpoint == nullptr) return;
   requests_.of(report.labels).ended(report);
-  if (Gauge* gauge = in_flight(report.labels, report.endpoint_name)) gauge->add(-1);
+  if (Gauge* gauge = in_flight(report.labels, report.endpoint->name)) gauge->add(-1);
   if (report.processing > Duration::zero()) answering_.observe(to_seconds(report.processing));
 }
 

@@ -68,7 +68,8 @@ BENCHMARK(BM_MetricsOfAnEnd);
 
 void BM_DecisionLogOfAPick(benchmark::State& state) {
   const auto format = state.range(1) == 0 ? LogFormat::kText : LogFormat::kJson;
-  DecisionLog log(format, std::make_unique<LineWriter>(open("/dev/null", O_WRONLY), true, "null"));
+  DecisionLog log(format, "epp",
+                  std::make_unique<LineWriter>(open("/dev/null", O_WRONLY), true, "null"));
   const EppFixture fixture(static_cast<uint32_t>(state.range(0)));
   const PickReport report = fixture.pick();
   const uint64_t before = allocations;

@@ -166,7 +166,7 @@ TEST_F(EppMetricsTest, CountsErrorsByUpstreamsCodes) {
   };
   metrics_.on_refused(fixture_.refusal());
   RefusalReport invented = fixture_.refusal();
-  invented.code = "Invented";
+  invented.refusal.code = "Invented";
   metrics_.on_refused(invented);
   metrics_.on_picked(fixture_.pick());
   EndReport report = fixture_.end();
@@ -179,8 +179,8 @@ TEST_F(EppMetricsTest, CountsErrorsByUpstreamsCodes) {
 
 TEST_F(EppMetricsTest, ARefusalBeforeTheSchedulerIsNoSchedulingDecision) {
   RefusalReport unread = fixture_.refusal();
-  unread.code = "BadRequest";
-  unread.reason = "";
+  unread.refusal.code = "BadRequest";
+  unread.refusal.dropped_reason = "";
   unread.trace = nullptr;
   metrics_.on_refused(unread);
   DecisionTrace empty;
@@ -193,7 +193,7 @@ TEST_F(EppMetricsTest, ARefusalBeforeTheSchedulerIsNoSchedulingDecision) {
               0);
   }
   RefusalReport nobody = full;
-  nobody.reason = "rejected-no-endpoints";
+  nobody.refusal.dropped_reason = "rejected-no-endpoints";
   metrics_.on_refused(nobody);
   EXPECT_EQ(value("llmd_epp_scheduling_decisions_total{result=\"no_pods\"}"), 1);
   EXPECT_EQ(value("llm_d_epp_scheduler_attempts_total{status=\"failure\",target_model_name=\"m\","

@@ -149,14 +149,14 @@ void RequestSeries::ended(const EndReport& report) {
   observe(answers.input_tokens, report.prompt_tokens);
   observe(answers.output_tokens, report.completion_tokens);
   observe(answers.cached_tokens, report.cached_tokens);
-  if (report.first_token) {
-    answers.first_token[report.streaming ? 1 : 0]->observe(to_seconds(*report.first_token));
+  if (report.first_byte) {
+    answers.first_token[report.streaming ? 1 : 0]->observe(to_seconds(*report.first_byte));
   }
   const uint32_t tokens = report.completion_tokens.value_or(0);
   if (tokens == 0) return;
   answers.per_token->observe(seconds / tokens);
-  if (!report.streaming || !report.first_token || tokens == 1) return;
-  answers.streaming_per_token->observe((seconds - to_seconds(*report.first_token)) / (tokens - 1));
+  if (!report.streaming || !report.first_byte || tokens == 1) return;
+  answers.streaming_per_token->observe((seconds - to_seconds(*report.first_byte)) / (tokens - 1));
 }
 
 RequestSeriesTable::RequestSeriesTable(MetricRegistry& registry) : registry_(registry) {

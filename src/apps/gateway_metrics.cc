@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "apps/decision_log.h"
 #include "apps/log_page.h"
+#include "apps/request_log.h"
 #include "telemetry/log.h"
 
 namespace kvasir {
@@ -19,16 +21,19 @@ const std::vector<double> kSchedulingSeconds = {5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e
 
 }  // namespace
 
-GatewayMetrics::GatewayMetrics(const std::string& policy)
+GatewayMetrics::GatewayMetrics(const std::string& policy, DecisionLog* log)
     : policy_(policy),
-      in_flight_(registry_.gauge("kvasir_gateway_requests_in_flight",
-                                 "Requests being answered now.")),
+      log_(log),
+      in_flight_(
+          registry_.gauge("kvasir_gateway_requests_in_flight", "Requests being answered now.")),
       poison_(registry_.counter("kvasir_gateway_poison_requests_total",
                                 "Requests that several endpoints closed their connection on.")),
-      held_requests_(registry_.gauge("kvasir_gateway_held_requests", "Requests waiting for their turn now.")),
+      held_requests_(
+          registry_.gauge("kvasir_gateway_held_requests", "Requests waiting for their turn now.")),
       held_bytes_(registry_.gauge("kvasir_gateway_held_bytes", "Bytes of their bodies.")),
-      saturation_(registry_.gauge("kvasir_gateway_pool_saturation",
-                                  "How full the workers are; from 1 on requests wait or are shed.")),
+      saturation_(
+          registry_.gauge("kvasir_gateway_pool_saturation",
+                          "How full the workers are; from 1 on requests wait or are shed.")),
       stale_endpoints_(registry_.gauge("kvasir_gateway_stale_endpoints",
                                        "Workers whose metrics are too old for the saturation "
                                        "detector; each counts as full.")),
@@ -127,12 +132,21 @@ void GatewayMetrics::on_bad_answer(const BadAnswer& answer) {
                text.append(answer.why));
 }
 
-void GatewayMetrics::on_finished(const RequestReport& report) {
+void GatewayMetrics::on_picked(const PickReport& report) {
+  if (log_ != nullptr) log_->picked(report);
+}
+
+void GatewayMetrics::on_refused(const RefusalReport& report) {
+  if (log_ != nullptr) log_->refused(report);
+}
+
+void GatewayMetrics::on_ended(const EndReport& report) {
+  log_request(report);
   in_flight_.add(-1);
   requests(report.status).add();
-  if (!report.inference) return;
+  if (!report.scheduled) return;
   duration_.observe(to_seconds(report.total));
-  scheduling_.observe(to_seconds(report.scheduling));
+  scheduling_.observe(to_seconds(report.preparing + report.scheduling));
   if (report.first_byte) time_to_first_token_.observe(to_seconds(*report.first_byte));
 }
 
@@ -149,7 +163,7 @@ void GatewayMetrics::note_flow(const FlowStats& stats) {
   stale_endpoints_.set(static_cast<double>(stats.saturation.stale_endpoints));
 }
 
-void GatewayMetrics::on_refused(int status, std::string_view reason) {
+void GatewayMetrics::on_not_relayed(int status, std::string_view reason) {
   requests(status).add();
   const std::string kind = "refused a request with " + std::to_string(status);
   log_repeated(LogLevel::kInfo, kind, kind + ": " + std::string(reason));

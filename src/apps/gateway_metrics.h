@@ -17,9 +17,12 @@
 
 namespace kvasir {
 
+class DecisionLog;
+
 class GatewayMetrics final : public PoolMetrics<GatewayProbe> {
  public:
-  explicit GatewayMetrics(const std::string& policy);
+  // `log` may be null, else it must outlive this.
+  explicit GatewayMetrics(const std::string& policy, DecisionLog* log = nullptr);
 
   std::string page() const;
   // Before a page: what waits now.
@@ -36,8 +39,10 @@ class GatewayMetrics final : public PoolMetrics<GatewayProbe> {
   void on_retry(const Endpoint& failed, RetryReason reason, std::string_view detail) override;
   void on_poison(std::string_view request_id, size_t endpoints) override;
   void on_bad_answer(const BadAnswer& answer) override;
-  void on_finished(const RequestReport& report) override;
-  void on_refused(int status, std::string_view reason) override;
+  void on_picked(const PickReport& report) override;
+  void on_refused(const RefusalReport& report) override;
+  void on_ended(const EndReport& report) override;
+  void on_not_relayed(int status, std::string_view reason) override;
   void on_outcome(const Request& request, int32_t band, FlowOutcome outcome, Duration held) override;
 
  private:
@@ -63,6 +68,7 @@ class GatewayMetrics final : public PoolMetrics<GatewayProbe> {
   // By status, looked up once each: a look-up takes the registry's lock.
   std::array<std::atomic<Counter*>, kStatusMax> by_status_{};
   const std::string policy_;
+  DecisionLog* const log_;
   std::array<PerOutcome, kFlowOutcomes> outcomes_;
   std::array<Counter*, kRetryReasons> retries_{};
   // By name. One that left keeps its counters, and has them again when it comes back.

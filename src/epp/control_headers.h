@@ -4,7 +4,7 @@
 #include <array>
 #include <string_view>
 
-#include "flow/flow_outcome.h"
+#include "serving/journey_report.h"
 
 namespace kvasir {
 

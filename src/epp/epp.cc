@@ -55,7 +55,13 @@ Epp::Epp(EventLoop& loop, const EppOptions& options, EppProbe& probe)
 Epp::~Epp() = default;
 
 Result<void> Epp::start(std::function<std::string()> metrics_page) {
-  Result<std::unique_ptr<Pool>> pool = Pool::open(loop_, options_.pool, probe_);
+  PoolOptions options = options_.pool;
+  options.journey.trace = true;
+  // As upstream, unless endpoints that fail are left out.
+  if (!options.feeds.eject_outliers) {
+    options.journey.failure_pause = options.journey.fault_pause = {};
+  }
+  Result<std::unique_ptr<Pool>> pool = Pool::open(loop_, std::move(options), probe_);
   if (!pool) return pool.error();
   pool_ = std::move(*pool);
   if (Result<void> fed = pool_->feed(loop_); !fed) return fed.error();
@@ -126,7 +132,7 @@ GrpcService& Epp::service() {
 // Without leader election every service gets the same answer, liveness included, as from upstream's
 // picker.
 GrpcHealth Epp::health() const {
-  return !draining_ && pool_->feeds().settled() ? GrpcHealth::kServing : GrpcHealth::kNotServing;
+  return !draining_ && pool_->feeds()->settled() ? GrpcHealth::kServing : GrpcHealth::kNotServing;
 }
 
 void Epp::drain(std::function<void()> drained) {

@@ -32,9 +32,6 @@ struct EppOptions {
   size_t bodies_bytes_max = 1024 * 1024 * 1024;  // held by all requests; beyond: 429
   size_t header_bytes_max = 256 * 1024;  // of one request; beyond: 431
   Duration drain_timeout = std::chrono::seconds(30);
-  // From a request's last byte to its decision, when it is held; then 429. Zero: as long as flow control says.
-  Duration decision_deadline{};
-
   ReplicaOptions replicas;
   SubsetMode subset = SubsetMode::kAddress;
   bool keep_control_headers = false;  // of clients; see control_headers.h

@@ -21,12 +21,6 @@ std::vector<GrpcRoute> routes_of(EppThread& thread, GrpcHealthService& health,
   return routes;
 }
 
-// What clients are told of an endpoint.
-std::string pod_name(const Endpoint& endpoint) {
-  if (!endpoint.name.empty()) return endpoint.name;
-  return to_string(HostPort{endpoint.host, endpoint.port});
-}
-
 }  // namespace
 
 EppThread::EppThread(Epp& epp, EventLoop& loop, Descriptor listener, uint32_t index)
@@ -72,49 +66,18 @@ std::string EppThread::new_request_id() {
   return text;
 }
 
-std::optional<EndpointId> EppThread::any_endpoint(
+std::optional<std::vector<EndpointId>> EppThread::allowed(
     const std::optional<std::vector<std::string>>& subset) {
-  const std::shared_ptr<const Snapshot> fleet = pool().snapshot();
-  if (subset && options_.subset != SubsetMode::kIgnored) {
-    endpoints_in_subset(*fleet, *subset, options_.subset, allowed_);
-  } else {
-    allowed_.clear();
-    for (uint32_t i = 0; i < fleet->endpoints.size(); ++i) allowed_.push_back(EndpointId(i));
-  }
-  // Of the best rank that anybody has.
-  const auto rank = [&](EndpointId id) { return fleet->endpoints[index_of(id)].rank(); };
-  EndpointState::Rank best = EndpointState::Rank::kOut;
-  for (const EndpointId id : allowed_) best = std::min(best, rank(id));
-  if (best == EndpointState::Rank::kOut) return std::nullopt;
-  std::erase_if(allowed_, [&](EndpointId id) { return rank(id) != best; });
-  return allowed_[pool_thread_.random().next() % allowed_.size()];
+  if (!subset || options_.subset == SubsetMode::kIgnored) return std::nullopt;
+  std::vector<EndpointId> allowed;
+  endpoints_in_subset(*pool().snapshot(), *subset, options_.subset, allowed);
+  return allowed;
 }
 
 bool EppThread::needs_answers() {
   return options_.measure_answers || options_.answer_headers ||
          options_.pool.feeds.eject_outliers || pool().scheduler().watches_answers() ||
-         pool().admission().mode() == AdmissionSettings::Mode::kFlowControl;
-}
-
-AnswerFields EppThread::answer_fields(const Endpoint& endpoint, const Decision& decision,
-                                      Duration scheduling, std::string_view served) {
-  std::shared_ptr<const Endpoint> prefill;
-  if (decision.prefill)
-    prefill = pool().snapshot()->endpoints[index_of(*decision.prefill)].endpoint;
-  AnswerFields fields =
-      pool().scheduler().answer_fields(AnswerOrigin{endpoint, prefill.get(), served});
-  if (!options_.answer_headers) return fields;
-  char text[32];
-  std::snprintf(text, sizeof text, "%.3f", to_milliseconds(scheduling));
-  fields.emplace_back("x-selected-pod", pod_name(endpoint));
-  fields.emplace_back("x-cache-hit", decision.cached_tokens > 0 ? "true" : "false");
-  fields.emplace_back("x-cache-prefix-length", std::to_string(decision.cached_tokens));
-  fields.emplace_back("x-scheduling-time-ms", text);
-  if (prefill != nullptr) {
-    fields.emplace_back("x-prefill-pod", pod_name(*prefill));
-    fields.emplace_back("x-decode-pod", pod_name(endpoint));
-  }
-  return fields;
+         pool().admission().holds();
 }
 
 bool EppThread::take_body_bytes(size_t bytes) {

@@ -41,13 +41,11 @@ class EppThread final : public GrpcService {
   Pool& pool() { return pool_thread_.pool(); }
   TimePoint now() const { return pool_thread_.now(); }
   std::string new_request_id();
-  std::optional<EndpointId> any_endpoint(const std::optional<std::vector<std::string>>& subset);
+  // The endpoints that a gateway's subset hint names, ascending; nullopt: all.
+  std::optional<std::vector<EndpointId>> allowed(
+      const std::optional<std::vector<std::string>>& subset);
   // Whether somebody wants to see how requests are answered.
   bool needs_answers();
-  // What the client is told with the answer.
-  // `served`: HOST:PORT of the endpoint that answers, as the gateway says; empty: it does not.
-  AnswerFields answer_fields(const Endpoint& endpoint, const Decision& decision,
-                             Duration scheduling, std::string_view served);
   // Room for bodies of requests; false: there is none left.
   bool take_body_bytes(size_t bytes);
   void release_body_bytes(size_t bytes);
@@ -66,7 +64,6 @@ class EppThread final : public GrpcService {
   PoolThread pool_thread_;
   ExtProcRequest request_;
   std::string message_;
-  std::vector<EndpointId> allowed_;  // scratch of any_endpoint()
   ExtProcHeadersAnswer headers_answer_;
   std::unordered_set<Exchange*> exchanges_;
   std::unique_ptr<ReplicaReceiver> replicas_;  // null: nothing is shared

@@ -3,29 +3,17 @@
 #include <utility>
 
 #include "epp/epp_thread.h"
-#include "scheduling/decision_trace.h"
 
 namespace kvasir {
 
 Exchange::Exchange(EppThread& thread, GrpcCall& call)
-    : thread_(thread), call_(call), began_(thread.now()), whole_(began_) {
+    : thread_(thread), call_(call), journey_(thread.pool_thread(), *this) {
   protocol_.request_body_mode = protocol_.response_body_mode = ExtProcBodyMode::kFullDuplexStreamed;
   thread_.probe().on_stream_started();
 }
 
 Exchange::~Exchange() {
-  thread_.loop().cancel(deadline_);
-  leave_admission();
   thread_.release_body_bytes(body_.capacity());
-}
-
-// A request that is held must be so no longer before anybody else touches routed_. One that was
-// dispatched meanwhile, and whose verdict is on its way, is over here.
-void Exchange::leave_admission() {
-  if (phase_ != Phase::kHeld || !ticket_) return;
-  if (thread_.pool().admission().cancel(*ticket_)) return;
-  routed_->ended();
-  thread_.pool().admission().ended(*ticket_, 0, 0);
 }
 
 void Exchange::on_message(std::string_view message) {
@@ -37,7 +25,11 @@ void Exchange::on_message(std::string_view message) {
   if (request.metadata.subset && phase_ != Phase::kSentOn) {
     subset_.emplace(request.metadata.subset->begin(), request.metadata.subset->end());
   }
+  observed_ = request.observability_mode;
   using Kind = ExtProcRequest::Kind;
+  if (phase_ == Phase::kHeld && request.kind >= Kind::kResponseHeaders) {
+    return fail(GrpcCode::kInvalidArgument, "an answer came before its request went on");
+  }
   switch (request.kind) {
     case Kind::kRequestHeaders:
       return on_request_headers(request);
@@ -63,22 +55,26 @@ void Exchange::on_half_close() {
 }
 
 void Exchange::on_gone() {
-  const TimePoint now = thread_.now();
-  end(answer_complete_ ? Ending::kNatural : Ending::kClientGone, now);
-  thread_.probe().on_stream_ended(GrpcCode::kCancelled, now - began_);
+  end(answer_complete_ ? Ending::kNatural : Ending::kClientGone);
+  thread_.probe().on_stream_ended(GrpcCode::kCancelled, thread_.now() - journey_.began());
   thread_.remove(*this);
 }
 
 void Exchange::fail(GrpcCode code, std::string_view message) {
-  const TimePoint now = thread_.now();
-  end(Ending::kError, now);
+  end(Ending::kError);
   call_.finish(code, message);
-  thread_.probe().on_stream_ended(code, now - began_);
+  thread_.probe().on_stream_ended(code, thread_.now() - journey_.began());
   thread_.remove(*this);
 }
 
 void Exchange::finish(GrpcCode code) {
   fail(code, {});
+}
+
+// Whoever only observes gets no answers: what they would say is not done, but the decision is
+// reported like any other.
+void Exchange::send(std::string_view rest) {
+  if (!observed_) call_.send(thread_.message(), rest);
 }
 
 }  // namespace kvasir

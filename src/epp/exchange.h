@@ -15,31 +15,25 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
-#include "base/lifeline.h"
-#include "epp/probe.h"
 #include "epp/request_head.h"
 #include "net/grpc/grpc_server.h"
 #include "net/io/byte_buffer.h"
-#include "net/io/event_loop.h"
-#include "serving/admission.h"
-#include "serving/remote_scores.h"
-#include "serving/routed_request.h"
+#include "serving/journey.h"
 #include "wire/ext_proc/ext_proc.h"
 #include "wire/ext_proc/ext_proc_response.h"
 #include "wire/request/model_restore.h"
 #include "wire/request/model_splice.h"
 #include "wire/request/request_api.h"
-#include "wire/request/usage_watch.h"
 
 namespace kvasir {
 
-class DecisionTrace;
 class EppThread;
 
-class Exchange final : public GrpcCall::Observer {
+class Exchange final : public GrpcCall::Observer, Journey::Owner {
  public:
   Exchange(EppThread& thread, GrpcCall& call);
   ~Exchange() override;
@@ -63,19 +57,14 @@ class Exchange final : public GrpcCall::Observer {
   bool keep_body(std::string_view bytes);
   void decide();
   void decide_without_body();
-  bool read_body();
+  bool read_body(std::optional<RequestPeek>& peek);
   Result<RequestPeek> peek_body(RequestApi api);
   bool take_model(const RequestPeek& peek);
-  void ask_services(const RequestPeek& peek);
-  void limit_to_subset();
-  void admit();
-  void leave_admission();
-  void on_deadline();
-  void on_verdict(const Verdict& verdict);
-  void on_evicted(FlowOutcome outcome);
-  void report_pick();
-  void refuse(const FlowAnswer& answer);
-  RequestLabels labels() const;
+  void on_decided() override { send_decision(); }
+  void on_refused(const JourneyRefusal& refusal) override { send_refusal(refusal); }
+  void on_evicted(const JourneyRefusal& refusal) override { send_refusal(refusal); }
+  void refuse(const JourneyRefusal& refusal);
+  bool refuse_request(int status, std::string_view text);
 
   // What goes back for it (exchange_answers.cc).
   void send_decision();
@@ -84,23 +73,24 @@ class Exchange final : public GrpcCall::Observer {
   void send_headers_answer(bool with_decision);
   void send_request_body();
   void send_body_answer(bool with_decision);
+  void send_refusal(const JourneyRefusal& refusal);
   bool defers_headers() const;
 
   // The answer (exchange_response.cc).
   void on_response_headers(const ExtProcRequest& request);
   void on_response_body(const ExtProcRequest& request);
   void on_response_trailers();
+  std::vector<std::pair<std::string, std::string>> answer_fields(std::string_view served);
   bool streams_answer() const;
   bool is_whole_answer() const;
   bool restores_body() const;
   bool is_served_elsewhere(std::string_view served) const;
-  void look_for_error(std::string_view first_bytes);
-  void judge_endpoint();
-  void note_first_byte(TimePoint now);
-  TimePoint note_processed(TimePoint begin);
+  void judge_endpoint(std::string_view first_bytes);
+  void note_processed(TimePoint begin);
   void end(Ending ending);
-  void end(Ending ending, TimePoint now);
 
+  // Sends the thread's message, and `rest` behind it.
+  void send(std::string_view rest = {});
   void fail(GrpcCode code, std::string_view message);
   void finish(GrpcCode code);
 
@@ -108,8 +98,7 @@ class Exchange final : public GrpcCall::Observer {
   GrpcCall& call_;
   Phase phase_ = Phase::kHeaders;
   ExtProcProtocol protocol_;
-  const TimePoint began_;
-  TimePoint whole_;  // the request's last byte was read
+  bool observed_ = false;  // Envoy does not want to hear of its messages
 
   RequestHead head_;
   bool headers_seen_ = false;
@@ -119,43 +108,18 @@ class Exchange final : public GrpcCall::Observer {
   uint64_t request_bytes_ = 0;
   uint32_t unanswered_chunks_ = 0;  // STREAMED: of the body, before the decision
   std::optional<std::vector<std::string>> subset_;
-  std::string request_id_;
-  std::string model_;                        // as the client wrote it
-  std::string target_model_;                 // as the endpoint gets it
   std::string inflated_;                     // of a compressed body, while it is read
-  std::optional<SplicedBody> rewrite_;       // the body with target_model_, when that is another
+  std::optional<SplicedBody> rewrite_;       // the body with another model
   std::unique_ptr<ModelRestorer> restorer_;  // of the answer, then
-  std::string objective_;
-  std::string destination_;  // HOST:PORT[,HOST:PORT...]
+  std::string destination_;                  // HOST:PORT[,HOST:PORT...]
   std::string prefill_;
-  std::vector<ScoredEndpoint> scores_;  // of the candidates, when they are told
-  std::vector<std::string> score_names_;
+  std::vector<std::string> score_names_;  // what scores() shows
 
-  FetchedScores fetched_;
-  std::unique_ptr<RemoteScoreFetcher::Fetch> fetch_;  // while it is under way
-  std::optional<RoutedRequest> routed_;               // empty for requests without a body
-  std::shared_ptr<AdmissionTicket> ticket_;
-  // What admission posts from other threads finds this exchange here, or null when it is gone.
-  Lifeline lifeline_;
-  TimerId deadline_ = kNoTimer;           // of a held request
-  std::unique_ptr<DecisionTrace> trace_;  // borrowed from the thread while it is decided
-  Decision decision_;
-  std::shared_ptr<const Endpoint> chosen_;  // its slot may change hands before the answer is over
-  Duration scheduling_{};
-  Duration held_{};
-  bool booked_ = false;
-
-  int status_ = 0;  // of the answer
-  bool streaming_ = false;
   bool answer_complete_ = false;
-  bool served_elsewhere_ = false;  // not by the endpoint that was picked
-  bool body_tells_ = false;        // whether a 200 is good: it has not come yet
-  bool failed_in_200_ = false;     // it is not
-  std::optional<Duration> first_token_;
-  uint64_t answer_bytes_ = 0;
-  Duration processing_{};  // of its messages
-  UsageWatch usage_;
-  std::string restored_;  // scratch
+  bool body_tells_ = false;  // whether a 200 is good: it has not come yet
+  std::string restored_;     // scratch
+  // Last: while it is held, it is decided on from what stands above.
+  Journey journey_;
 };
 
 }  // namespace kvasir

@@ -4,26 +4,23 @@
 
 #include "epp/epp_thread.h"
 #include "epp/exchange.h"
-#include "fleet/fleet.h"
 
 namespace kvasir {
 namespace {
 
-std::string address_of(const Snapshot& fleet, EndpointId id) {
-  const Endpoint& endpoint = *fleet.endpoints[index_of(id)].endpoint;
+std::string address_of(const Endpoint& endpoint) {
   return to_string(HostPort{endpoint.host, endpoint.port});
 }
 
 }  // namespace
 
 void Exchange::send_decision() {
-  const std::shared_ptr<const Snapshot> fleet = thread_.pool().snapshot();
-  chosen_ = fleet->endpoints[index_of(decision_.endpoint)].endpoint;
-  destination_ = address_of(*fleet, decision_.endpoint);
-  for (uint8_t i = 0; i < decision_.fallback_count; ++i) {
-    destination_.append(",").append(address_of(*fleet, decision_.fallbacks[i]));
+  const Decision& decision = journey_.decision();
+  destination_ = address_of(*journey_.endpoint());
+  for (uint8_t i = 0; i < decision.fallback_count; ++i) {
+    destination_.append(",").append(address_of(*journey_.endpoint_at(decision.fallbacks[i])));
   }
-  if (decision_.prefill) prefill_ = address_of(*fleet, *decision_.prefill);
+  if (decision.prefill) prefill_ = address_of(*journey_.endpoint_at(*decision.prefill));
 
   const bool headers_are_open = headers_seen_ && (defers_headers() || unanswered_chunks_ == 0);
   phase_ = Phase::kSentOn;
@@ -38,9 +35,7 @@ void Exchange::send_decision() {
   inflated_ = {};
   rewrite_.reset();
   head_.release();
-  if (routed_) routed_->release_prompt();
-  fetched_ = {};
-  scores_ = {};
+  journey_.release_prompt();
   score_names_ = {};
   subset_.reset();
   // A request that passed unread loads its endpoint like any other: its answer is watched too.
@@ -54,10 +49,10 @@ void Exchange::send_decision() {
 // Of every candidate that was scored; the views are into score_names_.
 std::vector<ExtProcScore> Exchange::scores() {
   std::vector<ExtProcScore> scores;
-  score_names_.reserve(scores_.size());
-  const std::shared_ptr<const Snapshot> fleet = thread_.pool().snapshot();
-  for (const ScoredEndpoint& scored : scores_) {
-    score_names_.push_back(address_of(*fleet, scored.endpoint));
+  const std::span<const ScoredEndpoint> candidates = journey_.scores();
+  score_names_.reserve(candidates.size());
+  for (const ScoredEndpoint& scored : candidates) {
+    score_names_.push_back(address_of(*journey_.endpoint_at(scored.endpoint)));
     scores.push_back({score_names_.back(), scored.score});
   }
   return scores;
@@ -68,9 +63,9 @@ void Exchange::add_routing(ExtProcMutation& mutation, std::vector<ExtProcHeader>
   mutation.set.push_back({kDestinationHeader, destination_});
   metadata.push_back({kDestinationHeader, destination_});
   if (!prefill_.empty()) mutation.set.push_back({kPrefillHeader, prefill_});
-  if (request_id_.empty()) {
-    request_id_ = thread_.new_request_id();
-    mutation.set.push_back({kRequestIdHeader, request_id_});
+  if (std::string& id = journey_.names().request_id; id.empty()) {
+    id = thread_.new_request_id();
+    mutation.set.push_back({kRequestIdHeader, id});
   }
   if (thread_.options().keep_control_headers) return;
   for (const std::string_view name : kRemovedHeaders) {
@@ -94,7 +89,7 @@ void Exchange::send_headers_answer(bool with_decision) {
     }
   }
   write_headers_answer(ExtProcSide::kRequest, answer, thread_.message());
-  call_.send(thread_.message());
+  send();
 }
 
 // The whole body again, or an unchanged answer for each of its pieces.
@@ -106,12 +101,12 @@ void Exchange::send_request_body() {
     for_each_chunk(rewrite_ ? rewritten : body_.view(), [&](std::string_view chunk, bool last) {
       write_streamed_body_head(ExtProcSide::kRequest, chunk.size(), last && !ends_with_trailers_,
                                {}, thread_.message());
-      call_.send(thread_.message(), chunk);
+      send(chunk);
     });
   }
   if (!ends_with_trailers_) return;
   write_trailers_answer(ExtProcSide::kRequest, {}, thread_.message());
-  call_.send(thread_.message());
+  send();
 }
 
 void Exchange::send_body_answer(bool with_decision) {
@@ -130,7 +125,21 @@ void Exchange::send_body_answer(bool with_decision) {
     }
   }
   write_body_answer(ExtProcSide::kRequest, answer, thread_.message());
-  call_.send(thread_.message());
+  send();
+}
+
+void Exchange::send_refusal(const JourneyRefusal& refusal) {
+  std::string body("inference error: ");
+  body.append(refusal.code).append(" - ").append(refusal.text);
+  ExtProcImmediate answer;
+  answer.status = static_cast<uint32_t>(refusal.status);
+  answer.body = body;
+  if (!refusal.dropped_reason.empty()) {
+    answer.mutation.set.push_back({kDroppedReasonHeader, refusal.dropped_reason});
+  }
+  write_immediate_answer(answer, thread_.message());
+  send();
+  finish(GrpcCode::kOk);
 }
 
 }  // namespace kvasir

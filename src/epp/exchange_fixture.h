@@ -25,9 +25,13 @@ class RecordingEppProbe final : public EppProbe {
     picked.push_back(index_of(report.decision.endpoint));
     cached_tokens = report.decision.cached_tokens;
   }
-  void on_refused(const RefusalReport& report) override { refused.push_back(report.status); }
+  void on_refused(const RefusalReport& report) override {
+    refused.push_back(report.refusal.status);
+  }
   void on_answer_processed(Duration) override {}
-  void on_ended(const EndReport& report) override { endings.push_back(report.ending); }
+  void on_ended(const EndReport& report) override {
+    if (report.endpoint != nullptr && report.scheduled) endings.push_back(report.ending);
+  }
   void on_configuration_read(std::string_view error) override { configuration_error = error; }
 
   int started = 0, ended = 0;

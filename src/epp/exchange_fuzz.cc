@@ -21,7 +21,7 @@ class SilentProbe final : public EppProbe {
   void on_picked(const PickReport&) override { ++picked; }
   void on_refused(const RefusalReport&) override {}
   void on_answer_processed(Duration) override {}
-  void on_ended(const EndReport&) override { ++answered; }
+  void on_ended(const EndReport& report) override { answered += report.endpoint != nullptr; }
   void on_configuration_read(std::string_view) override {}
 
   uint64_t started = 0;

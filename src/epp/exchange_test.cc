@@ -814,7 +814,7 @@ TEST_F(ExchangeTest, AClientThatLeavesWhileItIsHeldLeavesNothingBehind) {
 
 TEST_F(ExchangeTest, AHeldRequestHasADeadline) {
   options_.pool.config = kFlowControl;
-  options_.decision_deadline = std::chrono::milliseconds(1);
+  options_.pool.journey.decision_deadline = std::chrono::milliseconds(1);
   FakeStream first(epp()), second(epp());
   for (FakeStream* stream : {&first, &second}) {
     stream->headers({});

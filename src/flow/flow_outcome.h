@@ -33,9 +33,6 @@ enum class FlowOutcome : uint8_t {
 };
 inline constexpr uint8_t kFlowOutcomes = 17;
 
-// The header that carries FlowAnswer::dropped_reason.
-inline constexpr std::string_view kDroppedReasonHeader = "x-llm-d-request-dropped-reason";
-
 struct FlowAnswer {
   int status = 0;
   std::string_view code;            // upstream's internal code: "ResourceExhausted", ...

@@ -171,11 +171,17 @@ class RecordingProbe final : public GatewayProbe {
                           " " + std::string(answer.request_id) + " " +
                           std::string(answer.endpoint) + ": " + std::string(answer.why));
   }
-  void on_finished(const RequestReport& report) override {
+  void on_ended(const EndReport& report) override {
     std::lock_guard<std::mutex> lock(mutex_);
-    finished.push_back(report);
+    Finished& ended = finished.emplace_back();
+    ended.status = report.status;
+    ended.complete = report.ending == Ending::kNatural;
+    ended.inference = report.scheduled;
+    ended.first_byte = report.first_byte;
+    ended.held = report.held;
+    ended.prompt_tokens = report.prompt_tokens;
   }
-  void on_refused(int, std::string_view) override {}
+  void on_not_relayed(int, std::string_view) override {}
   void on_outcome(const Request&, int32_t, FlowOutcome outcome, Duration) override {
     std::lock_guard<std::mutex> lock(mutex_);
     outcomes.push_back(outcome);
@@ -193,7 +199,16 @@ class RecordingProbe final : public GatewayProbe {
       unwatched{0};
   std::atomic<RetryReason> last_reason{};
   std::vector<std::string> poison, bad_answers;
-  std::vector<RequestReport> finished;
+  // Of each EndReport.
+  struct Finished {
+    int status = 0;
+    bool complete = false;
+    bool inference = false;
+    std::optional<Duration> first_byte;
+    Duration held{};
+    std::optional<uint32_t> prompt_tokens;
+  };
+  std::vector<Finished> finished;
   std::vector<FlowOutcome> outcomes;
 
  private:

@@ -45,7 +45,7 @@ TEST_F(GatewayHoldTest, AnIdleFleetHoldsNobody) {
   for (int i = 0; i < 20; ++i) EXPECT_EQ(complete().head.status(), 200);
   EXPECT_EQ(probe_.outcomes.size(), 20u);
   EXPECT_THAT(probe_.outcomes, Each(FlowOutcome::kDispatched));
-  for (const RequestReport& report : probe_.finished) EXPECT_LT(report.held, milliseconds(1));
+  for (const auto& report : probe_.finished) EXPECT_LT(report.held, milliseconds(1));
 }
 
 TEST_F(GatewayHoldTest, ARequestWaitsWhileEveryWorkerIsBusyAndGoesWhenOneIsNot) {

@@ -30,10 +30,6 @@ struct GatewayOptions {
   // Such an answer is kept, and sent when nobody else has one. A longer one, or one that takes longer, is given up.
   size_t error_answer_bytes_max = 64 * 1024;
   Duration error_answer_timeout = std::chrono::milliseconds(100);
-  // After a failure its endpoint gets no requests for this long when others can have them (on the policy's clock);
-  // for the longer one when another endpoint answered what it failed.
-  Duration failure_pause = std::chrono::milliseconds(100);
-  Duration fault_pause = std::chrono::seconds(1);
   // Answer bytes a slow client may leave unread here before the worker's connection is paused.
   size_t unread_bytes_max = 1024 * 1024;
   // A body that cannot be read is read again to refuse it in vLLM's words; a longer one is refused without them.

@@ -149,7 +149,7 @@ TEST_F(GatewayRetryTest, A429IsNotTriedElsewhereWhenErrorsAreNot) {
 }
 
 TEST_F(GatewayRetryTest, BeingFullTakesNobodyOut) {
-  options_.failure_pause = options_.fault_pause = Duration::zero();
+  options_.pool.journey.failure_pause = options_.pool.journey.fault_pause = Duration::zero();
   a_.fails_always = true;
   a_.error_status = 429;
   start();
@@ -161,7 +161,7 @@ TEST_F(GatewayRetryTest, BeingFullTakesNobodyOut) {
 
 TEST_F(GatewayRetryTest, A502SaysWhichEndpointDidWhat) {
   options_.pool.feeds.endpoints.pop_back();
-  options_.failure_pause = options_.fault_pause = Duration::zero();
+  options_.pool.journey.failure_pause = options_.pool.journey.fault_pause = Duration::zero();
   options_.client.first_byte_timeout = milliseconds(50);
   options_.closed_retries_max = 0;
   const struct {
@@ -279,7 +279,7 @@ TEST_F(GatewayRetryTest, FailingIsNoSignOfSpeed) {
 }
 
 TEST_F(GatewayRetryTest, AFullWorkerIsNotTakenForAnIdleOne) {
-  options_.failure_pause = seconds(1);
+  options_.pool.journey.failure_pause = seconds(1);
   options_.pool.preset.hold = false;
   a_.fails_always = true;
   a_.error_status = 429;
@@ -386,7 +386,7 @@ TEST_F(GatewayRetryTest, FailingFastWith200DrawsNoTraffic) {
   options_.pool.feeds.eject_outliers = false;
   options_.error_retries_max = 0;
   options_.pool.preset.hold = false;
-  options_.fault_pause = std::chrono::minutes(10);
+  options_.pool.journey.fault_pause = std::chrono::minutes(10);
   a_.fails_always = true;
   a_.failing = Act::kSay;
   b_.pieces = {"data: {}\n\n"};
@@ -410,7 +410,7 @@ TEST_F(GatewayRetryTest, FailingFastWith200DrawsNoTraffic) {
 
 TEST_F(GatewayRetryTest, AClientThatHangsUpOnAnErrorIn200TellsOfTheWorkerAllTheSame) {
   options_.error_retries_max = 0;
-  options_.fault_pause = std::chrono::minutes(10);
+  options_.pool.journey.fault_pause = std::chrono::minutes(10);
   a_.pieces = {kErrorsIn200[1]};
   a_.script = {Act::kOpenStream};
   start();
@@ -422,7 +422,7 @@ TEST_F(GatewayRetryTest, AClientThatHangsUpOnAnErrorIn200TellsOfTheWorkerAllTheS
 }
 
 TEST_F(GatewayRetryTest, AWorkerThatFailsWith200IsEjected) {
-  options_.failure_pause = options_.fault_pause = Duration::zero();
+  options_.pool.journey.failure_pause = options_.pool.journey.fault_pause = Duration::zero();
   options_.pool.feeds.ejection.failures_in_a_row = 3;
   for (const uint32_t retries : {0, 1}) {
     options_.error_retries_max = retries;
@@ -436,7 +436,7 @@ TEST_F(GatewayRetryTest, AWorkerThatFailsWith200IsEjected) {
 }
 
 TEST_F(GatewayRetryTest, ErrorsIn200OfEveryWorkerAreTheRequestsAndEjectNobody) {
-  options_.failure_pause = Duration::zero();
+  options_.pool.journey.failure_pause = Duration::zero();
   a_.fails_always = b_.fails_always = true;
   a_.failing = b_.failing = Act::kSay;
   start();
@@ -461,7 +461,7 @@ TEST_F(GatewayRetryTest, ARequestThatItsWorkerClosesForGoesToOneMoreAndIsToldOnc
 TEST_F(GatewayRetryTest, EachBadEndIsToldWithItsWorkerAndWhy) {
   options_.pool.feeds.endpoints.pop_back();
   options_.client.first_byte_timeout = milliseconds(50);
-  options_.failure_pause = Duration::zero();
+  options_.pool.journey.failure_pause = Duration::zero();
   const struct {
     Act act;
     std::string starts, ends;
@@ -513,7 +513,7 @@ TEST_F(GatewayRetryTest, TheErrorOfTheFirstIsToldAsItsOwn) {
 }
 
 TEST_F(GatewayRetryTest, PoisonTakesNobodyOut) {
-  options_.failure_pause = Duration::zero();
+  options_.pool.journey.failure_pause = Duration::zero();
   start();
   for (int i = 0; i < 20; ++i) {
     a_.script = b_.script = {Act::kCut};
@@ -529,7 +529,7 @@ TEST_F(GatewayRetryTest, PoisonTakesNobodyOut) {
 }
 
 TEST_F(GatewayRetryTest, ErrorsOfEveryWorkerAreTheRequestsAndEjectNobody) {
-  options_.failure_pause = Duration::zero();
+  options_.pool.journey.failure_pause = Duration::zero();
   a_.fails_always = b_.fails_always = true;
   start();
   for (int i = 0; i < 20; ++i) EXPECT_EQ(complete().head.status(), 500);

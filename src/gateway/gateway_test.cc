@@ -394,7 +394,7 @@ TEST_F(GatewayWithFileTest, WithoutAFileItDoesNotStart) {
 }
 
 TEST_F(GatewayTest, AnEndpointWhoseAnswersBreakIsLeftOut) {
-  options_.fault_pause = options_.failure_pause = Duration::zero();
+  options_.pool.journey.fault_pause = options_.pool.journey.failure_pause = Duration::zero();
   options_.pool.feeds.ejection.failures_in_a_row = 2;
   options_.pool.feeds.monitor.rules.unhealthy_threshold =
       1'000'000;  // so that health checks take nobody out

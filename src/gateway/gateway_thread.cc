@@ -148,7 +148,7 @@ bool GatewayThread::take_request(HttpExchange& exchange) {
 }
 
 void GatewayThread::refuse(HttpExchange& exchange, const ApiError& error, std::string_view more_fields) {
-  probe_.on_refused(error.status, error.message);
+  probe_.on_not_relayed(error.status, error.message);
   exchange.respond(error.status, error_fields(error).append(more_fields), error_body(error));
 }
 
@@ -169,7 +169,7 @@ void GatewayThread::route_inference(HttpExchange& exchange, RequestApi api) {
   if (!peek && is_generation(exchange.head().path())) {
     if (const std::optional<ApiError> error = unreadable(exchange)) {
       // Its words quote the body, which no log should hold.
-      probe_.on_refused(error->status, "the body is not the JSON that the API asks for");
+      probe_.on_not_relayed(error->status, "the body is not the JSON that the API asks for");
       return exchange.respond(error->status, error_fields(*error), error_body(*error));
     }
   }
@@ -194,14 +194,14 @@ void GatewayThread::relay(HttpExchange& exchange, bool inference, const std::opt
 }
 
 HttpHandler::Refusal GatewayThread::on_refused(int status, std::string_view reason) {
-  probe_.on_refused(status, reason);
+  probe_.on_not_relayed(status, reason);
   const ApiError error = status == 400 ? not_http_error() : gateway_error(status, reason);
   return {error_fields(error), error_body(error)};
 }
 
 void GatewayThread::answer_health(HttpExchange& exchange) {
   // Before every worker was asked once, the first requests would all go to those that answered first.
-  if (pool().feeds().settled()) {
+  if (pool().feeds()->settled()) {
     const auto fleet = pool().snapshot();
     if (any_healthy(*fleet)) return exchange.respond(200, "", "");
     const std::string tried = tried_unhealthy_text(*fleet);
@@ -209,35 +209,6 @@ void GatewayThread::answer_health(HttpExchange& exchange) {
   }
   const ApiError error = gateway_error(503, "no worker is healthy");
   exchange.respond(503, error_fields(error), error_body(error));
-}
-
-std::optional<EndpointId> GatewayThread::next_in_turn(const std::vector<EndpointId>& tried) {
-  using Rank = EndpointState::Rank;
-  const auto snapshot = pool().snapshot();
-  const uint32_t count = static_cast<uint32_t>(snapshot->endpoints.size());
-  std::optional<EndpointId> best;
-  Rank best_rank = any_healthy(*snapshot) ? Rank::kReachable : Rank::kOut;
-  for (uint32_t i = 0; i < count; ++i) {
-    const EndpointId candidate{turn_++ % count};
-    const Rank rank = snapshot->endpoints[index_of(candidate)].rank();
-    if (rank >= best_rank) continue;
-    if (std::find(tried.begin(), tried.end(), candidate) != tried.end()) continue;
-    best = candidate;
-    best_rank = rank;
-    if (rank == Rank::kAvailable) break;
-  }
-  return best;
-}
-
-bool GatewayThread::has_other(const std::vector<EndpointId>& tried, EndpointId endpoint) {
-  const auto snapshot = pool().snapshot();
-  for (uint32_t i = 0; i < snapshot->endpoints.size(); ++i) {
-    const EndpointId id{i};
-    const bool healthy = snapshot->endpoints[i].rank() <= EndpointState::Rank::kEjected;
-    if (!healthy || id == endpoint) continue;
-    if (std::find(tried.begin(), tried.end(), id) == tried.end()) return true;
-  }
-  return false;
 }
 
 void GatewayThread::remove(Relay& relay) {
@@ -257,7 +228,7 @@ GatewayThread::Upstream* GatewayThread::upstream(EndpointId endpoint) {
   const EndpointState& state = snapshot->endpoints[index_of(endpoint)];
   if (upstream.client != nullptr && upstream.joined == state.joined) return &upstream;
   const Endpoint& owner = *state.endpoint;
-  const auto address = pool().feeds().addresses().find(owner.host, owner.port);
+  const auto address = pool().feeds()->addresses().find(owner.host, owner.port);
   if (!address) return nullptr;
   // Requests that run with the endpoint before go on.
   retired_.erase(std::remove_if(retired_.begin(), retired_.end(),

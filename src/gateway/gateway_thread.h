@@ -48,10 +48,6 @@ class GatewayThread final : public HttpHandler {
   GatewayProbe& probe() { return probe_; }
   PoolThread& pool_thread() { return pool_thread_; }
   Pool& pool() { return pool_thread_.pool(); }
-  // Where a request that is no inference goes: the best endpoints there are, in turn.
-  std::optional<EndpointId> next_in_turn(const std::vector<EndpointId>& tried);
-  // Whether a healthy one is left besides those and this.
-  bool has_other(const std::vector<EndpointId>& tried, EndpointId endpoint);
   // The slot's owner; null: its address is not known.
   Upstream* upstream(EndpointId endpoint);
   // It is over, and goes.
@@ -79,7 +75,6 @@ class GatewayThread final : public HttpHandler {
   std::vector<std::unique_ptr<HttpClient>>
       retired_;  // of endpoints that left, while requests run there
   std::unordered_set<Relay*> relays_;
-  uint32_t turn_ = 0;
 };
 
 // The gateway's own errors in the shape of vLLM's.

@@ -11,17 +11,6 @@
 
 namespace kvasir {
 
-struct RequestReport {
-  int status = 0;  // 499: the client left before the answer was complete
-  std::optional<EndpointId> endpoint;
-  bool inference = false;  // routed by the policy
-  bool complete = false;   // the whole answer was relayed
-  Duration total{};
-  std::optional<Duration> first_byte;  // of the body, streamed answers only
-  Duration scheduling{};
-  Duration held{};         // before it was sent on, or given up
-};
-
 // Why a request was sent to another endpoint.
 enum class RetryReason : uint8_t {
   kNotConnected,  // the connection was refused or timed out
@@ -45,10 +34,6 @@ struct BadAnswer {
 
 class GatewayProbe : public PoolProbe {
  public:
-  virtual void on_started() = 0;
-  // The endpoint itself, not its slot, which may change hands while a request runs.
-  virtual void on_routed(const Endpoint& endpoint) = 0;    // an attempt goes there
-  virtual void on_released(const Endpoint& endpoint) = 0;  // that attempt is over
   // The request goes to another endpoint now.
   virtual void on_retry(const Endpoint& failed, RetryReason reason, std::string_view detail) = 0;
   // So many endpoints closed their connection on this request, and it is not sent to more.
@@ -56,8 +41,8 @@ class GatewayProbe : public PoolProbe {
     static_cast<void>(request_id), static_cast<void>(endpoints);
   }
   virtual void on_bad_answer(const BadAnswer& answer) { static_cast<void>(answer); }
-  virtual void on_finished(const RequestReport& report) = 0;
-  virtual void on_refused(int status, std::string_view reason) = 0;  // before it was a whole request
+  // A request was refused before it could be relayed.
+  virtual void on_not_relayed(int status, std::string_view reason) = 0;
 };
 
 }  // namespace kvasir

@@ -8,24 +8,18 @@
 #include <string>
 #include <vector>
 
-#include "base/clock.h"
-#include "base/lifeline.h"
 #include "gateway/answer_tail.h"
 #include "gateway/probe.h"
 #include "net/http/http_client.h"
 #include "net/http/http_exchange.h"
-#include "net/http/http_status.h"
 #include "net/io/event_loop.h"
-#include "serving/admission.h"
-#include "serving/remote_scores.h"
-#include "serving/routed_request.h"
-#include "wire/request/usage_watch.h"
+#include "serving/journey.h"
 
 namespace kvasir {
 
 class GatewayThread;
 
-class Relay final : private HttpCallObserver, private HttpExchange::Observer {
+class Relay final : private HttpCallObserver, private HttpExchange::Observer, Journey::Owner {
  public:
   Relay(GatewayThread& thread, HttpExchange& exchange, bool inference);
   ~Relay() override;
@@ -44,18 +38,13 @@ class Relay final : private HttpCallObserver, private HttpExchange::Observer {
     std::string raw;  // its body as it was framed
     std::string selected;
     Decision decision;
+    std::shared_ptr<const Endpoint> endpoint;
   };
 
   void read_headers();
-  bool ask_services(const RequestPeek& peek);
-  void schedule();
-  RequestClass class_of_request() const;
-  void admit();
-  void on_verdict(const Verdict& verdict);
-  void on_evicted(FlowOutcome outcome);
-  bool choose();
-  bool pick();
-  void attempt();
+  void on_decided() override { send(); }
+  void on_refused(const JourneyRefusal& refusal) override;
+  void on_evicted(const JourneyRefusal& refusal) override;
   void send();
   void on_head(const HttpHead& head) override;
   void on_body(std::string_view bytes) override;
@@ -66,10 +55,7 @@ class Relay final : private HttpCallObserver, private HttpExchange::Observer {
   void on_drained() override;
 
   void send_withheld();
-  void note_first_byte();
-  void note_answered();
   void on_closed(const HttpFailure& failure);
-  bool has_other();
   bool is_worth_another_try(int status);
   bool is_worse_than_kept(int status) const;
   bool may_try_error_elsewhere();
@@ -77,25 +63,19 @@ class Relay final : private HttpCallObserver, private HttpExchange::Observer {
   void keep_error();
   void give_error_up();
   void send_kept();
-  // The endpoint's own fault, or its success; for outlier ejection.
-  void judge(EndpointId endpoint, bool good);
-  // It failed, or the request did: the next endpoint's answer tells.
-  void blame();
-  void settle_blame(bool answered);
-  // It took the request for one too many: no fault of its.
-  void note_full();
   // What the endpoint that was asked last did, in the client's words.
   void note_failure(std::string_view what);
   void retry(RetryReason reason, std::string_view detail);
   // No endpoint has an answer; an error that was kept is better than ours.
   void give_up(int status, std::string_view message, std::string_view why);
   void fail(int status, std::string_view message, std::string_view more_fields = {});
-  void drop(FlowOutcome outcome);
+  void drop(const JourneyRefusal& refusal);
   void tell_bad_answer(int status, std::string_view why);
   void tell_error_passed_on();
-  void release();
-  void leave_admission();
-  void finish(int status, bool complete);
+  // The whole answer passed.
+  void complete();
+  // It is over; deletes itself.
+  void finish(Ending ending, int status);
 
   GatewayThread& thread_;
   HttpExchange& exchange_;
@@ -103,39 +83,22 @@ class Relay final : private HttpCallObserver, private HttpExchange::Observer {
   HttpCall* call_ = nullptr;
   std::vector<std::string> names_;  // of headers_, lower-case
   std::vector<RequestHeader> headers_;
-  FetchedScores fetched_;                // what the services of the configuration said
-  std::unique_ptr<RemoteScoreFetcher::Fetch> fetch_;  // while they are asked
-  std::optional<RoutedRequest> routed_;  // inference only
-  std::shared_ptr<AdmissionTicket> ticket_;  // of routed_; null when nobody can be held
-  Lifeline lifeline_;
-  std::vector<EndpointId> tried_;            // when it is no inference
-  std::string request_id_;
+  Journey journey_;
   std::string upstream_head_;
   std::string selected_;  // the endpoint's name, for x-selected-pod
   HttpHead answer_;        // withheld until the first body byte,
-  std::string withheld_;  // with the framing before it
-  int status_ = 0;        // of the answer
+  std::string withheld_;   // with the framing before it
   std::unique_ptr<KeptAnswer> kept_;   // most often null
-  std::vector<EndpointId> blamed_;     // they failed this request, and nobody has answered it yet
   TimerId error_timer_ = kNoTimer;     // runs while keeping_error_
   std::string failures_;               // of the attempts so far: "vllm-0: connection refused; ..."
   uint32_t closed_ = 0;                // endpoints that closed their connection on it
   uint32_t error_retries_ = 0;
-  UsageWatch usage_;
   AnswerTail tail_;
-  Decision decision_;
-  TimePoint arrived_;
-  Duration scheduling_{};
-  Duration held_{};
-  std::optional<Duration> first_byte_;
-  uint32_t attempts_ = 0;
   Mode mode_ = Mode::kHeld;
   const bool inference_;
   const bool head_request_;
-  std::shared_ptr<const Endpoint> attempted_;  // the probe counts an attempt there; null: none now
   bool paused_ = false;
   bool unread_ = false;         // the client has not taken all that was written
-  bool failed_in_200_ = false;  // the answer's status says that it is good, its body that it is not
   bool keeping_error_ = false;  // this answer is read to its end and not sent; then another endpoint is tried
 };
 

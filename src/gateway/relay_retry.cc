@@ -3,11 +3,10 @@
 #include <cstdio>
 #include <utility>
 
-#include "gateway/gateway.h"
 #include "gateway/gateway_thread.h"
 #include "gateway/relay.h"
+#include "net/http/http_status.h"
 #include "net/io/event_loop.h"
-#include "wire/request/error_answer.h"
 
 namespace kvasir {
 namespace {
@@ -54,27 +53,6 @@ std::string plain_words(const HttpFailure& failure, const HttpClientLimits& limi
 
 }  // namespace
 
-// A server error that other endpoints answer with as well is the request's, not theirs.
-void Relay::note_answered() {
-  if (status_ >= kHttpServerErrors || failed_in_200_) {
-    if (blamed_.empty()) judge(decision_.endpoint, false);
-    return blamed_.clear();
-  }
-  if (status_ == kHttpTooManyRequests) {
-    note_full();
-  } else {
-    judge(decision_.endpoint, true);
-    thread_.pool().feeds().report_served(decision_.endpoint);
-  }
-  settle_blame(true);
-}
-
-void Relay::note_full() {
-  judge(decision_.endpoint, true);
-  thread_.pool().feeds().report_served(decision_.endpoint);
-  thread_.pool().scheduler().avoid(decision_.endpoint, thread_.options().failure_pause);
-}
-
 void Relay::on_failure(const HttpFailure& failure) {
   using Kind = HttpFailure::Kind;
   call_ = nullptr;
@@ -83,53 +61,53 @@ void Relay::on_failure(const HttpFailure& failure) {
   // A worker that took a request over a kept-alive connection and is gone now may have died of it.
   const bool closed =
       failure.kind == Kind::kClosed || (failure.kind == Kind::kConnect && failure.resent);
-  FleetFeeds& feeds = thread_.pool().feeds();
-  if (failure.kind == Kind::kConnect) feeds.report_connect_failure(decision_.endpoint);
-  if (failure.kind == Kind::kClosed) feeds.report_closed(decision_.endpoint);
+  EndpointConduct& conduct = journey_.conduct();
+  if (failure.kind == Kind::kConnect) conduct.not_connected();
+  if (failure.kind == Kind::kClosed) conduct.closed();
   if (mode_ != Mode::kHeld) {
     // Part of the answer is out: cutting it is the only honest end.
-    judge(decision_.endpoint, false);
-    tell_bad_answer(status_, failure.message);
+    conduct.faulty();
+    tell_bad_answer(journey_.status(), failure.message);
     exchange_.abort();
-    return finish(502, false);
+    return finish(Ending::kError, kHttpBadGateway);
   }
   note_failure(closed ? std::string(kClosedWords) : plain_words(failure, thread_.options().client));
   if (closed) return on_closed(failure);
   if (failure.kind == Kind::kMalformed) {
-    blame();
+    conduct.blame();
     return retry(RetryReason::kMalformed, failure.message);
   }
-  judge(decision_.endpoint, false);
+  conduct.faulty();
   if (failure.kind == Kind::kFirstByteTimeout || failure.kind == Kind::kIdleTimeout) {
     // The worker may be at work on it: another attempt would double the load that made it late.
-    return give_up(504, "the worker did not answer in time", failure.message);
+    return give_up(kHttpGatewayTimeout, "the worker did not answer in time", failure.message);
   }
   retry(RetryReason::kNotConnected, failure.message);
 }
 
 // Without an answer. The request may be what the worker closed for: few others are asked.
 void Relay::on_closed(const HttpFailure& failure) {
-  blame();
+  journey_.conduct().blame();
   if (++closed_ <= thread_.options().closed_retries_max) {
     return retry(RetryReason::kClosed, failure.message);
   }
-  settle_blame(false);
-  thread_.probe().on_poison(request_id_, closed_);
-  give_up(502, "no worker could answer, and the request itself may be why", failure.message);
+  journey_.conduct().unanswered();
+  thread_.probe().on_poison(journey_.names().request_id, closed_);
+  give_up(kHttpBadGateway, "no worker could answer, and the request itself may be why",
+          failure.message);
 }
 
 void Relay::on_endpoint_down(EndpointId endpoint) {
-  const bool waits = call_ != nullptr && mode_ == Mode::kHeld && decision_.endpoint == endpoint;
-  if (!waits || attempts_ >= thread_.options().attempts_max || !has_other()) return;
+  const bool waits =
+      call_ != nullptr && mode_ == Mode::kHeld && journey_.decision().endpoint == endpoint;
+  if (!waits || journey_.attempts() >= thread_.options().attempts_max || !journey_.has_other()) {
+    return;
+  }
   std::exchange(call_, nullptr)->cancel();
   if (keeping_error_) return give_error_up();
   withheld_.clear();
   note_failure("it became unhealthy before it answered");
   retry(RetryReason::kUnhealthy, "it became unhealthy before it answered");
-}
-
-bool Relay::has_other() {
-  return routed_ ? routed_->has_other() : thread_.has_other(tried_, decision_.endpoint);
 }
 
 bool Relay::is_worth_another_try(int status) {
@@ -139,21 +117,19 @@ bool Relay::is_worth_another_try(int status) {
 // The first 429 tells the client that it may come back, and when; no later error is better.
 bool Relay::is_worse_than_kept(int status) const {
   return kept_ && kept_->head.status() == kHttpTooManyRequests &&
-         (status == kHttpTooManyRequests || is_passing(status) || failed_in_200_);
+         (status == kHttpTooManyRequests || is_passing(status) || journey_.failed_in_200());
 }
 
 bool Relay::may_try_error_elsewhere() {
   const GatewayOptions& options = thread_.options();
-  return error_retries_ < options.error_retries_max && attempts_ < options.attempts_max &&
-         has_other();
+  return error_retries_ < options.error_retries_max && journey_.attempts() < options.attempts_max &&
+         journey_.has_other();
 }
 
-// Of a good status. Without a byte there is no answer, when a prompt was sent.
+// Of a good status.
 void Relay::look_for_error(std::string_view first_bytes) {
-  if (!routed_ || status_ != kHttpOk) return;
-  failed_in_200_ =
-      first_bytes.empty() ? routed_->request().prompt_bytes > 0 : is_error_answer(first_bytes);
-  if (failed_in_200_ && (may_try_error_elsewhere() || is_worse_than_kept(status_))) keep_error();
+  if (!journey_.look_for_error(first_bytes)) return;
+  if (may_try_error_elsewhere() || is_worse_than_kept(journey_.status())) keep_error();
 }
 
 // The answer is read to its end first: it is short, it may be the best there is, and its connection
@@ -175,68 +151,44 @@ void Relay::give_error_up() {
   ++error_retries_;
   answer_ = HttpHead();
   withheld_ = std::string();
-  const bool full = status_ == kHttpTooManyRequests;
-  full ? note_full() : blame();
-  const std::string what = failed_in_200_ ? "it answered 200 without a good answer"
-                                          : "it answered " + std::to_string(status_);
+  // The worker is full: an answer that comes as fast as an error, and is no sign of speed either.
+  const bool full = journey_.status() == kHttpTooManyRequests;
+  full ? journey_.conduct().full() : journey_.conduct().blame();
+  const std::string what = journey_.failed_in_200()
+                               ? "it answered 200 without a good answer"
+                               : "it answered " + std::to_string(journey_.status());
   note_failure(what);
   if (last && kept_) {
-    settle_blame(false);
+    journey_.conduct().unanswered();
     return send_kept();
   }
   retry(full ? RetryReason::kTooManyRequests : RetryReason::kServerError, what);
 }
 
 void Relay::send_kept() {
-  release();
   const std::unique_ptr<KeptAnswer> kept = std::move(kept_);
   answer_ = std::move(kept->head);
   withheld_ = kept->raw;
   selected_ = kept->selected;
-  decision_ = kept->decision;
-  status_ = answer_.status();
+  journey_.answered_by(kept->decision, kept->endpoint);
+  journey_.answer_begins(answer_.status());
   send_withheld();
   if (mode_ == Mode::kReframed) exchange_.write(kept->raw);
-  if (status_ != kHttpTooManyRequests) tell_error_passed_on();
-  mode_ == Mode::kRaw ? raw_->finish_raw() : exchange_.finish();
-  finish(status_, true);
-}
-
-void Relay::judge(EndpointId endpoint, bool good) {
-  if (!good) thread_.pool().scheduler().avoid(endpoint, thread_.options().fault_pause);
-  OutlierEjection* ejection = thread_.pool().feeds().outliers();
-  if (ejection == nullptr) return;
-  good ? ejection->succeeded(endpoint) : ejection->failed(endpoint);
-}
-
-void Relay::blame() {
-  blamed_.push_back(decision_.endpoint);
-  thread_.pool().scheduler().avoid(decision_.endpoint, thread_.options().failure_pause);
-}
-
-// An answer from somebody else: it was their fault. Several who failed alike: it was the request's.
-// One alone: his.
-void Relay::settle_blame(bool answered) {
-  if (answered || blamed_.size() == 1) {
-    for (const EndpointId endpoint : blamed_) judge(endpoint, false);
-  }
-  blamed_.clear();
+  if (journey_.status() != kHttpTooManyRequests) tell_error_passed_on();
+  complete();
 }
 
 void Relay::note_failure(std::string_view what) {
   if (failures_.size() > kFailuresBytesMost) return;
-  const std::string& name = selected_.empty() ? attempted_->host : selected_;
+  const std::string& name = selected_.empty() ? journey_.endpoint()->host : selected_;
   failures_.append(failures_.empty() ? "" : "; ").append(name).append(": ").append(what);
 }
 
 void Relay::retry(RetryReason reason, std::string_view detail) {
-  const std::shared_ptr<const Endpoint> failed = attempted_;
-  if (routed_) routed_->exclude_chosen();
-  tried_.push_back(decision_.endpoint);
-  release();
-  if (attempts_ >= thread_.options().attempts_max || !pick()) {
-    settle_blame(false);
-    return give_up(502, "no worker could answer", detail);
+  const std::shared_ptr<const Endpoint> failed = journey_.endpoint();
+  if (journey_.attempts() >= thread_.options().attempts_max || !journey_.retry()) {
+    journey_.conduct().unanswered();
+    return give_up(kHttpBadGateway, "no worker could answer", detail);
   }
   thread_.probe().on_retry(*failed, reason, detail);
   send();
@@ -248,18 +200,21 @@ void Relay::give_up(int status, std::string_view message, std::string_view why) 
   tell_bad_answer(status, why);
   std::string fields;
   // The worker that did not answer in time may be at work on it still.
-  if (status == 504) fields.append("x-selected-pod: ").append(selected_).append("\r\n");
+  if (status == kHttpGatewayTimeout)
+    fields.append("x-selected-pod: ").append(selected_).append("\r\n");
   fail(status, std::string(message).append(": ").append(failures_), fields);
 }
 
 void Relay::tell_bad_answer(int status, std::string_view why) {
-  thread_.probe().on_bad_answer({request_id_, selected_, status, mode_ != Mode::kHeld, why});
+  thread_.probe().on_bad_answer(
+      {journey_.names().request_id, selected_, status, mode_ != Mode::kHeld, why});
 }
 
 // A worker's own error that goes to the client as it is.
 void Relay::tell_error_passed_on() {
-  thread_.probe().on_bad_answer({request_id_, selected_, status_, false,
-                                 status_ >= kHttpServerErrors
+  const int status = journey_.status();
+  thread_.probe().on_bad_answer({journey_.names().request_id, selected_, status, false,
+                                 status >= kHttpServerErrors
                                      ? "the error is the worker's own"
                                      : "its answer holds an error or nothing"});
 }

@@ -10,6 +10,11 @@
 
 namespace kvasir {
 
+struct ScoredEndpoint {
+  EndpointId endpoint{};
+  double score = 0;  // weighted sum
+};
+
 struct Decision {
   static constexpr size_t kFallbacksMax = 7;
 

@@ -23,11 +23,6 @@ namespace kvasir {
 
 class PluginContext;
 
-struct ScoredEndpoint {
-  EndpointId endpoint{};
-  double score = 0;  // weighted sum
-};
-
 // What one profile chose. `chosen` is empty when its filters left nobody.
 struct ProfileResult {
   int profile = 0;                         // its place in the configuration

@@ -3,36 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "serving/routed_request.h"
-
 namespace kvasir {
-
-AdmissionTicket::AdmissionTicket(RoutedRequest& routed, uint64_t bytes,
-                                 std::function<void(const Verdict&)> later,
-                                 std::function<void(FlowOutcome)> evict)
-    : FlowItem(routed.request(), bytes),
-      routed_(routed),
-      later_(std::move(later)),
-      evict_(std::move(evict)) {}
-
-Refusal AdmissionTicket::dispatch() {
-  const std::optional<Decision> decision = routed_.choose();
-  if (!decision) return routed_.refusal();
-  decision_ = *decision;
-  return Refusal::kNone;
-}
-
-void AdmissionTicket::finished(FlowOutcome outcome) {
-  later_(verdict(outcome));
-}
-
-void AdmissionTicket::evicted(FlowOutcome outcome) {
-  if (evict_) evict_(outcome);
-}
-
-Verdict AdmissionTicket::verdict(FlowOutcome outcome) const {
-  return Verdict{outcome, decision_, held_for()};
-}
 
 Admission::Admission(Scheduler& scheduler, const Clock& clock, AdmissionSettings settings,
                      FlowProbe* probe)
@@ -59,27 +30,23 @@ FlowSettings Admission::flow_settings(AdmissionSettings settings) {
   return idle;
 }
 
-std::optional<Verdict> Admission::admit(const std::shared_ptr<AdmissionTicket>& ticket) {
-  const AdmissionSettings::Mode mode = mode_;
-  if (mode == AdmissionSettings::Mode::kFlowControl) {
-    const std::optional<FlowOutcome> outcome = controller_.enqueue(ticket);
-    if (outcome) return ticket->verdict(*outcome);
-    wake();
-    return std::nullopt;
-  }
-  if (mode == AdmissionSettings::Mode::kShedding && ticket->request().priority < 0 &&
-      scheduler_.saturation().effective() >= 1) {
-    return ticket->verdict(FlowOutcome::kShed);
-  }
-  return ticket->verdict(outcome_of(ticket->dispatch()));
+bool Admission::sheds(const Request& request) {
+  return mode_ == AdmissionSettings::Mode::kShedding && request.priority < 0 &&
+         scheduler_.saturation().effective() >= 1;
 }
 
-bool Admission::cancel(AdmissionTicket& ticket) {
-  return controller_.cancel(ticket);
+std::optional<FlowOutcome> Admission::admit(const std::shared_ptr<FlowItem>& item) {
+  const std::optional<FlowOutcome> outcome = controller_.enqueue(item);
+  if (!outcome) wake();
+  return outcome;
 }
 
-void Admission::ended(AdmissionTicket& ticket, uint64_t prompt_tokens, uint64_t output_tokens) {
-  controller_.ended(ticket, prompt_tokens, output_tokens);
+bool Admission::cancel(FlowItem& item) {
+  return controller_.cancel(item);
+}
+
+void Admission::ended(FlowItem& item, uint64_t prompt_tokens, uint64_t output_tokens) {
+  controller_.ended(item, prompt_tokens, output_tokens);
 }
 
 void Admission::set_priorities(const std::vector<int32_t>& priorities) {

@@ -2,17 +2,6 @@
 // refused. Everything that serves requests (gateway, endpoint picker) asks here, and tells its
 // clients what flow/flow_outcome.h says.
 //
-//   Admission admission(scheduler, clock, settings);  // one for all threads
-//   AdmissionTimer timer(loop, admission);            // serving/admission_timer.h; on any loop
-//
-//   routed.set_class(request_class(headers, priority_of));  // serving/request_class.h
-//   auto ticket = std::make_shared<AdmissionTicket>(routed, body_bytes, later, evict);
-//   if (auto verdict = admission.admit(ticket)) ... else wait for `later`
-//   ...
-//   admission.cancel(*ticket);  // when the request is over, whatever became of it:
-//   routed.ended();             // these three, in this order
-//   admission.ended(*ticket, prompt_tokens, output_tokens);
-//
 // Thread-safe.
 #pragma once
 
@@ -26,12 +15,9 @@
 #include "flow/first_come_ordering.h"
 #include "flow/flow_controller.h"
 #include "flow/global_strict_fairness.h"
-#include "model/decision.h"
 #include "scheduling/scheduler.h"
 
 namespace kvasir {
-
-class RoutedRequest;
 
 struct AdmissionSettings {
   enum class Mode : uint8_t {
@@ -43,39 +29,6 @@ struct AdmissionSettings {
   FlowSettings flow = {};  // of kFlowControl; its plugins outlive their use
 };
 
-struct Verdict {
-  FlowOutcome outcome = FlowOutcome::kOther;
-  Decision decision = {};  // when kDispatched: where it goes, booked
-  Duration held{};         // model time it waited
-
-  bool dispatched() const { return outcome == FlowOutcome::kDispatched; }
-};
-
-// One request at the door. Its owner keeps it until the request is over.
-class AdmissionTicket final : public FlowItem {
- public:
-  // `routed` must not be touched between admit() and the verdict (or the return of cancel()), and
-  // must outlive both. `later`: the verdict on a request that was held. `evict`: a dispatched
-  // request must end (kEvicted...): answer with answer_for(outcome). Both come on any thread,
-  // perhaps when the request is over: post to the loop of the request, and look there whether it
-  // still lives. Neither holds a lock.
-  AdmissionTicket(RoutedRequest& routed, uint64_t bytes, std::function<void(const Verdict&)> later,
-                  std::function<void(FlowOutcome)> evict);
-
- private:
-  friend class Admission;
-
-  Refusal dispatch() override;
-  void finished(FlowOutcome outcome) override;
-  void evicted(FlowOutcome outcome) override;
-  Verdict verdict(FlowOutcome outcome) const;
-
-  RoutedRequest& routed_;
-  const std::function<void(const Verdict&)> later_;
-  const std::function<void(FlowOutcome)> evict_;
-  Decision decision_;
-};
-
 class Admission {
  public:
   // `clock`: the scheduler's. Listens to the scheduler's releases. `probe` may be null. All must
@@ -84,15 +37,18 @@ class Admission {
             FlowProbe* probe = nullptr);
   ~Admission();
 
-  // The verdict; nullopt: it is held, and `later` will tell. Once for each ticket.
-  std::optional<Verdict> admit(const std::shared_ptr<AdmissionTicket>& ticket);
-  // True: it was held, and `later` will not be called. False: it was not, or no longer; a verdict
-  // that is on its way may still come, and a booking that was made is released by RoutedRequest as
-  // always.
-  bool cancel(AdmissionTicket& ticket);
-  // The request is over, after RoutedRequest::ended(). Tokens: 0 when not known. Does nothing for
-  // one that was not dispatched.
-  void ended(AdmissionTicket& ticket, uint64_t prompt_tokens, uint64_t output_tokens);
+  // Whether requests can have to wait: then each is to be admitted. Else they go to the scheduler.
+  bool holds() const { return mode_ == AdmissionSettings::Mode::kFlowControl; }
+  // Whether it is refused (kShed), where nobody can have to wait.
+  bool sheds(const Request& request);
+  // What became of it; nullopt: it is held, and FlowItem::finished() will tell. Once for each item.
+  std::optional<FlowOutcome> admit(const std::shared_ptr<FlowItem>& item);
+  // True: it was held, and finished() will not be called. False: it was not, or no longer; news
+  // that is on its way may still come, and a booking that was made is its owner's to release.
+  bool cancel(FlowItem& item);
+  // The request is over and its booking released. Tokens: 0 when not known. Does nothing for one
+  // that was not dispatched.
+  void ended(FlowItem& item, uint64_t prompt_tokens, uint64_t output_tokens);
 
   // Priorities that clients may come with (InferenceObjectives); others wait with priority 0.
   void set_priorities(const std::vector<int32_t>& priorities);

@@ -11,8 +11,6 @@
 #include "serving/configured_scheduling.h"
 #include "serving/holding.h"
 #include "serving/request_class.h"
-#include "serving/routed_request.h"
-#include "serving/token_estimator.h"
 
 namespace kvasir {
 namespace {
@@ -57,10 +55,29 @@ class AdmissionTest : public ::testing::Test {
   }
 
   struct Client {
-    std::unique_ptr<RoutedRequest> routed;
-    std::shared_ptr<AdmissionTicket> ticket;
-    std::optional<Verdict> at_once, later;
-    int id = 0;
+    Request request;
+    std::shared_ptr<FlowItem> item;
+    std::optional<Outcome> at_once, later;
+    bool booked = false;
+  };
+
+  class Item final : public FlowItem {
+   public:
+    Item(AdmissionTest& test, Client& client)
+        : FlowItem(client.request, 10), test_(test), client_(client) {}
+    Refusal dispatch() override {
+      const Scheduled scheduled = test_.scheduler_->schedule(request(), {});
+      client_.booked = scheduled.ok();
+      return scheduled.refusal;
+    }
+    void finished(Outcome outcome) override {
+      client_.later = outcome;
+      test_.order_.push_back(static_cast<int>(request().id));
+    }
+
+   private:
+    AdmissionTest& test_;
+    Client& client_;
   };
 
   void start(Mode mode) {
@@ -70,26 +87,24 @@ class AdmissionTest : public ::testing::Test {
   }
   std::unique_ptr<Client> come(int32_t priority = 0, uint32_t tokens = 100) {
     auto client = std::make_unique<Client>();
-    client->id = ++clients_;
-    RequestPeek peek;
-    peek.kind = PromptKind::kText;
-    peek.prompt_ids = tokens;
-    client->routed = std::make_unique<RoutedRequest>(*scheduler_, estimator_, clients_, peek);
-    client->routed->set_class({"t", priority});
-    client->ticket = std::make_shared<AdmissionTicket>(
-        *client->routed, 10,
-        [this, seen = client.get()](const Verdict& verdict) {
-          seen->later = verdict;
-          order_.push_back(seen->id);
-        },
-        nullptr);
-    client->at_once = admission_->admit(client->ticket);
+    client->request.id = ++clients_;
+    client->request.prompt_tokens = tokens;
+    client->request.fairness_id = "t";
+    client->request.priority = priority;
+    client->item = std::make_shared<Item>(*this, *client);
+    if (admission_->sheds(client->request)) {
+      client->at_once = Outcome::kShed;
+    } else if (admission_->holds()) {
+      client->at_once = admission_->admit(client->item);
+    } else {
+      client->at_once = outcome_of(client->item->dispatch());
+    }
     return client;
   }
   void leave(Client& client) {
-    admission_->cancel(*client.ticket);
-    client.routed->ended();
-    admission_->ended(*client.ticket, 1, 1);
+    admission_->cancel(*client.item);
+    if (std::exchange(client.booked, false)) scheduler_->ended(client.request.id);
+    admission_->ended(*client.item, 1, 1);
   }
   void fill() { policy_->capacity = policy_->in_flight; }
 
@@ -98,7 +113,6 @@ class AdmissionTest : public ::testing::Test {
   PoolPolicy* policy_ = nullptr;
   std::optional<Scheduler> scheduler_;
   std::optional<Holding> holding_;
-  TokenEstimator estimator_;
   std::optional<Admission> admission_;
   std::vector<int> order_;
   uint64_t clients_ = 0;
@@ -123,7 +137,7 @@ TEST_F(AdmissionTest,
     fleet_.set_healthy(EndpointId(0), test.endpoints);
     const auto client = come(test.priority);
     ASSERT_TRUE(client->at_once);
-    EXPECT_EQ(client->at_once->outcome, test.expected);
+    EXPECT_EQ(client->at_once, test.expected);
     leave(*client);
   }
 }
@@ -132,20 +146,19 @@ TEST_F(AdmissionTest, AnOpenDoorLetsEverybodyThrough) {
   start(Mode::kOpen);
   policy_->capacity = 1e-9;
   policy_->in_flight = 1;
-  EXPECT_TRUE(come(-1)->at_once->dispatched());
+  EXPECT_EQ(come(-1)->at_once, Outcome::kDispatched);
 }
 
 TEST_F(AdmissionTest, WhoIsHeldGetsAVerdictWhenAnotherLeaves) {
   start(Mode::kFlowControl);
   const auto first = come();
-  EXPECT_TRUE(first->at_once->dispatched());
+  EXPECT_EQ(first->at_once, Outcome::kDispatched);
   const auto second = come();
   EXPECT_FALSE(second->at_once);
   clock_.advance(milliseconds(30));
   leave(*first);
-  ASSERT_TRUE(second->later);
-  EXPECT_TRUE(second->later->dispatched());
-  EXPECT_EQ(second->later->held, milliseconds(30));
+  EXPECT_EQ(second->later, Outcome::kDispatched);
+  EXPECT_EQ(second->item->held_for(), milliseconds(30));
   EXPECT_EQ(policy_->in_flight, 1);
   leave(*second);
   EXPECT_EQ(policy_->in_flight, 0);
@@ -156,7 +169,7 @@ TEST_F(AdmissionTest, AFirstTokenMayMakeRoomToo) {
   const auto first = come();
   const auto second = come();
   policy_->capacity = 2;
-  first->routed->first_token();
+  scheduler_->first_token(first->request.id);
   EXPECT_TRUE(second->later);
   leave(*first);
   leave(*second);
@@ -207,7 +220,7 @@ TEST_F(AdmissionTest, HeldRequestsAreGivenUpInTheEnd) {
   const auto second = come();
   clock_.advance(seconds(5));
   EXPECT_FALSE(admission_->run());
-  EXPECT_EQ(second->later->outcome, Outcome::kEvictedTtl);
+  EXPECT_EQ(second->later, Outcome::kEvictedTtl);
   leave(*second);
   leave(*first);
   EXPECT_EQ(policy_->in_flight, 0);
@@ -216,7 +229,7 @@ TEST_F(AdmissionTest, HeldRequestsAreGivenUpInTheEnd) {
 TEST_F(AdmissionTest, NobodyIsHeldForAnEmptyFleet) {
   start(Mode::kFlowControl);
   fleet_.set_healthy(EndpointId(0), false);
-  EXPECT_EQ(come()->at_once->outcome, Outcome::kRejectedNoEndpoints);
+  EXPECT_EQ(come()->at_once, Outcome::kRejectedNoEndpoints);
 }
 
 TEST_F(AdmissionTest, AClientThatLeavesLeavesNoBookingWhateverItsState) {
@@ -262,7 +275,7 @@ TEST_F(AdmissionTest, ATimerGivesUpOnTime) {
   };
   look();
   loop->run();
-  EXPECT_EQ(second->later->outcome, Outcome::kEvictedTtl);
+  EXPECT_EQ(second->later, Outcome::kEvictedTtl);
   leave(*second);
   leave(*first);
 }
@@ -274,10 +287,10 @@ TEST_F(AdmissionTest, AReconfigurationToAnOpenDoorLetsTheHeldOnesGo) {
   admission_->reconfigure({});
   EXPECT_FALSE(second->later);
   const auto third = come();
-  EXPECT_TRUE(third->at_once->dispatched());
+  EXPECT_EQ(third->at_once, Outcome::kDispatched);
   leave(*third);
   leave(*first);
-  EXPECT_TRUE(second->later->dispatched());
+  EXPECT_EQ(second->later, Outcome::kDispatched);
   leave(*second);
   EXPECT_EQ(policy_->in_flight, 0);
 }

@@ -80,6 +80,11 @@ class Pool {
   const PoolConfig& config() const { return config_; }
   PoolProbe& probe() { return probe_; }
 
+  // Whether anybody looks at the headers of requests: plugins, objectives, who reports decisions.
+  bool reads_headers() const {
+    return options_.policy.empty() || !options_.priorities.empty() || options_.journey.trace;
+  }
+
   std::shared_ptr<const Snapshot> snapshot() const { return fleet_.snapshot(); }
   Fleet& fleet() { return fleet_; }
   Scheduler& scheduler() { return scheduler_; }
@@ -87,8 +92,8 @@ class Pool {
   TokenEstimator& estimator() { return estimator_; }
   Resolver& resolver() { return resolver_; }  // of all names
   const Clock& clock() const { return clock_; }  // of the policy: model time
-  // Only after feed().
-  FleetFeeds& feeds() { return *feeds_; }
+  // Null before feed().
+  FleetFeeds* feeds() { return feeds_.get(); }
 
   // What a thread looks at for each request, of the configuration in use (PoolThread keeps it).
   struct InUse {

@@ -15,6 +15,20 @@
 
 namespace kvasir {
 
+// Of a request under way (serving/journey.h).
+struct JourneyOptions {
+  // After a failure its endpoint gets no requests for this long when others can have them (on the
+  // policy's clock); for the longer one when another endpoint answered what it failed. Zero: it
+  // gets them all the same.
+  Duration failure_pause = std::chrono::milliseconds(100);
+  Duration fault_pause = std::chrono::seconds(1);
+  // From a request's last byte to its decision, when it is held; then 429. Zero: as long as flow
+  // control says.
+  Duration decision_deadline{};
+  // Remember how decisions come about, for reports.
+  bool trace = false;
+};
+
 struct PoolOptions {
   // Where the endpoints come from, their health, and who is left out.
   FleetFeedsOptions feeds = {};
@@ -26,6 +40,7 @@ struct PoolOptions {
   // By objective; and all there are, for the bands of flow control.
   PriorityOfObjective priority_of = [](std::string_view) { return std::optional<int32_t>(); };
   std::vector<int32_t> priorities = {};
+  JourneyOptions journey = {};
 
   // What Pool::open() reads. A named policy, which `preset` is for; empty: a configuration.
   std::string policy = {};

@@ -8,10 +8,11 @@
 #include "feeds/fleet_feeds.h"
 #include "flow/flow_stats.h"
 #include "scheduling/filter_probe.h"
+#include "serving/journey_report.h"
 
 namespace kvasir {
 
-class PoolProbe : public FleetProbe, public FlowProbe, public FilterProbe {
+class PoolProbe : public FleetProbe, public FlowProbe, public FilterProbe, public JourneyProbe {
  public:
   void on_outcome(const Request& request, int32_t band, FlowOutcome outcome,
                   Duration held) override {

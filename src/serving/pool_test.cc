@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 #include <functional>
 #include <memory>
@@ -15,8 +16,8 @@
 #include "base/virtual_executor_fixture.h"
 #include "net/io/event_loop.h"
 #include "plugins/plugin_roster.h"
+#include "serving/journey_fixture.h"
 #include "serving/pool_thread.h"
-#include "serving/routed_request.h"
 
 namespace kvasir {
 namespace {
@@ -62,7 +63,13 @@ class PoolTest : public ::testing::Test {
     }
     return *pool_;
   }
-  RoutedRequest request() { return {pool().scheduler(), pool().estimator(), ++id_, peek_}; }
+  // A request, started.
+  std::unique_ptr<JourneyClient> come() {
+    if (!thread_) thread_.emplace(pool(), executor_, 0);
+    auto client = std::make_unique<JourneyClient>(*thread_);
+    client->start();
+    return client;
+  }
   static bool idle(Scheduler& scheduler) {
     for (const SharedPart& part : scheduler.export_shared({})) {
       if (!part.loads.empty()) return false;
@@ -73,25 +80,23 @@ class PoolTest : public ::testing::Test {
   VirtualExecutor executor_;
   RecordingPoolProbe probe_;
   PoolOptions options_;
-  RequestId id_ = 0;
-  std::optional<RequestPeek> peek_;
   std::unique_ptr<Pool> pool_;
+  std::optional<PoolThread> thread_;
 };
 
 TEST_F(PoolTest, DecidesWithoutANetwork) {
-  RoutedRequest first = request(), second = request();
-  const std::optional<Decision> one = first.choose();
-  const std::optional<Decision> other = second.choose();
-  ASSERT_TRUE(one && other);
-  EXPECT_NE(one->endpoint, other->endpoint) << "the load of the first is booked";
+  const auto first = come(), second = come();
+  ASSERT_EQ(first->decided + second->decided, 2);
+  EXPECT_NE(first->journey.endpoint(), second->journey.endpoint())
+      << "the load of the first is booked";
 }
 
 TEST_F(PoolTest, ReconfiguresWithRequestsInFlight) {
-  RoutedRequest running = request();
-  ASSERT_TRUE(running.choose());
+  auto running = come();
+  ASSERT_EQ(running->decided, 1);
   ASSERT_TRUE(pool().reconfigure(config_of("plugins: [{type: active-request-scorer, name: x}]\n")));
   EXPECT_THAT(probe_.readings, ElementsAre(""));
-  running.ended();
+  running.reset();
   EXPECT_TRUE(idle(pool().scheduler()));
 }
 
@@ -181,32 +186,26 @@ TEST_F(PoolTest, DrainAnswersWhoIsHeld) {
       "featureGates: [flowControl]\nplugins: [{type: active-request-scorer},\n"
       "  {type: concurrency-detector, parameters: {maxConcurrency: 1}}]\n"
       "saturationDetector: {pluginRef: concurrency-detector}\n");
-  std::vector<std::unique_ptr<RoutedRequest>> requests;
-  std::vector<std::shared_ptr<AdmissionTicket>> tickets;
-  std::vector<FlowOutcome> later;
-  size_t held = 0;
-  for (int i = 0; i < 4; ++i) {
-    requests.push_back(std::make_unique<RoutedRequest>(pool().scheduler(), pool().estimator(),
-                                                       ++id_, peek_));
-    tickets.push_back(std::make_shared<AdmissionTicket>(
-        *requests.back(), 10, [&](const Verdict& verdict) { later.push_back(verdict.outcome); },
-        [](FlowOutcome) {}));
-    if (!pool().admission().admit(tickets.back())) ++held;
-  }
-  executor_.run_until(executor_.now() + std::chrono::milliseconds(100));
-  held -= later.size();
-  ASSERT_GT(held, 0u);
-  EXPECT_EQ(pool().stats().flow.requests, held);
+  std::vector<std::unique_ptr<JourneyClient>> clients;
+  for (int i = 0; i < 4; ++i) clients.push_back(come());
+  const auto pass = [this] {
+    executor_.run_until(executor_.now() + std::chrono::milliseconds(100));
+  };
+  pass();
+  const auto held = [&] {
+    return std::count_if(clients.begin(), clients.end(), [](const auto& client) {
+      return client->decided == 0 && client->refusals.empty();
+    });
+  };
+  ASSERT_EQ(held(), 2);
+  EXPECT_EQ(pool().stats().flow.requests, 2u);
   EXPECT_TRUE(pool().stats().flow_control);
-  later.clear();
   pool().drain();
-  EXPECT_EQ(later, std::vector<FlowOutcome>(held, FlowOutcome::kShuttingDown));
+  pass();
+  EXPECT_EQ(held(), 0);
+  EXPECT_THAT(probe_.outcomes, ::testing::Contains(FlowOutcome::kShuttingDown).Times(2));
   EXPECT_EQ(pool().stats().flow.requests, 0u);
-  for (size_t i = 0; i < requests.size(); ++i) {
-    pool().admission().cancel(*tickets[i]);
-    requests[i]->ended();
-    pool().admission().ended(*tickets[i], 0, 0);
-  }
+  clients.clear();
   EXPECT_TRUE(idle(pool().scheduler()));
 }
 

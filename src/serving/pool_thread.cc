@@ -1,5 +1,6 @@
 #include "serving/pool_thread.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "net/io/event_loop.h"
@@ -25,6 +26,31 @@ PoolThread::PoolThread(Pool& pool, EventLoop& loop, uint32_t index)
 }
 
 PoolThread::~PoolThread() = default;
+
+// While there is a healthy endpoint, tried or not, nobody goes to one that is not.
+std::optional<EndpointId> PoolThread::next_in_turn(
+    std::span<const EndpointId> tried, const std::optional<std::vector<EndpointId>>& allowed) {
+  using Rank = EndpointState::Rank;
+  const std::shared_ptr<const Snapshot> fleet = pool_.snapshot();
+  const auto count = static_cast<uint32_t>(fleet->endpoints.size());
+  const auto rank_of = [&](EndpointId id) {
+    const bool may = !allowed || std::binary_search(allowed->begin(), allowed->end(), id);
+    return may ? fleet->endpoints[index_of(id)].rank() : Rank::kOut;
+  };
+  Rank limit = Rank::kOut;
+  for (uint32_t i = 0; i < count && limit == Rank::kOut; ++i) {
+    if (rank_of(EndpointId(i)) < Rank::kReachable) limit = Rank::kReachable;
+  }
+  std::optional<EndpointId> best;
+  for (uint32_t i = 0; i < count && limit != Rank::kAvailable; ++i) {
+    const EndpointId candidate{turn_++ % count};
+    const Rank rank = rank_of(candidate);
+    if (rank >= limit || std::find(tried.begin(), tried.end(), candidate) != tried.end()) continue;
+    best = candidate;
+    limit = rank;
+  }
+  return best;
+}
 
 std::unique_ptr<DecisionTrace> PoolThread::take_trace() {
   if (traces_.empty()) return std::make_unique<DecisionTrace>();

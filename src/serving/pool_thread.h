@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "base/executor.h"
@@ -41,6 +42,11 @@ class PoolThread {
   // While remote_services() names somebody.
   RemoteScoreFetcher& remote_scores() { return *remote_scores_; }
 
+  // Where a request goes that is for no model: the best endpoints there are, in turn, but not those
+  // that were `tried`. `allowed`: only these, ascending; nullopt: all.
+  std::optional<EndpointId> next_in_turn(std::span<const EndpointId> tried,
+                                         const std::optional<std::vector<EndpointId>>& allowed);
+
   // A trace to write one decision into, and back.
   std::unique_ptr<DecisionTrace> take_trace();
   void give_trace(std::unique_ptr<DecisionTrace> trace);
@@ -61,6 +67,7 @@ class PoolThread {
   std::optional<RemoteScoreFetcher> remote_scores_;
   Random random_;
   uint64_t requests_ = 0;
+  uint32_t turn_ = 0;
   uint64_t version_ = 0;  // of in_use_
   Pool::InUse in_use_;
   std::vector<std::unique_ptr<DecisionTrace>> traces_;

@@ -21,7 +21,9 @@ RequestClass request_class(std::span<const RequestHeader> headers,
   if (id != nullptr && !id->empty()) result.fairness_id = *id;
   const std::string_view* objective =
       first_of(request, "x-llm-d-inference-objective", "x-gateway-inference-objective");
-  if (objective != nullptr && priority_of) result.priority = priority_of(*objective).value_or(0);
+  if (objective == nullptr) return result;
+  result.objective = *objective;
+  if (priority_of) result.priority = priority_of(*objective).value_or(0);
   return result;
 }
 

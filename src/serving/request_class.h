@@ -15,6 +15,7 @@ namespace kvasir {
 struct RequestClass {
   std::string fairness_id = "default-flow";
   int32_t priority = 0;
+  std::string objective = {};  // as it was written
 };
 
 // Priority of an InferenceObjective; nullopt: there is none of that name.

@@ -110,6 +110,10 @@ std::terminate_handler usual_end = nullptr;
 
 void set_log_level(LogLevel level) { minimum_level = level; }
 
+bool log_takes(LogLevel level) {
+  return level >= minimum_level.load(std::memory_order_relaxed);
+}
+
 void set_log_encoding(LogEncoding encoding) {
   std::lock_guard<std::mutex> lock(state_mutex);
   state().encoding = encoding;
@@ -121,13 +125,13 @@ void set_log_component(std::string_view component) {
 }
 
 void log(LogLevel level, std::string_view message) {
-  if (level < minimum_level.load(std::memory_order_relaxed)) return;
+  if (!log_takes(level)) return;
   std::lock_guard<std::mutex> lock(state_mutex);
   write_line(state(), level, message);
 }
 
 void log_repeated(LogLevel level, std::string_view kind, std::string_view message) {
-  if (level < minimum_level.load(std::memory_order_relaxed)) return;
+  if (!log_takes(level)) return;
   std::lock_guard<std::mutex> lock(state_mutex);
   LogState& log = state();
   const TimePoint now = SteadyClock().now();

@@ -17,6 +17,8 @@ enum class LogLevel { kDebug, kInfo, kWarning, kError };
 
 // Lines below `level` are dropped. Default kInfo.
 void set_log_level(LogLevel level);
+// Whether lines of that level are written: to spare the work of making them.
+bool log_takes(LogLevel level);
 // Default kText.
 void set_log_encoding(LogEncoding encoding);
 // The word at the head of each line: the program ("gateway", "worker 3").

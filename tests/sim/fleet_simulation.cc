@@ -10,9 +10,8 @@
 #include "base/random.h"
 #include "base/virtual_executor_fixture.h"
 #include "engine/engine.h"
-#include "serving/pool.h"
+#include "serving/journey.h"
 #include "serving/pool_thread.h"
-#include "serving/routed_request.h"
 
 namespace kvasir {
 namespace {
@@ -33,18 +32,21 @@ RequestPeek peek_of(const std::vector<TokenId>& prompt, bool stream) {
   return peek;
 }
 
-// A request between its arrival and its end.
-struct Flight {
-  Flight(PoolThread& thread, uint32_t of_row, std::vector<TokenId> of_prompt, bool stream)
-      : row(of_row),
-        prompt(std::move(of_prompt)),
-        routed(thread.pool().scheduler(), thread.pool().estimator(), thread.next_request_id(),
-               peek_of(prompt, stream)) {}
+class Simulation;
 
+// A request between its arrival and its end.
+struct Flight final : Journey::Owner {
+  Flight(Simulation& of, PoolThread& thread, uint32_t of_row, std::vector<TokenId> of_prompt)
+      : simulation(of), row(of_row), prompt(std::move(of_prompt)), journey(thread, *this) {}
+
+  void on_decided() override;
+  void on_refused(const JourneyRefusal& refusal) override;
+  void on_evicted(const JourneyRefusal& refusal) override;
+
+  Simulation& simulation;
   const uint32_t row;
   std::vector<TokenId> prompt;
-  RoutedRequest routed;
-  std::shared_ptr<AdmissionTicket> ticket;
+  Journey journey;
 };
 
 struct SimulatedWorker {
@@ -83,6 +85,29 @@ class Simulation {
     return std::move(simulation.result_);
   }
 
+  void decided(Flight& flight) {
+    const WorkloadRow& wanted = workload_[flight.row];
+    SimulatedRequest& request = result_.requests[flight.row];
+    request.decision = flight.journey.decision();
+    request.held = flight.journey.held();
+    const uint32_t index = index_of(request.decision.endpoint);
+    SimulatedWorker& worker = *workers_[index];
+    request.refused = !worker.engine.check(wanted.input_tokens, wanted.output_tokens);
+    if (request.refused) return end(flight);
+    SequenceRequest sequence;
+    sequence.prompt = std::move(flight.prompt);
+    sequence.max_tokens = wanted.output_tokens;
+    sequence.answer_seed = mix64(flight.row);
+    const SequenceId id = worker.engine.submit(std::move(sequence), executor_.now());
+    worker.flights[static_cast<uint64_t>(id)] = &flight;
+    start_step(index);
+  }
+  void refused(Flight& flight) {
+    result_.requests[flight.row].held = flight.journey.held();
+    result_.requests[flight.row].refused = true;
+    end(flight);
+  }
+
  private:
   Simulation(const SimulatedWorkload& workload, const SimulationOptions& options)
       : workload_(workload), options_(options) {
@@ -111,46 +136,13 @@ class Simulation {
 
   void arrive(uint32_t row) {
     ++open_;
-    flights_[row] = std::make_unique<Flight>(*thread_, row, prompt_of(workload_[row]),
-                                             options_.first_tokens_visible);
+    flights_[row] = std::make_unique<Flight>(*this, *thread_, row, prompt_of(workload_[row]));
     Flight& flight = *flights_[row];
-    flight.ticket = std::make_shared<AdmissionTicket>(
-        flight.routed, 1,
-        [this, row](const Verdict& verdict) {
-          executor_.post([this, row, verdict] { decided(*flights_[row], verdict); });
-        },
-        nullptr);
     if (options_.policy.empty()) report_metrics();
-    const std::optional<Verdict> verdict = pool_->admission().admit(flight.ticket);
-    if (verdict) decided(flight, *verdict);
+    flight.journey.start(peek_of(flight.prompt, options_.first_tokens_visible), {{}, 1, {}});
   }
 
-  void decided(Flight& flight, const Verdict& verdict) {
-    const WorkloadRow& wanted = workload_[flight.row];
-    SimulatedRequest& request = result_.requests[flight.row];
-    request.decision = verdict.decision;
-    request.held = verdict.held;
-    request.refused = !verdict.dispatched();
-    if (request.refused) return end(flight);
-    const uint32_t index = index_of(verdict.decision.endpoint);
-    SimulatedWorker& worker = *workers_[index];
-    request.refused = !worker.engine.check(wanted.input_tokens, wanted.output_tokens);
-    if (request.refused) return end(flight);
-    SequenceRequest sequence;
-    sequence.prompt = std::move(flight.prompt);
-    sequence.max_tokens = wanted.output_tokens;
-    sequence.answer_seed = mix64(flight.row);
-    const SequenceId id = worker.engine.submit(std::move(sequence), executor_.now());
-    worker.flights[static_cast<uint64_t>(id)] = &flight;
-    start_step(index);
-  }
-
-  // The order that serving/admission.h asks for.
   void end(Flight& flight) {
-    const SimulatedRequest& request = result_.requests[flight.row];
-    pool_->admission().cancel(*flight.ticket);
-    flight.routed.ended();
-    pool_->admission().ended(*flight.ticket, request.prompt_tokens, request.output_tokens);
     flights_[flight.row].reset();
     --open_;
     result_.makespan = executor_.now() - (TimePoint{} + workload_.front().arrival);
@@ -197,7 +189,7 @@ class Simulation {
       request.prompt_tokens = workload_[flight.row].input_tokens;
       request.cached_tokens = token.cached_tokens;
       note(uint64_t{index_of(request.decision.endpoint)} << 32 | token.cached_tokens);
-      if (options_.first_tokens_visible) flight.routed.first_token();
+      if (options_.first_tokens_visible) flight.journey.first_byte();
     }
     if (!token.finished) return;
     request.latency = since_arrival;
@@ -218,6 +210,16 @@ class Simulation {
   size_t open_ = 0;
   SimulationResult result_;
 };
+
+void Flight::on_decided() {
+  simulation.decided(*this);
+}
+void Flight::on_refused(const JourneyRefusal&) {
+  simulation.refused(*this);
+}
+void Flight::on_evicted(const JourneyRefusal&) {
+  KVASIR_ASSERT(false, "nobody evicts here");
+}
 
 template <class Value>
 double sum(const SimulationResult& result, Value&& value) {

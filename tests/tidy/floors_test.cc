@@ -5,6 +5,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "house.h"
 
@@ -124,6 +125,34 @@ TEST(Floors, NoModuleIncludesAHigherFloor) {
     for (const std::string& dep : needs.all()) {
       EXPECT_LE(documented.at(dep).floor, documented.at(module).floor)
           << module << " includes " << dep;
+    }
+  }
+}
+
+// Deciding is a Journey's (serving/journey.h): who carries bytes knows no scheduler, queue or
+// fleet.
+TEST(Floors, WhoCarriesBytesIncludesNothingThatDecides) {
+  const Names deciding = {"scheduling", "flow", "fleet"};
+  const Graph graph = included_files();
+  size_t files = 0;
+  for (const auto& [path, included] : graph) {
+    if (!path.starts_with("gateway/relay") && !path.starts_with("epp/exchange")) continue;
+    ++files;
+    for (const std::string& file : included) {
+      EXPECT_FALSE(deciding.count(module_of(file))) << path << " includes " << file;
+    }
+  }
+  EXPECT_GE(files, 9u);
+  // And the header that they have instead brings nothing of it in.
+  std::vector<std::string> open = {"serving/journey.h"};
+  Names seen(open.begin(), open.end());
+  while (!open.empty()) {
+    const std::string path = open.back();
+    open.pop_back();
+    ASSERT_TRUE(graph.count(path)) << path;
+    EXPECT_FALSE(deciding.count(module_of(path))) << "serving/journey.h brings in " << path;
+    for (const std::string& file : graph.at(path)) {
+      if (seen.insert(file).second) open.push_back(file);
     }
   }
 }

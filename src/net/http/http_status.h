@@ -10,7 +10,12 @@ inline constexpr int kHttpNoContent = 204;
 inline constexpr int kHttpNotModified = 304;
 inline constexpr int kHttpErrors = 400;  // and beyond
 inline constexpr int kHttpTooManyRequests = 429;
+// What nginx calls a client that left; only in reports, never sent.
+inline constexpr int kHttpClientClosedRequest = 499;
 inline constexpr int kHttpServerErrors = 500;  // and beyond
+inline constexpr int kHttpBadGateway = 502;
+inline constexpr int kHttpServiceUnavailable = 503;
+inline constexpr int kHttpGatewayTimeout = 504;
 
 // The reason phrase of a status code.
 std::string_view status_text(int status);

@@ -1,0 +1,215 @@
+// The way of a journey to an endpoint; journey_answer.cc has the rest.
+#include "serving/journey.h"
+
+#include <utility>
+
+#include "flow/flow_outcome.h"
+#include "scheduling/decision_trace.h"
+#include "serving/journey_ticket.h"
+#include "serving/pool_thread.h"
+
+namespace kvasir {
+namespace {
+
+JourneyRefusal refusal_of(FlowOutcome outcome) {
+  const FlowAnswer& answer = answer_for(outcome);
+  return {answer.status, answer.code, answer.dropped_reason, answer.text};
+}
+
+}  // namespace
+
+struct Journey::Remote {
+  FetchedScores scores;
+  std::unique_ptr<RemoteScoreFetcher::Fetch> fetch;  // while it is under way
+};
+
+Journey::Journey(PoolThread& thread, Owner& owner)
+    : thread_(thread),
+      owner_(owner),
+      began_(thread.now()),
+      whole_(began_),
+      conduct_(thread.pool()) {}
+
+Journey::~Journey() {
+  end(Ending::kError);
+}
+
+void Journey::note_whole() {
+  whole_ = thread_.now();
+}
+
+void Journey::begin(More more) {
+  started_ = true;
+  body_bytes_ = more.body_bytes;
+  allowed_ = std::move(more.allowed);
+  thread_.pool().probe().on_started();
+}
+
+void Journey::start(const std::optional<RequestPeek>& peek, More more) {
+  Pool& pool = thread_.pool();
+  scheduled_ = true;
+  request_.read(pool.scheduler(), pool.estimator(), thread_.next_request_id(), peek, more.headers);
+  if (!more.headers.empty()) {
+    request_.set_class(request_class(more.headers, pool.options().priority_of));
+  }
+  begin(std::move(more));
+  if (!peek || !ask_services(*peek)) admit();
+}
+
+// Services that the configuration names; the request goes on when they have answered, or not in
+// time. False: there are none.
+bool Journey::ask_services(const RequestPeek& peek) {
+  const auto& services = thread_.remote_services();
+  if (!services) return false;
+  remote_ = std::make_unique<Remote>();
+  remote_->fetch = thread_.remote_scores().start(
+      *services, peek, thread_.pool().snapshot(), [this](FetchedScores scores) {
+        remote_->scores = std::move(scores);
+        remote_->fetch.reset();
+        request_.set_remote_scores(remote_->scores.view());
+        admit();
+      });
+  return true;
+}
+
+void Journey::admit() {
+  const TimePoint begin = thread_.now();
+  preparing_ = begin - whole_;
+  const JourneyOptions& options = thread_.pool().options().journey;
+  if (options.trace) trace_ = thread_.take_trace();
+  const std::optional<FlowOutcome> outcome = ask_admission();
+  admitted_ = thread_.now();
+  scheduling_ = admitted_ - begin;
+  if (outcome) return on_outcome(*outcome, admitted_);
+  if (options.decision_deadline > Duration::zero()) {
+    deadline_ = thread_.executor().after(options.decision_deadline, [this] { on_deadline(); });
+  }
+}
+
+// nullopt: it is held. Do not touch request_ and what choose() writes until the ticket has told.
+std::optional<FlowOutcome> Journey::ask_admission() {
+  Admission& admission = thread_.pool().admission();
+  if (admission.sheds(request())) return FlowOutcome::kShed;
+  if (!admission.holds()) return outcome_of(choose());
+  ticket_ = std::make_shared<Ticket>(*this, thread_.executor());
+  return admission.admit(ticket_);
+}
+
+void Journey::on_outcome(FlowOutcome outcome, TimePoint now) {
+  held_ = now - admitted_;
+  thread_.executor().cancel(std::exchange(deadline_, kNoTimer));
+  if (outcome != FlowOutcome::kDispatched) {
+    const JourneyRefusal refusal = refusal_of(outcome);
+    refused(refusal);
+    return owner_.on_refused(refusal);
+  }
+  sent(now);
+  owner_.on_decided();
+}
+
+// When it is not held any more, its verdict is on its way.
+void Journey::on_deadline() {
+  deadline_ = kNoTimer;
+  if (thread_.pool().admission().cancel(*ticket_)) {
+    on_outcome(FlowOutcome::kEvictedTtl, thread_.now());
+  }
+}
+
+void Journey::on_evicted(FlowOutcome outcome) {
+  const JourneyRefusal refusal = refusal_of(outcome);
+  refused(refusal);
+  owner_.on_evicted(refusal);
+}
+
+// Of a held request on any thread, under the mutex of flow control.
+Refusal Journey::choose() {
+  Choice choice{tried_, std::nullopt, trace_.get()};
+  if (allowed_) choice.allowed = *allowed_;
+  const Scheduled scheduled = thread_.pool().scheduler().schedule_among(request(), choice);
+  if (!scheduled.ok()) return scheduled.refusal;
+  decision_ = scheduled.decision;
+  booked_ = true;
+  return Refusal::kNone;
+}
+
+bool Journey::start_anywhere(More more) {
+  begin(std::move(more));
+  if (!choose_anywhere()) return false;
+  sent(thread_.now());
+  return true;
+}
+
+bool Journey::choose_anywhere() {
+  const std::optional<EndpointId> endpoint = thread_.next_in_turn(tried_, allowed_);
+  if (endpoint) decision_.endpoint = *endpoint;
+  return endpoint.has_value();
+}
+
+bool Journey::retry() {
+  tried_.push_back(decision_.endpoint);
+  release_booking();
+  const TimePoint begin = thread_.now();
+  const bool chosen = scheduled_ ? choose() == Refusal::kNone : choose_anywhere();
+  const TimePoint now = thread_.now();
+  scheduling_ += now - begin;
+  if (chosen) sent(now);
+  return chosen;
+}
+
+bool Journey::has_other() {
+  tried_.push_back(decision_.endpoint);
+  Choice choice{tried_, std::nullopt, nullptr};
+  if (allowed_) choice.allowed = *allowed_;
+  const bool other = thread_.pool().scheduler().has_healthy(choice);
+  tried_.pop_back();
+  return other;
+}
+
+// decision_ says where to.
+void Journey::sent(TimePoint now) {
+  ++attempts_;
+  underway_ = true;
+  const std::shared_ptr<const Snapshot> fleet = thread_.pool().snapshot();
+  endpoint_ = fleet->endpoints[index_of(decision_.endpoint)].endpoint;
+  conduct_.sent_to(decision_.endpoint);
+  thread_.pool().probe().on_routed(*endpoint_);
+  report_pick(*fleet, now);
+}
+
+std::shared_ptr<const Endpoint> Journey::endpoint_at(EndpointId id) const {
+  return thread_.pool().snapshot()->endpoints[index_of(id)].endpoint;
+}
+
+void Journey::release_prompt() {
+  request_.release_prompt();
+  remote_.reset();
+  tried_ = {};
+  give_trace();
+}
+
+void Journey::give_trace() {
+  if (trace_ != nullptr) thread_.give_trace(std::move(trace_));
+}
+
+// The attempt is over.
+void Journey::release_booking() {
+  if (std::exchange(booked_, false)) thread_.pool().scheduler().ended(request().id);
+  if (std::exchange(underway_, false)) thread_.pool().probe().on_released(*endpoint_);
+}
+
+// Takes it out of the queue before anything else touches what choose() writes, and tells admission
+// of its end after its booking is released, so that there is room for another.
+void Journey::leave() {
+  thread_.executor().cancel(std::exchange(deadline_, kNoTimer));
+  remote_.reset();
+  Admission& admission = thread_.pool().admission();
+  if (ticket_ != nullptr) admission.cancel(*ticket_);
+  release_booking();
+  if (ticket_ == nullptr) return;
+  const std::shared_ptr<Ticket> ticket = std::move(ticket_);
+  ticket->forget_journey();
+  admission.ended(*ticket, usage_.prompt_tokens().value_or(0),
+                  usage_.completion_tokens().value_or(0));
+}
+
+}  // namespace kvasir

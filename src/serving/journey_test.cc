@@ -1,0 +1,287 @@
+// Requests under way at a real Pool, on virtual time.
+#include "serving/journey.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/virtual_executor_fixture.h"
+#include "serving/journey_fixture.h"
+#include "serving/pool_thread.h"
+
+namespace kvasir {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+constexpr const char* kHead = "apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\n";
+constexpr const char* kOpen = "plugins: [{type: active-request-scorer}]\n";
+// One request at an endpoint; the others wait.
+constexpr const char* kHolding = R"(featureGates: [flowControl]
+plugins:
+- type: concurrency-detector
+  parameters: {maxConcurrency: 1}
+- type: active-request-scorer
+flowControl: {saturationDetector: {pluginRef: concurrency-detector}}
+)";
+
+struct RecordingProbe final : PoolProbe {
+  void on_health_changed(const Endpoint&, bool) override {}
+  void on_picked(const PickReport& report) override {
+    events.push_back("picked " + std::to_string(report.attempt));
+  }
+  void on_refused(const RefusalReport& report) override {
+    events.push_back("refused " + std::to_string(report.refusal.status));
+  }
+  void on_routed(const Endpoint& endpoint) override { events.push_back("to " + endpoint.name); }
+  void on_released(const Endpoint& endpoint) override { events.push_back("from " + endpoint.name); }
+  void on_ended(const EndReport& report) override {
+    events.push_back("ended " + std::to_string(static_cast<int>(report.ending)));
+    last = report;
+    last.labels = {};
+  }
+
+  std::vector<std::string> events;
+  EndReport last;
+};
+
+class JourneyTest : public ::testing::Test {
+ protected:
+  void start(const std::string& config, size_t endpoints = 2) {
+    options_.config = kHead + config;
+    options_.config_name = "test";
+    for (size_t i = 0; i < endpoints; ++i) {
+      options_.feeds.endpoints.push_back({std::string(1, static_cast<char>('a' + i)),
+                                          "10.0.0.1",
+                                          static_cast<uint16_t>(i + 1),
+                                          {}});
+    }
+    pool_ = std::move(Pool::open(executor_, options_, probe_).value());
+    pool_->fleet().replace_all(options_.feeds.endpoints);
+    for (uint32_t i = 0; i < endpoints; ++i) pool_->fleet().set_healthy(EndpointId(i), true);
+    thread_.emplace(*pool_, executor_, 0);
+  }
+  std::unique_ptr<JourneyClient> come(const std::string& prompt = "x") {
+    auto client = std::make_unique<JourneyClient>(*thread_);
+    client->start(prompt);
+    return client;
+  }
+  std::string name(const JourneyClient& client) { return client.journey.endpoint()->name; }
+  // Runs what was posted, and time.
+  void pass(Duration time = {}) { executor_.run_until(executor_.now() + time); }
+  size_t bookings() {
+    size_t count = 0;
+    for (const SharedPart& part : pool_->scheduler().export_shared({})) count += part.loads.size();
+    return count;
+  }
+
+  VirtualExecutor executor_;
+  RecordingProbe probe_;
+  PoolOptions options_;
+  std::unique_ptr<Pool> pool_;
+  std::optional<PoolThread> thread_;
+};
+
+TEST_F(JourneyTest, WhereThereIsRoomItIsDecidedAtOnceAndReportedWhenItEnds) {
+  start(kOpen, 1);
+  const auto client = come();
+  EXPECT_EQ(client->decided, 1);
+  EXPECT_EQ(bookings(), 1u);
+  client->journey.answer_begins(200);
+  client->journey.end(Ending::kNatural);
+  client->journey.end(Ending::kError);
+  EXPECT_EQ(bookings(), 0u);
+  EXPECT_THAT(probe_.events, ElementsAre("to a", "picked 1", "from a", "ended 0"));
+  EXPECT_EQ(probe_.last.status, 200);
+  EXPECT_TRUE(probe_.last.scheduled);
+}
+
+TEST_F(JourneyTest, ItsDeathEndsIt) {
+  start(kOpen, 1);
+  come().reset();
+  EXPECT_EQ(bookings(), 0u);
+  EXPECT_THAT(probe_.events, ElementsAre("to a", "picked 1", "from a", "ended 2"));
+}
+
+TEST_F(JourneyTest, AnEndpointThatFailedIsNotAskedAgain) {
+  start(kOpen);
+  const auto client = come();
+  const std::string first = name(*client);
+  EXPECT_TRUE(client->journey.has_other());
+  ASSERT_TRUE(client->journey.retry());
+  EXPECT_NE(name(*client), first);
+  EXPECT_EQ(bookings(), 1u);
+  EXPECT_FALSE(client->journey.has_other());
+  EXPECT_FALSE(client->journey.retry());
+  EXPECT_EQ(bookings(), 0u);
+  EXPECT_EQ(client->journey.attempts(), 2u);
+}
+
+TEST_F(JourneyTest, OnlyWhomTheGatewayAllowsIsAsked) {
+  start(kOpen, 3);
+  JourneyClient client(*thread_);
+  client.journey.start(std::nullopt, {{}, 0, std::vector<EndpointId>{EndpointId(1)}});
+  EXPECT_EQ(name(client), "b");
+  EXPECT_FALSE(client.journey.has_other());
+}
+
+TEST_F(JourneyTest, WithoutAnEndpointItIsRefused) {
+  start(kOpen, 1);
+  pool_->fleet().set_healthy(EndpointId(0), false);
+  pool_->fleet().set_reachable(EndpointId(0), false);
+  const auto client = come();
+  EXPECT_THAT(client->refusals, ElementsAre(503));
+  client->journey.end(Ending::kNatural, 503);
+  EXPECT_THAT(probe_.events, ElementsAre("refused 503", "ended 0"));
+  EXPECT_EQ(probe_.last.endpoint, nullptr);
+}
+
+TEST_F(JourneyTest, AHeldOneIsDecidedOnItsExecutorWhenThereIsRoom) {
+  start(kHolding, 1);
+  const auto first = come();
+  const auto held = come();
+  EXPECT_EQ(held->decided, 0);
+  pass(milliseconds(30));
+  first->journey.end(Ending::kNatural);
+  EXPECT_EQ(held->decided, 0) << "not on the stack of who made room";
+  pass();
+  EXPECT_EQ(held->decided, 1);
+  held->journey.end(Ending::kNatural);
+  EXPECT_EQ(probe_.last.held, milliseconds(30));
+  EXPECT_EQ(bookings(), 0u);
+}
+
+TEST_F(JourneyTest, NothingComesToOneThatDiedWhileItsVerdictWasOnItsWay) {
+  start(kHolding, 1);
+  const auto first = come();
+  auto held = come();
+  const auto next = come();
+  first->journey.end(Ending::kNatural);
+  EXPECT_EQ(bookings(), 1u) << "of the held one, which does not know yet";
+  held.reset();
+  EXPECT_EQ(bookings(), 1u) << "of the next one";
+  pass();
+  EXPECT_EQ(next->decided, 1);
+}
+
+TEST_F(JourneyTest, AHeldOneThatLeavesIsForgotten) {
+  start(kHolding, 1);
+  const auto first = come();
+  come().reset();
+  EXPECT_EQ(pool_->stats().flow.requests, 0u);
+  first->journey.end(Ending::kNatural);
+  pass();
+  EXPECT_EQ(bookings(), 0u);
+}
+
+TEST_F(JourneyTest, AHeldOneHasADeadline) {
+  options_.journey.decision_deadline = milliseconds(50);
+  start(kHolding, 1);
+  const auto first = come();
+  const auto held = come();
+  pass(milliseconds(49));
+  EXPECT_THAT(held->refusals, IsEmpty());
+  pass(milliseconds(1));
+  EXPECT_THAT(held->refusals, ElementsAre(429));
+  EXPECT_EQ(pool_->stats().flow.requests, 0u);
+}
+
+TEST_F(JourneyTest, ADrainRefusesWhoIsHeld) {
+  start(kHolding, 1);
+  const auto first = come();
+  const auto held = come();
+  pool_->drain();
+  pass();
+  EXPECT_THAT(held->refusals, ElementsAre(503));
+}
+
+TEST_F(JourneyTest, WhoFailsIsAvoidedForAWhile) {
+  start(kOpen);
+  const auto client = come();
+  const std::string failed = name(*client);
+  client->journey.conduct().faulty();
+  client->journey.end(Ending::kError);
+  for (int i = 0; i < 10; ++i) EXPECT_NE(name(*come()), failed);
+}
+
+// As long as it is not known whose fault it is, for a shorter while.
+TEST_F(JourneyTest, BlameIsSettledByTheAnswer) {
+  start(kOpen);
+  for (const bool answered : {false, true}) {
+    const auto client = come();
+    const std::string first = name(*client);
+    client->journey.conduct().blame();
+    ASSERT_TRUE(client->journey.retry());
+    if (answered) {
+      client->journey.answer_begins(200);
+      client->journey.note_answered();
+    } else {
+      client->journey.conduct().blame();
+      client->journey.conduct().unanswered();
+    }
+    client->journey.end(Ending::kNatural);
+    pass(milliseconds(200));
+    // Where nobody is avoided a second request goes to the other one.
+    const auto one = come();
+    const auto two = come();
+    EXPECT_EQ(name(*one) == first || name(*two) == first, !answered);
+    pass(seconds(1));
+  }
+}
+
+TEST_F(JourneyTest, UsageTeachesHowLongPromptsAre) {
+  start(kOpen, 1);
+  const std::string prompt(1000, 'x');
+  const uint32_t before = come(prompt)->journey.request().prompt_tokens;
+  for (int i = 0; i < 200; ++i) {
+    const auto client = come(prompt);
+    client->journey.look("{\"usage\":{\"prompt_tokens\":500,\"completion_tokens\":7}}");
+    client->journey.end(Ending::kNatural);
+  }
+  EXPECT_EQ(probe_.last.completion_tokens, 7u);
+  EXPECT_EQ(before, 250u);
+  EXPECT_NEAR(come(prompt)->journey.request().prompt_tokens, 500, 5);
+}
+
+TEST_F(JourneyTest, A200ThatIsAnErrorIsABadAnswer) {
+  start(kOpen, 1);
+  const auto client = come();
+  client->journey.answer_begins(200);
+  EXPECT_FALSE(client->journey.look_for_error("{\"choices\":[]}"));
+  EXPECT_TRUE(client->journey.look_for_error("{\"error\":{\"message\":\"no\"}}"));
+  EXPECT_TRUE(client->journey.look_for_error("")) << "a prompt was sent";
+  client->journey.answer_begins(500);
+  EXPECT_FALSE(client->journey.failed_in_200());
+  EXPECT_FALSE(client->journey.look_for_error(""));
+}
+
+TEST_F(JourneyTest, WhatIsForNoModelTakesTurnsAmongTheBest) {
+  start(kOpen, 3);
+  pool_->fleet().set_healthy(EndpointId(1), false);
+  std::vector<std::string> names;
+  for (int i = 0; i < 4; ++i) {
+    JourneyClient client(*thread_);
+    ASSERT_TRUE(client.journey.start_anywhere({}));
+    names.push_back(name(client));
+    EXPECT_EQ(bookings(), 0u);
+  }
+  EXPECT_THAT(names, ElementsAre("a", "c", "a", "c"));
+  JourneyClient client(*thread_);
+  EXPECT_TRUE(client.journey.start_anywhere({{}, 0, std::vector<EndpointId>{EndpointId(2)}}));
+  EXPECT_EQ(name(client), "c");
+  EXPECT_FALSE(client.journey.retry());
+}
+
+TEST_F(JourneyTest, WhatItsOwnerRefusesIsReportedToo) {
+  start(kOpen, 1);
+  {
+    JourneyClient client(*thread_);
+    client.journey.refused({413, "BadRequest", "", "too large"});
+  }
+  EXPECT_THAT(probe_.events, ElementsAre("refused 413"));
+}
+
+}  // namespace
+}  // namespace kvasir
