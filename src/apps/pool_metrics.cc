@@ -9,17 +9,27 @@
 namespace kvasir {
 namespace {
 
+std::string reader_of(const ScrapeSource& source) {
+  const EngineChoice& first = source.engines.front();
+  std::string text;
+  if (!first.page.engines.empty() || source.extractors.empty()) {
+    text = "read as " + first.engine + "'s unless its label says otherwise";
+  }
+  for (const NamedExtractor& one : source.extractors) {
+    text.append(text.empty() ? "read by " : ", and by ").append(one.name);
+  }
+  return text;
+}
+
 // One line for each source: what is read, from where and how often.
 std::vector<std::string> scrape_plan_lines(const ScrapePlan& plan) {
   std::vector<std::string> lines;
   for (const ScrapeSource& source : plan.sources) {
     const std::string port =
         source.port == 0 ? "its own port" : "port " + std::to_string(source.port);
-    lines.push_back(
-        fmt::format("scraper: {} reads {} of every endpoint on {} every {:g} ms, read as "
-                    "{}'s unless its label says otherwise",
-                    source.type, source.path, port, to_milliseconds(source.interval),
-                    source.engines.front().engine));
+    lines.push_back(fmt::format("scraper: {} reads {} of every endpoint on {} every {:g} ms, {}",
+                                source.type, source.path, port, to_milliseconds(source.interval),
+                                reader_of(source)));
   }
   return lines;
 }

@@ -90,15 +90,15 @@ class Problems {
   std::vector<Remark> all_;  // each text with the file's name
 };
 
-bool is_made_elsewhere(std::string_view type) {
-  return is_scrape_plugin(type) || is_request_parser(type) || is_discovery_plugin(type);
+bool is_made_elsewhere(std::string_view type, const Registry& registry) {
+  return is_scrape_plugin(type, registry) || is_request_parser(type) || is_discovery_plugin(type);
 }
 
 // Types that upstream has and nothing here makes or refuses with a reason.
 std::vector<Remark> unsupported(const EndpointPickerConfig& config, const Registry& registry) {
   std::vector<Remark> problems;
   for (const PluginConfig& plugin : config.plugins) {
-    if (registry.find(plugin.type) != nullptr || is_made_elsewhere(plugin.type)) continue;
+    if (registry.find(plugin.type) != nullptr || is_made_elsewhere(plugin.type, registry)) continue;
     if (plugin.line == 0) continue;  // not asked for: a default of what is off anyway
     problems.push_back(Remark{plugin.line, "plugin type '" + plugin.type + "' is not built yet"});
   }
@@ -133,7 +133,7 @@ std::string problems_of_plugins(const EndpointPickerConfig& config, const Regist
   SchedulingConfig scheduling = scheduling_part(config, registry);
   scheduling.plugins.clear();
   for (const PluginConfig& plugin : config.plugins) {
-    if (!is_made_elsewhere(plugin.type)) scheduling.plugins.push_back(plugin);
+    if (!is_made_elsewhere(plugin.type, registry)) scheduling.plugins.push_back(plugin);
   }
   return plugin_problems(registry, scheduling, options);
 }
@@ -158,7 +158,7 @@ Error all_problems(const ConfigReading& reading, std::string_view name,
   more.add(problems_of_plugins(config, registry, options.plugins));
   add_error(more, discovery_file(config, name));
   if (std::none_of(reading.errors.begin(), reading.errors.end(), is_of_data_layer)) {
-    add_error(more, make_scrape_plan(config, name, options.refresh_interval));
+    add_error(more, make_scrape_plan(config, name, registry, options.refresh_interval));
   }
   problems.add_of_other_lines(more);
   return problems.error();
@@ -178,7 +178,7 @@ Result<PoolConfig> compile(const ConfigReading& reading, std::string_view name,
       make_configured_policy(registry, compiled.scheduling, options.plugins);
   Result<RequestParsers> parsers = RequestParsers::of(config);
   Result<DiscoveryFile> discovery = discovery_file(config, name);
-  Result<ScrapePlan> plan = make_scrape_plan(config, name, options.refresh_interval);
+  Result<ScrapePlan> plan = make_scrape_plan(config, name, registry, options.refresh_interval);
   Problems problems(name);
   add_error(problems, policy);
   if (policy) problems.add(remote_source_problems(*policy->policy));

@@ -22,6 +22,9 @@ std::vector<PluginTypeFacts> plugin_type_facts(const Registry& registry) {
     known->deprecated = true;
     known->replaced_by = type.replaced_by;
   }
+  for (const std::string_view name : registry.data_layer_names()) {
+    facts.push_back(PluginTypeFacts{name, kDataLayerPlace});
+  }
   return facts;
 }
 

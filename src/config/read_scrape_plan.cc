@@ -39,8 +39,9 @@ Duration rounded(Duration wanted, Duration refresh) {
 
 class PlanMaker {
  public:
-  PlanMaker(const EndpointPickerConfig& config, std::string_view name, Duration refresh)
-      : config_(config), name_(name), refresh_(refresh) {}
+  PlanMaker(const EndpointPickerConfig& config, std::string_view name, const Registry& registry,
+            Duration refresh)
+      : config_(config), name_(name), registry_(registry), refresh_(refresh) {}
 
   Result<ScrapePlan> run() {
     for (const DataSourceConfig& source : config_.data_layer.sources) add_source(source);
@@ -62,18 +63,32 @@ class PlanMaker {
 
   void add_source(const DataSourceConfig& config) {
     const PluginConfig* plugin = config_.find_plugin(config.plugin);
-    if (plugin == nullptr || !is_scrape_plugin(plugin->type)) return;
+    if (plugin == nullptr || !is_scrape_plugin(plugin->type, registry_)) return;
     const bool dcgm = plugin->type == kDcgmSource;
+    const DataSourceType* of_library = registry_.find_data_source(plugin->type);
     ScrapeSource source;
     source.type = plugin->type;
+    if (of_library != nullptr) {
+      source.path = of_library->path;
+      source.port = of_library->port;
+    }
     Parameters parameters(plugin->parameters, plugin->name.empty() ? plugin->type : plugin->name);
     if (parameters.choice("scheme", "http", {"http", "https"}) == "https") {
       parameters.fail("scheme", "https is not built: metrics are read over plain http");
     }
-    source.path = parameters.text("path", "/metrics");
+    source.path = parameters.text("path", source.path);
     if (!source.path.starts_with('/')) parameters.fail("path", "must begin with /");
-    source.port = static_cast<uint16_t>(parameters.integer("port", dcgm ? kDcgmPort : 0, 1, 65535));
+    source.port =
+        static_cast<uint16_t>(parameters.integer("port", dcgm ? kDcgmPort : source.port, 1, 65535));
     source.interval = rounded(parameters.duration("interval", refresh_), refresh_);
+    if (of_library != nullptr) {
+      source.timeout = parameters.duration("timeout", source.timeout);
+      source.ttl = parameters.duration("ttl", source.ttl);
+      if (config.extractors.empty()) {
+        parameters.fail("extractors",
+                        "are missing: dataLayer.sources must name who reads its page");
+      }
+    }
     for (const char* tls :
          {"insecureSkipVerify", "caCertPath", "clientCertPath", "clientKeyPath"}) {
       parameters.ignore(tls);
@@ -85,7 +100,10 @@ class PlanMaker {
     }
     take_problems(parameters);
     for (const std::string& extractor : config.extractors) add_extractor(extractor, source);
-    if (source.engines.empty()) source.engines = default_engines(dcgm);
+    if (source.engines.empty()) {
+      source.engines = source.extractors.empty() ? default_engines(dcgm)
+                                                 : std::vector<EngineChoice>{{"none", {}}};
+    }
     plan_.sources.push_back(std::move(source));
   }
 
@@ -102,6 +120,10 @@ class PlanMaker {
       source.engines = default_engines(true);
     } else if (plugin->type == kCoreExtractor) {
       read_core_extractor(*plugin, source);
+    } else if (const ExtractorType* type = registry_.find_extractor(plugin->type)) {
+      Parameters parameters(plugin->parameters, plugin->name);
+      source.extractors.push_back({plugin->name, type->make(parameters)});
+      take_problems(parameters);
     }
   }
 
@@ -212,7 +234,7 @@ class PlanMaker {
 
   // What no source uses would be missed.
   void check_is_used(const PluginConfig& plugin) {
-    if (!is_scrape_plugin(plugin.type) || plugin.line == 0) return;
+    if (!is_scrape_plugin(plugin.type, registry_) || plugin.line == 0) return;
     for (const DataSourceConfig& source : config_.data_layer.sources) {
       if (source.plugin == plugin.name) return;
       if (std::find(source.extractors.begin(), source.extractors.end(), plugin.name) !=
@@ -225,6 +247,7 @@ class PlanMaker {
 
   const EndpointPickerConfig& config_;
   const std::string name_;
+  const Registry& registry_;
   const Duration refresh_;
   ScrapePlan plan_;
   std::string problems_;
@@ -233,13 +256,14 @@ class PlanMaker {
 }  // namespace
 
 Result<ScrapePlan> make_scrape_plan(const EndpointPickerConfig& config, std::string_view name,
-                                    Duration refresh_interval) {
-  return PlanMaker(config, name, refresh_interval).run();
+                                    const Registry& registry, Duration refresh_interval) {
+  return PlanMaker(config, name, registry, refresh_interval).run();
 }
 
-bool is_scrape_plugin(std::string_view type) {
+bool is_scrape_plugin(std::string_view type, const Registry& registry) {
   return type == kMetricsSource || type == kDcgmSource || type == kCoreExtractor ||
-         type == kDcgmExtractor;
+         type == kDcgmExtractor || registry.find_data_source(type) != nullptr ||
+         registry.find_extractor(type) != nullptr;
 }
 
 }  // namespace kvasir

@@ -19,7 +19,7 @@ Result<ScrapePlan> plan_of(const std::string& rest, Duration refresh = milliseco
       "apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\n" + rest,
       upstream_plugin_types());
   EXPECT_TRUE(reading.errors.empty()) << (reading.errors.empty() ? "" : reading.errors[0].text);
-  return make_scrape_plan(reading.config, "c.yaml", refresh);
+  return make_scrape_plan(reading.config, "c.yaml", Registry(), refresh);
 }
 
 Endpoint with_engine(const std::string& label, const std::string& engine) {
@@ -99,7 +99,7 @@ TEST(ScrapePlan, TheSeedsScrapersReadItsNamesAndFallBackToVllms) {
   generic.metrics = {"custom_queue_depth"};
   EndpointPickerConfig config;
   config.scrapers = {scraper, generic};
-  const Result<ScrapePlan> plan = make_scrape_plan(config, "c.yaml", milliseconds(50));
+  const Result<ScrapePlan> plan = make_scrape_plan(config, "c.yaml", Registry(), milliseconds(50));
   ASSERT_TRUE(plan);
   ASSERT_EQ(plan->sources.size(), 2u);
   EXPECT_EQ(plan->sources[0].port, 8001);

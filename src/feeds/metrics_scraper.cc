@@ -1,7 +1,9 @@
 #include "feeds/metrics_scraper.h"
 
 #include <algorithm>
+#include <cmath>
 #include <deque>
+#include <exception>
 #include <string>
 
 #include "feeds/scrape_pace.h"
@@ -16,6 +18,56 @@ HttpClientLimits limits_of(const ScrapeSource& source) {
   limits.connect_timeout = limits.first_byte_timeout = limits.idle_timeout = source.timeout;
   limits.idle_connections = 1;
   return limits;
+}
+
+// What it lacks comes from `more`.
+void fill(EngineMetrics& all, const EngineMetrics& more) {
+  for (const EngineGauge gauge : {&EngineMetrics::waiting, &EngineMetrics::running,
+                                  &EngineMetrics::kv_usage, &EngineMetrics::gpu_utilization}) {
+    if (!(all.*gauge)) all.*gauge = more.*gauge;
+  }
+  all.read_at = std::max(all.read_at, more.read_at);
+  if (more.shared_details == nullptr) return;
+  if (all.shared_details == nullptr) {
+    all.shared_details = more.shared_details;
+    return;
+  }
+  auto details = std::make_shared<EngineDetails>(all.details());
+  details->attributes.insert(more.details().attributes.begin(), more.details().attributes.end());
+  if (details->adapters_max == 0) {
+    details->adapters_max = more.details().adapters_max;
+    details->running_adapters = more.details().running_adapters;
+    details->waiting_adapters = more.details().waiting_adapters;
+  }
+  all.shared_details = std::move(details);
+}
+
+Result<EngineMetrics> run_extractor(const MetricsExtractor& extractor, std::string_view page) {
+  try {
+    return extractor.extract(page);
+  } catch (const std::exception& problem) {
+    return Error{problem.what()};
+  }
+}
+
+// Without numbers that cannot be true, as of an engine's own page.
+EngineMetrics credible(EngineMetrics found) {
+  const auto keep = [](std::optional<double>& value, double believed_most, double most) {
+    if (value && !(*value >= 0 && *value <= believed_most)) value.reset();
+    if (value) value = std::min(*value, most);
+  };
+  keep(found.waiting, kRequestsMax, kRequestsMax);
+  keep(found.running, kRequestsMax, kRequestsMax);
+  keep(found.kv_usage, kShareMax, 1);
+  keep(found.gpu_utilization, kShareMax, 1);
+  const auto& attributes = found.details().attributes;
+  const auto is_finite = [](const auto& entry) { return std::isfinite(entry.second); };
+  if (!std::all_of(attributes.begin(), attributes.end(), is_finite)) {
+    auto details = std::make_shared<EngineDetails>(found.details());
+    std::erase_if(details->attributes, [&](const auto& entry) { return !is_finite(entry); });
+    found.shared_details = std::move(details);
+  }
+  return found;
 }
 
 }  // namespace
@@ -90,6 +142,7 @@ class MetricsScraper::Target final : private HttpCallObserver {
     round_ = round;
     started_ = source_.scraper_.clock_.now();
     bytes_ = 0;
+    text_.clear();
     reader_.start();
     call_ = &client_.start(request_, {}, *this);
   }
@@ -110,13 +163,15 @@ class MetricsScraper::Target final : private HttpCallObserver {
     if (bytes_ > kPageBytesMax) return give_up("the page is too long");
     const TimePoint begin = source_.scraper_.loop_.clock().now();
     if (status_ == 200) reader_.feed(bytes);
+    if (status_ == 200 && !source_.config_.extractors.empty()) text_.append(bytes);
     source_.busy_ += source_.scraper_.loop_.clock().now() - begin;
   }
   void on_end() override {
     call_ = nullptr;
     EnginePage page = reader_.finish();
     if (status_ != 200) return fail(false, "status " + std::to_string(status_));
-    if (!page.any) return fail(true, "the page holds none of the wanted metrics");
+    const std::string nothing = extract(page);
+    if (!page.any) return fail(true, nothing);
     page.metrics.read_at = source_.scraper_.clock_.now();
     if (page.kv_capacity_tokens && page.kv_capacity_tokens != page_.kv_capacity_tokens) {
       source_.scraper_.fleet_.set_kv_capacity(EndpointId(slot_), *page.kv_capacity_tokens);
@@ -132,6 +187,21 @@ class MetricsScraper::Target final : private HttpCallObserver {
   void on_failure(const HttpFailure& failure) override {
     call_ = nullptr;
     fail(false, failure.message);
+  }
+  // Lets the extractors add what they find. Returns what they say who find nothing.
+  std::string extract(EnginePage& page) const {
+    std::string nothing;
+    for (const NamedExtractor& one : source_.config_.extractors) {
+      const Result<EngineMetrics> found = run_extractor(*one.extractor, text_);
+      if (found) {
+        fill(page.metrics, credible(*found));
+        page.any = true;
+      } else {
+        nothing.append(nothing.empty() ? "" : "; ").append(one.name).append(": ");
+        nothing.append(found.error().message);
+      }
+    }
+    return nothing.empty() ? "the page holds none of the wanted metrics" : nothing;
   }
   // Once, not with every page.
   void tell_problem(PageProblem kind, const std::string& now, const std::string& before) {
@@ -162,6 +232,7 @@ class MetricsScraper::Target final : private HttpCallObserver {
   uint64_t round_ = 0;
   TimePoint started_{};
   size_t bytes_ = 0;
+  std::string text_;  // of the page, while extractors want it
   int status_ = 0;
   bool failing_ = false;
   bool read_ = false;  // page_ holds something that is not too old
@@ -281,32 +352,8 @@ ScrapeCounts MetricsScraper::counts(size_t source) const {
 
 EngineMetrics MetricsScraper::merged(uint32_t slot) const {
   EngineMetrics all;
-  std::shared_ptr<EngineDetails> details;
-  const auto fill = [](std::optional<double>& value, const std::optional<double>& found) {
-    if (!value) value = found;
-  };
   for (const auto& source : sources_) {
-    const EnginePage* page = source->page(slot);
-    if (page == nullptr) continue;
-    fill(all.waiting, page->metrics.waiting);
-    fill(all.running, page->metrics.running);
-    fill(all.kv_usage, page->metrics.kv_usage);
-    fill(all.gpu_utilization, page->metrics.gpu_utilization);
-    all.read_at = std::max(all.read_at, page->metrics.read_at);
-    if (page->metrics.shared_details == nullptr) continue;
-    if (all.shared_details == nullptr) {
-      all.shared_details = page->metrics.shared_details;
-      continue;
-    }
-    if (details == nullptr) details = std::make_shared<EngineDetails>(*all.shared_details);
-    const EngineDetails& more = page->metrics.details();
-    details->attributes.insert(more.attributes.begin(), more.attributes.end());
-    if (details->adapters_max == 0) {
-      details->adapters_max = more.adapters_max;
-      details->running_adapters = more.running_adapters;
-      details->waiting_adapters = more.waiting_adapters;
-    }
-    all.shared_details = details;
+    if (const EnginePage* page = source->page(slot)) fill(all, page->metrics);
   }
   return all;
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -10,6 +11,7 @@
 
 #include "base/clock.h"
 #include "feeds/engine_metrics.h"
+#include "fleet/metrics_extractor.h"
 #include "model/endpoint.h"
 
 namespace kvasir {
@@ -28,6 +30,11 @@ struct EngineChoice {
   PageSpecs page;
 };
 
+struct NamedExtractor {
+  std::string name;  // of the plugin
+  std::shared_ptr<const MetricsExtractor> extractor;
+};
+
 // One page of every endpoint.
 struct ScrapeSource {
   std::string type = "metrics-data-source";  // what errors are counted by
@@ -38,6 +45,7 @@ struct ScrapeSource {
   Duration ttl = kMetricTtl;  // values older than this are absent
   std::string engine_label = std::string(kEngineLabel);
   std::vector<EngineChoice> engines;  // the first is the default; at least one
+  std::vector<NamedExtractor> extractors;  // which read the page beside
 
   // By the endpoint's label (or its legacy name); an engine that is not known is read as the
   // default.

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <exception>
+#include <set>
 
 #include "base/whole_file.h"
 
@@ -33,19 +34,47 @@ Result<void> check_abi(const std::string& file, const void* symbol) {
                ": build it against this program's headers"};
 }
 
-Result<void> check_types(const std::string& file, const std::vector<PluginType>& types,
-                         const Registry& registry) {
-  if (types.empty()) return Error{file + ": adds no plugin type"};
-  for (size_t i = 0; i < types.size(); ++i) {
-    const std::string owner = file + ": type '" + types[i].name + "' ";
-    if (types[i].name.empty() || !types[i].make) {
-      return Error{owner + "must have a name and a way to make it"};
+// One name at a time, of whatever kind.
+class Names {
+ public:
+  Names(const std::string& file, const Registry& registry) : file_(file), registry_(registry) {}
+
+  template <class Type>
+  Result<void> add(const Type& type) {
+    const std::string owner = file_ + ": type '" + type.name + "' ";
+    if (type.name.empty()) return Error{owner + "must have a name"};
+    if constexpr (requires { type.make; }) {
+      if (!type.make) return Error{owner + "must have a way to make it"};
     }
-    if (types[i].places == 0) return Error{owner + "does not say its places"};
-    bool taken = registry.find(types[i].name) != nullptr;
-    for (size_t other = 0; other < i; ++other) taken |= types[other].name == types[i].name;
-    if (taken) return Error{owner + "exists already"};
+    if constexpr (requires { type.places; }) {
+      if (type.places == 0) return Error{owner + "does not say its places"};
+    }
+    if (registry_.knows(type.name) || !names_.insert(type.name).second) {
+      return Error{owner + "exists already"};
+    }
+    return {};
   }
+  bool empty() const { return names_.empty(); }
+
+ private:
+  const std::string& file_;
+  const Registry& registry_;
+  std::set<std::string> names_;
+};
+
+Result<void> check_types(const std::string& file, const PluginEntry& entry,
+                         const Registry& registry) {
+  Names names(file, registry);
+  const auto add_all = [&names](const auto& types) -> Result<void> {
+    for (const auto& type : types) {
+      if (Result<void> added = names.add(type); !added) return added;
+    }
+    return {};
+  };
+  if (Result<void> added = add_all(entry.types); !added) return added;
+  if (Result<void> added = add_all(entry.data_sources); !added) return added;
+  if (Result<void> added = add_all(entry.extractors); !added) return added;
+  if (names.empty()) return Error{file + ": adds no plugin type"};
   return {};
 }
 
@@ -71,9 +100,10 @@ Result<void> load_plugin_library(const std::string& file, Registry& registry) {
   } catch (const std::exception& problem) {
     return Error{file + ": " + problem.what()};
   }
-  std::vector<PluginType> types = entry.take_types();
-  if (Result<void> good = check_types(file, types, registry); !good) return good;
-  for (PluginType& type : types) registry.add(std::move(type));
+  if (Result<void> good = check_types(file, entry, registry); !good) return good;
+  for (PluginType& type : entry.types) registry.add(std::move(type));
+  for (DataSourceType& type : entry.data_sources) registry.add(std::move(type));
+  for (ExtractorType& type : entry.extractors) registry.add(std::move(type));
   return {};
 }
 

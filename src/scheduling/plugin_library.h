@@ -10,8 +10,8 @@
 //   void add_types(kvasir::PluginEntry& entry) { entry.add(zone_preference()); }
 //   KVASIR_PLUGIN_LIBRARY(add_types)
 //
-// Each type says its places (PluginType::places): where a configuration may name it.
-// examples/plugin has one.
+// Each type says its places (PluginType::places): where a configuration may name it. A library may
+// add data sources and extractors as well, for dataLayer.sources. examples/plugin has one of each.
 #pragma once
 
 #include <cstdint>
@@ -30,7 +30,7 @@ namespace kvasir {
 // Raised by every change of what a plugin sees: this header, registry.h, plugin.h, cycle.h,
 // producers.h, pool_knowledge.h, kvindex/prefix_index.h, and the values of model, base and fleet
 // in them.
-inline constexpr uint32_t kPluginAbiVersion = 5;
+inline constexpr uint32_t kPluginAbiVersion = 6;
 
 // The sizes of those values, mixed: tells what was changed without raising the version.
 template <class... Values>
@@ -40,9 +40,9 @@ constexpr uint64_t mixed_sizes() {
   return mixed;
 }
 inline constexpr uint64_t kPluginLayout =
-    mixed_sizes<Value, PluginType, Cycle, Request, PromptView, PrefixIndexOptions,
-                SharedPrefixIndex, ScoredEndpoint, ProfileResult, Endpoint, EngineMetrics,
-                EndpointState, Snapshot, EngineProfile, InflightLoad>();
+    mixed_sizes<Value, PluginType, DataSourceType, ExtractorType, Cycle, Request, PromptView,
+                PrefixIndexOptions, SharedPrefixIndex, ScoredEndpoint, ProfileResult, Endpoint,
+                EngineMetrics, EndpointState, Snapshot, EngineProfile, InflightLoad>();
 
 struct PluginAbi {
   uint32_t version = kPluginAbiVersion;
@@ -50,13 +50,14 @@ struct PluginAbi {
 };
 
 // What a library hands over.
-class PluginEntry {
- public:
-  void add(PluginType type) { types_.push_back(std::move(type)); }
-  std::vector<PluginType> take_types() { return std::move(types_); }
+struct PluginEntry {
+  void add(PluginType type) { types.push_back(std::move(type)); }
+  void add(DataSourceType type) { data_sources.push_back(std::move(type)); }
+  void add(ExtractorType type) { extractors.push_back(std::move(type)); }
 
- private:
-  std::vector<PluginType> types_;
+  std::vector<PluginType> types;
+  std::vector<DataSourceType> data_sources;
+  std::vector<ExtractorType> extractors;
 };
 
 // Adds the types of that file, or nothing and says why: it cannot be loaded, it is no plugin

@@ -13,12 +13,15 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "base/value.h"
+#include "fleet/metrics_extractor.h"
 #include "scheduling/plugin.h"
 #include "scheduling/pool_knowledge.h"
 #include "scheduling/producers.h"
 #include "timing/engine_profile.h"
 
 namespace kvasir {
+
+class Parameters;
 
 enum class Stability { kStable, kAlpha, kDeprecated };
 
@@ -115,17 +118,43 @@ struct PluginType {
   std::string note = {};
 };
 
+// A page that is read from every endpoint again and again. Its parameters `path`, `port`,
+// `interval`, `timeout` and `ttl` are read with the configuration; these are the defaults.
+struct DataSourceType {
+  std::string name;
+  std::string path = "/metrics";
+  uint16_t port = 0;  // 0: the endpoint's own
+};
+
+// What reads numbers from such a page.
+struct ExtractorType {
+  // Null when it told a problem of the parameters (Parameters::fail()).
+  using Make = std::function<std::unique_ptr<MetricsExtractor>(Parameters& parameters)>;
+  std::string name;
+  Make make;
+};
+
 class Registry {
  public:
-  // Precondition: the name is new.
+  // Precondition of all: the name is new.
   void add(PluginType type);
+  void add(DataSourceType type);
+  void add(ExtractorType type);
   const PluginType* find(std::string_view name) const;
+  const DataSourceType* find_data_source(std::string_view name) const;
+  const ExtractorType* find_extractor(std::string_view name) const;
+  // Whether there is anything of that name.
+  bool knows(std::string_view name) const;
   std::vector<std::string_view> names() const;
+  // Of data sources and extractors.
+  std::vector<std::string_view> data_layer_names() const;
   // The name that `name` was most likely meant to be; empty when none is near.
   std::string_view nearest(std::string_view name) const;
 
  private:
   std::map<std::string, PluginType, std::less<>> types_;
+  std::map<std::string, DataSourceType, std::less<>> data_sources_;
+  std::map<std::string, ExtractorType, std::less<>> extractors_;
 };
 
 }  // namespace kvasir

@@ -8,11 +8,17 @@
 #include <array>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
+#include <memory>
 
+#include "base/whole_file.h"
 #include "fleet/fleet.h"
+#include "net/http/http_server.h"
+#include "net/io/event_loop.h"
 #include "plugins/plugin_roster.h"
 #include "scheduling/policy.h"
 #include "serving/configured_scheduling.h"
+#include "serving/pool.h"
 
 namespace kvasir {
 namespace {
@@ -134,11 +140,11 @@ TEST(PluginLibrary, WhatCannotBeUsedIsRefusedByName) {
       {"at_all.so", "at_all.so: cannot open shared object file: No such file or directory"},
       {NO_PLUGIN, ": is no plugin library: it lacks KVASIR_PLUGIN_LIBRARY(...)"},
       {OTHER_VERSION,
-       ": was built for version 4711 of the plugin interface, this program has 5: build it against "
+       ": was built for version 4711 of the plugin interface, this program has 6: build it against "
        "this "
        "program's headers"},
       {OTHER_HEADERS,
-       ": was built for other headers of version 5 of the plugin interface: build it "
+       ": was built for other headers of version 6 of the plugin interface: build it "
        "against this program's headers"},
       {TAKEN_NAME, ": type 'queue-scorer' exists already"},
   };
@@ -154,6 +160,122 @@ TEST(PluginLibrary, ALibraryThatIsLoadedTwiceIsTold) {
   const Result<Registry> registry = plugin_registry({ZONE_PREFERENCE, ZONE_PREFERENCE});
   ASSERT_FALSE(registry);
   EXPECT_THAT(registry.error().message, EndsWith("type 'zone-preference-scorer' exists already"));
+}
+
+// Says how warm it is.
+class WarmWorker final : public HttpHandler {
+ public:
+  explicit WarmWorker(EventLoop& loop)
+      : server_(loop, listen_tcp("127.0.0.1", 0, false).value(), *this) {}
+
+  Endpoint endpoint(const std::string& name) const {
+    return {name, "127.0.0.1", server_.port(), {}};
+  }
+  void on_request(HttpExchange& exchange) override {
+    if (exchange.head().path() != "/stats") return exchange.respond(404, "", "");
+    exchange.respond(200, "Content-Type: application/json\r\n", page);
+  }
+  Refusal on_refused(int, std::string_view) override { return {}; }
+
+  std::string page;
+
+ private:
+  HttpServer server_;
+};
+
+class QuietProbe final : public PoolProbe {
+ public:
+  void on_health_changed(const Endpoint&, bool) override {}
+  void on_scrape_failed(const Endpoint&, std::string_view, bool, std::string_view why,
+                        bool) override {
+    failure = why;
+  }
+  std::string failure;
+};
+
+std::string read_example(const std::string& name) {
+  const char* root = std::getenv("KVASIR_SOURCE_DIR");
+  return read_whole_file(std::string(root != nullptr ? root : ".") + "/examples/plugin/" + name,
+                         100'000)
+      .value();
+}
+
+class PluginMetrics : public testing::Test {
+ protected:
+  PluginMetrics() {
+    options_.plugins.plugin_files = {JSON_NUMBER};
+    options_.plugins.allow_alpha = true;
+    options_.plugins.profile = load_engine_profile(std::string(kDefaultEngineProfile)).value();
+    options_.feeds.check_health = false;
+    options_.feeds.endpoints = {a_.endpoint("a"), b_.endpoint("b")};
+    options_.config = read_example("temperature.yaml");
+    options_.config_name = "temperature.yaml";
+  }
+
+  // Empty: nobody.
+  std::string pick(Pool& pool) {
+    Request request;
+    request.id = ++id_;
+    const Scheduled scheduled = pool.scheduler().schedule(request, {});
+    if (!scheduled.ok()) return "";
+    pool.scheduler().ended(request.id);
+    return pool.snapshot()->endpoints[index_of(scheduled.decision.endpoint)].endpoint->name;
+  }
+  void run_until(const std::function<bool()>& holds) {
+    while (!holds()) {
+      loop_->after(std::chrono::milliseconds(1), [this] { loop_->stop(); });
+      loop_->run();
+    }
+  }
+
+  std::unique_ptr<EventLoop> loop_ = EventLoop::create().value();
+  WarmWorker a_{*loop_}, b_{*loop_};
+  QuietProbe probe_;
+  PoolOptions options_;
+  RequestId id_ = 0;
+};
+
+TEST_F(PluginMetrics, ReachAScorer) {
+  a_.page = R"({"gpu": {"temperature": 70}})";
+  b_.page = R"({"gpu": {"temperature": 50}})";
+  const Result<std::unique_ptr<Pool>> opened = Pool::open(*loop_, options_, probe_);
+  ASSERT_TRUE(opened) << opened.error().message;
+  Pool& pool = **opened;
+  ASSERT_TRUE(pool.feed(*loop_));
+  const auto temperature = [&](size_t slot) {
+    const auto& known = pool.snapshot()->endpoints[slot].metrics.details().attributes;
+    const auto found = known.find("temperature");
+    return found == known.end() ? 0 : found->second;
+  };
+  run_until([&] { return temperature(0) == 70 && temperature(1) == 50; });
+  EXPECT_EQ(pick(pool), "b");
+  b_.page = R"({"gpu": {"temperature": 90}})";
+  run_until([&] { return temperature(1) == 90; });
+  EXPECT_EQ(pick(pool), "a");
+  a_.page = "no JSON";
+  run_until([&] { return !probe_.failure.empty(); });
+  EXPECT_EQ(probe_.failure, "json-number-extractor: the page is not JSON");
+  EXPECT_EQ(temperature(0), 70) << "until its ttl";
+}
+
+TEST_F(PluginMetrics, AreConfiguredStrictly) {
+  const auto problem_with = [&](const std::string& from, const std::string& to) {
+    std::string text = options_.config;
+    text.replace(text.find(from), from.size(), to);
+    const auto made = policy_from_config(text, "t.yaml", options_.plugins);
+    return made ? std::string("none") : made.error().message;
+  };
+  EXPECT_EQ(problem_with("ttl", "ttl"), "none");
+  EXPECT_THAT(problem_with("ttl", "tll"),
+              HasSubstr("t.yaml:6: json-page-source: unknown parameter"));
+  EXPECT_THAT(problem_with("pointer: /gpu/temperature, ", ""),
+              HasSubstr("t.yaml:7: json-number-extractor: pointer is missing"));
+  EXPECT_THAT(problem_with("/gpu/temperature", "gpu"),
+              HasSubstr("t.yaml:7: json-number-extractor: pointer must be a JSON pointer"));
+  EXPECT_THAT(problem_with("    extractors: [{pluginRef: json-number-extractor}]\n", ""),
+              HasSubstr("extractors are missing"));
+  options_.plugins.plugin_files.clear();
+  EXPECT_THAT(problem_with("ttl", "ttl"), HasSubstr("'json-page-source' does not exist"));
 }
 
 struct Answer {

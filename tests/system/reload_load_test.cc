@@ -27,7 +27,7 @@ constexpr Duration kPatience = std::chrono::seconds(60);
 // What a process may have grown by since each configuration was used once. The caches of twenty
 // conversations and the pages that the heap keeps fit in it; a leak of one configuration's plugins
 // or of one request's bodies a reload does not.
-constexpr size_t kGrowthMostKib = 24 * 1024;
+constexpr size_t kGrowthMostKib = 4 * 1024;
 
 constexpr const char* kConfigurations[] = {
     R"(plugins:
