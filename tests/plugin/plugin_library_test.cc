@@ -16,6 +16,7 @@
 #include "net/http/http_server.h"
 #include "net/io/event_loop.h"
 #include "plugins/plugin_roster.h"
+#include "scheduling/decision_trace.h"
 #include "scheduling/policy.h"
 #include "serving/configured_scheduling.h"
 #include "serving/pool.h"
@@ -38,6 +39,13 @@ PluginOptions with_plugins(std::vector<std::string> files) {
   options.endpoints = 3;
   options.plugin_files = std::move(files);
   return options;
+}
+
+std::string read_example(const std::string& name) {
+  const char* root = std::getenv("KVASIR_SOURCE_DIR");
+  return read_whole_file(std::string(root != nullptr ? root : ".") + "/examples/plugin/" + name,
+                         100'000)
+      .value();
 }
 
 TEST(PluginLibrary, TheExampleRoutesBesideBuiltInPlugins) {
@@ -115,6 +123,40 @@ TEST(PluginLibrary, WhoAsksForANewKindInVainIsToldWhatThereIs) {
   }
 }
 
+// A filter, and a profile handler that runs one of two profiles.
+TEST(PluginLibrary, AFilterAndAProfileHandlerDecideToo) {
+  const Result<PolicyWithNotes> made =
+      policy_from_config(read_example("tenants.yaml"), "tenants.yaml", with_plugins({TENANTS}));
+  ASSERT_TRUE(made) << made.error().message;
+  Snapshot fleet{std::vector<EndpointState>(3)};
+  std::vector<EndpointId> candidates;
+  for (uint32_t i = 0; i < 3; ++i) {
+    Endpoint endpoint;
+    endpoint.labels["tenant"] = i == 0 ? "red" : "blue";
+    fleet.endpoints[i].endpoint = std::make_shared<const Endpoint>(std::move(endpoint));
+    fleet.endpoints[i].metrics.waiting = i;
+    candidates.push_back(EndpointId(i));
+  }
+  DecisionTrace trace;
+  const auto profile = [&] { return trace.labels()->profiles[trace.entries().back().profile]; };
+  const auto pick = [&](RequestId id, std::string_view tenant, uint32_t tokens) {
+    const std::vector<RequestHeader> headers = {{"x-tenant", tenant}};
+    Request request;
+    request.id = id;
+    request.headers = headers;
+    request.prompt_tokens = tokens;
+    trace.begin(3);
+    const auto decision = made->policy->pick(PickContext{request, fleet, candidates, {}, &trace});
+    return decision ? std::optional(index_of(decision->endpoint)) : std::nullopt;
+  };
+  EXPECT_EQ(pick(1, "red", 10), 0u);
+  EXPECT_EQ(pick(2, "blue", 1999), 1u) << "the shorter queue of the two";
+  EXPECT_EQ(profile(), "short");
+  EXPECT_EQ(pick(3, "blue", 2000), 1u);
+  EXPECT_EQ(profile(), "long");
+  EXPECT_EQ(pick(4, "green", 10), std::nullopt);
+}
+
 TEST(PluginLibrary, ItsParametersAreReadStrictly) {
   std::string config = kConfig;
   config.replace(config.find("zone: north"), 11, "zoen: north");
@@ -186,19 +228,12 @@ class WarmWorker final : public HttpHandler {
 class QuietProbe final : public PoolProbe {
  public:
   void on_health_changed(const Endpoint&, bool) override {}
-  void on_scrape_failed(const Endpoint&, std::string_view, bool, std::string_view why,
+  void on_scrape_failed(const Endpoint&, std::string_view source_type, bool, std::string_view why,
                         bool) override {
-    failure = why;
+    if (source_type == "json-page-source") failure = why;
   }
   std::string failure;
 };
-
-std::string read_example(const std::string& name) {
-  const char* root = std::getenv("KVASIR_SOURCE_DIR");
-  return read_whole_file(std::string(root != nullptr ? root : ".") + "/examples/plugin/" + name,
-                         100'000)
-      .value();
-}
 
 class PluginMetrics : public testing::Test {
  protected:
