@@ -25,9 +25,10 @@ class PredictedCostPicker final : public Picker, public SaturationDetector {
 
   size_t pick(const Cycle& cycle, std::span<ScoredEndpoint> scored) override {
     candidates_.clear();
+    const PrefixMatch& match = matches_.match();
     for (const ScoredEndpoint& candidate : scored) {
       candidates_.push_back(candidate.endpoint);
-      seconds_[index_of(candidate.endpoint)] = estimate(candidate.endpoint, cycle).cost();
+      seconds_[index_of(candidate.endpoint)] = estimate(candidate.endpoint, cycle, match).cost();
     }
     const EndpointId best =
         rotation_.cheapest(candidates_, [this](EndpointId id) { return seconds_[index_of(id)]; });
@@ -46,7 +47,8 @@ class PredictedCostPicker final : public Picker, public SaturationDetector {
 
   void picked(const Cycle& cycle, std::span<const ProfileResult> profiles) override {
     const EndpointId endpoint = profiles[0].chosen[0].endpoint;
-    const Duration prefill = from_seconds(estimate(endpoint, cycle).prefill_seconds);
+    const Duration prefill =
+        from_seconds(estimate(endpoint, cycle, matches_.match()).prefill_seconds);
     cost_.book(endpoint, cycle.request, prefill, cycle.fleet, cycle.now);
   }
   bool watches_answers() const override { return true; }
@@ -64,8 +66,8 @@ class PredictedCostPicker final : public Picker, public SaturationDetector {
   Duration settling_time() const override { return Duration::zero(); }  // it is booked at once
 
  private:
-  CostEstimate estimate(EndpointId endpoint, const Cycle& cycle) {
-    const uint32_t cached = matches_.match().cached_tokens(cycle.request, endpoint);
+  CostEstimate estimate(EndpointId endpoint, const Cycle& cycle, const PrefixMatch& match) {
+    const uint32_t cached = match.cached_tokens(cycle.request, endpoint);
     return cost_.estimate(endpoint, cycle.request, cached, cycle.now);
   }
 
