@@ -11,30 +11,26 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <unordered_set>
 #include <vector>
 
 #include "base/clock.h"
-#include "net/grpc/grpc_server.h"
+#include "base/lifeline.h"
+#include "net/grpc/grpc_limits.h"
 #include "net/io/socket.h"
 #include "net/io/tls_context.h"
 
 namespace kvasir {
 
 class EventLoop;
-class GrpcClientConnection;
+struct GrpcConnections;
+struct GrpcTarget;
 
-struct GrpcClientLimits {
+struct GrpcClientLimits : GrpcLimits {
   Duration connect_timeout = std::chrono::seconds(5);  // with the TLS handshake
   // Sent and not acknowledged by the other machine; then the connection is lost. Zero: as long as
   // the system tries.
   std::chrono::milliseconds unacknowledged_timeout{0};
-  size_t calls = 16384;                         // at once; beyond: RESOURCE_EXHAUSTED
-  uint32_t head_bytes = 64 * 1024;              // fields of an answer; beyond: RESOURCE_EXHAUSTED
-  size_t message_bytes = 64 * 1024 * 1024;      // one message received; beyond: RESOURCE_EXHAUSTED
-  size_t call_output_bytes = 64 * 1024 * 1024;  // unsent, of one call; beyond: RESOURCE_EXHAUSTED
-  uint32_t connection_window_bytes = 64 * 1024 * 1024;
-  uint32_t stream_window_bytes = 4 * 1024 * 1024;
+  size_t calls = 16384;  // at once; beyond: RESOURCE_EXHAUSTED
 };
 
 // How a call ended.
@@ -96,19 +92,15 @@ class GrpcClient {
                         const std::vector<Field>& fields = {});
 
   // Those that are connecting or connected, and those that GOAWAY lets finish their calls.
-  size_t connections() const { return connections_.size(); }
+  size_t connections() const;
 
  private:
-  friend class GrpcClientConnection;
-  void remove(GrpcClientConnection& connection);
+  void refuse(std::shared_ptr<class GrpcClientStream> stream, GrpcCode code, const char* message);
 
-  EventLoop& loop_;
-  const SocketAddress address_;
-  const std::string authority_;
-  const GrpcClientLimits limits_;
-  const TlsPeer peer_;
-  std::unordered_set<GrpcClientConnection*> connections_;
-  GrpcClientConnection* current_ = nullptr;  // takes new calls
+  const std::unique_ptr<const GrpcTarget> target_;
+  const std::unique_ptr<GrpcConnections> connections_;
+  const size_t calls_max_;
+  Lifeline lifeline_;
 };
 
 }  // namespace kvasir

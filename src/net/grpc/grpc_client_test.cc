@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "net/grpc/grpc_server.h"
 #include "net/io/event_loop.h"
 #include "net/io/tls_fixture.h"
 
@@ -193,7 +194,7 @@ TEST_F(GrpcClientTest, CancelledCallsAreHeardOfNoMore) {
 TEST_F(GrpcClientTest, LimitsEndTheCallAndSayWhy) {
   GrpcClientLimits limits;
   limits.message_bytes = 1000;
-  limits.call_output_bytes = 5000;
+  limits.stream_output_bytes = 5000;
   limits.calls = 2;
   connect(serve(), limits);
   Hearer large, flooding, third;

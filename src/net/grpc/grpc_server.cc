@@ -4,54 +4,43 @@
 
 #include "net/grpc/grpc_connection.h"
 #include "net/io/acceptor.h"
-#include "net/io/event_loop.h"
 
 namespace kvasir {
 
 GrpcServer::GrpcServer(EventLoop& loop, Descriptor listener, std::vector<GrpcRoute> routes,
                        GrpcServerLimits limits, const TlsContext* tls)
-    : loop_(loop),
-      routes_(std::move(routes)),
-      limits_(limits),
-      tls_(tls),
-      port_(local_port(listener)) {
-  acceptor_ = std::make_unique<Acceptor>(
-      loop_, std::move(listener), [this] { return connections_.size() < limits_.connections; },
-      [this](Descriptor socket) {
-        connections_.insert(new GrpcConnection(*this, std::move(socket)));
-      });
-}
+    : connections_(new GrpcConnections{loop, limits, std::move(routes)}),
+      port_(local_port(listener)),
+      acceptor_(std::make_unique<Acceptor>(
+          loop, std::move(listener),
+          [this] { return connections() < connections_->limits.connections; },
+          [this, tls](Descriptor socket) {
+            connections_->open.insert(new GrpcConnection(*connections_, std::move(socket), tls));
+          })) {}
 
 GrpcServer::~GrpcServer() {
   acceptor_.reset();
-  drained_ = nullptr;
-  const std::vector<GrpcConnection*> open(connections_.begin(), connections_.end());
-  for (GrpcConnection* connection : open) connection->close_now();
+  connections_->drained = nullptr;
+  const auto open = connections_->open;
+  for (GrpcConnection* connection : open) connection->close_now("the server ends");
 }
 
-uint16_t GrpcServer::port() const { return port_; }
+uint16_t GrpcServer::port() const {
+  return port_;
+}
 
-GrpcService* GrpcServer::find(std::string_view path) const {
-  for (const GrpcRoute& route : routes_) {
-    if (route.path == path) return route.service;
-  }
-  return nullptr;
+size_t GrpcServer::connections() const {
+  return connections_->open.size();
 }
 
 void GrpcServer::drain(std::function<void()> drained) {
-  draining_ = true;
-  drained_ = std::move(drained);
+  connections_->draining = true;
+  connections_->drained = std::move(drained);
   acceptor_.reset();
-  const std::vector<GrpcConnection*> open(connections_.begin(), connections_.end());
+  const auto open = connections_->open;
   for (GrpcConnection* connection : open) connection->start_drain();
-  if (connections_.empty() && drained_) std::exchange(drained_, nullptr)();
-}
-
-void GrpcServer::remove(GrpcConnection& connection) {
-  connections_.erase(&connection);
-  loop_.defer([doomed = &connection] { delete doomed; });
-  if (draining_ && connections_.empty() && drained_) {
-    loop_.defer([drained = std::exchange(drained_, nullptr)] { drained(); });
+  if (connections_->open.empty() && connections_->drained) {
+    std::exchange(connections_->drained, nullptr)();
   }
 }
 

@@ -11,55 +11,31 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_set>
 #include <vector>
 
 #include "base/clock.h"
+#include "net/grpc/grpc_limits.h"
 #include "net/io/socket.h"
 
 namespace kvasir {
 
 class Acceptor;
 class EventLoop;
-class GrpcConnection;
+struct GrpcConnections;
 class TlsContext;
 
-struct GrpcServerLimits {
-  size_t connections = 4096;                     // beyond: not accepted until one closes
-  uint32_t concurrent_streams = 16384;           // of a connection; beyond: refused by HTTP/2
-  uint32_t head_bytes = 64 * 1024;               // request fields; beyond: RESOURCE_EXHAUSTED
-  size_t message_bytes = 64 * 1024 * 1024;       // one message; beyond: RESOURCE_EXHAUSTED
-  size_t stream_output_bytes = 64 * 1024 * 1024;  // unsent, of one call; beyond: the call is reset
-  // Partial messages and unsent answers of all calls of a connection; beyond: the call that needs more
-  // is ended with RESOURCE_EXHAUSTED.
-  size_t connection_buffered_bytes = 512 * 1024 * 1024;
-  // Flow control: a 100,000-token prompt must not wait for a window.
-  uint32_t connection_window_bytes = 64 * 1024 * 1024;
-  uint32_t stream_window_bytes = 4 * 1024 * 1024;
+struct GrpcServerLimits : GrpcLimits {
+  size_t connections = 4096;            // beyond: not accepted until one closes
+  uint32_t concurrent_streams = 16384;  // of a connection; beyond: refused by HTTP/2
   // Envoy ends every ext_proc stream with RST_STREAM, so a low rate would cut healthy connections.
   uint64_t resets_per_second = 1'000'000;
-  Duration preface_timeout = std::chrono::seconds(20);   // to the first byte
-  Duration handshake_timeout = std::chrono::seconds(10);  // of TLS, from the connection's start
-  Duration idle_timeout = std::chrono::hours(1);         // without a call; then GOAWAY
-  Duration ping_interval = std::chrono::seconds(60);     // silent with calls open; then a PING
-  Duration ping_timeout = std::chrono::seconds(20);      // for any byte after it; then cut
-  Duration write_timeout = std::chrono::seconds(60);     // output that is not read; then cut
+  Duration preface_timeout = std::chrono::seconds(20);     // to the first byte
+  Duration handshake_timeout = std::chrono::seconds(10);   // of TLS, from the connection's start
+  Duration idle_timeout = std::chrono::hours(1);           // without a call; then GOAWAY
+  Duration ping_interval = std::chrono::seconds(60);       // silent with calls open; then a PING
+  Duration ping_timeout = std::chrono::seconds(20);        // for any byte after it; then cut
+  Duration write_timeout = std::chrono::seconds(60);       // output that is not read; then cut
   Duration drain_notice = std::chrono::milliseconds(500);  // from the warning to the final GOAWAY
-};
-
-// Status codes of gRPC that this project uses.
-enum class GrpcCode : uint8_t {
-  kOk = 0,
-  kCancelled = 1,
-  kUnknown = 2,
-  kInvalidArgument = 3,
-  kDeadlineExceeded = 4,
-  kNotFound = 5,
-  kResourceExhausted = 8,
-  kUnimplemented = 12,
-  kInternal = 13,
-  kUnavailable = 14,
-  kUnauthenticated = 16,
 };
 
 // One call. Lives from GrpcService::on_call() until finish() was called or Observer::on_gone() was; do
@@ -123,28 +99,16 @@ class GrpcServer {
   GrpcServer& operator=(const GrpcServer&) = delete;
 
   uint16_t port() const;
-  size_t connections() const { return connections_.size(); }
+  size_t connections() const;
 
   // Stops accepting and tells every client to open no more calls (GOAWAY); running ones go on. Calls
   // `drained` when no connection is left.
   void drain(std::function<void()> drained);
 
  private:
-  friend class GrpcConnection;
-  friend class GrpcStream;
-
-  GrpcService* find(std::string_view path) const;
-  void remove(GrpcConnection& connection);
-
-  EventLoop& loop_;
-  const std::vector<GrpcRoute> routes_;
-  const GrpcServerLimits limits_;
-  const TlsContext* const tls_;
-  uint16_t port_;
+  const std::unique_ptr<GrpcConnections> connections_;
+  const uint16_t port_;
   std::unique_ptr<Acceptor> acceptor_;
-  std::unordered_set<GrpcConnection*> connections_;
-  bool draining_ = false;
-  std::function<void()> drained_;
 };
 
 }  // namespace kvasir

@@ -1,70 +1,55 @@
-// One gRPC call on an HTTP/2 stream. Private to net/.
+// One gRPC call on an HTTP/2 stream, at either end: messages to bytes and back, within limits.
+// Private to net/.
 //
-// Owned by its connection's session, which hands it back when the stream ended: nothing here outlives
-// that.
+// Owned by its connection's session, which hands it back when the stream ended: nothing here
+// outlives that.
 #pragma once
 
-#include <string>
 #include <string_view>
 
+#include "net/grpc/grpc_connection.h"
 #include "net/grpc/grpc_framing.h"
-#include "net/grpc/grpc_server.h"
 #include "net/http/http2_session.h"
 #include "net/io/byte_buffer.h"
 
 namespace kvasir {
 
-class GrpcStream final : public GrpcCall, public Http2Stream, private GrpcDeframer::Sink {
+class GrpcStream : public Http2Stream, protected GrpcDeframer::Sink {
  public:
-  GrpcStream(GrpcConnection& connection, int32_t id);
   ~GrpcStream() override;
 
-  // GrpcCall
-  void set_observer(Observer& observer) override { observer_ = &observer; }
-  std::string_view path() const override { return path_; }
-  std::optional<std::string_view> metadata(std::string_view name) const override;
-  void send(std::string_view first, std::string_view second) override;
-  void finish(GrpcCode code, std::string_view message) override;
-  size_t unsent_bytes() const override { return output_.size() - taken_; }
-
   // Http2Stream
-  void on_field(std::string_view name, std::string_view value) override;
-  void on_head_end() override;
-  void on_data(std::string_view bytes) override;
-  void on_half_close() override;
-  size_t output_size() const override { return unsent_bytes(); }
-  std::string_view take_output(size_t size) override;
-  bool output_complete() const override { return finished_; }
-  void send_trailers() override;
+  size_t output_size() const final { return output_.size() - taken_; }
+  std::string_view take_output(size_t size) final;
 
   // All output was taken and written.
   void on_written();
-  // The stream ended. Tells the observer, unless the call was finished.
-  void on_closed();
+  // The session has let go of the stream; `error`: of HTTP/2, 0 when it ended well.
+  virtual void on_closed(uint32_t error) = 0;
 
- private:
-  bool on_message(std::string_view message) override;
-  void refuse_http(int status);
-  void start_answer();
-  void fail(GrpcDeframer::Failure failure);
-  void lose();
+ protected:
+  explicit GrpcStream(GrpcConnection& connection);
+
+  // Queues one message, given in two parts. False: that is more than a limit allows.
+  bool queue(std::string_view first, std::string_view second);
+  // The messages in `bytes` go to on_message().
+  GrpcDeframer::Failure deframe(std::string_view bytes);
+  // Part of a message has come, and there is no room for it.
+  bool buffered_too_much() const;
+  bool inside_message() const { return deframer_.inside_message(); }
+  // Counts the fields received. False: they are beyond the limit.
+  bool take_field(std::string_view name, std::string_view value);
+  // The other side has taken everything.
+  virtual void on_output_drained() = 0;
 
   GrpcConnection& connection_;
-  const int32_t id_;
-  Observer* observer_ = nullptr;
+  int32_t id_ = 0;  // 0: the session has not taken it
+
+ private:
   GrpcDeframer deframer_;
-  std::string path_;
-  std::string content_type_;
-  std::string fields_;  // NAME '\0' VALUE '\0' ...
   size_t head_bytes_ = 0;
-  bool post_ = false;
-  bool started_ = false;   // response head submitted
-  bool finished_ = false;  // finish() was called, or the stream is closed
-  bool half_closed_ = false;
   ByteBuffer output_;  // framed messages
   size_t taken_ = 0;   // of output_
-  GrpcCode code_ = GrpcCode::kOk;
-  std::string message_;
 };
 
 }  // namespace kvasir

@@ -35,34 +35,44 @@ Http2Stream* stream_of(nghttp2_session* session, int32_t id) {
 }  // namespace
 
 // What nghttp2 calls. `user` is the session.
-struct Http2Callbacks {
+struct Http2Session::Callbacks {
   static Http2Session& self(void* user) { return *static_cast<Http2Session*>(user); }
 
   static int on_begin_headers(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
     if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
     const int32_t id = frame->hd.stream_id;
-    std::unique_ptr<Http2Stream> stream = self(user).factory_.open_stream(id);
+    std::unique_ptr<Http2Stream> stream = self(user).factory_->open_stream(id);
     nghttp2_session_set_stream_user_data(session, id, stream.get());
     self(user).open_.emplace(id, std::move(stream));
     return 0;
   }
 
   static int on_header(nghttp2_session* session, const nghttp2_frame* frame, const uint8_t* name,
-                       size_t name_size, const uint8_t* value, size_t value_size, uint8_t, void*) {
-    if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
+                       size_t name_size, const uint8_t* value, size_t value_size, uint8_t,
+                       void* user) {
+    if (frame->hd.type != NGHTTP2_HEADERS) return 0;
+    // Nobody asks for a request's trailers.
+    if (self(user).is_server() && frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
     Http2Stream* stream = stream_of(session, frame->hd.stream_id);
     if (stream != nullptr) stream->on_field(view(name, name_size), view(value, value_size));
     return 0;
   }
 
-  static int on_frame(nghttp2_session* session, const nghttp2_frame* frame, void*) {
+  static int on_frame(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
+    if (frame->hd.type == NGHTTP2_GOAWAY) self(user).goaway_received_ = true;
     if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) return 0;
-    Http2Stream* stream = stream_of(session, frame->hd.stream_id);
+    const int32_t id = frame->hd.stream_id;
+    Http2Stream* stream = stream_of(session, id);
     if (stream == nullptr) return 0;
     if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
       stream->on_head_end();
     }
-    if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) stream->on_half_close();
+    if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) return 0;
+    stream->on_half_close();
+    // A server that has answered in full reads no more.
+    if (!self(user).is_server() && nghttp2_session_get_stream_local_close(session, id) == 0) {
+      nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_CANCEL);
+    }
     return 0;
   }
 
@@ -73,16 +83,17 @@ struct Http2Callbacks {
     return 0;
   }
 
-  static int on_close(nghttp2_session*, int32_t id, uint32_t, void* user) {
+  static int on_close(nghttp2_session*, int32_t id, uint32_t error, void* user) {
     const auto found = self(user).open_.find(id);
     if (found == self(user).open_.end()) return 0;
-    self(user).closed_.push_back(std::move(found->second));
+    self(user).closed_.push_back({std::move(found->second), error});
     self(user).open_.erase(found);
     return 0;
   }
 
   // An answer that is complete before its request is: the client need not send the rest.
-  static int on_sent(nghttp2_session* session, const nghttp2_frame* frame, void*) {
+  static int on_sent(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
+    if (!self(user).is_server()) return 0;
     if (frame->hd.type != NGHTTP2_HEADERS || !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) return 0;
     if (nghttp2_session_get_stream_remote_close(session, frame->hd.stream_id) == 0) {
       nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR);
@@ -99,8 +110,8 @@ struct Http2Callbacks {
     const size_t size = std::min(waiting, room);
     if (size > 0) *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
     if (complete && size == waiting) {
-      *flags |= NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
-      stream.send_trailers();
+      *flags |= NGHTTP2_DATA_FLAG_EOF;
+      if (stream.send_trailers()) *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
     }
     return static_cast<ssize_t>(size);
   }
@@ -116,41 +127,32 @@ struct Http2Callbacks {
   }
 };
 
-namespace {
-
-nghttp2_session_callbacks* make_callbacks() {
+Http2Session::Http2Session(const Settings& settings, StreamFactory* factory) : factory_(factory) {
   nghttp2_session_callbacks* callbacks = nullptr;
   KVASIR_ASSERT(nghttp2_session_callbacks_new(&callbacks) == 0, "memory");
-  nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks,
-                                                          &Http2Callbacks::on_begin_headers);
-  nghttp2_session_callbacks_set_on_header_callback(callbacks, &Http2Callbacks::on_header);
-  nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, &Http2Callbacks::on_frame);
-  nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, &Http2Callbacks::on_data);
-  nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, &Http2Callbacks::on_close);
-  nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, &Http2Callbacks::on_sent);
-  nghttp2_session_callbacks_set_send_data_callback(callbacks, &Http2Callbacks::write_data);
-  return callbacks;
-}
-
-nghttp2_option* make_options(const Http2Session::Settings& settings) {
-  nghttp2_option* options = nullptr;
-  KVASIR_ASSERT(nghttp2_option_new(&options) == 0, "memory");
-  nghttp2_option_set_no_closed_streams(options, 1);
-  nghttp2_option_set_stream_reset_rate_limit(options, settings.resets_per_second,
-                                             settings.resets_per_second);
-  return options;
-}
-
-}  // namespace
-
-Http2Session::Http2Session(const Settings& settings, StreamFactory& factory) : factory_(factory) {
-  nghttp2_session_callbacks* callbacks = make_callbacks();
-  nghttp2_option* options = make_options(settings);
-  KVASIR_ASSERT(nghttp2_session_server_new2(&session_, callbacks, this, options) == 0, "memory");
-  nghttp2_option_del(options);
+  nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, &Callbacks::on_begin_headers);
+  nghttp2_session_callbacks_set_on_header_callback(callbacks, &Callbacks::on_header);
+  nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, &Callbacks::on_frame);
+  nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, &Callbacks::on_data);
+  nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, &Callbacks::on_close);
+  nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, &Callbacks::on_sent);
+  nghttp2_session_callbacks_set_send_data_callback(callbacks, &Callbacks::write_data);
+  nghttp2_settings_entry own = {NGHTTP2_SETTINGS_ENABLE_PUSH, 0};
+  if (is_server()) {
+    own = {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, settings.concurrent_streams};
+    nghttp2_option* options = nullptr;
+    KVASIR_ASSERT(nghttp2_option_new(&options) == 0, "memory");
+    nghttp2_option_set_no_closed_streams(options, 1);
+    nghttp2_option_set_stream_reset_rate_limit(options, settings.resets_per_second,
+                                               settings.resets_per_second);
+    KVASIR_ASSERT(nghttp2_session_server_new2(&session_, callbacks, this, options) == 0, "memory");
+    nghttp2_option_del(options);
+  } else {
+    KVASIR_ASSERT(nghttp2_session_client_new(&session_, callbacks, this) == 0, "memory");
+  }
   nghttp2_session_callbacks_del(callbacks);
   const nghttp2_settings_entry entries[] = {
-      {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, settings.concurrent_streams},
+      own,
       {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, settings.stream_window_bytes},
       {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, settings.head_bytes},
   };
@@ -184,7 +186,7 @@ bool Http2Session::over() const {
   return nghttp2_session_want_read(session_) == 0 && nghttp2_session_want_write(session_) == 0;
 }
 
-std::vector<std::unique_ptr<Http2Stream>> Http2Session::take_closed() {
+std::vector<Http2Session::Closed> Http2Session::take_closed() {
   return std::exchange(closed_, {});
 }
 
@@ -193,16 +195,30 @@ std::vector<Http2Stream*> Http2Session::take_emptied() { return std::exchange(em
 void Http2Session::close_all() {
   for (auto& entry : open_) {
     nghttp2_session_set_stream_user_data(session_, entry.first, nullptr);
-    closed_.push_back(std::move(entry.second));
+    closed_.push_back({std::move(entry.second), static_cast<uint32_t>(Http2Error::kInternal)});
   }
   open_.clear();
+}
+
+std::optional<int32_t> Http2Session::request(const std::vector<Http2Field>& head,
+                                             std::unique_ptr<Http2Stream>& stream) {
+  if (goaway_received_) return std::nullopt;
+  nghttp2_data_provider provider{};
+  provider.source.ptr = stream.get();
+  provider.read_callback = &Callbacks::read_output;
+  const std::vector<nghttp2_nv> fields = to_nv(head);
+  const int32_t id = nghttp2_submit_request(session_, nullptr, fields.data(), fields.size(),
+                                            &provider, stream.get());
+  if (id < 0) return std::nullopt;
+  open_.emplace(id, std::move(stream));
+  return id;
 }
 
 void Http2Session::respond(int32_t id, const std::vector<Http2Field>& head, bool with_body) {
   nghttp2_data_provider provider{};
   provider.source.ptr = stream_of(session_, id);
   if (provider.source.ptr == nullptr) return;
-  provider.read_callback = &Http2Callbacks::read_output;
+  provider.read_callback = &Callbacks::read_output;
   const std::vector<nghttp2_nv> fields = to_nv(head);
   nghttp2_submit_response(session_, id, fields.data(), fields.size(),
                           with_body ? &provider : nullptr);

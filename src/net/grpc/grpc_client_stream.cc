@@ -1,16 +1,12 @@
-#include "net/grpc/grpc_client_call.h"
+#include "net/grpc/grpc_client_stream.h"
 
 #include <charconv>
 #include <utility>
 
 #include "base/text.h"
-#include "net/grpc/grpc_client_connection.h"
 
 namespace kvasir {
 namespace {
-
-// An output buffer that grew beyond this is not kept for the next message.
-constexpr size_t kKeptCallBytes = 16 * 1024;
 
 // The form of grpc-message: percent-encoded UTF-8. What is not well encoded stays as it is.
 std::string percent_decoded(std::string_view text) {
@@ -42,15 +38,14 @@ GrpcStatus status(GrpcCode code, std::string message) {
 
 // gRPC's mapping of HTTP statuses and of HTTP/2 errors, for servers that do not say it in gRPC.
 GrpcStatus status_of_http(int http_status) {
-  constexpr uint32_t kPermissionDenied = 7, kUnauthenticated = 16;
   const std::string message = "the server answered HTTP status " + std::to_string(http_status);
   switch (http_status) {
     case 400:
       return status(GrpcCode::kInternal, message);
     case 401:
-      return {kUnauthenticated, message, false};
+      return status(GrpcCode::kUnauthenticated, message);
     case 403:
-      return {kPermissionDenied, message, false};
+      return status(GrpcCode::kPermissionDenied, message);
     case 404:
       return status(GrpcCode::kUnimplemented, message);
     case 429:
@@ -79,11 +74,8 @@ GrpcStatus status_of_reset(uint32_t error) {
 
 }  // namespace
 
-GrpcClientStream::GrpcClientStream(GrpcClientConnection& connection, Observer& observer)
-    : connection_(connection),
-      loop_(connection.loop()),
-      observer_(&observer),
-      deframer_(connection.limits().message_bytes) {}
+GrpcClientStream::GrpcClientStream(GrpcConnection& connection, Observer& observer)
+    : GrpcStream(connection), loop_(connection.loop()), observer_(&observer) {}
 
 GrpcClientStream::~GrpcClientStream() {
   loop_.cancel(deadline_);
@@ -102,15 +94,10 @@ void GrpcClientStream::start_deadline(Duration timeout) {
 // --- Request ---------------------------------------------------------------------------
 
 void GrpcClientStream::send(std::string_view first, std::string_view second) {
-  if (half_closed_ || observer_ == nullptr || aborted_.code != 0) return;
-  const size_t size = first.size() + second.size();
-  if (unsent_bytes() + size > connection_.limits().call_output_bytes) {
+  if (half_closed_ || !going() || id_ == 0) return;
+  if (!queue(first, second)) {
     return abort(GrpcCode::kResourceExhausted, "the server does not take what is sent");
   }
-  const auto head = grpc_frame_head(static_cast<uint32_t>(size));
-  output_.append({head.data(), head.size()});
-  output_.append(first);
-  output_.append(second);
   connection_.session().resume(id_);
   connection_.schedule_write();
 }
@@ -128,25 +115,14 @@ void GrpcClientStream::cancel() {
   connection_.schedule_write();
 }
 
-std::string_view GrpcClientStream::take_output(size_t size) {
-  const std::string_view taken = output_.view().substr(taken_, size);
-  taken_ += taken.size();
-  return taken;
-}
-
-void GrpcClientStream::on_written() {
-  if (unsent_bytes() > 0) return;
-  output_.clear();
-  taken_ = 0;
-  if (output_.capacity() > kKeptCallBytes) output_.release();
-  if (observer_ != nullptr && aborted_.code == 0) observer_->on_drained();
+void GrpcClientStream::on_output_drained() {
+  if (going()) observer_->on_drained();
 }
 
 // --- Answer ----------------------------------------------------------------------------
 
 void GrpcClientStream::on_field(std::string_view name, std::string_view value) {
-  head_bytes_ += name.size() + value.size();
-  if (head_bytes_ > connection_.limits().head_bytes) {
+  if (!take_field(name, value)) {
     return abort(GrpcCode::kResourceExhausted, "the answer's fields are too large");
   }
   if (name == ":status") {
@@ -159,10 +135,11 @@ void GrpcClientStream::on_field(std::string_view name, std::string_view value) {
 }
 
 void GrpcClientStream::on_data(std::string_view bytes) {
-  if (observer_ == nullptr || aborted_.code != 0 || http_status_ != 200) return;
-  switch (deframer_.feed(bytes, *this)) {
+  if (!going() || http_status_ != 200) return;
+  switch (deframe(bytes)) {
     case GrpcDeframer::Failure::kNone:
-      return;
+      if (!buffered_too_much()) return;
+      return abort(GrpcCode::kResourceExhausted, "too many bytes are buffered for this connection");
     case GrpcDeframer::Failure::kTooLarge:
       return abort(GrpcCode::kResourceExhausted, "the message is larger than this client accepts");
     default:
@@ -171,8 +148,8 @@ void GrpcClientStream::on_data(std::string_view bytes) {
 }
 
 bool GrpcClientStream::on_message(std::string_view message) {
-  if (observer_ != nullptr && aborted_.code == 0) observer_->on_message(message);
-  return observer_ != nullptr && aborted_.code == 0;
+  if (going()) observer_->on_message(message);
+  return going();
 }
 
 // --- End -------------------------------------------------------------------------------
@@ -199,7 +176,7 @@ GrpcStatus GrpcClientStream::status_of(uint32_t error) const {
   if (!answered_) return status_of_reset(error);
   uint32_t code = 0;
   if (read_number(grpc_status_, code)) {
-    if (code == 0 && deframer_.inside_message()) {
+    if (code == 0 && inside_message()) {
       return status(GrpcCode::kInternal, "the answer ended inside a message");
     }
     return {code, percent_decoded(grpc_message_), true};
