@@ -31,8 +31,10 @@ function(kvasir_module NAME)
     kvasir_batches(batch sources)
     add_library(kvasir_${NAME} STATIC ${sources} ${start_only})
     if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-      # When GCC 12 at -O3 guesses the callee of a virtual call, and the callee is reached through a
-      # second base class, it has compiled a call of memcpy instead (net_test crashed).
+      # GCC 12 at -O3 may guess the callee of a virtual call. Where that is reached through a thunk
+      # (a second base class) into which its body was inlined, GCC takes the first function that the
+      # body calls for the callee: it compiled memcpy(this - 8, size, data), which are the arguments
+      # of GrpcStream::on_data(), and net_test crashed. The code gave no cause: this is GCC's fault.
       target_compile_options(kvasir_${NAME} PRIVATE -fno-devirtualize-speculatively)
     endif()
     target_include_directories(kvasir_${NAME} PUBLIC ${PROJECT_SOURCE_DIR}/src)
