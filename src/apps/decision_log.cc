@@ -206,4 +206,11 @@ void DecisionLog::refused(const RefusalReport& report) {
   writer_->write(line);
 }
 
+void DecisionLog::add_counts(MetricRegistry& page, const std::string& prefix) const {
+  page.counter(prefix + "lines_total", "Lines of the decision log.").add(lines());
+  page.counter(prefix + "dropped_total",
+               "Lines of the decision log that were dropped, as writing them took too long.")
+      .add(dropped());
+}
+
 }  // namespace kvasir

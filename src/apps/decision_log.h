@@ -12,6 +12,7 @@
 #include "apps/log_line.h"
 #include "serving/journey_report.h"
 #include "telemetry/line_writer.h"
+#include "telemetry/metrics.h"
 
 namespace kvasir {
 
@@ -32,6 +33,9 @@ class DecisionLog {
 
   void picked(const PickReport& report);
   void refused(const RefusalReport& report);
+
+  // Adds PREFIXlines_total and PREFIXdropped_total to a page.
+  void add_counts(MetricRegistry& page, const std::string& prefix) const;
 
   uint64_t lines() const { return writer_->lines(); }
   uint64_t dropped() const { return writer_->dropped(); }

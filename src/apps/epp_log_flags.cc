@@ -9,7 +9,7 @@
 namespace kvasir {
 namespace {
 
-// From here on every line there is.
+// From here on debug lines are written.
 constexpr int kVerbose = 3;
 
 std::optional<int> whole_number(std::string_view text) {
@@ -28,7 +28,7 @@ LogLevel level_of(int verbosity) {
 void add_log_flags(CLI::App& command, EppLogFlags& flags) {
   command
       .add_option("-v,--v", flags.verbosity,
-                  "How much is logged: 1 what changes, 3 and more all there is")
+                  "How much is logged: 1 what changes, 3 and more each request that is over, too")
       ->capture_default_str();
   command.add_option("--zap-log-level", flags.level,
                      "The same by name: debug, info, error, panic, or a number as of -v");

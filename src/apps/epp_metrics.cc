@@ -365,13 +365,7 @@ std::string EppMetrics::cache_page(const Snapshot& fleet) const {
         .set(static_cast<double>(series->cached_bytes->value()) /
              static_cast<double>(series->prompts->value()));
   }
-  if (log_ != nullptr) {
-    page.counter("kvasir_epp_decision_log_lines_total", "Lines of the decision log.")
-        .add(log_->lines());
-    page.counter("kvasir_epp_decision_log_dropped_total",
-                 "Lines of the decision log that were dropped, as writing them took too long.")
-        .add(log_->dropped());
-  }
+  if (log_ != nullptr) log_->add_counts(page, "kvasir_epp_decision_log_");
   return page.expose();
 }
 

@@ -55,7 +55,9 @@ constexpr UpstreamFlag kFlags[] = {
     {"--model-server-metrics-https-insecure-skip-verify", Effect::kWithoutEffect, "false",
      "metrics are read over plain http only", true},
     {"--kubeconfig", Effect::kWithoutEffect, "", "no Kubernetes is asked"},
-    {"-v", Effect::kHonoured, "", "3 and more logs all there is; --v is the same"},
+    {"-v", Effect::kHonoured, "",
+     "3 and more adds a line for each request that is over: status, endpoint, times and "
+     "tokens; --v is the same"},
     {"--zap-devel", Effect::kHonoured, "",
      "false makes the log JSON unless --zap-encoder says else"},
     {"--zap-encoder", Effect::kHonoured, "", "console or json"},

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "apps/commands.h"
+#include "apps/decision_log_flags.h"
 #include "apps/duration_flag.h"
 #include "apps/engine_profile_flag.h"
 #include "apps/gateway_metrics.h"
@@ -60,6 +61,7 @@ struct GatewayFlags {
   HealthFlags health;
   uint32_t attempts = 4;
   std::string log_level = "info";
+  DecisionLogFlags decision_log{"off"};
 };
 
 // DYN_ROUTER_MODE in the words of NVIDIA Dynamo's frontend.
@@ -219,6 +221,7 @@ std::string workers_of(const FleetFeedsOptions& feeds) {
 int run_gateway(const GatewayFlags& flags) {
   set_log_component("gateway");
   if (flags.log_level == "warning") set_log_level(LogLevel::kWarning);
+  if (flags.log_level == "debug") set_log_level(LogLevel::kDebug);
   keep_freed_memory();
   raise_descriptor_limit();
   Result<GatewayOptions> options = options_of(flags);
@@ -226,7 +229,10 @@ int run_gateway(const GatewayFlags& flags) {
   Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();
   if (!loop) return fail_command("gateway", 1, loop.error().message);
   const std::string policy = options->pool.policy.empty() ? "config" : options->pool.policy;
-  GatewayMetrics metrics(policy);
+  Result<std::unique_ptr<DecisionLog>> log = decision_log(flags.decision_log, "gateway");
+  if (!log) return fail_command("gateway", 2, log.error().message);
+  options->pool.journey.trace = *log != nullptr;
+  GatewayMetrics metrics(policy, log->get());
   std::unique_ptr<Gateway> gateway;
   std::atomic<Gateway*> serving{nullptr};
   Result<std::unique_ptr<SignalWatcher>> signals = SignalWatcher::create(
@@ -347,8 +353,12 @@ void add_gateway_command(CLI::App& app, int& exit_code) {
   command->add_flag("--retry-on-5xx,!--no-retry-on-5xx", flags->retry_on_5xx,
                     "Of these one, on another worker, after a worker answered 429, 500, 502, 503 or 504,\n"
                     "or 200 with an error or nothing in its body (default: on)");
-  command->add_option("--log-level", flags->log_level, "info or warning")
-      ->check(CLI::IsMember({"info", "warning"}))->capture_default_str();
+  command
+      ->add_option("--log-level", flags->log_level,
+                   "debug (with a line for each request that is over), info or warning")
+      ->check(CLI::IsMember({"debug", "info", "warning"}))
+      ->capture_default_str();
+  add_decision_log_flags(*command, flags->decision_log);
   command->footer("Example: kvasir gateway --worker-urls http://10.0.0.1:8000,http://10.0.0.2:8000 --policy kv");
   command->callback([flags, &exit_code] { exit_code = run_gateway(*flags); });
 }

@@ -62,7 +62,9 @@ GatewayMetrics::GatewayMetrics(const std::string& policy, DecisionLog* log)
 }
 
 std::string GatewayMetrics::page() const {
-  return registry_.expose() + log_page();
+  MetricRegistry decisions;
+  if (log_ != nullptr) log_->add_counts(decisions, "kvasir_gateway_decision_log_");
+  return registry_.expose() + decisions.expose() + log_page();
 }
 
 void GatewayMetrics::on_joined(EndpointId, const Endpoint& endpoint) {

@@ -59,6 +59,22 @@ TEST_P(FailingWorkers, OneOfEightAnswers500AtOnceAndHardlyAnybodyNotices) {
   EXPECT_LE(workers_[3]->failed, 100) << "failing fast draws no traffic";
 }
 
+TEST_P(FailingWorkers, EachAttemptHasALineInTheDecisionLogAndEachEndOneInTheLog) {
+  start(2, {"--decision-log", "json", "--log-level", "debug"});
+  for (auto& worker : workers_) worker->fails = true;
+  EXPECT_THAT(gateway_->send(1, 1, kBody), ElementsAre(Pair(500, 1)));
+  const auto has = [this](const std::string& text) {
+    return gateway_->wait_until([&] { return gateway_->log().find(text) != std::string::npos; });
+  };
+  EXPECT_TRUE(has("\"component\":\"gateway\",\"message\":\"picked\",\"request_id\":\""));
+  EXPECT_TRUE(has("\"model\":\"m\",\"target_model\":\"m\",\"fairness_id\":\"default-flow\""));
+  EXPECT_TRUE(has("\"attempt\":2,\"selected_pod\":\"127.0.0.1:"));
+  EXPECT_TRUE(has(" is over: status 500 at 127.0.0.1:")) << gateway_->log();
+  if (GetParam() == std::string("kv")) {
+    EXPECT_TRUE(has("\"predicted_prefill\":"));
+  }
+}
+
 TEST_P(FailingWorkers, WithoutRetriesAndEjectionAFailureIsStillNoSignOfSpeed) {
   start(2, {"--no-retry-on-5xx", "--no-eject-outliers"});
   workers_[1]->answer_delay = milliseconds(10);
