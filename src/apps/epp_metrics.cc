@@ -35,6 +35,8 @@ const char* name_of(GrpcCode code) {
       return "DeadlineExceeded";
     case GrpcCode::kNotFound:
       return "NotFound";
+    case GrpcCode::kPermissionDenied:
+      return "PermissionDenied";
     case GrpcCode::kResourceExhausted:
       return "ResourceExhausted";
     case GrpcCode::kUnimplemented:

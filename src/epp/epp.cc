@@ -3,9 +3,9 @@
 #include <utility>
 
 #include "epp/epp_thread.h"
-#include "epp/replicas.h"
 #include "net/io/event_loop.h"
 #include "net/io/flag_address.h"
+#include "replicas/replicas.h"
 
 namespace kvasir {
 // GET /metrics, and health for whoever asks by HTTP.

@@ -5,9 +5,9 @@
 #include <string>
 
 #include "base/clock.h"
-#include "epp/replicas.h"
 #include "net/grpc/grpc_server.h"
 #include "net/io/tls_context.h"
+#include "replicas/replicas.h"
 #include "serving/pool_options.h"
 #include "wire/ext_proc/subset_match.h"
 
@@ -28,9 +28,9 @@ struct EppOptions {
   TlsOptions tls;
 
   GrpcServerLimits grpc;
-  size_t body_bytes_max = 64 * 1024 * 1024;  // of one request; beyond: 413
+  size_t body_bytes_max = 64 * 1024 * 1024;      // of one request; beyond: 413
   size_t bodies_bytes_max = 1024 * 1024 * 1024;  // held by all requests; beyond: 429
-  size_t header_bytes_max = 256 * 1024;  // of one request; beyond: 431
+  size_t header_bytes_max = 256 * 1024;          // of one request; beyond: 431
   Duration drain_timeout = std::chrono::seconds(30);
   ReplicaOptions replicas;
   SubsetMode subset = SubsetMode::kAddress;

@@ -4,10 +4,10 @@
 
 #include "epp/epp.h"
 #include "epp/exchange.h"
-#include "epp/replicas.h"
 #include "epp/subset.h"
 #include "net/grpc/grpc_health.h"
 #include "net/io/event_loop.h"
+#include "replicas/replicas.h"
 
 namespace kvasir {
 namespace {

@@ -13,9 +13,9 @@
 
 #include "epp/epp_options.h"
 #include "epp/probe.h"
-#include "epp/replica_receiver.h"
 #include "net/grpc/grpc_server.h"
 #include "net/http/body_budget.h"
+#include "replicas/replica_receiver.h"
 #include "serving/pool_thread.h"
 #include "wire/ext_proc/ext_proc.h"
 #include "wire/ext_proc/ext_proc_response.h"

@@ -24,8 +24,8 @@ size_t announced_length(std::string_view text) {
   return length <= kAnnouncedBytesMax ? length : 0;
 }
 
-// The path as the endpoint will read it: another spelling must not be decided on otherwise. `storage` keeps it when it
-// is another than the given one.
+// The path as the endpoint will read it: another spelling must not be decided on otherwise.
+// `storage` keeps it when it is another than the given one.
 Result<std::string_view> normal_path(std::string_view path, std::string& storage) {
   if (!path.starts_with('/') || is_normal_target(path)) return path;
   Result<NormalTarget> normal = normal_target(path);

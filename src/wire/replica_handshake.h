@@ -4,7 +4,7 @@
 //   message Challenge { fixed32 version = 1; bytes nonce = 2; bytes proof = 3; }     listener
 //
 // What follows is a seal of 32 bytes, then a ReplicaMessage (wire/replica_sync.h). What is proven
-// and sealed: epp/replica_session.h.
+// and sealed: replicas/replica_session.h.
 #pragma once
 
 #include <cstddef>

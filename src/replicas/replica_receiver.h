@@ -1,7 +1,7 @@
 // Hears other replicas on the server of one thread, beside ext_proc: one port for both.
 //
-// Only who proves that it knows the secret is heard (epp/replica_session.h), and each stream speaks
-// for one origin. Messages are read on that thread and handed to the sink on its own. What a
+// Only who proves that it knows the secret is heard (replicas/replica_session.h), and each stream
+// speaks for one origin. Messages are read on that thread and handed to the sink on its own. What a
 // message can do is bounded (wire/replica_sync.h, ReplicaSyncOptions).
 #pragma once
 
@@ -12,8 +12,8 @@
 #include <string_view>
 
 #include "base/clock.h"
-#include "epp/probe.h"
 #include "net/grpc/grpc_server.h"
+#include "replicas/replica_probe.h"
 #include "wire/replica_sync.h"
 
 namespace kvasir {

@@ -3,10 +3,10 @@
 // new ones in the message.
 #include <benchmark/benchmark.h>
 
-#include "epp/probe.h"
-#include "epp/replica_sync.h"
 #include "fleet/fleet.h"
 #include "plugins/plugin_roster.h"
+#include "replicas/replica_probe.h"
+#include "replicas/replica_sync.h"
 #include "scheduling/policy.h"
 #include "scheduling/scheduler.h"
 #include "serving/configured_scheduling.h"

@@ -1,9 +1,9 @@
-#include "epp/replica_receiver.h"
+#include "replicas/replica_receiver.h"
 
 #include <utility>
 
-#include "epp/replica_session.h"
 #include "net/io/event_loop.h"
+#include "replicas/replica_session.h"
 
 namespace kvasir {
 

@@ -1,11 +1,11 @@
-#include "epp/replica_sync.h"
+#include "replicas/replica_sync.h"
 
 #include <algorithm>
 #include <utility>
 
 #include "base/assert.h"
-#include "epp/probe.h"
 #include "fleet/fleet.h"
+#include "replicas/replica_probe.h"
 #include "scheduling/scheduler.h"
 
 namespace kvasir {

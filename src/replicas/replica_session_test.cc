@@ -1,5 +1,5 @@
 // Every way to speak without the secret that we could think of.
-#include "epp/replica_session.h"
+#include "replicas/replica_session.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

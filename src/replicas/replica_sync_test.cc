@@ -1,12 +1,12 @@
 // Replicas that speak through the test, on a clock that it moves.
-#include "epp/replica_sync.h"
+#include "replicas/replica_sync.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "epp/probe.h"
 #include "fleet/fleet.h"
 #include "plugins/plugin_roster.h"
+#include "replicas/replica_probe.h"
 #include "scheduling/policy.h"
 #include "scheduling/scheduler.h"
 #include "serving/configured_scheduling.h"

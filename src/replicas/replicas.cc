@@ -1,4 +1,4 @@
-#include "epp/replicas.h"
+#include "replicas/replicas.h"
 
 #include <algorithm>
 #include <optional>
@@ -6,9 +6,9 @@
 #include <set>
 #include <utility>
 
-#include "epp/probe.h"
-#include "epp/replica_session.h"
 #include "net/grpc/grpc_client.h"
+#include "replicas/replica_probe.h"
+#include "replicas/replica_session.h"
 
 namespace kvasir {
 namespace {

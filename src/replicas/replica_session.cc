@@ -1,4 +1,4 @@
-#include "epp/replica_session.h"
+#include "replicas/replica_session.h"
 
 #include "net/io/authentication.h"
 #include "wire/replica_handshake.h"

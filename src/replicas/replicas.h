@@ -11,12 +11,12 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "epp/replica_receiver.h"
-#include "epp/replica_sync.h"
 #include "feeds/name_watch.h"
 #include "net/io/event_loop.h"
 #include "net/io/resolver.h"
 #include "net/io/socket.h"
+#include "replicas/replica_receiver.h"
+#include "replicas/replica_sync.h"
 
 namespace kvasir {
 

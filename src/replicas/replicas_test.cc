@@ -1,5 +1,5 @@
 // Replicas that call each other over real sockets, on one loop.
-#include "epp/replicas.h"
+#include "replicas/replicas.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -7,13 +7,13 @@
 #include <algorithm>
 #include <functional>
 
-#include "epp/probe.h"
-#include "epp/replica_session.h"
 #include "fleet/fleet.h"
 #include "net/grpc/grpc_client.h"
 #include "net/grpc/grpc_server.h"
 #include "net/io/resolver_fixture.h"
 #include "plugins/plugin_roster.h"
+#include "replicas/replica_probe.h"
+#include "replicas/replica_session.h"
 #include "scheduling/policy.h"
 #include "scheduling/scheduler.h"
 #include "serving/configured_scheduling.h"
