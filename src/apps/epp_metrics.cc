@@ -224,8 +224,8 @@ void EppMetrics::on_refused(const RefusalReport& report) {
 // scheduler was not.
 void EppMetrics::count_failure(const RefusalReport& report) {
   const bool filtered = report.trace != nullptr && was_scheduled(*report.trace);
-  const bool nobody = !filtered && report.trace != nullptr &&
-                      report.refusal.dropped_reason == "rejected-no-endpoints";
+  const bool nobody =
+      !filtered && report.trace != nullptr && report.refusal.dropped_reason == kNoEndpointsReason;
   if (!filtered && !nobody) return;
   (filtered ? decisions_filtered_out_ : decisions_no_pods_).add();
   if (report.scheduling > Duration::zero()) observe_scheduling(report.scheduling);

@@ -16,6 +16,15 @@
 
 namespace kvasir {
 
+inline constexpr std::string_view kBody =
+    R"({"model":"m","prompt":"some words","seed":9007199254740993})";
+
+inline ExtProcContext with_modes(ExtProcBodyMode request, ExtProcBodyMode response) {
+  ExtProcContext context;
+  context.protocol = ExtProcProtocol{request, response, false};
+  return context;
+}
+
 class RecordingEppProbe final : public EppProbe {
  public:
   void on_health_changed(const Endpoint&, bool) override {}

@@ -109,7 +109,10 @@ TEST_F(GatewayTest, WithoutAHealthyWorkerRequestsAndHealthGet503) {
   a_.healthy = b_.healthy = false;
   options_.pool.feeds.monitor.try_unhealthy = false;
   start(0);
-  EXPECT_EQ(complete().head.status(), 503);
+  const Answer refused = complete();
+  EXPECT_EQ(refused.head.status(), 503);
+  EXPECT_THAT(refused.body, ::testing::HasSubstr("no worker is available"));
+  EXPECT_THAT(probe_.bad_answers, ::testing::ElementsAre("503 id-7 : no worker is available"));
   EXPECT_EQ(call("GET /health HTTP/1.1\r\nHost: g\r\n\r\n").head.status(), 503);
   EXPECT_EQ(call("GET /live HTTP/1.1\r\nHost: g\r\n\r\n").head.status(), 200);
 }

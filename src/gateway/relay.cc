@@ -49,8 +49,11 @@ void Relay::start(const std::optional<RequestPeek>& peek) {
 }
 
 void Relay::on_refused(const JourneyRefusal& refusal) {
-  if (refusal.status >= kHttpServerErrors) tell_bad_answer(refusal.status, refusal.text);
-  drop(refusal);
+  JourneyRefusal told = refusal;
+  // Upstream's words for it are a picker's.
+  if (told.dropped_reason == kNoEndpointsReason) told.text = kNoWorker;
+  if (told.status >= kHttpServerErrors) tell_bad_answer(told.status, told.text);
+  drop(told);
 }
 
 // What was begun cannot be taken back: it is cut.

@@ -49,6 +49,7 @@ void Journey::start(const std::optional<RequestPeek>& peek, More more) {
   Pool& pool = thread_.pool();
   scheduled_ = true;
   request_.read(pool.scheduler(), pool.estimator(), thread_.next_request_id(), peek, more.headers);
+  streaming_ = request().first_token_visible;
   if (!more.headers.empty()) {
     request_.set_class(request_class(more.headers, pool.options().priority_of));
   }
@@ -197,13 +198,13 @@ void Journey::release_booking() {
   if (std::exchange(underway_, false)) thread_.pool().probe().on_released(*endpoint_);
 }
 
-// Takes it out of the queue before anything else touches what choose() writes, and tells admission
-// of its end after its booking is released, so that there is room for another.
+// Takes it out of the queue before anything touches what choose() reads and writes, and tells
+// admission of its end after its booking is released, so that there is room for another.
 void Journey::leave() {
   thread_.executor().cancel(std::exchange(deadline_, kNoTimer));
-  remote_.reset();
   Admission& admission = thread_.pool().admission();
   if (ticket_ != nullptr) admission.cancel(*ticket_);
+  remote_.reset();  // choose() reads what it holds
   release_booking();
   if (ticket_ == nullptr) return;
   const std::shared_ptr<Ticket> ticket = std::move(ticket_);

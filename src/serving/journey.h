@@ -97,7 +97,6 @@ class Journey {
   void release_prompt();
 
   bool scheduled() const { return scheduled_; }  // start() and not start_anywhere()
-  bool started() const { return started_; }
   const Request& request() const { return request_.request(); }
   // Of the last attempt.
   const Decision& decision() const { return decision_; }

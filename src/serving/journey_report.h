@@ -17,6 +17,8 @@ struct Snapshot;
 
 // The header that carries JourneyRefusal::dropped_reason.
 inline constexpr std::string_view kDroppedReasonHeader = "x-llm-d-request-dropped-reason";
+// ... when there is no endpoint to go to.
+inline constexpr std::string_view kNoEndpointsReason = "rejected-no-endpoints";
 
 // What the client of a refused request is told. See the table in flow/flow_outcome.cc.
 struct JourneyRefusal {

@@ -17,6 +17,7 @@ constexpr uint32_t kRequestBodyField = 4;
 constexpr uint32_t kRequestTrailersField = 6;
 constexpr uint32_t kMetadataContext = 8;
 constexpr uint32_t kAttributes = 9;
+constexpr uint32_t kObservabilityMode = 10;
 constexpr uint32_t kProtocolConfig = 11;
 constexpr uint32_t kUnknown = 1000;
 
@@ -77,6 +78,7 @@ void write_context(pbf_writer& writer, const ExtProcContext& context) {
     pbf_writer attributes(writer, kAttributes);
     add_text_field(attributes, 1, "kvasir.unknown");
   }
+  if (context.observability_mode) writer.add_bool(kObservabilityMode, true);
   if (context.protocol) {
     pbf_writer protocol(writer, kProtocolConfig);
     protocol.add_enum(1, static_cast<int32_t>(context.protocol->request_body_mode));

@@ -22,6 +22,7 @@ struct ExtProcContext {
   // metadata_context: envoy.lb / x-gateway-destination-endpoint-served; empty: left out
   std::string_view served_endpoint;
   std::optional<ExtProcProtocol> protocol;
+  bool observability_mode = false;  // the gateway wants no answers
   // A field, an attribute and a filter's metadata that no picker knows, and must skip.
   bool unknown_fields = false;
 };
