@@ -2,7 +2,7 @@
 KVASIR = build/release/kvasir
 FUZZ_SECONDS ?= 60
 
-.PHONY: help deps deps-dev build up test asan tsan fuzz test-clients test-streams test-envoy test-epp-streams test-attack \
+.PHONY: help deps deps-dev build up policy-table test asan tsan fuzz test-clients test-streams test-envoy test-epp-streams test-attack \
   test-replicas test-reload test-upstream-configs test-upstream-hermetic docs ab bench-gateway bench-epp bench-schedule bench-scrape lint clean
 .DEFAULT_GOAL := help
 
@@ -69,6 +69,10 @@ test-upstream-hermetic: build ## llm-d's hermetic tests against `kvasir epp` (UP
 
 ab: build ## compares policies on a trace (TRACE=file.jsonl ARGS="--requests 1000")
 	$(KVASIR) bench ab $(if $(TRACE),--trace $(TRACE)) $(ARGS)
+
+policy-table: deps build/release/build.ninja ## every way to route on virtual time (TRACE=file.jsonl ARGS="--pace 1.3")
+	cmake --build --preset release --target policy_table
+	build/release/tests/sim/policy_table --trace $(or $(TRACE),examples/conversation_small.jsonl) $(ARGS)
 
 bench-gateway: build ## compares the cost of a request with nginx, HAProxy and other gateways
 	python3 bench/gateway/run.py $(ARGS)

@@ -22,6 +22,12 @@ class Engine::State {
   bool step_running() const { return step_running_; }
   uint32_t last_step_tokens() const { return last_step_tokens_; }
   EngineStats stats() const;
+  size_t cached_blocks(std::span<const BlockHash> chain) const {
+    const BlockPool& pool = batcher_.cache().pool();
+    size_t blocks = 0;
+    while (blocks < chain.size() && pool.find(chain[blocks]) != kNoBlock) ++blocks;
+    return blocks;
+  }
   bool reset_prefix_cache() { return batcher_.cache().forget_prefixes(); }
   bool consistent() const;
 
@@ -187,6 +193,10 @@ const std::vector<TokenEvent>& Engine::finish_step(TimePoint now) {
 uint32_t Engine::last_step_tokens() const {
   return state_->last_step_tokens();
 }
+size_t Engine::cached_blocks(std::span<const BlockHash> chain) const {
+  return state_->cached_blocks(chain);
+}
+
 EngineStats Engine::stats() const {
   return state_->stats();
 }

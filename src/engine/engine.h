@@ -15,10 +15,12 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "model/block_hash.h"
 #include "timing/engine_profile.h"
 #include "tokens/vocabulary.h"
 
@@ -125,6 +127,10 @@ class Engine {
   uint32_t last_step_tokens() const;
 
   EngineStats stats() const;
+
+  // How many leading blocks of a prompt its prefix cache holds now, whoever uses them. `chain`: the
+  // prompt's full blocks, hashed by hash_token_blocks() with its salt and the profile's block size.
+  size_t cached_blocks(std::span<const BlockHash> chain) const;
 
   // Forgets every cached block. False when some sequence uses a block: then all are kept, as in vLLM.
   bool reset_prefix_cache();

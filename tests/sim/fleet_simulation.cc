@@ -9,7 +9,11 @@
 #include "base/assert.h"
 #include "base/random.h"
 #include "base/virtual_executor_fixture.h"
+#include "config/compile.h"
 #include "engine/engine.h"
+#include "exact_prefix_cache.h"
+#include "hashing/token_blocks.h"
+#include "plugins/plugin_roster.h"
 #include "serving/journey.h"
 #include "serving/pool_thread.h"
 
@@ -46,6 +50,7 @@ struct Flight final : Journey::Owner {
   Simulation& simulation;
   const uint32_t row;
   std::vector<TokenId> prompt;
+  std::vector<BlockHash> chain;  // as an engine hashes the prompt; made when somebody asks
   Journey journey;
 };
 
@@ -61,15 +66,11 @@ PoolOptions pool_options(const SimulationOptions& options) {
   for (uint32_t i = 0; i < options.workers; ++i) {
     pool.feeds.endpoints.push_back({"worker-" + std::to_string(i), "127.0.0.1", 0, {}});
   }
-  pool.policy = options.policy;
-  pool.config = options.config;
-  if (options.policy.empty()) pool.config_name = "simulated.yaml";
   pool.plugins.profile = options.predicted_profile.value_or(options.profile);
   pool.plugins.seed = options.policy_seed;
   pool.plugins.allow_alpha = true;
   pool.plugins.hold_threshold = options.hold_threshold;
-  pool.preset.hold = options.hold;
-  pool.preset.held_most = options.held_most;
+  pool.plugins.endpoints = options.workers;
   return pool;
 }
 
@@ -78,8 +79,7 @@ class Simulation {
   static Result<SimulationResult> run(const SimulatedWorkload& workload,
                                       const SimulationOptions& options) {
     Simulation simulation(workload, options);
-    Result<std::unique_ptr<Pool>> pool =
-        Pool::open(simulation.executor_, pool_options(options), simulation.probe_);
+    Result<std::unique_ptr<Pool>> pool = simulation.make_pool();
     if (!pool) return pool.error();
     simulation.serve(**pool);
     return std::move(simulation.result_);
@@ -117,6 +117,33 @@ class Simulation {
     result_.requests.resize(workload.size());
   }
 
+  Result<std::unique_ptr<Pool>> make_pool() {
+    Result<Registry> registry = plugin_registry({});
+    if (!registry) return registry.error();
+    registry->add(exact_prefix_cache_plugin(
+        options_.profile.block_size,
+        [this](RequestId id, EndpointId endpoint) { return cached_blocks(id, endpoint); }));
+    PoolOptions options = pool_options(options_);
+    CompileOptions compiling;
+    compiling.plugins = options.plugins;
+    Result<PoolConfig> config =
+        options_.policy.empty()
+            ? compile(options_.config, "simulated.yaml", *registry, compiling)
+            : compile_preset(options_.policy, {options_.hold, options_.held_most}, *registry,
+                             compiling);
+    if (!config) return config.error();
+    return Pool::create(executor_, std::move(*registry), std::move(*config), std::move(options),
+                        probe_);
+  }
+
+  size_t cached_blocks(RequestId id, EndpointId endpoint) {
+    Flight& flight = *flights_by_id_.try_emplace(id, arriving_).first->second;
+    if (flight.chain.empty()) {
+      flight.chain = hash_token_blocks(flight.prompt, 0, options_.profile.block_size);
+    }
+    return workers_[index_of(endpoint)]->engine.cached_blocks(flight.chain);
+  }
+
   void serve(Pool& pool) {
     pool_ = &pool;
     pool.fleet().replace_all(pool.options().feeds.endpoints);
@@ -139,10 +166,13 @@ class Simulation {
     flights_[row] = std::make_unique<Flight>(*this, *thread_, row, prompt_of(workload_[row]));
     Flight& flight = *flights_[row];
     if (options_.policy.empty()) report_metrics();
+    arriving_ = &flight;
     flight.journey.start(peek_of(flight.prompt, options_.first_tokens_visible), {{}, 1, {}});
+    if (flights_[row]) flights_by_id_[flight.journey.request().id] = &flight;
   }
 
   void end(Flight& flight) {
+    flights_by_id_.erase(flight.journey.request().id);
     flights_[flight.row].reset();
     --open_;
     result_.makespan = executor_.now() - (TimePoint{} + workload_.front().arrival);
@@ -207,6 +237,8 @@ class Simulation {
   PoolThread* thread_ = nullptr;
   std::vector<std::unique_ptr<SimulatedWorker>> workers_;
   std::vector<std::unique_ptr<Flight>> flights_;  // by row; null before and after
+  Flight* arriving_ = nullptr;                    // the latest; its id is given while it starts
+  std::unordered_map<RequestId, Flight*> flights_by_id_;
   size_t open_ = 0;
   SimulationResult result_;
 };

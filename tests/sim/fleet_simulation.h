@@ -20,7 +20,9 @@ namespace kvasir {
 
 struct SimulationOptions {
   std::string policy;  // a named one,
-  std::string config;  // or the text of an EndpointPickerConfig; its metrics are always fresh
+  // or the text of an EndpointPickerConfig. Its metrics are always fresh, and it may name
+  // exact-prefix-cache-producer (exact_prefix_cache.h).
+  std::string config;
   uint32_t workers = 8;
   EngineProfile profile;
   // What the policy predicts with; the engines' own profile when absent.

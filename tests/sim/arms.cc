@@ -1,0 +1,115 @@
+#include "arms.h"
+
+#include <algorithm>
+
+namespace kvasir {
+namespace {
+
+constexpr std::string_view kDynamo = R"(apiVersion: llm-d.ai/v1alpha1
+kind: EndpointPickerConfig
+plugins:
+- type: dynamo-cost-scorer
+)";
+
+constexpr std::string_view kLMetric = R"(apiVersion: llm-d.ai/v1alpha1
+kind: EndpointPickerConfig
+plugins:
+- type: lmetric-scorer
+)";
+
+// llm-d's default weights.
+constexpr std::string_view kLlmD = R"(apiVersion: llm-d.ai/v1alpha1
+kind: EndpointPickerConfig
+plugins:
+- type: prefix-cache-scorer
+- type: queue-scorer
+- type: kv-cache-utilization-scorer
+schedulingProfiles:
+- name: default
+  plugins:
+  - pluginRef: prefix-cache-scorer
+    weight: 3
+  - pluginRef: queue-scorer
+    weight: 2
+  - pluginRef: kv-cache-utilization-scorer
+    weight: 2
+)";
+
+// The same with each cache known exactly, as exact events would tell it at once: what these rules
+// can do.
+constexpr std::string_view kExactDynamo = R"(apiVersion: llm-d.ai/v1alpha1
+kind: EndpointPickerConfig
+plugins:
+- type: exact-prefix-cache-producer
+- type: dynamo-cost-scorer
+)";
+
+constexpr std::string_view kExactLMetric = R"(apiVersion: llm-d.ai/v1alpha1
+kind: EndpointPickerConfig
+plugins:
+- type: exact-prefix-cache-producer
+- type: lmetric-scorer
+)";
+
+constexpr std::string_view kExactLlmD = R"(apiVersion: llm-d.ai/v1alpha1
+kind: EndpointPickerConfig
+plugins:
+- type: exact-prefix-cache-producer
+- type: prefix-cache-scorer
+- type: queue-scorer
+- type: kv-cache-utilization-scorer
+schedulingProfiles:
+- name: default
+  plugins:
+  - pluginRef: prefix-cache-scorer
+    weight: 3
+  - pluginRef: queue-scorer
+    weight: 2
+  - pluginRef: kv-cache-utilization-scorer
+    weight: 2
+)";
+
+constexpr std::string_view kExactKv = R"(apiVersion: llm-d.ai/v1alpha1
+kind: EndpointPickerConfig
+plugins:
+- type: exact-prefix-cache-producer
+- type: predicted-cost-picker
+)";
+
+constexpr Arm kArms[] = {
+    {"round-robin", "round-robin", ""},
+    {"least-load", "least-load", ""},
+    {"dynamo", "", kDynamo},
+    {"llm-d", "", kLlmD},
+    {"lmetric", "", kLMetric},
+    {"load-cost", "load-cost", ""},
+    {"kv-unheld", "kv", ""},
+    {"kv", "kv", "", true},
+    {"dynamo-exact", "", kExactDynamo},
+    {"llm-d-exact", "", kExactLlmD},
+    {"lmetric-exact", "", kExactLMetric},
+    {"kv-unheld-exact", "", kExactKv},
+};
+
+}  // namespace
+
+std::span<const Arm> comparison_arms() {
+  return kArms;
+}
+
+const Arm* find_arm(std::string_view name) {
+  const auto found = std::find_if(std::begin(kArms), std::end(kArms),
+                                  [name](const Arm& arm) { return arm.name == name; });
+  return found == std::end(kArms) ? nullptr : found;
+}
+
+SimulationOptions options_of(const Arm& arm, const EngineProfile& profile) {
+  SimulationOptions options;
+  options.policy = arm.policy;
+  options.config = arm.config;
+  options.hold = arm.hold;
+  options.profile = profile;
+  return options;
+}
+
+}  // namespace kvasir
