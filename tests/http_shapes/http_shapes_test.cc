@@ -131,8 +131,8 @@ std::string without_own_fields(std::string answer) {
 class HttpShapes : public GatewayTest {
  protected:
   HttpShapes() : worker_(*loop_) {
-    options_.workers = {{"127.0.0.1", worker_.port()}};
-    options_.eject_outliers = false;  // one worker, which is to be asked again
+    options_.pool.feeds.endpoints = {worker_at(worker_.port())};
+    options_.pool.feeds.eject_outliers = false;  // one worker, which is to be asked again
   }
 
   void fresh_gateway() {

@@ -209,6 +209,20 @@ TEST_F(GrpcClientTest, LimitsEndTheCallAndSayWhy) {
   EXPECT_THAT(third.status.message, HasSubstr("too many calls"));
 }
 
+TEST_F(GrpcClientTest, BytesOfAllCallsTogetherAreBounded) {
+  GrpcClientLimits limits;
+  limits.connection_buffered_bytes = 5000;
+  connect(serve(), limits);
+  Hearer first, second;
+  GrpcClientCall& call = start(first);
+  call.send(std::string(3000, 'x'));
+  start(second).send(std::string(3000, 'x'));
+  call.half_close();
+  run_until([&] { return first.over && second.over; });
+  EXPECT_TRUE(first.status.ok()) << first.status.message;
+  EXPECT_EQ(second.status.code, 8u);
+}
+
 TEST_F(GrpcClientTest, RefusedStreamsAreUnavailableOrWait) {
   GrpcServerLimits limits;
   limits.concurrent_streams = 2;

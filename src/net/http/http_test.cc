@@ -57,6 +57,7 @@ TEST_F(HttpTest, RefusedConnectionIsAFailure) {
   const Recorder answer = call("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
   ASSERT_TRUE(answer.failure);
   EXPECT_EQ(answer.failure->kind, HttpFailure::Kind::kConnect);
+  EXPECT_EQ(answer.failure->cause, HttpFailure::Cause::kRefused);
 }
 
 TEST_F(HttpTest, CancelledCallIsSeenByTheServer) {

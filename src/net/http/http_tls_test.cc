@@ -43,10 +43,11 @@ class HttpTlsTest : public HttpTest {
                                            TlsPeer{client_context_.get(), name});
   }
   // The message of a call that cannot be made.
-  std::string refusal() {
+  std::string refusal(HttpFailure::Cause cause = HttpFailure::Cause::kHandshake) {
     const Recorder answer = call("GET /echo HTTP/1.1\r\nHost: x\r\n\r\n");
     if (!answer.failure) return "none";
     EXPECT_EQ(answer.failure->kind, HttpFailure::Kind::kConnect);
+    EXPECT_EQ(answer.failure->cause, cause);
     return answer.failure->message;
   }
 
@@ -203,7 +204,7 @@ TEST_F(HttpTlsTest, HandshakeThatNeverEndsIsGivenUp) {
   limits.connect_timeout = std::chrono::milliseconds(50);
   connect_to(ntohs(reinterpret_cast<const sockaddr_in&>(silent.address().storage).sin_port),
              "localhost", limits);
-  EXPECT_EQ(refusal(), "cannot connect: no answer in time");
+  EXPECT_EQ(refusal(HttpFailure::Cause::kTimedOut), "cannot connect: no answer in time");
   EXPECT_EQ(silent.accepted, 1);
 }
 
