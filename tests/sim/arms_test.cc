@@ -4,7 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdio>
 #include <cstdlib>
+#include <functional>
 #include <map>
 
 #include "base/whole_file.h"
@@ -76,6 +78,72 @@ TEST(Arms, KvAnswersACrowdSoonest) {
   EXPECT_LE(ttft["kv"], 0.66 * ttft["llm-d"]);
   EXPECT_LE(ttft["kv"], 0.75 * ttft["lmetric"]);
   EXPECT_LE(ttft["kv"], 0.80 * ttft["kv-unheld"]);
+}
+
+std::string data_file(const std::string& name) {
+  const char* data = std::getenv("KVASIR_DATA_DIR");
+  const char* source = std::getenv("KVASIR_SOURCE_DIR");
+  const std::string folder =
+      data ? std::string(data) : std::string(source ? source : ".") + "/../shared/data";
+  return folder + "/mooncake/" + name;
+}
+
+// Means over arrivals, by arm, as `make policy-table` gives them.
+std::map<std::string_view, double> mean_ttft(
+    const std::vector<std::string_view>& arms, const EngineProfile& profile, uint64_t seeds,
+    const std::function<SimulatedWorkload(uint64_t seed)>& arrivals) {
+  std::map<std::string_view, double> ttft;
+  for (const std::string_view name : arms) {
+    for (uint64_t seed = 1; seed <= seeds; ++seed) {
+      const auto result = simulate_fleet(arrivals(seed), options_of(*find_arm(name), profile));
+      EXPECT_TRUE(result.ok()) << name;
+      ttft[name] += mean_ttft_seconds(*result) / static_cast<double>(seeds);
+    }
+    std::printf("%-12s TTFT mean %.3f s\n", std::string(name).c_str(), ttft[name]);
+  }
+  return ttft;
+}
+
+EngineProfile measured_profile(uint32_t max_model_len = 0) {
+  EngineProfile profile = load_engine_profile(std::string(kDefaultEngineProfile)).value();
+  profile.kv_tokens = 370'000;
+  if (max_model_len > 0) profile.max_model_len = max_model_len;
+  return profile;
+}
+
+// The rows of a published A/B, as it replayed them.
+TEST(Arms, KvTakesLessThanHalfOfDynamosTimeOnThePublishedRows) {
+  const auto rows = read_workload(data_file("arxiv_first_1000.jsonl"));
+  if (!rows) GTEST_SKIP() << rows.error().message << " (KVASIR_DATA_DIR)";
+  auto ttft = mean_ttft({"dynamo", "dynamo-exact", "lmetric-exact", "kv"}, measured_profile(40'960),
+                        8, [&](uint64_t seed) {
+                          SimulatedWorkload workload = *rows;
+                          hurry(workload, 4);
+                          delay_at_random(workload, std::chrono::milliseconds(40), seed);
+                          return workload;
+                        });
+  EXPECT_LE(ttft["kv"], 0.45 * ttft["dynamo"]);
+  EXPECT_NEAR(ttft["dynamo-exact"] / 5.810, 1, 0.1);
+  EXPECT_NEAR(ttft["lmetric-exact"] / 3.884, 1, 0.1);
+}
+
+// The whole conversation trace, 1.3 times faster. The forecasts were made with exact knowledge.
+TEST(Arms, OtherRoutersRulesDoHereWhatWasForecastOfThem) {
+  const auto rows = read_workload(data_file("conversation_trace.jsonl"));
+  if (!rows) GTEST_SKIP() << rows.error().message << " (KVASIR_DATA_DIR)";
+  auto ttft =
+      mean_ttft({"dynamo", "llm-d", "kv", "dynamo-exact", "lmetric-exact", "kv-unheld-exact"},
+                measured_profile(), 1, [&](uint64_t seed) {
+                  SimulatedWorkload workload = *rows;
+                  spread_at_random(workload, std::chrono::seconds(3), seed);
+                  hurry(workload, 1.3);
+                  return workload;
+                });
+  EXPECT_NEAR(ttft["dynamo-exact"] / 2.964, 1, 0.1);
+  EXPECT_NEAR(ttft["lmetric-exact"] / 2.595, 1, 0.1);
+  EXPECT_NEAR(ttft["kv-unheld-exact"] / 2.559, 1, 0.1);
+  EXPECT_LE(ttft["kv"], 0.72 * ttft["dynamo"]);
+  EXPECT_LE(ttft["kv"], 0.78 * ttft["llm-d"]);
 }
 
 // A prompt every ten seconds: nothing happens between a decision and the engine's admission.
