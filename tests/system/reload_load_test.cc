@@ -37,6 +37,8 @@ constexpr const char* kConfigurations[] = {
     R"(featureGates: [flowControl]
 plugins:
 - type: active-request-scorer
+- type: inflight-load-producer
+- type: token-load-scorer
 - type: concurrency-detector
   parameters: {maxConcurrency: 200}
 saturationDetector: {pluginRef: concurrency-detector}
@@ -56,7 +58,7 @@ saturationDetector: {pluginRef: concurrency-detector}
 - type: prefix-cache-scorer
 )"};
 
-constexpr size_t kCounting = 1;  // of these: its saturation is 0 when nothing is booked
+constexpr size_t kCounting = 1;  // of these: its counts are 0 when nothing is booked
 
 // What /proc says of a process.
 struct Footprint {
@@ -198,8 +200,12 @@ TEST_F(ReloadUnderLoad, NoRequestNoticesAndNothingStaysBehind) {
                   kRequestsPerSecond);
   load.start();
   Footprint gateway_before, picker_before;
+  bool saw_bookings = false;
   for (size_t i = 1; i <= reloads; ++i) {
     ASSERT_TRUE(reload(i, i)) << gateway_->output() << picker_->output();
+    if (i % std::size(kConfigurations) == kCounting) {
+      saw_bookings |= !series(metrics_port, {"llm_d_epp_inflight_tokens"}).empty();
+    }
     if (i != std::size(kConfigurations)) continue;
     gateway_before = footprint(gateway_->pid());
     picker_before = footprint(picker_->pid());
@@ -224,13 +230,16 @@ TEST_F(ReloadUnderLoad, NoRequestNoticesAndNothingStaysBehind) {
 
   expect_zero(gateway_port, {"kvasir_gateway_requests_in_flight", "kvasir_gateway_held_requests",
                              "kvasir_gateway_upstream_requests_in_flight"});
-  expect_zero(metrics_port, {"llm_d_epp_inflight_requests", "llm_d_epp_inflight_tokens"});
-  // A detector that counts what is booked, and took over what was.
+  expect_zero(metrics_port, {"llm_d_epp_inflight_requests"});
+  // A detector and a producer that count what is booked, and took over what was.
   if (reloads % std::size(kConfigurations) != kCounting) {
     ASSERT_TRUE(reload(reloads + 1, kCounting));
   }
   expect_zero(gateway_port, {"kvasir_gateway_pool_saturation"});
   expect_zero(metrics_port, {"llm_d_epp_flow_control_pool_saturation"});
+  // An endpoint with something in flight has a series of its own.
+  EXPECT_TRUE(saw_bookings);
+  EXPECT_THAT(series(metrics_port, {"llm_d_epp_inflight_tokens"}), IsEmpty());
   const auto codes = series(gateway_port, {"kvasir_gateway_requests_total"});
   ASSERT_EQ(codes.size(), 1u);
   EXPECT_NE(codes.begin()->first.find("code=\"200\""), std::string::npos);
