@@ -197,6 +197,27 @@ TEST_F(JourneyTest, ADrainRefusesWhoIsHeld) {
   EXPECT_THAT(held->refusals, ElementsAre(503));
 }
 
+TEST_F(JourneyTest, OneThatMayBeShedMustEndForAnotherOfHigherPriority) {
+  options_.priority_of = [](std::string_view) { return std::optional<int32_t>(-1); };
+  options_.priorities = {-1};
+  options_.plugins.allow_alpha = true;
+  std::string evicting = kHolding;
+  evicting.insert(evicting.rfind('}'), ", enableEviction: true");
+  start(evicting, 1);
+  const RequestHeader batch[] = {{"x-llm-d-inference-objective", "batch"}};
+  JourneyClient victim(*thread_);
+  victim.journey.start(std::nullopt, {batch, 1, std::nullopt});
+  const auto important = come();
+  EXPECT_THAT(victim.evictions, IsEmpty()) << "not on the stack of who came";
+  pass();
+  EXPECT_THAT(victim.evictions, ElementsAre(429));
+  EXPECT_EQ(important->decided, 0);
+  victim.journey.end(Ending::kError, 429);
+  pass();
+  EXPECT_EQ(important->decided, 1);
+  EXPECT_EQ(pool_->stats().flow.revocations.confirmed, 1u);
+}
+
 TEST_F(JourneyTest, WhoFailsIsAvoidedForAWhile) {
   start(kOpen);
   const auto client = come();

@@ -3,6 +3,8 @@
 // they are.
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <fstream>
 #include <map>
 #include <string>
 #include <vector>
@@ -155,6 +157,24 @@ TEST(Floors, WhoCarriesBytesIncludesNothingThatDecides) {
       if (seen.insert(file).second) open.push_back(file);
     }
   }
+}
+
+// A friend sees everything: what two classes share has a name instead.
+TEST(Floors, FriendsAreFew) {
+  constexpr size_t kFriendsMost = 5;
+  const char* root = std::getenv("KVASIR_SOURCE_DIR");
+  std::vector<std::string> friends;
+  for (const auto& [path, included] : included_files()) {
+    std::ifstream file(std::string(root == nullptr ? "." : root) + "/src/" + path);
+    ASSERT_TRUE(file) << path;
+    for (std::string line; std::getline(file, line);) {
+      const size_t word = line.find_first_not_of(' ');
+      if (word != std::string::npos && line.compare(word, 7, "friend ") == 0) {
+        friends.push_back(path + ":" + line);
+      }
+    }
+  }
+  EXPECT_LE(friends.size(), kFriendsMost) << ::testing::PrintToString(friends);
 }
 
 TEST(Floors, ProgramsNeverIncludeEachOther) {
