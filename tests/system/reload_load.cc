@@ -1,5 +1,6 @@
 #include "reload_load.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "wire/ext_proc/ext_proc_client.h"
@@ -185,7 +186,9 @@ void SteadyLoad::stop() {
 }
 
 void SteadyLoad::send() {
-  timer_ = loop_.after(interval_, [this] { send(); });
+  next_ += interval_;
+  const Duration pause = next_ - loop_.clock().now();
+  timer_ = loop_.after(std::max(pause, Duration::zero()), [this] { send(); });
   ++gateway_counts_.sent;
   relayed_.insert(new Relayed(*this));
   ++picker_counts_.sent;

@@ -54,7 +54,10 @@ class SteadyLoad {
   SteadyLoad(EventLoop& loop, uint16_t gateway, uint16_t picker, double per_second);
   ~SteadyLoad();
 
-  void start() { send(); }
+  void start() {
+    next_ = loop_.clock().now();
+    send();
+  }
   void stop();
   const LoadCounts& gateway() const { return gateway_counts_; }
   const LoadCounts& picker() const { return picker_counts_; }
@@ -68,6 +71,7 @@ class SteadyLoad {
   EventLoop& loop_;
   const Duration interval_;
   Random random_{2};
+  TimePoint next_{};  // when the next ones are due: late timers do not add up
   TimerId timer_ = kNoTimer;
   LoadCounts gateway_counts_, picker_counts_;
   std::unordered_set<Relayed*> relayed_;

@@ -198,6 +198,7 @@ TEST_F(ReloadUnderLoad, NoRequestNoticesAndNothingStaysBehind) {
   const uint16_t metrics_port = port_behind(*picker_, "metrics on ");
   SteadyLoad load(*loop_, gateway_port, port_behind(*picker_, "picking on 127.0.0.1:"),
                   kRequestsPerSecond);
+  const TimePoint began = SteadyClock().now();
   load.start();
   Footprint gateway_before, picker_before;
   bool saw_bookings = false;
@@ -222,8 +223,9 @@ TEST_F(ReloadUnderLoad, NoRequestNoticesAndNothingStaysBehind) {
     EXPECT_EQ(counts->good, counts->sent);
   }
   EXPECT_EQ(workers_.clients_gone(), 0u);
-  std::cout << reloads << " reloads; " << load.gateway().good << " requests through the gateway, "
-            << load.picker().good << " through the picker; KiB of memory before and after: gateway "
+  std::cout << reloads << " reloads in " << to_seconds(SteadyClock().now() - began) << " s; "
+            << load.gateway().good << " requests through the gateway, " << load.picker().good
+            << " through the picker; KiB of memory before and after: gateway "
             << gateway_before.memory_kib << ", " << footprint(gateway_->pid()).memory_kib
             << "; picker " << picker_before.memory_kib << ", "
             << footprint(picker_->pid()).memory_kib << "\n";
