@@ -26,6 +26,8 @@ class StreamingWorkers final : public HttpHandler {
   void on_request(HttpExchange& exchange) override;
   Refusal on_refused(int, std::string_view) override { return {}; }
 
+  // Ends every connection; nobody answers any more.
+  void close() { servers_.clear(); }
   const std::vector<uint16_t>& ports() const { return ports_; }
   size_t clients_gone() const { return clients_gone_; }
 
