@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What one decision costs, without any I/O: src/plugins/schedule_bench.cc, the best of several runs.
+"""What one decision costs, without any I/O: src/config/schedule_bench.cc, the best of several runs.
 
 Prefix, queue, KV cache and active-request scorers look at a prompt of 8,000 tokens, its first half cached at one endpoint in
 eight, among 8, 100 and 1,000 busy endpoints; the time covers schedule(), first_token() and ended().
@@ -70,7 +70,7 @@ def against_old(new, old, rounds):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--program", type=Path, default=PROJECT / "build/release/src/plugins/schedule_bench")
+    parser.add_argument("--program", type=Path, default=PROJECT / "build/release/src/config/schedule_bench")
     parser.add_argument("--repetitions", type=int, default=5, help="the best of them counts (default: 5)")
     parser.add_argument("--against", metavar="PATH", type=Path, help="an older schedule_bench, which takes turns with the new one: "
                         f"--check fails when the 95 %% interval of the ratio of their times lies wholly above {old_and_new.LIMIT}")

@@ -6,7 +6,7 @@
 #include "bench/ab.h"
 #include "net/io/event_loop.h"
 #include "net/io/socket.h"
-#include "plugins/presets/roster.h"
+#include "config/presets.h"
 #include "timing/engine_profile.h"
 
 namespace kvasir {

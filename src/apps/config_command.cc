@@ -6,6 +6,7 @@
 #include "apps/commands.h"
 #include "apps/config_text.h"
 #include "base/whole_file.h"
+#include "config/presets.h"
 #include "config/plugin_type_facts.h"
 #include "config/read_endpoint_picker_config.h"
 #include "feeds/fleet_feeds.h"
@@ -99,12 +100,36 @@ int check(const CheckFlags& flags) {
   return made ? 0 : fail_command("config check", 2, made.error().message);
 }
 
+// A named policy as a file to begin from.
+int show(const std::string& policy) {
+  std::cout << preset_text(policy) << std::flush;
+  return 0;
+}
+
+void add_show_command(CLI::App& config, int& exit_code) {
+  CLI::App* command =
+      config.add_subcommand("show", "Print a named policy (--policy) as a configuration");
+  auto policy = std::make_shared<std::string>();
+  command->add_option("POLICY", *policy, "Which one")
+      ->required()
+      ->check(CLI::IsMember(policy_names()));
+  command->footer(
+      "What `kvasir gateway --policy` runs is a configuration like any other: begin from it.\n"
+      "Differences: as a file it counts real seconds (no --time-scale), its flowControl decides who\n"
+      "waits and for how long (no --hold, no --max-hold), and plugins that llm-d's picker does not\n"
+      "have need --allow-experimental-plugins.\n\n"
+      "  kvasir config show kv > mine.yaml\n"
+      "  kvasir gateway --config mine.yaml --allow-experimental-plugins ...");
+  command->callback([policy, &exit_code] { exit_code = show(*policy); });
+}
+
 }  // namespace
 
 void add_config_command(CLI::App& app, int& exit_code) {
   CLI::App* config = app.add_subcommand("config", "Explain a configuration of the endpoint picker");
   config->require_subcommand(1);
   config->footer("Start here: kvasir config check examples/epp_default.yaml");
+  add_show_command(*config, exit_code);
   CLI::App* command =
       config->add_subcommand("check", "Say what a file means, and what is wrong with it");
   auto flags = std::make_shared<CheckFlags>();

@@ -15,13 +15,13 @@
 #include "apps/health_flags.h"
 #include "apps/number_checks.h"
 #include "apps/process_memory.h"
+#include "config/presets.h"
 #include "base/whole_file.h"
 #include "gateway/gateway.h"
 #include "net/io/event_loop.h"
 #include "net/io/flag_address.h"
 #include "net/io/signal_watcher.h"
 #include "net/io/socket.h"
-#include "plugins/presets/roster.h"
 #include "telemetry/log.h"
 
 namespace kvasir {

@@ -12,7 +12,7 @@
 #include "apps/number_checks.h"
 #include "apps/up_session.h"
 #include "net/io/socket.h"
-#include "plugins/presets/roster.h"
+#include "config/presets.h"
 #include "timing/engine_profile.h"
 
 namespace kvasir {

@@ -5,10 +5,10 @@
 
 #include "config/discovery_config.h"
 #include "config/plugin_type_facts.h"
+#include "config/presets.h"
 #include "config/read_endpoint_picker_config.h"
 #include "config/read_scrape_plan.h"
 #include "net/io/socket.h"
-#include "plugins/presets/roster.h"
 #include "scheduling/policy.h"
 #include "scheduling/remote_source.h"
 
@@ -164,6 +164,13 @@ Error all_problems(const ConfigReading& reading, std::string_view name,
   return problems.error();
 }
 
+Error unknown_policy(std::string_view policy) {
+  std::string message = "--policy: unknown policy '";
+  message.append(policy).append("'; there are:");
+  for (const std::string_view known : policy_names()) message.append(" ").append(known);
+  return Error{message};
+}
+
 }  // namespace
 
 Result<PoolConfig> compile(const ConfigReading& reading, std::string_view name,
@@ -209,21 +216,30 @@ Result<PoolConfig> compile(std::string_view text, std::string_view name, const R
 }
 
 Result<PoolConfig> compile_preset(std::string_view policy, const PresetOptions& preset,
-                                  const Registry&, const CompileOptions& options) {
-  PolicyOptions named;
-  named.endpoints = options.plugins.endpoints;
-  named.profile = options.plugins.profile;
-  if (const auto made = make_policy(policy, named); !made) {
-    return Error{"--policy: " + made.error().message};
-  }
-  if (preset.hold && policy != "kv" && policy != "load-cost") {
+                                  const Registry& registry, const CompileOptions& options) {
+  const std::string_view text = preset_text(policy);
+  if (text.empty()) return unknown_policy(policy);
+  ConfigReading reading = read_endpoint_picker_config(text, plugin_type_facts(registry));
+  const bool predicts = reading.config.flow_control.line > 0;
+  if (preset.hold && !predicts) {
     return Error{"--hold: policy '" + std::string(policy) +
                  "' cannot tell how full a worker is; use kv or load-cost"};
   }
-  PoolConfig compiled;
-  compiled.name = compiled.preset = policy;
-  compiled.hold = preset.hold;
-  compiled.held_most = preset.held_most;
+  for (PluginConfig& plugin : reading.config.plugins) plugin.translated = true;
+  std::erase_if(reading.config.plugins, [](const PluginConfig& plugin) { return plugin.line == 0; });
+  Result<PoolConfig> compiled = compile(reading, policy, registry, options);
+  if (!compiled) return Error{"--policy: " + compiled.error().message};
+  compiled->notes.clear();  // nobody wrote the text, who would read them
+  compiled->sheds = false;
+  compiled->model_time = true;
+  compiled->scheduling.flow_control_enabled = preset.hold;
+  std::optional<FlowControlConfig>& flow = compiled->scheduling.flow_control;
+  if (predicts) {
+    flow->default_request_ttl = preset.held_most;
+    flow->no_endpoint_request_ttl = Duration::zero();  // refused at once
+  } else {
+    flow.reset();
+  }
   return compiled;
 }
 

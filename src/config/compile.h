@@ -32,12 +32,13 @@ Result<PoolConfig> compile(std::string_view text, std::string_view name, const R
 Result<PoolConfig> compile(const ConfigReading& reading, std::string_view name,
                            const Registry& registry, const CompileOptions& options);
 
+// What flags say of a named policy.
 struct PresetOptions {
-  bool hold = false;
+  bool hold = false;  // requests wait while every endpoint has work ahead of it
   Duration held_most = std::chrono::seconds(60);
 };
 
-// A named policy: `--policy NAME`. Errors name the flag.
+// A named policy: `--policy NAME` (config/presets.h). Errors name the flag.
 Result<PoolConfig> compile_preset(std::string_view policy, const PresetOptions& preset,
                                   const Registry& registry, const CompileOptions& options);
 

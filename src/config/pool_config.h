@@ -7,7 +7,6 @@
 #include <string>
 #include <vector>
 
-#include "base/clock.h"
 #include "config/discovery_config.h"
 #include "config/request_parsers.h"
 #include "feeds/scrape_plan.h"
@@ -35,12 +34,12 @@ struct PoolConfig {
   // How many plugins the file itself lists: one that was cut short lists fewer than before.
   size_t plugins_named = 0;
 
-  // Set for a preset (`--policy NAME`), whose times are the model's: its clock runs --time-scale
-  // times faster, its requests are never shed. Empty for a file, whose plugins count real seconds.
-  std::string preset;
-  // Of a preset: requests wait for an endpoint with little work ahead (`--hold`), this long at most.
-  bool hold = false;
-  Duration held_most = std::chrono::seconds(60);
+  // Without flow control: whether requests of a priority below 0 are refused while the pool is
+  // saturated. A preset refuses nobody.
+  bool sheds = true;
+  // Of a preset: its times are the model's, so its clock runs --time-scale times faster. The plugins
+  // of a file count real seconds, as what they read does.
+  bool model_time = false;
 };
 
 }  // namespace kvasir

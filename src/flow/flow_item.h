@@ -44,6 +44,9 @@ class FlowItem {
   // Schedules and books the request in one step. Under the controller's mutex, on any thread: it
   // must not block, nor call the controller.
   virtual Refusal dispatch() = 0;
+  // Of its request, on the endpoint that suits it best, in seconds of the controller's clock; 0: not
+  // predicted. Under the controller's mutex: as dispatch().
+  virtual Duration predicted_prefill() { return Duration::zero(); }
   // A held item is no longer: with kDispatched its booking stands. On any thread, without the
   // mutex. Not called for an outcome that enqueue() returned, nor after cancel() returned true.
   virtual void finished(FlowOutcome outcome) = 0;

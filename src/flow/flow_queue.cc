@@ -7,7 +7,7 @@
 namespace kvasir {
 
 void FlowQueue::insert(std::shared_ptr<FlowItem> item, OrderingPolicy& ordering) {
-  item->place().rank = ordering.rank(view_of(*item));
+  item->place().rank = ordering.rank(view_of(*item, ordering));
   bytes_ += item->bytes();
   by_deadline_.insert({deadline_key(*item), item});
   const Key key = rank_key(*item);
@@ -29,7 +29,7 @@ void FlowQueue::refresh_ranks(OrderingPolicy& ordering) {
     refreshed_.push_back(at->item);
   }
   for (Item& item : refreshed_) {
-    const Duration rank = ordering.rank(view_of(*item));
+    const Duration rank = ordering.rank(view_of(*item, ordering));
     if (rank == item->place().rank) continue;
     by_rank_.erase({rank_key(*item), nullptr});
     item->place().rank = rank;

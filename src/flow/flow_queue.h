@@ -50,8 +50,10 @@ class FlowQueue {
   static Key deadline_key(const FlowItem& item) {
     return {item.place().deadline.time_since_epoch().count(), item.place().sequence};
   }
-  static HeldRequest view_of(const FlowItem& item) {
-    return HeldRequest{item.request(), item.place().received, item.place().deadline};
+  static HeldRequest view_of(FlowItem& item, const OrderingPolicy& ordering) {
+    return HeldRequest{
+        item.request(), item.place().received, item.place().deadline,
+        ordering.reads_predicted_prefill() ? item.predicted_prefill() : Duration::zero()};
   }
   bool is_urgent(const FlowItem& item, const OrderingPolicy& ordering, TimePoint now) const;
 

@@ -8,7 +8,6 @@
 #pragma once
 
 #include "scheduling/flow_plugins.h"
-#include "scheduling/scheduler.h"
 
 namespace kvasir {
 
@@ -17,21 +16,15 @@ class SmallestWorkOrdering final : public OrderingPolicy {
   static constexpr double kAgeWeight = 0.2;
   static constexpr Duration kUrgent = std::chrono::seconds(2);
 
-  // Borrowed.
-  explicit SmallestWorkOrdering(Scheduler& scheduler) : scheduler_(scheduler) {}
-
   // d - 0.2 (now - received), less what is the same for all.
   Duration rank(const HeldRequest& held) override {
     const auto received =
         std::chrono::duration<double, std::nano>(held.received.time_since_epoch());
-    return scheduler_.predicted_prefill(held.request) +
-           std::chrono::duration_cast<Duration>(kAgeWeight * received);
+    return held.predicted_prefill + std::chrono::duration_cast<Duration>(kAgeWeight * received);
   }
   bool ranks_change() const override { return true; }
+  bool reads_predicted_prefill() const override { return true; }
   Duration urgent_before_deadline() const override { return kUrgent; }
-
- private:
-  Scheduler& scheduler_;
 };
 
 }  // namespace kvasir

@@ -17,8 +17,10 @@
 #include "plugins/flow/program_aware_fairness.h"
 #include "plugins/flow/usage_limit_policies.h"
 #include "plugins/flow/utilization_detector.h"
+#include "plugins/picker/least_load_picker.h"
 #include "plugins/picker/max_score_picker.h"
 #include "plugins/picker/random_picker.h"
+#include "plugins/picker/round_robin_picker.h"
 #include "plugins/picker/weighted_random_picker.h"
 #include "plugins/producer/approx_prefix_cache_producer.h"
 #include "plugins/producer/inflight_load_producer.h"
@@ -65,6 +67,8 @@ void register_pickers(Registry& registry) {
   registry.add(random_picker_plugin());
   registry.add(weighted_random_picker_plugin());
   registry.add(predicted_cost_picker_plugin());
+  registry.add(least_load_picker_plugin());
+  registry.add(round_robin_picker_plugin());
 }
 
 void register_scorers(Registry& registry) {
@@ -133,6 +137,7 @@ void register_flow_control(Registry& registry) {
   registry.add(without_parameters(fcfs_ordering_policy_plugin()));
   registry.add(without_parameters(edf_ordering_policy_plugin()));
   registry.add(without_parameters(slo_deadline_ordering_policy_plugin()));
+  registry.add(smallest_work_ordering_policy_plugin());
   registry.add(static_usage_limit_policy_plugin());
   registry.add(priority_holdback_policy_plugin());
   registry.add(soft_reflective_ceiling_policy_plugin());

@@ -24,6 +24,11 @@ bool wants_a_cached_prompt(const Request& request) {
   return prefer != nullptr && prefer->find("if-available") != std::string_view::npos;
 }
 
+Cycle cycle_of(const PickContext& context) {
+  return Cycle{context.request, context.fleet, context.candidates, context.now,
+               {},              context.trace, context.avoided};
+}
+
 }  // namespace
 
 ConfiguredPolicy::ConfiguredPolicy(PolicyPlugins plugins) : plugins_(std::move(plugins)) {
@@ -38,7 +43,7 @@ ConfiguredPolicy::ConfiguredPolicy(PolicyPlugins plugins) : plugins_(std::move(p
 }
 
 std::optional<Decision> ConfiguredPolicy::pick(const PickContext& context) {
-  Cycle cycle{context.request, context.fleet, context.candidates, context.now, {}, context.trace};
+  Cycle cycle = cycle_of(context);
   if (cycle.trace != nullptr) cycle.trace->set_labels(plugins_.labels);
   for (Producer* producer : plugins_.producers) producer->produce(cycle);
   const auto admits = [&](Admitter* admitter) { return admitter->admits(cycle); };
@@ -86,6 +91,7 @@ Decision ConfiguredPolicy::decide(const Cycle& cycle, const ProfileResult& prima
     decision.cached_tokens = plugins_.prefix_matches->match().cached_tokens(
         cycle.request, decision.prefill.value_or(decision.endpoint));
   }
+  if (plugins_.predictor != nullptr) plugins_.predictor->predict(decision);
   return decision;
 }
 
@@ -101,6 +107,7 @@ void ConfiguredPolicy::book(const Cycle& cycle, int primary) {
 PoolSaturation ConfiguredPolicy::saturation(const PoolContext& context) {
   PoolSaturation result;
   if (plugins_.detector == nullptr) return result;
+  if (auto whole = plugins_.detector->pool_saturation(context.endpoints, context.now)) return *whole;
   prefilling_.clear();
   decoding_.clear();
   for (const EndpointId id : context.endpoints) {
@@ -114,10 +121,16 @@ PoolSaturation ConfiguredPolicy::saturation(const PoolContext& context) {
   };
   result.prefill = stage(prefilling_);
   result.decode = stage(decoding_);
-  result.falls_in = plugins_.detector->falls_in(context.endpoints, context.now);
   result.stale_endpoints =
       plugins_.detector->stale_endpoints(context.fleet, context.endpoints, context.now);
   return result;
+}
+
+Duration ConfiguredPolicy::predicted_prefill(const PickContext& context) {
+  if (plugins_.predictor == nullptr) return Duration::zero();
+  const Cycle cycle = cycle_of(context);
+  for (Producer* producer : plugins_.producers) producer->produce(cycle);
+  return plugins_.predictor->predicted_prefill(cycle);
 }
 
 void ConfiguredPolicy::first_token(RequestId request, TimePoint now) {

@@ -29,6 +29,7 @@ struct PolicyPlugins {
   std::vector<ProfilePlugins> profiles;
   std::vector<Admitter*> admitters;
   BlockSizes prompt_views;                        // that plugins read
+  WorkPredictor* predictor = nullptr;             // null: nothing is predicted
   const PrefixMatches* prefix_matches = nullptr;  // says how much is cached; null: nobody does
   const SaturationDetector* detector = nullptr;   // null: never saturated
   std::shared_ptr<const PolicyLabels> labels;     // never null
@@ -44,6 +45,7 @@ class ConfiguredPolicy final : public Policy {
   Refusal refusal() const override { return refusal_; }
   // By stage: an endpoint's label llm-d.ai/role says which it serves; without the label it decodes.
   PoolSaturation saturation(const PoolContext& context) override;
+  Duration predicted_prefill(const PickContext& context) override;
   void first_token(RequestId request, TimePoint now) override;
   void ended(RequestId request, TimePoint now) override;
   void endpoint_replaced(EndpointId endpoint) override;

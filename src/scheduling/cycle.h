@@ -21,6 +21,7 @@ struct Cycle {
   // The profiles that ran before this one, in that order. Empty in produce().
   std::span<const ProfileResult> done = {};
   DecisionTrace* trace = nullptr;  // the scheduler's, not the plugins'
+  std::span<const EndpointId> avoided = {};  // no candidates for now: something failed there lately
 };
 
 }  // namespace kvasir

@@ -10,10 +10,12 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "model/flow_control_config.h"
 #include "scheduling/plugin.h"
+#include "scheduling/saturation.h"
 
 namespace kvasir {
 
@@ -24,6 +26,8 @@ struct HeldRequest {
   const Request& request;
   TimePoint received{};
   TimePoint deadline{};  // when it is given up
+  // On the endpoint that suits it best; 0: not predicted, or the policy does not read it.
+  Duration predicted_prefill{};
 };
 
 // The first request of a flow (of one tenant in one priority band).
@@ -72,6 +76,8 @@ class OrderingPolicy : public virtual Plugin {
   // Whether a rank is to be asked for again before each decision, for the first
   // kRanksRefreshedMost.
   virtual bool ranks_change() const { return false; }
+  // Whether rank() reads HeldRequest::predicted_prefill.
+  virtual bool reads_predicted_prefill() const { return false; }
   // A request that is as near to its deadline as this goes before all ranks.
   virtual Duration urgent_before_deadline() const { return Duration::zero(); }
 };
@@ -98,9 +104,10 @@ class SaturationDetector : public virtual Plugin {
     static_cast<void>(fleet), static_cast<void>(endpoints), static_cast<void>(now);
     return 0;
   }
-  // When saturation() may fall below 1 by the passing of time alone; nullopt: it cannot tell.
-  virtual std::optional<Duration> falls_in(std::span<const EndpointId> endpoints,
-                                           TimePoint now) const {
+  // Of the pool as a whole, for a detector that knows no stages and perhaps when it will change:
+  // then it is asked instead of the two above. nullopt: it looks at each stage alone.
+  virtual std::optional<PoolSaturation> pool_saturation(std::span<const EndpointId> endpoints,
+                                                        TimePoint now) const {
     static_cast<void>(endpoints), static_cast<void>(now);
     return std::nullopt;
   }

@@ -132,6 +132,15 @@ class Producer : public virtual Plugin {
   virtual void produce(const Cycle& cycle) = 0;
 };
 
+// Predicts how long a request takes, in seconds of the policy's clock.
+class WorkPredictor : public virtual Plugin {
+ public:
+  // Of the request's prefill, on the candidate that suits it best. After produce(); books nothing.
+  virtual Duration predicted_prefill(const Cycle& cycle) = 0;
+  // Fills in what is predicted of the endpoint that was just picked: the wait and the prefill.
+  virtual void predict(Decision& decision) const = 0;
+};
+
 // Decides which profiles run, and what their results mean.
 class ProfileHandler : public virtual Plugin {
  public:

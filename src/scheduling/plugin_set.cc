@@ -173,6 +173,7 @@ Result<PolicyWithNotes> make_configured_policy(const Registry& registry,
     if (auto* producer = dynamic_cast<Producer*>(plugin.get()))
       plugins.producers.push_back(producer);
     if (auto* admitter = dynamic_cast<Admitter*>(plugin.get())) plugins.admitters.push_back(admitter);
+    if (auto* predictor = dynamic_cast<WorkPredictor*>(plugin.get())) plugins.predictor = predictor;
   }
   return PolicyWithNotes{
       std::make_unique<ConfiguredPolicy>(std::move(plugins)), maker.take_notes(),

@@ -5,11 +5,11 @@
 #include <gtest/gtest.h>
 
 #include "fleet/fleet.h"
+#include "flow/smallest_work_ordering.h"
 #include "net/io/event_loop.h"
 #include "scheduling/policy.h"
 #include "serving/admission_timer.h"
 #include "serving/configured_scheduling.h"
-#include "serving/holding.h"
 #include "serving/request_class.h"
 
 namespace kvasir {
@@ -50,7 +50,6 @@ class AdmissionTest : public ::testing::Test {
     auto policy = std::make_unique<PoolPolicy>();
     policy_ = policy.get();
     scheduler_.emplace(fleet_, std::move(policy), clock_);
-    holding_.emplace(*scheduler_);
     fleet_.set_healthy(EndpointId(0), true);
   }
 
@@ -70,6 +69,9 @@ class AdmissionTest : public ::testing::Test {
       client_.booked = scheduled.ok();
       return scheduled.refusal;
     }
+    Duration predicted_prefill() override {
+      return test_.scheduler_->predicted_prefill(request());
+    }
     void finished(Outcome outcome) override {
       client_.later = outcome;
       test_.order_.push_back(static_cast<int>(request().id));
@@ -80,10 +82,20 @@ class AdmissionTest : public ::testing::Test {
     Client& client_;
   };
 
-  void start(Mode mode) {
-    AdmissionSettings settings = holding_->settings(seconds(5));
-    settings.mode = mode;
-    admission_.emplace(*scheduler_, clock_, settings);
+  void start(Mode mode) { admission_.emplace(*scheduler_, clock_, settings(mode, seconds(5))); }
+  // As the policies that hold do it.
+  AdmissionSettings settings(Mode mode, Duration held_most) {
+    AdmissionSettings settings{mode, {}};
+    FlowControlConfig& config = settings.flow.config;
+    config.default_request_ttl = held_most;
+    config.no_endpoint_request_ttl = Duration::zero();
+    for (PriorityBandConfig* band : {&config.default_band, &config.default_negative_band}) {
+      band->fairness_policy = "strict";
+      band->ordering_policy = "smallest-work";
+    }
+    settings.flow.plugins.fairness = {{"strict", &fairness_}};
+    settings.flow.plugins.ordering = {{"smallest-work", &ordering_}};
+    return settings;
   }
   std::unique_ptr<Client> come(int32_t priority = 0, uint32_t tokens = 100) {
     auto client = std::make_unique<Client>();
@@ -112,7 +124,8 @@ class AdmissionTest : public ::testing::Test {
   Fleet fleet_{{{"a", "127.0.0.1", 1}}};
   PoolPolicy* policy_ = nullptr;
   std::optional<Scheduler> scheduler_;
-  std::optional<Holding> holding_;
+  GlobalStrictFairness fairness_;
+  SmallestWorkOrdering ordering_;
   std::optional<Admission> admission_;
   std::vector<int> order_;
   uint64_t clients_ = 0;
@@ -263,8 +276,7 @@ TEST_F(AdmissionTest, ItWakesItsOwnerOnceUntilItIsRun) {
 TEST_F(AdmissionTest, ATimerGivesUpOnTime) {
   SteadyClock real;
   scheduler_.emplace(fleet_, std::make_unique<PoolPolicy>(), real);
-  holding_.emplace(*scheduler_);
-  admission_.emplace(*scheduler_, real, holding_->settings(milliseconds(3)));
+  admission_.emplace(*scheduler_, real, settings(Mode::kFlowControl, milliseconds(3)));
   const auto loop = std::move(EventLoop::create().value());
   AdmissionTimer timer(*loop, *admission_);
   const auto first = come();
@@ -339,11 +351,12 @@ TEST(ConfiguredAdmission, TheGateDecidesBetweenFlowControlAndShedding) {
   options.endpoints = 1;
   const auto off = policy_from_config(head + rest, "f", options);
   ASSERT_TRUE(off.ok()) << off.error().message;
-  EXPECT_EQ(admission_settings(*off).mode, Mode::kShedding);
+  EXPECT_EQ(admission_settings(*off, true).mode, Mode::kShedding);
+  EXPECT_EQ(admission_settings(*off, false).mode, Mode::kOpen);
   const auto on = policy_from_config(head + "featureGates: [flowControl]\n" + rest, "f", options);
   ASSERT_TRUE(on.ok()) << on.error().message;
-  EXPECT_EQ(admission_settings(*on).mode, Mode::kFlowControl);
-  EXPECT_EQ(admission_settings(*on).flow.config.requests_most, 7u);
+  EXPECT_EQ(admission_settings(*on, true).mode, Mode::kFlowControl);
+  EXPECT_EQ(admission_settings(*on, true).flow.config.requests_most, 7u);
 }
 
 }  // namespace

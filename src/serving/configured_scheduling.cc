@@ -12,12 +12,19 @@ Result<Configuration> make_configuration(const ConfigReading& reading, std::stri
                                          const Registry& registry) {
   Result<PoolConfig> compiled = compile(reading, name, registry, {options, refresh_interval});
   if (!compiled) return compiled.error();
-  Result<PolicyWithNotes> policy = make_configured_policy(registry, compiled->scheduling, options);
+  return make_configuration(std::move(*compiled), options, registry);
+}
+
+Result<Configuration> make_configuration(PoolConfig compiled, const PluginOptions& options,
+                                         const Registry& registry) {
+  Result<PolicyWithNotes> policy = make_configured_policy(registry, compiled.scheduling, options);
   if (!policy) return policy.error();
-  policy->notes = std::move(compiled->notes);
-  return Configuration{std::move(*policy),          std::move(compiled->parsers),
-                       std::move(compiled->scrape), std::move(compiled->discovery),
-                       compiled->says_something,    compiled->plugins_named};
+  policy->notes = std::move(compiled.notes);
+  AdmissionSettings admission = admission_settings(*policy, compiled.sheds);
+  return Configuration{std::move(*policy),         std::move(compiled.parsers),
+                       std::move(compiled.scrape), std::move(compiled.discovery),
+                       std::move(admission),       compiled.says_something,
+                       compiled.plugins_named};
 }
 
 Result<Configuration> make_configuration(std::string_view text, std::string_view name,
@@ -56,9 +63,10 @@ Result<DiscoveryFile> discovery_from_config(std::string_view text, std::string_v
   return make_configuration(reading, name, options, kRefreshIntervalLeast, *registry).error();
 }
 
-AdmissionSettings admission_settings(const PolicyWithNotes& made) {
+AdmissionSettings admission_settings(const PolicyWithNotes& made, bool sheds) {
   using Mode = AdmissionSettings::Mode;
-  return {made.flow_control_enabled ? Mode::kFlowControl : Mode::kShedding, made.flow};
+  const Mode without = sheds ? Mode::kShedding : Mode::kOpen;
+  return {made.flow_control_enabled ? Mode::kFlowControl : without, made.flow};
 }
 
 }  // namespace kvasir

@@ -21,6 +21,7 @@ struct Configuration {
   RequestParsers parsers;
   ScrapePlan scrape_plan;
   DiscoveryFile discovery;
+  AdmissionSettings admission;  // its plugins live as long as the policy
   bool says_something = false;
   size_t plugins_named = 0;
 };
@@ -29,6 +30,8 @@ struct Configuration {
 // kConfigErrorsMost; the rest are counted. What is not built is an error, never ignored. The types are those of `registry`, whatever options.plugin_files says.
 Result<Configuration> make_configuration(const ConfigReading& reading, std::string_view name,
                                          const PluginOptions& options, Duration refresh_interval,
+                                         const Registry& registry);
+Result<Configuration> make_configuration(PoolConfig compiled, const PluginOptions& options,
                                          const Registry& registry);
 Result<Configuration> make_configuration(std::string_view text, std::string_view name,
                                          const PluginOptions& options, Duration refresh_interval);
@@ -44,8 +47,8 @@ Result<PolicyWithNotes> policy_from_config(std::string_view text, std::string_vi
 Result<DiscoveryFile> discovery_from_config(std::string_view text, std::string_view name,
                                             const PluginOptions& options);
 
-// How requests are admitted under it: by flow control when its gate is on, else sheddable ones are refused while its
-// detector says that the pool is saturated.
-AdmissionSettings admission_settings(const PolicyWithNotes& made);
+// How requests are admitted under it: by flow control when its gate is on, else sheddable ones are
+// refused while its detector says that the pool is saturated, unless nobody is to be refused.
+AdmissionSettings admission_settings(const PolicyWithNotes& made, bool sheds);
 
 }  // namespace kvasir

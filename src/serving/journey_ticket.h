@@ -23,6 +23,9 @@ class Journey::Ticket final : public FlowItem, public std::enable_shared_from_th
  private:
   // While it is held, the journey lives: that takes it out of the queue first.
   Refusal dispatch() override { return journey_->choose(); }
+  Duration predicted_prefill() override {
+    return journey_->thread_.pool().scheduler().predicted_prefill(request());
+  }
   void finished(FlowOutcome outcome) override {
     executor_.post([ticket = shared_from_this(), outcome] {
       if (ticket->journey_ != nullptr)

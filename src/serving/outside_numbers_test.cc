@@ -5,7 +5,8 @@
 
 #include "feeds/engine_metrics.h"
 #include "fleet/fleet.h"
-#include "plugins/presets/roster.h"
+#include "config/preset_fixture.h"
+#include "config/presets.h"
 #include "scheduling/policy.h"
 #include "scheduling/scheduler.h"
 #include "serving/configured_scheduling.h"
@@ -67,11 +68,8 @@ Result<PolicyWithNotes> configured(const std::string& plugins) {
 
 std::vector<std::unique_ptr<Policy>> every_policy() {
   std::vector<std::unique_ptr<Policy>> policies;
-  PolicyOptions named;
-  named.endpoints = kEndpoints;
-  named.profile = plugin_options().profile;
   for (const std::string_view name : policy_names()) {
-    policies.push_back(std::move(make_policy(std::string(name), named).value()));
+    policies.push_back(preset_policy(name, kEndpoints, plugin_options().profile));
   }
   for (const char* plugins :
        {"- type: prefix-cache-scorer\n- type: approx-prefix-cache-producer\n",

@@ -5,7 +5,6 @@
 #include "config/compile.h"
 #include "net/io/event_loop.h"
 #include "plugins/plugin_roster.h"
-#include "plugins/presets/roster.h"
 #include "scheduling/policy.h"
 
 namespace kvasir {
@@ -13,32 +12,15 @@ namespace {
 
 // Presets count the model's time.
 double clock_scale(const PoolConfig& config, const PoolOptions& options) {
-  return config.preset.empty() ? 1 : options.time_scale;
-}
-
-Result<PolicyWithNotes> policy_of(const Registry& registry, const PoolConfig& config,
-                                  const PluginOptions& options) {
-  if (config.preset.empty()) return make_configured_policy(registry, config.scheduling, options);
-  PolicyOptions named;
-  named.endpoints = options.endpoints;
-  named.profile = options.profile;
-  named.hold_threshold = options.hold_threshold;
-  Result<std::unique_ptr<Policy>> policy = make_policy(config.preset, named);
-  if (!policy) return policy.error();
-  PolicyWithNotes made;
-  made.policy = std::move(*policy);
-  return made;
+  return config.model_time ? options.time_scale : 1;
 }
 
 // Flow control when its gate is on; else sheddable requests are refused while the detector says
-// that the pool is saturated. A preset holds requests, or sheds nobody.
-AdmissionSettings admission_of(const PoolConfig& config, const PolicyWithNotes& policy,
-                               Holding& holding) {
+// that the pool is saturated, unless nobody is to be refused.
+AdmissionSettings admission_of(const PoolConfig& config, const PolicyWithNotes& policy) {
   using Mode = AdmissionSettings::Mode;
-  if (!config.preset.empty()) {
-    return config.hold ? holding.settings(config.held_most) : AdmissionSettings{};
-  }
-  return {policy.flow_control_enabled ? Mode::kFlowControl : Mode::kShedding, policy.flow};
+  const Mode without = config.sheds ? Mode::kShedding : Mode::kOpen;
+  return {policy.flow_control_enabled ? Mode::kFlowControl : without, policy.flow};
 }
 
 std::optional<ScaledClock> scaled_clock(const Clock& clock, double scale) {
@@ -53,7 +35,7 @@ Result<std::unique_ptr<Pool>> Pool::create(Executor& executor, Registry registry
                                            PoolProbe& probe) {
   options.plugins.endpoints = options.feeds.slots();
   options.plugins.filter_probe = &probe;
-  Result<PolicyWithNotes> policy = policy_of(registry, config, options.plugins);
+  Result<PolicyWithNotes> policy = make_configured_policy(registry, config.scheduling, options.plugins);
   if (!policy) return policy.error();
   return std::unique_ptr<Pool>(new Pool(executor, std::move(registry), std::move(config),
                                         std::move(*policy), std::move(options), probe));
@@ -105,8 +87,7 @@ Pool::Pool(Executor& executor, Registry registry, PoolConfig config, PolicyWithN
       fleet_(options_.feeds.slots()),
       sources_(policy.policy->remote_sources()),
       scheduler_(fleet_, std::move(policy.policy), clock_),
-      holding_(scheduler_),
-      admission_(scheduler_, clock_, admission_of(config_, policy, holding_), &probe),
+      admission_(scheduler_, clock_, admission_of(config_, policy), &probe),
       admission_timer_(executor, admission_, clock_scale(config_, options_)) {
   admission_.set_priorities(options_.priorities);
   set_parsers(config_.parsers);
@@ -146,11 +127,11 @@ Result<std::vector<std::string>> Pool::reconfigure(PoolConfig config) {
     return error;
   };
   if (const Result<void> good = check(config); !good) return refused(good.error());
-  Result<PolicyWithNotes> policy = policy_of(registry_, config, options_.plugins);
+  Result<PolicyWithNotes> policy = make_configured_policy(registry_, config.scheduling, options_.plugins);
   if (!policy) return refused(policy.error());
   sources_ = policy->policy->remote_sources();
   // First: its plugins die with the old policy.
-  admission_.reconfigure(admission_of(config, *policy, holding_));
+  admission_.reconfigure(admission_of(config, *policy));
   scheduler_.replace_policy(std::move(policy->policy));
   set_parsers(config.parsers);
   if (loop_ != nullptr) {

@@ -28,7 +28,6 @@
 #include "scheduling/scheduler.h"
 #include "serving/admission.h"
 #include "serving/admission_timer.h"
-#include "serving/holding.h"
 #include "serving/pool_options.h"
 #include "serving/pool_probe.h"
 #include "serving/remote_service_watch.h"
@@ -128,7 +127,6 @@ class Pool {
   TokenEstimator estimator_;
   std::vector<RemoteSource> sources_;  // of the policy in use
   Scheduler scheduler_;
-  Holding holding_;
   Admission admission_;
   AdmissionTimer admission_timer_;
   SystemResolver resolver_;

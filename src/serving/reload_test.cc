@@ -8,8 +8,8 @@
 
 #include "fleet/fleet.h"
 #include "model/plugin_place.h"
+#include "config/preset_fixture.h"
 #include "plugins/plugin_roster.h"
-#include "plugins/presets/roster.h"
 #include "scheduling/policy.h"
 #include "scheduling/scheduler.h"
 #include "serving/configured_scheduling.h"
@@ -162,10 +162,7 @@ TEST_F(ReloadTest, WhatWasSentWhereOutlivesEveryConfigurationThatReadsTheSameBlo
     scheduler.ended(id);
     return scheduled.decision.cached_tokens;
   };
-  PolicyOptions kv;
-  kv.endpoints = kEndpoints;
-  kv.profile = profile();
-  Scheduler scheduler(fleet_, make_policy("kv", kv).value(), clock_);
+  Scheduler scheduler(fleet_, preset_policy("kv", kEndpoints, profile()), clock_);
   EXPECT_EQ(cached(scheduler, 1), 0u);
   scheduler.replace_policy(of_two_kib("a"));
   EXPECT_EQ(cached(scheduler, 2), 3 * 512u);

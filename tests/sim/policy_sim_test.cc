@@ -9,7 +9,7 @@
 
 #include "base/random.h"
 #include "fleet_simulation.h"
-#include "plugins/presets/roster.h"
+#include "config/presets.h"
 #include "timing/step_model.h"
 
 namespace kvasir {

@@ -1,6 +1,5 @@
-// The predicted cost of a request on an endpoint, in seconds: what the policies load-cost and kv
-// and the plugin predicted-cost-picker decide by. The formula and where it comes from:
-// plugins/cost/predicted_cost_policy.h.
+// The predicted cost of a request on an endpoint, in seconds: what predicted-cost-picker decides by,
+// and so the policies kv and load-cost. The formula: plugins/cost/predicted_cost_picker.h.
 //
 // Not thread-safe: it lives under the scheduler's mutex. Times never run backwards.
 #pragma once

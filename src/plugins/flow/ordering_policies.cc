@@ -6,6 +6,8 @@
 #include "base/parameters.h"
 #include "base/text.h"
 #include "flow/first_come_ordering.h"
+#include "flow/smallest_work_ordering.h"
+#include "model/plugin_place.h"
 #include "scheduling/flow_plugins.h"
 
 namespace kvasir {
@@ -52,6 +54,13 @@ PluginType fcfs_ordering_policy_plugin() {
 
 PluginType edf_ordering_policy_plugin() {
   return {"edf-ordering-policy", make_ordering_policy<DeadlineOrdering>};
+}
+
+PluginType smallest_work_ordering_policy_plugin() {
+  PluginType type{"smallest-work-ordering-policy", make_ordering_policy<SmallestWorkOrdering>,
+                  Stability::kAlpha};
+  type.places = kFlowControlPlace;
+  return type;
 }
 
 PluginType slo_deadline_ordering_policy_plugin() {

@@ -16,6 +16,7 @@ struct ApproxPrefixCacheProducerSettings {
   uint32_t block_tokens = kBlockTokensLeast;
   size_t capacity_blocks = 31'250;
   size_t prefix_blocks_max = 0;
+  uint64_t assumed_tokens = 0;  // of an endpoint that does not report its cache; 0: not known
 };
 
 class ApproxPrefixCacheProducer final : public PrefixMatches {
@@ -57,9 +58,10 @@ class ApproxPrefixCacheProducer final : public PrefixMatches {
   }
 
   size_t capacity_of(EndpointId endpoint, const Snapshot& fleet) const {
-    const auto& tokens = fleet.endpoints[index_of(endpoint)].kv_capacity_tokens;
-    const bool reported = settings_.auto_tune && tokens && *tokens > 0;
-    return reported ? *tokens / settings_.block_tokens : settings_.capacity_blocks;
+    if (!settings_.auto_tune) return settings_.capacity_blocks;
+    const uint64_t tokens = fleet.endpoints[index_of(endpoint)].kv_capacity_tokens.value_or(
+        settings_.assumed_tokens);
+    return tokens > 0 ? tokens / settings_.block_tokens : settings_.capacity_blocks;
   }
 
   const ApproxPrefixCacheProducerSettings settings_;
@@ -85,6 +87,9 @@ MadePlugin make_approx_prefix_cache_producer(std::string_view name, const Value&
       parameters.has("maxPrefixBlocksToMatch") && !parameters.has("maxPrefixTokensToMatch");
   settings.prefix_blocks_max =
       static_cast<size_t>(by_blocks ? blocks : tokens / settings.block_tokens);
+  if (parameters.boolean("capacityOfEngineProfile", false)) {
+    settings.assumed_tokens = context.profile().kv_tokens;
+  }
   if (const Result<void> read = parameters.finish(); !read) return read.error();
   return make_plugin<ApproxPrefixCacheProducer>(
       settings, context.prefix_index({PromptUnit::kBytes, settings.block_tokens * kBytesPerToken}));

@@ -12,7 +12,8 @@
 // only
 //   that is given), autoTune (true: the LRU is as large as the
 //   KV cache that the endpoint reports), lruCapacityPerServer (31250 blocks: when it reports none
-//   or autoTune is off), maxPrefixTokensToMatch (131072), maxPrefixBlocksToMatch (deprecated; used
+//   or autoTune is off), capacityOfEngineProfile (false; not upstream's: what the endpoint does not
+//   report is taken from the profile of --engine-profile), maxPrefixTokensToMatch (131072), maxPrefixBlocksToMatch (deprecated; used
 //   when the former is not given).
 //
 //   - type: approx-prefix-cache-producer

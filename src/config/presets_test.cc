@@ -1,8 +1,9 @@
-#include "plugins/presets/roster.h"
+#include "config/presets.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "config/preset_fixture.h"
 #include "plugins/fleet_fixture.h"
 
 namespace kvasir {
@@ -11,52 +12,53 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-PolicyOptions options_for(size_t endpoints) {
-  PolicyOptions options;
+PluginOptions options_for(size_t endpoints) {
+  PluginOptions options;
   options.endpoints = endpoints;
   options.profile.max_num_batched_tokens = 8192;
   options.profile.step.dense_ms_by_tokens = {{1, 1}, {8192, 8192}};
   return options;
 }
 
-TEST(Roster, NamesItsPolicies) {
+TEST(Presets, NamesItsPolicies) {
   EXPECT_THAT(policy_names(),
               ElementsAre("round-robin", "random", "least-load", "load-cost", "kv"));
 }
 
-TEST(Roster, EveryPolicyServesABurstOverTheWholeFleet) {
+TEST(Presets, EveryPolicyServesABurstOverTheWholeFleet) {
   const FakeFleet fleet(4);
   for (const std::string_view name : policy_names()) {
-    auto policy = make_policy(name, options_for(4));
-    ASSERT_TRUE(policy.ok()) << name;
+    auto made = make_preset(name, options_for(4));
+    ASSERT_TRUE(made.ok()) << name << ": " << made.error().message;
+    const std::unique_ptr<Policy>& policy = made->policy;
     std::vector<int> share(4);
     for (RequestId request = 1; request <= 400; ++request) {
-      ++share[index_of(fleet.pick(**policy, streamed_request(request)).endpoint)];
+      ++share[index_of(fleet.pick(*policy, streamed_request(request)).endpoint)];
     }
     for (RequestId request = 1; request <= 400; ++request) {
-      (*policy)->first_token(request, TimePoint(std::chrono::seconds(1)));
-      (*policy)->ended(request, TimePoint(std::chrono::seconds(2)));
+      policy->first_token(request, TimePoint(std::chrono::seconds(1)));
+      policy->ended(request, TimePoint(std::chrono::seconds(2)));
     }
     for (const int count : share) EXPECT_NEAR(count, 100, name == "random" ? 30 : 1) << name;
   }
 }
 
-TEST(Roster, AnUnknownPolicyIsRefusedWithTheNamesThereAre) {
-  const auto policy = make_policy("rr", options_for(1));
+TEST(Presets, AnUnknownPolicyIsRefusedWithTheNamesThereAre) {
+  const auto policy = make_preset("rr", options_for(1));
   ASSERT_FALSE(policy.ok());
   EXPECT_EQ(policy.error().message,
-            "unknown policy 'rr'; there are: round-robin random least-load load-cost kv");
+            "--policy: unknown policy 'rr'; there are: round-robin random least-load load-cost kv");
 }
 
-TEST(Roster, ACostPolicyNeedsAProfile) {
-  PolicyOptions options;
+TEST(Presets, ACostPolicyNeedsAProfile) {
+  PluginOptions options;
   options.endpoints = 1;
   for (const std::string_view name : {"kv", "load-cost"}) {
-    const auto policy = make_policy(name, options);
+    const auto policy = make_preset(name, options);
     ASSERT_FALSE(policy.ok());
     EXPECT_THAT(policy.error().message, HasSubstr("max_num_batched_tokens"));
   }
-  EXPECT_TRUE(make_policy("round-robin", options).ok());
+  EXPECT_TRUE(make_preset("round-robin", options).ok());
 }
 
 }  // namespace

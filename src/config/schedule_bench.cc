@@ -11,9 +11,9 @@
 #include <new>
 
 #include "base/random.h"
+#include "config/preset_fixture.h"
 #include "fleet/fleet.h"
 #include "plugins/plugin_roster.h"
-#include "plugins/presets/roster.h"
 #include "scheduling/plugin_set.h"
 #include "scheduling/scheduler.h"
 
@@ -78,7 +78,7 @@ void schedule(benchmark::State& state, std::string_view policy) {
   Fleet fleet{std::vector<Endpoint>(endpoints)};
   for (uint32_t i = 0; i < endpoints; ++i) fleet.set_healthy(EndpointId(i), true);
   ManualClock clock;
-  Scheduler scheduler(fleet, make_policy(policy, {endpoints, profile(), 1}).value(), clock);
+  Scheduler scheduler(fleet, preset_policy(policy, endpoints, profile(), 1), clock);
   make_busy(scheduler, endpoints);
 
   const auto blocks = chain_of(0, kBlocks);

@@ -1,8 +1,8 @@
-#include "plugins/cost/predicted_cost_policy.h"
-
+// kv and load-cost.
 #include <gtest/gtest.h>
 
 #include "base/random.h"
+#include "config/preset_fixture.h"
 #include "plugins/fleet_fixture.h"
 
 namespace kvasir {
@@ -39,25 +39,29 @@ TimePoint at(int milliseconds_from_zero) {
   return TimePoint(milliseconds(milliseconds_from_zero));
 }
 
-class PredictedCostPolicyTest : public ::testing::Test {
+class CostPresetsTest : public ::testing::Test {
  protected:
-  static std::unique_ptr<Policy> make(size_t endpoints, PrefixKnowledge knowledge,
+  static std::unique_ptr<Policy> make(std::string_view policy, size_t endpoints = 2,
                                       Duration full_wait = milliseconds(300)) {
-    return make_predicted_cost_policy(endpoints, millisecond_per_token(), knowledge, full_wait);
+    PluginOptions options;
+    options.endpoints = endpoints;
+    options.profile = millisecond_per_token();
+    options.hold_threshold = full_wait;
+    return std::move(make_preset(policy, options).value().policy);
   }
 
   FakeFleet fleet_{2};
-  std::unique_ptr<Policy> load_cost_ = make(2, PrefixKnowledge::kNone);
-  std::unique_ptr<Policy> kv_ = make(2, PrefixKnowledge::kApproximate);
+  std::unique_ptr<Policy> load_cost_ = make("load-cost");
+  std::unique_ptr<Policy> kv_ = make("kv");
 };
 
-TEST_F(PredictedCostPolicyTest, OnlyKvWantsBlocks) {
+TEST_F(CostPresetsTest, OnlyKvWantsBlocks) {
   EXPECT_TRUE(load_cost_->prompt_views().empty());
   ASSERT_EQ(kv_->prompt_views().size(), 1u);
   EXPECT_EQ(*kv_->prompt_views().begin(), kTwoKiB);
 }
 
-TEST_F(PredictedCostPolicyTest, ItIsSaturatedWhenEveryEndpointHasItsFullWaitAhead) {
+TEST_F(CostPresetsTest, ItIsSaturatedWhenEveryEndpointHasItsFullWaitAhead) {
   const auto saturation = [&](int now) {
     return kv_->saturation(PoolContext{fleet_.snapshot, fleet_.candidates, at(now)});
   };
@@ -77,9 +81,9 @@ TEST_F(PredictedCostPolicyTest, ItIsSaturatedWhenEveryEndpointHasItsFullWaitAhea
       kv_->saturation(PoolContext{fleet_.snapshot, fleet_.candidates, TimePoint(falls)}).decode, 1);
 }
 
-TEST_F(PredictedCostPolicyTest, TheFullWaitIsWhatItIsMadeWith) {
+TEST_F(CostPresetsTest, TheFullWaitIsWhatItIsMadeWith) {
   for (const int full_ms : {50, 300, 900}) {
-    const auto policy = make(1, PrefixKnowledge::kNone, milliseconds(full_ms));
+    const auto policy = make("load-cost", 1, milliseconds(full_ms));
     FakeFleet fleet(1);
     fleet.pick(*policy, streamed_request(1, 450), at(0));
     const PoolContext context{fleet.snapshot, fleet.candidates, at(0)};
@@ -87,7 +91,7 @@ TEST_F(PredictedCostPolicyTest, TheFullWaitIsWhatItIsMadeWith) {
   }
 }
 
-TEST_F(PredictedCostPolicyTest, ItPredictsThePrefillWhereThePickWouldGoAndBooksNothing) {
+TEST_F(CostPresetsTest, ItPredictsThePrefillWhereThePickWouldGoAndBooksNothing) {
   const auto predicted = [&](const Request& request) {
     return kv_->predicted_prefill(PickContext{request, fleet_.snapshot, fleet_.candidates, at(0)});
   };
@@ -101,7 +105,7 @@ TEST_F(PredictedCostPolicyTest, ItPredictsThePrefillWhereThePickWouldGoAndBooksN
   EXPECT_EQ(fleet_.pick(*kv_, request, at(0)).endpoint, first.endpoint);
 }
 
-TEST_F(PredictedCostPolicyTest, AnIdleFleetIsUsedInTurn) {
+TEST_F(CostPresetsTest, AnIdleFleetIsUsedInTurn) {
   for (RequestId request = 1; request <= 4; ++request) {
     const Decision decision = fleet_.pick(*load_cost_, streamed_request(request));
     EXPECT_EQ(index_of(decision.endpoint), (request - 1) % 2);
@@ -110,7 +114,7 @@ TEST_F(PredictedCostPolicyTest, AnIdleFleetIsUsedInTurn) {
 }
 
 // After a (3 s) and b (1 s): worker 0 costs c 3 + 2 x 2 = 7 s, worker 1 costs it 1 + 2 x 2 = 5 s.
-TEST_F(PredictedCostPolicyTest, TheWaitIsTheWorkAheadInSeconds) {
+TEST_F(CostPresetsTest, TheWaitIsTheWorkAheadInSeconds) {
   EXPECT_EQ(fleet_.pick(*load_cost_, streamed_request(1, 3000)).endpoint, EndpointId(0));
   EXPECT_EQ(fleet_.pick(*load_cost_, streamed_request(2, 1000)).endpoint, EndpointId(1));
   const Decision decision = fleet_.pick(*load_cost_, streamed_request(3, 2000));
@@ -123,9 +127,9 @@ TEST_F(PredictedCostPolicyTest, TheWaitIsTheWorkAheadInSeconds) {
 // Worker 0 decodes one sequence, so each step of c's prefill takes 1 ms more: d = 2.001 s and the
 // cost is (2 + 0.02) x 2.001 = 4.042 s. Worker 1 still has 30 ms to prefill: 0.03 + 2 x 2 = 4.03 s,
 // less; with 60 ms it is 4.06 s, more.
-TEST_F(PredictedCostPolicyTest, DecodingSequencesMakeAnEndpointDearer) {
+TEST_F(CostPresetsTest, DecodingSequencesMakeAnEndpointDearer) {
   for (const int ahead : {30, 60}) {
-    const auto policy = make(2, PrefixKnowledge::kNone);
+    const auto policy = make("load-cost");
     fleet_.pick(*policy, streamed_request(1, 40));  // worker 0
     policy->first_token(1, at(40));
     fleet_.pick(*policy, streamed_request(2, ahead), at(40));  // worker 1
@@ -135,7 +139,7 @@ TEST_F(PredictedCostPolicyTest, DecodingSequencesMakeAnEndpointDearer) {
   }
 }
 
-TEST_F(PredictedCostPolicyTest, ACachedPrefixAttracts) {
+TEST_F(CostPresetsTest, ACachedPrefixAttracts) {
   const auto blocks = blocks_of(1, 16);
   fleet_.pick(*kv_, with_blocks(streamed_request(1, 8200), blocks));
   kv_->ended(1, at(0));
@@ -146,10 +150,10 @@ TEST_F(PredictedCostPolicyTest, ACachedPrefixAttracts) {
 }
 
 // A hit of 8,192 tokens saves 2 x 8.192 s: worth a wait of 16 s, not of 17 s.
-TEST_F(PredictedCostPolicyTest, ACachedPrefixIsWorthTwiceItsPrefill) {
+TEST_F(CostPresetsTest, ACachedPrefixIsWorthTwiceItsPrefill) {
   const auto blocks = blocks_of(1, 16);
   for (const uint32_t wait_ms : {16'000u, 17'000u}) {
-    const auto policy = make(2, PrefixKnowledge::kApproximate);
+    const auto policy = make("kv");
     fleet_.pick(*policy, with_blocks(streamed_request(1, 8200), blocks));
     policy->ended(1, at(0));
     FakeFleet only_first(2);
@@ -161,7 +165,7 @@ TEST_F(PredictedCostPolicyTest, ACachedPrefixIsWorthTwiceItsPrefill) {
   }
 }
 
-TEST_F(PredictedCostPolicyTest, CachedTokensNeverExceedThePromptAndOneTokenIsComputed) {
+TEST_F(CostPresetsTest, CachedTokensNeverExceedThePromptAndOneTokenIsComputed) {
   const auto blocks = blocks_of(1, 4);
   fleet_.pick(*kv_, with_blocks(streamed_request(1, 1500), blocks));  // the estimate is short
   kv_->ended(1, at(0));
@@ -170,13 +174,13 @@ TEST_F(PredictedCostPolicyTest, CachedTokensNeverExceedThePromptAndOneTokenIsCom
   EXPECT_EQ(decision.predicted_prefill, milliseconds(1));
 }
 
-TEST_F(PredictedCostPolicyTest, AnUnknownPromptLengthIsOneToken) {
+TEST_F(CostPresetsTest, AnUnknownPromptLengthIsOneToken) {
   const Decision decision = fleet_.pick(*kv_, streamed_request(1, 0));
   EXPECT_EQ(decision.cached_tokens, 0u);
   EXPECT_EQ(decision.predicted_prefill, milliseconds(1));
 }
 
-TEST_F(PredictedCostPolicyTest, TheIndexIsAsLargeAsTheReportedCache) {
+TEST_F(CostPresetsTest, TheIndexIsAsLargeAsTheReportedCache) {
   fleet_.snapshot.endpoints[0].kv_capacity_tokens = 3 * 512 + 100;
   const auto blocks = blocks_of(1, 16);
   fleet_.pick(*kv_, with_blocks(streamed_request(1, 8200), blocks));
@@ -196,19 +200,19 @@ void serve(Policy& policy, const FakeFleet& fleet, uint32_t tokens, milliseconds
   }
 }
 
-TEST_F(PredictedCostPolicyTest, TheScaleLearnsFromFirstTokens) {
+TEST_F(CostPresetsTest, TheScaleLearnsFromFirstTokens) {
   serve(*load_cost_, fleet_, 1000, seconds(3));
   const Decision decision = fleet_.pick(*load_cost_, streamed_request(1, 1000), at(100'000'000));
   EXPECT_NEAR(to_seconds(decision.predicted_prefill), 3, 0.01);
 }
 
-TEST_F(PredictedCostPolicyTest, ShortPrefillsTeachNothing) {
+TEST_F(CostPresetsTest, ShortPrefillsTeachNothing) {
   serve(*load_cost_, fleet_, 50, seconds(3));
   const Decision decision = fleet_.pick(*load_cost_, streamed_request(1, 1000), at(100'000'000));
   EXPECT_EQ(decision.predicted_prefill, seconds(1));
 }
 
-TEST_F(PredictedCostPolicyTest, AWorkerThatMayRefuseToAdmitTeachesNothing) {
+TEST_F(CostPresetsTest, AWorkerThatMayRefuseToAdmitTeachesNothing) {
   for (EndpointState& state : fleet_.snapshot.endpoints) state.kv_capacity_tokens = 1100;
   serve(*load_cost_, fleet_, 1000, seconds(3));
   const Decision decision = fleet_.pick(*load_cost_, streamed_request(1, 1000), at(100'000'000));

@@ -5,10 +5,8 @@
 #include <algorithm>
 
 #include "base/random.h"
+#include "config/preset_fixture.h"
 #include "plugins/fleet_fixture.h"
-#include "plugins/presets/least_load_policy.h"
-#include "plugins/presets/random_policy.h"
-#include "plugins/presets/round_robin_policy.h"
 
 namespace kvasir {
 namespace {
@@ -24,14 +22,14 @@ std::vector<uint32_t> picks(Policy& policy, const FakeFleet& fleet, RequestId fi
   return result;
 }
 
-TEST(RoundRobinPolicy, TakesEveryEndpointInTurn) {
-  const auto policy = make_round_robin_policy(3);
+TEST(RoundRobinPreset, TakesEveryEndpointInTurn) {
+  const auto policy = preset_policy("round-robin", 3);
   EXPECT_THAT(picks(*policy, FakeFleet(3), 1, 7), ElementsAre(0, 1, 2, 0, 1, 2, 0));
 }
 
-TEST(RoundRobinPolicy, SharesStayWithinOneWhenRetriesExcludeSome) {
+TEST(RoundRobinPreset, SharesStayWithinOneWhenRetriesExcludeSome) {
   constexpr uint32_t kEndpoints = 8;
-  const auto policy = make_round_robin_policy(kEndpoints);
+  const auto policy = preset_policy("round-robin", kEndpoints);
   std::vector<int> share(kEndpoints);
   Random random(3);
   for (RequestId request = 1; request <= 8000; ++request) {
@@ -48,8 +46,8 @@ TEST(RoundRobinPolicy, SharesStayWithinOneWhenRetriesExcludeSome) {
   EXPECT_THAT(share, Each(::testing::AllOf(::testing::Ge(999), ::testing::Le(1001))));
 }
 
-TEST(RoundRobinPolicy, AnUnhealthyEndpointSavesUpNoTurns) {
-  const auto policy = make_round_robin_policy(2);
+TEST(RoundRobinPreset, AnUnhealthyEndpointSavesUpNoTurns) {
+  const auto policy = preset_policy("round-robin", 2);
   FakeFleet fleet(2);
   fleet.snapshot.endpoints[1].healthy = false;
   fleet.candidates = {EndpointId(0)};
@@ -59,11 +57,11 @@ TEST(RoundRobinPolicy, AnUnhealthyEndpointSavesUpNoTurns) {
   EXPECT_EQ(std::count(after.begin(), after.end(), 1u), 5);
 }
 
-TEST(RandomPolicy, IsEvenAndTheSeedDecides) {
+TEST(RandomPreset, IsEvenAndTheSeedDecides) {
   const FakeFleet fleet(4);
-  const auto first = make_random_policy(1);
-  const auto again = make_random_policy(1);
-  const auto other = make_random_policy(2);
+  const auto first = preset_policy("random", 4, {}, 1);
+  const auto again = preset_policy("random", 4, {}, 1);
+  const auto other = preset_policy("random", 4, {}, 2);
   const auto sequence = picks(*first, fleet, 1, 4000);
   EXPECT_EQ(sequence, picks(*again, fleet, 1, 4000));
   EXPECT_NE(sequence, picks(*other, fleet, 1, 4000));
@@ -72,8 +70,8 @@ TEST(RandomPolicy, IsEvenAndTheSeedDecides) {
   }
 }
 
-TEST(LeastLoadPolicy, PrefersTheFewestInFlightAndBreaksTiesInTurn) {
-  const auto policy = make_least_load_policy(3);
+TEST(LeastLoadPreset, PrefersTheFewestInFlightAndBreaksTiesInTurn) {
+  const auto policy = preset_policy("least-load", 3);
   const FakeFleet fleet(3);
   EXPECT_THAT(picks(*policy, fleet, 1, 4), ElementsAre(0, 1, 2, 0));
   policy->first_token(2, {});  // still in flight
@@ -81,8 +79,8 @@ TEST(LeastLoadPolicy, PrefersTheFewestInFlightAndBreaksTiesInTurn) {
   EXPECT_THAT(picks(*policy, fleet, 5, 3), ElementsAre(2, 1, 2));
 }
 
-TEST(LeastLoadPolicy, AnIdleFleetIsUsedEvenly) {
-  const auto policy = make_least_load_policy(3);
+TEST(LeastLoadPreset, AnIdleFleetIsUsedEvenly) {
+  const auto policy = preset_policy("least-load", 3);
   const FakeFleet fleet(3);
   std::vector<uint32_t> order;
   for (RequestId request = 1; request <= 6; ++request) {
@@ -92,8 +90,8 @@ TEST(LeastLoadPolicy, AnIdleFleetIsUsedEvenly) {
   EXPECT_THAT(order, ElementsAre(0, 1, 2, 0, 1, 2));
 }
 
-TEST(LeastLoadPolicy, StaysAmongTheCandidates) {
-  const auto policy = make_least_load_policy(3);
+TEST(LeastLoadPreset, StaysAmongTheCandidates) {
+  const auto policy = preset_policy("least-load", 3);
   FakeFleet fleet(3);
   fleet.candidates = {EndpointId(1)};
   EXPECT_THAT(picks(*policy, fleet, 1, 3), ElementsAre(1, 1, 1));

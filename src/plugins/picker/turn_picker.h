@@ -1,0 +1,35 @@
+// For pickers that choose one endpoint, ties in turn, and do not look at scores.
+#pragma once
+
+#include <algorithm>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "plugins/rotation.h"
+#include "scheduling/plugin.h"
+
+namespace kvasir {
+
+class TurnPicker {
+ public:
+  explicit TurnPicker(size_t endpoints) { candidates_.reserve(endpoints); }
+
+  // Swaps the endpoint with the least `cost(endpoint)` to the front, and names it. Precondition: at
+  // least one, in the order of their ids.
+  template <class Cost>
+  EndpointId bring_forward(std::span<ScoredEndpoint> scored, Cost&& cost) {
+    candidates_.clear();
+    for (const ScoredEndpoint& candidate : scored) candidates_.push_back(candidate.endpoint);
+    const EndpointId best = rotation_.cheapest(candidates_, std::forward<Cost>(cost));
+    const auto place = std::lower_bound(candidates_.begin(), candidates_.end(), best);
+    std::swap(scored[0], scored[static_cast<size_t>(place - candidates_.begin())]);
+    return best;
+  }
+
+ private:
+  Rotation rotation_;
+  std::vector<EndpointId> candidates_;  // of the current pick
+};
+
+}  // namespace kvasir
