@@ -19,10 +19,11 @@
 #include <string>
 #include <vector>
 
+#include "config/config_rules.h"
+#include "config/read_scrape_plan.h"
 #include "feeds/metrics_scraper.h"
 #include "net/http/http_server.h"
 #include "net/io/event_loop.h"
-#include "config/config_rules.h"
 
 namespace kvasir {
 namespace {
@@ -109,8 +110,8 @@ Result<Measured> run(const Arguments& arguments) {
   ScrapeProbe probe;
   const AddressBook addresses;
   const SteadyClock clock;
-  Result<ScrapePlan> plan =
-      make_scrape_plan(default_endpoint_picker_config(), "", from_seconds(arguments.interval));
+  Result<ScrapePlan> plan = make_scrape_plan(default_endpoint_picker_config(), "", Registry(),
+                                             from_seconds(arguments.interval));
   if (!plan) return plan.error();
   MetricsScraper scraper(**loop, fleet, addresses, probe, clock, std::move(*plan));
   Measured result;
