@@ -81,6 +81,11 @@ ScraperConfig read_seed_scraper(const SeedEntry& entry, ConfigReading& reading) 
   }
   append(reading.errors, args.problems());
   reading.notes.push_back(Remark{entry.line, describe(scraper)});
+  if (scraper.cache_prefix_tracking) {
+    reading.notes.push_back(
+        Remark{entry.line, entry.name + ": cachePrefixTracking has no effect here: what a cache "
+                                        "holds is guessed from what was sent there"});
+  }
   return scraper;
 }
 

@@ -40,11 +40,21 @@ void check_kind(Parameters& fields, int line, ConfigReading& reading) {
   }
 }
 
+// Read, and of no use here: docs/EPP.md has a table of such settings.
+void note_no_effect(int line, const std::string& setting, const char* why, ConfigReading& reading) {
+  reading.notes.push_back(Remark{line, setting + " has no effect here: " + why});
+}
+
+constexpr const char* kSharesUnasked =
+    "pickers named by `--peers` share their state at an interval of their own";
+
 void set_gate(const std::string& name, bool on, int line, ConfigReading& reading) {
   if (name == "flowControl") {
     reading.config.flow_control_enabled = on;
   } else if (name == "haPopulateNonLeaderDatastore") {
     reading.config.populate_non_leader_datastore = on;
+    note_no_effect(line, "featureGates: " + name,
+                   "there is no leader election: every picker knows its endpoints", reading);
   } else if (name == "dataLayer" || name == "enableLegacyMetrics") {
     reading.warnings.push_back(Remark{line, "featureGates: " + name + " has no effect any more"});
   } else {
@@ -179,14 +189,21 @@ void read_discovery(const Value* value, MovedFields& moved, DataLayerConfig& con
   append(errors, fields.problems());
 }
 
-void read_cross_replica(const Value& section, DataLayerConfig& config,
-                        std::vector<Remark>& errors) {
+void note_timing(Parameters& fields, const std::string& owner, const char* key,
+                 ConfigReading& reading) {
+  const Value* value = fields.any(key);
+  if (value != nullptr) note_no_effect(value->line(), owner + key, kSharesUnasked, reading);
+}
+
+void read_cross_replica(const Value& section, DataLayerConfig& config, ConfigReading& reading) {
   Parameters fields(section, "dataLayer: crossReplica", "field");
   config.cross_replica_syncer = fields.text("syncerPluginRef", config.cross_replica_syncer);
   const Duration interval = fields.duration("syncInterval", Duration::zero());
   if (fields.has("syncInterval")) config.cross_replica_sync_interval = interval;
   fields.duration("publishTimeout", Duration::zero());
-  append(errors, fields.problems());
+  for (const char* key : {"syncInterval", "publishTimeout"})
+    note_timing(fields, "dataLayer: crossReplica.", key, reading);
+  append(reading.errors, fields.problems());
 }
 
 DataLayerConfig read_data_layer(const Value& section, bool is_v1, ConfigReading& reading) {
@@ -208,13 +225,15 @@ DataLayerConfig read_data_layer(const Value& section, bool is_v1, ConfigReading&
   const Duration interval = fields.duration("crossReplicaSyncInterval", Duration::zero());
   if (fields.has("crossReplicaSyncInterval")) config.cross_replica_sync_interval = interval;
   fields.duration("crossReplicaPublishTimeout", Duration::zero());
+  for (const char* key : {"crossReplicaSyncInterval", "crossReplicaPublishTimeout"})
+    note_timing(fields, "dataLayer: ", key, reading);
   for (const char* old :
        {"crossReplicaSyncerPluginRef", "crossReplicaSyncInterval", "crossReplicaPublishTimeout"}) {
     if (const Value* value = fields.any(old))
       moved.tell(*value, std::string("dataLayer: ") + old, "dataLayer: crossReplica");
   }
   if (const Value* replicas = fields.any("crossReplica"))
-    read_cross_replica(*replicas, config, errors);
+    read_cross_replica(*replicas, config, reading);
   append(errors, fields.problems());
   return config;
 }

@@ -118,25 +118,41 @@ TEST(UnsupportedTable, EveryUpstreamTypeThatIsNotInItIsMadeOrAskedForItsParamete
 // The first name of a row of settings -> configurations that ask for it.
 const std::multimap<std::string, std::string> kSettings = {
     {"ttftSource: latencyPredictor",
-     "plugins: [{type: prefix-cache-affinity-filter, parameters: {ttftSource: latencyPredictor}}]\n"},
-    {"scheme: https", "plugins: [{type: metrics-data-source, parameters: {scheme: https}}]\n"
-                      "dataLayer: {sources: [{pluginRef: metrics-data-source}]}\n"},
-    {"scheme: https", "plugins: [{type: dcgm-data-source, parameters: {scheme: https}}]\n"
-                      "dataLayer: {sources: [{pluginRef: dcgm-data-source}]}\n"},
+     "plugins: [{type: prefix-cache-affinity-filter, parameters: {ttftSource: "
+     "latencyPredictor}}]\n"},
+    {"scheme: https",
+     "plugins: [{type: metrics-data-source, parameters: {scheme: https}}]\n"
+     "dataLayer: {sources: [{pluginRef: metrics-data-source}]}\n"},
+    {"scheme: https",
+     "plugins: [{type: dcgm-data-source, parameters: {scheme: https}}]\n"
+     "dataLayer: {sources: [{pluginRef: dcgm-data-source}]}\n"},
     {"sources[].attribute",
-     "plugins: [{type: session-affinity-scorer, parameters: {strategy: session_id, sessionIdConfig: "
+     "plugins: [{type: session-affinity-scorer, parameters: {strategy: session_id, "
+     "sessionIdConfig: "
      "{sources: [{attribute: agent-identity}]}}}]\n"},
     {"sources[].attribute",
-     "plugins: [{type: session-affinity-filter, parameters: {strategy: session_id, sessionIdConfig: "
+     "plugins: [{type: session-affinity-filter, parameters: {strategy: session_id, "
+     "sessionIdConfig: "
      "{sources: [{attribute: agent-identity}]}}}]\n"},
     {"requestHandler.propagatePriority", "requestHandler: {propagatePriority: true}\n"},
     {"dataLayer.peerDiscovery",
      "plugins: [{type: file-discovery, parameters: {path: p}}]\n"
      "dataLayer: {peerDiscovery: {pluginRef: file-discovery}}\n"},
-    {"dataLayer.peerDiscovery", "plugins: [{type: queue-scorer}]\n"
-                                "dataLayer: {crossReplicaSyncerPluginRef: queue-scorer}\n"},
-    {"useNodeAddress", "plugins: [{type: dcgm-data-source, parameters: {useNodeAddress: true}}]\n"
-                       "dataLayer: {sources: [{pluginRef: dcgm-data-source}]}\n"},
+    {"dataLayer.peerDiscovery",
+     "plugins: [{type: queue-scorer}]\n"
+     "dataLayer: {crossReplicaSyncerPluginRef: queue-scorer}\n"},
+    {"dataLayer.crossReplicaSyncInterval", "dataLayer: {crossReplicaSyncInterval: 1s}\n"},
+    {"dataLayer.crossReplicaSyncInterval", "dataLayer: {crossReplicaPublishTimeout: 1s}\n"},
+    {"dataLayer.crossReplicaSyncInterval", "dataLayer: {crossReplica: {syncInterval: 1s}}\n"},
+    {"dataLayer.crossReplicaSyncInterval", "dataLayer: {crossReplica: {publishTimeout: 1s}}\n"},
+    {"haPopulateNonLeaderDatastore", "featureGates: [haPopulateNonLeaderDatastore=false]\n"},
+    {"cachePrefixTracking",
+     "profiles: [{name: a, plugins: {score: {enabled: [{name: LoadAwareScorer}]},\n"
+     "  scrape: {enabled: [{name: KVCacheMetricScraper}]}}}]\n"
+     "pluginConfig: [{name: KVCacheMetricScraper, args: {cachePrefixTracking: true}}]\n"},
+    {"useNodeAddress",
+     "plugins: [{type: dcgm-data-source, parameters: {useNodeAddress: true}}]\n"
+     "dataLayer: {sources: [{pluginRef: dcgm-data-source}]}\n"},
 };
 
 TEST(UnsupportedTable, HoldsEverySettingThatIsRefusedOrHasNoEffect) {
