@@ -87,6 +87,7 @@ constexpr Arm kArms[] = {
     {"kv", "kv", "", true},
     {"dynamo-exact", "", kExactDynamo},
     {"llm-d-exact", "", kExactLlmD},
+    {"llm-d-exact-all-waiting", "", kExactLlmD, false, true},
     {"lmetric-exact", "", kExactLMetric},
     {"kv-unheld-exact", "", kExactKv},
 };
@@ -108,6 +109,7 @@ SimulationOptions options_of(const Arm& arm, const EngineProfile& profile) {
   options.policy = arm.policy;
   options.config = arm.config;
   options.hold = arm.hold;
+  options.prefilling_waits = arm.prefilling_waits;
   options.profile = profile;
   return options;
 }

@@ -13,6 +13,7 @@ struct Arm {
   std::string_view policy;  // a named one,
   std::string_view config;  // or an EndpointPickerConfig
   bool hold = false;
+  bool prefilling_waits = false;  // see SimulationOptions
 };
 
 // Round robin first; dynamo, llm-d and lmetric decide by those routers' rules; kv with holding

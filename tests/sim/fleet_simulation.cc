@@ -185,11 +185,22 @@ class Simulation {
       EngineMetrics metrics;
       metrics.waiting = stats.num_requests_waiting;
       metrics.running = stats.num_requests_running;
+      if (options_.prefilling_waits) {
+        metrics.waiting = without_first_token(*workers_[i]);
+        metrics.running = workers_[i]->flights.size() - *metrics.waiting;
+      }
       metrics.kv_usage = stats.kv_cache_usage;
       metrics.read_at = executor_.now();
       round.emplace_back(EndpointId(i), metrics);
     }
     pool_->fleet().set_metrics(std::move(round));
+  }
+
+  size_t without_first_token(const SimulatedWorker& worker) const {
+    return static_cast<size_t>(
+        std::count_if(worker.flights.begin(), worker.flights.end(), [this](const auto& flight) {
+          return result_.requests[flight.second->row].output_tokens == 0;
+        }));
   }
 
   void start_step(uint32_t index) {

@@ -23,6 +23,9 @@ struct SimulationOptions {
   // or the text of an EndpointPickerConfig. Its metrics are always fresh, and it may name
   // exact-prefix-cache-producer (exact_prefix_cache.h).
   std::string config;
+  // A worker's metrics count requests that are being prefilled as waiting, not as running: a queue
+  // that tells more than vLLM's num_requests_waiting, which is of those that no step has begun.
+  bool prefilling_waits = false;
   uint32_t workers = 8;
   EngineProfile profile;
   // What the policy predicts with; the engines' own profile when absent.
