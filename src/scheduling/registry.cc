@@ -4,25 +4,10 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/nearest_name.h"
 
 namespace kvasir {
 namespace {
-
-// Letters to insert, remove or replace to make `b` of `a` (Levenshtein).
-size_t distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({replaced, row[j] + 1, row[j - 1] + 1});
-    }
-  }
-  return row[b.size()];
-}
 
 template <class Types>
 auto find_in(const Types& types, std::string_view name) {
@@ -81,15 +66,7 @@ std::vector<std::string_view> Registry::names() const {
 }
 
 std::string_view Registry::nearest(std::string_view name) const {
-  std::string_view nearest;
-  size_t least = name.size() / 2 + 1;  // further away it is another name, not a slip
-  for (const auto& entry : types_) {
-    const size_t letters = distance(name, entry.first);
-    if (letters >= least) continue;
-    least = letters;
-    nearest = entry.first;
-  }
-  return nearest;
+  return nearest_name(name, names());
 }
 
 }  // namespace kvasir

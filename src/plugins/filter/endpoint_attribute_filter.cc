@@ -4,6 +4,7 @@
 
 #include "base/parameters.h"
 #include "plugins/endpoint_attribute.h"
+#include "plugins/nested_parameters.h"
 
 namespace kvasir {
 namespace {
@@ -58,20 +59,21 @@ MadePlugin make_endpoint_attribute_filter(std::string_view name, const Value& va
   parameters.ignore("producer");
   const Value* algorithm = parameters.any("algorithm");
   if (settings.attribute.empty()) parameters.fail("attribute", "is missing");
-  if (const Result<void> read = parameters.finish(); !read) return read.error();
 
   Parameters chosen(algorithm != nullptr ? *algorithm : none, name);
   chosen.choice("type", "", {"threshold"});
   const Value* threshold = chosen.any("threshold");
-  if (threshold == nullptr) chosen.fail("threshold", "is missing");
-  if (const Result<void> read = chosen.finish(); !read) return read.error();
+  if (threshold == nullptr) {
+    chosen.fail("threshold", "is missing");
+    return finish_all({&parameters, &chosen}).error();
+  }
 
   Parameters limit(*threshold, name);
   settings.compare = limit.choice(
       "operator", "",
       {"LessThan", "LessThanOrEqual", "GreaterThan", "GreaterThanOrEqual", "Equal", "NotEqual"});
   settings.threshold = limit.number("value", 0, -1e300);
-  if (const Result<void> read = limit.finish(); !read) return read.error();
+  if (const auto read = finish_all({&parameters, &chosen, &limit}); !read) return read.error();
   return make_plugin<EndpointAttributeFilter>(std::move(settings));
 }
 

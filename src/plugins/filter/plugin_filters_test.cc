@@ -120,6 +120,19 @@ TEST_F(Filters, EndpointAttributeComparesToAThreshold) {
   EXPECT_THAT(kept("endpoint-attribute-filter", with("NotEqual", "Fail")), ElementsAre(1));
 }
 
+TEST_F(Filters, WhatIsWrongInNestedParametersIsToldAtOnce) {
+  const std::string told = error_of(
+      "endpoint-attribute-filter",
+      parameters(
+          {{"onMissing", "Perhaps"},
+           {"algorithm",
+            parameters({{"type", "treshold"},
+                        {"threshold", parameters({{"operator", "About"}, {"walue", 1}})}})}}));
+  for (const char* part :
+       {"onMissing is", "attribute is missing", "type is", "operator is", "'walue'"})
+    EXPECT_THAT(told, HasSubstr(part));
+}
+
 TEST_F(Filters, PrefixBasedDeciderWeighsWhatIsNotCached) {
   struct Row {
     uint32_t cached, non_cached, prompt;

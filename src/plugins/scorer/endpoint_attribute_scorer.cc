@@ -5,6 +5,7 @@
 
 #include "base/parameters.h"
 #include "plugins/endpoint_attribute.h"
+#include "plugins/nested_parameters.h"
 
 namespace kvasir {
 namespace {
@@ -78,15 +79,15 @@ MadePlugin make_endpoint_attribute_scorer(std::string_view name, const Value& va
   parameters.ignore("producer");
   const Value* algorithm = parameters.any("algorithm");
   if (attribute.empty()) parameters.fail("attributeKey", "is missing");
-  if (const Result<void> read = parameters.finish(); !read) return read.error();
 
   Parameters chosen(algorithm != nullptr ? *algorithm : none, name);
   const std::string type =
       chosen.choice("type", "", {"linear_lower_is_better", "linear_higher_is_better"});
   const Value* normalization = chosen.any("normalization");
-  if (const Result<void> read = chosen.finish(); !read) return read.error();
+  const Result<void> read = finish_all({&parameters, &chosen});
   const Result<std::optional<AttributeRange>> range =
       read_range(normalization != nullptr ? *normalization : none, name);
+  if (!read) return Error{read.error().message + (range ? "" : "\n" + range.error().message)};
   if (!range) return range.error();
   return make_plugin<EndpointAttributeScorer>(attribute, type == "linear_lower_is_better", *range);
 }
