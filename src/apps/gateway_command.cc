@@ -288,9 +288,11 @@ void add_gateway_command(CLI::App& app, int& exit_code) {
       ->capture_default_str();
   command->add_option("--port", flags->port, "Port to listen on; 0 takes a free one")->capture_default_str();
   command->add_option("--host", flags->host, "Address to listen on")->capture_default_str();
-  command->add_option("--policy", flags->policy,
-                      "How to route: round-robin, random, least-load, load-cost or kv\n"
-                      "(default: the variable DYN_ROUTER_MODE, else kv)");
+  command->add_option(
+      "--policy", flags->policy,
+      "How to route: kv, load-cost, least-load, random or round-robin; or, to compare\n"
+      "with, by another router's rule: dynamo, lmetric or llm-d\n"
+      "(default: the variable DYN_ROUTER_MODE, else kv)");
   command->add_option("--config", flags->config,
                       "An EndpointPickerConfig that routes instead of a policy;\n"
                       "kvasir config check FILE explains it. Read anew when it changes");

@@ -107,9 +107,11 @@ void add_up_command(CLI::App& app, int& exit_code) {
       "What those are asked for to learn whether they are healthy (default: /health;\n"
       "Triton: /v2/health/ready)");
   command
-      ->add_option("--policy", options->policy,
-                   "How to route: round-robin, random, least-load, load-cost or kv\n"
-                   "(default: the variable DYN_ROUTER_MODE, else kv)")
+      ->add_option(
+          "--policy", options->policy,
+          "How to route: kv, load-cost, least-load, random or round-robin; or, to compare\n"
+          "with, by another router's rule: dynamo, lmetric or llm-d\n"
+          "(default: the variable DYN_ROUTER_MODE, else kv)")
       ->check(CLI::IsMember(policy_names()));
   add_engine_profile_flag(*command, options->engine_profile, "What the workers simulate");
   command->add_option("--time-scale", options->time_scale, "Run that many times faster than life")

@@ -11,7 +11,8 @@ struct Preset {
 };
 
 constexpr Preset kPresets[] = {
-    {"round-robin", R"(# round-robin: every endpoint in turn. The baseline every other policy is compared with.
+    {"round-robin",
+     R"(# round-robin: every endpoint in turn. The baseline every other policy is compared with.
 # Its picker is no plugin of llm-d's: use it with --allow-experimental-plugins.
 apiVersion: llm-d.ai/v1
 kind: EndpointPickerConfig
@@ -52,7 +53,8 @@ schedulingProfiles:
 dataLayer:
   injectDefaults: false
 )"},
-    {"load-cost", R"(# load-cost: the endpoint where the request costs the least time, its own and everyone's, as if no
+    {"load-cost",
+     R"(# load-cost: the endpoint where the request costs the least time, its own and everyone's, as if no
 # prompt were cached anywhere.
 # Its picker and ordering are no plugins of llm-d's: use it with --allow-experimental-plugins.
 apiVersion: llm-d.ai/v1
@@ -82,7 +84,8 @@ flowControl:
 dataLayer:
   injectDefaults: false
 )"},
-    {"kv", R"(# kv: the endpoint where the request costs the least time, its own and everyone's: queue, prefill
+    {"kv",
+     R"(# kv: the endpoint where the request costs the least time, its own and everyone's: queue, prefill
 # that the endpoint's cache does not save, decode. What each cache holds is guessed from what was
 # sent there.
 # Its picker and ordering are no plugins of llm-d's: use it with --allow-experimental-plugins.
@@ -116,6 +119,75 @@ flowControl:
     orderingPolicyRef: smallest-work-ordering-policy
 dataLayer:
   injectDefaults: false
+)"},
+    {"dynamo",
+     R"(# dynamo: NVIDIA Dynamo's rule, to compare with: the fewest prompt tokens that wait there and are not
+# cached, in blocks, and blocks in use.
+# Its scorer is no plugin of llm-d's: use it with --allow-experimental-plugins.
+apiVersion: llm-d.ai/v1
+kind: EndpointPickerConfig
+plugins:
+- type: dynamo-cost-scorer
+- type: approx-prefix-cache-producer
+- type: max-score-picker
+- type: single-profile-handler
+schedulingProfiles:
+- name: default
+  plugins:
+  - pluginRef: dynamo-cost-scorer
+  - pluginRef: max-score-picker
+dataLayer:
+  injectDefaults: false
+)"},
+    {"lmetric",
+     R"(# lmetric: LMetric's rule, to compare with: prompt tokens that wait there and are not cached, times
+# the requests in flight.
+# Its scorer is no plugin of llm-d's: use it with --allow-experimental-plugins.
+apiVersion: llm-d.ai/v1
+kind: EndpointPickerConfig
+plugins:
+- type: lmetric-scorer
+- type: approx-prefix-cache-producer
+- type: max-score-picker
+- type: single-profile-handler
+schedulingProfiles:
+- name: default
+  plugins:
+  - pluginRef: lmetric-scorer
+  - pluginRef: max-score-picker
+dataLayer:
+  injectDefaults: false
+)"},
+    {"llm-d",
+     R"(# llm-d: the scorers and weights that llm-d begins with, to compare with. It reads the endpoints'
+# metrics.
+apiVersion: llm-d.ai/v1
+kind: EndpointPickerConfig
+plugins:
+- type: prefix-cache-scorer
+- type: queue-scorer
+- type: kv-cache-utilization-scorer
+- type: approx-prefix-cache-producer
+- type: max-score-picker
+- type: single-profile-handler
+- type: metrics-data-source
+- type: core-metrics-extractor
+schedulingProfiles:
+- name: default
+  plugins:
+  - pluginRef: prefix-cache-scorer
+    weight: 3
+  - pluginRef: queue-scorer
+    weight: 2
+  - pluginRef: kv-cache-utilization-scorer
+    weight: 2
+  - pluginRef: max-score-picker
+dataLayer:
+  injectDefaults: false
+  sources:
+  - pluginRef: metrics-data-source
+    extractors:
+    - pluginRef: core-metrics-extractor
 )"},
 };
 

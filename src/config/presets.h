@@ -8,7 +8,8 @@
 
 namespace kvasir {
 
-// round-robin, random, least-load, load-cost, kv.
+// round-robin, random, least-load, load-cost, kv; and other routers' rules, to compare with:
+// dynamo, lmetric, llm-d.
 std::span<const std::string_view> policy_names();
 
 // The text of one of them; empty when there is none of that name.

@@ -21,8 +21,8 @@ PluginOptions options_for(size_t endpoints) {
 }
 
 TEST(Presets, NamesItsPolicies) {
-  EXPECT_THAT(policy_names(),
-              ElementsAre("round-robin", "random", "least-load", "load-cost", "kv"));
+  EXPECT_THAT(policy_names(), ElementsAre("round-robin", "random", "least-load", "load-cost", "kv",
+                                          "dynamo", "lmetric", "llm-d"));
 }
 
 TEST(Presets, EveryPolicyServesABurstOverTheWholeFleet) {
@@ -47,7 +47,8 @@ TEST(Presets, AnUnknownPolicyIsRefusedWithTheNamesThereAre) {
   const auto policy = make_preset("rr", options_for(1));
   ASSERT_FALSE(policy.ok());
   EXPECT_EQ(policy.error().message,
-            "--policy: unknown policy 'rr'; there are: round-robin random least-load load-cost kv");
+            "--policy: unknown policy 'rr'; there are: round-robin random least-load load-cost kv "
+            "dynamo lmetric llm-d");
 }
 
 TEST(Presets, ACostPolicyNeedsAProfile) {

@@ -5,38 +5,8 @@
 namespace kvasir {
 namespace {
 
-constexpr std::string_view kDynamo = R"(apiVersion: llm-d.ai/v1alpha1
-kind: EndpointPickerConfig
-plugins:
-- type: dynamo-cost-scorer
-)";
-
-constexpr std::string_view kLMetric = R"(apiVersion: llm-d.ai/v1alpha1
-kind: EndpointPickerConfig
-plugins:
-- type: lmetric-scorer
-)";
-
-// llm-d's default weights.
-constexpr std::string_view kLlmD = R"(apiVersion: llm-d.ai/v1alpha1
-kind: EndpointPickerConfig
-plugins:
-- type: prefix-cache-scorer
-- type: queue-scorer
-- type: kv-cache-utilization-scorer
-schedulingProfiles:
-- name: default
-  plugins:
-  - pluginRef: prefix-cache-scorer
-    weight: 3
-  - pluginRef: queue-scorer
-    weight: 2
-  - pluginRef: kv-cache-utilization-scorer
-    weight: 2
-)";
-
-// The same with each cache known exactly, as exact events would tell it at once: what these rules
-// can do.
+// The presets with each cache known exactly, as exact events would tell it at once: what these
+// rules can do.
 constexpr std::string_view kExactDynamo = R"(apiVersion: llm-d.ai/v1alpha1
 kind: EndpointPickerConfig
 plugins:
@@ -79,9 +49,9 @@ plugins:
 constexpr Arm kArms[] = {
     {"round-robin", "round-robin", ""},
     {"least-load", "least-load", ""},
-    {"dynamo", "", kDynamo},
-    {"llm-d", "", kLlmD},
-    {"lmetric", "", kLMetric},
+    {"dynamo", "dynamo", ""},
+    {"llm-d", "llm-d", ""},
+    {"lmetric", "lmetric", ""},
     {"load-cost", "load-cost", ""},
     {"kv-unheld", "kv", ""},
     {"kv", "kv", "", true},

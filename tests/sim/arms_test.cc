@@ -9,8 +9,6 @@
 #include <functional>
 #include <map>
 
-#include "base/whole_file.h"
-
 namespace kvasir {
 namespace {
 
@@ -40,18 +38,6 @@ SimulationResult simulate_arm(const Arm& arm, const SimulatedWorkload& workload)
 TEST(Arms, EachIsFoundByItsName) {
   for (const Arm& arm : comparison_arms()) EXPECT_EQ(find_arm(arm.name), &arm);
   EXPECT_EQ(find_arm("banana"), nullptr);
-}
-
-// The examples are these texts behind a line that says what they are.
-TEST(Arms, TheExamplesAreWhatIsSimulated) {
-  const char* source = std::getenv("KVASIR_SOURCE_DIR");
-  for (const auto& [arm, file] : {std::pair{"dynamo", "dynamo"}, std::pair{"lmetric", "lmetric"},
-                                  std::pair{"llm-d", "llm_d"}}) {
-    const auto text = read_whole_file(
-        std::string(source ? source : ".") + "/examples/compare_" + file + ".yaml", 1 << 20);
-    ASSERT_TRUE(text.ok()) << text.error().message;
-    EXPECT_EQ(text->substr(text->find('\n') + 1), find_arm(arm)->config);
-  }
 }
 
 TEST(Arms, EachAnswersEveryRequestInFull) {

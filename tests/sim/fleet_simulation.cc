@@ -132,6 +132,7 @@ class Simulation {
             : compile_preset(options_.policy, {options_.hold, options_.held_most}, *registry,
                              compiling);
     if (!config) return config.error();
+    reads_metrics_ = !config->scrape.sources.empty();
     return Pool::create(executor_, std::move(*registry), std::move(*config), std::move(options),
                         probe_);
   }
@@ -165,7 +166,7 @@ class Simulation {
     ++open_;
     flights_[row] = std::make_unique<Flight>(*this, *thread_, row, prompt_of(workload_[row]));
     Flight& flight = *flights_[row];
-    if (options_.policy.empty()) report_metrics();
+    if (reads_metrics_) report_metrics();
     arriving_ = &flight;
     flight.journey.start(peek_of(flight.prompt, options_.first_tokens_visible), {{}, 1, {}});
     if (flights_[row]) flights_by_id_[flight.journey.request().id] = &flight;
@@ -246,6 +247,7 @@ class Simulation {
   SilentProbe probe_;
   Pool* pool_ = nullptr;
   PoolThread* thread_ = nullptr;
+  bool reads_metrics_ = false;
   std::vector<std::unique_ptr<SimulatedWorker>> workers_;
   std::vector<std::unique_ptr<Flight>> flights_;  // by row; null before and after
   Flight* arriving_ = nullptr;                    // the latest; its id is given while it starts
