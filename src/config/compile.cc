@@ -233,6 +233,7 @@ Result<PoolConfig> compile_preset(std::string_view policy, const PresetOptions& 
   compiled->sheds = false;
   compiled->model_time = true;
   compiled->scheduling.flow_control_enabled = preset.hold;
+  compiled->scheduling.heeds_prefer = false;  // it decides where requests go, not whether
   std::optional<FlowControlConfig>& flow = compiled->scheduling.flow_control;
   if (predicts) {
     flow->default_request_ttl = preset.held_most;

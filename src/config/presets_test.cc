@@ -43,6 +43,18 @@ TEST(Presets, EveryPolicyServesABurstOverTheWholeFleet) {
   }
 }
 
+TEST(Presets, NoPolicyRefusesARequestForItsHeaders) {
+  const FakeFleet fleet(2);
+  const RequestHeader prefer[] = {{"prefer", "if-available"}};
+  for (const std::string_view name : policy_names()) {
+    const std::unique_ptr<Policy> policy =
+        std::move(make_preset(name, options_for(2)).value().policy);
+    Request request = streamed_request(1);
+    request.headers = prefer;
+    EXPECT_TRUE(policy->pick(PickContext{request, fleet.snapshot, fleet.candidates, {}})) << name;
+  }
+}
+
 TEST(Presets, AnUnknownPolicyIsRefusedWithTheNamesThereAre) {
   const auto policy = make_preset("rr", options_for(1));
   ASSERT_FALSE(policy.ok());

@@ -70,7 +70,7 @@ class PrefixIndexTest : public testing::TestWithParam<Kind> {
 INSTANTIATE_TEST_SUITE_P(Every, PrefixIndexTest,
                          testing::Values(Kind{"Approximate", make_index<ApproximateIndex>},
                                          Kind{"Naive", make_index<NaiveIndex>}),
-                         [](const auto& info) { return std::string(info.param.name); });
+                         [](const auto& kind) { return std::string(kind.param.name); });
 
 TEST_P(PrefixIndexTest, KnowsNothingAtFirst) {
   make(2);

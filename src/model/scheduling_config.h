@@ -42,6 +42,8 @@ struct SchedulingConfig {
   // None: nobody asks how full the pool is. While it is not enabled, only its saturation detector counts.
   std::optional<FlowControlConfig> flow_control = {};
   bool flow_control_enabled = false;
+  // Whether a request that says "Prefer: if-available" is refused when nothing of it is cached.
+  bool heeds_prefer = true;
 };
 
 }  // namespace kvasir

@@ -55,7 +55,8 @@ std::optional<Decision> ConfiguredPolicy::pick(const PickContext& context) {
   if (primary < 0 || done_[primary].chosen.empty()) return std::nullopt;
   if (cycle.trace != nullptr) cycle.trace->set_totals(done_[primary].scored);
   const Decision decision = decide(cycle, done_[primary], plugins_.handler->prefill(cycle, done_));
-  if (decision.cached_tokens == 0 && wants_a_cached_prompt(context.request)) {
+  if (decision.cached_tokens == 0 && plugins_.heeds_prefer &&
+      wants_a_cached_prompt(context.request)) {
     refusal_ = Refusal::kNotCached;
     return std::nullopt;
   }

@@ -32,6 +32,7 @@ struct PolicyPlugins {
   WorkPredictor* predictor = nullptr;             // null: nothing is predicted
   const PrefixMatches* prefix_matches = nullptr;  // says how much is cached; null: nobody does
   const SaturationDetector* detector = nullptr;   // null: never saturated
+  bool heeds_prefer = true;                       // see SchedulingConfig
   std::shared_ptr<const PolicyLabels> labels;     // never null
   std::vector<uint16_t> owned_labels;             // of `owned`
 };

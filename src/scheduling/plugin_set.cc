@@ -158,6 +158,7 @@ Result<PolicyWithNotes> make_configured_policy(const Registry& registry,
   if (!views) tell(views.error());
   if (!problems.empty()) return Error{problems};
   plugins.detector = flow->detector;
+  plugins.heeds_prefer = config.heeds_prefer;
   plugins.prompt_views = *views;
   plugins.indexes = maker.take_indexes();
   maker.connect_all();

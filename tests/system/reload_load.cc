@@ -29,12 +29,12 @@ std::string session_of(Random& random) {
 }  // namespace
 
 struct StreamingWorkers::Answer final : HttpExchange::Observer {
-  Answer(StreamingWorkers& all, HttpExchange& exchange) : workers(all), exchange(exchange) {
+  Answer(StreamingWorkers& all, HttpExchange& of) : workers(all), exchange(of) {
     exchange.set_observer(this);
     timer = workers.loop_.after(some_time(workers.random_), [this] {
-      this->exchange.start(200, "Content-Type: text/event-stream\r\n");
-      this->exchange.write(kAnswer);
-      this->exchange.finish();
+      exchange.start(200, "Content-Type: text/event-stream\r\n");
+      exchange.write(kAnswer);
+      exchange.finish();
       remove();
     });
   }
