@@ -6,12 +6,12 @@
 #include "apps/commands.h"
 #include "apps/config_text.h"
 #include "base/whole_file.h"
-#include "config/presets.h"
+#include "config/compile.h"
 #include "config/plugin_type_facts.h"
+#include "config/presets.h"
 #include "config/read_endpoint_picker_config.h"
 #include "feeds/fleet_feeds.h"
 #include "plugins/plugin_roster.h"
-#include "serving/configured_scheduling.h"
 #include "wire/yaml/yaml.h"
 
 namespace kvasir {
@@ -84,12 +84,11 @@ int check(const CheckFlags& flags) {
   const std::vector<PluginTypeFacts> types = plugin_type_facts(*registry);
   const std::string name = flags.file == "-" ? "standard input" : flags.file;
   ConfigReading reading = read_endpoint_picker_config(*text, types);
-  const Result<Configuration> made =
-      make_configuration(reading, name, options_of(flags), kRefreshIntervalLeast, *registry);
+  const Result<PoolConfig> made = compile(reading, name, *registry, {options_of(flags)});
   // What would be filled in matters only when the file can be used.
   if (made) {
     std::cout << config_text(reading.config, types) << "\n";
-    print_plugin_notes(name, reading, made->policy.notes);
+    print_plugin_notes(name, reading, made->notes);
     print(name, "note", reading.notes);
     warn_of_missing_file(made->discovery, reading);
   }

@@ -3,13 +3,13 @@
 // new ones in the message.
 #include <benchmark/benchmark.h>
 
+#include "config/policy_fixture.h"
 #include "fleet/fleet.h"
 #include "plugins/plugin_roster.h"
 #include "replicas/replica_probe.h"
 #include "replicas/replica_sync.h"
 #include "scheduling/policy.h"
 #include "scheduling/scheduler.h"
-#include "serving/configured_scheduling.h"
 
 namespace kvasir {
 namespace {

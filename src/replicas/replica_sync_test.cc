@@ -4,12 +4,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "config/policy_fixture.h"
 #include "fleet/fleet.h"
 #include "plugins/plugin_roster.h"
 #include "replicas/replica_probe.h"
 #include "scheduling/policy.h"
 #include "scheduling/scheduler.h"
-#include "serving/configured_scheduling.h"
 
 namespace kvasir {
 namespace {

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "config/policy_fixture.h"
 #include "fleet/fleet.h"
 #include "net/grpc/grpc_client.h"
 #include "net/grpc/grpc_server.h"
@@ -16,7 +17,6 @@
 #include "replicas/replica_session.h"
 #include "scheduling/policy.h"
 #include "scheduling/scheduler.h"
-#include "serving/configured_scheduling.h"
 
 namespace kvasir {
 namespace {

@@ -9,7 +9,6 @@
 #include "net/io/event_loop.h"
 #include "scheduling/policy.h"
 #include "serving/admission_timer.h"
-#include "serving/configured_scheduling.h"
 #include "serving/request_class.h"
 
 namespace kvasir {
@@ -340,23 +339,6 @@ TEST(RequestClassTest, TheNewHeadersWinOverTheirAliases) {
     EXPECT_EQ(found.fairness_id, test.fairness_id);
     EXPECT_EQ(found.priority, test.priority);
   }
-}
-
-TEST(ConfiguredAdmission, TheGateDecidesBetweenFlowControlAndShedding) {
-  const std::string head = "apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\n";
-  const std::string rest =
-      "plugins: [{type: queue-scorer}, {type: concurrency-detector}]\n"
-      "flowControl: {maxRequests: 7, saturationDetector: {pluginRef: concurrency-detector}}\n";
-  PluginOptions options;
-  options.endpoints = 1;
-  const auto off = policy_from_config(head + rest, "f", options);
-  ASSERT_TRUE(off.ok()) << off.error().message;
-  EXPECT_EQ(admission_settings(*off, true).mode, Mode::kShedding);
-  EXPECT_EQ(admission_settings(*off, false).mode, Mode::kOpen);
-  const auto on = policy_from_config(head + "featureGates: [flowControl]\n" + rest, "f", options);
-  ASSERT_TRUE(on.ok()) << on.error().message;
-  EXPECT_EQ(admission_settings(*on, true).mode, Mode::kFlowControl);
-  EXPECT_EQ(admission_settings(*on, true).flow.config.requests_most, 7u);
 }
 
 }  // namespace

@@ -3,13 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "feeds/engine_metrics.h"
-#include "fleet/fleet.h"
+#include "config/policy_fixture.h"
 #include "config/preset_fixture.h"
 #include "config/presets.h"
+#include "feeds/engine_metrics.h"
+#include "fleet/fleet.h"
 #include "scheduling/policy.h"
 #include "scheduling/scheduler.h"
-#include "serving/configured_scheduling.h"
 
 namespace kvasir {
 namespace {

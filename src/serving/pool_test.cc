@@ -130,6 +130,22 @@ TEST_F(PoolTest, FileThatSaysNothingIsTakenAtTheStart) {
   EXPECT_TRUE(pool().reconfigure(config_of("plugins: [{type: queue-scorer}]\n")));
 }
 
+TEST_F(PoolTest, TheGateDecidesBetweenFlowControlAndShedding) {
+  using Mode = AdmissionSettings::Mode;
+  const std::string rest =
+      "plugins: [{type: queue-scorer}, {type: concurrency-detector}]\n"
+      "flowControl: {maxRequests: 7, saturationDetector: {pluginRef: concurrency-detector}}\n";
+  options_.config = config_of(rest);
+  EXPECT_EQ(pool().admission().mode(), Mode::kShedding);
+  ASSERT_TRUE(pool().reconfigure(config_of("featureGates: [flowControl]\n" + rest)));
+  EXPECT_EQ(pool().admission().mode(), Mode::kFlowControl);
+  EXPECT_EQ(pool().admission().stats().requests_most, 7u);
+  const Registry registry = plugin_registry({}).value();
+  PoolConfig preset = compile_preset("kv", {}, registry, {options_.plugins}).value();
+  ASSERT_TRUE(pool().reconfigure(std::move(preset)));
+  EXPECT_EQ(pool().admission().mode(), Mode::kOpen) << "a preset refuses nobody";
+}
+
 TEST_F(PoolTest, EndpointsAreWhereTheConfigurationSays) {
   const auto discovery = [](const std::string& path) {
     return config_of("plugins: [{type: file-discovery, name: d, parameters: {path: " + path +

@@ -6,13 +6,13 @@
 #include <optional>
 #include <set>
 
+#include "config/policy_fixture.h"
+#include "config/preset_fixture.h"
 #include "fleet/fleet.h"
 #include "model/plugin_place.h"
-#include "config/preset_fixture.h"
 #include "plugins/plugin_roster.h"
 #include "scheduling/policy.h"
 #include "scheduling/scheduler.h"
-#include "serving/configured_scheduling.h"
 
 namespace kvasir {
 namespace {

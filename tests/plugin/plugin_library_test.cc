@@ -12,13 +12,13 @@
 #include <memory>
 
 #include "base/whole_file.h"
+#include "config/policy_fixture.h"
 #include "fleet/fleet.h"
 #include "net/http/http_server.h"
 #include "net/io/event_loop.h"
 #include "plugins/plugin_roster.h"
 #include "scheduling/decision_trace.h"
 #include "scheduling/policy.h"
-#include "serving/configured_scheduling.h"
 #include "serving/pool.h"
 
 namespace kvasir {

@@ -6,12 +6,12 @@
 #include <map>
 #include <memory>
 
+#include "config/policy_fixture.h"
 #include "hashing/prompt_blocks.h"
 #include "plugins/plugin_roster.h"
 #include "scheduling/policy.h"
 #include "scheduling/scheduler.h"
 #include "score_witness.h"
-#include "serving/configured_scheduling.h"
 
 namespace kvasir {
 namespace {

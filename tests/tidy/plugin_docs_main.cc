@@ -3,7 +3,6 @@
 
 #include "plugin_docs.h"
 #include "plugins/plugin_roster.h"
-#include "serving/configured_scheduling.h"
 
 int main(int argc, char** argv) {
   if (argc != 2) {

@@ -11,7 +11,6 @@
 
 #include "plugins/plugin_roster.h"
 #include "scheduling/plugin_maker.h"
-#include "serving/configured_scheduling.h"
 #include "wire/yaml/yaml.h"
 
 namespace kvasir {

@@ -11,11 +11,11 @@
 #include <set>
 #include <sstream>
 
+#include "config/compile.h"
 #include "config/plugin_type_facts.h"
 #include "config/read_scrape_plan.h"
 #include "plugins/plugin_roster.h"
 #include "plugins/refused_plugins.h"
-#include "serving/configured_scheduling.h"
 
 namespace kvasir {
 namespace {
@@ -73,8 +73,8 @@ PluginOptions options() {
   return options;
 }
 
-Result<Configuration> made(const std::string& config) {
-  return make_configuration(config, "file", options(), kRefreshIntervalLeast);
+Result<PoolConfig> made(const std::string& config) {
+  return compile(config, "file", plugin_registry({}).value(), {options()});
 }
 
 TEST(UnsupportedTable, HoldsEveryTypeThatIsRefusedWithItsReason) {
@@ -86,8 +86,9 @@ TEST(UnsupportedTable, HoldsEveryTypeThatIsRefusedWithItsReason) {
     refused.erase(plugin.type);
   }
   for (const auto& [type, why] : refused) {
-    const Result<Configuration> answer =
-        made("plugins: [{type: " + type + "}]\nrequestHandler: {parsers: [{pluginRef: " + type + "}]}\n");
+    const Result<PoolConfig> answer =
+        made("plugins: [{type: " + type + "}]\nrequestHandler: {parsers: [{pluginRef: " + type +
+             "}]}\n");
     ASSERT_FALSE(answer) << type << " is built: strike it from docs/EPP.md";
     EXPECT_THAT(answer.error().message, HasSubstr(why)) << type;
   }
@@ -163,10 +164,10 @@ TEST(UnsupportedTable, HoldsEverySettingThatIsRefusedOrHasNoEffect) {
     EXPECT_NE(kSettings.count(row.names[0]), 0u) << row.names[0] << " is not tried by this test";
     const auto [begin, end] = kSettings.equal_range(row.names[0]);
     for (auto it = begin; it != end; ++it) {
-      const Result<Configuration> answer = made(it->second);
+      const Result<PoolConfig> answer = made(it->second);
       EXPECT_EQ(!answer, row.verdict == "refused") << it->second;
       if (!answer) continue;
-      EXPECT_THAT(answer->policy.notes, ::testing::Contains(HasSubstr(row.why))) << it->second;
+      EXPECT_THAT(answer->notes, ::testing::Contains(HasSubstr(row.why))) << it->second;
     }
   }
   for (const auto& [name, config] : kSettings) {
