@@ -45,7 +45,7 @@ kvasir::MadePlugin make_filter(std::string_view name, const kvasir::Value& value
   kvasir::Parameters parameters(value, name);
   const std::string header = parameters.text("header", "x-tenant");  // lower case, as they arrive
   const std::string label = parameters.text("label", "tenant");
-  if (const kvasir::Result<void> read = parameters.finish(); !read) return read.error();
+  if (const auto problems = parameters.problems(); !problems.empty()) return problems;
   return kvasir::make_plugin<TenantFilter>(header, label);
 }
 
@@ -79,7 +79,7 @@ kvasir::MadePlugin make_handler(std::string_view name, const kvasir::Value& valu
     return index;
   };
   const int short_profile = profile("short"), long_profile = profile("long");
-  if (const kvasir::Result<void> read = parameters.finish(); !read) return read.error();
+  if (const auto problems = parameters.problems(); !problems.empty()) return problems;
   return kvasir::make_plugin<PromptLengthHandler>(tokens, short_profile, long_profile);
 }
 

@@ -58,7 +58,7 @@ class UrgencyScorer final : public kvasir::Scorer {
 kvasir::MadePlugin make_producer(std::string_view name, const kvasir::Value& value,
                                  kvasir::PluginContext&) {
   kvasir::Parameters parameters(value, name);
-  if (const kvasir::Result<void> read = parameters.finish(); !read) return read.error();
+  if (const auto problems = parameters.problems(); !problems.empty()) return problems;
   return kvasir::make_plugin<UrgencyProducer>();
 }
 
@@ -66,7 +66,7 @@ kvasir::MadePlugin make_scorer(std::string_view name, const kvasir::Value& value
                                kvasir::PluginContext& context) {
   kvasir::Parameters parameters(value, name);
   const std::string producer = parameters.text("urgencyProducerName", "");
-  if (const kvasir::Result<void> read = parameters.finish(); !read) return read.error();
+  if (const auto problems = parameters.problems(); !problems.empty()) return problems;
   const kvasir::Result<Urgency*> urgency = context.find<Urgency>(producer);
   if (!urgency) return urgency.error();
   return kvasir::make_plugin<UrgencyScorer>(**urgency);

@@ -38,7 +38,7 @@ kvasir::MadePlugin make(std::string_view name, const kvasir::Value& value, kvasi
   const std::string label = parameters.text("label", "topology.kubernetes.io/zone");
   const std::string zone = parameters.text("zone", "");
   if (zone.empty()) parameters.fail("zone", "is missing");
-  if (const kvasir::Result<void> read = parameters.finish(); !read) return read.error();
+  if (const auto problems = parameters.problems(); !problems.empty()) return problems;
   return kvasir::make_plugin<ZonePreferenceScorer>(label, zone);
 }
 

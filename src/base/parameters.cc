@@ -181,13 +181,4 @@ std::vector<Remark> Parameters::problems() const {
   return all;
 }
 
-Result<void> Parameters::finish() const {
-  std::string text;
-  for (const Remark& problem : problems()) {
-    text.append(text.empty() ? "" : "\n").append(to_string(problem));
-  }
-  if (text.empty()) return {};
-  return Error{text};
-}
-
 }  // namespace kvasir

@@ -1,9 +1,9 @@
-// Reads the parameters of one object, strictly: every key must be known, of the right type and in range.
-// Problems are kept, each with its key and line: finish() and problems() tell all of them.
+// Reads the parameters of one object, strictly: every key must be known, of the right type and in
+// range. Problems are kept, each with its key and line: problems() tells all of them.
 //
 //   Parameters parameters(value, "load-aware-scorer");
 //   const double threshold = parameters.number("threshold", 128, 1, 1e9);
-//   if (Result<void> read = parameters.finish(); !read) return read.error();
+//   if (const auto problems = parameters.problems(); !problems.empty()) return problems;
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,6 @@
 
 #include "base/clock.h"
 #include "base/remark.h"
-#include "base/result.h"
 #include "base/value.h"
 
 namespace kvasir {
@@ -50,10 +49,8 @@ class Parameters {
   // A key that was known once: when it is there it is unknown, and `hint` says what to write today.
   void refuse_former(std::string_view key, std::string_view hint);
 
-  // Every problem, one a line: "line 12: load-aware-scorer: threshold must be a number, not a text". Also when a key
-  // was not asked for: "unknown parameter 'tresholds'; did you mean 'threshold'?".
-  Result<void> finish() const;
-  // Every problem, those of unknown keys last.
+  // Every problem: "load-aware-scorer: threshold must be a number, not a text". Those of keys that
+  // were not asked for come last: "unknown parameter 'tresholds'; did you mean 'threshold'?".
   std::vector<Remark> problems() const;
 
  private:

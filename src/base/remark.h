@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 namespace kvasir {
 
@@ -16,6 +17,19 @@ struct Remark {
 // "line 12: text", or the text alone.
 inline std::string to_string(const Remark& remark) {
   return remark.line > 0 ? "line " + std::to_string(remark.line) + ": " + remark.text : remark.text;
+}
+
+// One a line.
+inline std::string to_string(const std::vector<Remark>& remarks) {
+  std::string text;
+  for (const Remark& remark : remarks) {
+    text.append(text.empty() ? "" : "\n").append(to_string(remark));
+  }
+  return text;
+}
+
+inline void append(std::vector<Remark>& all, const std::vector<Remark>& more) {
+  all.insert(all.end(), more.begin(), more.end());
 }
 
 }  // namespace kvasir

@@ -1,7 +1,6 @@
 #include "config/compile.h"
 
 #include <algorithm>
-#include <charconv>
 
 #include "config/discovery_config.h"
 #include "config/plugin_type_facts.h"
@@ -33,9 +32,12 @@ class Problems {
   void add(const std::vector<Remark>& remarks) {
     for (const Remark& remark : remarks) all_.push_back({remark.line, located(name_, remark)});
   }
-
-  // One a line, each as "line 3: text", as "NAME:3: text" or as the text alone.
-  void add(std::string_view text) { append(all_, remarks_of(text)); }
+  // Of plugins; they are told as "NAME: line 3: TEXT".
+  void add_of_plugins(const std::vector<Remark>& remarks) {
+    for (const Remark& remark : remarks) {
+      all_.push_back({remark.line, std::string(name_) + ": " + to_string(remark)});
+    }
+  }
 
   // Without those of lines that have a problem already: it is most often the same one.
   void add_of_other_lines(const Problems& more) {
@@ -65,27 +67,6 @@ class Problems {
   }
 
  private:
-  std::vector<Remark> remarks_of(std::string_view text) const {
-    std::vector<Remark> remarks;
-    while (!text.empty()) {
-      const size_t end = text.find('\n');
-      remarks.push_back(remark_of(text.substr(0, end)));
-      text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
-    }
-    return remarks;
-  }
-
-  Remark remark_of(std::string_view text) const {
-    constexpr std::string_view kLine = "line ";
-    const bool named =
-        text.starts_with(name_) && text.substr(name_.size()).starts_with(':');
-    Remark remark{0, named ? std::string(text) : std::string(name_).append(": ").append(text)};
-    if (named) text.remove_prefix(name_.size() + 1);
-    if (!named && text.starts_with(kLine)) text.remove_prefix(kLine.size());
-    std::from_chars(text.data(), text.data() + text.size(), remark.line);  // 0 without one
-    return remark;
-  }
-
   const std::string_view name_;
   std::vector<Remark> all_;  // each text with the file's name
 };
@@ -116,31 +97,25 @@ SchedulingConfig scheduling_part(const EndpointPickerConfig& config, const Regis
   return scheduling;
 }
 
-std::string remote_source_problems(const Policy& policy) {
-  std::string problems;
+std::vector<Remark> remote_source_problems(const Policy& policy) {
+  std::vector<Remark> problems;
   for (const RemoteSource& source : policy.remote_sources()) {
     const Result<HostPort> origin = parse_http_origin(source.url);
     if (origin) continue;
-    problems.append(problems.empty() ? "" : "\n");
-    problems.append("plugin '").append(source.plugin).append("': ").append(origin.error().message);
+    problems.push_back({0, "plugin '" + source.plugin + "': " + origin.error().message});
   }
   return problems;
 }
 
 // Of all plugins but those that are made elsewhere, in the registry or not.
-std::string problems_of_plugins(const EndpointPickerConfig& config, const Registry& registry,
-                                const PluginOptions& options) {
+std::vector<Remark> problems_of_plugins(const EndpointPickerConfig& config,
+                                        const Registry& registry, const PluginOptions& options) {
   SchedulingConfig scheduling = scheduling_part(config, registry);
   scheduling.plugins.clear();
   for (const PluginConfig& plugin : config.plugins) {
     if (!is_made_elsewhere(plugin.type, registry)) scheduling.plugins.push_back(plugin);
   }
   return plugin_problems(registry, scheduling, options);
-}
-
-template <class Value>
-void add_error(Problems& problems, const Result<Value>& result) {
-  if (!result) problems.add(result.error().message);
 }
 
 bool is_of_data_layer(const Remark& remark) { return remark.text.starts_with("dataLayer"); }
@@ -155,10 +130,10 @@ Error all_problems(const ConfigReading& reading, std::string_view name,
   if (problems.is_full() || config.translated) return problems.error();
   Problems more(name);
   more.add(unsupported(config, registry));
-  more.add(problems_of_plugins(config, registry, options.plugins));
-  add_error(more, discovery_file(config, name));
+  more.add_of_plugins(problems_of_plugins(config, registry, options.plugins));
+  more.add(discovery_file(config).problems());
   if (std::none_of(reading.errors.begin(), reading.errors.end(), is_of_data_layer)) {
-    add_error(more, make_scrape_plan(config, name, registry, options.refresh_interval));
+    more.add(make_scrape_plan(config, registry, options.refresh_interval).problems());
   }
   problems.add_of_other_lines(more);
   return problems.error();
@@ -181,17 +156,17 @@ Result<PoolConfig> compile(const ConfigReading& reading, std::string_view name,
   }
   PoolConfig compiled;
   compiled.scheduling = scheduling_part(config, registry);
-  const Result<PolicyWithNotes> policy =
+  const Checked<PolicyWithNotes> policy =
       make_configured_policy(registry, compiled.scheduling, options.plugins);
-  Result<RequestParsers> parsers = RequestParsers::of(config);
-  Result<DiscoveryFile> discovery = discovery_file(config, name);
-  Result<ScrapePlan> plan = make_scrape_plan(config, name, registry, options.refresh_interval);
+  Checked<RequestParsers> parsers = RequestParsers::of(config);
+  Checked<DiscoveryFile> discovery = discovery_file(config);
+  Checked<ScrapePlan> plan = make_scrape_plan(config, registry, options.refresh_interval);
   Problems problems(name);
-  add_error(problems, policy);
+  problems.add_of_plugins(policy.problems());
   if (policy) problems.add(remote_source_problems(*policy->policy));
-  add_error(problems, parsers);
-  add_error(problems, discovery);
-  add_error(problems, plan);
+  problems.add(parsers.problems());
+  problems.add(discovery.problems());
+  problems.add(plan.problems());
   if (!problems.empty()) return problems.error();
   compiled.name = name;
   compiled.scrape = std::move(*plan);

@@ -23,8 +23,9 @@ struct CompileOptions {
 };
 
 // `name` names the file in errors and notes. The error has every problem, one a line as
-// "NAME:LINE: TEXT", in the order of the lines, up to kConfigErrorsMost; the rest are counted. What
-// is not built is an error, never ignored. `registry`: the types there are (plugins/plugin_roster.h).
+// "NAME:LINE: TEXT" (of plugins "NAME: line LINE: TEXT"), in the order of the lines, up to
+// kConfigErrorsMost; the rest are counted. What is not built is an error, never ignored.
+// `registry`: the types there are (plugins/plugin_roster.h).
 Result<PoolConfig> compile(std::string_view text, std::string_view name, const Registry& registry,
                            const CompileOptions& options);
 

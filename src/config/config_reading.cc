@@ -4,10 +4,6 @@
 
 namespace kvasir {
 
-void append(std::vector<Remark>& to, const std::vector<Remark>& from) {
-  to.insert(to.end(), from.begin(), from.end());
-}
-
 std::string read_plugin_ref(const Value* value, const std::string& owner,
                             std::vector<Remark>& errors) {
   if (value == nullptr || value->is_null()) return "";

@@ -35,6 +35,4 @@ std::string read_plugin_ref(const Value* value, const std::string& owner,
 const Value::List& read_list(const Value* value, const std::string& owner,
                              std::vector<Remark>& errors);
 
-void append(std::vector<Remark>& to, const std::vector<Remark>& from);
-
 }  // namespace kvasir

@@ -9,10 +9,9 @@ constexpr std::string_view kFileDiscovery = "file-discovery";
 
 class DiscoveryReader {
  public:
-  DiscoveryReader(const EndpointPickerConfig& config, std::string_view name)
-      : config_(config), name_(name) {}
+  explicit DiscoveryReader(const EndpointPickerConfig& config) : config_(config) {}
 
-  Result<DiscoveryFile> run() {
+  Checked<DiscoveryFile> run() {
     DiscoveryFile used;
     for (const PluginConfig& plugin : config_.plugins) {
       if (!is_discovery_plugin(plugin.type)) continue;
@@ -28,22 +27,18 @@ class DiscoveryReader {
       problem(0, "dataLayer: a cross-replica syncer is not built: pickers named by --peers share "
                  "their state themselves");
     }
-    if (!problems_.empty()) return Error{problems_};
+    if (!problems_.empty()) return problems_;
     return used;
   }
 
  private:
-  void problem(int line, std::string_view text) {
-    problems_.append(problems_.empty() ? "" : "\n").append(name_);
-    if (line > 0) problems_.append(":").append(std::to_string(line));
-    problems_.append(": ").append(text);
-  }
+  void problem(int line, std::string text) { problems_.push_back({line, std::move(text)}); }
 
   DiscoveryFile read(const PluginConfig& plugin) {
     Parameters parameters(plugin.parameters, plugin.name);
     DiscoveryFile file{parameters.text("path", ""), parameters.boolean("watchFile", false),
                        plugin.line};
-    for (const Remark& remark : parameters.problems()) problem(remark.line, remark.text);
+    append(problems_, parameters.problems());
     if (file.path.empty())
       problem(plugin.line, plugin.name + ": path is missing; it names the file of endpoints");
     return file;
@@ -59,14 +54,13 @@ class DiscoveryReader {
   }
 
   const EndpointPickerConfig& config_;
-  const std::string name_;
-  std::string problems_;
+  std::vector<Remark> problems_;
 };
 
 }  // namespace
 
-Result<DiscoveryFile> discovery_file(const EndpointPickerConfig& config, std::string_view name) {
-  return DiscoveryReader(config, name).run();
+Checked<DiscoveryFile> discovery_file(const EndpointPickerConfig& config) {
+  return DiscoveryReader(config).run();
 }
 
 bool is_discovery_plugin(std::string_view type) {

@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "base/result.h"
+#include "base/checked.h"
 #include "config/endpoint_picker_config.h"
 
 namespace kvasir {
@@ -15,9 +15,9 @@ struct DiscoveryFile {
   int line = 0;
 };
 
-// Also checks the parameters of a file-discovery that nothing refers to. All problems, one a line,
-// as NAME:LINE: TEXT. The file itself is not opened.
-Result<DiscoveryFile> discovery_file(const EndpointPickerConfig& config, std::string_view name);
+// Also checks the parameters of a file-discovery that nothing refers to. The file itself is not
+// opened.
+Checked<DiscoveryFile> discovery_file(const EndpointPickerConfig& config);
 
 // Whether discovery_file() reads plugins of this type.
 bool is_discovery_plugin(std::string_view type);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string_view>
+#include <utility>
 
 #include "config/compile.h"
 #include "plugins/plugin_roster.h"
@@ -13,7 +14,9 @@ inline Result<PolicyWithNotes> policy_from_config(std::string_view text, std::st
                                                   const Registry& registry) {
   const Result<PoolConfig> config = compile(text, name, registry, {options});
   if (!config) return config.error();
-  return make_configured_policy(registry, config->scheduling, options);
+  Checked<PolicyWithNotes> made = make_configured_policy(registry, config->scheduling, options);
+  if (!made) return made.error();
+  return std::move(*made);
 }
 
 // Of the types that a program has with options.plugin_files.

@@ -11,8 +11,8 @@
 
 namespace kvasir {
 
-inline Result<PolicyWithNotes> make_preset(std::string_view policy, const PluginOptions& options,
-                                           const PresetOptions& preset = {}) {
+inline Checked<PolicyWithNotes> make_preset(std::string_view policy, const PluginOptions& options,
+                                            const PresetOptions& preset = {}) {
   const Registry registry = plugin_registry({}).value();
   const Result<PoolConfig> config = compile_preset(policy, preset, registry, {options});
   if (!config) return config.error();

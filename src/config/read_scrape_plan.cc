@@ -39,27 +39,20 @@ Duration rounded(Duration wanted, Duration refresh) {
 
 class PlanMaker {
  public:
-  PlanMaker(const EndpointPickerConfig& config, std::string_view name, const Registry& registry,
-            Duration refresh)
-      : config_(config), name_(name), registry_(registry), refresh_(refresh) {}
+  PlanMaker(const EndpointPickerConfig& config, const Registry& registry, Duration refresh)
+      : config_(config), registry_(registry), refresh_(refresh) {}
 
-  Result<ScrapePlan> run() {
+  Checked<ScrapePlan> run() {
     for (const DataSourceConfig& source : config_.data_layer.sources) add_source(source);
     for (const ScraperConfig& scraper : config_.scrapers) add_scraper(scraper);
     for (const PluginConfig& plugin : config_.plugins) check_is_used(plugin);
-    if (!problems_.empty()) return Error{problems_};
+    if (!problems_.empty()) return problems_;
     return std::move(plan_);
   }
 
  private:
-  void problem(int line, std::string_view text) {
-    problems_.append(problems_.empty() ? "" : "\n").append(name_);
-    if (line > 0) problems_.append(":").append(std::to_string(line));
-    problems_.append(": ").append(text);
-  }
-  void take_problems(const Parameters& parameters) {
-    for (const Remark& remark : parameters.problems()) problem(remark.line, remark.text);
-  }
+  void problem(int line, std::string text) { problems_.push_back({line, std::move(text)}); }
+  void take_problems(const Parameters& parameters) { append(problems_, parameters.problems()); }
 
   void add_source(const DataSourceConfig& config) {
     const PluginConfig* plugin = config_.find_plugin(config.plugin);
@@ -246,18 +239,17 @@ class PlanMaker {
   }
 
   const EndpointPickerConfig& config_;
-  const std::string name_;
   const Registry& registry_;
   const Duration refresh_;
   ScrapePlan plan_;
-  std::string problems_;
+  std::vector<Remark> problems_;
 };
 
 }  // namespace
 
-Result<ScrapePlan> make_scrape_plan(const EndpointPickerConfig& config, std::string_view name,
-                                    const Registry& registry, Duration refresh_interval) {
-  return PlanMaker(config, name, registry, refresh_interval).run();
+Checked<ScrapePlan> make_scrape_plan(const EndpointPickerConfig& config, const Registry& registry,
+                                     Duration refresh_interval) {
+  return PlanMaker(config, registry, refresh_interval).run();
 }
 
 bool is_scrape_plugin(std::string_view type, const Registry& registry) {

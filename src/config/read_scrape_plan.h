@@ -3,18 +3,17 @@
 
 #include <string_view>
 
+#include "base/checked.h"
 #include "base/clock.h"
-#include "base/result.h"
 #include "config/endpoint_picker_config.h"
 #include "feeds/scrape_plan.h"
 #include "scheduling/registry.h"
 
 namespace kvasir {
 
-// The plan of a configuration; all its problems, one a line, as NAME:LINE: TEXT.
-// `registry`: data sources and extractors beside the built-in ones.
-Result<ScrapePlan> make_scrape_plan(const EndpointPickerConfig& config, std::string_view name,
-                                    const Registry& registry, Duration refresh_interval);
+// The plan of a configuration. `registry`: data sources and extractors beside the built-in ones.
+Checked<ScrapePlan> make_scrape_plan(const EndpointPickerConfig& config, const Registry& registry,
+                                     Duration refresh_interval);
 
 // Whether a plugin of this type is part of a plan, so that nobody else need know it.
 bool is_scrape_plugin(std::string_view type, const Registry& registry);

@@ -14,12 +14,12 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using ::testing::HasSubstr;
 
-Result<ScrapePlan> plan_of(const std::string& rest, Duration refresh = milliseconds(50)) {
+Checked<ScrapePlan> plan_of(const std::string& rest, Duration refresh = milliseconds(50)) {
   const ConfigReading reading = read_endpoint_picker_config(
       "apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\n" + rest,
       upstream_plugin_types());
   EXPECT_TRUE(reading.errors.empty()) << (reading.errors.empty() ? "" : reading.errors[0].text);
-  return make_scrape_plan(reading.config, "c.yaml", Registry(), refresh);
+  return make_scrape_plan(reading.config, Registry(), refresh);
 }
 
 Endpoint with_engine(const std::string& label, const std::string& engine) {
@@ -27,7 +27,7 @@ Endpoint with_engine(const std::string& label, const std::string& engine) {
 }
 
 TEST(ScrapePlan, WithoutAWordEveryPageIsReadAsVllms) {
-  const Result<ScrapePlan> plan = plan_of("plugins: [{type: queue-scorer}]\n");
+  const Checked<ScrapePlan> plan = plan_of("plugins: [{type: queue-scorer}]\n");
   ASSERT_TRUE(plan);
   ASSERT_EQ(plan->sources.size(), 1u);
   EXPECT_EQ(plan->sources[0].path, "/metrics");
@@ -49,7 +49,7 @@ TEST(ScrapePlan, TheEngineIsTheEndpointsLabel) {
 }
 
 TEST(ScrapePlan, SourcesAndExtractorsAreCarriedOut) {
-  const Result<ScrapePlan> plan = plan_of(R"(plugins:
+  const Checked<ScrapePlan> plan = plan_of(R"(plugins:
 - {type: queue-scorer}
 - {type: metrics-data-source, parameters: {path: /m, port: 9100, interval: 120ms}}
 - type: core-metrics-extractor
@@ -74,7 +74,7 @@ dataLayer: {sources: [{pluginRef: metrics-data-source, extractors: [{pluginRef: 
 }
 
 TEST(ScrapePlan, GpuUtilisationComesFromDcgm) {
-  const Result<ScrapePlan> plan = plan_of(R"(plugins:
+  const Checked<ScrapePlan> plan = plan_of(R"(plugins:
 - {type: queue-scorer}
 - {type: dcgm-data-source, parameters: {}}
 - {type: dcgm-extractor}
@@ -99,7 +99,7 @@ TEST(ScrapePlan, TheSeedsScrapersReadItsNamesAndFallBackToVllms) {
   generic.metrics = {"custom_queue_depth"};
   EndpointPickerConfig config;
   config.scrapers = {scraper, generic};
-  const Result<ScrapePlan> plan = make_scrape_plan(config, "c.yaml", Registry(), milliseconds(50));
+  const Checked<ScrapePlan> plan = make_scrape_plan(config, Registry(), milliseconds(50));
   ASSERT_TRUE(plan);
   ASSERT_EQ(plan->sources.size(), 2u);
   EXPECT_EQ(plan->sources[0].port, 8001);
@@ -127,17 +127,17 @@ TEST(ScrapePlan, WhatIsWrongOrNotBuiltIsRefusedWithItsLine) {
       {"{type: metrics-data-source, parameters: {prot: 1}}", "port"},
   };
   for (const auto& [plugin, error] : cases) {
-    const Result<ScrapePlan> plan = plan_of(
+    const Checked<ScrapePlan> plan = plan_of(
         "plugins:\n- {type: queue-scorer}\n- " + std::string(plugin).insert(1, "name: s, ") +
         "\ndataLayer: {sources: [{pluginRef: s, extractors: []}]}\n");
     ASSERT_FALSE(plan) << plugin;
-    EXPECT_THAT(plan.error().message, HasSubstr("c.yaml:5: "));
+    EXPECT_THAT(plan.error().message, HasSubstr("line 5: "));
     EXPECT_THAT(plan.error().message, HasSubstr(error));
   }
 }
 
 TEST(ScrapePlan, WhatHasNoEffectIsNoted) {
-  const Result<ScrapePlan> plan = plan_of(
+  const Checked<ScrapePlan> plan = plan_of(
       "plugins:\n- {type: queue-scorer}\n"
       "- {name: s, type: dcgm-data-source, parameters: {useNodeAddress: true}}\n"
       "dataLayer: {sources: [{pluginRef: s, extractors: []}]}\n");

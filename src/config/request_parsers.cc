@@ -106,7 +106,7 @@ RequestParsers::RequestParsers(std::vector<RequestParser> parsers) : parsers_(st
   for (const RequestParser parser : parsers_) claim(parser);
 }
 
-Result<RequestParsers> RequestParsers::create(std::span<const ParserReference> references) {
+Checked<RequestParsers> RequestParsers::create(std::span<const ParserReference> references) {
   if (references.empty()) return RequestParsers();
   std::vector<RequestParser> parsers;
   for (const ParserReference& reference : references) {
@@ -118,7 +118,7 @@ Result<RequestParsers> RequestParsers::create(std::span<const ParserReference> r
   return RequestParsers(std::move(parsers));
 }
 
-Result<RequestParsers> RequestParsers::of(const EndpointPickerConfig& config) {
+Checked<RequestParsers> RequestParsers::of(const EndpointPickerConfig& config) {
   std::vector<ParserReference> references;
   for (const std::string& name : config.parsers) {
     const PluginConfig* plugin = config.find_plugin(name);

@@ -13,7 +13,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/result.h"
+#include "base/checked.h"
 #include "wire/request/request_api.h"
 
 namespace kvasir {
@@ -55,9 +55,9 @@ class RequestParsers {
 
   // In this order; an empty list makes the default one. A type that is there twice counts once.
   // Errors: a type that is not a parser.
-  static Result<RequestParsers> create(std::span<const ParserReference> references);
+  static Checked<RequestParsers> create(std::span<const ParserReference> references);
   // Those that requestHandler.parsers names, by the types of their plugins.
-  static Result<RequestParsers> of(const EndpointPickerConfig& config);
+  static Checked<RequestParsers> of(const EndpointPickerConfig& config);
 
   // `path` may carry a query and slashes at its end. nullopt: no parser takes it.
   std::optional<RequestRoute> find(std::string_view path) const;

@@ -18,7 +18,7 @@ using Api = RequestApi;
 RequestParsers of(const std::vector<std::string>& types) {
   std::vector<ParserReference> references;
   for (const std::string& type : types) references.push_back({type, type});
-  Result<RequestParsers> parsers = RequestParsers::create(references);
+  Checked<RequestParsers> parsers = RequestParsers::create(references);
   EXPECT_TRUE(parsers) << (parsers ? "" : parsers.error().message);
   return parsers ? *parsers : RequestParsers();
 }
@@ -158,7 +158,7 @@ TEST(RequestParsers, WrongListsAreRefusedWithTheReason) {
       {{{"q", "queue-scorer"}}, "\"q\": \"queue-scorer\" is not a parser"},
   };
   for (const auto& test : cases) {
-    const Result<RequestParsers> parsers = RequestParsers::create(test.references);
+    const Checked<RequestParsers> parsers = RequestParsers::create(test.references);
     ASSERT_FALSE(parsers) << test.error;
     EXPECT_THAT(parsers.error().message, HasSubstr(test.error));
   }
@@ -174,7 +174,7 @@ TEST(RequestParsers, ConfigurationNamesThemByPlugin) {
   config.parsers = {"mine"};
   EXPECT_THAT(RequestParsers::of(config)->parsers(), ElementsAre(Parser::kAnthropic));
   config.parsers = {"mine", "gone"};
-  const Result<RequestParsers> missing = RequestParsers::of(config);
+  const Checked<RequestParsers> missing = RequestParsers::of(config);
   ASSERT_FALSE(missing);
   EXPECT_THAT(missing.error().message, HasSubstr("no plugin \"gone\""));
 }

@@ -22,7 +22,7 @@ MadePlugin make_notifications(std::string_view name, const Value& value, PluginC
   parameters.text("group", "");
   if (parameters.text("version", "").empty()) parameters.fail("version", "is missing");
   if (parameters.text("kind", "").empty()) parameters.fail("kind", "is missing");
-  if (const Result<void> read = parameters.finish(); !read) return read.error();
+  if (const auto problems = parameters.problems(); !problems.empty()) return problems;
   return make_plugin<WithoutEffect>();
 }
 
@@ -34,7 +34,7 @@ MadePlugin make_models(std::string_view name, const Value& value, PluginContext&
   for (const char* file : {"caCertPath", "clientCertPath", "clientKeyPath"})
     parameters.text(file, "");
   parameters.duration("interval", Duration::zero());
-  if (const Result<void> read = parameters.finish(); !read) return read.error();
+  if (const auto problems = parameters.problems(); !problems.empty()) return problems;
   return make_plugin<WithoutEffect>();
 }
 

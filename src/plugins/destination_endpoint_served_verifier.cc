@@ -18,7 +18,7 @@ class ServedVerifier final : public Plugin {
 
 MadePlugin make_destination_endpoint_served_verifier(std::string_view name, const Value& value,
                                                      PluginContext&) {
-  if (const Result<void> read = Parameters(value, name).finish(); !read) return read.error();
+  if (const auto problems = Parameters(value, name).problems(); !problems.empty()) return problems;
   return make_plugin<ServedVerifier>();
 }
 

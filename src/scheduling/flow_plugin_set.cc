@@ -1,5 +1,7 @@
 #include "scheduling/flow_plugin_set.h"
 
+#include <algorithm>
+
 namespace kvasir {
 namespace {
 
@@ -11,59 +13,45 @@ class Finder {
   Finder(PluginMaker& maker, const Registry& registry, const FlowControlConfig& config)
       : maker_(maker), registry_(registry), config_(config) {}
 
+  // Null: the maker was told why.
   template <class Kind>
-  Result<Kind*> find(const std::string& name, const char* noun, int line) {
-    Result<Plugin*> plugin = maker_.find(name);
-    if (plugin && *plugin == nullptr && registry_.find(name) != nullptr) plugin = maker_.add(name);
-    if (!plugin) return plugin.error();
-    if (auto* typed = dynamic_cast<Kind*>(*plugin)) return typed;
-    return Error{line_prefix(line) + "flowControl: " +
-                 (*plugin == nullptr ? "no plugin is named '" + name + "'"
-                                     : "'" + name + "' is not " + noun)};
-  }
-
-  Result<void> find_band(const PriorityBandConfig& band, FlowPlugins& plugins) {
-    const auto fairness =
-        find<FairnessPolicy>(band.fairness_policy, "a fairness policy", band.line);
-    if (!fairness) return fairness.error();
-    const auto ordering =
-        find<OrderingPolicy>(band.ordering_policy, "an ordering policy", band.line);
-    if (!ordering) return ordering.error();
-    plugins.fairness.insert_or_assign(band.fairness_policy, *fairness);
-    plugins.ordering.insert_or_assign(band.ordering_policy, *ordering);
-    return {};
-  }
-
-  Result<void> find_bands(FlowPlugins& plugins) {
-    if (auto found = find_band(config_.default_band, plugins); !found) return found.error();
-    if (auto found = find_band(config_.default_negative_band, plugins); !found)
-      return found.error();
-    for (const PriorityBandConfig& band : config_.bands) {
-      if (auto found = find_band(band, plugins); !found) return found.error();
+  Kind* find(const std::string& name, const char* noun, int line) {
+    Plugin* plugin = maker_.find(name);
+    if (plugin == nullptr && registry_.find(name) != nullptr) {
+      plugin = maker_.add(name);
+      if (plugin == nullptr) return nullptr;
     }
-    return {};
+    auto* typed = dynamic_cast<Kind*>(plugin);
+    if (typed == nullptr) {
+      maker_.tell(line, "flowControl: " + (plugin == nullptr ? "no plugin is named '" + name + "'"
+                                                             : "'" + name + "' is not " + noun));
+    }
+    return typed;
+  }
+
+  bool find_band(const PriorityBandConfig& band, FlowPlugins& plugins) {
+    auto* fairness = find<FairnessPolicy>(band.fairness_policy, "a fairness policy", band.line);
+    if (fairness == nullptr) return false;
+    auto* ordering = find<OrderingPolicy>(band.ordering_policy, "an ordering policy", band.line);
+    if (ordering == nullptr) return false;
+    plugins.fairness.insert_or_assign(band.fairness_policy, fairness);
+    plugins.ordering.insert_or_assign(band.ordering_policy, ordering);
+    return true;
+  }
+
+  bool find_bands(FlowPlugins& plugins) {
+    const auto found = [&](const PriorityBandConfig& band) { return find_band(band, plugins); };
+    return found(config_.default_band) && found(config_.default_negative_band) &&
+           std::all_of(config_.bands.begin(), config_.bands.end(), found);
   }
 
   // The configured one, else the default.
   template <class Kind>
-  Result<Kind*> only_one(std::string_view default_type) {
+  Kind* only_one(std::string_view default_type) {
     for (const std::string_view name : maker_.names()) {
-      const Result<Plugin*> plugin = maker_.find(name);
-      if (auto* typed = dynamic_cast<Kind*>(plugin ? *plugin : nullptr)) return typed;
+      if (auto* typed = dynamic_cast<Kind*>(maker_.find(name))) return typed;
     }
-    const Result<Plugin*> added = maker_.add(default_type);
-    if (!added) return added.error();
-    return dynamic_cast<Kind*>(*added);
-  }
-
-  Result<void> find_eviction(FlowPlugins& plugins) {
-    const auto filter = only_one<EvictionFilter>(kEvictionFilter);
-    if (!filter) return filter.error();
-    const auto order = only_one<EvictionOrder>(kEvictionOrder);
-    if (!order) return order.error();
-    plugins.eviction_filter = *filter;
-    plugins.eviction_order = *order;
-    return {};
+    return dynamic_cast<Kind*>(maker_.add(default_type));
   }
 
  private:
@@ -74,27 +62,25 @@ class Finder {
 
 }  // namespace
 
-Result<FoundFlowPlugins> find_flow_plugins(PluginMaker& maker, const Registry& registry,
-                                           const SchedulingConfig& config) {
+FoundFlowPlugins find_flow_plugins(PluginMaker& maker, const Registry& registry,
+                                   const SchedulingConfig& config) {
   FoundFlowPlugins found;
   if (!config.flow_control) return found;
   const FlowControlConfig& flow = *config.flow_control;
   Finder finder(maker, registry, flow);
-  const auto detector =
+  found.detector =
       finder.find<SaturationDetector>(flow.saturation_detector, "a saturation detector", flow.line);
-  if (!detector) return detector.error();
-  found.detector = *detector;
+  if (found.detector == nullptr) return found;
   found.plugins.settling_time = found.detector->settling_time();
-  if (!config.flow_control_enabled) return found;
-  if (auto bands = finder.find_bands(found.plugins); !bands) return bands.error();
+  if (!config.flow_control_enabled || !finder.find_bands(found.plugins)) return found;
   if (!flow.usage_limit_policy.empty()) {
-    const auto limit =
+    found.plugins.usage_limit =
         finder.find<UsageLimitPolicy>(flow.usage_limit_policy, "a usage limit policy", flow.line);
-    if (!limit) return limit.error();
-    found.plugins.usage_limit = *limit;
+    if (found.plugins.usage_limit == nullptr) return found;
   }
   if (flow.eviction) {
-    if (auto eviction = finder.find_eviction(found.plugins); !eviction) return eviction.error();
+    found.plugins.eviction_filter = finder.only_one<EvictionFilter>(kEvictionFilter);
+    found.plugins.eviction_order = finder.only_one<EvictionOrder>(kEvictionOrder);
   }
   return found;
 }

@@ -1,7 +1,6 @@
 // Finds the plugins that a FlowControlConfig names. Private to scheduling/.
 #pragma once
 
-#include "base/result.h"
 #include "scheduling/flow_plugins.h"
 #include "scheduling/plugin_maker.h"
 
@@ -13,8 +12,8 @@ struct FoundFlowPlugins {
 };
 
 // While flow control is not enabled, only the detector. A plugin that is not configured is made
-// when its name is that of a type.
-Result<FoundFlowPlugins> find_flow_plugins(PluginMaker& maker, const Registry& registry,
-                                           const SchedulingConfig& config);
+// when its name is that of a type. The maker is told of what cannot be found.
+FoundFlowPlugins find_flow_plugins(PluginMaker& maker, const Registry& registry,
+                                   const SchedulingConfig& config);
 
 }  // namespace kvasir

@@ -1,7 +1,6 @@
 #include "scheduling/plugin_maker.h"
 
 #include <algorithm>
-#include <sstream>
 #include <utility>
 
 namespace kvasir {
@@ -10,41 +9,18 @@ namespace {
 // So many names stand in an error at most.
 constexpr size_t kNamesToldMost = 8;
 
-Error about(const PluginConfig& plugin, std::string_view problem) {
-  std::string message = line_prefix(plugin.line);
-  message.append("plugin '").append(plugin.name).append("': ").append(problem);
-  return Error{message};
+Remark about(const PluginConfig& plugin, const std::string& text) {
+  return {plugin.line, "plugin '" + plugin.name + "': " + text};
 }
 
-// Each line of the message with a line of the file; errors of parameters have theirs already.
-Error located(const PluginConfig& plugin, const Error& error) {
-  std::string all;
-  std::istringstream lines(error.message);
-  for (std::string line; std::getline(lines, line);) {
-    if (!all.empty()) all.append("\n");
-    if (!line.starts_with("line ")) all.append(line_prefix(plugin.line));
-    all.append(line);
-  }
-  return Error{all};
-}
-
-Error unknown_type(const Registry& registry, const PluginConfig& plugin) {
+Remark unknown_type(const Registry& registry, const PluginConfig& plugin) {
   std::string problem = "unknown type '" + plugin.type + "'";
   const std::string_view nearest = registry.nearest(plugin.type);
   if (!nearest.empty()) problem.append("; did you mean '").append(nearest).append("'?");
   return about(plugin, problem);
 }
 
-std::string ignored_text(const PluginConfig& config) {
-  return line_prefix(config.line) + "plugin '" + config.name + "': " + config.type +
-         " takes no parameters: those that are given have no effect";
-}
-
 }  // namespace
-
-std::string line_prefix(int line) {
-  return line > 0 ? "line " + std::to_string(line) + ": " : std::string();
-}
 
 PluginMaker::PluginMaker(const Registry& registry, const SchedulingConfig& config,
                          const PluginOptions& options)
@@ -55,43 +31,36 @@ PluginMaker::PluginMaker(const Registry& registry, const SchedulingConfig& confi
   }
 }
 
-Result<void> PluginMaker::make_all() {
+bool PluginMaker::make_all() {
   for (size_t i = 0; i < slots_.size(); ++i) {  // slots are added meanwhile
     if (slot_of(slots_[i]->config.name) == slots_[i].get()) {
-      (void)make(*slots_[i]);  // what fails is told in problems_
+      make(*slots_[i]);
     } else {
-      tell(about(slots_[i]->config, "another plugin has this name; give each a name of its own")
-               .message);
+      problems_.push_back(
+          about(slots_[i]->config, "another plugin has this name; give each a name of its own"));
     }
   }
-  if (!problems_.empty()) return Error{problems_};
-  return {};
+  return problems_.empty();
 }
 
-std::string PluginMaker::problems_beside_names() {
+void PluginMaker::make_all_beside_names() {
   for (size_t i = 0; i < slots_.size(); ++i) {
     if (registry_.find(slots_[i]->config.type) != nullptr) continue;
     slots_[i]->state = State::kFailed;
   }
-  for (size_t i = 0; i < slots_.size(); ++i) (void)make(*slots_[i]);
-  return std::move(problems_);
-}
-
-void PluginMaker::tell(std::string_view problem) {
-  problems_.append(problems_.empty() ? "" : "\n").append(problem);
+  for (size_t i = 0; i < slots_.size(); ++i) make(*slots_[i]);
 }
 
 void PluginMaker::connect_all() {
   for (const auto& plugin : made_) plugin->connect(*this);
 }
 
-Result<Plugin*> PluginMaker::find(std::string_view name) {
+Plugin* PluginMaker::find(std::string_view name) {
   Slot* slot = slot_of(name);
-  if (slot == nullptr) return static_cast<Plugin*>(nullptr);
-  return make(*slot);
+  return slot != nullptr ? make(*slot) : nullptr;
 }
 
-Result<Plugin*> PluginMaker::add(std::string_view type) {
+Plugin* PluginMaker::add(std::string_view type) {
   slots_.push_back(std::make_unique<Slot>());
   slots_.back()->config.name = slots_.back()->config.type = type;
   slots_.back()->config.translated = true;
@@ -136,53 +105,61 @@ PluginMaker::Slot* PluginMaker::slot_of(std::string_view name) {
   return found == slots_.end() ? nullptr : found->get();
 }
 
-Result<Plugin*> PluginMaker::make(Slot& slot) {
+Plugin* PluginMaker::make(Slot& slot) {
   if (slot.state == State::kMade) return slot.plugin;
   if (slot.state == State::kFailed) {
     ++failures_;
-    return Error{slot.error};
+    return nullptr;
   }
   const size_t failures_before = failures_;
   const bool circle = slot.state == State::kBeingMade;
-  Result<Plugin*> made = circle ? about(slot.config, "depends on itself") : make_new(slot);
-  if (made) return made;
-  if (failures_ == failures_before) tell(made.error().message);
+  const Checked<Plugin*> made =
+      circle ? std::vector{about(slot.config, "depends on itself")} : make_new(slot);
+  if (made) return *made;
+  if (failures_ == failures_before) append(problems_, made.problems());
   ++failures_;
   slot.state = State::kFailed;
-  slot.error = made.error().message;
-  return made;
+  return nullptr;
 }
 
-Result<Plugin*> PluginMaker::make_new(Slot& slot) {
+Checked<Plugin*> PluginMaker::make_new(Slot& slot) {
   const PluginConfig& config = slot.config;
   const PluginType* type = registry_.find(config.type);
-  if (type == nullptr) return unknown_type(registry_, config);
+  if (type == nullptr) return std::vector{unknown_type(registry_, config)};
   if (type->stability == Stability::kAlpha && !options_.allow_alpha && !config.translated) {
-    return about(config, "type '" + config.type +
-                             "' is experimental: allow it with --allow-experimental-plugins");
+    return std::vector{about(config, "type '" + config.type +
+                                         "' is experimental: allow it with "
+                                         "--allow-experimental-plugins")};
   }
   if (type->stability == Stability::kDeprecated) {
-    notes_.push_back(line_prefix(config.line) + "plugin '" + config.name + "': type '" +
-                     config.type + "' is deprecated" +
+    note(config, "type '" + config.type + "' is deprecated" +
                      (type->replaced_by.empty() ? "" : "; use " + type->replaced_by));
   }
-  if (!type->note.empty() && config.line > 0) {
-    notes_.push_back(line_prefix(config.line) + "plugin '" + config.name + "': " + config.type +
-                     " " + type->note);
-  }
+  if (!type->note.empty() && config.line > 0) note(config, config.type + " " + type->note);
   slot.state = State::kBeingMade;
   static const Value kNone;
   const bool ignored = type->ignores_parameters && !config.parameters.is_null();
-  if (ignored) notes_.push_back(ignored_text(config));
+  if (ignored) {
+    note(config, config.type + " takes no parameters: those that are given have no effect");
+  }
   const Slot* asked_for_it = std::exchange(asking_, &slot);
-  Result<std::unique_ptr<Plugin>> made =
-      type->make(config.name, ignored ? kNone : config.parameters, *this);
+  MadePlugin made = type->make(config.name, ignored ? kNone : config.parameters, *this);
   asking_ = asked_for_it;
-  if (!made) return located(config, made.error());
+  if (!made) {
+    std::vector<Remark> problems = made.problems();
+    for (Remark& problem : problems) {
+      if (problem.line == 0) problem.line = config.line;
+    }
+    return problems;
+  }
   slot.state = State::kMade;
   slot.plugin = made->get();
   made_.push_back(std::move(*made));
   return slot.plugin;
+}
+
+void PluginMaker::note(const PluginConfig& plugin, const std::string& text) {
+  notes_.push_back(to_string(about(plugin, text)));
 }
 
 std::vector<PluginMaker::Slot*> PluginMaker::offering(const PluginKind& kind) {
@@ -235,8 +212,9 @@ Result<Plugin*> PluginMaker::find_offer(std::string_view name, const PluginKind&
       return not_found(kind, "no plugin is named '" + std::string(name) + "'");
     }
   }
-  const Result<Plugin*> plugin = slot != nullptr ? make(*slot) : add(kind.default_type);
-  if (!plugin || kind.is_offered_by(**plugin)) return plugin;
+  Plugin* plugin = slot != nullptr ? make(*slot) : add(kind.default_type);
+  if (plugin == nullptr) return Error{"a plugin that it needs cannot be made"};  // why is told
+  if (kind.is_offered_by(*plugin)) return plugin;
   return not_found(kind,
                    "plugin '" + std::string(name) + "' does not offer " + std::string(kind.name));
 }

@@ -5,9 +5,12 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "base/checked.h"
 #include "base/random.h"
+#include "base/remark.h"
 #include "base/result.h"
 #include "model/scheduling_config.h"
 #include "scheduling/decision_trace.h"
@@ -16,30 +19,30 @@
 
 namespace kvasir {
 
-// "line 12: " when there is a line.
-std::string line_prefix(int line);
-
 class PluginMaker final : public PluginContext {
  public:
   // All must outlive it.
   PluginMaker(const Registry& registry, const SchedulingConfig& config,
               const PluginOptions& options);
 
-  // Makes all that are configured. The error has every problem, one a line; what fails only because
-  // a plugin that it needs has failed is not told.
-  Result<void> make_all();
+  // Makes all that are configured; whether there is no problem.
+  bool make_all();
   // The same for a configuration whose reader has told already of unknown types and of names that
-  // two plugins have: the other problems, one a line; "" when there are none.
-  std::string problems_beside_names();
+  // two plugins have: these are no problems.
+  void make_all_beside_names();
+  // All that could not be made, and what tell() was told. What fails only because a plugin that it
+  // needs has failed is not told.
+  const std::vector<Remark>& problems() const { return problems_; }
+  void tell(int line, std::string problem) { problems_.push_back({line, std::move(problem)}); }
   // Calls connect() of all.
   void connect_all();
 
-  // The plugin of that name, made if need be; null: none is configured.
-  Result<Plugin*> find(std::string_view name);
+  // The plugin of that name, made if need be; null: none is configured, or it cannot be made.
+  Plugin* find(std::string_view name);
   using PluginContext::find;  // of a kind
   // A plugin of that type with no parameters, which nobody configured: an experimental one needs no
-  // leave.
-  Result<Plugin*> add(std::string_view type);
+  // leave. Null: it cannot be made.
+  Plugin* add(std::string_view type);
   // Names of the plugins in the configuration's order, then of those that were added.
   std::vector<std::string_view> names() const;
 
@@ -71,13 +74,12 @@ class PluginMaker final : public PluginContext {
     PluginConfig config;  // its name is never empty
     State state = State::kWaiting;
     Plugin* plugin = nullptr;
-    std::string error = {};  // of a failed one
   };
 
   Slot* slot_of(std::string_view name);
-  Result<Plugin*> make(Slot& slot);
-  Result<Plugin*> make_new(Slot& slot);
-  void tell(std::string_view problem);
+  Plugin* make(Slot& slot);  // null: it cannot be made
+  Checked<Plugin*> make_new(Slot& slot);
+  void note(const PluginConfig& plugin, const std::string& text);
   Result<Plugin*> find_offer(std::string_view name, const PluginKind& kind) override;
   Plugin* find_made_offer(const PluginKind& kind) const override;
   // Those whose type says that it offers the kind, but who asks: the first of its default type,
@@ -97,7 +99,7 @@ class PluginMaker final : public PluginContext {
   bool too_many_views_ = false;
   std::vector<std::unique_ptr<SharedPrefixIndex>> indexes_;  // one for each block size
   const Slot* asking_ = nullptr;                             // whose plugin is being made
-  std::string problems_;                                     // one a line
+  std::vector<Remark> problems_;
   size_t failures_ = 0;   // times that somebody asked for a plugin that cannot be made
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -34,24 +35,27 @@ bool fits_into_profile(const Plugin* plugin) {
          dynamic_cast<const Picker*>(plugin) != nullptr;
 }
 
-Error about(const SchedulingProfileConfig& profile, int line, const std::string& problem) {
-  return Error{line_prefix(line) + "profile '" + profile.name + "': " + problem};
+void tell_of(PluginMaker& maker, const SchedulingProfileConfig& profile, int line,
+             const std::string& problem) {
+  maker.tell(line, "profile '" + profile.name + "': " + problem);
 }
 
-Result<void> check_names(const SchedulingConfig& config) {
+bool check_names(PluginMaker& maker, const SchedulingConfig& config) {
   std::set<std::string> names;
   for (const SchedulingProfileConfig& profile : config.profiles) {
-    if (profile.name.empty()) return about(profile, profile.line, "it has no name");
-    if (!names.insert(profile.name).second) {
-      return about(profile, profile.line, "another profile has this name");
-    }
+    const bool named = !profile.name.empty();
+    if (named && names.insert(profile.name).second) continue;
+    tell_of(maker, profile, profile.line,
+            named ? "another profile has this name" : "it has no name");
+    return false;
   }
-  return {};
+  return true;
 }
 
-// Puts one plugin where it belongs in the profile.
-Result<void> place(const SchedulingProfileConfig& profile, const PluginUse& entry, Plugin* plugin,
-                   uint16_t label, ProfilePlugins& plugins) {
+// Puts one plugin where it belongs in the profile; false: the maker was told why it cannot.
+bool place(PluginMaker& maker, const SchedulingProfileConfig& profile, const PluginUse& entry,
+           Plugin* plugin, ProfilePlugins& plugins) {
+  const uint16_t label = maker.label_of(plugin);
   if (const auto* filter = dynamic_cast<const Filter*>(plugin)) {
     plugins.filters.push_back(filter);
     plugins.filter_labels.push_back(label);
@@ -61,103 +65,87 @@ Result<void> place(const SchedulingProfileConfig& profile, const PluginUse& entr
     const double weight = entry.weight.value_or(1);
     // Finite, and small enough that sums of weighted scores are.
     if (!(std::abs(weight) <= kWeightMost)) {
-      return about(profile, entry.line,
-                   "the weight of '" + entry.plugin + "' must be from -1e9 to 1e9");
+      tell_of(maker, profile, entry.line,
+              "the weight of '" + entry.plugin + "' must be from -1e9 to 1e9");
+      return false;
     }
     plugins.scorers.push_back({scorer, weight, label});
   }
   if (auto* picker = dynamic_cast<Picker*>(plugin)) {
     if (plugins.picker != nullptr) {
-      return about(profile, entry.line, "'" + entry.plugin + "' is a second picker");
+      tell_of(maker, profile, entry.line, "'" + entry.plugin + "' is a second picker");
+      return false;
     }
     plugins.picker = picker;
     plugins.picker_label = label;
   }
-  return {};
+  return true;
 }
 
-Result<ProfilePlugins> make_profile(PluginMaker& maker, const SchedulingProfileConfig& profile) {
+std::optional<ProfilePlugins> make_profile(PluginMaker& maker,
+                                           const SchedulingProfileConfig& profile) {
   ProfilePlugins plugins;
   plugins.name = profile.name;
   for (const PluginUse& entry : profile.plugins) {
-    const Result<Plugin*> plugin = maker.find(entry.plugin);
-    if (!plugin) return plugin.error();
-    if (*plugin == nullptr) {
-      return about(profile, entry.line, "no plugin is named '" + entry.plugin + "'");
+    Plugin* plugin = maker.find(entry.plugin);
+    if (plugin == nullptr) {
+      tell_of(maker, profile, entry.line, "no plugin is named '" + entry.plugin + "'");
+      return std::nullopt;
     }
     // As upstream: it does nothing here, and whoever reads the file is warned (config_lint.h).
-    if (!fits_into_profile(*plugin)) continue;
-    if (const Result<void> placed =
-            place(profile, entry, *plugin, maker.label_of(*plugin), plugins);
-        !placed) {
-      return placed.error();
-    }
+    if (!fits_into_profile(plugin)) continue;
+    if (!place(maker, profile, entry, plugin, plugins)) return std::nullopt;
   }
   if (plugins.picker == nullptr) {
-    const Result<Plugin*> picker = maker.add(kDefaultPicker);
-    if (!picker) return picker.error();
-    plugins.picker = dynamic_cast<Picker*>(*picker);
-    plugins.picker_label = maker.label_of(*picker);
+    Plugin* picker = maker.add(kDefaultPicker);
+    if (picker == nullptr) return std::nullopt;
+    plugins.picker = dynamic_cast<Picker*>(picker);
+    plugins.picker_label = maker.label_of(picker);
   }
   return plugins;
 }
 
-// The only profile handler among the plugins, added when there is none.
-Result<const ProfileHandler*> find_handler(PluginMaker& maker, const SchedulingConfig& config) {
+// The only profile handler among the plugins, added when there is none; null: the maker was told.
+const ProfileHandler* find_handler(PluginMaker& maker, const SchedulingConfig& config) {
   const ProfileHandler* handler = nullptr;
   for (const PluginConfig& plugin : config.plugins) {
     const std::string& name = plugin.name.empty() ? plugin.type : plugin.name;
-    const auto* candidate = dynamic_cast<const ProfileHandler*>(maker.find(name).value());
+    const auto* candidate = dynamic_cast<const ProfileHandler*>(maker.find(name));
     if (candidate == nullptr) continue;
     if (handler != nullptr) {
-      return Error{line_prefix(plugin.line) + "plugin '" + name +
-                   "': a second profile handler; there is exactly one"};
+      maker.tell(plugin.line,
+                 "plugin '" + name + "': a second profile handler; there is exactly one");
+      return nullptr;
     }
     handler = candidate;
   }
   if (handler != nullptr) return handler;
-  const Result<Plugin*> added = maker.add(kDefaultHandler);
-  if (!added) return added.error();
-  return dynamic_cast<const ProfileHandler*>(*added);
+  return dynamic_cast<const ProfileHandler*>(maker.add(kDefaultHandler));
 }
 
 }  // namespace
 
-Result<PolicyWithNotes> make_configured_policy(const Registry& registry,
-                                               const SchedulingConfig& given,
-                                               const PluginOptions& options) {
+Checked<PolicyWithNotes> make_configured_policy(const Registry& registry,
+                                                const SchedulingConfig& given,
+                                                const PluginOptions& options) {
   const SchedulingConfig config = with_profiles(given);
-  if (const Result<void> names = check_names(config); !names) return names.error();
   PluginMaker maker(registry, config, options);
-  if (const Result<void> made = maker.make_all(); !made) return made.error();
+  if (!check_names(maker, config) || !maker.make_all()) return maker.problems();
 
   PolicyPlugins plugins;
-  std::string problems;
-  const auto tell = [&problems](const Error& error) {
-    problems.append(problems.empty() ? "" : "\n").append(error.message);
-  };
-  const Result<const ProfileHandler*> handler = find_handler(maker, config);
-  if (handler) {
-    plugins.handler = *handler;
-  } else {
-    tell(handler.error());
-  }
+  plugins.handler = find_handler(maker, config);
   for (const SchedulingProfileConfig& profile : config.profiles) {
-    Result<ProfilePlugins> made = make_profile(maker, profile);
-    if (!made) {
-      tell(made.error());
-      continue;
-    }
+    std::optional<ProfilePlugins> made = make_profile(maker, profile);
+    if (!made) continue;
     made->metrics_half_life = options.metrics_half_life;
     made->filter_probe = options.filter_probe;
     plugins.profiles.push_back(std::move(*made));
   }
-  const Result<FoundFlowPlugins> flow = find_flow_plugins(maker, registry, config);
-  if (!flow) tell(flow.error());
+  const FoundFlowPlugins flow = find_flow_plugins(maker, registry, config);
   const Result<BlockSizes> views = maker.prompt_views();
-  if (!views) tell(views.error());
-  if (!problems.empty()) return Error{problems};
-  plugins.detector = flow->detector;
+  if (!views) maker.tell(0, views.error().message);
+  if (!maker.problems().empty()) return maker.problems();
+  plugins.detector = flow.detector;
   plugins.heeds_prefer = config.heeds_prefer;
   plugins.prompt_views = *views;
   plugins.indexes = maker.take_indexes();
@@ -179,13 +167,15 @@ Result<PolicyWithNotes> make_configured_policy(const Registry& registry,
   return PolicyWithNotes{
       std::make_unique<ConfiguredPolicy>(std::move(plugins)), maker.take_notes(),
       config.flow_control_enabled,
-      FlowSettings{config.flow_control.value_or(FlowControlConfig()), flow->plugins}};
+      FlowSettings{config.flow_control.value_or(FlowControlConfig()), flow.plugins}};
 }
 
-std::string plugin_problems(const Registry& registry, const SchedulingConfig& given,
-                            const PluginOptions& options) {
+std::vector<Remark> plugin_problems(const Registry& registry, const SchedulingConfig& given,
+                                    const PluginOptions& options) {
   const SchedulingConfig config = with_profiles(given);
-  return PluginMaker(registry, config, options).problems_beside_names();
+  PluginMaker maker(registry, config, options);
+  maker.make_all_beside_names();
+  return maker.problems();
 }
 
 }  // namespace kvasir

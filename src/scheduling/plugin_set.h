@@ -8,15 +8,16 @@
 //   - A profile has one picker; none: max-score-picker. A scorer's weight is 1 unless it is given.
 //   - Producers that plugins ask for and that are not configured are made with their defaults.
 //
-// Every error names the plugin or profile, and the line when it came from a file. All are told, one
-// a line.
+// Every problem names the plugin or profile, and has its line when it came from a file. All are
+// told.
 #pragma once
 
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "base/result.h"
+#include "base/checked.h"
+#include "base/remark.h"
 #include "model/scheduling_config.h"
 #include "scheduling/filter_probe.h"
 #include "scheduling/flow_plugins.h"
@@ -46,13 +47,13 @@ struct PolicyWithNotes {
   FlowSettings flow = {};  // when it is; its plugins live as long as the policy
 };
 
-Result<PolicyWithNotes> make_configured_policy(const Registry& registry,
-                                               const SchedulingConfig& config,
-                                               const PluginOptions& options);
+Checked<PolicyWithNotes> make_configured_policy(const Registry& registry,
+                                                const SchedulingConfig& config,
+                                                const PluginOptions& options);
 
 // Of a configuration that cannot be used for other reasons, which its reader has told: what is
-// wrong with its plugins beside, one a line. "" when nothing is.
-std::string plugin_problems(const Registry& registry, const SchedulingConfig& config,
-                            const PluginOptions& options);
+// wrong with its plugins beside.
+std::vector<Remark> plugin_problems(const Registry& registry, const SchedulingConfig& config,
+                                    const PluginOptions& options);
 
 }  // namespace kvasir

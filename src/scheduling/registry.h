@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/checked.h"
 #include "base/clock.h"
 #include "base/result.h"
 #include "base/value.h"
@@ -90,7 +91,8 @@ class PluginContext {
   virtual Plugin* find_made_offer(const PluginKind& kind) const = 0;
 };
 
-using MadePlugin = Result<std::unique_ptr<Plugin>>;
+// Problems without a line are about the plugin as a whole.
+using MadePlugin = Checked<std::unique_ptr<Plugin>>;
 
 template <class Kind, class... Arguments>
 MadePlugin make_plugin(Arguments&&... arguments) {

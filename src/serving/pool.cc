@@ -35,7 +35,8 @@ Result<std::unique_ptr<Pool>> Pool::create(Executor& executor, Registry registry
                                            PoolProbe& probe) {
   options.plugins.endpoints = options.feeds.slots();
   options.plugins.filter_probe = &probe;
-  Result<PolicyWithNotes> policy = make_configured_policy(registry, config.scheduling, options.plugins);
+  Checked<PolicyWithNotes> policy =
+      make_configured_policy(registry, config.scheduling, options.plugins);
   if (!policy) return policy.error();
   return std::unique_ptr<Pool>(new Pool(executor, std::move(registry), std::move(config),
                                         std::move(*policy), std::move(options), probe));
@@ -127,7 +128,8 @@ Result<std::vector<std::string>> Pool::reconfigure(PoolConfig config) {
     return error;
   };
   if (const Result<void> good = check(config); !good) return refused(good.error());
-  Result<PolicyWithNotes> policy = make_configured_policy(registry_, config.scheduling, options_.plugins);
+  Checked<PolicyWithNotes> policy =
+      make_configured_policy(registry_, config.scheduling, options_.plugins);
   if (!policy) return refused(policy.error());
   sources_ = policy->policy->remote_sources();
   // First: its plugins die with the old policy.

@@ -159,10 +159,9 @@ std::string refusal_of(const Registry& registry, const std::string& type) {
   config.plugins.push_back({type, type});
   const PluginOptions options;
   PluginMaker maker(registry, config, options);
-  const Result<Plugin*> made = maker.find(type);
   const std::string owner = type + ": " + type + " ";
-  if (made) return "";
-  return made.error().message.substr(owner.size());
+  if (maker.find(type) != nullptr) return "";
+  return to_string(maker.problems()).substr(owner.size());
 }
 
 std::string plugin_document(const Registry& registry, const std::vector<PluginComment>& comments) {

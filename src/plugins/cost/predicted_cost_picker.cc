@@ -108,7 +108,7 @@ MadePlugin make_predicted_cost_picker(std::string_view name, const Value& value,
   if (full_wait <= Duration::zero()) parameters.fail("saturatedWait", "must be above 0");
   const bool uses_matches = parameters.boolean("usePrefixMatches", true);
   const std::string producer = parameters.text("prefixMatchInfoProducerName", "");
-  if (const Result<void> read = parameters.finish(); !read) return read.error();
+  if (const auto problems = parameters.problems(); !problems.empty()) return problems;
   const std::string owner = std::string(name) + ": ";
   if (context.profiles() > 1) {
     return Error{owner + "works in configurations with one scheduling profile, not " +

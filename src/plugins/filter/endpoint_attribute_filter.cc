@@ -4,7 +4,6 @@
 
 #include "base/parameters.h"
 #include "plugins/endpoint_attribute.h"
-#include "plugins/nested_parameters.h"
 
 namespace kvasir {
 namespace {
@@ -63,17 +62,18 @@ MadePlugin make_endpoint_attribute_filter(std::string_view name, const Value& va
   Parameters chosen(algorithm != nullptr ? *algorithm : none, name);
   chosen.choice("type", "", {"threshold"});
   const Value* threshold = chosen.any("threshold");
-  if (threshold == nullptr) {
-    chosen.fail("threshold", "is missing");
-    return finish_all({&parameters, &chosen}).error();
-  }
+  if (threshold == nullptr) chosen.fail("threshold", "is missing");
+  std::vector<Remark> problems = parameters.problems();
+  append(problems, chosen.problems());
+  if (threshold == nullptr) return problems;
 
   Parameters limit(*threshold, name);
   settings.compare = limit.choice(
       "operator", "",
       {"LessThan", "LessThanOrEqual", "GreaterThan", "GreaterThanOrEqual", "Equal", "NotEqual"});
   settings.threshold = limit.number("value", 0, -1e300);
-  if (const auto read = finish_all({&parameters, &chosen, &limit}); !read) return read.error();
+  append(problems, limit.problems());
+  if (!problems.empty()) return problems;
   return make_plugin<EndpointAttributeFilter>(std::move(settings));
 }
 

@@ -71,7 +71,7 @@ class HeaderBasedTestingFilter final : public Filter {
 };
 
 MadePlugin make_header_based_testing_filter(std::string_view name, const Value& value, PluginContext&) {
-  if (const Result<void> read = Parameters(value, name).finish(); !read) return read.error();
+  if (const auto problems = Parameters(value, name).problems(); !problems.empty()) return problems;
   return make_plugin<HeaderBasedTestingFilter>();
 }
 

@@ -62,7 +62,8 @@ class LabelSelectorFilter final : public Filter {
   const std::vector<Requirement> requirements_;
 };
 
-Result<Requirement> read_expression(const Value& value, std::string_view name) {
+Requirement read_expression(const Value& value, std::string_view name,
+                            std::vector<Remark>& problems) {
   using Operator = Requirement::Operator;
   Parameters parameters(value, name);
   Requirement requirement;
@@ -79,36 +80,35 @@ Result<Requirement> read_expression(const Value& value, std::string_view name) {
   if (wants_values == requirement.values.empty()) {
     parameters.fail("values", wants_values ? "must not be empty" : "must be empty for " + named);
   }
-  if (const Result<void> read = parameters.finish(); !read) return read.error();
+  append(problems, parameters.problems());
   return requirement;
 }
 
 MadePlugin make_label_selector_filter(std::string_view name, const Value& value, PluginContext&) {
   Parameters parameters(value, name);
   std::vector<Requirement> requirements;
-  const Value none;
   const Value* labels = parameters.any("matchLabels");
   const Value* expressions = parameters.any("matchExpressions");
-  if (labels != nullptr && labels->map() == nullptr)
-    parameters.fail("matchLabels", "must be a map");
-  if (expressions != nullptr && expressions->list() == nullptr) {
+  const bool has_labels = labels != nullptr && labels->map() != nullptr;
+  const bool has_expressions = expressions != nullptr && expressions->list() != nullptr;
+  if (labels != nullptr && !has_labels) parameters.fail("matchLabels", "must be a map");
+  if (expressions != nullptr && !has_expressions) {
     parameters.fail("matchExpressions", "must be a list");
   }
-  if (const Result<void> read = parameters.finish(); !read) return read.error();
-  if (labels != nullptr) {
+  std::vector<Remark> problems = parameters.problems();
+  if (has_labels) {
     Parameters pairs(*labels, name);
     for (const auto& [key, wanted] : *labels->map()) {
       requirements.push_back({key, Requirement::Operator::kIn, {pairs.text(key, "")}});
     }
-    if (const Result<void> read = pairs.finish(); !read) return read.error();
+    append(problems, pairs.problems());
   }
-  if (expressions != nullptr) {
+  if (has_expressions) {
     for (const Value& expression : *expressions->list()) {
-      Result<Requirement> requirement = read_expression(expression, name);
-      if (!requirement) return requirement.error();
-      requirements.push_back(std::move(*requirement));
+      requirements.push_back(read_expression(expression, name, problems));
     }
   }
+  if (!problems.empty()) return problems;
   return make_plugin<LabelSelectorFilter>(std::move(requirements));
 }
 

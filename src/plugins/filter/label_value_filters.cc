@@ -41,14 +41,15 @@ MadePlugin make_by_label(std::string_view name, const Value& value, PluginContex
   if (values.empty() && !without_label) {
     parameters.fail("validValues", "is empty and allowsNoLabel false: nobody could pass");
   }
-  if (const Result<void> read = parameters.finish(); !read) return read.error();
+  if (const auto problems = parameters.problems(); !problems.empty()) return problems;
   return make_plugin<LabelValueFilter>(label, std::move(values), without_label);
 }
 
 PluginType role_filter(std::string type, std::vector<std::string> roles, bool without_label) {
   const auto make = [roles = std::move(roles), without_label](
                         std::string_view name, const Value& value, PluginContext&) -> MadePlugin {
-    if (const Result<void> read = Parameters(value, name).finish(); !read) return read.error();
+    if (const auto problems = Parameters(value, name).problems(); !problems.empty())
+      return problems;
     return make_plugin<LabelValueFilter>(kRole, roles, without_label);
   };
   return {std::move(type), make};

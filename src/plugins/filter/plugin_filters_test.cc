@@ -121,16 +121,50 @@ TEST_F(Filters, EndpointAttributeComparesToAThreshold) {
 }
 
 TEST_F(Filters, WhatIsWrongInNestedParametersIsToldAtOnce) {
-  const std::string told = error_of(
-      "endpoint-attribute-filter",
-      parameters(
-          {{"onMissing", "Perhaps"},
-           {"algorithm",
-            parameters({{"type", "treshold"},
-                        {"threshold", parameters({{"operator", "About"}, {"walue", 1}})}})}}));
-  for (const char* part :
-       {"onMissing is", "attribute is missing", "type is", "operator is", "'walue'"})
-    EXPECT_THAT(told, HasSubstr(part));
+  const Value about = parameters({{"operator", "About"}, {"walue", 1}});
+  const Value sources = list({parameters({{"haeder", "x"}}), parameters({{"attribute", "mood"}})});
+  const struct {
+    const char* type;
+    Value value;
+    std::vector<std::string> parts;
+  } cases[] = {
+      {"endpoint-attribute-filter",
+       parameters({{"onMissing", "Perhaps"},
+                   {"algorithm", parameters({{"type", "treshold"}, {"threshold", about}})}}),
+       {"onMissing is", "attribute is missing", "type is", "operator is", "'walue'"}},
+      {"label-selector-filter",
+       parameters({{"matchLables", 1},
+                   {"matchLabels", parameters({{"zone", 7}})},
+                   {"matchExpressions", list({about, parameters({{"key", "k"}})})}}),
+       {"'matchLables'", "zone must be", "operator is", "key is missing", "'walue'",
+        "values must not be empty"}},
+      {"label-selector-filter",
+       parameters({{"matchLabels", 1}, {"matchExpressions", list({about})}}),
+       {"matchLabels must be a map", "operator is"}},
+      {"session-affinity-filter",
+       parameters(
+           {{"strategy", "session"},
+            {"stickyness", 1},
+            {"encodedEndpointHeaderConfig", parameters({{"header", 1}})},
+            {"sessionIdConfig", parameters({{"evictionTtlSeconds", 0}, {"sources", sources}})},
+            {"profileName", "nobody"}}),
+       {"strategy is", "'stickyness'", "header must be", "evictionTtlSeconds", "'haeder'",
+        "'mood' is published by no plugin", "names no profile"}},
+      {"utilization-filter",
+       parameters({{"fallback", 1},
+                   {"conditions", list({parameters({{"metric", "heat"}, {"maxValue", 1}}),
+                                        parameters({{"metric", "waiting-queue"}})})}}),
+       {"'fallback'", "metric is", "maxValue is missing"}},
+      {"disagg-profile-handler",
+       parameters({{"stageOrder", "decode-last"},
+                   {"profiles", parameters({{"decoder", "x"}})},
+                   {"deciders", parameters({{"prefil", "x"}})}}),
+       {"stageOrder is", "'decoder'", "'prefil'"}},
+  };
+  for (const auto& one : cases) {
+    const std::string told = error_of(one.type, one.value);
+    for (const std::string& part : one.parts) EXPECT_THAT(told, HasSubstr(part)) << one.type;
+  }
 }
 
 TEST_F(Filters, PrefixBasedDeciderWeighsWhatIsNotCached) {

@@ -74,7 +74,7 @@ MadePlugin make_prefix_cache_affinity_filter(std::string_view name, const Value&
   }
   const std::string match_producer = parameters.text("prefixMatchInfoProducerName", "");
   const std::string load_producer = parameters.text("inFlightLoadProducerName", "");
-  if (const Result<void> read = parameters.finish(); !read) return read.error();
+  if (const auto problems = parameters.problems(); !problems.empty()) return problems;
   const Result<PrefixMatches*> matches = context.find<PrefixMatches>(match_producer);
   if (!matches) return matches.error();
   const Result<InflightLoads*> loads = context.find<InflightLoads>(load_producer);

@@ -44,14 +44,14 @@ class UtilizationFilter final : public Filter {
   const InflightLoads* const loads_;
 };
 
-Result<Condition> read_condition(const Value& value, std::string_view name) {
+Condition read_condition(const Value& value, std::string_view name, std::vector<Remark>& problems) {
   Parameters parameters(value, name);
   Condition condition;
   condition.metric = parameters.choice(
       "metric", "", {kActiveRequests, "running-requests", "waiting-queue", "kv-cache-utilization"});
   condition.max_value = parameters.number("maxValue", 0);
   if (!parameters.has("maxValue")) parameters.fail("maxValue", "is missing");
-  if (const Result<void> read = parameters.finish(); !read) return read.error();
+  append(problems, parameters.problems());
   return condition;
 }
 
@@ -60,21 +60,21 @@ MadePlugin make_utilization_filter(std::string_view name, const Value& value,
   Parameters parameters(value, name);
   const Value* list = parameters.any("conditions");
   const bool fallback_on_empty = parameters.boolean("fallbackOnEmpty", false);
-  if (list == nullptr || list->list() == nullptr || list->list()->empty()) {
-    parameters.fail("conditions", "must be a list of one at least");
-  }
-  if (const Result<void> read = parameters.finish(); !read) return read.error();
+  const bool lists = list != nullptr && list->list() != nullptr && !list->list()->empty();
+  if (!lists) parameters.fail("conditions", "must be a list of one at least");
+  std::vector<Remark> problems = parameters.problems();
+  if (!lists) return problems;
   std::vector<Condition> conditions;
-  const InflightLoads* loads = nullptr;
   for (const Value& item : *list->list()) {
-    Result<Condition> condition = read_condition(item, name);
-    if (!condition) return condition.error();
-    if (condition->metric == kActiveRequests) {
-      const Result<InflightLoads*> found = context.find<InflightLoads>("");
-      if (!found) return found.error();
-      loads = *found;
-    }
-    conditions.push_back(std::move(*condition));
+    conditions.push_back(read_condition(item, name, problems));
+  }
+  if (!problems.empty()) return problems;
+  const InflightLoads* loads = nullptr;
+  if (std::any_of(conditions.begin(), conditions.end(),
+                  [](const Condition& condition) { return condition.metric == kActiveRequests; })) {
+    const Result<InflightLoads*> found = context.find<InflightLoads>("");
+    if (!found) return found.error();
+    loads = *found;
   }
   return make_plugin<UtilizationFilter>(std::move(conditions), fallback_on_empty, loads);
 }

@@ -73,7 +73,7 @@ MadePlugin make_concurrency_detector(std::string_view name, const Value& value,
       static_cast<double>(parameters.integer("maxTokenConcurrency", 1'000'000, 1));
   settings.headroom = parameters.number("headroom", 0);
   const std::string producer = parameters.text("inFlightLoadProducerName", "");
-  if (const Result<void> read = parameters.finish(); !read) return read.error();
+  if (const auto problems = parameters.problems(); !problems.empty()) return problems;
   const Result<InflightLoads*> loads = context.find<InflightLoads>(producer);
   if (!loads) return loads.error();
   return make_plugin<ConcurrencyDetector>(settings, **loads);

@@ -393,8 +393,8 @@ TEST_F(FlowPluginsTest, WrongParametersAreRefused) {
 class ConfiguredFlow : public PluginTest {
  protected:
   // The scheduling and the flow control of a configuration with these plugins.
-  Result<PolicyWithNotes> configured_flow(std::vector<PluginConfig> plugins,
-                                          const FlowControlConfig& flow, bool enabled = true) {
+  Checked<PolicyWithNotes> configured_flow(std::vector<PluginConfig> plugins,
+                                           const FlowControlConfig& flow, bool enabled = true) {
     SchedulingConfig config{std::move(plugins), {}, flow, enabled};
     return make_configured_policy(registry_, config, options_);
   }

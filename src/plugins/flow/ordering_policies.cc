@@ -42,7 +42,7 @@ class SloDeadlineOrdering final : public OrderingPolicy {
 
 template <class Policy>
 MadePlugin make_ordering_policy(std::string_view name, const Value& value, PluginContext&) {
-  if (const Result<void> read = Parameters(value, name).finish(); !read) return read.error();
+  if (const auto problems = Parameters(value, name).problems(); !problems.empty()) return problems;
   return make_plugin<Policy>();
 }
 

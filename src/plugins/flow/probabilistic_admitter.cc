@@ -46,7 +46,7 @@ MadePlugin make_probabilistic_admitter(std::string_view name, const Value& value
   settings.thresholds.kv_usage = parameters.number("kvCacheUtilThreshold", .8, 1e-6, 1);
   settings.power = parameters.number("power", 5);
   settings.factor = parameters.number("k", 300);
-  if (const Result<void> read = parameters.finish(); !read) return read.error();
+  if (const auto problems = parameters.problems(); !problems.empty()) return problems;
   return make_plugin<ProbabilisticAdmitter>(settings, context.seed());
 }
 

@@ -128,7 +128,7 @@ MadePlugin make_program_aware_fairness(std::string_view name, const Value& value
   settings.half_life_s = parameters.number("lasHalfLifeSeconds", settings.half_life_s, 0, 1e9);
   settings.ttl_s = parameters.number("evictionTtlSeconds", settings.ttl_s, 0, 1e9);
   parameters.number("evictionSweepSeconds", 300, 1e-9, 1e9);
-  if (const Result<void> read = parameters.finish(); !read) return read.error();
+  if (const auto problems = parameters.problems(); !problems.empty()) return problems;
   return make_plugin<ProgramAwareFairness>(settings);
 }
 

@@ -73,14 +73,14 @@ class SoftReflectiveCeiling final : public UsageLimitPolicy {
 };
 
 MadePlugin make_soft(std::string_view name, const Value& value, PluginContext&) {
-  if (const Result<void> read = Parameters(value, name).finish(); !read) return read.error();
+  if (const auto problems = Parameters(value, name).problems(); !problems.empty()) return problems;
   return make_plugin<SoftReflectiveCeiling>();
 }
 
 MadePlugin make_static(std::string_view name, const Value& value, PluginContext&) {
   Parameters parameters(value, name);
   const double threshold = parameters.number("threshold", 1);
-  if (const Result<void> read = parameters.finish(); !read) return read.error();
+  if (const auto problems = parameters.problems(); !problems.empty()) return problems;
   return make_plugin<StaticUsageLimit>(threshold);
 }
 
@@ -92,7 +92,7 @@ MadePlugin make_holdback(std::string_view name, const Value& value, PluginContex
   parameters.choice("shape", "linear", {"linear"});
   if (!parameters.has("minCeiling")) parameters.fail("minCeiling", "is missing");
   if (least > most) parameters.fail("minCeiling", "must not exceed maxCeiling");
-  if (const Result<void> read = parameters.finish(); !read) return read.error();
+  if (const auto problems = parameters.problems(); !problems.empty()) return problems;
   return make_plugin<PriorityHoldback>(least, most, domain == "rank");
 }
 

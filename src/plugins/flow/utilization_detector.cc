@@ -72,7 +72,7 @@ MadePlugin make_utilization_detector(std::string_view name, const Value& value, 
       parameters.number("kvCacheUtilThreshold", .8, kSmallestThreshold, 1);
   settings.staleness = parameters.duration("metricsStalenessThreshold", settings.staleness);
   settings.headroom = parameters.number("headroom", 0);
-  if (const Result<void> read = parameters.finish(); !read) return read.error();
+  if (const auto problems = parameters.problems(); !problems.empty()) return problems;
   return make_plugin<UtilizationDetector>(settings);
 }
 

@@ -50,7 +50,7 @@ class LeastLoadPicker final : public Picker {
 
 MadePlugin make_least_load_picker(std::string_view name, const Value& value,
                                   PluginContext& context) {
-  if (const Result<void> read = Parameters(value, name).finish(); !read) return read.error();
+  if (const auto problems = Parameters(value, name).problems(); !problems.empty()) return problems;
   return make_plugin<LeastLoadPicker>(context.endpoints());
 }
 

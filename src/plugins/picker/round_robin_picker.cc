@@ -40,7 +40,7 @@ class RoundRobinPicker final : public Picker {
 
 MadePlugin make_round_robin_picker(std::string_view name, const Value& value,
                                    PluginContext& context) {
-  if (const Result<void> read = Parameters(value, name).finish(); !read) return read.error();
+  if (const auto problems = Parameters(value, name).problems(); !problems.empty()) return problems;
   return make_plugin<RoundRobinPicker>(context.endpoints());
 }
 

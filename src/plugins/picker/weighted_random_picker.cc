@@ -50,7 +50,7 @@ MadePlugin make_weighted_random_picker(std::string_view name, const Value& value
                                        PluginContext& context) {
   Parameters parameters(value, name);
   const size_t chosen_max = read_picker_size(parameters, context);
-  if (const Result<void> read = parameters.finish(); !read) return read.error();
+  if (const auto problems = parameters.problems(); !problems.empty()) return problems;
   return make_plugin<WeightedRandomPicker>(chosen_max, context.seed());
 }
 

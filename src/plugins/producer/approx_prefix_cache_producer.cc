@@ -90,7 +90,7 @@ MadePlugin make_approx_prefix_cache_producer(std::string_view name, const Value&
   if (parameters.boolean("capacityOfEngineProfile", false)) {
     settings.assumed_tokens = context.profile().kv_tokens;
   }
-  if (const Result<void> read = parameters.finish(); !read) return read.error();
+  if (const auto problems = parameters.problems(); !problems.empty()) return problems;
   return make_plugin<ApproxPrefixCacheProducer>(
       settings, context.prefix_index({PromptUnit::kBytes, settings.block_tokens * kBytesPerToken}));
 }

@@ -160,7 +160,7 @@ MadePlugin make_inflight_load_producer(std::string_view name, const Value& value
   settings.output_max = parameters.number("maxEstimatedOutputTokens", settings.output_max);
   const std::string producer = parameters.text("prefixMatchInfoProducerName", "");
   settings.share = parameters.boolean("syncCrossReplicaState", true);
-  if (const Result<void> read = parameters.finish(); !read) return read.error();
+  if (const auto problems = parameters.problems(); !problems.empty()) return problems;
   const PrefixMatches* matches = nullptr;
   if (!producer.empty()) {
     const Result<PrefixMatches*> found = context.find<PrefixMatches>(producer);

@@ -49,7 +49,7 @@ MadePlugin make_session_id_producer(std::string_view name, const Value& value, P
   if (parameters.has("headerName") && !cookie_name.empty()) {
     parameters.fail("cookieName", "and headerName exclude each other");
   }
-  if (const Result<void> read = parameters.finish(); !read) return read.error();
+  if (const auto problems = parameters.problems(); !problems.empty()) return problems;
   return make_plugin<SessionIdProducer>(header, cookie_name);
 }
 

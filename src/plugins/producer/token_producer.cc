@@ -20,7 +20,7 @@ MadePlugin make_token_producer(std::string_view name, const Value& value, Plugin
   parameters.ignore("estimate");
   parameters.ignore("vllm");
   parameters.ignore("udsTokenizerConfig");
-  if (const Result<void> read = parameters.finish(); !read) return read.error();
+  if (const auto problems = parameters.problems(); !problems.empty()) return problems;
   return make_plugin<TokenProducer>();
 }
 

@@ -132,20 +132,21 @@ MadePlugin make_disagg(std::string_view name, const Value& value, PluginContext&
   parameters.ignore("encodeProfile");
   const Value* profiles = parameters.any("profiles");
   const Value* deciders = parameters.any("deciders");
-  if (const Result<void> read = parameters.finish(); !read) return read.error();
+  std::vector<Remark> problems = parameters.problems();
 
   Parameters stages(profiles != nullptr ? *profiles : none, name);
   names.decode = stages.text("decode", names.decode);
   names.prefill = stages.text("prefill", names.prefill);
   stages.ignore("encode");
-  if (const Result<void> read = stages.finish(); !read) return read.error();
+  append(problems, stages.problems());
   Parameters chosen(deciders != nullptr ? *deciders : none, name);
   names.decider = chosen.text("prefill", names.decider);
   names.encode_decider = chosen.text("encode", names.encode_decider);
   if (prefill_first && !names.decider.empty()) {
     chosen.fail("prefill", "has no say when stageOrder is prefill-first");
   }
-  if (const Result<void> read = chosen.finish(); !read) return read.error();
+  append(problems, chosen.problems());
+  if (!problems.empty()) return problems;
   if (!names.encode_decider.empty()) {
     const Result<StageDecider*> decider = context.find<StageDecider>(names.encode_decider);
     if (!decider) return decider.error();
@@ -167,7 +168,7 @@ MadePlugin make_pd(std::string_view name, const Value& value, PluginContext& con
                              "hashBlockSize", "primaryPort"}) {
     parameters.ignore(unused);
   }
-  if (const Result<void> read = parameters.finish(); !read) return read.error();
+  if (const auto problems = parameters.problems(); !problems.empty()) return problems;
   if (parameters.has("threshold")) {
     const Result<Stages> stages = find_stages(name, names, false, context);
     if (!stages) return stages.error();
@@ -187,7 +188,7 @@ MadePlugin make_header_writer(std::string_view name, const Value& value, PluginC
   Parameters parameters(value, name);
   parameters.text("prefillProfile", "");
   parameters.text("encodeProfile", "");
-  if (const Result<void> read = parameters.finish(); !read) return read.error();
+  if (const auto problems = parameters.problems(); !problems.empty()) return problems;
   return make_plugin<HeaderWriter>();
 }
 

@@ -39,7 +39,7 @@ MadePlugin make_header_profile_handler(std::string_view name, const Value& value
   Parameters parameters(value, name);
   const std::string header = lower_case(parameters.text("headerName", "epp-profile"));
   const std::string fallback = parameters.text("defaultProfile", "decode");
-  if (const Result<void> read = parameters.finish(); !read) return read.error();
+  if (const auto problems = parameters.problems(); !problems.empty()) return problems;
   return make_plugin<HeaderProfileHandler>(header, fallback, context);
 }
 

@@ -25,14 +25,14 @@ MadePlugin make_single(std::string_view name, PluginContext& context) {
 
 MadePlugin make_single_profile_handler(std::string_view name, const Value& value,
                                        PluginContext& context) {
-  if (const Result<void> read = Parameters(value, name).finish(); !read) return read.error();
+  if (const auto problems = Parameters(value, name).problems(); !problems.empty()) return problems;
   return make_single(name, context);
 }
 
 MadePlugin make_data_parallel(std::string_view name, const Value& value, PluginContext& context) {
   Parameters parameters(value, name);
   parameters.integer("primaryPort", 8000, 0, 65'535);
-  if (const Result<void> read = parameters.finish(); !read) return read.error();
+  if (const auto problems = parameters.problems(); !problems.empty()) return problems;
   return make_single(name, context);
 }
 

@@ -28,7 +28,7 @@ class PrefixBasedDecider final : public StageDecider {
 };
 
 MadePlugin make_always(std::string_view name, const Value& value, PluginContext&) {
-  if (const Result<void> read = Parameters(value, name).finish(); !read) return read.error();
+  if (const auto problems = Parameters(value, name).problems(); !problems.empty()) return problems;
   return make_plugin<AlwaysDecider>();
 }
 
@@ -37,7 +37,7 @@ MadePlugin make_prefix_based(std::string_view name, const Value& value, PluginCo
   const int64_t non_cached = parameters.integer("nonCachedTokens", 0, 0, UINT32_MAX);
   const int64_t prompt = parameters.integer("promptTokens", 0, 0, UINT32_MAX);
   const std::string producer = parameters.text("prefixMatchInfoProducerName", "");
-  if (const Result<void> read = parameters.finish(); !read) return read.error();
+  if (const auto problems = parameters.problems(); !problems.empty()) return problems;
   const Result<PrefixMatches*> matches = context.find<PrefixMatches>(producer);
   if (!matches) return matches.error();
   return make_plugin<PrefixBasedDecider>(static_cast<uint32_t>(non_cached),

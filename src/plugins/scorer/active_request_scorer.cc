@@ -43,7 +43,7 @@ MadePlugin make_active_request_scorer(std::string_view name, const Value& value,
   settings.max_busy_score = parameters.number("maxBusyScore", 1, 0, 1);
   const std::string producer = parameters.text("inFlightLoadProducerName", "");
   parameters.ignore("requestTimeout");
-  if (const Result<void> read = parameters.finish(); !read) return read.error();
+  if (const auto problems = parameters.problems(); !problems.empty()) return problems;
   const Result<InflightLoads*> loads = context.find<InflightLoads>(producer);
   if (!loads) return loads.error();
   return make_plugin<ActiveRequestScorer>(settings, **loads);

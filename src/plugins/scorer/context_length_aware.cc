@@ -80,7 +80,7 @@ MadePlugin make_context_length_aware(std::string_view name, const Value& value, 
   const std::string label = parameters.text("label", "llm-d.ai/context-length-range");
   const bool filters = parameters.boolean("enableFiltering", false);
   if (label.empty()) parameters.fail("label", "must not be empty");
-  if (const Result<void> read = parameters.finish(); !read) return read.error();
+  if (const auto problems = parameters.problems(); !problems.empty()) return problems;
   return make_plugin<ContextLengthAware>(label, filters);
 }
 

@@ -146,7 +146,7 @@ MadePlugin make_dynamo_cost_scorer(std::string_view name, const Value& value,
   const double overlap_weight = parameters.number("overlapScoreWeight", 1, 0, 1e6);
   const auto block_tokens =
       static_cast<uint32_t>(parameters.integer("blockSize", 16, 1, kBlockTokensMost));
-  if (const Result<void> read = parameters.finish(); !read) return read.error();
+  if (const auto problems = parameters.problems(); !problems.empty()) return problems;
   const Result<InflightLoads*> loads = context.find<InflightLoads>("");
   if (!loads) return loads.error();
   const Result<PrefixMatches*> matches = context.find<PrefixMatches>("");

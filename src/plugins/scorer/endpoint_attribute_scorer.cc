@@ -5,7 +5,6 @@
 
 #include "base/parameters.h"
 #include "plugins/endpoint_attribute.h"
-#include "plugins/nested_parameters.h"
 
 namespace kvasir {
 namespace {
@@ -55,20 +54,21 @@ class EndpointAttributeScorer final : public Scorer {
   const std::optional<AttributeRange> fixed_;
 };
 
-Result<std::optional<AttributeRange>> read_range(const Value& value, std::string_view name) {
+std::optional<AttributeRange> read_range(const Value& value, std::string_view name,
+                                         std::vector<Remark>& problems) {
   Parameters parameters(value, name);
   const Value* fixed = parameters.any("fixedRange");
   const Value* adaptive = parameters.any("adaptiveRange");
   if (fixed != nullptr && adaptive != nullptr) {
     parameters.fail("fixedRange", "and adaptiveRange exclude each other");
   }
-  if (const Result<void> read = parameters.finish(); !read) return read.error();
-  if (fixed == nullptr) return std::optional<AttributeRange>();
+  append(problems, parameters.problems());
+  if (fixed == nullptr) return std::nullopt;
   Parameters limits(*fixed, name);
   const AttributeRange range{limits.number("min", 0, -1e300), limits.number("max", 0, -1e300)};
   if (!(range.min < range.max)) limits.fail("min", "must be less than max");
-  if (const Result<void> read = limits.finish(); !read) return read.error();
-  return std::optional<AttributeRange>(range);
+  append(problems, limits.problems());
+  return range;
 }
 
 MadePlugin make_endpoint_attribute_scorer(std::string_view name, const Value& value,
@@ -84,12 +84,12 @@ MadePlugin make_endpoint_attribute_scorer(std::string_view name, const Value& va
   const std::string type =
       chosen.choice("type", "", {"linear_lower_is_better", "linear_higher_is_better"});
   const Value* normalization = chosen.any("normalization");
-  const Result<void> read = finish_all({&parameters, &chosen});
-  const Result<std::optional<AttributeRange>> range =
-      read_range(normalization != nullptr ? *normalization : none, name);
-  if (!read) return Error{read.error().message + (range ? "" : "\n" + range.error().message)};
-  if (!range) return range.error();
-  return make_plugin<EndpointAttributeScorer>(attribute, type == "linear_lower_is_better", *range);
+  std::vector<Remark> problems = parameters.problems();
+  append(problems, chosen.problems());
+  const std::optional<AttributeRange> range =
+      read_range(normalization != nullptr ? *normalization : none, name, problems);
+  if (!problems.empty()) return problems;
+  return make_plugin<EndpointAttributeScorer>(attribute, type == "linear_lower_is_better", range);
 }
 
 }  // namespace

@@ -35,7 +35,7 @@ MadePlugin make_header_label_affinity_scorer(std::string_view name, const Value&
   const std::string label = parameters.text("labelKey", "");
   if (header.empty()) parameters.fail("headerName", "is missing");
   if (label.empty()) parameters.fail("labelKey", "is missing");
-  if (const Result<void> read = parameters.finish(); !read) return read.error();
+  if (const auto problems = parameters.problems(); !problems.empty()) return problems;
   return make_plugin<HeaderLabelAffinityScorer>(header, label);
 }
 

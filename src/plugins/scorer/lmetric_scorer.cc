@@ -30,7 +30,7 @@ class LMetricScorer final : public Scorer {
 };
 
 MadePlugin make_lmetric_scorer(std::string_view name, const Value& value, PluginContext& context) {
-  if (const Result<void> read = Parameters(value, name).finish(); !read) return read.error();
+  if (const auto problems = Parameters(value, name).problems(); !problems.empty()) return problems;
   const Result<InflightLoads*> loads = context.find<InflightLoads>("");
   if (!loads) return loads.error();
   const Result<PrefixMatches*> matches = context.find<PrefixMatches>("");

@@ -30,7 +30,7 @@ class LoadAwareScorer final : public Scorer {
 MadePlugin make_load_aware_scorer(std::string_view name, const Value& value, PluginContext&) {
   Parameters parameters(value, name);
   const int64_t threshold = parameters.integer("threshold", 128, 1);
-  if (const Result<void> read = parameters.finish(); !read) return read.error();
+  if (const auto problems = parameters.problems(); !problems.empty()) return problems;
   return make_plugin<LoadAwareScorer>(static_cast<double>(threshold));
 }
 

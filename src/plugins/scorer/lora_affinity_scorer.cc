@@ -34,7 +34,7 @@ class LoraAffinityScorer final : public Scorer {
 };
 
 MadePlugin make_lora_affinity_scorer(std::string_view name, const Value& value, PluginContext&) {
-  if (const Result<void> read = Parameters(value, name).finish(); !read) return read.error();
+  if (const auto problems = Parameters(value, name).problems(); !problems.empty()) return problems;
   return make_plugin<LoraAffinityScorer>();
 }
 

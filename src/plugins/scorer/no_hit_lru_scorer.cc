@@ -84,7 +84,7 @@ MadePlugin make_no_hit_lru_scorer(std::string_view name, const Value& value,
   const std::string producer = parameters.text("prefixMatchInfoProducerName", "");
   parameters.ignore("prefixPluginType");
   parameters.ignore("prefixPluginName");
-  if (const Result<void> read = parameters.finish(); !read) return read.error();
+  if (const auto problems = parameters.problems(); !problems.empty()) return problems;
   const Result<PrefixMatches*> matches = context.find<PrefixMatches>(producer);
   if (!matches) return matches.error();
   return make_plugin<NoHitLruScorer>(static_cast<size_t>(size), context.endpoints(), **matches);

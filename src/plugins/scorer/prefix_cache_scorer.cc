@@ -59,7 +59,7 @@ MadePlugin make_prefix_cache_scorer(std::string_view name, const Value& value,
   settings.length_scale =
       static_cast<double>(parameters.integer("matchLengthScaleTokens", 8192, 1));
   const std::string producer = parameters.text("prefixMatchInfoProducerName", "");
-  if (const Result<void> read = parameters.finish(); !read) return read.error();
+  if (const auto problems = parameters.problems(); !problems.empty()) return problems;
   const Result<PrefixMatches*> matches = context.find<PrefixMatches>(producer);
   if (!matches) return matches.error();
   return make_plugin<PrefixCacheScorer>(settings, **matches);

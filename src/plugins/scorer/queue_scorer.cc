@@ -20,7 +20,7 @@ class QueueScorer final : public Scorer {
 };
 
 MadePlugin make_queue_scorer(std::string_view name, const Value& value, PluginContext&) {
-  if (const Result<void> read = Parameters(value, name).finish(); !read) return read.error();
+  if (const auto problems = Parameters(value, name).problems(); !problems.empty()) return problems;
   return make_plugin<QueueScorer>();
 }
 

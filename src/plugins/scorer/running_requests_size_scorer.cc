@@ -21,7 +21,7 @@ class RunningRequestsSizeScorer final : public Scorer {
 
 MadePlugin make_running_requests_size_scorer(std::string_view name, const Value& value,
                                              PluginContext&) {
-  if (const Result<void> read = Parameters(value, name).finish(); !read) return read.error();
+  if (const auto problems = Parameters(value, name).problems(); !problems.empty()) return problems;
   return make_plugin<RunningRequestsSizeScorer>();
 }
 

@@ -67,7 +67,7 @@ MadePlugin make_seed_composite_scorer(std::string_view name, const Value& value,
   settings.max_latency = static_cast<double>(parameters.integer("maxLatencyMs", 500, 1));
   settings.latency_attribute = parameters.text("latencyAttribute", "latency-p99-ms");
   const std::string producer = parameters.text("prefixMatchInfoProducerName", "");
-  if (const Result<void> read = parameters.finish(); !read) return read.error();
+  if (const auto problems = parameters.problems(); !problems.empty()) return problems;
   const Result<PrefixMatches*> matches = context.find<PrefixMatches>(producer);
   if (!matches) return matches.error();
   return make_plugin<SeedCompositeScorer>(std::move(settings), **matches);

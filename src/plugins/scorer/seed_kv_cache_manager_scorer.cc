@@ -48,7 +48,7 @@ MadePlugin make_seed_kv_cache_manager_scorer(std::string_view name, const Value&
   source.timeout = parameters.duration("timeout", std::chrono::milliseconds(50));
   if (source.timeout <= Duration::zero()) parameters.fail("timeout", "must be longer than 0");
   const double threshold = parameters.number("cacheThreshold", 0.5, 0, 1);
-  if (const Result<void> read = parameters.finish(); !read) return read.error();
+  if (const auto problems = parameters.problems(); !problems.empty()) return problems;
   return make_plugin<SeedKvCacheManagerScorer>(std::move(source), threshold);
 }
 

@@ -40,7 +40,7 @@ MadePlugin make_seed_load_aware_scorer(std::string_view name, const Value& value
   settings.queue_weight = parameters.number("queueLengthWeight", settings.queue_weight, 0, 1);
   settings.gpu_weight = parameters.number("gpuUtilWeight", settings.gpu_weight, 0, 1);
   settings.max_queue = static_cast<double>(parameters.integer("maxQueueLength", 10, 1));
-  if (const Result<void> read = parameters.finish(); !read) return read.error();
+  if (const auto problems = parameters.problems(); !problems.empty()) return problems;
   return make_plugin<SeedLoadAwareScorer>(settings);
 }
 

@@ -43,7 +43,7 @@ MadePlugin make_seed_precise_prefix_cache_scorer(std::string_view name, const Va
   settings.longest =
       static_cast<uint32_t>(parameters.integer("maxPrefixLength", 2048, 1, 1'000'000'000));
   const std::string producer = parameters.text("prefixMatchInfoProducerName", "");
-  if (const Result<void> read = parameters.finish(); !read) return read.error();
+  if (const auto problems = parameters.problems(); !problems.empty()) return problems;
   const Result<PrefixMatches*> matches = context.find<PrefixMatches>(producer);
   if (!matches) return matches.error();
   return make_plugin<SeedPrecisePrefixCacheScorer>(settings, **matches);

@@ -209,7 +209,7 @@ class SettingsReader {
  public:
   SettingsReader(std::string_view name, PluginContext& context) : name_(name), context_(context) {}
 
-  Result<SessionAffinitySettings> read(const Value& value) {
+  Checked<SessionAffinitySettings> read(const Value& value) {
     Parameters parameters(value, name_);
     settings_.by_session =
         parameters.choice("strategy", "encoded_endpoint_header",
@@ -220,7 +220,7 @@ class SettingsReader {
     read_nested(parameters, "sessionIdConfig", &SettingsReader::read_sessions);
     read_profile(parameters);
     take(parameters);
-    if (error_) return *error_;
+    if (!problems_.empty()) return std::move(problems_);
     if (settings_.by_session) {
       settings_.sources = std::move(sources_);
       if (settings_.sources.empty()) settings_.sources.push_back({"x-session-id"});
@@ -231,12 +231,7 @@ class SettingsReader {
   }
 
  private:
-  void fail(Error error) {
-    if (!error_) error_ = std::move(error);
-  }
-  void take(const Parameters& parameters) {
-    if (Result<void> read = parameters.finish(); !read) fail(read.error());
-  }
+  void take(const Parameters& parameters) { append(problems_, parameters.problems()); }
 
   using Read = void (SettingsReader::*)(Parameters&);
   void read_nested(Parameters& parameters, std::string_view key, Read reader) {
@@ -277,8 +272,11 @@ class SettingsReader {
                                    " is the session of session-id-producer");
     } else if (!attribute.empty()) {
       const Result<SessionIds*> sessions = context_.find<SessionIds>(producer);
-      if (!sessions) fail(sessions.error());
-      if (sessions) sources_.push_back({"", *sessions});
+      if (sessions) {
+        sources_.push_back({"", *sessions});
+      } else {
+        problems_.push_back({0, sessions.error().message});
+      }
     } else {
       sources_.push_back({header});
     }
@@ -297,13 +295,13 @@ class SettingsReader {
   SessionAffinitySettings settings_{false, {}, std::chrono::seconds(300)};
   std::string header_ = "x-session-token";
   std::vector<Source> sources_;
-  std::optional<Error> error_;
+  std::vector<Remark> problems_;
 };
 
 template <class Kind>
 MadePlugin make_session_affinity(std::string_view name, const Value& value, PluginContext& context) {
-  Result<SessionAffinitySettings> settings = SettingsReader(name, context).read(value);
-  if (!settings) return settings.error();
+  Checked<SessionAffinitySettings> settings = SettingsReader(name, context).read(value);
+  if (!settings) return settings.problems();
   return make_plugin<Kind>(std::move(*settings));
 }
 

@@ -42,7 +42,7 @@ MadePlugin make_token_load_scorer(std::string_view name, const Value& value,
   const int64_t threshold = parameters.integer("queueThresholdTokens", 4'194'304, 1);
   const std::string load_producer = parameters.text("inFlightLoadProducerName", "");
   const std::string match_producer = parameters.text("prefixMatchInfoProducerName", "");
-  if (const Result<void> read = parameters.finish(); !read) return read.error();
+  if (const auto problems = parameters.problems(); !problems.empty()) return problems;
   const Result<InflightLoads*> loads = context.find<InflightLoads>(load_producer);
   if (!loads) return loads.error();
   const PrefixMatches* matches = nullptr;

@@ -85,7 +85,7 @@ class TopologyAffinityFilter final : public Filter {
 MadePlugin make_scorer(std::string_view name, const Value& value, PluginContext& context) {
   Parameters parameters(value, name);
   const std::string producer = parameters.text("topologyProducerName", "");
-  if (const Result<void> read = parameters.finish(); !read) return read.error();
+  if (const auto problems = parameters.problems(); !problems.empty()) return problems;
   const Result<TopologyLabels*> labels = context.find<TopologyLabels>(producer);
   if (!labels) return labels.error();
   return make_plugin<TopologyAffinityScorer>(**labels);
@@ -96,7 +96,7 @@ MadePlugin make_filter(std::string_view name, const Value& value, PluginContext&
   const std::string producer = parameters.text("topologyProducerName", "");
   const std::string least =
       parameters.choice("minAffinity", "host", {"host", "rack", "zone", "region"});
-  if (const Result<void> read = parameters.finish(); !read) return read.error();
+  if (const auto problems = parameters.problems(); !problems.empty()) return problems;
   const Result<TopologyLabels*> labels = context.find<TopologyLabels>(producer);
   if (!labels) return labels.error();
   return make_plugin<TopologyAffinityFilter>(**labels, least == "host"   ? 0
@@ -112,7 +112,7 @@ MadePlugin make_extractor(std::string_view name, const Value& value, PluginConte
     labels[level] = parameters.text(kKeys[level], "");
     if (labels[level].empty()) labels[level] = kLabels[level];
   }
-  if (const Result<void> read = parameters.finish(); !read) return read.error();
+  if (const auto problems = parameters.problems(); !problems.empty()) return problems;
   return make_plugin<TopologyExtractor>(std::move(labels));
 }
 
