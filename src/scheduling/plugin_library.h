@@ -30,7 +30,7 @@ namespace kvasir {
 // Raised by every change of what a plugin sees: this header, registry.h, plugin.h, cycle.h,
 // producers.h, pool_knowledge.h, kvindex/prefix_index.h, and the values of model, base and fleet
 // in them.
-inline constexpr uint32_t kPluginAbiVersion = 6;
+inline constexpr uint32_t kPluginAbiVersion = 7;
 
 // The sizes of those values, mixed: tells what was changed without raising the version.
 template <class... Values>
@@ -40,9 +40,9 @@ constexpr uint64_t mixed_sizes() {
   return mixed;
 }
 inline constexpr uint64_t kPluginLayout =
-    mixed_sizes<Value, PluginType, DataSourceType, ExtractorType, Cycle, Request, PromptView,
-                PrefixIndexOptions, SharedPrefixIndex, ScoredEndpoint, ProfileResult, Endpoint,
-                EngineMetrics, EndpointState, Snapshot, EngineProfile, InflightLoad>();
+    mixed_sizes<Value, MadePlugin, PluginType, DataSourceType, ExtractorType, Cycle, Request,
+                PromptView, PrefixIndexOptions, SharedPrefixIndex, ScoredEndpoint, ProfileResult,
+                Endpoint, EngineMetrics, EndpointState, Snapshot, EngineProfile, InflightLoad>();
 
 struct PluginAbi {
   uint32_t version = kPluginAbiVersion;
