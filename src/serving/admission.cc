@@ -12,7 +12,7 @@ Admission::Admission(Scheduler& scheduler, const Clock& clock, AdmissionSettings
       mode_(settings.mode),
       controller_(
           clock, flow_settings(std::move(settings)),
-          [&scheduler] { return scheduler.saturation(); }, probe) {
+          [this] { return holding_saturation(); }, probe) {
   scheduler.set_release_listener([this] {
     if (!controller_.idle() && controller_.run()) wake();
   });
@@ -28,6 +28,15 @@ FlowSettings Admission::flow_settings(AdmissionSettings settings) {
   idle.plugins.fairness = {{idle.config.default_band.fairness_policy, &fairness_}};
   idle.plugins.ordering = {{idle.config.default_band.ordering_policy, &ordering_}};
   return idle;
+}
+
+// Nobody is held for a configuration that holds nobody: who still waits by the one before goes.
+PoolSaturation Admission::holding_saturation() {
+  PoolSaturation saturation = scheduler_.saturation();
+  if (mode_ == AdmissionSettings::Mode::kFlowControl) return saturation;
+  PoolSaturation open;
+  open.endpoints = saturation.endpoints;
+  return open;
 }
 
 bool Admission::sheds(const Request& request) {
@@ -63,7 +72,9 @@ void Admission::reconfigure(AdmissionSettings settings) {
 }
 
 FlowStats Admission::stats() {
-  return controller_.stats();
+  FlowStats stats = controller_.stats();
+  if (mode_ != AdmissionSettings::Mode::kFlowControl) stats.saturation = scheduler_.saturation();
+  return stats;
 }
 
 std::optional<Duration> Admission::run() {

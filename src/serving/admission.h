@@ -71,6 +71,7 @@ class Admission {
 
  private:
   FlowSettings flow_settings(AdmissionSettings settings);
+  PoolSaturation holding_saturation();
   void wake();
 
   Scheduler& scheduler_;

@@ -296,13 +296,25 @@ TEST_F(AdmissionTest, AReconfigurationToAnOpenDoorLetsTheHeldOnesGo) {
   const auto first = come();
   const auto second = come();
   admission_->reconfigure({});
-  EXPECT_FALSE(second->later);
+  EXPECT_EQ(second->later, Outcome::kDispatched);
   const auto third = come();
   EXPECT_EQ(third->at_once, Outcome::kDispatched);
   leave(*third);
   leave(*first);
-  EXPECT_EQ(second->later, Outcome::kDispatched);
   leave(*second);
+  EXPECT_EQ(policy_->in_flight, 0);
+}
+
+TEST_F(AdmissionTest, WhoIsHeldGoesWhenTheNewConfigurationHoldsNobodyHoweverFullThePoolIs) {
+  start(Mode::kFlowControl);
+  const auto first = come();
+  const auto second = come();
+  const auto third = come();
+  admission_->reconfigure({Mode::kShedding, {}});
+  EXPECT_EQ(second->later, Outcome::kDispatched);
+  EXPECT_EQ(third->later, Outcome::kDispatched);
+  EXPECT_GE(admission_->stats().saturation.effective(), 1) << "what is shown is what is";
+  for (const auto* request : {&first, &second, &third}) leave(**request);
   EXPECT_EQ(policy_->in_flight, 0);
 }
 
