@@ -212,6 +212,19 @@ Result<GatewayOptions> options_of(const GatewayFlags& flags) {
   return options;
 }
 
+// Flags that speak of a named policy, beside a configuration that says all of that itself.
+void warn_of_unused_flags(const GatewayFlags& flags) {
+  if (flags.config.empty()) return;
+  const GatewayFlags defaults;
+  const std::pair<const char*, bool> given[] = {
+      {"--no-hold", flags.no_hold},
+      {"--max-hold", flags.max_hold_s != defaults.max_hold_s},
+      {"--time-scale", flags.time_scale != defaults.time_scale}};
+  for (const auto& [flag, is_given] : given) {
+    if (is_given) log_warning(std::string(flag) + " has no effect: --config decides who waits");
+  }
+}
+
 std::string workers_of(const FleetFeedsOptions& feeds) {
   if (feeds.dns) return "workers from " + to_string(*feeds.dns);
   if (!feeds.endpoints_file.empty()) return "workers from " + feeds.endpoints_file;
@@ -226,6 +239,7 @@ int run_gateway(const GatewayFlags& flags) {
   raise_descriptor_limit();
   Result<GatewayOptions> options = options_of(flags);
   if (!options) return fail_command("gateway", 2, options.error().message);
+  warn_of_unused_flags(flags);
   Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();
   if (!loop) return fail_command("gateway", 1, loop.error().message);
   const std::string policy = options->pool.policy.empty() ? "config" : options->pool.policy;
@@ -300,9 +314,9 @@ void add_gateway_command(CLI::App& app, int& exit_code) {
       ->add_flag("--hold", flags->hold,
                  "Hold requests until a worker has little work ahead of it\n"
                  "(kv and load-cost; default: with kv)")
-      ->excludes(command->add_flag("--no-hold", flags->no_hold, "Hold nobody"));
+      ->excludes(command->add_flag("--no-hold", flags->no_hold, "Hold nobody (with --policy)"));
   add_seconds_flag(*command, "--max-hold", flags->max_hold_s,
-                   "How long a request may be held; then 429")
+                   "How long a request may be held, in the model's time; then 429 (with --policy)")
       ->check(above_zero());
   add_seconds_flag(*command, "--hold-threshold", flags->hold_threshold_s,
                    "Requests are held while every worker has at least this much predicted work\n"
@@ -320,8 +334,11 @@ void add_gateway_command(CLI::App& app, int& exit_code) {
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   add_engine_profile_flag(*command, flags->engine_profile, "What the cost policies predict with");
-  command->add_option("--time-scale", flags->time_scale, "Model seconds a second, when the workers are simulated with it")
-      ->check(time_scale_check())->capture_default_str();
+  command
+      ->add_option("--time-scale", flags->time_scale,
+                   "Model seconds a second, when the workers are simulated with it (with --policy)")
+      ->check(time_scale_check())
+      ->capture_default_str();
   command->add_option("--threads", flags->threads, "Threads (default: one for each core)")
       ->check(CLI::Range(0, kThreadsMost));
   command->add_option("--max-body-mib", flags->body_mib, "Largest request body; beyond it 413")
