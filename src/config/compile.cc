@@ -201,7 +201,10 @@ Result<PoolConfig> compile_preset(std::string_view policy, const PresetOptions& 
                  "' cannot tell how full a worker is; use kv or load-cost"};
   }
   for (PluginConfig& plugin : reading.config.plugins) plugin.translated = true;
+  // What a file is given beside its own words: metrics, and a detector that reads them.
   std::erase_if(reading.config.plugins, [](const PluginConfig& plugin) { return plugin.line == 0; });
+  std::erase_if(reading.config.data_layer.sources,
+                [](const DataSourceConfig& source) { return source.line == 0; });
   Result<PoolConfig> compiled = compile(reading, policy, registry, options);
   if (!compiled) return Error{"--policy: " + compiled.error().message};
   compiled->notes.clear();  // nobody wrote the text, who would read them

@@ -23,8 +23,6 @@ schedulingProfiles:
 - name: default
   plugins:
   - pluginRef: round-robin-picker
-dataLayer:
-  injectDefaults: false
 )"},
     {"random", R"(# random: any endpoint, each equally likely.
 apiVersion: llm-d.ai/v1
@@ -36,8 +34,6 @@ schedulingProfiles:
 - name: default
   plugins:
   - pluginRef: random-picker
-dataLayer:
-  injectDefaults: false
 )"},
     {"least-load", R"(# least-load: the endpoint with the fewest requests in flight.
 # Its picker is no plugin of llm-d's: use it with --allow-experimental-plugins.
@@ -50,8 +46,6 @@ schedulingProfiles:
 - name: default
   plugins:
   - pluginRef: least-load-picker
-dataLayer:
-  injectDefaults: false
 )"},
     {"load-cost",
      R"(# load-cost: the endpoint where the request costs the least time, its own and everyone's, as if no
@@ -136,8 +130,6 @@ schedulingProfiles:
   plugins:
   - pluginRef: dynamo-cost-scorer
   - pluginRef: max-score-picker
-dataLayer:
-  injectDefaults: false
 )"},
     {"lmetric",
      R"(# lmetric: LMetric's rule, to compare with: prompt tokens that wait there and are not cached, times
@@ -155,8 +147,6 @@ schedulingProfiles:
   plugins:
   - pluginRef: lmetric-scorer
   - pluginRef: max-score-picker
-dataLayer:
-  injectDefaults: false
 )"},
     {"llm-d",
      R"(# llm-d: the scorers and weights that llm-d begins with, to compare with. It reads the endpoints'

@@ -43,6 +43,23 @@ TEST(Presets, EveryPolicyServesABurstOverTheWholeFleet) {
   }
 }
 
+// A file has a detector of how full endpoints are, which refuses requests of negative priority: it
+// must be able to know.
+TEST(Presets, OnlyAFileReadsMetricsThatItsPolicyDoesNotNeed) {
+  const Registry registry = plugin_registry({}).value();
+  CompileOptions options{options_for(1)};
+  options.plugins.allow_alpha = true;
+  for (const std::string_view name : policy_names()) {
+    const auto policy = compile_preset(name, {}, registry, options);
+    ASSERT_TRUE(policy.ok()) << policy.error().message;
+    EXPECT_EQ(policy->scrape.sources.empty(), name != "llm-d") << name;
+    const auto file = compile(preset_text(name), "file.yaml", registry, options);
+    ASSERT_TRUE(file.ok()) << file.error().message;
+    const bool predicts = name == "kv" || name == "load-cost";
+    EXPECT_EQ(file->scrape.sources.empty(), predicts) << name;
+  }
+}
+
 TEST(Presets, NoPolicyRefusesARequestForItsHeaders) {
   const FakeFleet fleet(2);
   const RequestHeader prefer[] = {{"prefer", "if-available"}};
