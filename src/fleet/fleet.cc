@@ -42,12 +42,13 @@ const EndpointState* find_present(const Snapshot& fleet, std::string_view name) 
 
 }  // namespace
 
-Fleet::Fleet(size_t capacity) : size_(capacity), current_(empty_snapshot(capacity)) {
-  for (uint32_t slot = 0; slot < capacity; ++slot) free_.push_back(slot);
-}
+Fleet::Fleet(size_t capacity)
+    : size_(capacity), never_used_(0), current_(empty_snapshot(capacity)) {}
 
 Fleet::Fleet(std::vector<Endpoint> endpoints)
-    : size_(endpoints.size()), current_(snapshot_of(std::move(endpoints))) {}
+    : size_(endpoints.size()),
+      never_used_(static_cast<uint32_t>(size_)),
+      current_(snapshot_of(std::move(endpoints))) {}
 
 std::shared_ptr<const Snapshot> Fleet::snapshot() const {
   std::lock_guard<std::mutex> lock(mutex_);
@@ -86,8 +87,9 @@ std::optional<EndpointId> Fleet::add(Endpoint endpoint) {
     }
     return EndpointId(static_cast<uint32_t>(slot));
   }
-  const std::optional<EndpointId> id = place(*next, std::move(endpoint));
-  if (id) publish(std::move(next));
+  if (free_slots() == 0) return std::nullopt;
+  const EndpointId id = place(*next, std::move(endpoint), size_ - free_slots() + 1);
+  publish(std::move(next));
   return id;
 }
 
@@ -128,47 +130,56 @@ MembershipChange Fleet::replace_all(std::vector<Endpoint> endpoints) {
     state.endpoint = std::make_shared<const Endpoint>(endpoints[found->second]);
     relabelled = true;
   }
+  std::vector<const Endpoint*> joining;
   for (size_t i = 0; i < endpoints.size(); ++i) {
     if (settled[i]) continue;
-    const std::optional<EndpointId> id = place(*next, endpoints[i]);
-    id ? change.added.push_back(*id) : change.refused.push_back(endpoints[i]);
+    if (joining.size() < free_slots()) {
+      joining.push_back(&endpoints[i]);
+    } else {
+      change.refused.push_back(endpoints[i]);
+    }
+  }
+  // Who returns chooses first: a newcomer might be given its slot.
+  std::stable_partition(joining.begin(), joining.end(),
+                        [this](const Endpoint* endpoint) { return had_slot(*endpoint); });
+  const size_t present = size_ - free_slots() + joining.size();
+  for (const Endpoint* endpoint : joining) {
+    change.added.push_back(place(*next, *endpoint, present));
   }
   if (relabelled || !change.added.empty() || !change.removed.empty()) publish(std::move(next));
   return change;
 }
 
-std::optional<EndpointId> Fleet::place(Snapshot& next, Endpoint endpoint) {
-  const std::optional<uint32_t> slot = take_slot(next, endpoint);
-  if (!slot) return std::nullopt;
-  EndpointState& old = next.endpoints[*slot];
+// A slot is free. `present`: how many there are when this change is complete.
+EndpointId Fleet::place(Snapshot& next, Endpoint endpoint, size_t present) {
+  const uint32_t slot = take_slot(next, endpoint, present);
+  EndpointState& old = next.endpoints[slot];
   EndpointState state;
   state.joined = next.generation;
   state.owned_since = is_same(*old.endpoint, endpoint) ? old.owned_since : next.generation;
   state.endpoint = std::make_shared<const Endpoint>(std::move(endpoint));
   state.present = true;
   old = std::move(state);
-  return EndpointId(*slot);
+  return EndpointId(slot);
 }
 
-// Its old one, or else the one that has been free for longest.
-std::optional<uint32_t> Fleet::take_slot(const Snapshot& fleet, const Endpoint& endpoint) {
-  if (free_.empty()) return std::nullopt;
-  const auto own = free_by_owner_.find(owner_key(endpoint));
-  const auto taken = own != free_by_owner_.end() ? own->second : free_.begin();
-  const uint32_t slot = *taken;
-  if (own != free_by_owner_.end()) {
-    free_by_owner_.erase(own);
-  } else {
-    forget_owner(fleet.endpoints[slot]);
+bool Fleet::had_slot(const Endpoint& endpoint) const {
+  return vacated_by_owner_.find(owner_key(endpoint)) != vacated_by_owner_.end();
+}
+
+// Its old one; or else one that nobody ever had, so that in a rolling update whoever returns finds
+// its own; or else, and when more are kept for the departed than may be, the longest free.
+uint32_t Fleet::take_slot(const Snapshot& fleet, const Endpoint& endpoint, size_t present) {
+  const auto own = vacated_by_owner_.find(owner_key(endpoint));
+  if (own == vacated_by_owner_.end()) {
+    const bool may_keep_all = vacated_.size() <= std::max(present, kDepartedMin);
+    if (never_used_ < size_ && may_keep_all) return never_used_++;
   }
-  free_.erase(taken);
+  const auto taken = own != vacated_by_owner_.end() ? own->second : vacated_.begin();
+  const uint32_t slot = *taken;
+  vacated_by_owner_.erase(owner_key(*fleet.endpoints[slot].endpoint));
+  vacated_.erase(taken);
   return slot;
-}
-
-// The slot goes to somebody else.
-void Fleet::forget_owner(const EndpointState& slot) {
-  if (slot.endpoint->name.empty()) return;  // nobody ever had it
-  free_by_owner_.erase(owner_key(*slot.endpoint));
 }
 
 // The slot remembers whose it was.
@@ -178,8 +189,8 @@ void Fleet::vacate(Snapshot& next, uint32_t slot) {
   state.endpoint = old.endpoint;
   state.joined = old.joined;
   state.owned_since = old.owned_since;
-  free_.push_back(slot);
-  free_by_owner_[owner_key(*old.endpoint)] = std::prev(free_.end());
+  vacated_.push_back(slot);
+  vacated_by_owner_[owner_key(*old.endpoint)] = std::prev(vacated_.end());
   old = std::move(state);
 }
 

@@ -33,6 +33,10 @@ struct MembershipChange {
 
 class Fleet {
  public:
+  // Of endpoints that left, as many keep their slot, and so what others know by it (a prefix
+  // index), as there are endpoints present; and in a small fleet this many.
+  static constexpr size_t kDepartedMin = 8;
+
   // Empty, with that many slots.
   explicit Fleet(size_t capacity);
   // As many slots as endpoints: endpoints[i] gets EndpointId i.
@@ -43,13 +47,14 @@ class Fleet {
   size_t size() const { return size_; }
 
   // An endpoint (name and address) that is there keeps its slot and its state, and gets the new
-  // labels. One that was there before gets its old slot when that is still free; otherwise the slot
-  // that has been free for longest. nullopt: no slot is free, or the name belongs to another
-  // address.
+  // labels. One that was there before gets its old slot when that is still free. Otherwise a slot
+  // that nobody ever had, or else, or when too many that left have one, the slot that has been free
+  // for longest. nullopt: no slot is free, or the name belongs to another address.
   std::optional<EndpointId> add(Endpoint endpoint);
   // Does nothing to an empty slot. Requests that run there go on.
   void remove(EndpointId endpoint);
-  // The fleet is these, in one publication. First come, first served when they are too many.
+  // The fleet is these, in one publication. First come, first served when they are too many, and of
+  // those served who had a slot before chooses first.
   MembershipChange replace_all(std::vector<Endpoint> endpoints);
 
   // All ignore a value that is already there, and news of an empty slot.
@@ -64,16 +69,18 @@ class Fleet {
   template <class Change>
   void publish(EndpointId endpoint, Change&& change);
   void publish(std::shared_ptr<const Snapshot> next);
-  std::optional<EndpointId> place(Snapshot& next, Endpoint endpoint);
-  std::optional<uint32_t> take_slot(const Snapshot& fleet, const Endpoint& endpoint);
-  void forget_owner(const EndpointState& slot);
+  EndpointId place(Snapshot& next, Endpoint endpoint, size_t present);
+  uint32_t take_slot(const Snapshot& fleet, const Endpoint& endpoint, size_t present);
   void vacate(Snapshot& next, uint32_t slot);
+  size_t free_slots() const { return vacated_.size() + size_ - never_used_; }
+  bool had_slot(const Endpoint& endpoint) const;
 
   const size_t size_;
-  std::mutex writers_;        // one at a time; held while the next snapshot is made
-  std::list<uint32_t> free_;  // slots, longest free first; under writers_
-  // Of those that had an owner, by who it was; of several the latest.
-  std::unordered_map<std::string, std::list<uint32_t>::iterator> free_by_owner_;
+  std::mutex writers_;   // one at a time; held while the next snapshot is made
+  uint32_t never_used_;  // the first slot that nobody ever had; under writers_, as what follows
+  std::list<uint32_t> vacated_;  // free slots that had an owner, longest free first
+  // By who it was; of several the latest.
+  std::unordered_map<std::string, std::list<uint32_t>::iterator> vacated_by_owner_;
   mutable std::mutex mutex_;  // of current_; held for the exchange of a pointer only
   std::shared_ptr<const Snapshot> current_;
 };

@@ -210,6 +210,85 @@ TEST(FleetMembership, AnOwnerWhoseSlotWasGivenAwayGetsAnother) {
   EXPECT_EQ(fleet.add(named("c")), id(0));
 }
 
+size_t slots_used(const Fleet& fleet) {
+  const auto snapshot = fleet.snapshot();
+  return static_cast<size_t>(
+      std::count_if(snapshot->endpoints.begin(), snapshot->endpoints.end(),
+                    [](const EndpointState& slot) { return !slot.endpoint->name.empty(); }));
+}
+// `count` pods, whose names begin alike.
+std::vector<Endpoint> pods(const std::string& name, size_t count) {
+  std::vector<Endpoint> all;
+  for (size_t i = 0; i < count; ++i) all.push_back(named(name + std::to_string(i)));
+  return all;
+}
+// One after the other: the new pod comes, then the old one goes.
+void roll(Fleet& fleet, std::vector<Endpoint> pods, const std::vector<Endpoint>& others) {
+  for (size_t i = 0; i < pods.size(); ++i) {
+    pods.push_back(others[i]);
+    fleet.replace_all(pods);
+    std::swap(pods[i], pods.back());
+    pods.pop_back();
+    fleet.replace_all(pods);
+  }
+}
+std::vector<std::string> present_by_slot(const Fleet& fleet) {
+  std::vector<std::string> names;
+  for (const EndpointState& slot : fleet.snapshot()->endpoints) {
+    if (slot.present) names.push_back(slot.endpoint->name);
+  }
+  return names;
+}
+
+// What others keep by slot must not grow with every pod that ever was.
+TEST(FleetMembership, FortyReplacementsOfOnePodUseFewSlots) {
+  Fleet fleet(1024);
+  for (const Endpoint& pod : pods("p", 41)) fleet.replace_all({pod});
+  EXPECT_LE(slots_used(fleet), 1 + Fleet::kDepartedMin + 1);
+  for (const Endpoint& pod : pods("q", 40)) {
+    const std::optional<EndpointId> surge = fleet.add(pod);
+    fleet.remove(*surge);
+  }
+  EXPECT_LE(slots_used(fleet), 1 + Fleet::kDepartedMin + 1);
+}
+
+TEST(FleetMembership, AfterManyReplacementsAPodThatReturnsAtOnceGetsItsOldSlot) {
+  Fleet fleet(1024);
+  for (const Endpoint& pod : pods("p", 41)) fleet.replace_all({pod});
+  const EndpointId old = *fleet.add(named("p40"));
+  const uint64_t owned_since = state(fleet, index_of(old)).owned_since;
+  fleet.replace_all({});
+  EXPECT_EQ(fleet.add(named("p40")), old);
+  EXPECT_EQ(state(fleet, index_of(old)).owned_since, owned_since);
+}
+
+TEST(FleetMembership, ARollingUpdateOfTenPodsAndBackFindsAllSlotsAgain) {
+  const std::vector<Endpoint> blue = pods("blue", 10);
+  const std::vector<Endpoint> green = pods("green", 10);
+  Fleet fleet(1024);
+  fleet.replace_all(blue);
+  const std::vector<std::string> before = present_by_slot(fleet);
+  const uint64_t owned_since = state(fleet, 9).owned_since;
+  roll(fleet, blue, green);
+  EXPECT_EQ(slots_used(fleet), 20u);
+  roll(fleet, green, blue);
+  EXPECT_EQ(present_by_slot(fleet), before);
+  EXPECT_EQ(state(fleet, 9).owned_since, owned_since);
+  fleet.replace_all(green);  // all at once
+  fleet.replace_all(blue);
+  EXPECT_EQ(present_by_slot(fleet), before);
+  EXPECT_EQ(slots_used(fleet), 20u);
+}
+
+TEST(FleetMembership, ANewcomerInTheSameListTakesNoSlotOfOneThatReturns) {
+  Fleet fleet(1024);
+  fleet.replace_all(pods("p", 20));
+  fleet.replace_all({});
+  fleet.replace_all({named("new"), named("p0")});
+  EXPECT_EQ(state(fleet, 0).endpoint->name, "p0");
+  EXPECT_EQ(state(fleet, 1).endpoint->name, "new");
+}
+
 TEST(FleetDeathTest, AForeignEndpointIsAProgrammingError) {
   Fleet fleet = two_endpoints();
   EXPECT_DEATH(fleet.set_healthy(EndpointId(2), true), "belongs to this fleet");
