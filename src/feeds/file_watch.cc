@@ -7,6 +7,15 @@
 #include "base/whole_file.h"
 
 namespace kvasir {
+namespace {
+
+constexpr time_t kYoungSeconds = 3;
+
+bool is_same_time(const timespec& a, const timespec& b) {
+  return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+}  // namespace
 
 FileWatch::FileWatch(EventLoop& loop, std::string path, std::string content, size_t bytes_max,
                      Duration interval, std::function<void(Result<std::string>)> changed)
@@ -33,17 +42,20 @@ void FileWatch::schedule() {
 }
 
 // Whether the file may say something else than it did. A file that was written a moment ago may be
-// written again within the same tick of its clock: one that is young counts as moved.
+// written again within the same tick of its clock: one that is young counts as moved. Whoever
+// writes a file can set its time of modification (tar, touch -r), but not the time of its last
+// change.
 bool FileWatch::moved() {
   struct stat now {};
   if (stat(path_.c_str(), &now) != 0) return true;
   const bool same = now.st_ino == seen_.st_ino && now.st_size == seen_.st_size &&
-                    now.st_mtim.tv_sec == seen_.st_mtim.tv_sec &&
-                    now.st_mtim.tv_nsec == seen_.st_mtim.tv_nsec;
+                    is_same_time(now.st_mtim, seen_.st_mtim) &&
+                    is_same_time(now.st_ctim, seen_.st_ctim);
   seen_ = now;
   timespec clock{};
   clock_gettime(CLOCK_REALTIME, &clock);
-  return !same || clock.tv_sec - now.st_mtim.tv_sec < 3;
+  const time_t written = std::max(now.st_mtim.tv_sec, now.st_ctim.tv_sec);
+  return !same || clock.tv_sec - written < kYoungSeconds;
 }
 
 void FileWatch::look() {

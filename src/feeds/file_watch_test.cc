@@ -1,6 +1,8 @@
 #include "feeds/file_watch.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -81,6 +83,19 @@ TEST_F(FileWatchTest, APipeOrADeviceInItsPlaceIsAnErrorAndItsReturnIsNoticed) {
   watch_->look();
   watch_->look();
   EXPECT_EQ(heard_.back(), "two");
+}
+
+// As tar does from an archive whose times are fixed, and touch -r: the same inode, size and time of
+// modification.
+TEST_F(FileWatchTest, ARewriteThatSetsTheOldTimeAgainIsNoticed) {
+  const timespec old[2] = {{1'000'000'000, 0}, {1'000'000'000, 0}};
+  ASSERT_EQ(utimensat(AT_FDCWD, path_.c_str(), old, 0), 0);
+  watch_->look();
+  write("two");
+  ASSERT_EQ(utimensat(AT_FDCWD, path_.c_str(), old, 0), 0);
+  watch_->look();
+  watch_->look();
+  EXPECT_EQ(heard_, std::vector<std::string>{"two"});
 }
 
 TEST_F(FileWatchTest, ARewriteWithTheSameContentIsNoChange) {

@@ -1,10 +1,14 @@
 // The gRPC server over TLS against OpenSSL's client, and against those that do not get that far.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <random>
 #include <thread>
+#include <utility>
 
+#include "base/whole_file.h"
 #include "net/grpc/grpc_fixture.h"
 #include "net/io/event_loop.h"
 #include "net/io/tls_context.h"
@@ -236,6 +240,30 @@ TEST(TlsReload, TellsOfNewFilesAndOfUnusableOnes) {
   loop->run();
   EXPECT_EQ(renewed, 1);
   EXPECT_EQ(failed, 1);
+}
+
+// As tar does from an archive whose times are fixed, and touch -r: the same inode, size and time of
+// modification.
+TEST(TlsContext, ARewriteThatSetsTheOldTimeAgainIsNoticed) {
+  TlsFolder folder;
+  folder.write_pair();
+  const std::string path = folder.path() + "/tls.crt";
+  const std::string text = read_whole_file(path, 1 << 20).value();
+  const auto change_time_of_rewritten = [&] {
+    folder.write_text("tls.crt", text);
+    const timespec old[2] = {{1'000'000'000, 0}, {1'000'000'000, 0}};
+    EXPECT_EQ(utimensat(AT_FDCWD, path.c_str(), old, 0), 0);
+    struct stat facts {};
+    EXPECT_EQ(stat(path.c_str(), &facts), 0);
+    return std::pair(facts.st_ctim.tv_sec, facts.st_ctim.tv_nsec);
+  };
+  const auto first = change_time_of_rewritten();
+  const auto context = std::move(TlsContext::from_folder(folder.path())).value();
+  EXPECT_FALSE(*context->reload_if_changed());
+  while (change_time_of_rewritten() == first) {  // within one tick of the clock of files
+  }
+  EXPECT_TRUE(*context->reload_if_changed());
+  EXPECT_FALSE(*context->reload_if_changed());
 }
 
 TEST(TlsContext, UnusableFilesAreNamed) {

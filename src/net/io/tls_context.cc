@@ -98,13 +98,16 @@ std::vector<TlsKeyKind> key_kinds(const TlsOptions& options) {
   return {TlsKeyKind::kP256};
 }
 
+// The time of modification can be set by whoever writes the file (tar, touch -r), that of its last
+// change cannot.
 void append_stamp(const std::string& path, std::vector<int64_t>& stamp) {
   struct stat facts {};
   if (stat(path.c_str(), &facts) != 0) return stamp.push_back(-1);
   stamp.insert(
       stamp.end(),
       {static_cast<int64_t>(facts.st_ino), static_cast<int64_t>(facts.st_size),
-       static_cast<int64_t>(facts.st_mtim.tv_sec), static_cast<int64_t>(facts.st_mtim.tv_nsec)});
+       static_cast<int64_t>(facts.st_mtim.tv_sec), static_cast<int64_t>(facts.st_mtim.tv_nsec),
+       static_cast<int64_t>(facts.st_ctim.tv_sec), static_cast<int64_t>(facts.st_ctim.tv_nsec)});
 }
 
 }  // namespace
