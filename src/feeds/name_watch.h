@@ -21,7 +21,7 @@ namespace kvasir {
 
 class NameWatch {
  public:
-  static constexpr size_t kAtOnceMax = 8;  // of its look-ups
+  static constexpr size_t kAtOnceMax = 64;  // of its look-ups
 
   // The addresses of a name when they are known for the first time, and when others came or went.
   // None: the name has no address.

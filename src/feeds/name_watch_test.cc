@@ -86,9 +86,20 @@ TEST_F(NameWatchTest, OfManyOnlyAFewAreLookedUpAtOnce) {
   for (int i = 0; i < 100; ++i) hosts.push_back("h" + std::to_string(i) + ".svc");
   for (const std::string& host : hosts) resolver_.set(host, {"10.0.0.1"});
   watch(hosts);
-  EXPECT_EQ(resolver_.under_way(), 8);
+  EXPECT_EQ(resolver_.under_way(), 64);
   EXPECT_EQ(after(seconds(0)).size(), 100u);
   EXPECT_TRUE(watch_->settled());
+}
+
+TEST_F(NameWatchTest, OfThreeHundredFiftyThatHangDelayNoOther) {
+  std::vector<std::string> hosts;
+  for (int i = 0; i < 300; ++i) hosts.push_back("h" + std::to_string(i) + ".svc");
+  for (size_t i = 0; i < hosts.size(); ++i) {
+    i % 6 == 0 ? resolver_.hang(hosts[i]) : resolver_.set(hosts[i], {"10.0.0.1"});
+  }
+  watch(hosts);
+  EXPECT_EQ(after(seconds(0)).size(), 250u);
+  EXPECT_EQ(resolver_.under_way(), 50);
 }
 
 TEST_F(NameWatchTest, ALiteralIsLookedUpOnce) {

@@ -165,6 +165,18 @@ TEST_F(ResolverTest, ThreadsAreLimited) {
       << "what is given up while it waits is not looked up";
 }
 
+TEST_F(ResolverTest, FifteenSlowOnesDelayNoOther) {
+  SystemResolver resolver({}, [system = system_](const std::string& host) {
+    if (host.starts_with("slow")) return system->ask(host);
+    return Result<Resolver::Addresses>(Resolver::Addresses{*literal_address("10.0.0.2")});
+  });
+  std::vector<std::unique_ptr<Resolver::LookUp>> look_ups;
+  for (int i = 0; i < 15; ++i) look_ups.push_back(look_up(resolver, "slow" + std::to_string(i)));
+  for (const char* host : {"a", "b"}) look_ups.push_back(look_up(resolver, host));
+  run_for(2);
+  EXPECT_THAT(told_, ElementsAre("a: 10.0.0.2", "b: 10.0.0.2"));
+}
+
 TEST_F(ResolverTest, LookUpsAreLimited) {
   const auto resolver = make({.threads_max = 1, .look_ups_max = 2});
   auto first = look_up(*resolver, "a");

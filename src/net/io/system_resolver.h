@@ -16,7 +16,7 @@
 namespace kvasir {
 
 struct ResolverLimits {
-  size_t threads_max = 4;                       // look-ups of the system at one time
+  size_t threads_max = 16;                      // look-ups of the system at one time
   size_t look_ups_max = 1024;                   // unanswered ones, of whomever; further ones fail
   Duration timeout = std::chrono::seconds(15);  // then a look-up fails, whatever the system does
 };
