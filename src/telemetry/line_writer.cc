@@ -41,6 +41,18 @@ size_t piece_size(std::string_view bytes) {
   return end == std::string_view::npos ? kPipeBytes : end + 1;
 }
 
+// -1, with errno: it cannot be opened.
+int open_to_append(const std::string& path) {
+  // O_NONBLOCK: a FIFO's reader is not waited for.
+  constexpr int kFlags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+  return ::open(path.c_str(), kFlags, 0640);
+}
+
+bool is_regular_file(int descriptor) {
+  struct stat status {};
+  return fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode);
+}
+
 // While it lives, threads that are started handle no signal: a pipe without a reader is an error of
 // write(), not the end of the program; and SIGTERM is for the thread that waits for it.
 class SignalsBlocked {
@@ -62,16 +74,17 @@ class SignalsBlocked {
 
 class LineWriter::Output {
  public:
+  // `by_path`: the name is the path that it was opened by.
   Output(int descriptor, bool owned, std::string name, const LineWriterLimits& limits,
-         Afterthought afterthought)
+         Afterthought afterthought, bool by_path)
       : descriptor_(descriptor),
         owned_(owned),
         name_(std::move(name)),
         limits_(limits),
-        afterthought_(std::move(afterthought)) {
-    struct stat status {};
-    regular_ = fstat(descriptor_, &status) == 0 && S_ISREG(status.st_mode);
-  }
+        afterthought_(std::move(afterthought)),
+        regular_(is_regular_file(descriptor)),
+        follows_path_(by_path && regular_),
+        path_checked_(SteadyClock().now()) {}
   ~Output() {
     if (owned_) close(descriptor_);
   }
@@ -158,6 +171,7 @@ class LineWriter::Output {
   }
 
   void write_out(std::string_view bytes) {
+    if (follows_path_ && !bytes.empty()) follow_path();
     while (!bytes.empty()) {
       if (!regular_ && !wait_until_writable()) break;
       const ssize_t written =
@@ -174,6 +188,32 @@ class LineWriter::Output {
     lines_ -= line_count(bytes);
   }
 
+  // Who renames or deletes the file leaves another one in its place, or none.
+  void follow_path() {
+    const TimePoint now = SteadyClock().now();
+    if (now - path_checked_ < limits_.path_check_interval) return;
+    path_checked_ = now;
+    struct stat held {};
+    struct stat named {};
+    if (fstat(descriptor_, &held) != 0) return;
+    const bool there = stat(name_.c_str(), &named) == 0;
+    if (there && named.st_dev == held.st_dev && named.st_ino == held.st_ino) return;
+    const int opened = open_to_append(name_);
+    if (opened < 0) return keep_old_file(std::strerror(errno));
+    if (!is_regular_file(opened)) {
+      close(opened);
+      return keep_old_file("it is no regular file");
+    }
+    close(std::exchange(descriptor_, opened));
+    said_kept_ = false;
+  }
+
+  void keep_old_file(const std::string& why) {
+    if (std::exchange(said_kept_, true)) return;
+    log_warning(name_ + " was renamed or deleted and cannot be opened anew (" + why +
+                "): its lines go on into the file before");
+  }
+
   // False: the end has come and it still takes nothing.
   bool wait_until_writable() {
     for (;;) {
@@ -188,13 +228,16 @@ class LineWriter::Output {
     log_warning("lines for " + name_ + " are dropped: " + what);
   }
 
-  const int descriptor_;
+  int descriptor_;  // of the thread, once it runs
   const bool owned_;
   const std::string name_;
   const LineWriterLimits limits_;
   const Afterthought afterthought_;  // null: none
-  bool regular_ = false;             // a file: it takes everything at once
-  bool said_ = false;                // of the thread
+  const bool regular_;               // a file: it takes everything at once
+  const bool follows_path_;          // name_ is the path of this file
+  TimePoint path_checked_;           // here and below of the thread
+  bool said_kept_ = false;           // that the file before is kept
+  bool said_ = false;
   std::atomic<bool> stopping_{false};
   TimePoint give_up_{};  // set before stopping_
   std::mutex mutex_;
@@ -212,19 +255,22 @@ Result<std::unique_ptr<LineWriter>> LineWriter::open(const std::string& path,
     return std::make_unique<LineWriter>(STDERR_FILENO, false, "standard error", limits);
   if (path == "-")
     return std::make_unique<LineWriter>(STDOUT_FILENO, false, "standard output", limits);
-  // O_NONBLOCK: a FIFO's reader is not waited for.
-  constexpr int kFlags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
-  const int descriptor = ::open(path.c_str(), kFlags, 0640);
+  const int descriptor = open_to_append(path);
   if (descriptor < 0 && errno == ENXIO) return Error{path + ": nobody reads this pipe"};
   if (descriptor < 0) return Error{path + ": " + std::strerror(errno)};
-  return std::make_unique<LineWriter>(descriptor, true, path, limits);
+  return std::unique_ptr<LineWriter>(
+      new LineWriter(std::make_shared<Output>(descriptor, true, path, limits, nullptr, true),
+                     limits.flush_timeout));
 }
 
 LineWriter::LineWriter(int descriptor, bool owned, std::string name, const LineWriterLimits& limits,
                        Afterthought afterthought)
-    : output_(std::make_shared<Output>(descriptor, owned, std::move(name), limits,
-                                       std::move(afterthought))),
-      flush_timeout_(limits.flush_timeout) {
+    : LineWriter(std::make_shared<Output>(descriptor, owned, std::move(name), limits,
+                                          std::move(afterthought), false),
+                 limits.flush_timeout) {}
+
+LineWriter::LineWriter(std::shared_ptr<Output> output, Duration flush_timeout)
+    : output_(std::move(output)), flush_timeout_(flush_timeout) {
   const SignalsBlocked blocked;
   thread_ = std::thread([output = output_] { output->run(); });
 }

@@ -22,6 +22,8 @@ struct LineWriterLimits {
   Duration gather = std::chrono::milliseconds(50);
   // At the end, for what is pending.
   Duration flush_timeout = std::chrono::seconds(1);
+  // Before a write, but not more often, it is looked whether a file's path names another file now.
+  Duration path_check_interval = std::chrono::seconds(1);
 };
 
 class LineWriter {
@@ -30,7 +32,9 @@ class LineWriter {
   // far. Returns whether it wants to be called again in a while, lines or not.
   using Afterthought = std::function<bool(uint64_t dropped, std::string& lines)>;
 
-  // "": standard error; "-": standard output; else a file, which is appended to.
+  // "": standard error; "-": standard output; else a file, which is appended to. When that is
+  // renamed or deleted (logrotate), the lines go to the file that the path names then, which is
+  // made when there is none.
   static Result<std::unique_ptr<LineWriter>> open(const std::string& path,
                                                   const LineWriterLimits& limits = {});
   // `descriptor` is borrowed unless `owned`. Without an afterthought the log says once that lines
@@ -52,6 +56,7 @@ class LineWriter {
 
  private:
   class Output;
+  LineWriter(std::shared_ptr<Output> output, Duration flush_timeout);
 
   // The thread's too: it may be stuck in a write that never returns, and then outlives us.
   const std::shared_ptr<Output> output_;

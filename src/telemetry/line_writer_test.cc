@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -49,6 +51,93 @@ TEST(LineWriter, AppendsToAFile) {
   text << std::ifstream(path).rdbuf();
   EXPECT_EQ(text.str(), "one\ntwo\n");
   EXPECT_FALSE(LineWriter::open("/nonexistent/folder/file"));
+}
+
+class RotatedFile : public testing::Test {
+ protected:
+  RotatedFile() {
+    std::filesystem::remove_all(folder_);
+    std::filesystem::create_directory(folder_);
+  }
+  ~RotatedFile() override { std::filesystem::remove_all(folder_); }
+
+  void open(Duration path_check_interval = Duration::zero()) {
+    LineWriterLimits limits;
+    limits.path_check_interval = path_check_interval;
+    writer_ = std::move(LineWriter::open(path_, limits).value());
+  }
+  void write(const std::string& line) {
+    writer_->write(line);
+    EXPECT_TRUE(writer_->flush(std::chrono::seconds(10)));
+  }
+  static std::string text(const std::string& path) {
+    std::ostringstream text;
+    text << std::ifstream(path).rdbuf();
+    return text.str();
+  }
+
+  const std::string folder_ = testing::TempDir() + "line_writer_test." + std::to_string(getpid());
+  const std::string path_ = folder_ + "/log";
+  const std::string old_ = folder_ + "/log.1";
+  std::unique_ptr<LineWriter> writer_;
+};
+
+TEST_F(RotatedFile, IsFollowedByItsPath) {
+  open();
+  write("one\n");
+  std::filesystem::rename(path_, old_);
+  std::ofstream(path_) << "new\n";
+  write("two\n");
+  EXPECT_EQ(text(old_), "one\n");
+  EXPECT_EQ(text(path_), "new\ntwo\n");
+}
+
+TEST_F(RotatedFile, IsMadeWhenThereIsNone) {
+  open();
+  write("one\n");
+  std::filesystem::rename(path_, old_);
+  write("two\n");
+  std::filesystem::remove(path_);
+  write("three\n");
+  EXPECT_EQ(text(old_), "one\n");
+  EXPECT_EQ(text(path_), "three\n");
+}
+
+TEST_F(RotatedFile, ThatWasCopiedAndTruncatedIsWrittenOnFromItsStart) {
+  open();
+  write("one\n");
+  std::filesystem::copy(path_, old_);
+  std::filesystem::resize_file(path_, 0);
+  write("two\n");
+  EXPECT_EQ(text(old_), "one\n");
+  EXPECT_EQ(text(path_), "two\n");
+}
+
+TEST_F(RotatedFile, IsKeptWhenItsPathCannotBeOpened) {
+  open();
+  write("one\n");
+  std::filesystem::rename(path_, old_);
+  std::filesystem::create_directory(path_);
+  testing::internal::CaptureStderr();
+  write("two\n");
+  write("three\n");
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_NE(said.find(path_ + " was renamed or deleted and cannot be opened anew (Is a directory)"),
+            std::string::npos)
+      << said;
+  EXPECT_EQ(std::count(said.begin(), said.end(), '\n'), 1) << said;
+  EXPECT_EQ(text(old_), "one\ntwo\nthree\n");
+  std::filesystem::remove(path_);
+  write("four\n");
+  EXPECT_EQ(text(path_), "four\n");
+}
+
+TEST_F(RotatedFile, IsNotLookedForAtEveryLine) {
+  open(std::chrono::hours(1));
+  std::filesystem::rename(path_, old_);
+  write("one\n");
+  EXPECT_EQ(text(old_), "one\n");
+  EXPECT_FALSE(std::filesystem::exists(path_));
 }
 
 // A reader that is not there is not waited for.
