@@ -48,7 +48,7 @@ int run_epp(const EppFlags& flags, const UpstreamFlags& upstream) {
   EppMetrics metrics(std::move(metrics_options), (*loop)->clock(), log->get());
   std::unique_ptr<Epp> epp;
   Result<std::unique_ptr<SignalWatcher>> signals = SignalWatcher::create(
-      **loop, {SIGINT, SIGTERM}, [&loop, &epp, stopping = false](int) mutable {
+      **loop, {SIGINT, SIGTERM, SIGHUP}, [&loop, &epp, stopping = false](int) mutable {
         if (std::exchange(stopping, true)) return (*loop)->stop();
         log_info("stopping: running streams may end, new ones are refused");
         epp->drain([&loop] { (*loop)->stop(); });

@@ -250,7 +250,7 @@ int run_gateway(const GatewayFlags& flags) {
   std::unique_ptr<Gateway> gateway;
   std::atomic<Gateway*> serving{nullptr};
   Result<std::unique_ptr<SignalWatcher>> signals = SignalWatcher::create(
-      **loop, {SIGINT, SIGTERM}, [&loop, &gateway, stopping = false](int) mutable {
+      **loop, {SIGINT, SIGTERM, SIGHUP}, [&loop, &gateway, stopping = false](int) mutable {
         if (std::exchange(stopping, true)) return (*loop)->stop();
         log_info("stopping: running requests may end, new ones are refused");
         gateway->drain([&loop] { (*loop)->stop(); });

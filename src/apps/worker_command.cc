@@ -76,7 +76,7 @@ int wait_for_end(EventLoop& loop, const WorkerFlags& flags) {
     health = std::make_unique<HealthServer>(loop, std::move(*listener));
   }
   Result<std::unique_ptr<SignalWatcher>> signals =
-      SignalWatcher::create(loop, {SIGINT, SIGTERM}, [&loop](int) { loop.stop(); });
+      SignalWatcher::create(loop, {SIGINT, SIGTERM, SIGHUP}, [&loop](int) { loop.stop(); });
   if (!signals) return fail_command("worker", 1, signals.error().message);
   log_info("--headless: this rank serves nothing and waits for SIGTERM");
   loop.run();
@@ -102,7 +102,7 @@ int serve(EventLoop& loop, const WorkerFlags& flags, WorkerOptions options) {
     server.drain([&loop] { loop.stop(); });
   };
   Result<std::unique_ptr<SignalWatcher>> signals =
-      SignalWatcher::create(loop, {SIGINT, SIGTERM}, stop);
+      SignalWatcher::create(loop, {SIGINT, SIGTERM, SIGHUP}, stop);
   if (!signals) return fail_command("worker", 1, signals.error().message);
   log_info(serving_line(flags, options, server.port()));
   std::vector<OpenPort> ports = {{"HTTP", server.port()}};

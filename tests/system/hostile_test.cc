@@ -9,6 +9,7 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <future>
 
 #include "net/io/socket.h"
 #include "program.h"
@@ -17,6 +18,7 @@ namespace kvasir {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::AllOf;
 using ::testing::AnyOf;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
@@ -282,6 +284,41 @@ TEST_F(Hostile, ATraceThatNobodyCanReplayIsRefused) {
     ASSERT_TRUE(status);
     EXPECT_THAT(*status, AnyOf(1, 2));
     EXPECT_THAT(bench.output(), HasSubstr("trace"));
+  }
+}
+
+// A terminal that closes, or a log rotation that means well.
+TEST_F(Hostile, AHangUpLetsRunningStreamsEnd) {
+  std::signal(SIGHUP, SIG_DFL);  // the tests may run under nohup
+  const std::string worker_port = std::to_string(free_port());
+  const uint16_t port = free_port();
+  const uint16_t metrics = free_port();
+  Program worker(
+      {"worker", "--host", "127.0.0.1", "--port", worker_port, "--served-model-name", "m"});
+  Program gateway({"gateway", "--port", std::to_string(port), "--worker-urls",
+                   "http://127.0.0.1:" + worker_port});
+  Program picker({"epp", "--host", "127.0.0.1", "--endpoints", "127.0.0.1:" + worker_port,
+                  "--secure-serving=false", "--grpc-port", "0", "--grpc-health-port", "0",
+                  "--metrics-port", std::to_string(metrics)});
+  ASSERT_TRUE(comes_to_answer(port, "/health"));
+  const std::string body = R"({"model": "m", "prompt": "Hi", "max_tokens": 100, "stream": true})";
+  std::future<std::string> answer = std::async(std::launch::async, [&] {
+    return ask(port,
+               "POST /v1/completions HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+               "Content-Type: application/json\r\nContent-Length: " +
+                   std::to_string(body.size()) + "\r\n\r\n" + body);
+  });
+  while (get(port, "/metrics").find("\nkvasir_gateway_requests_in_flight 1") == std::string::npos) {
+    ASSERT_EQ(answer.wait_for(std::chrono::milliseconds(5)), std::future_status::timeout);
+  }
+  gateway.signal(SIGHUP);
+  EXPECT_TRUE(gateway.comes_to_say("stopping: running requests may end"));
+  EXPECT_THAT(answer.get(), AllOf(StartsWith("HTTP/1.1 200"), HasSubstr("data: [DONE]")));
+  EXPECT_EQ(gateway.wait(), 0);
+  ASSERT_TRUE(comes_to_answer(metrics, "/metrics"));
+  for (Program* program : {&picker, &worker}) {
+    program->signal(SIGHUP);
+    EXPECT_EQ(program->wait(), 0);
   }
 }
 

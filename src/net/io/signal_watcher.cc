@@ -9,12 +9,26 @@
 
 namespace kvasir {
 
+namespace {
+
+// A signal that is blocked is not ignored any more, whatever nohup wanted. Of SIGHUP alone: a shell
+// has SIGINT ignored by all that it starts in the background, and nobody asked for that.
+bool stays_ignored(int signal) {
+  struct sigaction inherited {};
+  return signal == SIGHUP && sigaction(signal, nullptr, &inherited) == 0 &&
+         inherited.sa_handler == SIG_IGN;
+}
+
+}  // namespace
+
 Result<std::unique_ptr<SignalWatcher>> SignalWatcher::create(EventLoop& loop,
                                                              std::initializer_list<int> signals,
                                                              std::function<void(int)> arrived) {
   sigset_t set;
   sigemptyset(&set);
-  for (const int signal : signals) sigaddset(&set, signal);
+  for (const int signal : signals) {
+    if (!stays_ignored(signal)) sigaddset(&set, signal);
+  }
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   Descriptor descriptor(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!descriptor.open()) return Error{std::string("signalfd: ") + std::strerror(errno)};

@@ -1,5 +1,6 @@
-// Turns SIGINT and SIGTERM into calls on an event loop. Make it before any other thread is started: it
-// blocks the signals, and threads inherit that.
+// Turns SIGINT, SIGTERM and SIGHUP into calls on an event loop. Make it before any other thread is
+// started: it blocks the signals, and threads inherit that. SIGHUP stays ignored when it was
+// (nohup).
 #pragma once
 
 #include <functional>
