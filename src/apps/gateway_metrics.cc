@@ -127,8 +127,8 @@ void GatewayMetrics::on_poison(std::string_view request_id, size_t endpoints) {
 
 void GatewayMetrics::on_bad_answer(const BadAnswer& answer) {
   std::string text = "request " + std::string(answer.request_id);
-  text += answer.cut ? ": its answer was cut after it had begun (" : " failed (";
-  text += "status " + std::to_string(answer.status) + "): ";
+  text += answer.cut ? ": its answer was cut after it had begun" : " failed";
+  text += answer.status == 0 ? ": " : " (status " + std::to_string(answer.status) + "): ";
   if (!answer.endpoint.empty()) text += "endpoint " + std::string(answer.endpoint) + ": ";
   log_repeated(LogLevel::kWarning, answer.cut ? "answers that were cut" : "requests that failed",
                text.append(answer.why));

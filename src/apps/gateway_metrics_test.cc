@@ -51,12 +51,14 @@ TEST_F(GatewayLogTest, ABadAnswerHasALineWithItsRequestAndItsEndpoint) {
   metrics_.on_bad_answer({"id-7", "a", 504, false, "no byte of the answer arrived in time"});
   metrics_.on_bad_answer({"id-8", "b", 200, true, "connection lost"});
   metrics_.on_bad_answer({"id-9", "", 503, false, "no worker is available"});
+  metrics_.on_bad_answer({"id-10", "c", 0, false, "the gateway stopped"});
   EXPECT_THAT(
       written(),
       AllOf(HasSubstr("request id-7 failed (status 504): endpoint a: no byte of the answer"),
             HasSubstr("request id-8: its answer was cut after it had begun (status 200): endpoint "
                       "b: connection lost"),
-            HasSubstr("request id-9 failed (status 503): no worker is available")));
+            HasSubstr("request id-9 failed (status 503): no worker is available"),
+            HasSubstr("request id-10 failed: endpoint c: the gateway stopped")));
 }
 
 TEST_F(GatewayLogTest, AnEndpointThatLeftIsNotCalledUnhealthy) {

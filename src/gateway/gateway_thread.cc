@@ -91,7 +91,10 @@ GatewayThread::GatewayThread(Gateway& gateway, EventLoop& loop, Descriptor liste
       upstreams_(pool().fleet().size()) {}
 
 GatewayThread::~GatewayThread() {
-  for (Relay* relay : relays_) delete relay;
+  for (Relay* relay : relays_) {
+    relay->tell_stopped();
+    delete relay;
+  }
 }
 
 void GatewayThread::on_request(HttpExchange& exchange) {

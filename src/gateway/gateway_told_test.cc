@@ -10,7 +10,9 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using ::testing::Not;
+using ::testing::UnorderedElementsAre;
 
 using Act = FakeWorker::Act;
 
@@ -102,6 +104,22 @@ TEST_F(GatewayRetryTest, EachBadEndIsToldWithItsWorkerAndWhy) {
     EXPECT_EQ(probe_.bad_answers.size(), 1u) << "a good answer is not told";
     stop();
   }
+}
+
+TEST_F(GatewayRetryTest, WhatTheGatewayLeavesUnfinishedIsTold) {
+  a_.script = {Act::kOpenStream};
+  a_.pieces = {"data: {}\n\n"};
+  b_.script = {Act::kHang};
+  start();
+  const auto begun = begin("{\"prompt\":\"x\"}", "x-request-id: id-1\r\n");
+  run_until([&] { return !begun->body.empty(); });
+  const auto waiting = begin("{\"prompt\":\"x\"}", "x-request-id: id-2\r\n");
+  run_until([&] { return !b_.bodies.empty(); });
+  EXPECT_THAT(probe_.bad_answers, IsEmpty());
+  gateway_.reset();
+  const std::string why = ": the gateway stopped before the answer was complete";
+  EXPECT_THAT(probe_.bad_answers, UnorderedElementsAre("cut 200 id-1 " + name_of(a_) + why,
+                                                       "0 id-2 " + name_of(b_) + why));
 }
 
 TEST_F(GatewayRetryTest, ARetryIsToldOnlyWhenThereIsOne) {

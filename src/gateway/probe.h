@@ -27,7 +27,7 @@ inline constexpr size_t kRetryReasons = 7;
 struct BadAnswer {
   std::string_view request_id;
   std::string_view endpoint;  // which was asked last; empty: none was
-  int status = 0;             // what the client got
+  int status = 0;             // what the client got; 0: nothing
   bool cut = false;           // after its first byte
   std::string_view why;
 };

@@ -27,6 +27,8 @@ class Relay final : private HttpCallObserver, private HttpExchange::Observer, Jo
   void start(const std::optional<RequestPeek>& peek);
   // It is unhealthy: when nothing of its answer came yet and a healthy one is left, the request goes there.
   void on_endpoint_down(EndpointId endpoint);
+  // The gateway stops, and the client's connection goes with it.
+  void tell_stopped();
 
  private:
   // How the body goes back to the client.

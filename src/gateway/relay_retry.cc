@@ -210,6 +210,11 @@ void Relay::tell_bad_answer(int status, std::string_view why) {
       {journey_.names().request_id, selected_, status, mode_ != Mode::kHeld, why});
 }
 
+void Relay::tell_stopped() {
+  tell_bad_answer(mode_ == Mode::kHeld ? 0 : journey_.status(),
+                  "the gateway stopped before the answer was complete");
+}
+
 // A worker's own error that goes to the client as it is.
 void Relay::tell_error_passed_on() {
   const int status = journey_.status();
