@@ -29,6 +29,11 @@ struct PolicyLabels {
 
 class DecisionTrace {
  public:
+  // Plugins are not timed.
+  DecisionTrace() = default;
+  // `clock` times them: real time, whatever clock the policy runs on. It must outlive this.
+  explicit DecisionTrace(const Clock& clock) : clock_(&clock) {}
+
   enum class Step : uint8_t { kProduce, kFilter, kScore, kPick };
   struct Entry {
     Step step{};
@@ -56,6 +61,7 @@ class DecisionTrace {
     totals_.assign(totals.begin(), totals.end());
   }
 
+  TimePoint now() const { return clock_ == nullptr ? TimePoint{} : clock_->now(); }
   // Null when the policy is not made of plugins.
   const std::shared_ptr<const PolicyLabels>& labels() const { return labels_; }
   uint32_t candidates() const { return candidates_; }  // before any filter
@@ -68,6 +74,7 @@ class DecisionTrace {
   std::span<const ScoredEndpoint> totals() const { return totals_; }
 
  private:
+  const Clock* clock_ = nullptr;
   std::shared_ptr<const PolicyLabels> labels_;
   uint32_t candidates_ = 0;
   std::vector<Entry> entries_;

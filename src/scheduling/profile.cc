@@ -10,20 +10,20 @@
 
 namespace kvasir {
 
-// How long each plugin takes, one after the other, when somebody wants to know. Real time, whatever
-// clock the policy runs on.
+// How long each plugin takes, one after the other, when somebody wants to know.
 class Profile::Stopwatch {
  public:
-  explicit Stopwatch(const Cycle& cycle) {
-    if (cycle.trace != nullptr) last_ = SteadyClock().now();
+  explicit Stopwatch(const Cycle& cycle) : trace_(cycle.trace) {
+    if (trace_ != nullptr) last_ = trace_->now();
   }
   // Since the last lap. Precondition: somebody wants to know.
   Duration lap() {
-    const TimePoint now = SteadyClock().now();
+    const TimePoint now = trace_->now();
     return now - std::exchange(last_, now);
   }
 
  private:
+  const DecisionTrace* trace_;
   TimePoint last_{};
 };
 

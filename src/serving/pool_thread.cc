@@ -53,7 +53,7 @@ std::optional<EndpointId> PoolThread::next_in_turn(
 }
 
 std::unique_ptr<DecisionTrace> PoolThread::take_trace() {
-  if (traces_.empty()) return std::make_unique<DecisionTrace>();
+  if (traces_.empty()) return std::make_unique<DecisionTrace>(clock_);
   std::unique_ptr<DecisionTrace> trace = std::move(traces_.back());
   traces_.pop_back();
   trace->begin(0);
