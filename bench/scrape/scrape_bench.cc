@@ -110,10 +110,10 @@ Result<Measured> run(const Arguments& arguments) {
   ScrapeProbe probe;
   const AddressBook addresses;
   const SteadyClock clock;
-  Result<ScrapePlan> plan = make_scrape_plan(default_endpoint_picker_config(), "", Registry(),
-                                             from_seconds(arguments.interval));
-  if (!plan) return plan.error();
-  MetricsScraper scraper(**loop, fleet, addresses, probe, clock, std::move(*plan));
+  ScrapePlan plan = make_scrape_plan(default_endpoint_picker_config(), Registry(),
+                                     from_seconds(arguments.interval))
+                        .value();
+  MetricsScraper scraper(**loop, fleet, addresses, probe, clock, std::move(plan));
   Measured result;
   ScrapeCounts counts_before;
   double cpu_before = 0;
