@@ -108,11 +108,13 @@ void EnginePageReader::feed(std::string_view bytes) {
 // Cheap: most lines of a page are nobody's.
 bool EnginePageReader::is_wanted(std::string_view line) const {
   if (line.empty() || line.front() == '#' || line.size() > kLineBytesMax) return false;
-  return std::any_of(names_.begin(), names_.end(), [line](std::string_view name) {
-    if (line.size() <= name.size()) return false;
+  for (const std::string_view name : names_) {
+    if (line.size() <= name.size()) continue;
     const char next = line[name.size()];
-    return (next == '{' || next == ' ') && std::memcmp(line.data(), name.data(), name.size()) == 0;
-  });
+    if (next != '{' && next != ' ') continue;
+    if (line.starts_with(name)) return true;
+  }
+  return false;
 }
 
 void EnginePageReader::take(std::string_view line) {

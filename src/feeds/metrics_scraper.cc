@@ -171,7 +171,9 @@ class MetricsScraper::Target final : private HttpCallObserver {
     EnginePage page = reader_.finish();
     if (status_ != 200) return fail(false, "status " + std::to_string(status_));
     const std::string nothing = extract(page);
-    if (!page.any) return fail(true, nothing);
+    if (!page.any) {
+      return fail(true, nothing.empty() ? "the page holds none of the wanted metrics" : nothing);
+    }
     page.metrics.read_at = source_.scraper_.clock_.now();
     if (page.kv_capacity_tokens && page.kv_capacity_tokens != page_.kv_capacity_tokens) {
       source_.scraper_.fleet_.set_kv_capacity(EndpointId(slot_), *page.kv_capacity_tokens);
@@ -201,7 +203,7 @@ class MetricsScraper::Target final : private HttpCallObserver {
         nothing.append(found.error().message);
       }
     }
-    return nothing.empty() ? "the page holds none of the wanted metrics" : nothing;
+    return nothing;
   }
   // Once, not with every page.
   void tell_problem(PageProblem kind, const std::string& now, const std::string& before) {
