@@ -8,6 +8,7 @@
 #include <fstream>
 #include <set>
 
+#include "leased_port.h"
 #include "net/http/http_client.h"
 #include "running_picker.h"
 
@@ -276,7 +277,7 @@ class TutorialTest : public ConfigSystemTest {
 TEST_F(TutorialTest, ThePickerServesWithEitherConfigMap) {
   for (const char* file : {"epp_config_map.yaml", "kv_cache_manager_config_map.yaml"}) {
     SCOPED_TRACE(file);
-    RunningPicker picker(*loop_, free_port(),
+    RunningPicker picker(*loop_, leased_port(),
                          {"--config-file", tutorial(file), "--endpoints", workers_.list()},
                          directory_ / file);
     ASSERT_TRUE(wait_until(*loop_, [&] { return picker.says(" is healthy") >= 3; }))
@@ -291,7 +292,7 @@ TEST_F(TutorialTest, ThePickerServesWithEitherConfigMap) {
 
 TEST_F(TutorialTest, InThePickerASessionStaysOnItsEndpoint) {
   RunningPicker picker(
-      *loop_, free_port(),
+      *loop_, leased_port(),
       {"--config-file", tutorial("epp_config_map.yaml"), "--endpoints", workers_.list()},
       directory_ / "picker");
   ASSERT_TRUE(wait_until(*loop_, [&] { return picker.says(" is healthy") >= 3; }));
@@ -306,7 +307,7 @@ TEST_F(TutorialTest, InThePickerASessionStaysOnItsEndpoint) {
 TEST_F(TutorialTest, TheGatewayServesWithEitherAndKeepsSessions) {
   for (const char* file : {"epp_config_map.yaml", "kv_cache_manager_config_map.yaml"}) {
     SCOPED_TRACE(file);
-    const uint16_t port = free_port();
+    const uint16_t port = leased_port();
     std::string urls;
     for (const std::string& name : workers_.names)
       urls += (urls.empty() ? "http://" : ",http://") + name;
@@ -365,7 +366,8 @@ class DiscoverySystemTest : public ConfigSystemTest {
 
 TEST_F(DiscoverySystemTest, TheConfigurationSaysWhereTheEndpointsAre) {
   list(0);
-  RunningPicker picker(*loop_, free_port(), {"--config-file", config(true)}, directory_ / "picker");
+  RunningPicker picker(*loop_, leased_port(), {"--config-file", config(true)},
+                       directory_ / "picker");
   ASSERT_TRUE(wait_until(*loop_, [&] { return picker.says(" is healthy") >= 1; }));
   EXPECT_EQ(picker.pick(), workers_.names[0]);
   list(1);
@@ -374,7 +376,7 @@ TEST_F(DiscoverySystemTest, TheConfigurationSaysWhereTheEndpointsAre) {
 
 TEST_F(DiscoverySystemTest, AFlagSaysItBetterAndTheLogSaysSo) {
   list(0);
-  RunningPicker picker(*loop_, free_port(),
+  RunningPicker picker(*loop_, leased_port(),
                        {"--config-file", config(true), "--endpoints", workers_.names[2]},
                        directory_ / "picker");
   ASSERT_TRUE(wait_until(*loop_, [&] { return picker.says(" is healthy") >= 1; }));

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "leased_port.h"
 #include "wire/prometheus_text.h"
 
 namespace kvasir {
@@ -19,10 +20,6 @@ std::string answer(int status, const std::string& body) {
   return "HTTP/1.1 " + std::to_string(status) +
          " X\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) +
          "\r\n\r\n" + body;
-}
-
-uint16_t free_port() {
-  return local_port(listen_tcp("127.0.0.1", 0, false).value());
 }
 
 }  // namespace
@@ -167,7 +164,7 @@ class RunningGateway::Call final : public HttpCallObserver {
 RunningGateway::RunningGateway(EventLoop& loop, const std::vector<HostPort>& workers,
                                std::vector<std::string> flags)
     : loop_(loop),
-      origin_{"127.0.0.1", free_port()},
+      origin_{"127.0.0.1", leased_port()},
       log_(std::filesystem::temp_directory_path() /
            ("gateway-" + std::to_string(getpid()) + ".log")) {
   const char* binary = std::getenv("KVASIR_BINARY");

@@ -11,6 +11,7 @@
 #include <fstream>
 #include <future>
 
+#include "leased_port.h"
 #include "net/io/socket.h"
 #include "program.h"
 
@@ -22,10 +23,6 @@ using ::testing::AllOf;
 using ::testing::AnyOf;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
-
-uint16_t free_port() {
-  return local_port(listen_tcp("127.0.0.1", 0, false).value());
-}
 
 std::string get(uint16_t port, const std::string& path) {
   return ask(port, "GET " + path + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
@@ -88,7 +85,7 @@ class Hostile : public testing::Test {
 
 TEST_F(Hostile, AGatewayWhoseLogNobodyReadsServesOn) {
   const FullPipe log;
-  const uint16_t port = free_port();
+  const uint16_t port = leased_port();
   Program gateway({"gateway", "--port", std::to_string(port), "--worker-urls", "http://127.0.0.1:1",
                    "--threads", "1"},
                   log.writing_end());
@@ -107,11 +104,11 @@ TEST_F(Hostile, AGatewayWhoseLogNobodyReadsServesOn) {
 
 TEST_F(Hostile, APickerAndAWorkerWhoseLogNobodyReadsServeOnToo) {
   const FullPipe log;
-  const uint16_t port = free_port();
+  const uint16_t port = leased_port();
   Program worker({"worker", "--host", "127.0.0.1", "--port", std::to_string(port)},
                  log.writing_end());
   EXPECT_TRUE(comes_to_answer(port, "/health"));
-  const uint16_t metrics = free_port();
+  const uint16_t metrics = leased_port();
   Program picker({"epp", "--host", "127.0.0.1", "--endpoints", "127.0.0.1:" + std::to_string(port),
                   "--secure-serving=false", "--grpc-port", "0", "--grpc-health-port", "0",
                   "--metrics-port", std::to_string(metrics)},
@@ -125,7 +122,7 @@ TEST_F(Hostile, APickerAndAWorkerWhoseLogNobodyReadsServeOnToo) {
 
 TEST_F(Hostile, AFleetWhoseSupervisorNobodyReadsComesUpAndGoes) {
   const FullPipe out;
-  const uint16_t port = free_port();
+  const uint16_t port = leased_port();
   Program up({"up", "--workers", "1", "--port", std::to_string(port), "--log-dir", path("")},
              out.writing_end());
   EXPECT_TRUE(comes_to_answer(port, "/health"));
@@ -172,7 +169,7 @@ TEST_F(Hostile, APipeInAFilesPlaceLaterChangesNothing) {
   const std::string endpoints = "endpoints:\n- {name: w, address: 127.0.0.1, port: 1}\n";
   write("config.yaml", config);
   write("endpoints.yaml", endpoints);
-  const uint16_t metrics = free_port();
+  const uint16_t metrics = leased_port();
   Program picker({"epp", "--host", "127.0.0.1", "--config-file", path("config.yaml"),
                   "--endpoints-file", path("endpoints.yaml"), "--secure-serving=false",
                   "--grpc-port", "0", "--grpc-health-port", "0", "--metrics-port",
@@ -290,9 +287,9 @@ TEST_F(Hostile, ATraceThatNobodyCanReplayIsRefused) {
 // A terminal that closes, or a log rotation that means well.
 TEST_F(Hostile, AHangUpLetsRunningStreamsEnd) {
   std::signal(SIGHUP, SIG_DFL);  // the tests may run under nohup
-  const std::string worker_port = std::to_string(free_port());
-  const uint16_t port = free_port();
-  const uint16_t metrics = free_port();
+  const std::string worker_port = std::to_string(leased_port());
+  const uint16_t port = leased_port();
+  const uint16_t metrics = leased_port();
   Program worker(
       {"worker", "--host", "127.0.0.1", "--port", worker_port, "--served-model-name", "m"});
   Program gateway({"gateway", "--port", std::to_string(port), "--worker-urls",
@@ -324,7 +321,7 @@ TEST_F(Hostile, AHangUpLetsRunningStreamsEnd) {
 
 // What the documents grep for in the log of each program, with the defaults.
 TEST_F(Hostile, WhatPeopleGrepForIsFoundInTheDefaultLog) {
-  const uint16_t port = free_port();
+  const uint16_t port = leased_port();
   Program worker({"worker", "--host", "127.0.0.1", "--port", std::to_string(port)});
   ASSERT_TRUE(comes_to_answer(port, "/health"));
   EXPECT_TRUE(worker.comes_to_say("Loading model")) << worker.output();

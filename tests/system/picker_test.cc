@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "leased_port.h"
 #include "running_picker.h"
 
 namespace kvasir {
@@ -45,7 +46,7 @@ class PickerSystemTest : public ::testing::Test {
 
   void start(std::vector<std::string> arguments, size_t healthy) {
     picker_.reset();
-    port_ = free_port();
+    port_ = leased_port();
     fs::remove(directory_ / "log");  // of the one before
     picker_ = std::make_unique<RunningPicker>(*loop_, port_, std::move(arguments),
                                               directory_ / "log");
@@ -142,7 +143,7 @@ TEST_F(PickerSystemTest, WithoutTheFlagErrorsChangeNothing) {
 // Also of one that leaves answers alone, and with one beside it that has nobody to pick.
 TEST_F(PickerSystemTest, TheConformanceSuitePasses) {
   write("nobody.yaml", "endpoints: []\n");
-  const uint16_t empty_port = free_port();
+  const uint16_t empty_port = leased_port();
   RunningPicker empty(*loop_, empty_port, {"--endpoints-file", path("nobody.yaml")},
                       directory_ / "empty-log");
   ASSERT_TRUE(wait_until(*loop_, [&] { return empty.says("picking on") > 0; }));

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "leased_port.h"
 #include "running_picker.h"
 
 namespace kvasir {
@@ -60,7 +61,7 @@ class ReplicasSystemTest : public ::testing::Test {
     std::vector<uint16_t> ports;
     std::string peers;
     for (int i = 0; i < count; ++i) {
-      ports.push_back(free_port());
+      ports.push_back(leased_port());
       peers += (i > 0 ? "," : "") + std::string("127.0.0.1:") + std::to_string(ports[i]);
     }
     for (int i = 0; i < count; ++i) {
@@ -75,9 +76,11 @@ class ReplicasSystemTest : public ::testing::Test {
           directory_ / ("picker-" + std::to_string(++started_))));
     }
     for (const auto& picker : pickers_) {
-      ASSERT_TRUE(wait_until([&] { return picker->says(" is healthy") == kWorkers; }));
+      ASSERT_TRUE(wait_until([&] { return picker->says(" is healthy") == kWorkers; }))
+          << picker->log();
       if (sharing && secrets.size() == 1) {
-        ASSERT_TRUE(wait_until([&] { return picker->says("sharing load and sessions") > 0; }));
+        ASSERT_TRUE(wait_until([&] { return picker->says("sharing load and sessions") > 0; }))
+            << pickers_.front()->log() << pickers_.back()->log();
       }
     }
   }
@@ -128,25 +131,26 @@ class ReplicasSystemTest : public ::testing::Test {
 };
 
 TEST_F(ReplicasSystemTest, LoadBookedThroughOneCountsForTheOtherASecondLater) {
-  start(1, false);
+  ASSERT_NO_FATAL_FAILURE(start(1, false));
   const std::vector<double> reference = in_flight();
-  start(2, true);
+  ASSERT_NO_FATAL_FAILURE(start(2, true));
   const std::vector<double> shared = in_flight();
   EXPECT_LE(off_by(shared, reference), kTolerance) << ::testing::PrintToString(shared);
-  start(2, false);
+  ASSERT_NO_FATAL_FAILURE(start(2, false));
   const std::vector<double> alone = in_flight();
   EXPECT_GT(off_by(alone, reference), kTolerance) << "the measure shows nothing";
 }
 
 TEST_F(ReplicasSystemTest, ASessionBoundByOneIsHonouredByTheOther) {
-  start(2, true);
+  ASSERT_NO_FATAL_FAILURE(start(2, true));
   EXPECT_EQ(sessions_honoured(), kSessions);
-  start(2, false);
+  ASSERT_NO_FATAL_FAILURE(start(2, false));
   EXPECT_LT(sessions_honoured(), kSessions) << "the measure shows nothing";
 }
 
 TEST_F(ReplicasSystemTest, PickersWithDifferentSecretsShareNothingAndSaySoOnce) {
-  start(2, true, {"first secret of these tests", "other secret of these tests"});
+  ASSERT_NO_FATAL_FAILURE(
+      start(2, true, {"first secret of these tests", "other secret of these tests"}));
   for (const auto& picker : pickers_) {
     ASSERT_TRUE(wait_until([&] { return picker->says("it has another secret") > 0; }));
   }
@@ -159,13 +163,14 @@ TEST_F(ReplicasSystemTest, PickersWithDifferentSecretsShareNothingAndSaySoOnce) 
 }
 
 TEST_F(ReplicasSystemTest, AKilledReplicasLoadIsForgotten) {
-  start(2, true);
+  ASSERT_NO_FATAL_FAILURE(start(2, true));
   const std::vector<std::string> one = {workers_.hosts[0]};
   for (int i = 0; i < 20; ++i) pickers_[0]->pick(one);
   run_for(std::chrono::seconds(1));
   for (int i = 0; i < kWorkers - 1; ++i) EXPECT_NE(pickers_[1]->pick(), workers_.names[0]);
   pickers_[0]->kill();
-  ASSERT_TRUE(wait_until([&] { return pickers_[1]->says("fell silent") == 1; }));
+  ASSERT_TRUE(wait_until([&] { return pickers_[1]->says("fell silent") == 1; }))
+      << pickers_[1]->log();
   EXPECT_EQ(pickers_[1]->pick(), workers_.names[0]);
 }
 

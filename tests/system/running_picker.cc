@@ -17,8 +17,6 @@ std::string read_file(const std::filesystem::path& path) {
   return text.str();
 }
 
-uint16_t free_port() { return local_port(listen_tcp("127.0.0.1", 0, false).value()); }
-
 HealthyWorkers::HealthyWorkers(EventLoop& loop, int count) {
   for (int i = 1; i <= count; ++i) {
     hosts.push_back("127.0.3." + std::to_string(i));

@@ -18,7 +18,6 @@ namespace kvasir {
 inline constexpr Duration kPatience = std::chrono::seconds(30);
 
 std::string read_file(const std::filesystem::path& path);
-uint16_t free_port();
 
 // Healthy workers, each at an address of its own; every request gets the same short answer.
 class HealthyWorkers final : public HttpHandler {
@@ -48,6 +47,7 @@ class RunningPicker {
 
   // How often its log holds the text.
   size_t says(const std::string& text) const;
+  std::string log() const { return read_file(log_); }
   void kill() { process_->signal(SIGKILL); }
 
   // Where it sends a request, which stays in flight. With `status` the answer's headers come back with it.
