@@ -84,4 +84,21 @@ constexpr std::string_view trimmed(std::string_view text, std::string_view bytes
   return text.substr(begin, text.find_last_not_of(bytes) - begin + 1);
 }
 
+// For one segment of a URL's path, or one value of its query: what RFC 3986 does not call unreserved
+// becomes %XX.
+inline std::string percent_encoded(std::string_view text) {
+  constexpr ByteSet kPlain = letters_digits_and("-._~");
+  constexpr char kHex[] = "0123456789ABCDEF";
+  std::string encoded;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (kPlain[byte]) {
+      encoded += c;
+    } else {
+      encoded.append({'%', kHex[byte >> 4], kHex[byte & 15]});
+    }
+  }
+  return encoded;
+}
+
 }  // namespace kvasir
