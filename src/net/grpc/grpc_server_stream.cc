@@ -15,7 +15,7 @@ bool is_grpc(std::string_view content_type) {
 }
 
 // The form of grpc-message: percent-encoded UTF-8.
-std::string percent_encoded(std::string_view text) {
+std::string message_encoded(std::string_view text) {
   constexpr char kDigits[] = "0123456789ABCDEF";
   std::string result;
   for (const char character : text) {
@@ -145,7 +145,7 @@ void GrpcServerStream::finish(GrpcCode code, std::string_view message) {
   finished_ = true;
   observer_ = nullptr;
   code_ = code;
-  message_ = percent_encoded(message);
+  message_ = message_encoded(message);
   connection_.schedule_write();
   if (started_) return connection_.session().resume(id_);
   const std::string number = std::to_string(static_cast<int>(code_));
