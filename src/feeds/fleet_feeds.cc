@@ -62,8 +62,12 @@ Result<void> FleetFeeds::start() {
 }
 
 bool FleetFeeds::settled() const {
-  return (!discovery_ || discovery_->settled()) && (!name_watch_ || name_watch_->settled()) &&
-         (!monitor_ || monitor_->settled());
+  if (settled_) return true;
+  const bool settled = (!discovery_ || discovery_->settled()) &&
+                       (!name_watch_ || name_watch_->settled()) &&
+                       (!monitor_ || monitor_->settled());
+  if (settled) settled_ = true;
+  return settled;
 }
 
 std::vector<Endpoint> FleetFeeds::with_address() const {

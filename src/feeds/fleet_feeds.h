@@ -4,6 +4,7 @@
 // Lives on one loop's thread, but for the report_...() and outliers(), which any thread may use.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -82,7 +83,8 @@ class FleetFeeds final : private DiscoveryListener {
   // joins as soon as the name has an address.
   Result<void> start();
 
-  // Every name was looked up and every endpoint was asked at least once.
+  // Every name was looked up and every endpoint was asked at least once. Once that was so it stays
+  // so: an endpoint that joins later keeps nobody waiting. Thread-safe.
   bool settled() const;
   // What a request found at the endpoint: an answer, nobody who takes connections, a connection that was closed on it.
   void report_served(EndpointId endpoint) {
@@ -117,6 +119,7 @@ class FleetFeeds final : private DiscoveryListener {
   std::unique_ptr<Discovery> discovery_;       // null: the endpoints are given
   std::unique_ptr<NameWatch> name_watch_;      // of given endpoints that have names; null: none
   TimerId release_timer_ = kNoTimer;
+  mutable std::atomic<bool> settled_{false};
 };
 
 }  // namespace kvasir

@@ -30,16 +30,16 @@ class FleetFeedsTest : public testing::Test, public FleetProbe {
     told_.push_back(std::string(source) + ": " + std::string(why));
   }
 
-  static Endpoint endpoint(const std::string& host) {
+  Endpoint endpoint(const std::string& host) const {
     Endpoint endpoint;
     endpoint.name = endpoint.host = host;
-    endpoint.port = 8000;
+    endpoint.port = port_;
     return endpoint;
   }
   void start(const std::vector<std::string>& hosts) {
     FleetFeedsOptions options;
     for (const std::string& host : hosts) options.endpoints.push_back(endpoint(host));
-    options.check_health = false;
+    options.check_health = check_health_;
     options.dns_interval = milliseconds(1);
     feeds_ = std::make_unique<FleetFeeds>(*loop_, resolver_, fleet_, *this, std::move(options));
     ASSERT_TRUE(feeds_->start());
@@ -64,6 +64,8 @@ class FleetFeedsTest : public testing::Test, public FleetProbe {
   Fleet fleet_{4};
   FakeResolver resolver_;
   std::vector<std::string> told_;
+  bool check_health_ = false;
+  uint16_t port_ = 8000;
   std::unique_ptr<FleetFeeds> feeds_;
 };
 
@@ -95,6 +97,17 @@ TEST_F(FleetFeedsTest, AllNamesMayComeLater) {
   resolver_.set("b.svc", {"10.0.0.5"});
   EXPECT_TRUE(happens([this] { return told_.size() == 3; }));
   EXPECT_THAT(told_, ElementsAre("b.svc is at 10.0.0.5", "b.svc left", "b.svc joined"));
+}
+
+TEST_F(FleetFeedsTest, OneThatJoinsLaterDoesNotUnsettleThem) {
+  const Descriptor silent = listen_tcp("127.0.0.2", 0, false).value();
+  port_ = local_port(silent);
+  check_health_ = true;
+  start({"127.0.0.1", "late.svc"});
+  EXPECT_TRUE(happens([this] { return feeds_->settled(); })) << "nobody listens on the first";
+  resolver_.set("late.svc", {"127.0.0.2"});
+  EXPECT_TRUE(happens([this] { return present().size() == 2; }));
+  EXPECT_TRUE(feeds_->settled()) << "it was not asked yet, and does not answer";
 }
 
 }  // namespace
