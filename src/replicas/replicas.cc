@@ -172,6 +172,11 @@ void Replicas::on_addresses(const std::string& host, const Resolver::Addresses& 
   link_peers();
 }
 
+void Replicas::set_addresses(std::vector<SocketAddress> addresses) {
+  told_addresses_ = std::move(addresses);
+  link_peers();
+}
+
 void Replicas::link_peers() {
   std::map<std::string, SocketAddress> wanted;
   for (const HostPort& peer : options_.peers) {
@@ -180,6 +185,7 @@ void Replicas::link_peers() {
       wanted.emplace(at.key(), at);
     }
   }
+  for (const SocketAddress& address : told_addresses_) wanted.emplace(address.key(), address);
   std::erase_if(links_, [&](const auto& link) { return wanted.count(link.first) == 0; });
   for (const auto& [key, address] : wanted) {
     if (links_.count(key) != 0) continue;

@@ -24,6 +24,8 @@ struct ReplicaOptions {
   // Every address of each is called, this process's own among them: it is recognized. None: nothing
   // is shared, and nobody is listened to.
   std::vector<HostPort> peers = {};
+  // Whether somebody else finds peers, and tells Replicas::set_addresses() where they are.
+  bool peers_are_told = false;
   Duration look_up_interval = std::chrono::seconds(5);  // replicas come and go
   size_t links_max = 64;                                // addresses; more are not called
   Duration first_retry = std::chrono::milliseconds(100);
@@ -41,6 +43,11 @@ struct ReplicaOptions {
 
 inline constexpr size_t kReplicaSecretBytesMin = 16;
 
+// Whether anything is shared at all.
+inline bool shares(const ReplicaOptions& options) {
+  return !options.peers.empty() || options.peers_are_told;
+}
+
 // Whether sharing through `host` with these peers can be seen or joined from other machines.
 bool needs_secret(const std::string& host, const std::vector<HostPort>& peers);
 
@@ -54,6 +61,10 @@ class Replicas final : private ReplicaSink {
   // What the server of one thread, which `loop` is, needs to hear the others. To be destroyed
   // before this, when the home loop has done what was posted to it, or does no more.
   std::unique_ptr<ReplicaReceiver> make_receiver(EventLoop& loop);
+
+  // Beside the peers that have names: all addresses there are now, this process's own may be among
+  // them. Those of the call before that are not named again are called no more.
+  void set_addresses(std::vector<SocketAddress> addresses);
 
  private:
   class Link;
@@ -76,6 +87,7 @@ class Replicas final : private ReplicaSink {
   const ReplicaOptions options_;
   ReplicaSync sync_;
   std::map<std::string, Resolver::Addresses> addresses_;  // by host, as found last
+  std::vector<SocketAddress> told_addresses_;
   std::map<std::string, std::unique_ptr<Link>> links_;    // by the key of the address
   TimerId tick_ = kNoTimer;
   std::map<std::string, TimePoint> told_;  // trouble, and when; kTroublesMax at most

@@ -59,6 +59,7 @@ struct Node : ReplicaProbe {
   void start_with(const std::vector<HostPort>& peers, Duration first_retry = milliseconds(20)) {
     ReplicaOptions options;
     options.peers = peers;
+    options.peers_are_told = peers.empty();
     options.look_up_interval = milliseconds(5);
     options.sync.interval = milliseconds(10);
     options.sync.heartbeat = milliseconds(20);
@@ -199,6 +200,20 @@ TEST_F(ReplicasTest, ANameThatMovesIsFollowed) {
   EXPECT_TRUE(told()) << "a name without an address keeps those it had";
   a_.resolver.set("peers.svc", {"127.0.0.9"});
   EXPECT_TRUE(run_until([&] { return !told(); })) << "an address that is gone is not called";
+}
+
+TEST_F(ReplicasTest, AddressesThatAreToldAreCalledUntilTheyAreToldNoMore) {
+  a_.start({});
+  b_.start({});
+  const auto at = [](uint16_t port) { return with_port(*literal_address("127.0.0.1"), port); };
+  a_.replicas->set_addresses({at(a_.port), at(b_.port)});
+  b_.replicas->set_addresses({at(a_.port), at(b_.port)});
+  ASSERT_TRUE(run_until([&] { return a_.others == 1 && b_.others == 1; }));
+  a_.replicas->set_addresses({at(a_.port)});
+  EXPECT_TRUE(run_until([&] { return b_.others == 0; })) << "a calls b no more";
+  EXPECT_EQ(a_.others, 1u) << "but b still calls a";
+  a_.replicas->set_addresses({at(b_.port)});
+  EXPECT_TRUE(run_until([&] { return b_.others == 1; }));
 }
 
 // Somebody who calls a replica, and knows the secret or does not.
