@@ -8,6 +8,15 @@
 #include "replicas/replicas.h"
 
 namespace kvasir {
+namespace {
+
+// Services of the health check, as upstream's picker names them.
+constexpr std::string_view kLiveness = "liveness";
+constexpr std::string_view kReadiness = "readiness";
+constexpr std::string_view kExtProc = "envoy.service.ext_proc.v3.ExternalProcessor";
+
+}  // namespace
+
 // GET /metrics, and health for whoever asks by HTTP.
 class Epp::MetricsPage final : public HttpHandler {
  public:
@@ -20,10 +29,11 @@ class Epp::MetricsPage final : public HttpHandler {
       return exchange.respond(200, "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n",
                               page_());
     }
-    const bool serving = epp_.health() == GrpcHealth::kServing;
-    if (path == "/healthz" || path == "/readyz") {
-      return exchange.respond(serving ? 200 : 503, "Content-Type: text/plain\r\n",
-                              serving ? "ok\n" : "not serving\n");
+    constexpr std::string_view kText = "Content-Type: text/plain\r\n";
+    if (path == "/healthz") return exchange.respond(200, kText, "ok\n");
+    if (path == "/readyz") {
+      const bool ready = epp_.ready();
+      return exchange.respond(ready ? 200 : 503, kText, ready ? "ok\n" : epp_.unready_because());
     }
     exchange.respond(404, "Content-Type: text/plain\r\n",
                      "there is /metrics, /healthz and /readyz\n");
@@ -50,7 +60,7 @@ Epp::Epp(EventLoop& loop, const EppOptions& options, EppProbe& probe)
       options_(options),
       probe_(probe),
       bodies_(options.bodies_bytes_max),
-      health_service_([this](std::string_view) { return health(); }) {}
+      health_service_([this](std::string_view service) { return health(service); }) {}
 
 Epp::~Epp() = default;
 
@@ -65,7 +75,7 @@ Result<void> Epp::start(std::function<std::string()> metrics_page) {
   if (!pool) return pool.error();
   pool_ = std::move(*pool);
   if (Result<void> fed = pool_->feed(loop_); !fed) return fed.error();
-  if (!options_.replicas.peers.empty()) {
+  if (shares(options_.replicas)) {
     replicas_ = std::make_unique<Replicas>(loop_, pool_->resolver(), pool_->fleet(),
                                            pool_->scheduler(), loop_.clock(), probe_,
                                            options_.replicas);
@@ -129,16 +139,37 @@ GrpcService& Epp::service() {
   return threads_->first();
 }
 
-// Without leader election every service gets the same answer, liveness included, as from upstream's
-// picker.
-GrpcHealth Epp::health() const {
-  return !draining_ && pool_->feeds()->settled() ? GrpcHealth::kServing : GrpcHealth::kNotServing;
+// Liveness is nobody's business but this process's: whoever is told that it is not alive restarts
+// it, which mends neither a missing pool nor a lost election. Other names are told apart under
+// leader election only, as by upstream's picker.
+GrpcHealth Epp::health(std::string_view service) const {
+  if (service == kLiveness) return GrpcHealth::kServing;
+  const bool known = service.empty() || service == kReadiness || service == kExtProc;
+  if (options_.leads && !known) return GrpcHealth::kServiceUnknown;
+  return ready() ? GrpcHealth::kServing : GrpcHealth::kNotServing;
+}
+
+bool Epp::ready() const {
+  return unready_because().empty();
+}
+
+std::string_view Epp::unready_because() const {
+  if (draining_) return "stopping\n";
+  if (options_.leads && !options_.leads()) return "another replica leads\n";
+  if (!pool_->feeds()->settled()) return "the endpoints are not known yet\n";
+  return {};
 }
 
 void Epp::drain(std::function<void()> drained) {
   draining_ = true;
+  drained_ = std::move(drained);
+  if (options_.drain_delay == Duration::zero()) return stop_taking();
+  loop_.after(options_.drain_delay, lifeline_.guard([this] { stop_taking(); }));
+}
+
+void Epp::stop_taking() {
   pool_->drain();
-  threads_->drain(std::move(drained));
+  threads_->drain(std::move(drained_));
 }
 
 }  // namespace kvasir

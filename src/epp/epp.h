@@ -40,8 +40,8 @@ class Epp {
   // The service that streams come to, of the first thread.
   GrpcService& service();
 
-  // Says NOT_SERVING, refuses new streams, answers who is held, lets running ones end (at most
-  // drain_timeout), then calls `drained` on the loop's thread.
+  // Says NOT_SERVING; after drain_delay refuses new streams, answers who is held and lets running
+  // ones end (at most drain_timeout); then calls `drained` on the loop's thread.
   void drain(std::function<void()> drained);
 
   // For its threads.
@@ -61,7 +61,10 @@ class Epp {
   Result<void> serve_health();
   Result<void> serve_metrics(std::function<std::string()> page);
   Result<void> serve_streams();
-  GrpcHealth health() const;
+  GrpcHealth health(std::string_view service) const;
+  bool ready() const;
+  std::string_view unready_because() const;  // empty: it is ready
+  void stop_taking();
 
   EventLoop& loop_;
   const EppOptions options_;
@@ -77,6 +80,8 @@ class Epp {
   std::unique_ptr<HttpServer> metrics_server_;
   std::unique_ptr<ServerThreads<EppThread>> threads_;
   std::atomic<bool> draining_{false};
+  std::function<void()> drained_;
+  Lifeline lifeline_;
 };
 
 }  // namespace kvasir

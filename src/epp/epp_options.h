@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "base/clock.h"
@@ -32,6 +33,11 @@ struct EppOptions {
   size_t bodies_bytes_max = 1024 * 1024 * 1024;  // held by all requests; beyond: 429
   size_t header_bytes_max = 256 * 1024;          // of one request; beyond: 431
   Duration drain_timeout = std::chrono::seconds(30);
+  // From when health says NOT_SERVING until new streams are refused: what gateways need to see it.
+  Duration drain_delay = Duration::zero();
+  // Of several replicas only the leader is ready: whether this one is, asked on any thread. Empty:
+  // every replica is.
+  std::function<bool()> leads = {};
   ReplicaOptions replicas;
   SubsetMode subset = SubsetMode::kAddress;
   bool keep_control_headers = false;  // of clients; see control_headers.h

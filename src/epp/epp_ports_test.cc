@@ -1,6 +1,7 @@
 // What the picker's ports speak.
 #include "epp/exchange_fixture.h"
 #include "net/grpc/grpc_client.h"
+#include "net/http/http_client.h"
 
 namespace kvasir {
 namespace {
@@ -17,21 +18,54 @@ struct HealthCall final : GrpcClientCall::Observer {
   GrpcStatus status;
 };
 
+struct PageCall final : HttpCallObserver {
+  explicit PageCall(EventLoop& event_loop) : loop(event_loop) {}
+  void on_head(const HttpHead& head) override { text = std::to_string(head.status()) + " "; }
+  void on_body(std::string_view bytes) override { text += bytes; }
+  void on_end() override { loop.stop(); }
+  void on_failure(const HttpFailure& failure) override {
+    text = failure.message;
+    loop.stop();
+  }
+  EventLoop& loop;
+  std::string text;
+};
+
 class EppPortsTest : public ExchangeTest {
  protected:
   // The HealthCheckResponse's status; nothing when there was no such answer.
-  std::optional<int> ask_without_tls(uint16_t port) {
+  std::optional<int> ask_without_tls(uint16_t port, const std::string& service = "") {
     GrpcClient client(*loop_, resolve("127.0.0.1", port).value(), "picker");
     HealthCall call(*loop_);
     GrpcClientCall& started =
         client.start("/grpc.health.v1.Health/Check", call, std::chrono::seconds(20));
-    started.send("");
+    constexpr char kServiceTag = 1 << 3 | 2;
+    const std::string message =
+        service.empty() ? ""
+                        : std::string{kServiceTag, static_cast<char>(service.size())} + service;
+    started.send(message);
     started.half_close();
     loop_->run();
     if (!call.status.ok() || call.message.size() != 2) return std::nullopt;
     return call.message[1];
   }
+  std::optional<int> health_of(const std::string& service) {
+    return ask_without_tls(epp().health_port(), service);
+  }
+  // "STATUS BODY"
+  std::string page(const std::string& path) {
+    HttpClient client(*loop_, resolve("127.0.0.1", epp().metrics_port()).value());
+    PageCall call(*loop_);
+    const std::string head = "GET " + path + " HTTP/1.1\r\nHost: p\r\n\r\n";
+    client.start(head, "", call);
+    loop_->run();
+    return call.text;
+  }
 };
+
+constexpr int kServing = static_cast<int>(GrpcHealth::kServing);
+constexpr int kNotServing = static_cast<int>(GrpcHealth::kNotServing);
+constexpr const char* kExtProcService = "envoy.service.ext_proc.v3.ExternalProcessor";
 
 TEST_F(EppPortsTest, TheHealthPortIsPlainAlsoWhenExtProcIsNot) {
   options_.secure = true;
@@ -42,6 +76,53 @@ TEST_F(EppPortsTest, TheHealthPortIsPlainAlsoWhenExtProcIsNot) {
 TEST_F(EppPortsTest, WithoutTlsBothPortsTellTheHealth) {
   EXPECT_EQ(ask_without_tls(epp().health_port()), static_cast<int>(GrpcHealth::kServing));
   EXPECT_EQ(ask_without_tls(epp().grpc_port()), static_cast<int>(GrpcHealth::kServing));
+}
+
+TEST_F(EppPortsTest, WithoutLeaderElectionEveryNameIsTheWhole) {
+  for (const char* service : {"", "readiness", "liveness", "inference-extension"}) {
+    EXPECT_EQ(health_of(service), kServing) << service;
+  }
+  EXPECT_EQ(page("/healthz"), "200 ok\n");
+  EXPECT_EQ(page("/readyz"), "200 ok\n");
+}
+
+TEST_F(EppPortsTest, UnderLeaderElectionOnlyTheLeaderIsReadyAndEveryReplicaIsAlive) {
+  bool leads = false;
+  options_.leads = [&leads] { return leads; };
+  for (const char* service : {"", "readiness", kExtProcService}) {
+    EXPECT_EQ(health_of(service), kNotServing) << service;
+  }
+  EXPECT_EQ(health_of("liveness"), kServing);
+  EXPECT_EQ(health_of("inference-extension"), std::nullopt) << "no such service";
+  EXPECT_EQ(page("/healthz"), "200 ok\n");
+  EXPECT_EQ(page("/readyz"), "503 another replica leads\n");
+  leads = true;
+  for (const char* service : {"", "readiness", kExtProcService}) {
+    EXPECT_EQ(health_of(service), kServing) << service;
+  }
+  EXPECT_EQ(page("/readyz"), "200 ok\n");
+}
+
+TEST_F(EppPortsTest, UntilTheEndpointsAreKnownItIsAliveAndNotReady) {
+  const Descriptor silent = listen_tcp("127.0.0.1", 0, false).value();
+  options_.pool.feeds.endpoints = {{"a", "127.0.0.1", local_port(silent), {}}};
+  options_.pool.feeds.check_health = true;
+  options_.pool.feeds.monitor.rules.timeout = std::chrono::hours(1);
+  EXPECT_EQ(health_of("readiness"), kNotServing);
+  EXPECT_EQ(health_of("liveness"), kServing) << "a restart finds no endpoint either";
+  EXPECT_EQ(page("/readyz"), "503 the endpoints are not known yet\n");
+  EXPECT_EQ(page("/healthz"), "200 ok\n");
+}
+
+TEST_F(EppPortsTest, WhileItWaitsToStopItIsAliveNotReadyAndTakesStreams) {
+  options_.drain_delay = std::chrono::hours(1);
+  bool drained = false;
+  epp().drain([&drained] { drained = true; });
+  EXPECT_EQ(health_of("readiness"), kNotServing);
+  EXPECT_EQ(health_of("liveness"), kServing);
+  EXPECT_EQ(page("/readyz"), "503 stopping\n");
+  EXPECT_EQ(ask_without_tls(epp().grpc_port()), kNotServing) << "it still takes calls";
+  EXPECT_FALSE(drained);
 }
 
 }  // namespace
