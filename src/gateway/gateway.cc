@@ -3,13 +3,14 @@
 #include <utility>
 
 #include "gateway/gateway_thread.h"
+#include "net/io/event_loop.h"
 
 namespace kvasir {
 
 Result<std::unique_ptr<Gateway>> Gateway::create(EventLoop& loop, const GatewayOptions& options,
                                                  GatewayProbe& probe,
                                                  std::function<std::string()> metrics_page) {
-  std::unique_ptr<Gateway> gateway(new Gateway(options, probe, std::move(metrics_page)));
+  std::unique_ptr<Gateway> gateway(new Gateway(loop, options, probe, std::move(metrics_page)));
   PoolOptions pool = options.pool;
   pool.feeds.still_down = [&gateway = *gateway](EndpointId endpoint) {
     if (!gateway.threads_) return;
@@ -30,9 +31,10 @@ Result<std::unique_ptr<Gateway>> Gateway::create(EventLoop& loop, const GatewayO
   return gateway;
 }
 
-Gateway::Gateway(const GatewayOptions& options, GatewayProbe& probe,
+Gateway::Gateway(EventLoop& loop, const GatewayOptions& options, GatewayProbe& probe,
                  std::function<std::string()> metrics_page)
-    : options_(options),
+    : loop_(loop),
+      options_(options),
       probe_(probe),
       metrics_page_(std::move(metrics_page)),
       bodies_(options.bodies_bytes_max) {}
@@ -40,8 +42,15 @@ Gateway::Gateway(const GatewayOptions& options, GatewayProbe& probe,
 Gateway::~Gateway() = default;
 
 void Gateway::drain(std::function<void()> drained) {
+  draining_ = true;
+  drained_ = std::move(drained);
+  if (options_.drain_delay == Duration::zero()) return stop_taking();
+  loop_.after(options_.drain_delay, lifeline_.guard([this] { stop_taking(); }));
+}
+
+void Gateway::stop_taking() {
   pool_->drain();
-  threads_->drain(std::move(drained));
+  threads_->drain(std::move(drained_));
 }
 
 }  // namespace kvasir

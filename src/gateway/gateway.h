@@ -2,10 +2,12 @@
 // touches lives on its own thread but for the pool.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
 
+#include "base/lifeline.h"
 #include "base/result.h"
 #include "gateway/gateway_options.h"
 #include "gateway/probe.h"
@@ -30,8 +32,8 @@ class Gateway {
   uint16_t port() const { return threads_->port(); }
   Pool& pool() { return *pool_; }
 
-  // Stops accepting, answers who is held, lets running requests end (at most drain_timeout), then
-  // calls `drained` on the loop's thread.
+  // Says at /readyz that it stops; after drain_delay stops accepting, answers who is held and lets
+  // running requests end (at most drain_timeout); then calls `drained` on the loop's thread.
   void drain(std::function<void()> drained);
 
   // For its threads.
@@ -39,17 +41,23 @@ class Gateway {
   GatewayProbe& probe() { return probe_; }
   BodyBudget& bodies() { return bodies_; }
   std::string metrics_page() const { return metrics_page_(); }
+  bool draining() const { return draining_; }
 
  private:
-  Gateway(const GatewayOptions& options, GatewayProbe& probe,
+  Gateway(EventLoop& loop, const GatewayOptions& options, GatewayProbe& probe,
           std::function<std::string()> metrics_page);
+  void stop_taking();
 
+  EventLoop& loop_;
   const GatewayOptions options_;
   GatewayProbe& probe_;
   const std::function<std::string()> metrics_page_;
   BodyBudget bodies_;
   std::unique_ptr<Pool> pool_;
   std::unique_ptr<ServerThreads<GatewayThread>> threads_;
+  std::atomic<bool> draining_{false};
+  std::function<void()> drained_;
+  Lifeline lifeline_;
 };
 
 }  // namespace kvasir

@@ -35,6 +35,9 @@ struct GatewayOptions {
   // A body that cannot be read is read again to refuse it in vLLM's words; a longer one is refused without them.
   size_t explained_body_bytes_max = 1024 * 1024;
   Duration drain_timeout = std::chrono::seconds(30);
+  // From when /readyz says 503 until no more connections are taken: what whoever sends requests
+  // here needs to see it.
+  Duration drain_delay = Duration::zero();
 };
 
 }  // namespace kvasir

@@ -117,6 +117,32 @@ TEST_F(GatewayTest, WithoutAHealthyWorkerRequestsAndHealthGet503) {
   EXPECT_EQ(call("GET /live HTTP/1.1\r\nHost: g\r\n\r\n").head.status(), 200);
 }
 
+TEST_F(GatewayTest, ItIsReadyOnceItKnowsItsWorkersWhateverTheirHealth) {
+  a_.frozen = true;
+  b_.healthy = false;
+  options_.pool.feeds.monitor.rules.timeout = std::chrono::milliseconds(500);
+  start(0);
+  const auto readiness = [&] { return call("GET /readyz HTTP/1.1\r\nHost: g\r\n\r\n"); };
+  const Answer early = readiness();
+  EXPECT_EQ(early.head.status(), 503) << "one was not asked yet";
+  EXPECT_EQ(early.body, "the workers are not known yet\n");
+  a_.frozen = false;
+  run_until([&] { return readiness().head.status() == 200; });
+}
+
+TEST_F(GatewayTest, WhileItWaitsToStopItSaysSoAndServes) {
+  options_.drain_delay = std::chrono::hours(1);
+  start();
+  ASSERT_EQ(call("GET /readyz HTTP/1.1\r\nHost: g\r\n\r\n").head.status(), 200);
+  gateway_->drain([] {});
+  const Answer readiness = call("GET /readyz HTTP/1.1\r\nHost: g\r\n\r\n");
+  EXPECT_EQ(readiness.head.status(), 503);
+  EXPECT_EQ(readiness.body, "stopping\n");
+  EXPECT_EQ(call("GET /live HTTP/1.1\r\nHost: g\r\n\r\n").head.status(), 200);
+  client_ = std::make_unique<HttpClient>(*loop_, resolve("127.0.0.1", gateway_->port()).value());
+  EXPECT_EQ(complete().head.status(), 200);
+}
+
 TEST_F(GatewayTest, WithoutAHealthyWorkerThoseThatTakeConnectionsAreTried) {
   for (const char* policy : {"kv", "least-load", "round-robin", "load-cost"}) {
     options_.pool.policy = policy;
@@ -302,7 +328,7 @@ TEST_F(GatewayTest, AWorkerThatReportsNonsenseDoesNotGetAllRequests) {
 
 TEST_F(GatewayTest, ItsOwnPagesAreOnlyRead) {
   start();
-  for (const char* page : {"/metrics", "/health", "/live", "/%6detrics", "/metrics?x"}) {
+  for (const char* page : {"/metrics", "/health", "/live", "/readyz", "/%6detrics", "/metrics?x"}) {
     for (const char* method : {"POST", "PUT", "PATCH", "DELETE", "OPTIONS"}) {
       const Answer answer = call(std::string(method) + " " + page +
                                  " HTTP/1.1\r\nHost: g\r\nContent-Length: 0\r\n\r\n");

@@ -39,7 +39,7 @@ bool can_run_model(std::string_view method) {
 
 // Pages of the gateway, not of its workers.
 bool is_own_page(std::string_view path) {
-  return path == "/health" || path == "/live" || path == "/metrics";
+  return path == "/health" || path == "/live" || path == "/readyz" || path == "/metrics";
 }
 
 // Paths whose bodies are read as vLLM reads them; elsewhere a body may be anything.
@@ -116,6 +116,7 @@ void GatewayThread::answer_own_page(HttpExchange& exchange) {
   }
   if (head.path() == "/health") return answer_health(exchange);
   if (head.path() == "/live") return exchange.respond(200, "", "");
+  if (head.path() == "/readyz") return answer_readiness(exchange);
   exchange.respond(200, "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n",
                    gateway_.metrics_page());
 }
@@ -212,6 +213,17 @@ void GatewayThread::answer_health(HttpExchange& exchange) {
   }
   const ApiError error = gateway_error(503, "no worker is healthy");
   exchange.respond(503, error_fields(error), error_body(error));
+}
+
+// Whether requests are to be sent here. Unlike /health it does not ask whether a worker is healthy:
+// none is there behind another gateway either, and an answer that says so is better than none.
+void GatewayThread::answer_readiness(HttpExchange& exchange) {
+  constexpr std::string_view kText = "Content-Type: text/plain\r\n";
+  if (gateway_.draining()) return exchange.respond(503, kText, "stopping\n");
+  if (!pool().feeds()->settled()) {
+    return exchange.respond(503, kText, "the workers are not known yet\n");
+  }
+  exchange.respond(200, kText, "ok\n");
 }
 
 void GatewayThread::remove(Relay& relay) {

@@ -58,6 +58,7 @@ class GatewayThread final : public HttpHandler {
   bool take_request(HttpExchange& exchange);
   void refuse(HttpExchange& exchange, const ApiError& error, std::string_view more_fields = {});
   void answer_health(HttpExchange& exchange);
+  void answer_readiness(HttpExchange& exchange);
   void answer_own_page(HttpExchange& exchange);
   // nullopt: it is not for an engine's model.
   std::optional<RequestApi> inference_api(const HttpHead& head);
