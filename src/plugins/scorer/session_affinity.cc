@@ -5,6 +5,7 @@
 #include <limits>
 #include <optional>
 
+#include "base/base64.h"
 #include "base/parameters.h"
 #include "base/text.h"
 #include "fleet/fleet.h"
@@ -14,44 +15,8 @@
 namespace kvasir {
 namespace {
 
-constexpr std::string_view kBase64Letters =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-// The text that a base64 text stands for; nullopt when it is none or does not fit. Padding may be
-// missing.
+// Of an endpoint, out of base64.
 using NameBuffer = std::array<char, 256>;
-std::optional<std::string_view> decode_base64(std::string_view text, NameBuffer& buffer) {
-  while (!text.empty() && text.back() == '=') text.remove_suffix(1);
-  uint32_t bits = 0;
-  int bit_count = 0;
-  size_t size = 0;
-  for (const char letter : text) {
-    const size_t value = kBase64Letters.find(letter);
-    if (value == std::string_view::npos || size == buffer.size()) return std::nullopt;
-    bits = bits << 6 | static_cast<uint32_t>(value);
-    bit_count += 6;
-    if (bit_count < 8) continue;
-    bit_count -= 8;
-    buffer[size++] = static_cast<char>(bits >> bit_count);
-  }
-  return std::string_view(buffer.data(), size);
-}
-
-std::string encode_base64(std::string_view text) {
-  std::string result;
-  uint32_t bits = 0;
-  int bit_count = 0;
-  for (const char letter : text) {
-    bits = bits << 8 | static_cast<unsigned char>(letter);
-    for (bit_count += 8; bit_count >= 6;) {
-      bit_count -= 6;
-      result += kBase64Letters[bits >> bit_count & 63];
-    }
-  }
-  if (bit_count > 0) result += kBase64Letters[bits << (6 - bit_count) & 63];
-  result.append((4 - result.size() % 4) % 4, '=');
-  return result;
-}
 
 bool is_called(const Endpoint& endpoint, std::string_view name) {
   if (endpoint.name == name) return true;
@@ -141,10 +106,11 @@ class SessionAffinity : public virtual Plugin {
       return place([&](EndpointId id) { return id == *endpoint; });
     }
     NameBuffer buffer;
-    const std::optional<std::string_view> name = decode_base64(*session, buffer);
-    if (!name) return std::nullopt;
+    const std::optional<size_t> size = decode_base64(*session, buffer);
+    if (!size) return std::nullopt;
+    const std::string_view name(buffer.data(), *size);
     return place([&](EndpointId id) {
-      return is_called(*cycle.fleet.endpoints[index_of(id)].endpoint, *name);
+      return is_called(*cycle.fleet.endpoints[index_of(id)].endpoint, name);
     });
   }
 
