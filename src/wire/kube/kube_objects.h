@@ -50,7 +50,7 @@ struct ServicePort {
 struct Service final : KubeObject {
   static constexpr KubeKind kKind = KubeKind::kService;
   std::string cluster_ip;  // "None": headless
-  std::string type;        // ClusterIP, NodePort, LoadBalancer, ExternalName
+  std::string service_type;  // ClusterIP, NodePort, LoadBalancer, ExternalName
   std::string external_name;
   std::map<std::string, std::string> selector;
   std::vector<ServicePort> ports;
@@ -101,9 +101,19 @@ struct Lease final : KubeObject {
   int32_t transitions = 0;
 };
 
+// One of a selector's matchExpressions.
+struct LabelRequirement {
+  enum class Operator : uint8_t { kIn, kNotIn, kExists, kDoesNotExist };
+  std::string key;
+  Operator op = Operator::kExists;
+  std::vector<std::string> values;  // of kIn and kNotIn
+};
+
 struct InferencePool final : KubeObject {
   static constexpr KubeKind kKind = KubeKind::kInferencePool;
   std::map<std::string, std::string> selector;  // spec.selector.matchLabels; all must hold
+  // spec.selector.matchExpressions, which only the tutorials' kind has; all must hold, too.
+  std::vector<LabelRequirement> requirements;
   std::vector<uint16_t> target_ports;           // in the order of the list; one at least
   std::string app_protocol = "http";            // or "kubernetes.io/h2c"
   struct PickerRef {
@@ -115,6 +125,9 @@ struct InferencePool final : KubeObject {
   };
   std::optional<PickerRef> picker;
 };
+
+// Whether a pod with these labels belongs to the pool: all of selector and requirements hold.
+bool selects(const InferencePool& pool, const std::map<std::string, std::string>& labels);
 
 struct PoolRef {
   std::string group;

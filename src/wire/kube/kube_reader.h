@@ -16,16 +16,10 @@
 
 #include "base/remark.h"
 #include "base/result.h"
+#include "wire/kube/kube_problem.h"
 #include "wire/kube/kube_types.h"
 
 namespace kvasir {
-
-// What is wrong with one field of an object.
-struct KubeProblem {
-  std::string path;  // empty: the object as a whole
-  std::string text;
-};
-std::string to_string(const std::vector<KubeProblem>& problems);  // one a line
 
 using KubeObjectPtr = std::shared_ptr<const KubeObject>;
 
@@ -58,7 +52,7 @@ struct KubeWatchEvent {
   KubeStatus status;                // of kError
 };
 
-// Not thread-safe; keeps its memory between calls.
+// Not thread-safe; keeps some memory between calls. Each `type` is one of kube_types().
 class KubeReader {
  public:
   KubeReader();
