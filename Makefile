@@ -3,7 +3,7 @@ KVASIR = build/release/kvasir
 FUZZ_SECONDS ?= 60
 
 .PHONY: help deps deps-dev build up policy-table test asan tsan fuzz test-clients test-streams test-envoy test-epp-streams test-attack \
-  test-replicas test-reload test-upstream-configs test-upstream-hermetic docs ab bench-gateway bench-epp bench-schedule bench-scrape lint clean
+  test-replicas test-kube test-kube-node test-reload test-upstream-configs test-upstream-hermetic docs ab bench-gateway bench-epp bench-schedule bench-scrape lint clean
 .DEFAULT_GOAL := help
 
 help: ## lists the targets
@@ -54,6 +54,12 @@ test-reload: build ## gateway and picker under load while their configuration ch
 
 test-envoy: build ## a real Envoy in front of `kvasir epp` and eight workers (ARGS="--only burst")
 	tests/envoy/run.py $(ARGS)
+
+test-kube: build ## a real Kubernetes API server, pods as processes (tests/kube/README.md; ARGS="--only rewrites")
+	tests/kube/run.py $(ARGS)
+
+test-kube-node: build ## a real node of Kubernetes on this machine, as root
+	tests/kube/run.py --node $(ARGS)
 
 test-attack: build ## hostile clients at full rate: another client's latency, and the gateway's memory (ARGS="--only trailers")
 	tests/attack/run.py $(ARGS)

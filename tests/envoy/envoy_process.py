@@ -46,9 +46,9 @@ def cpu_seconds(pid):
 
 
 class Envoy:
-    """One Envoy process of a Shape, ready when the constructor returns."""
+    """One Envoy process of a Shape, ready when the constructor returns: it finds `healthy` pickers so (default: all)."""
 
-    def __init__(self, binary, picker_ports, folder, shape=Shape()):
+    def __init__(self, binary, picker_ports, folder, shape=Shape(), healthy=None):
         self.port, self.admin_port = free_port(), free_port()
         self.folder = pathlib.Path(folder)
         config = self.folder / "envoy.json"
@@ -61,7 +61,7 @@ class Envoy:
                 stdout=log, stderr=log)
         wait_for(self.port, process=self.process)
         if shape.picker:
-            self._wait_for_pickers(len(picker_ports))
+            self._wait_for_pickers(len(picker_ports) if healthy is None else healthy)
 
     def _wait_for_pickers(self, count):
         deadline = time.monotonic() + READY_SECONDS

@@ -1,0 +1,65 @@
+"""Several pickers of one pool."""
+import time
+
+from checks import require
+from machine import wait_until
+
+LEASE_SECONDS = 15
+PORT = 9002
+HA = ("--ha-enable-leader-election",)
+
+
+def leader_is_killed(namespace):
+    """Two pickers with leader election behind Envoy: one serves; killed, the other serves within its lease."""
+    namespace.pool()
+    namespace.pod("worker")
+    pickers = [namespace.picker(*HA, name=f"replica-{number}") for number in range(2)]
+    leader = wait_until(lambda: next((picker for picker in pickers if picker.is_ready()), None),
+                        lambda: "no picker is ready: " + pickers[0].tail())
+    other = next(picker for picker in pickers if picker is not leader)
+    other.wait_for_page()
+    other.wait_for_endpoints(1)  # it is warm
+    require(not other.is_ready(), "both are ready")
+    front = namespace.envoy(*pickers, ready=1)
+    require(front.post().status == 200, "the leader does not serve")
+    leader.kill()
+    killed = time.monotonic()
+    wait_until(lambda: front.post().status == 200, lambda: f"the other never serves: {other.tail()}", 3 * LEASE_SECONDS, 0.1)
+    seconds = time.monotonic() - killed
+    require(seconds <= LEASE_SECONDS + 7, f"served again only after {seconds:.1f} s")  # Envoy's health checks: 2 s
+    return f"served again after {seconds:.1f} s (lease {LEASE_SECONDS} s)"
+
+
+def leader_leaves(namespace):
+    """A leader that is told to stop lets its lease go: the other leads within a retry period or two."""
+    namespace.pool()
+    namespace.pod("worker")
+    first = namespace.picker(*HA, name="first")
+    wait_until(lambda: first.is_ready(), lambda: f"it does not lead: {first.tail()}")
+    second = namespace.picker(*HA, name="second")
+    second.wait_for_page()
+    began = time.monotonic()
+    first.stop(10)
+    wait_until(second.is_ready, lambda: f"the other does not lead: {second.tail()}", 10)
+    return f"the other leads {time.monotonic() - began:.1f} s after SIGTERM"
+
+
+def find_each_other_by_a_service(namespace):
+    """Three pickers behind a Service find each other by its EndpointSlices, and one less when one is gone."""
+    namespace.pool()
+    namespace.pod("worker")
+    secret = namespace.world.folder / f"{namespace.name}-secret"
+    secret.write_text("the secret of these pickers\n")
+    pickers = []
+    addresses = [namespace.address() for _ in range(3)]
+    namespace.create("Service", "pickers", spec={"clusterIP": "None", "ports": [{"name": "grpc", "port": PORT}]})
+    namespace.slice_of("pickers", addresses, PORT)
+    for address in addresses:
+        pickers.append(namespace.picker("--peers-service", "pickers", "--peers-secret-file", secret, name="replica",
+                                        host=address, port=PORT))
+    for picker in pickers:
+        picker.wait_for_line("sharing load and sessions with 2 other")
+    pickers[2].kill()
+    namespace.slice_of("pickers", addresses[:2], PORT)
+    for picker in pickers[:2]:
+        picker.wait_for_line("sharing load and sessions with 1 other")

@@ -1,0 +1,56 @@
+"""What every case starts from: a control plane with nodes that have no kubelet, or with one that has."""
+import contextlib
+import itertools
+
+import kwok
+from control_plane import ControlPlane
+from machine import local_net
+from namespace import Namespace
+from node import Node
+from node_network import MACHINE, PODS, node_network
+from workers import Workers
+
+_numbers = itertools.count(1)
+
+
+class World:
+    """A cluster of processes. `options`: of run.py."""
+
+    def __init__(self, folder, options, stack):
+        self.folder, self.kvasir, self.envoy = folder, options.kvasir, options.envoy
+        self.net = stack.enter_context(local_net())
+        self.plane = ControlPlane(folder, f"{self.net}.1", stack)
+        self.api = self.plane.api
+        define_kinds(self.plane, options.crds)
+        stack.callback(kwok.start_kwok(self.plane, self.net).stop)
+        kwok.add_node(self.api, self.net)
+        self.workers = Workers(self.api, self.kvasir, folder)
+        stack.callback(self.workers.stop)
+
+    @contextlib.contextmanager
+    def namespace(self):
+        name = f"case-{next(_numbers)}"
+        self.api.create("Namespace", None, name)
+        with contextlib.ExitStack() as stack:
+            namespace = Namespace(self, name, stack)
+            stack.callback(namespace.clear)
+            yield namespace
+
+
+class NodeWorld(World):
+    """A cluster with a real node."""
+
+    def __init__(self, folder, options, stack):
+        self.folder, self.kvasir, self.envoy = folder, options.kvasir, options.envoy
+        stack.enter_context(node_network())
+        self.plane = ControlPlane(folder, MACHINE, stack, pod_net=PODS, service_accounts=True)
+        self.api = self.plane.api
+        define_kinds(self.plane, options.crds)
+        self.node = Node(self.plane, stack)
+        for archive in options.images:
+            self.node.import_image(archive)
+
+
+def define_kinds(plane, folder):
+    plane.kubectl("apply", "--server-side", "-f", folder)
+    plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
