@@ -2,16 +2,24 @@
 // list, then a watch that goes on for ever (client-go calls this a reflector).
 //
 // What it does when things go wrong:
-// - a streaming list (sendInitialEvents) first; a server that cannot gets pages of a list instead,
-// and is not asked again;
-// - a watch that ends goes on from the last resource version; 410 Expired, at once or as an event,
-// means a new list;
-// - no server: objects are kept, their age is told, and it tries again after a pause that grows,
-// with jitter;
+// - it asks for a streaming list (sendInitialEvents) first; a server that cannot, or says nothing,
+//   gets pages of a list instead and is not asked again; one that allows no watch is asked for a
+//   list every absent_pause;
+// - pages that expire half way (410) begin again, the second time as one answer without pages;
+// - a watch that ends goes on from the last resource version, and so does one that says nothing for
+//   longer than silence_max; 410 Expired, at once or as an event, means a new list, as does
+//   anything that a later try would meet again: an event that cannot be read, an ERROR that is not
+//   known, kResumesMax failures in a row;
+// - no server: objects are kept, their age is told (heard_at()), and it tries again after a pause
+//   that grows, with jitter, and is short again after news; Retry-After is kept to, up to
+//   pause_max;
 // - 401, 403, 404 (the kind is not installed): as no server, but told with the server's words;
-// once, until it changes;
-// - an object that cannot be read is told and skipped; one that was read before is kept as it was.
-// Lives on its executor's thread.
+//   once, until news comes again or the words change;
+// - an object that cannot be read, or for which the store has no room, is told and skipped; what
+//   was read of it before is kept;
+// - events that come twice, or later than newer ones, are dropped (kube/object_mirror.h).
+// Each read of a watch and each page of a list is one batch of the store. Lives on its executor's
+// thread.
 #pragma once
 
 #include <cstdint>
@@ -29,15 +37,18 @@
 namespace kvasir {
 
 struct ReflectorOptions {
-  std::string name_space;      // empty: all
-  std::string label_selector;  // "app=vllm,role in (a,b)"; empty: all
-  std::string field_selector;  // "metadata.name=x"; empty: all
+  std::string name_space = {};      // empty: all
+  std::string label_selector = {};  // "app=vllm,role in (a,b)"; empty: all
+  std::string field_selector = {};  // "metadata.name=x"; empty: all
   uint32_t page_objects = 500;
-  Duration watch_length =
-      std::chrono::seconds(290);  // timeoutSeconds of a watch, up to twice as long by jitter
+  // timeoutSeconds of a watch, up to twice as long by jitter.
+  Duration watch_length = std::chrono::seconds(290);
   Duration pause_min = std::chrono::milliseconds(200);  // between tries that failed
   Duration pause_max = std::chrono::seconds(30);
   Duration absent_pause = std::chrono::seconds(30);  // when the kind is not installed
+  // Without an event of a watch: servers send a bookmark each minute.
+  Duration silence_max = std::chrono::seconds(150);
+  Duration list_silence_max = std::chrono::seconds(60);  // without an object of a streaming list
   bool streaming_list = true;
 };
 
@@ -48,7 +59,8 @@ class ReflectorProbe {
   virtual void on_synced(const KubeType& type, size_t objects) {
     static_cast<void>(type), static_cast<void>(objects);
   }
-  // News stopped coming: why, in words for people. Told once until on_synced() or another reason.
+  // News stopped coming: why, in words for people. Told once until news comes again or the reason
+  // changes. A watch that breaks and goes on at the first try is no trouble.
   virtual void on_trouble(const KubeType& type, const KubeStatus& status, const std::string& why) {
     static_cast<void>(type), static_cast<void>(status), static_cast<void>(why);
   }
@@ -60,6 +72,9 @@ class ReflectorProbe {
 
 class Reflector {
  public:
+  // Failures of a watch in a row, without news between them, after which it lists again.
+  static constexpr size_t kResumesMax = 5;
+
   // All references must outlive it. It begins at once.
   Reflector(Executor& executor, KubeApi& api, ObjectStore& store, const KubeType& type,
             ReflectorOptions options, Random& random, ReflectorProbe& probe);
