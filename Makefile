@@ -3,7 +3,8 @@ KVASIR = build/release/kvasir
 FUZZ_SECONDS ?= 60
 
 .PHONY: help deps deps-dev build up policy-table test asan tsan fuzz test-clients test-streams test-envoy test-epp-streams test-attack \
-  test-replicas test-kube test-kube-node test-reload test-upstream-configs test-upstream-hermetic docs ab bench-gateway bench-epp bench-schedule bench-scrape lint clean
+  test-replicas test-kube test-kube-node test-reload test-upstream-configs test-upstream-hermetic docs ab bench-gateway bench-epp bench-schedule bench-scrape lint clean \
+  image image-docs test-image
 .DEFAULT_GOAL := help
 
 help: ## lists the targets
@@ -94,6 +95,15 @@ bench-epp: build ## what a request costs in `kvasir epp` and in the Envoy that a
 bench-schedule: build ## what one decision costs (ARGS=--check)
 	cmake --build --preset release --target schedule_bench
 	bench/schedule/run.py $(ARGS)
+
+image: build ## a container image, build/image/kvasir.tar: no registry, no docker (docs/KUBERNETES.md)
+	make/image.py $(ARGS)
+
+image-docs: build ## the larger one with the commands that tutorials call (ARGS="--pip aiperf")
+	make/image.py --docs $(ARGS)
+
+test-image: build ## what the image promises, by unpacking and entering it (ARGS=--docs)
+	tests/image/run.py $(ARGS)
 
 docs: deps build/release/build.ninja ## writes docs/plugins.md from the plugins' headers
 	cmake --build --preset release --target plugin_docs
