@@ -1,0 +1,58 @@
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <memory>
+
+#include "apps/commands.h"
+#include "apps/kube_rbac.h"
+
+namespace kvasir {
+namespace {
+
+void add_rbac_command(CLI::App& kube, int& exit_code) {
+  CLI::App* command = kube.add_subcommand(
+      "rbac", "Print the least RBAC for a picker or gateway, for kubectl apply -f -");
+  auto options = std::make_shared<RbacOptions>();
+  command
+      ->add_option("--name", options->account,
+                   "Of the ServiceAccount, and of the Role and binding beside it")
+      ->capture_default_str();
+  command->add_option("--namespace", options->account_namespace,
+                      "Where the program runs (default: the pool's namespace)");
+  command->add_option(
+      "--pool-name", options->pool_name,
+      "Allow only this InferencePool, and its lease (default: all of the namespace)");
+  command->add_option("--pool-namespace", options->pool_namespace, "Of the pool and its pods")
+      ->capture_default_str();
+  command->add_option("--pool-group", options->pool_group, "The InferencePool's API group")
+      ->capture_default_str();
+  command
+      ->add_flag("--endpoint-selector", options->selector,
+                 "The program has --endpoint-selector, so no InferencePool is read")
+      ->excludes("--pool-name");
+  command->add_flag("--leader-election", options->leader_election,
+                    "The program has --ha-enable-leader-election");
+  command->add_option("--peers-service", options->peers_service,
+                      "The program has --peers-service with this Service");
+  command->add_flag("--node-labels", options->node_labels,
+                    "Its configuration has a topology plugin, which reads labels of nodes: this\n"
+                    "takes a ClusterRole");
+  command->footer(
+      "Give what `kvasir epp` or `kvasir gateway` is given, and then, in its pod template,\n"
+      "serviceAccountName: kvasir-epp (or what --name says).\n\n"
+      "  kvasir kube rbac --pool-name vllm --pool-namespace models | kubectl apply -f -");
+  command->callback([options, &exit_code] {
+    std::cout << rbac_manifest(*options) << std::flush;
+    exit_code = 0;
+  });
+}
+
+}  // namespace
+
+void add_kube_command(CLI::App& app, int& exit_code) {
+  CLI::App* kube = app.add_subcommand("kube", "For running in a Kubernetes cluster");
+  kube->require_subcommand(1);
+  kube->footer("Start here: kvasir kube rbac --pool-name NAME");
+  add_rbac_command(*kube, exit_code);
+}
+
+}  // namespace kvasir

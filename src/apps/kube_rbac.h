@@ -1,0 +1,39 @@
+// What our programs ask of the API server, and the RBAC objects that allow exactly that.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace kvasir {
+
+// Verbs on one resource. Never "*".
+struct KubePermission {
+  std::string name_space;  // empty: of the cluster
+  std::string group;       // empty: the core group
+  std::string resource;
+  std::vector<std::string> verbs;
+  std::vector<std::string> names = {};  // of the objects; none: all
+};
+
+struct RbacOptions {
+  std::string account = "kvasir-epp";  // name of the ServiceAccount and of all that is bound to it
+  std::string account_namespace;       // where the program runs; empty: the pool's namespace
+  std::string pool_name;               // empty: any pool of the namespace
+  std::string pool_namespace = "default";
+  std::string pool_group = "inference.networking.k8s.io";
+  bool selector = false;         // pods by --endpoint-selector: no InferencePool is read
+  bool leader_election = false;  // --ha-enable-leader-election
+  std::string peers_service;     // --peers-service
+  bool node_labels = false;      // a topology plugin reads labels of nodes
+};
+
+std::vector<KubePermission> needed_permissions(const RbacOptions& options);
+
+// A ServiceAccount, Roles and bindings as YAML; a ClusterRole only where something of the cluster
+// is read. Ends with a line feed.
+std::string rbac_manifest(const RbacOptions& options);
+
+// The lease of a pool's replicas, as upstream's picker names it.
+std::string lease_name(const std::string& name_space, const std::string& pool);
+
+}  // namespace kvasir

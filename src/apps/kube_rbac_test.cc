@@ -1,0 +1,129 @@
+#include "apps/kube_rbac.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace kvasir {
+namespace {
+
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+// "NAMESPACE VERB RESOURCE.GROUP[/NAME]", of each verb.
+std::vector<std::string> lines_of(const RbacOptions& options) {
+  std::vector<std::string> lines;
+  for (const KubePermission& one : needed_permissions(options)) {
+    for (const std::string& verb : one.verbs) {
+      std::string line = (one.name_space.empty() ? "-" : one.name_space) + " " + verb + " " +
+                         one.resource + (one.group.empty() ? "" : "." + one.group);
+      for (const std::string& name : one.names) line += "/" + name;
+      lines.push_back(line);
+    }
+  }
+  return lines;
+}
+
+TEST(KubeRbac, APoolTakesItsPodsAndItsOwnObjects) {
+  RbacOptions options;
+  options.pool_name = "vllm";
+  options.pool_namespace = "models";
+  EXPECT_THAT(
+      lines_of(options),
+      ElementsAre("models list pods", "models watch pods",
+                  "models list inferencepools.inference.networking.k8s.io/vllm",
+                  "models watch inferencepools.inference.networking.k8s.io/vllm",
+                  "models list inferenceobjectives.llm-d.ai",
+                  "models watch inferenceobjectives.llm-d.ai",
+                  "models list inferencemodelrewrites.llm-d.ai",
+                  "models watch inferencemodelrewrites.llm-d.ai",
+                  "models list inferenceobjectives.inference.networking.x-k8s.io",
+                  "models watch inferenceobjectives.inference.networking.x-k8s.io",
+                  "models list inferencemodelrewrites.inference.networking.x-k8s.io",
+                  "models watch inferencemodelrewrites.inference.networking.x-k8s.io",
+                  "models create events.events.k8s.io", "models patch events.events.k8s.io"));
+}
+
+TEST(KubeRbac, ASelectorReadsPodsAlone) {
+  RbacOptions options;
+  options.selector = true;
+  EXPECT_THAT(lines_of(options), ElementsAre("default list pods", "default watch pods",
+                                             "default create events.events.k8s.io",
+                                             "default patch events.events.k8s.io"));
+}
+
+TEST(KubeRbac, EachOptionAddsWhatItTakesWhereItTakesIt) {
+  RbacOptions options;
+  options.pool_name = "vllm";
+  options.pool_namespace = "models";
+  options.account_namespace = "routing";
+  options.leader_election = true;
+  options.peers_service = "epp";
+  options.node_labels = true;
+  const std::vector<std::string> lines = lines_of(options);
+  EXPECT_THAT(lines, Contains("models create leases.coordination.k8s.io"));
+  EXPECT_THAT(lines, Contains("models get leases.coordination.k8s.io/epp-models-vllm.llm-d.ai"));
+  EXPECT_THAT(lines, Contains("models update leases.coordination.k8s.io/epp-models-vllm.llm-d.ai"));
+  EXPECT_THAT(lines, Contains("routing watch endpointslices.discovery.k8s.io"));
+  EXPECT_THAT(lines, Contains("routing list pods")) << "its own, for events";
+  EXPECT_THAT(lines, Contains("routing create events.events.k8s.io"));
+  EXPECT_THAT(lines, Contains("- watch nodes"));
+}
+
+TEST(KubeRbac, TheManifestBindsOneRoleInEachNamespaceToTheAccount) {
+  RbacOptions options;
+  options.pool_name = "vllm";
+  EXPECT_THAT(rbac_manifest(options), StartsWith(R"(apiVersion: v1
+kind: ServiceAccount
+metadata:
+  name: "kvasir-epp"
+  namespace: "default"
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata:
+  name: "kvasir-epp"
+  namespace: "default"
+rules:
+- apiGroups: [""]
+  resources: ["pods"]
+  verbs: ["list", "watch"]
+- apiGroups: ["inference.networking.k8s.io"]
+  resources: ["inferencepools"]
+)"));
+  EXPECT_THAT(rbac_manifest(options), HasSubstr(R"(  resourceNames: ["vllm"]
+)"));
+  EXPECT_THAT(rbac_manifest(options), HasSubstr(R"(---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata:
+  name: "kvasir-epp"
+  namespace: "default"
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: Role
+  name: "kvasir-epp"
+subjects:
+- kind: ServiceAccount
+  name: "kvasir-epp"
+  namespace: "default"
+)"));
+  EXPECT_THAT(rbac_manifest(options), Not(HasSubstr("ClusterRole")));
+}
+
+TEST(KubeRbac, OnlyNodesTakeAClusterRoleWhoseNameSaysWhose) {
+  RbacOptions options;
+  options.pool_namespace = "models";
+  options.node_labels = true;
+  const std::string text = rbac_manifest(options);
+  EXPECT_THAT(text,
+              HasSubstr("kind: ClusterRole\nmetadata:\n  name: \"models-kvasir-epp\"\nrules:\n"
+                        "- apiGroups: [\"\"]\n  resources: [\"nodes\"]\n"));
+  EXPECT_THAT(text, HasSubstr("kind: ClusterRoleBinding\nmetadata:\n  name: \"models-kvasir-epp\"\n"
+                              "roleRef:"));
+}
+
+}  // namespace
+}  // namespace kvasir
