@@ -18,7 +18,7 @@ declare -A others=(
   [etcd]="go.etcd.io/etcd/server/v3 v3.6.4 ."
   [kwok]="sigs.k8s.io/kwok v0.7.0 cmd/kwok"
   [coredns]="github.com/coredns/coredns v1.12.4 ."
-  [helm]="helm.sh/helm/v3 v3.18.6 cmd/helm"
+  [helm]="helm.sh/helm/v3 v3.19.0 cmd/helm"
   [metrics-server]="sigs.k8s.io/metrics-server v0.8.0 cmd/metrics-server"
 )
 

@@ -12,7 +12,7 @@ from workers import LABEL, PORT, worker_pod
 POOL = "pool"
 APP = {"app": "vllm"}
 _numbers = itertools.count(1)
-_addresses = itertools.cycle(range(130, 254))  # the lower half: KWOK's own choice
+_addresses = itertools.cycle(range(130, 254))  # below: KWOK's own choice
 
 
 class Namespace:
@@ -64,6 +64,9 @@ class Namespace:
         self.stack.callback(child.kill)
         wait_until(lambda: answers(address, PORT), f"no worker at {address}: {child.tail()}")
         return address
+
+    def address(self):
+        return f"{self.world.net}.{next(_addresses)}"
 
     def address_of(self, pod):
         return wait_until(lambda: self.api.get("Pod", self.name, pod["metadata"]["name"])["status"].get("podIP"), "no address")
