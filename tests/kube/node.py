@@ -10,7 +10,7 @@ import subprocess
 import binaries
 import image
 from machine import Child, free_port, wait_until
-from node_network import MACHINE, NAMESPACE, NODE, PODS
+from node_network import MACHINE, NODE, PODS
 
 NAME = "node-1"
 DNS_SERVICE = "10.96.0.10"
@@ -19,6 +19,8 @@ DEBIAN_PACKAGES = {  # program: its package
     "ethtool": "ethtool", "socat": "socat", "modprobe": "kmod", "/usr/lib/cni/bridge": "containernetworking-plugins",
     "gcc": "gcc",
 }
+# The node mounts something over these, and therefore makes them where they are missing.
+SHARED_FOLDERS = [pathlib.Path(path) for path in ("/var/lib/cni", "/var/log/containers", "/var/log/pods")]
 HERE = pathlib.Path(__file__).resolve().parent
 
 
@@ -90,17 +92,18 @@ def proxy_configuration(folder):
 
 
 class Node:
-    """Ready when the constructor returns. Inside node_network(), on a ControlPlane at MACHINE."""
+    """Ready when the constructor returns, on a ControlPlane at MACHINE. `network`: of node_network()."""
 
-    def __init__(self, plane, stack):
+    def __init__(self, plane, network, stack):
         self.plane, self.folder = plane, plane.folder / "node"
         (self.folder / "cni").mkdir(parents=True)
         self._write_configuration()
         image.make_pause(self.folder / "pause.tar")
+        stack.callback(remove_folders, [path for path in SHARED_FOLDERS if not path.exists()])
         stack.callback(remove_cgroups)
         # nsenter, not `ip netns exec`, which hides the mounts of cgroups.
         self.child = Child(
-            ["nsenter", f"--net=/run/netns/{NAMESPACE}", "unshare", "--fork", "--pid", "--mount", "--uts", "--ipc",
+            ["nsenter", f"--net={network}", "unshare", "--fork", "--pid", "--mount", "--uts", "--ipc",
              "--kill-child", HERE / "node_init.sh", self.folder, binaries.folder() / "bin"], self.folder / "init.log")
         stack.callback(self.child.kill)
         self._start_dns(stack)
@@ -147,6 +150,12 @@ class Node:
                                "--all-platforms", str(archive)], capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(f"ctr images import {archive}: {done.stderr.strip()}")
+
+
+def remove_folders(folders):
+    for folder in folders:
+        if folder.exists():
+            folder.rmdir()
 
 
 def remove_cgroups():

@@ -42,11 +42,11 @@ class NodeWorld(World):
 
     def __init__(self, folder, options, stack):
         self.folder, self.kvasir, self.envoy = folder, options.kvasir, options.envoy
-        stack.enter_context(node_network())
+        network = stack.enter_context(node_network(folder))
         self.plane = ControlPlane(folder, MACHINE, stack, pod_net=PODS, service_accounts=True)
         self.api = self.plane.api
         define_kinds(self.plane, options.crds)
-        self.node = Node(self.plane, stack)
+        self.node = Node(self.plane, network, stack)
         for archive in options.images:
             self.node.import_image(archive)
 
