@@ -1,18 +1,14 @@
-// Tells when the content of a file changed. Looks at it once every interval, which also sees what a
-// Kubernetes ConfigMap does: it swaps a symbolic link, so no event names the file.
-//
-// A file that is being written is not told half: new content counts when two looks in a row found
-// it. Lives on its loop's thread.
+// Tells when the content of a file changed and has settled (base/settled_file.h). Looks at it once
+// every interval. Lives on its loop's thread.
 #pragma once
 
-#include <sys/stat.h>
-
 #include <functional>
-#include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "base/settled_file.h"
 #include "net/io/event_loop.h"
 
 namespace kvasir {
@@ -24,7 +20,7 @@ class FileWatch {
 
   // `content`: what the file is known to say. `changed` is given what it says now, or why it cannot
   // be read; the same trouble is told once. `loop` must outlive the watch.
-  FileWatch(EventLoop& loop, std::string path, std::string content, size_t bytes_max,
+  FileWatch(EventLoop& loop, std::string path, std::string_view content, size_t bytes_max,
             Duration interval, std::function<void(Result<std::string>)> changed);
   ~FileWatch();
   FileWatch(const FileWatch&) = delete;
@@ -35,17 +31,11 @@ class FileWatch {
 
  private:
   void schedule();
-  bool moved();
 
   EventLoop& loop_;
-  const std::string path_;
-  const size_t bytes_max_;
+  SettledFile file_;
   const Duration interval_;
   const std::function<void(Result<std::string>)> changed_;
-  std::string content_;                // as it was told last
-  std::optional<std::string> unsettled_;  // other content, seen once
-  std::string trouble_;
-  struct stat seen_ {};
   TimerId timer_ = kNoTimer;
 };
 
