@@ -253,6 +253,12 @@ TEST_F(HttpTlsTest, FilesThatCannotBeUsedAreNamed) {
   EXPECT_EQ(error(options), "none");
   folder_.write_text("tls.key", "");
   EXPECT_THAT(error(options), HasSubstr("tls.key cannot be used"));
+  options = {};
+  options.ca_pem = "no PEM";
+  EXPECT_THAT(error(options), HasSubstr("the CA's certificate holds no certificate"));
+  options.ca_pem.clear();
+  options.certificate_pem = "no PEM";
+  EXPECT_THAT(error(options), HasSubstr("the client's certificate cannot be used"));
 }
 
 }  // namespace

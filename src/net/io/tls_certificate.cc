@@ -64,7 +64,7 @@ bool fill(X509* certificate, EVP_PKEY* key) {
 }
 
 // Reads over `text`, which must outlive it.
-Bytes bytes_of(const std::string& text) {
+Bytes bytes_of(std::string_view text) {
   return Bytes(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
 }
 
@@ -97,14 +97,14 @@ bool add_to_trusted(Certificate certificate, SSL_CTX* context) {
   return X509_STORE_add_cert(SSL_CTX_get_cert_store(context), certificate.get()) == 1;
 }
 
-bool use_certificate_chain(const std::string& pem, SSL_CTX* context) {
+bool use_certificate_chain(std::string_view pem, SSL_CTX* context) {
   const Bytes bytes = bytes_of(pem);
   const Certificate first(PEM_read_bio_X509_AUX(bytes.get(), nullptr, &no_pass_phrase, nullptr));
   return first && SSL_CTX_use_certificate(context, first.get()) == 1 &&
          read_certificates(bytes.get(), &add_to_chain, context);
 }
 
-bool use_private_key(const std::string& pem, SSL_CTX* context) {
+bool use_private_key(std::string_view pem, SSL_CTX* context) {
   const Bytes bytes = bytes_of(pem);
   const Key key(PEM_read_bio_PrivateKey(bytes.get(), nullptr, &no_pass_phrase, nullptr));
   return key && SSL_CTX_use_PrivateKey(context, key.get()) == 1;
@@ -125,15 +125,19 @@ Result<void> use_certificate_folder(const std::string& folder, SSL_CTX* context)
   if (!chain) return chain.error();
   const Result<std::string> key = read_whole_file(key_path(folder), kPemBytesMax);
   if (!key) return key.error();
+  return use_certificate({certificate_path(folder), *chain}, {key_path(folder), *key}, context);
+}
+
+Result<void> use_certificate(const NamedPem& certificate, const NamedPem& key, SSL_CTX* context) {
   ERR_clear_error();
-  if (!use_certificate_chain(*chain, context)) {
-    return Error{certificate_path(folder) + " cannot be used: " + tls_error()};
+  if (!use_certificate_chain(certificate.text, context)) {
+    return Error{certificate.name + " cannot be used: " + tls_error()};
   }
-  if (!use_private_key(*key, context)) {
-    return Error{key_path(folder) + " cannot be used: " + tls_error()};
+  if (!use_private_key(key.text, context)) {
+    return Error{key.name + " cannot be used: " + tls_error()};
   }
   if (SSL_CTX_check_private_key(context) != 1) {
-    return Error{key_path(folder) + " is not the key of tls.crt: " + tls_error()};
+    return Error{key.name + " is not the key of " + certificate.name + ": " + tls_error()};
   }
   return {};
 }
@@ -141,13 +145,17 @@ Result<void> use_certificate_folder(const std::string& folder, SSL_CTX* context)
 Result<void> use_trusted_file(const std::string& path, SSL_CTX* context) {
   const Result<std::string> pem = read_whole_file(path, kPemBytesMax);
   if (!pem) return pem.error();
+  return use_trusted({path, *pem}, context);
+}
+
+Result<void> use_trusted(const NamedPem& certificates, SSL_CTX* context) {
   ERR_clear_error();
-  const Bytes bytes = bytes_of(*pem);
+  const Bytes bytes = bytes_of(certificates.text);
   if (!read_certificates(bytes.get(), &add_to_trusted, context)) {
-    return Error{path + " cannot be used: " + tls_error()};
+    return Error{certificates.name + " cannot be used: " + tls_error()};
   }
   if (sk_X509_OBJECT_num(X509_STORE_get0_objects(SSL_CTX_get_cert_store(context))) == 0) {
-    return Error{path + " holds no certificate (PEM)"};
+    return Error{certificates.name + " holds no certificate (PEM)"};
   }
   return {};
 }

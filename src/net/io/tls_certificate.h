@@ -4,6 +4,7 @@
 #include <openssl/ssl.h>
 
 #include <string>
+#include <string_view>
 
 #include "base/result.h"
 
@@ -24,6 +25,13 @@ std::string key_path(const std::string& folder);
 // holders are believed when they vouch for others. Errors name the file.
 Result<void> use_certificate_folder(const std::string& folder, SSL_CTX* context);
 Result<void> use_trusted_file(const std::string& path, SSL_CTX* context);
+// The same of texts. Errors call them by the names given.
+struct NamedPem {
+  std::string name;
+  std::string_view text;
+};
+Result<void> use_certificate(const NamedPem& certificate, const NamedPem& key, SSL_CTX* context);
+Result<void> use_trusted(const NamedPem& certificates, SSL_CTX* context);
 
 // What OpenSSL says went wrong last on this thread; forgets it.
 std::string tls_error();

@@ -200,14 +200,23 @@ Result<std::unique_ptr<TlsClientContext>> TlsClientContext::create(
       SSL_CTX_set_alpn_protos(raw, alpn_bytes(alpn), static_cast<unsigned>(alpn.size())) != 0) {
     return Error{"TLS cannot be set up: " + tls_error()};
   }
-  if (!options.ca_file.empty()) {
-    const Result<void> trusted = use_trusted_file(options.ca_file, raw);
+  if (!options.ca_file.empty() || !options.ca_pem.empty()) {
+    const Result<void> trusted = options.ca_file.empty()
+                                     ? use_trusted({"the CA's certificate", options.ca_pem}, raw)
+                                     : use_trusted_file(options.ca_file, raw);
     if (!trusted) return trusted.error();
+    // Who is named is believed, also when somebody else vouches for it.
+    X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(raw), X509_V_FLAG_PARTIAL_CHAIN);
   } else if (options.check_server && SSL_CTX_set_default_verify_paths(raw) != 1) {
     return Error{"TLS: the system's certificates cannot be read: " + tls_error()};
   }
   if (!options.certificate_folder.empty()) {
     const Result<void> shown = use_certificate_folder(options.certificate_folder, raw);
+    if (!shown) return shown.error();
+  } else if (!options.certificate_pem.empty()) {
+    const Result<void> shown =
+        use_certificate({"the client's certificate", options.certificate_pem},
+                        {"the client's key", options.key_pem}, raw);
     if (!shown) return shown.error();
   }
   return std::unique_ptr<TlsClientContext>(new TlsClientContext(context));

@@ -84,6 +84,11 @@ struct TlsClientOptions {
   bool check_server = true;
   // tls.crt and tls.key in it are shown to a server that asks who the client is. Empty: nothing is.
   std::string certificate_folder;
+  // The same as text instead of files, for who has read them: PEM, of the certificate with those
+  // behind it that vouch for it.
+  std::string ca_pem;
+  std::string certificate_pem;
+  std::string key_pem;
 };
 
 // Whom a client believes, and what it shows of itself.

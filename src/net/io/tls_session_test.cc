@@ -8,6 +8,7 @@
 #include <random>
 #include <string>
 
+#include "base/whole_file.h"
 #include "net/io/tls_context.h"
 #include "net/io/tls_fixture.h"
 
@@ -150,8 +151,18 @@ TEST(TlsSession, ClientShowsItsCertificateWhenAsked) {
                      [](int, X509_STORE_CTX*) { return 1; });  // any will do
   TlsClientOptions options;
   options.ca_file = folder.path() + "/tls.crt";
-  for (const bool shows : {true, false}) {
-    options.certificate_folder = shows ? folder.path() : "";
+  enum class Shows { kFiles, kTexts, kNothing };
+  for (const Shows how : {Shows::kFiles, Shows::kTexts, Shows::kNothing}) {
+    const bool shows = how != Shows::kNothing;
+    options.certificate_folder = how == Shows::kFiles ? folder.path() : "";
+    if (how == Shows::kTexts) {
+      options.certificate_pem = read_whole_file(certificate_path(folder.path()), 100'000).value();
+      options.key_pem = read_whole_file(key_path(folder.path()), 100'000).value();
+      options.ca_pem = options.certificate_pem;
+      options.ca_file.clear();
+    } else {
+      options.certificate_pem.clear();
+    }
     const auto context = std::move(TlsClientContext::create(options)).value();
     const auto client = context->open_session("localhost");
     TlsSession server(asking.get());
