@@ -2,8 +2,10 @@
 // by themselves.
 //
 // Credentials are renewed behind it: a token file is read again every minute and after a 401; a
-// program is asked again before its token expires. Everything happens on the loop's thread. No
-// token ever reaches a log or an Error.
+// program is asked again when its token has expired, and after a 401; files of certificates are
+// read again every minute and when no connection can be made. A request that got a 401 is sent once
+// more when there is another token. Everything happens on the loop's thread. No token ever reaches
+// a log or an Error.
 #pragma once
 
 #include <cstdint>
@@ -28,9 +30,10 @@ struct KubeClientLimits {
   Duration watch_idle_timeout =
       std::chrono::seconds(400);  // without a byte: the server ends a watch after 300 s at most
   size_t answer_bytes_max = 64 * 1024 * 1024;  // of one answer, or of one event of a watch
-  size_t requests_max = 64;                    // under way at once; more wait their turn
-  size_t waiting_max = 1024;                   // more fail at once
-  Duration token_reread = std::chrono::minutes(1);
+  size_t requests_max = 64;   // under way at once, watches aside; more wait their turn
+  size_t waiting_max = 1024;  // more fail at once
+  size_t watches_max = 256;   // under way at once; more fail at once
+  Duration token_reread = std::chrono::minutes(1);  // of other files, and the server's name too
   Duration exec_timeout = std::chrono::seconds(30);
   size_t exec_output_bytes_max = 1024 * 1024;
 };
@@ -86,6 +89,7 @@ class KubeApi {
 class KubeClient final : public KubeApi {
  public:
   // Fails when what the configuration names cannot be read. `loop` and `resolver` must outlive it.
+  // It is not to be destroyed from one of its calls.
   static Result<std::unique_ptr<KubeClient>> create(EventLoop& loop, Resolver& resolver,
                                                     KubeConfig config,
                                                     KubeClientLimits limits = {});

@@ -93,7 +93,7 @@ class ScriptedApiServer {
   // Stores an object, whose apiVersion and kind say where, under a new resourceVersion, and tells
   // watches. Returns it as stored.
   Json put(Json object);
-  Json put(std::string_view text) { return put(Json::parse(text)); }
+  Json put(const char* text) { return put(Json::parse(text)); }
   void remove(const std::string& api_version, const std::string& kind, const std::string& name,
               const std::string& name_space = "default");
   // Null: there is none.
