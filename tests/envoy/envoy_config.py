@@ -137,7 +137,8 @@ def endpoints_cluster(shape):
             "fallback_policy": round_robin}}}]}}
 
 
-def picker_cluster(shape, ports):
+def picker_cluster(shape, pickers):
+    """`pickers`: ports of this machine, or (host, port)."""
     # The windows: 100k-token bodies stall in smaller ones.
     http2 = {"initial_stream_window_size": 4 << 20, "initial_connection_window_size": 64 << 20}
     cluster = {"name": "picker", "type": "STATIC", "connect_timeout": "5s", "circuit_breakers": BREAKERS,
@@ -146,7 +147,8 @@ def picker_cluster(shape, ports):
                    "explicit_http_config": {"http2_protocol_options": http2}}},
                "health_checks": [{"timeout": "2s", "interval": "2s", "unhealthy_threshold": 3, "healthy_threshold": 2,
                                   "grpc_health_check": {"service_name": "envoy.service.ext_proc.v3.ExternalProcessor"}}],
-               "load_assignment": load_assignment("picker", [("127.0.0.1", port) for port in ports])}
+               "load_assignment": load_assignment(
+                   "picker", [picker if isinstance(picker, tuple) else ("127.0.0.1", picker) for picker in pickers])}
     if shape.tls:
         cluster["transport_socket"] = {"name": "envoy.transport_sockets.tls", "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
@@ -157,7 +159,7 @@ def picker_cluster(shape, ports):
     return cluster
 
 
-def configuration(shape, port, admin_port, picker_ports):
-    clusters = [endpoints_cluster(shape)] + ([picker_cluster(shape, picker_ports)] if shape.picker else [])
+def configuration(shape, port, admin_port, pickers):
+    clusters = [endpoints_cluster(shape)] + ([picker_cluster(shape, pickers)] if shape.picker else [])
     return {"admin": {"address": address("127.0.0.1", admin_port)},
             "static_resources": {"listeners": [listener(shape, port)], "clusters": clusters}}

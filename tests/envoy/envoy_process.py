@@ -48,11 +48,11 @@ def cpu_seconds(pid):
 class Envoy:
     """One Envoy process of a Shape, ready when the constructor returns: it finds `healthy` pickers so (default: all)."""
 
-    def __init__(self, binary, picker_ports, folder, shape=Shape(), healthy=None):
+    def __init__(self, binary, pickers, folder, shape=Shape(), healthy=None):
         self.port, self.admin_port = free_port(), free_port()
         self.folder = pathlib.Path(folder)
         config = self.folder / "envoy.json"
-        config.write_text(json.dumps(configuration(shape, self.port, self.admin_port, picker_ports), indent=1))
+        config.write_text(json.dumps(configuration(shape, self.port, self.admin_port, pickers), indent=1))
         self.log = self.folder / "envoy.log"
         with open(self.log, "w") as log:
             # Envoys that share a base id share memory.
@@ -61,7 +61,7 @@ class Envoy:
                 stdout=log, stderr=log)
         wait_for(self.port, process=self.process)
         if shape.picker:
-            self._wait_for_pickers(len(picker_ports) if healthy is None else healthy)
+            self._wait_for_pickers(len(pickers) if healthy is None else healthy)
 
     def _wait_for_pickers(self, count):
         deadline = time.monotonic() + READY_SECONDS

@@ -18,11 +18,11 @@ def post_to(port, model=MODEL, headers=None, **body):
 
 
 class Front:
-    """Of the pickers `ready` are when it is started (default: all)."""
+    """`pickers`: (host, port) of each. `ready`: how many are when it is started (default: all)."""
 
-    def __init__(self, binary, folder, pickers, ready):
+    def __init__(self, binary, folder, pickers, ready=None, shape=SHAPE):
         folder.mkdir()
-        self.envoy = Envoy(binary, [picker.port for picker in pickers], folder, SHAPE, ready)
+        self.envoy = Envoy(binary, pickers, folder, shape, ready)
         self.stop = self.envoy.stop
 
     def post(self, **arguments):

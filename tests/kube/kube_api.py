@@ -27,6 +27,7 @@ TABLE = {  # kind: (prefix, plural)
     "InferencePool": ("/apis/inference.networking.k8s.io/v1", "inferencepools"),
     "InferenceObjective": ("/apis/llm-d.ai/v1alpha2", "inferenceobjectives"),
     "InferenceModelRewrite": ("/apis/llm-d.ai/v1alpha2", "inferencemodelrewrites"),
+    "APIService": ("/apis/apiregistration.k8s.io/v1", "apiservices"),
     "CustomResourceDefinition": ("/apis/apiextensions.k8s.io/v1", "customresourcedefinitions"),
 }
 

@@ -3,7 +3,7 @@ import itertools
 import subprocess
 
 from checks import Skipped, require
-from front import Front
+from front import SHAPE, Front
 from kube_api import path_of
 from machine import answers, wait_until
 from programs import Gateway, Picker
@@ -91,9 +91,12 @@ class Namespace:
 
     def envoy(self, *pickers, ready=None):
         """A real Envoy that asks these pickers, of which `ready` are (default: all)."""
+        return self.envoy_before([(picker.host, picker.port) for picker in pickers], ready)
+
+    def envoy_before(self, addresses, ready=None, shape=SHAPE):
         if not self.world.envoy.exists():
             raise Skipped(f"there is no Envoy at {self.world.envoy}: make test-envoy installs it")
-        front = Front(self.world.envoy, self.world.folder / f"envoy-{next(_numbers)}", pickers, ready)
+        front = Front(self.world.envoy, self.world.folder / f"envoy-{next(_numbers)}", addresses, ready, shape)
         self.stack.callback(front.stop)
         return front
 

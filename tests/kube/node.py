@@ -9,11 +9,12 @@ import subprocess
 
 import binaries
 import image
-from machine import Child, free_port, wait_until
-from node_network import MACHINE, NODE, PODS
+from host_services import DNS_SERVICE, start_dns
+from machine import Child, wait_until
+from node_network import NODE, PODS
 
 NAME = "node-1"
-DNS_SERVICE = "10.96.0.10"
+GPUS = {"nvidia.com/gpu": "16"}  # pods may ask for them; there are none
 DEBIAN_PACKAGES = {  # program: its package
     "containerd": "containerd", "runc": "runc", "iptables": "iptables", "nft": "nftables", "conntrack": "conntrack",
     "ethtool": "ethtool", "socat": "socat", "modprobe": "kmod", "/usr/lib/cni/bridge": "containernetworking-plugins",
@@ -92,7 +93,7 @@ def proxy_configuration(folder):
 
 
 class Node:
-    """Ready when the constructor returns, on a ControlPlane at MACHINE. `network`: of node_network()."""
+    """Ready when the constructor returns, on a ControlPlane at node_network.MACHINE. `network`: of node_network()."""
 
     def __init__(self, plane, network, stack):
         self.plane, self.folder = plane, plane.folder / "node"
@@ -106,9 +107,10 @@ class Node:
             ["nsenter", f"--net={network}", "unshare", "--fork", "--pid", "--mount", "--uts", "--ipc",
              "--kill-child", HERE / "node_init.sh", self.folder, binaries.folder() / "bin"], self.folder / "init.log")
         stack.callback(self.child.kill)
-        self._start_dns(stack)
+        start_dns(plane, self.folder, stack)
         plane.kubectl("wait", "--for=create", f"node/{NAME}", "--timeout=60s")
         plane.kubectl("wait", "--for=condition=Ready", f"node/{NAME}", "--timeout=60s")
+        plane.api.merge("Node", None, NAME, {"status": {"capacity": GPUS, "allocatable": GPUS}}, "status")
 
     def _write_configuration(self):
         certificates = self.plane.certificates
@@ -121,27 +123,6 @@ class Node:
                  "proxy.yaml": proxy_configuration(self.folder)}
         for name, text in texts.items():
             (self.folder / name).write_text(text if isinstance(text, str) else json.dumps(text, indent=1))
-
-    def _start_dns(self, stack):
-        """A process of this machine, which a Service without a selector makes known in the cluster."""
-        port = free_port()
-        configuration = self.folder / "Corefile"
-        configuration.write_text(f""".:{port} {{
-  bind {MACHINE}
-  errors
-  kubernetes cluster.local in-addr.arpa {{
-    kubeconfig {self.plane.kubeconfig}
-    pods insecure
-  }}
-}}
-""")
-        child = Child([binaries.program("coredns"), "-conf", configuration], self.folder / "coredns.log")
-        stack.callback(child.stop)
-        ports = [{"name": f"dns-{protocol.lower()}", "port": 53, "protocol": protocol} for protocol in ("UDP", "TCP")]
-        self.plane.api.create("Service", "kube-system", "kube-dns", spec={"clusterIP": DNS_SERVICE, "ports": ports})
-        self.plane.api.create(
-            "EndpointSlice", "kube-system", "kube-dns", labels={"kubernetes.io/service-name": "kube-dns"}, addressType="IPv4",
-            endpoints=[{"addresses": [MACHINE]}], ports=[{**entry, "port": port} for entry in ports])
 
     def import_image(self, archive):
         """An archive as `docker save` writes it, for pods that name its image."""

@@ -22,11 +22,11 @@ class Program(Child):
         with urllib.request.urlopen(f"http://{self.host}:{self.page_port}{path}", timeout=10) as answer:
             return answer.read().decode()
 
-    def metric(self, name, labels=""):
-        """The sum of its series whose labels contain that text; None: there is no such series."""
+    def metric(self, name, labels="", combined=sum):
+        """The sum (or the like) of its series whose labels contain that text; None: there is no such series."""
         series = rf"^{re.escape(name)}(?:\{{[^}}]*{re.escape(labels)}[^}}]*\}})? (\S+)$"
         values = re.findall(series, self.page(), re.M)
-        return sum(map(float, values)) if values else None
+        return combined(map(float, values)) if values else None
 
     def wait_for_page(self):
         def there():
@@ -49,7 +49,7 @@ class Program(Child):
 
     def age(self, kind):
         """Seconds since the API server last told it that what it knows of a kind is up to date."""
-        return self.metric("kvasir_kube_age_seconds", f'kind="{kind}"')
+        return self.metric("kvasir_kube_last_heard_age_seconds", f'kind="{kind}"', max)
 
     @staticmethod
     def time_of(line):

@@ -79,7 +79,7 @@ def arguments():
     parser.add_argument("--crds", type=pathlib.Path, default=HERE / "crds",
                         help="a folder of the definitions of our kinds (default: tests/kube/crds)")
     parser.add_argument("--images", type=pathlib.Path, nargs="*", default=[],
-                        help="with --node: archives of images to import, as docker save writes them")
+                        help="with --node: archives of images to import beside that of --kvasir, as docker save writes them")
     parser.add_argument("--up", action="store_true", help="run no cases: keep the cluster until Ctrl-C")
     parser.add_argument("--only", default="", help="only cases with this in their name")
     parser.add_argument("--list", action="store_true", help="what there is, without running it")

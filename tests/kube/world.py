@@ -1,10 +1,13 @@
 """What every case starts from: a control plane with nodes that have no kubelet, or with one that has."""
 import contextlib
 import itertools
+import subprocess
 
+import binaries
 import kwok
 from control_plane import ControlPlane
-from machine import local_net
+from host_services import start_metrics_server
+from machine import ROOT, local_net
 from namespace import Namespace
 from node import Node
 from node_network import MACHINE, PODS, node_network
@@ -47,8 +50,19 @@ class NodeWorld(World):
         self.api = self.plane.api
         define_kinds(self.plane, options.crds)
         self.node = Node(self.plane, network, stack)
-        for archive in options.images:
+        if not binaries.missing(["metrics-server"]):
+            start_metrics_server(self.plane, folder, stack)
+        for archive in [make_image(self.kvasir, folder / "kvasir.tar"), *options.images]:
             self.node.import_image(archive)
+
+
+def make_image(kvasir, archive):
+    """What `make image` makes, of the program that is tested."""
+    done = subprocess.run([ROOT / "make/image.py", "--binary", kvasir, "--output", archive], capture_output=True, text=True,
+                          check=False)
+    if done.returncode:
+        raise RuntimeError(f"make/image.py: {done.stderr.strip()}")
+    return archive
 
 
 def define_kinds(plane, folder):

@@ -5,7 +5,9 @@ from checks import Skipped, require
 from load import Load, summary
 from machine import ROOT, wait_until
 
-DEMO = ROOT / "deploy/demo"
+from envoy_config import Shape
+
+DEMO, PICKER = ROOT / "deploy/demo", ROOT / "deploy/epp"
 NAMESPACE = "kvasir-demo"
 MODEL = "Qwen/Qwen3-32B"
 WORKERS, MORE_WORKERS = 4, 8
@@ -45,6 +47,10 @@ class Demo:
                           if condition["type"] == "Ready" and condition["status"] == "True"}
         return found
 
+    def count(self, name):
+        """Its pods, also those that are being deleted."""
+        return sum(pod["metadata"]["name"].startswith(name) for pod in self.world.api.list("Pod", NAMESPACE))
+
     def load(self):
         return Load(self.address, MODEL, CLIENTS)
 
@@ -65,8 +71,7 @@ def is_scaled_under_load(namespace):
     demo.kubectl("scale", "deployment/kvasir-worker", f"--replicas={MORE_WORKERS}")
     delays = _first_traffic(demo, load, old)
     demo.scale(WORKERS)
-    wait_until(lambda: len([pod for pod in namespace.api.list("Pod", NAMESPACE) if "kvasir-worker" in pod["metadata"]["name"]])
-               == WORKERS, "pods that are deleted do not go", 180)
+    wait_until(lambda: demo.count("kvasir-worker") == WORKERS, "pods that are deleted do not go", 180)
     time.sleep(SETTLE_SECONDS)
     outcomes = load.stop()
     require(all(outcome.good() for outcome in outcomes), summary(outcomes))
@@ -116,10 +121,30 @@ def the_gateway_is_restarted_under_load(namespace):
     time.sleep(SETTLE_SECONDS)
     demo.kubectl("rollout", "restart", "deployment/kvasir-gateway")
     demo.kubectl("rollout", "status", "deployment/kvasir-gateway", "--timeout=180s")
-    wait_until(lambda: sum("kvasir-gateway" in pod["metadata"]["name"] for pod in namespace.api.list("Pod", NAMESPACE)) == 2,
-               "the old gateways do not go", 180)
+    wait_until(lambda: demo.count("kvasir-gateway") == 2, "the old gateways do not go", 180)
     time.sleep(SETTLE_SECONDS)
     outcomes = load.stop()
+    require(all(outcome.good() for outcome in outcomes), summary(outcomes))
+    return summary(outcomes)
+
+
+def the_picker_is_restarted_under_load(namespace):
+    """`kubectl rollout restart` of deploy/epp, two replicas behind a Service that a real Envoy asks: nothing is lost."""
+    demo = Demo(namespace.world)
+    demo.kubectl("apply", "-k", PICKER)
+    demo.kubectl("set", "resources", "deployment/kvasir-epp", "--requests=cpu=50m,memory=64Mi")
+    demo.kubectl("scale", "deployment/kvasir-epp", "--replicas=2")
+    demo.kubectl("rollout", "status", "deployment/kvasir-epp", "--timeout=180s")
+    address = namespace.api.get("Service", NAMESPACE, "kvasir-epp")["spec"]["clusterIP"], 9002
+    front = namespace.envoy_before([address], shape=Shape(tls=True, second_chance=True))
+    load = Load(("127.0.0.1", front.envoy.port), MODEL, CLIENTS)
+    time.sleep(SETTLE_SECONDS)
+    demo.kubectl("rollout", "restart", "deployment/kvasir-epp")
+    demo.kubectl("rollout", "status", "deployment/kvasir-epp", "--timeout=180s")
+    wait_until(lambda: demo.count("kvasir-epp") == 2, "the old pickers do not go", 180)
+    time.sleep(SETTLE_SECONDS)
+    outcomes = load.stop()
+    demo.kubectl("delete", "-k", PICKER, "--wait=false")
     require(all(outcome.good() for outcome in outcomes), summary(outcomes))
     return summary(outcomes)
 
