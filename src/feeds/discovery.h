@@ -1,4 +1,5 @@
-// Who is in the fleet: each source gives full lists of endpoints, for Fleet::replace_all().
+// Which endpoints are in the fleet: each source gives full lists, for Fleet::replace_all(); one
+// that knows what changed may give only that afterwards, for Fleet::apply().
 //
 // A source lives on one loop's thread and calls its listener there. What it cannot read keeps the
 // old list.
@@ -11,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "fleet/fleet.h"
 #include "model/endpoint.h"
 #include "net/io/socket.h"
 
@@ -25,6 +27,8 @@ class DiscoveryListener {
   virtual ~DiscoveryListener() = default;
   // The fleet is these from now on. May be called again with the list before.
   virtual void on_endpoints(std::vector<Endpoint> endpoints) = 0;
+  // The fleet is the list that was given, with all changes since then, and these.
+  virtual void on_endpoint_changes(EndpointChanges changes) = 0;
   // The list could not be had; told once, until it can be had again.
   virtual void on_discovery_failed(std::string_view source, std::string_view why) = 0;
 };

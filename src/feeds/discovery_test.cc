@@ -122,6 +122,7 @@ class DiscoveryTest : public ::testing::Test, protected DiscoveryListener {
     for (const Endpoint& endpoint : endpoints) names_.push_back(endpoint.name);
     if (waiting_) loop_->stop();
   }
+  void on_endpoint_changes(EndpointChanges) override { FAIL() << "only full lists are given"; }
   void on_discovery_failed(std::string_view, std::string_view why) override {
     failures_.emplace_back(why);
     if (waiting_) loop_->stop();

@@ -1,5 +1,7 @@
 #include "feeds/fleet_feeds.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "fleet/fleet.h"
@@ -46,7 +48,9 @@ Result<void> FleetFeeds::start() {
     ejection_ = std::make_unique<OutlierEjection>(fleet_, loop_.clock(), options_.ejection);
     release_timer_ = loop_.after(kReleaseInterval, [this] { release_outliers(); });
   }
-  if (options_.dns) {
+  if (options_.discover) {
+    discovery_ = options_.discover(loop_, *this);
+  } else if (options_.dns) {
     discovery_ = watch_dns(loop_, resolver_, *options_.dns, options_.dns_interval, *this);
   } else if (!options_.endpoints_file.empty()) {
     Result<std::unique_ptr<Discovery>> watched =
@@ -119,13 +123,41 @@ void FleetFeeds::release_outliers() {
 void FleetFeeds::on_endpoints(std::vector<Endpoint> endpoints) {
   const std::shared_ptr<const Snapshot> before = fleet_.snapshot();
   const MembershipChange change = fleet_.replace_all(std::move(endpoints));
+  refused_.clear();
+  for (const Endpoint& endpoint : change.refused) refused_[endpoint.name] = endpoint;
+  follow(*before, change);
+  for (const Endpoint& endpoint : change.refused) probe_.on_endpoint_refused(endpoint);
+}
+
+// Endpoints that were refused get the slots that become free, before newcomers. Each is told once.
+void FleetFeeds::on_endpoint_changes(EndpointChanges changes) {
+  for (const std::string& name : changes.removed) refused_.erase(name);
+  for (const Endpoint& endpoint : changes.put) refused_.erase(endpoint.name);
+  std::map<std::string, Endpoint> waiting;
+  if (!changes.removed.empty()) waiting = std::exchange(refused_, {});
+  std::vector<Endpoint> put;
+  put.reserve(waiting.size() + changes.put.size());
+  for (const auto& [name, endpoint] : waiting) put.push_back(endpoint);
+  std::move(changes.put.begin(), changes.put.end(), std::back_inserter(put));
+  changes.put = std::move(put);
+  const std::shared_ptr<const Snapshot> before = fleet_.snapshot();
+  const MembershipChange change = fleet_.apply(std::move(changes));
+  follow(*before, change);
+  for (const Endpoint& endpoint : change.refused) {
+    refused_[endpoint.name] = endpoint;
+    if (!waiting.contains(endpoint.name)) probe_.on_endpoint_refused(endpoint);
+  }
+}
+
+void FleetFeeds::follow(const Snapshot& before, const MembershipChange& change) {
+  if (change.added.empty() && change.removed.empty()) return;
   const std::shared_ptr<const Snapshot> after = fleet_.snapshot();
-  for (const EndpointId id : change.removed) probe_.on_left(*before->endpoints[index_of(id)].endpoint);
+  for (const EndpointId id : change.removed)
+    probe_.on_left(*before.endpoints[index_of(id)].endpoint);
   for (const EndpointId id : change.added) {
     probe_.on_joined(id, *after->endpoints[index_of(id)].endpoint);
     if (!options_.check_health) fleet_.set_healthy(id, true);
   }
-  for (const Endpoint& endpoint : change.refused) probe_.on_endpoint_refused(endpoint);
   if (monitor_) monitor_->follow_fleet();
 }
 

@@ -1,11 +1,13 @@
-// All that keeps a fleet up to date: who is in it, who is healthy, what their metrics say, and who answers so badly
-// that he is left out for a while. The gateway and the endpoint picker both have one.
+// All that keeps a fleet up to date: which endpoints are in it, which are healthy, what their
+// metrics say, and which answer so badly that they are left out for a while. The gateway and the
+// endpoint picker both have one.
 //
 // Lives on one loop's thread, but for the report_...() and outliers(), which any thread may use.
 #pragma once
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -27,12 +29,17 @@ namespace kvasir {
 
 class Fleet;
 
+// Makes a source of endpoints that this module does not know (cluster/pool_discovery.h). Both
+// references outlive what it makes.
+using MakeDiscovery = std::function<std::unique_ptr<Discovery>(Executor&, DiscoveryListener&)>;
+
 struct FleetFeedsOptions {
-  // Where the endpoints come from, exactly one: a list, a file that is watched, or a name that is looked up again and
-  // again.
+  // Where the endpoints come from, exactly one: a list, a file that is watched, a name that is
+  // looked up again and again, or another source.
   std::vector<Endpoint> endpoints = {};
   std::string endpoints_file = {};
   std::optional<HostPort> dns = {};
+  MakeDiscovery discover = {};
   Duration file_interval = std::chrono::seconds(1);  // zero: the file is read once
   Duration dns_interval = std::chrono::seconds(5);   // of `dns` and of the names among `endpoints`
   // Endpoints at one time, when they are not `endpoints`; more are refused.
@@ -48,7 +55,7 @@ struct FleetFeedsOptions {
 
   // Of the fleet.
   size_t slots() const {
-    return endpoints_file.empty() && !dns ? endpoints.size() : endpoints_max;
+    return endpoints_file.empty() && !dns && !discover ? endpoints.size() : endpoints_max;
   }
 };
 
@@ -101,7 +108,9 @@ class FleetFeeds final : private DiscoveryListener {
 
  private:
   void on_endpoints(std::vector<Endpoint> endpoints) override;
+  void on_endpoint_changes(EndpointChanges changes) override;
   void on_discovery_failed(std::string_view source, std::string_view why) override;
+  void follow(const Snapshot& before, const MembershipChange& change);
   void release_outliers();
   void watch_names();
   std::vector<Endpoint> with_address() const;
@@ -118,6 +127,8 @@ class FleetFeeds final : private DiscoveryListener {
   std::unique_ptr<OutlierEjection> ejection_;  // null: off
   std::unique_ptr<Discovery> discovery_;       // null: the endpoints are given
   std::unique_ptr<NameWatch> name_watch_;      // of given endpoints that have names; null: none
+  // By name, those for which there was no slot; no more than discovery_ gave.
+  std::map<std::string, Endpoint> refused_;
   TimerId release_timer_ = kNoTimer;
   mutable std::atomic<bool> settled_{false};
 };

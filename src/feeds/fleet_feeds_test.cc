@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <utility>
 
 #include "fleet/fleet.h"
 #include "net/io/resolver_fixture.h"
@@ -108,6 +109,67 @@ TEST_F(FleetFeedsTest, OneThatJoinsLaterDoesNotUnsettleThem) {
   resolver_.set("late.svc", {"127.0.0.2"});
   EXPECT_TRUE(happens([this] { return present().size() == 2; }));
   EXPECT_TRUE(feeds_->settled()) << "it was not asked yet, and does not answer";
+}
+
+// A source from elsewhere, which tells what the test says.
+class FleetOfChangesTest : public FleetFeedsTest {
+ protected:
+  FleetOfChangesTest() {
+    FleetFeedsOptions options;
+    options.check_health = false;
+    options.endpoints_max = 4;
+    options.discover = [this](Executor& executor, DiscoveryListener& listener) {
+      EXPECT_EQ(&executor, loop_.get());
+      listener_ = &listener;
+      return std::make_unique<Source>(settled_);
+    };
+    EXPECT_EQ(options.slots(), 4u);
+    feeds_ = std::make_unique<FleetFeeds>(*loop_, resolver_, fleet_, *this, std::move(options));
+    EXPECT_TRUE(feeds_->start());
+  }
+  void on_endpoint_refused(const Endpoint& endpoint) override {
+    told_.push_back(endpoint.name + " refused");
+  }
+  std::vector<std::string> told() { return std::exchange(told_, {}); }
+
+  struct Source final : Discovery {
+    explicit Source(const bool& settled) : settled_(settled) {}
+    bool settled() const override { return settled_; }
+    const bool& settled_;
+  };
+  bool settled_ = false;
+  DiscoveryListener* listener_ = nullptr;
+};
+
+TEST_F(FleetOfChangesTest, AnotherSourceGivesAListAndThenWhatChanged) {
+  EXPECT_FALSE(feeds_->settled());
+  settled_ = true;
+  EXPECT_TRUE(feeds_->settled());
+  listener_->on_endpoints({endpoint("a"), endpoint("b")});
+  EXPECT_THAT(told(), ElementsAre("a joined", "b joined"));
+  listener_->on_endpoint_changes({{endpoint("c")}, {"a"}});
+  EXPECT_THAT(told(), ElementsAre("a left", "c joined"));
+  EXPECT_THAT(present(), ElementsAre("b", "c"));
+  for (const EndpointState& state : fleet_.snapshot()->endpoints) {
+    EXPECT_EQ(state.healthy, state.present) << "nobody checks them";
+  }
+}
+
+TEST_F(FleetOfChangesTest, WhichFoundNoSlotGetsOneThatBecomesFree) {
+  listener_->on_endpoints({endpoint("a"), endpoint("b"), endpoint("c"), endpoint("d"),
+                           endpoint("e"), endpoint("f"), endpoint("g")});
+  EXPECT_THAT(told(), ElementsAre("a joined", "b joined", "c joined", "d joined", "e refused",
+                                  "f refused", "g refused"));
+  listener_->on_endpoint_changes({{endpoint("h")}, {}});
+  EXPECT_THAT(told(), ElementsAre("h refused"));
+  listener_->on_endpoint_changes({{}, {"f"}});
+  EXPECT_THAT(told(), IsEmpty()) << "it was not there";
+  listener_->on_endpoint_changes({{endpoint("i")}, {"a", "b"}});
+  EXPECT_THAT(told(), ElementsAre("a left", "b left", "e joined", "g joined", "i refused"));
+  listener_->on_endpoint_changes({{}, {"c", "d"}});
+  EXPECT_THAT(told(), ElementsAre("c left", "d left", "h joined", "i joined"));
+  listener_->on_endpoint_changes({{}, {"e"}});
+  EXPECT_THAT(told(), ElementsAre("e left")) << "nobody waits any more";
 }
 
 }  // namespace

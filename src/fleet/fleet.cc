@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "base/assert.h"
 
@@ -104,6 +105,18 @@ void Fleet::remove(EndpointId endpoint) {
 }
 
 MembershipChange Fleet::replace_all(std::vector<Endpoint> endpoints) {
+  return update(std::move(endpoints), [](const std::string&) { return true; });
+}
+
+MembershipChange Fleet::apply(EndpointChanges changes) {
+  const std::unordered_set<std::string_view> gone(changes.removed.begin(), changes.removed.end());
+  return update(std::move(changes.put),
+                [&gone](const std::string& name) { return gone.contains(name); });
+}
+
+// `leaves`: whether one that is present, and not among `endpoints`, goes.
+template <class Leaves>
+MembershipChange Fleet::update(std::vector<Endpoint> endpoints, Leaves&& leaves) {
   std::lock_guard<std::mutex> lock(writers_);
   MembershipChange change;
   auto next = std::make_shared<Snapshot>(*current_);
@@ -120,6 +133,7 @@ MembershipChange Fleet::replace_all(std::vector<Endpoint> endpoints) {
     EndpointState& state = next->endpoints[slot];
     if (!state.present) continue;
     const auto found = wanted.find(state.endpoint->name);
+    if (found == wanted.end() && !leaves(state.endpoint->name)) continue;
     if (found == wanted.end() || !is_same(endpoints[found->second], *state.endpoint)) {
       vacate(*next, slot);
       change.removed.push_back(EndpointId(slot));

@@ -24,7 +24,15 @@
 
 namespace kvasir {
 
-// What replace_all() did. All empty: the list was the one there was, but for labels.
+// Some endpoints of many.
+struct EndpointChanges {
+  std::vector<Endpoint> put;         // new ones, and those with other labels or another address
+  std::vector<std::string> removed;  // by name; a name that is not there is ignored
+
+  bool empty() const { return put.empty() && removed.empty(); }
+};
+
+// What replace_all() or apply() did. All empty: nobody came or went, labels may have changed.
 struct MembershipChange {
   std::vector<EndpointId> added;
   std::vector<EndpointId> removed;
@@ -56,6 +64,9 @@ class Fleet {
   // The fleet is these, in one publication. First come, first served when they are too many, and of
   // those served who had a slot before chooses first.
   MembershipChange replace_all(std::vector<Endpoint> endpoints);
+  // The same for some of them, as if it were given the whole list: all others stay. Nothing is
+  // published when nothing changes.
+  MembershipChange apply(EndpointChanges changes);
 
   // All ignore a value that is already there, and news of an empty slot.
   void set_healthy(EndpointId endpoint, bool healthy);
@@ -68,6 +79,8 @@ class Fleet {
  private:
   template <class Change>
   void publish(EndpointId endpoint, Change&& change);
+  template <class Leaves>
+  MembershipChange update(std::vector<Endpoint> put, Leaves&& leaves);
   void publish(std::shared_ptr<const Snapshot> next);
   EndpointId place(Snapshot& next, Endpoint endpoint, size_t present);
   uint32_t take_slot(const Snapshot& fleet, const Endpoint& endpoint, size_t present);

@@ -4,7 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
+#include <set>
 #include <thread>
+
+#include "base/random.h"
 
 namespace kvasir {
 namespace {
@@ -292,6 +296,67 @@ TEST(FleetMembership, ANewcomerInTheSameListTakesNoSlotOfOneThatReturns) {
 TEST(FleetDeathTest, AForeignEndpointIsAProgrammingError) {
   Fleet fleet = two_endpoints();
   EXPECT_DEATH(fleet.set_healthy(EndpointId(2), true), "belongs to this fleet");
+}
+
+TEST(Fleet, AChangeOfSomeLeavesTheOthersAsTheyAre) {
+  Fleet fleet(3);
+  fleet.replace_all({named("a"), labelled("b", "x")});
+  fleet.set_healthy(EndpointId(0), true);
+  const MembershipChange change = fleet.apply({{named("c"), labelled("b", "y")}, {"nobody"}});
+  EXPECT_EQ(change.added, std::vector{EndpointId(2)});
+  EXPECT_TRUE(change.removed.empty() && change.refused.empty());
+  auto now = fleet.snapshot();
+  EXPECT_TRUE(now->endpoints[0].healthy);
+  EXPECT_EQ(now->endpoints[1].endpoint->labels, labelled("b", "y").labels);
+  const MembershipChange moved = fleet.apply({{Endpoint{"a", "10.0.0.2", 8000}}, {"b"}});
+  EXPECT_EQ(moved.removed, (std::vector{EndpointId(0), EndpointId(1)}));
+  EXPECT_EQ(moved.added.size(), 1u);
+  EXPECT_EQ(fleet.apply({{named("x"), named("y"), named("z")}, {}}).refused.size(), 2u);
+  const auto before = fleet.snapshot();
+  EXPECT_TRUE(fleet.apply({{named("c")}, {"nobody"}}).added.empty());
+  EXPECT_EQ(fleet.snapshot(), before) << "nothing changed";
+}
+
+// Whoever gives changes and whoever gives the whole list each time have the same fleet.
+TEST(Fleet, ChangesOfSomeComeToTheSameAsWholeLists) {
+  constexpr uint64_t kNames = 20;
+  Random random(11);
+  Fleet by_change(12);
+  Fleet by_list(12);
+  std::map<std::string, Endpoint> all;
+  for (int round = 0; round < 500; ++round) {
+    EndpointChanges changes;
+    std::set<std::string> named_already;
+    for (uint64_t i = random.below(4); i > 0; --i) {
+      const std::string name = "p" + std::to_string(random.below(kNames));
+      if (!named_already.insert(name).second) continue;
+      const bool full = all.size() == by_list.size() && !all.contains(name);
+      if (full || random.below(3) == 0) {
+        all.erase(name);
+        changes.removed.push_back(name);
+      } else {
+        Endpoint endpoint = labelled(name, std::to_string(random.below(3)));
+        endpoint.host = "10.0.0." + std::to_string(random.below(3));
+        all[name] = endpoint;
+        changes.put.push_back(endpoint);
+      }
+    }
+    std::vector<Endpoint> list;
+    for (const auto& [name, endpoint] : all) list.push_back(endpoint);
+    by_list.replace_all(list);
+    by_change.apply(changes);
+    const auto texts = [](const Fleet& fleet) {
+      std::set<std::string> found;
+      for (const EndpointState& state : fleet.snapshot()->endpoints) {
+        if (!state.present) continue;
+        std::string text = state.endpoint->name + " " + state.endpoint->host;
+        for (const auto& [key, value] : state.endpoint->labels) text += " " + key + "=" + value;
+        found.insert(text);
+      }
+      return found;
+    };
+    ASSERT_EQ(texts(by_change), texts(by_list)) << "round " << round;
+  }
 }
 
 }  // namespace
