@@ -187,6 +187,10 @@ bool Exchange::take_model(const RequestPeek& peek) {
   names.model = peek.model;
   const std::string_view rewritten = head_.find(kModelRewriteHeader);
   names.target_model = rewritten.empty() ? names.model : std::string(rewritten);
+  // A rule for the client's model counts more than the header, as upstream.
+  if (auto target = thread_.pool_thread().rewritten_model(names.model)) {
+    names.target_model = std::move(*target);
+  }
   if (names.target_model.empty()) return refuse_request(400, kModelNotFound);
   if (names.target_model == names.model) return true;
   if (!inflated_.empty()) {

@@ -40,7 +40,7 @@ Relay::~Relay() {
 void Relay::start(const std::optional<RequestPeek>& peek) {
   exchange_.set_observer(this);
   if (inference_) {
-    if (thread_.pool().reads_headers()) read_headers();
+    if (thread_.pool_thread().reads_headers()) read_headers();
     return journey_.start(peek, {headers_, exchange_.body().size(), std::nullopt});
   }
   if (journey_.start_anywhere({})) return send();

@@ -51,7 +51,9 @@ void Journey::start(const std::optional<RequestPeek>& peek, More more) {
   request_.read(pool.scheduler(), pool.estimator(), thread_.next_request_id(), peek, more.headers);
   streaming_ = request().first_token_visible;
   if (!more.headers.empty()) {
-    request_.set_class(request_class(more.headers, pool.options().priority_of));
+    request_.set_class(request_class(more.headers, [this](std::string_view objective) {
+      return thread_.priority_of(objective);
+    }));
   }
   begin(std::move(more));
   if (!peek || !ask_services(*peek)) admit();

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <deque>
+
 #include "base/virtual_executor_fixture.h"
 #include "serving/journey_fixture.h"
 #include "serving/pool_thread.h"
@@ -302,6 +304,105 @@ TEST_F(JourneyTest, WhatItsOwnerRefusesIsReportedToo) {
     client.journey.refused({413, "BadRequest", "", "too large"});
   }
   EXPECT_THAT(probe_.events, ElementsAre("refused 413"));
+}
+
+// With the objective `name`.
+class JourneyObjectivesTest : public JourneyTest {
+ protected:
+  void start_with(JourneyClient& client, const char* objective) {
+    headers_.push_back({"x-llm-d-inference-objective", objective});
+    client.journey.start(std::nullopt, {{&headers_.back(), 1}, 0, std::nullopt});
+  }
+  int32_t priority_of(const char* name) {
+    JourneyClient client(*thread_);
+    start_with(client, name);
+    return client.journey.request().priority;
+  }
+  std::vector<int64_t> bands() {
+    std::vector<int64_t> bands;
+    for (const auto& band : pool_->stats().flow.bands) bands.push_back(band.priority);
+    return bands;
+  }
+  void say(std::map<std::string, int32_t, std::less<>> objectives) {
+    pool_->set_objectives(std::make_shared<const PriorityByObjective>(std::move(objectives)));
+  }
+
+  std::deque<RequestHeader> headers_;
+};
+
+TEST_F(JourneyObjectivesTest, ObjectivesThatComeLaterHavePrioritiesAndBands) {
+  options_.priority_of = [](std::string_view name) {
+    return name == "flag" ? std::optional<int32_t>(3) : std::nullopt;
+  };
+  options_.priorities = {3};
+  start(kHolding);
+  EXPECT_EQ(priority_of("later"), 0);
+  EXPECT_THAT(bands(), testing::UnorderedElementsAre(0, 3));
+  say({{"later", 7}, {"sheddable", -2}, {"flag", 9}});
+  EXPECT_EQ(priority_of("later"), 7);
+  EXPECT_EQ(priority_of("sheddable"), -2);
+  EXPECT_EQ(priority_of("flag"), 3) << "flags count more";
+  EXPECT_EQ(priority_of("unknown"), 0);
+  EXPECT_THAT(bands(), testing::UnorderedElementsAre(-2, 0, 3, 7, 9));
+  say({});
+  EXPECT_EQ(priority_of("later"), 0);
+  EXPECT_THAT(bands(), testing::UnorderedElementsAre(0, 3));
+}
+
+// Flow control counts who waits by bands, which come and go meanwhile.
+TEST_F(JourneyObjectivesTest, WhoWaitsStaysHeldWhileBandsComeAndGo) {
+  start(kHolding, 1);
+  say({{"high", 5}});
+  const auto come_with = [&](const char* objective) {
+    auto client = std::make_unique<JourneyClient>(*thread_);
+    start_with(*client, objective);
+    return client;
+  };
+  const auto running = come();
+  EXPECT_EQ(running->decided, 1);
+  const auto low = come_with("none");
+  const auto high = come_with("high");
+  say({{"later", 6}, {"high", 5}});
+  const auto highest = come_with("later");
+  EXPECT_EQ(pool_->stats().flow.requests, 3u);
+  running->journey.end(Ending::kNatural);
+  pass();
+  EXPECT_EQ(highest->decided, 1);
+  EXPECT_EQ(high->decided + low->decided, 0);
+  say({});  // "high" has no band any more: it waits with priority 0, behind who came before
+  highest->journey.end(Ending::kNatural);
+  pass();
+  EXPECT_EQ(low->decided, 1);
+  low->journey.end(Ending::kNatural);
+  pass();
+  EXPECT_EQ(high->decided, 1);
+}
+
+TEST_F(JourneyTest, ModelsAreRewrittenFromWhenRulesComeUntilTheyGo) {
+  struct Probe final : PoolProbe {
+    void on_health_changed(const Endpoint&, bool) override {}
+    void on_model_rewritten(std::string_view rewrite, std::string_view model,
+                            std::string_view target) override {
+      told.append(rewrite).append(":").append(model).append(">").append(target).append(" ");
+    }
+    std::string told;
+  } probe;
+  options_.config = std::string(kHead) + kOpen;
+  options_.config_name = "test";
+  options_.feeds.endpoints = {{"a", "10.0.0.1", 1, {}}};
+  pool_ = std::move(Pool::open(executor_, options_, probe).value());
+  thread_.emplace(*pool_, executor_, 0);
+  EXPECT_EQ(thread_->rewritten_model("m"), std::nullopt);
+  auto table = std::make_shared<ModelRewriteTable>();
+  table->add("r", {"m"}, {{"tuned", {}}});
+  pool_->set_rewrites(table);
+  EXPECT_EQ(thread_->rewritten_model("m"), "tuned");
+  EXPECT_EQ(thread_->rewritten_model("n"), std::nullopt);
+  pool_->set_rewrites(nullptr);
+  EXPECT_EQ(thread_->rewritten_model("m"), std::nullopt);
+  EXPECT_EQ(probe.told, "r:m>tuned ");
+  thread_.reset();
+  pool_.reset();
 }
 
 }  // namespace

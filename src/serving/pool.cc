@@ -1,5 +1,6 @@
 #include "serving/pool.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "config/compile.h"
@@ -176,20 +177,41 @@ void Pool::watch_services() {
       [this](std::string_view why) { probe_.on_service_lost(why); });
 }
 
+template <class Change>
+void Pool::use(Change&& change) {
+  in_use_.with(std::forward<Change>(change));
+  version_.fetch_add(1, std::memory_order_release);
+}
+
 void Pool::set_services(std::vector<RemoteService> services) {
-  in_use_.with([&](InUse& now) {
+  use([&](InUse& now) {
     now.services = services.empty()
                        ? nullptr
                        : std::make_shared<const std::vector<RemoteService>>(std::move(services));
   });
-  version_.fetch_add(1, std::memory_order_release);
 }
 
 void Pool::set_parsers(RequestParsers parsers) {
-  in_use_.with([&](InUse& now) {
+  use([&](InUse& now) {
     now.parsers = std::make_shared<const RequestParsers>(std::move(parsers));
   });
-  version_.fetch_add(1, std::memory_order_release);
+}
+
+// The bands first: a request of a new priority finds its own.
+void Pool::set_objectives(std::shared_ptr<const PriorityByObjective> objectives) {
+  std::vector<int32_t> priorities = options_.priorities;
+  if (objectives != nullptr) {
+    for (const auto& [name, priority] : *objectives) priorities.push_back(priority);
+  }
+  std::sort(priorities.begin(), priorities.end());
+  priorities.erase(std::unique(priorities.begin(), priorities.end()), priorities.end());
+  if (priorities != priorities_) admission_.set_priorities(priorities);
+  priorities_ = std::move(priorities);
+  use([&](InUse& now) { now.objectives = std::move(objectives); });
+}
+
+void Pool::set_rewrites(std::shared_ptr<const ModelRewriteTable> rewrites) {
+  use([&](InUse& now) { now.rewrites = std::move(rewrites); });
 }
 
 PoolStats Pool::stats() {

@@ -22,6 +22,7 @@
 #include "feeds/file_watch.h"
 #include "feeds/fleet_feeds.h"
 #include "fleet/fleet.h"
+#include "model/model_rewrites.h"
 #include "net/io/system_resolver.h"
 #include "scheduling/plugin_set.h"
 #include "scheduling/registry.h"
@@ -31,6 +32,7 @@
 #include "serving/pool_options.h"
 #include "serving/pool_probe.h"
 #include "serving/remote_service_watch.h"
+#include "serving/request_class.h"
 #include "serving/token_estimator.h"
 
 namespace kvasir {
@@ -69,6 +71,10 @@ class Pool {
   Result<std::vector<std::string>> reconfigure(PoolConfig config);
   // The same with the text of one, as of its file.
   Result<std::vector<std::string>> reconfigure(std::string_view text);
+  // Priorities by objective, beside those of the options, and models that requests are sent on
+  // with, from now on; null: there are none.
+  void set_objectives(std::shared_ptr<const PriorityByObjective> objectives);
+  void set_rewrites(std::shared_ptr<const ModelRewriteTable> rewrites);
   // Nobody is held any more: those who are get the answer for it.
   void drain() { admission_.drain(); }
 
@@ -80,6 +86,7 @@ class Pool {
   PoolProbe& probe() { return probe_; }
 
   // Whether anybody looks at the headers of requests: plugins, objectives, who reports decisions.
+  // PoolThread::reads_headers() knows of objectives that come later, too.
   bool reads_headers() const {
     return options_.policy.empty() || !options_.priorities.empty() || options_.journey.trace;
   }
@@ -98,6 +105,8 @@ class Pool {
   struct InUse {
     std::shared_ptr<const RequestParsers> parsers;
     std::shared_ptr<const std::vector<RemoteService>> services;  // null: nobody is to be asked
+    std::shared_ptr<const PriorityByObjective> objectives;       // null: only the options'
+    std::shared_ptr<const ModelRewriteTable> rewrites;           // null: models stay as they are
   };
   InUse in_use() const {
     return in_use_.with([](const InUse& now) { return now; });
@@ -115,11 +124,14 @@ class Pool {
   void watch_config();
   void set_parsers(RequestParsers parsers);
   void set_services(std::vector<RemoteService> services);
+  template <class Change>
+  void use(Change&& change);
 
   const PoolOptions options_;
   const Registry registry_;
   PoolProbe& probe_;
   PoolConfig config_;  // in use
+  std::vector<int32_t> priorities_;  // with bands of their own, as set_objectives() said last
   EventLoop* loop_ = nullptr;  // from feed() on
   const std::optional<ScaledClock> scaled_clock_;
   const Clock& clock_;

@@ -26,6 +26,11 @@ class PoolProbe : public FleetProbe, public FlowProbe, public FilterProbe, publi
   virtual void on_fewer_plugins(size_t before, size_t now) {
     static_cast<void>(before), static_cast<void>(now);
   }
+  // A request for `model` is sent on with `target`, for `rewrite` says so.
+  virtual void on_model_rewritten(std::string_view rewrite, std::string_view model,
+                                  std::string_view target) {
+    static_cast<void>(rewrite), static_cast<void>(model), static_cast<void>(target);
+  }
   // A service that the configuration names cannot be looked up; its address stays as it was. Told
   // once.
   virtual void on_service_lost(std::string_view why) { static_cast<void>(why); }

@@ -27,6 +27,24 @@ PoolThread::PoolThread(Pool& pool, EventLoop& loop, uint32_t index)
 
 PoolThread::~PoolThread() = default;
 
+std::optional<int32_t> PoolThread::priority_of(std::string_view objective) {
+  const PriorityOfObjective& given = pool_.options().priority_of;
+  if (std::optional<int32_t> priority = given ? given(objective) : std::nullopt) return priority;
+  const auto& objectives = in_use().objectives;
+  if (objectives == nullptr) return std::nullopt;
+  const auto found = objectives->find(objective);
+  return found == objectives->end() ? std::nullopt : std::optional<int32_t>(found->second);
+}
+
+std::optional<std::string> PoolThread::rewritten_model(std::string_view model) {
+  const auto& rewrites = in_use().rewrites;
+  if (rewrites == nullptr) return std::nullopt;
+  const auto drawn = rewrites->draw(model, random_);
+  if (!drawn) return std::nullopt;
+  pool_.probe().on_model_rewritten(drawn->origin, model, drawn->model);
+  return std::string(drawn->model);
+}
+
 // While there is a healthy endpoint, tried or not, nobody goes to one that is not.
 std::optional<EndpointId> PoolThread::next_in_turn(
     std::span<const EndpointId> tried, const std::optional<std::vector<EndpointId>>& allowed) {

@@ -6,6 +6,8 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/executor.h"
@@ -39,6 +41,12 @@ class PoolThread {
   const std::shared_ptr<const std::vector<RemoteService>>& remote_services() {
     return in_use().services;
   }
+  // As the options say, else the objectives that came later; nullopt: there is none of that name.
+  std::optional<int32_t> priority_of(std::string_view objective);
+  bool reads_headers() { return pool_.reads_headers() || in_use().objectives != nullptr; }
+  // Draws the model that a request for `model` is sent on with, and tells the probe; nullopt: it
+  // stays. Once for each request.
+  std::optional<std::string> rewritten_model(std::string_view model);
   // While remote_services() names somebody.
   RemoteScoreFetcher& remote_scores() { return *remote_scores_; }
 

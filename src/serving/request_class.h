@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -18,6 +19,8 @@ struct RequestClass {
   std::string objective = {};  // as it was written
 };
 
+// Of InferenceObjectives, by name.
+using PriorityByObjective = std::map<std::string, int32_t, std::less<>>;
 // Priority of an InferenceObjective; nullopt: there is none of that name.
 using PriorityOfObjective = std::function<std::optional<int32_t>(std::string_view objective)>;
 
