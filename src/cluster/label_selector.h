@@ -1,0 +1,50 @@
+// Which objects are meant, by their labels: as kubectl's --selector and InferencePool's matchLabels
+// say it.
+//
+//   app=vllm,tier!=frontend,env in (prod,staging),env notin (test),canary,!retired
+//
+// All conditions must hold. != and notin hold for objects without the label, too. Source: the
+// Kubernetes documentation, "Labels and Selectors".
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace kvasir {
+
+class LabelSelector {
+ public:
+  using Labels = std::map<std::string, std::string>;
+
+  LabelSelector() = default;  // takes everything
+  // Every label must have its value.
+  explicit LabelSelector(const Labels& labels);
+  // The Error says which part is wrong, and why.
+  static Result<LabelSelector> parse(std::string_view text);
+
+  bool matches(const Labels& labels) const;
+  bool empty() const { return conditions_.empty(); }
+  // What the API server understands.
+  std::string to_string() const;
+
+  bool operator==(const LabelSelector&) const = default;
+
+ private:
+  enum class Operator : uint8_t { kIn, kNotIn, kExists, kAbsent };
+  struct Condition {
+    std::string key;
+    Operator op = Operator::kIn;
+    std::vector<std::string> values;
+
+    bool operator==(const Condition&) const = default;
+  };
+  class Reader;
+
+  std::vector<Condition> conditions_;
+};
+
+}  // namespace kvasir
