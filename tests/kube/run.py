@@ -104,7 +104,6 @@ def missing(options):
 
 def stay_up(world):
     print(f"export KUBECONFIG={world.plane.kubeconfig} PATH={binaries.folder()}/bin:$PATH\nuntil Ctrl-C", flush=True)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt):
         signal.pause()
     return 0
@@ -122,6 +121,7 @@ def main():
         print(f"skipped: all {len(cases)} cases: {reason}")
         return 1 if options.strict else 0
     began = time.monotonic()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # clean up then, too
     with contextlib.ExitStack() as stack:
         folder = pathlib.Path(tempfile.mkdtemp(prefix="test-kube-"))
         if options.keep:
