@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <charconv>
 #include <map>
 #include <utility>
@@ -171,7 +172,7 @@ class PoolDiscovery final : public Discovery, ObjectStoreListener {
     }
     changed_.clear();
     all_changed_ = all_relabelled_ = false;
-    if (!std::exchange(given_, true)) return listener_.on_endpoints(std::move(changes.put));
+    if (!given_.exchange(true)) return listener_.on_endpoints(std::move(changes.put));
     if (!changes.empty()) listener_.on_endpoint_changes(std::move(changes));
   }
 
@@ -276,7 +277,7 @@ class PoolDiscovery final : public Discovery, ObjectStoreListener {
   bool all_relabelled_ = false;
   bool pool_changed_ = false;
   bool missing_ = false;  // the InferencePool is, and that was told
-  bool given_ = false;    // the first list was
+  std::atomic<bool> given_{false};  // the first list was; readiness checks ask on any thread
   TimePoint looked_at_{};
   TimerId timer_ = kNoTimer;
 };

@@ -36,7 +36,7 @@ class DiscoveryListener {
 class Discovery {
  public:
   virtual ~Discovery() = default;
-  // The first list was given, or could not be had.
+  // The first list was given, or could not be had. Thread-safe.
   virtual bool settled() const { return true; }
 };
 
