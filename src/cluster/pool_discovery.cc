@@ -172,8 +172,12 @@ class PoolDiscovery final : public Discovery, ObjectStoreListener {
     }
     changed_.clear();
     all_changed_ = all_relabelled_ = false;
-    if (!given_.exchange(true)) return listener_.on_endpoints(std::move(changes.put));
-    if (!changes.empty()) listener_.on_endpoint_changes(std::move(changes));
+    if (!given_) {
+      listener_.on_endpoints(std::move(changes.put));
+      given_ = true;
+    } else if (!changes.empty()) {
+      listener_.on_endpoint_changes(std::move(changes));
+    }
   }
 
   // Reads selector and ports of the InferencePool. False: there is none.
