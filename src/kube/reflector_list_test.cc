@@ -107,6 +107,7 @@ constexpr ReflectorCase kCases[] = {
        s.pass(seconds(30));
        EXPECT_FALSE(s.reflector->synced());
        EXPECT_EQ(s.reflector->heard_at(), std::nullopt);
+       s.is_stalled();
        s.server.go_on();
        s.is_synced();
        s.holds("a b c");
@@ -117,6 +118,7 @@ constexpr ReflectorCase kCases[] = {
        s.server.script({.what = Do::kStall, .fits = "continue="});
        s.begin({.name_space = "default", .page_objects = 2, .streaming_list = false});
        s.holds("a b");
+       s.is_stalled();
        s.remove("a");
        s.server.compact();
        s.server.go_on();
@@ -273,11 +275,11 @@ constexpr ReflectorCase kCases[] = {
 
 class ReflectorListTest : public ::testing::TestWithParam<ReflectorCase> {};
 
-TEST_P(ReflectorListTest, Table) {
-  ReflectorScene scene([](VirtualExecutor& executor, ScriptedApiServer& server) {
-    return std::make_unique<VirtualWire>(executor, server);
-  });
-  GetParam().play(scene);
+TEST_P(ReflectorListTest, OnVirtualTime) {
+  play<VirtualWire>(GetParam());
+}
+TEST_P(ReflectorListTest, OverHttp) {
+  play<HttpWire>(GetParam());
 }
 INSTANTIATE_TEST_SUITE_P(When, ReflectorListTest, ::testing::ValuesIn(kCases), name_of_case);
 

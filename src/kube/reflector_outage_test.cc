@@ -291,11 +291,11 @@ constexpr ReflectorCase kCases[] = {
 
 class ReflectorOutageTest : public ::testing::TestWithParam<ReflectorCase> {};
 
-TEST_P(ReflectorOutageTest, Table) {
-  ReflectorScene scene([](VirtualExecutor& executor, ScriptedApiServer& server) {
-    return std::make_unique<VirtualWire>(executor, server);
-  });
-  GetParam().play(scene);
+TEST_P(ReflectorOutageTest, OnVirtualTime) {
+  play<VirtualWire>(GetParam());
+}
+TEST_P(ReflectorOutageTest, OverHttp) {
+  play<HttpWire>(GetParam());
 }
 INSTANTIATE_TEST_SUITE_P(When, ReflectorOutageTest, ::testing::ValuesIn(kCases), name_of_case);
 

@@ -1,9 +1,14 @@
 // Where the table of a reflector's cases is played: a scripted API server, a reflector of its pods
-// on virtual time, and what listeners and the probe heard. Each row reads as a sentence.
+// on virtual time, and what listeners and the probe heard. Each row reads as a sentence, and is
+// played twice: with everything on virtual time, and with the real KubeClient and HTTP between
+// reflector and server.
 #pragma once
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <cstdio>
+#include <fstream>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -14,9 +19,12 @@
 #include "base/random.h"
 #include "base/text.h"
 #include "base/virtual_executor_fixture.h"
+#include "kube/kube_client.h"
 #include "kube/reflector.h"
 #include "kube/scripted_api_fronts_fixture.h"
 #include "kube/scripted_api_server_fixture.h"
+#include "net/io/event_loop.h"
+#include "net/io/resolver_fixture.h"
 
 namespace kvasir {
 
@@ -31,8 +39,12 @@ class SceneWire {
  public:
   virtual ~SceneWire() = default;
   virtual KubeApi& api() = 0;
-  // Lets happen what can happen now. False: nothing more will come by itself.
-  virtual bool pump() = 0;
+  // Lets happen what can happen now.
+  virtual void pump() = 0;
+  // So many pumps without news mean that nothing more will come by itself.
+  virtual size_t quiet_pumps() const = 0;
+  // So many pumps are waited for something that must come.
+  virtual size_t patient_pumps() const = 0;
   virtual void server_goes() = 0;
   virtual void server_comes_back() = 0;
   virtual void use_token(const std::string& token) = 0;
@@ -44,7 +56,7 @@ class ReflectorScene final : public ObjectStoreListener, public ReflectorProbe {
 
   explicit ReflectorScene(
       const std::function<std::unique_ptr<SceneWire>(VirtualExecutor&, ScriptedApiServer&)>& wire)
-      : wire_(wire(executor, server)) {
+      : wire_(wire(executor, server)), api_(wire_->api()) {
     store.add_listener(*this);
   }
   ~ReflectorScene() override {
@@ -55,7 +67,7 @@ class ReflectorScene final : public ObjectStoreListener, public ReflectorProbe {
   // --- What a row does ---
   void begin(ReflectorOptions options = {.name_space = "default"},
              const KubeType& type = kube_type(KubeKind::kPod)) {
-    reflector = std::make_unique<Reflector>(executor, wire_->api(), store, type, std::move(options),
+    reflector = std::make_unique<Reflector>(executor, api_, store, type, std::move(options),
                                             random_, *this);
   }
   // Begins, and waits for the watch that follows.
@@ -99,20 +111,27 @@ class ReflectorScene final : public ObjectStoreListener, public ReflectorProbe {
   void use_token(const std::string& token) { wire_->use_token(token); }
   void pass(Duration time) {
     const TimePoint end = executor.now() + time;
-    while (executor.now() < end) {
-      settle();
+    for (settle(); executor.now() < end;) {
+      const size_t asked_before = api_.asked;
       executor.run_until(std::min(end, executor.now() + std::chrono::seconds(1)));
+      if (api_.asked != asked_before) settle();
     }
     settle();
   }
   void settle() {
-    while (wire_->pump()) {
+    std::string before;
+    for (size_t quiet = 0; quiet < wire_->quiet_pumps(); ++quiet) {
+      wire_->pump();
+      if (std::string now = state(); now != before) {
+        before = std::move(now);
+        quiet = 0;
+      }
     }
   }
 
   // --- What a row expects: soon, without time passing on the reflector's clock ---
   void waits_for(const std::function<bool()>& condition, const std::string& what) {
-    for (bool more = true; more && !condition();) more = wire_->pump();
+    for (size_t i = 0; i < wire_->patient_pumps() && !condition(); ++i) wire_->pump();
     EXPECT_TRUE(condition()) << what << "\n" << state();
   }
   void is_synced() {
@@ -138,6 +157,9 @@ class ReflectorScene final : public ObjectStoreListener, public ReflectorProbe {
   void asked(const std::string& part, size_t times) {
     waits_for([&, this] { return server.requests_of(part) == times; },
               "asked " + std::to_string(times) + " times for " + part);
+  }
+  void is_stalled() {
+    waits_for([this] { return server.stalled() == 1; }, "a request that stalls");
   }
   Duration age() const { return executor.now() - reflector->heard_at().value_or(TimePoint{}); }
   void is_watched_from(const std::string& version) {
@@ -199,8 +221,25 @@ class ReflectorScene final : public ObjectStoreListener, public ReflectorProbe {
     return text;
   }
 
+  // Counts what the reflector asks.
+  struct CountingApi final : KubeApi {
+    explicit CountingApi(KubeApi& api) : below(api) {}
+    std::unique_ptr<KubeCall> start(KubeRequest request,
+                                    std::function<void(KubeAnswer)> done) override {
+      ++asked;
+      return below.start(std::move(request), std::move(done));
+    }
+    std::unique_ptr<KubeCall> watch(std::string target, KubeWatchObserver& observer) override {
+      ++asked;
+      return below.watch(std::move(target), observer);
+    }
+    KubeApi& below;
+    size_t asked = 0;
+  };
+
   Random random_{1};
   const std::unique_ptr<SceneWire> wire_;
+  CountingApi api_;
 };
 
 // Everything on virtual time.
@@ -209,10 +248,9 @@ class VirtualWire final : public SceneWire {
   VirtualWire(VirtualExecutor& executor, ScriptedApiServer& server)
       : executor_(executor), api_(executor, server) {}
   KubeApi& api() override { return api_; }
-  bool pump() override {
-    executor_.run_until(executor_.now());
-    return false;
-  }
+  void pump() override { executor_.run_until(executor_.now()); }
+  size_t quiet_pumps() const override { return 1; }
+  size_t patient_pumps() const override { return 1; }
   void server_goes() override { api_.go_away(); }
   void server_comes_back() override { api_.come_back(); }
   void use_token(const std::string& token) override { api_.token = token; }
@@ -222,11 +260,56 @@ class VirtualWire final : public SceneWire {
   ScriptedKubeApi api_;
 };
 
+// The real client and HTTP; only the reflector is on virtual time.
+class HttpWire final : public SceneWire {
+ public:
+  HttpWire(VirtualExecutor& executor, ScriptedApiServer& server)
+      : executor_(executor),
+        token_file_(::testing::TempDir() + "reflector_token_" + std::to_string(getpid())),
+        http_(*loop_, server) {
+    use_token("none");
+    resolver_.set("127.0.0.1", {"127.0.0.1"});
+    KubeConfig config = http_.config();
+    config.token_file = token_file_;
+    client_ = std::move(KubeClient::create(*loop_, resolver_, std::move(config)).value());
+  }
+  ~HttpWire() override { std::remove(token_file_.c_str()); }
+
+  KubeApi& api() override { return *client_; }
+  // One millisecond of real time at most.
+  void pump() override {
+    executor_.run_until(executor_.now());
+    loop_->after(std::chrono::milliseconds(1), [this] { loop_->stop(); });
+    loop_->run();
+    executor_.run_until(executor_.now());
+  }
+  size_t quiet_pumps() const override { return 10; }
+  size_t patient_pumps() const override { return 5'000; }
+  void server_goes() override { http_.stop(); }
+  void server_comes_back() override { http_.start(); }
+  void use_token(const std::string& token) override { std::ofstream(token_file_) << token; }
+
+ private:
+  VirtualExecutor& executor_;
+  const std::string token_file_;
+  const std::unique_ptr<EventLoop> loop_ = std::move(EventLoop::create().value());
+  FakeResolver resolver_;
+  ScriptedHttpApi http_;
+  std::unique_ptr<KubeClient> client_;
+};
+
 // One row of the table.
 struct ReflectorCase {
   const char* sentence;
   void (*play)(ReflectorScene& scene);
 };
+template <class Wire>
+void play(const ReflectorCase& row) {
+  ReflectorScene scene([](VirtualExecutor& executor, ScriptedApiServer& server) {
+    return std::make_unique<Wire>(executor, server);
+  });
+  row.play(scene);
+}
 inline void PrintTo(const ReflectorCase& row, std::ostream* out) {
   *out << row.sentence;
 }

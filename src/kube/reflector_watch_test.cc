@@ -378,11 +378,11 @@ constexpr ReflectorCase kCases[] = {
 
 class ReflectorWatchTest : public ::testing::TestWithParam<ReflectorCase> {};
 
-TEST_P(ReflectorWatchTest, Table) {
-  ReflectorScene scene([](VirtualExecutor& executor, ScriptedApiServer& server) {
-    return std::make_unique<VirtualWire>(executor, server);
-  });
-  GetParam().play(scene);
+TEST_P(ReflectorWatchTest, OnVirtualTime) {
+  play<VirtualWire>(GetParam());
+}
+TEST_P(ReflectorWatchTest, OverHttp) {
+  play<HttpWire>(GetParam());
 }
 INSTANTIATE_TEST_SUITE_P(When, ReflectorWatchTest, ::testing::ValuesIn(kCases), name_of_case);
 
