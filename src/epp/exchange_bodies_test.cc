@@ -92,6 +92,31 @@ TEST_F(ExchangeTest, ARewrittenModelIsSplicedAndPutBackInTheAnswer) {
   EXPECT_TRUE(stream.answer(stream.answers() - 1).end_of_stream);
 }
 
+TEST_F(ExchangeTest, ARuleForTheClientsModelCountsMoreThanTheHeader) {
+  const auto sent = [this](FakeStream::Headers fields, const std::string& body) {
+    FakeStream stream(epp());
+    stream.headers(std::move(fields));
+    stream.body(body);
+    return std::string(stream.answer(1).body);
+  };
+  const auto use = [this](const std::vector<std::string>& models) {
+    auto table = std::make_shared<ModelRewriteTable>();
+    table->add("rule", models, {{"tuned", {}}});
+    epp().pool().set_rewrites(table);
+  };
+  const std::string of_m = R"({"model":"m","prompt":"x"})";
+  use({"m"});
+  EXPECT_EQ(sent({}, of_m), R"({"model":"tuned","prompt":"x"})");
+  EXPECT_EQ(sent({{"x-llm-d-model-name-rewrite", "header"}}, of_m),
+            R"({"model":"tuned","prompt":"x"})");
+  EXPECT_EQ(sent({{"x-llm-d-model-name-rewrite", "header"}}, R"({"model":"other"})"),
+            R"({"model":"header"})");
+  use({});
+  EXPECT_EQ(sent({}, R"({"prompt":"x"})"), R"({"model":"tuned","prompt":"x"})");
+  epp().pool().set_rewrites(nullptr);
+  EXPECT_EQ(sent({}, of_m), of_m);
+}
+
 std::string gzipped(std::string_view text) {
   std::string packed(text.size() + 100, '\0');
   z_stream stream{};

@@ -8,6 +8,7 @@
 #include "gateway/relay_head.h"
 #include "net/http/http_status.h"
 #include "net/io/event_loop.h"
+#include "wire/request/model_splice.h"
 
 namespace kvasir {
 namespace {
@@ -41,7 +42,8 @@ void Relay::start(const std::optional<RequestPeek>& peek) {
   exchange_.set_observer(this);
   if (inference_) {
     if (thread_.pool_thread().reads_headers()) read_headers();
-    return journey_.start(peek, {headers_, exchange_.body().size(), std::nullopt});
+    const std::optional<RequestPeek> rewritten = rewrite_model(peek);
+    return journey_.start(rewritten ? rewritten : peek, {headers_, body().size(), std::nullopt});
   }
   if (journey_.start_anywhere({})) return send();
   tell_bad_answer(kHttpServiceUnavailable, kNoWorker);
@@ -65,6 +67,31 @@ void Relay::on_evicted(const JourneyRefusal& refusal) {
   finish(Ending::kError, refusal.status);
 }
 
+// Draws the model for which the pool has a rule. nullopt: it stays. The new peek points into the
+// client's body: only its model is another, for that is whose cache and adapter count.
+std::optional<RequestPeek> Relay::rewrite_model(const std::optional<RequestPeek>& peek) {
+  if (!peek || peek->api == RequestApi::kSglangGenerate) return std::nullopt;
+  const std::optional<std::string> target = thread_.pool_thread().rewritten_model(peek->model);
+  if (!target || *target == peek->model) return std::nullopt;
+  journey_.names().model = peek->model;
+  journey_.names().target_model = *target;
+  rewritten_ = std::make_unique<Rewritten>(
+      Rewritten{whole(splice_model(exchange_.body(), peek->model_json, *target)),
+                ModelRestorer(*target, peek->model)});
+  RequestPeek rewritten = *peek;
+  rewritten.model = *target;
+  return rewritten;
+}
+
+// Of the answer's body, in mode kReframed: its client reads the model that it asked for.
+void Relay::write_back(std::string_view bytes) {
+  if (!rewritten_) return exchange_.write(bytes);
+  std::string& restored = rewritten_->restored;
+  restored.clear();
+  rewritten_->restorer.feed(bytes, restored);
+  if (!restored.empty()) exchange_.write(restored);
+}
+
 // Plugins may look at any header; the built-in policies look at none.
 void Relay::read_headers() {
   const HttpHead& head = exchange_.head();
@@ -84,12 +111,11 @@ void Relay::send() {
     return retry(RetryReason::kNoAddress, "its address is not known");
   }
   if (selected_.empty()) selected_ = upstream->host;
-  upstream_head_ = upstream_request_head(exchange_.head(), exchange_.body().size(), upstream->host,
+  upstream_head_ = upstream_request_head(exchange_.head(), body().size(), upstream->host,
                                          journey_.names().request_id);
   // What one connection was closed on is not risked on a kept-alive one, which might be sent again.
   const bool fresh_connection = closed_ > 0;
-  call_ = &upstream->client->start(upstream_head_, exchange_.body(), *this, head_request_,
-                                   fresh_connection);
+  call_ = &upstream->client->start(upstream_head_, body(), *this, head_request_, fresh_connection);
 }
 
 void Relay::on_head(const HttpHead& head) {
@@ -108,7 +134,7 @@ void Relay::on_body(std::string_view bytes) {
   if (mode_ == Mode::kHeld) send_withheld();
   journey_.look(bytes);
   if (inference_) tail_.look(bytes);
-  if (mode_ == Mode::kReframed) exchange_.write(bytes);
+  if (mode_ == Mode::kReframed) write_back(bytes);
 }
 
 void Relay::on_raw(std::string_view bytes) {
@@ -146,7 +172,8 @@ void Relay::send_withheld() {
   const bool bodiless = head_request_ || is_bodiless(status);
   const bool framed = answer_.chunked() || answer_.content_length() || bodiless;
   const bool modern_client = exchange_.head().minor_version() >= 1;
-  raw_ = framed && (modern_client || !answer_.chunked()) ? exchange_.raw() : nullptr;
+  const bool as_it_is = framed && (!rewritten_ || bodiless);
+  raw_ = as_it_is && (modern_client || !answer_.chunked()) ? exchange_.raw() : nullptr;
   if (raw_ != nullptr) {
     mode_ = Mode::kRaw;
     const bool keep_alive = raw_->client_keeps_alive() && modern_client;
@@ -164,6 +191,7 @@ void Relay::send_withheld() {
   names_ = {};
   if (call_ != nullptr && call_->request_sent()) {
     exchange_.release_body();
+    if (rewritten_) rewritten_->body = std::string();
     upstream_head_ = std::string();
   }
 }
@@ -190,6 +218,11 @@ void Relay::on_end() {
 // The journey ends first: a client that has seen the end of the answer finds its load gone.
 void Relay::complete() {
   journey_.end(Ending::kNatural);
+  if (rewritten_ && mode_ == Mode::kReframed) {
+    rewritten_->restored.clear();
+    rewritten_->restorer.flush(rewritten_->restored);
+    if (!rewritten_->restored.empty()) exchange_.write(rewritten_->restored);
+  }
   mode_ == Mode::kRaw ? raw_->finish_raw() : exchange_.finish();
   thread_.remove(*this);
 }

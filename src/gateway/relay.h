@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "gateway/answer_tail.h"
@@ -14,6 +15,7 @@
 #include "net/http/http_exchange.h"
 #include "net/io/event_loop.h"
 #include "serving/journey.h"
+#include "wire/request/model_restore.h"
 
 namespace kvasir {
 
@@ -43,7 +45,17 @@ class Relay final : private HttpCallObserver, private HttpExchange::Observer, Jo
     std::shared_ptr<const Endpoint> endpoint;
   };
 
+  // Of a request that a model's rule sends on with another model, and of its answer.
+  struct Rewritten {
+    std::string body;
+    ModelRestorer restorer;
+    std::string restored = {};  // scratch
+  };
+
   void read_headers();
+  std::optional<RequestPeek> rewrite_model(const std::optional<RequestPeek>& peek);
+  std::string_view body() const { return rewritten_ ? rewritten_->body : exchange_.body(); }
+  void write_back(std::string_view bytes);
   void on_decided() override { send(); }
   void on_refused(const JourneyRefusal& refusal) override;
   void on_evicted(const JourneyRefusal& refusal) override;
@@ -91,6 +103,7 @@ class Relay final : private HttpCallObserver, private HttpExchange::Observer, Jo
   HttpHead answer_;        // withheld until the first body byte,
   std::string withheld_;   // with the framing before it
   std::unique_ptr<KeptAnswer> kept_;   // most often null
+  std::unique_ptr<Rewritten> rewritten_;  // the same
   TimerId error_timer_ = kNoTimer;     // runs while keeping_error_
   std::string failures_;               // of the attempts so far: "vllm-0: connection refused; ..."
   uint32_t closed_ = 0;                // endpoints that closed their connection on it

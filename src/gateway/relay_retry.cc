@@ -169,6 +169,7 @@ void Relay::send_kept() {
   const std::unique_ptr<KeptAnswer> kept = std::move(kept_);
   answer_ = std::move(kept->head);
   withheld_ = kept->raw;
+  rewritten_.reset();  // it is framed as its worker did: nothing in it can be replaced
   selected_ = kept->selected;
   journey_.answered_by(kept->decision, kept->endpoint);
   journey_.answer_begins(answer_.status());
