@@ -62,6 +62,7 @@ class Reflector::State final : public KubeWatchObserver {
 
   const KubeType& type() const { return type_; }
   bool synced() const { return synced_; }
+  size_t objects() const { return mirror_.size(); }
   std::optional<TimePoint> heard_at() const { return heard_at_; }
   bool absent() const { return absent_; }
 
@@ -413,6 +414,10 @@ Reflector::~Reflector() = default;
 
 const KubeType& Reflector::type() const {
   return state_->type();
+}
+
+size_t Reflector::objects() const {
+  return state_->objects();
 }
 
 bool Reflector::synced() const {

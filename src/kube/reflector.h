@@ -85,6 +85,8 @@ class Reflector {
   const KubeType& type() const;
   // All that was there when it began is in the store.
   bool synced() const;
+  // How many it has put there.
+  size_t objects() const;
   // The server was last heard saying that this is up to date (an event, a bookmark, the end of a
   // list).
   std::optional<TimePoint> heard_at() const;
