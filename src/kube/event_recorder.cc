@@ -32,6 +32,7 @@ namespace {
 constexpr size_t kNoteBytesMax = 1024;
 constexpr size_t kFieldBytesMax = 128;
 constexpr size_t kNameBytesMax = 253;
+constexpr int kEventForbidden = 403;
 constexpr int kEventNotFound = 404;
 
 // Cut between two characters.
@@ -169,8 +170,14 @@ class EventRecorder::State {
       done.series->first_wall = wall_clock_.now();
       done.series->name = new_name(*done.series);
       return write_next();
+    } else if (answer.http_status == kEventForbidden && !legacy_) {
+      legacy_ = true;
+      refusal_ = answer.status.message;
+      return write_next();
     } else {
-      tell(answer.status.message);
+      const bool forbidden = answer.http_status == kEventForbidden;  // both kinds are
+      if (forbidden) legacy_ = false;
+      tell(forbidden ? refusal_ : answer.status.message);
       const bool later = answer.http_status == 0 || answer.http_status == kHttpTooManyRequests ||
                          answer.http_status >= kHttpServerErrors;
       if (later && ++tries_ < options_.tries_max) return retry_later(answer);
@@ -192,26 +199,28 @@ class EventRecorder::State {
   }
 
   // --- What is written ---
-  static std::string events_path(const EventSeries& series) {
+  std::string events_path(const EventSeries& series) const {
     const std::string& name_space = series.about.key.name_space;
-    return "/apis/events.k8s.io/v1/namespaces/" +
+    return (legacy_ ? "/api/v1/namespaces/" : "/apis/events.k8s.io/v1/namespaces/") +
            percent_encoded(name_space.empty() ? "default" : name_space) + "/events";
   }
   static std::string series_json(const EventSeries& series) {
     return R"({"count":)" + std::to_string(series.count) + R"(,"lastObservedTime":")" +
            micro_time(series.last_wall) + "\"}";
   }
-  static KubeRequest patch_request(const EventSeries& series) {
+  KubeRequest patch_request(const EventSeries& series) const {
     return {"PATCH", events_path(series) + "/" + percent_encoded(series.name),
             R"({"series":)" + series_json(series) + "}", kMergePatch};
   }
   KubeRequest create_request(const EventSeries& series) const {
     const ObjectReference& about = series.about;
-    std::string json = R"({"apiVersion":"events.k8s.io/v1","kind":"Event","metadata":{)";
+    std::string json = R"({"kind":"Event")";
+    append_field("apiVersion", legacy_ ? "v1" : "events.k8s.io/v1", json);
+    json += R"(,"metadata":{)";
     append_field("name", series.name, json);
     append_field("namespace", about.key.name_space.empty() ? "default" : about.key.name_space,
                  json);
-    json += R"(},"regarding":{)";
+    json += legacy_ ? R"(},"involvedObject":{)" : R"(},"regarding":{)";
     append_field("apiVersion", about.api_version, json);
     append_field("kind", about.kind, json);
     append_field("namespace", about.key.name_space, json);
@@ -221,9 +230,9 @@ class EventRecorder::State {
     append_field("type", series.event.warning ? "Warning" : "Normal", json);
     append_field("reason", series.event.reason, json);
     append_field("action", series.event.action, json);
-    append_field("note", series.event.note, json);
+    append_field(legacy_ ? "message" : "note", series.event.note, json);
     append_field("eventTime", micro_time(series.first_wall), json);
-    append_field("reportingController", options_.controller, json);
+    append_field(legacy_ ? "reportingComponent" : "reportingController", options_.controller, json);
     append_field(
         "reportingInstance",
         options_.instance.empty() ? options_.controller : cut(options_.instance, kFieldBytesMax),
@@ -250,6 +259,10 @@ class EventRecorder::State {
   size_t tries_ = 0;  // of the first that waits
   int64_t last_suffix_ = 0;
   bool trouble_ = false;  // was told
+  // Events of the core group are written: the same ones, with other names for some fields, for
+  // which roles made for older programs give the right.
+  bool legacy_ = false;
+  std::string refusal_;  // of events.k8s.io
 };
 
 EventRecorder::EventRecorder(Executor& executor, KubeApi& api, const Clock& wall_clock,

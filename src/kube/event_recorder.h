@@ -1,4 +1,5 @@
-// Says things about an object where `kubectl describe` shows them: Events of events.k8s.io/v1.
+// Says things about an object where `kubectl describe` shows them: Events of events.k8s.io/v1, or
+// of the core group when only those may be written.
 //
 // The same event again is counted, not written anew: at once the second time, then every now and
 // then. Best effort: while the server is away a few events wait; what cannot be written is dropped,
@@ -28,7 +29,7 @@ struct ObjectReference {
   std::string api_version;
   std::string kind;
   ObjectKey key;
-  std::string uid;
+  std::string uid;  // `kubectl describe` shows only events that have the object's own
 };
 
 struct EventRecorderOptions {

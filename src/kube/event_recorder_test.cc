@@ -140,20 +140,45 @@ TEST_F(EventRecorderTest, LongNotesAreCutBetweenCharacters) {
 }
 
 TEST_F(EventRecorderTest, RefusedEventIsDroppedAndToldOnce) {
-  server_.script(
-      {.code = 403, .reason = "Forbidden", .message = "events is forbidden", .times = 2});
+  server_.install("v1", "Event", "events");
+  server_.script({.fits = "/apis/events.k8s.io",
+                  .code = 403,
+                  .reason = "Forbidden",
+                  .message = "events is forbidden",
+                  .times = 2});
+  server_.script({.fits = "/api/v1", .code = 403, .reason = "Forbidden", .times = 2});
   record("a");
   record("b");
   pass(minutes(1));
   EXPECT_THAT(troubles_, ElementsAre("events cannot be written: events is forbidden"));
-  EXPECT_EQ(server_.requests.size(), 2u);
+  EXPECT_EQ(server_.requests.size(), 4u);
   record("c");
   pass(seconds(1));
   EXPECT_EQ(events().size(), 1u);
-  server_.script({.code = 403, .reason = "Forbidden", .message = "again"});
+  server_.script({.code = 422, .reason = "Invalid", .message = "again"});
   record("d");
   pass(seconds(1));
   EXPECT_EQ(troubles_.size(), 2u);
+}
+
+TEST_F(EventRecorderTest, EventsOfTheCoreGroupAreWrittenWhenOnlyThoseMayBe) {
+  server_.install("v1", "Event", "events");
+  server_.script({.fits = "events.k8s.io", .code = 403, .reason = "Forbidden", .times = 1000});
+  record("x");
+  pass(seconds(1));
+  record("x");
+  record("y");
+  pass(seconds(1));
+  const std::vector<Json> written = server_.all("v1", "Event");
+  ASSERT_EQ(written.size(), 2u);
+  const Json& event = written[0];
+  EXPECT_EQ(event["apiVersion"], "v1");
+  EXPECT_EQ(event["involvedObject"]["uid"], "uid-1");
+  EXPECT_EQ(event["message"], "x");
+  EXPECT_EQ(event["reportingComponent"], "kvasir.dev/epp");
+  EXPECT_EQ(event["series"]["count"], 2);
+  EXPECT_THAT(troubles_, IsEmpty());
+  EXPECT_EQ(server_.requests_of("events.k8s.io"), 1u);
 }
 
 TEST_F(EventRecorderTest, EventsWaitForAServerThatIsAway) {
