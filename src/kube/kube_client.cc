@@ -43,6 +43,11 @@ std::string shown(std::string_view body) {
   return std::string(trimmed(text, kJsonSpace));
 }
 
+// What else may be the cause.
+std::string also(const std::string& trouble) {
+  return trouble.empty() ? "" : " (" + trouble + ")";
+}
+
 // The text of "299 - \"TEXT\"".
 std::string warning_text(std::string_view value) {
   const size_t begin = value.find('"');
@@ -211,13 +216,17 @@ class KubeClient::State::Call final : public KubeCall, private HttpCallObserver 
       if (answer_.status.retry_after_seconds == 0) {
         answer_.status.retry_after_seconds = retry_after_seconds_;
       }
+      if (answer_.http_status == kUnauthorized) {
+        answer_.status.message += also(state_.credentials_.trouble());
+      }
     }
     end(std::move(answer_));
   }
   void on_failure(const HttpFailure& failure) override {
     http_ = nullptr;
-    if (failure.kind == HttpFailure::Kind::kConnect) state_.server_.on_connect_failure(link_);
-    fail(failure.message);
+    if (failure.kind != HttpFailure::Kind::kConnect) return fail(failure.message);
+    state_.server_.on_connect_failure(link_);
+    fail(failure.message + also(state_.server_.trouble()));
   }
 
   void give_up(const std::string& why) {

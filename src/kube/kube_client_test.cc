@@ -386,6 +386,9 @@ TEST_F(KubeClientTest, TokenFileIsReadAgainNowAndThen) {
   std::filesystem::remove(config_.token_file);  // while it is replaced, for example
   EXPECT_TRUE(get().ok());
   EXPECT_EQ(server_.requests.back().authorization, "Bearer new");
+  server_.tokens = {"newer"};
+  EXPECT_THAT(get().status.message, AllOf(StartsWith("Unauthorized ("),
+                                          HasSubstr(config_.token_file + ": No such file")));
 }
 
 TEST_F(KubeClientTest, WatchIsRetriedWithANewTokenToo) {
@@ -583,6 +586,9 @@ TEST_F(KubeClientTest, NewCaIsReadWhenTheServersCertificateChanges) {
   http_->reload_certificate();
   http_->start();
   EXPECT_FALSE(get().ok());  // the file has the old one still
+  write("ca.crt", "no PEM");
+  EXPECT_THAT(get().status.message, AllOf(HasSubstr("certificate is not accepted"),
+                                          HasSubstr("holds no certificate (PEM)")));
   write("ca.crt", read_whole_file(folder.path() + "/tls.crt", 10'000).value());
   EXPECT_TRUE(get().ok());
 }

@@ -78,6 +78,7 @@ void KubeCredentials::read_file() {
   const Result<std::string> text = read_whole_file(config_.token_file, kTokenBytesMax);
   Result<std::string> found = text ? bearer(*text, config_.token_file) : text;
   if (!found && !config_.token.empty() && !file_) found = bearer(config_.token, config_.source);
+  trouble_ = text ? (found ? "" : found.error().message) : text.error().message;
   if (found || !file_ || !file_->ok()) file_ = std::move(found);
 }
 

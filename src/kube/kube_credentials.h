@@ -36,6 +36,8 @@ class KubeCredentials {
   // After a 401 to a request with this field: whether get() may have a better one.
   bool renew(const std::string& refused);
 
+  // Why the token file could not be read again, while the token that it held is used; else empty.
+  const std::string& trouble() const { return trouble_; }
   // What a program gave last; null: nothing.
   const ExecAnswer* exec_answer() const { return exec_answer_ ? &*exec_answer_ : nullptr; }
 
@@ -51,6 +53,7 @@ class KubeCredentials {
   // A token file: what it held, or why it could not be read.
   std::optional<Result<std::string>> file_;
   TimePoint file_read_at_{};
+  std::string trouble_;
   // A program.
   std::unique_ptr<ExecRun> run_;
   std::optional<ExecAnswer> exec_answer_;

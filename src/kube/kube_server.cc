@@ -70,6 +70,7 @@ void KubeServer::get(const ExecAnswer* shown, Ready ready) {
                            shown->certificate_pem != pem_.certificate;
   if (is_old(pem_read_at_) || other_shown) {
     const Result<void> renewed = renew_certificates(shown);
+    trouble_ = renewed ? "" : renewed.error().message;
     if (!renewed && (tls_ == nullptr || other_shown)) return ready(renewed.error());
   }
   if (look_up_ == nullptr && !is_old(looked_up_at_)) return ready(link());

@@ -46,6 +46,8 @@ class KubeServer {
   // Over this one no connection could be made: the next get() looks again at name and files.
   void on_connect_failure(const Link& link);
   void give_back(Link link);
+  // Why the files could not be read again, while what they held is used; else empty.
+  const std::string& trouble() const { return trouble_; }
 
  private:
   // What certificates are made of.
@@ -67,6 +69,7 @@ class KubeServer {
   const KubeClientLimits& limits_;
   Pem pem_;
   TimePoint pem_read_at_ = TimePoint::min();
+  std::string trouble_;
   std::shared_ptr<const TlsClientContext> tls_;  // of `pem_`; null: plain, or not made yet
   Resolver::Addresses addresses_;
   size_t address_ = 0;  // which of them is used: the next one after a failure
