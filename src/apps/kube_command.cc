@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "apps/commands.h"
+#include "apps/kube_get.h"
 #include "apps/kube_rbac.h"
 
 namespace kvasir {
@@ -53,6 +54,7 @@ void add_kube_command(CLI::App& app, int& exit_code) {
   kube->require_subcommand(1);
   kube->footer("Start here: kvasir kube rbac --pool-name NAME");
   add_rbac_command(*kube, exit_code);
+  add_kube_get_command(*kube, exit_code);
 }
 
 }  // namespace kvasir
