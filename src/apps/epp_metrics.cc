@@ -17,6 +17,7 @@ constexpr const char* kDecisionsHelp = "Requests that came to the scheduler, by 
 constexpr int64_t kNowhere = -1;
 constexpr int64_t kPicked = 0;
 
+constexpr const char* kRewrites = "llm_d_epp_model_rewrite_decisions_total";
 constexpr const char* kAttempts = "llm_d_epp_scheduler_attempts_total";
 constexpr const char* kAttemptsHelp = "Requests that came to the scheduler, and where they went.";
 constexpr const char* kSchedulerDuration = "kvasir_epp_scheduler_duration_seconds";
@@ -124,6 +125,10 @@ void EppMetrics::add_twins() {
                      {"endpoint_name", "pod_name"},
                      {"namespace", "namespace"},
                      {"port", "port"}}});
+  Mirror rewrites{kRewrites};
+  rewrites.keep_all = true;
+  registry_.mirror("inference_extension_model_rewrite_decisions_total",
+                   "Deprecated: use llm_d_epp_model_rewrite_decisions_total.", rewrites);
   Mirror info{"llm_d_epp_info"};
   info.keep_all = true;
   registry_.mirror("inference_extension_info", "Deprecated: use llm_d_epp_info.", info);
@@ -369,6 +374,20 @@ std::string EppMetrics::cache_page(const Snapshot& fleet) const {
   }
   if (log_ != nullptr) log_->add_counts(page, "kvasir_epp_decision_log_");
   return page.expose();
+}
+
+// A client may name any model, also one that only a rule for every model is for.
+void EppMetrics::on_model_rewritten(std::string_view rewrite, std::string_view model,
+                                    std::string_view target) {
+  const std::string_view asked = requests_.model(model);
+  Counter** counter = rewrites_.find_or_make({{rewrite, asked, target}}, [&] {
+    return &registry_.counter(kRewrites,
+                              "Requests that an InferenceModelRewrite sent on with a model.",
+                              {{"model_rewrite_name", std::string(rewrite)},
+                               {"model_name", std::string(asked)},
+                               {"target_model", std::string(target)}});
+  });
+  if (counter != nullptr) (*counter)->add();
 }
 
 void EppMetrics::on_replica_found(uint64_t, size_t others) {

@@ -51,6 +51,8 @@ class EppMetrics final : public PoolMetrics<EppProbe> {
                   Duration held) override;
   void on_cycle(Duration took) override;
   void on_revoked(Duration after) override;
+  void on_model_rewritten(std::string_view rewrite, std::string_view model,
+                          std::string_view target) override;
   void on_replica_found(uint64_t origin, size_t others) override;
   void on_replica_lost(uint64_t origin, size_t others) override;
   void on_replica_trouble(std::string_view what) override;
@@ -68,6 +70,7 @@ class EppMetrics final : public PoolMetrics<EppProbe> {
   };
   static constexpr size_t kEndpointsMax = 10'000;
   static constexpr size_t kAttemptSeriesMax = 20'000;   // target models times endpoints
+  static constexpr size_t kRewriteSeriesMax = 5'000;    // rules, models and targets
   static constexpr size_t kInFlightSeriesMax = 20'000;  // endpoints times tenants and priorities
 
   void add_twins();
@@ -97,6 +100,7 @@ class EppMetrics final : public PoolMetrics<EppProbe> {
   Counter& decisions_filtered_out_;
   HandleTable<EndpointSeries> endpoints_{kEndpointsMax};
   HandleTable<Counter*> attempts_{kAttemptSeriesMax};
+  HandleTable<Counter*> rewrites_{kRewriteSeriesMax};
   HandleTable<Gauge*> in_flight_{kInFlightSeriesMax};
   Gauge* streams_ = nullptr;  // when they are wanted, as the next
   Histogram* stream_duration_ = nullptr;

@@ -229,6 +229,22 @@ TEST_F(EppMetricsTest, CapsLabelsThatClientsChoose) {
             1);
 }
 
+TEST_F(EppMetricsTest, RewritesAreCountedByRuleModelAndTarget) {
+  metrics_.on_model_rewritten("canary", "base", "base-v2");
+  metrics_.on_model_rewritten("canary", "base", "base-v2");
+  metrics_.on_model_rewritten("canary", "base", "base-v1");
+  const std::string labels =
+      R"({model_rewrite_name="canary",model_name="base",target_model="base-v2"})";
+  EXPECT_EQ(value("llm_d_epp_model_rewrite_decisions_total" + labels), 2);
+  EXPECT_EQ(value("inference_extension_model_rewrite_decisions_total" + labels), 2);
+  for (size_t i = 0; i < kModelLabelsMax + 10; ++i) {
+    metrics_.on_model_rewritten("all", "model-" + std::to_string(i), "only");
+  }
+  EXPECT_GE(value("llm_d_epp_model_rewrite_decisions_total"
+                  R"({model_rewrite_name="all",model_name="other",target_model="only"})"),
+            10);
+}
+
 TEST_F(EppMetricsTest, CapsCombinationsOfLabelsToo) {
   for (size_t i = 0; i < kRequestSeriesMax + 10; ++i) {
     PickReport report = fixture_.pick();
