@@ -122,6 +122,7 @@ std::string busy_page() {
   metrics.on_configuration_read("");
   metrics.on_page_problem(Endpoint{}, PageProblem::kMissing, "a metric");
   metrics.on_service_lost("a service");
+  metrics.on_model_rewritten("canary", "base", "base-v2");
   metrics.on_replica_refused(ReplicaRefusal::kUnproven);
   Request request;
   metrics.on_outcome(request, 0, FlowOutcome::kDispatched, std::chrono::milliseconds(3));
