@@ -115,11 +115,15 @@ class PoolDiscovery final : public Discovery, ObjectStoreListener {
            object.meta.name == selection.pool_name && object.meta.name_space == name_space();
   }
 
-  // Either may be null, not both. Most changes of a pod are of what no endpoint shows.
+  bool serves_here(const Pod& pod) const {
+    return is_servable(pod) && !selector_.empty() && selector_.matches(pod.meta.labels);
+  }
+
+  // Either may be null, not both. Most changes are of what no endpoint shows, or of other pools.
   void note_pod(const Pod* before, const Pod* after) {
     if (!given_) return;  // the first list is made of all there are
-    const bool was = before != nullptr && is_servable(*before);
-    const bool is = after != nullptr && is_servable(*after);
+    const bool was = before != nullptr && serves_here(*before);
+    const bool is = after != nullptr && serves_here(*after);
     if (!was && !is) return;
     bool relabelled = true;
     if (before != nullptr && after != nullptr) {
@@ -240,7 +244,7 @@ class PoolDiscovery final : public Discovery, ObjectStoreListener {
 
   PodRanks ranks_of(const Pod& pod) const {
     PodRanks ranks;
-    if (!is_servable(pod) || selector_.empty() || !selector_.matches(pod.meta.labels)) return ranks;
+    if (!serves_here(pod)) return ranks;
     const auto active = active_ports(pod);
     ranks.ip = pod.ip;
     for (size_t rank = 0; rank < std::min(ports_.size(), ranks.ports.size()); ++rank) {

@@ -296,6 +296,15 @@ TEST_F(PoolDiscoveryTest, TheFirstChangeIsToldAtOnceAndMoreOfThemTogether) {
   EXPECT_EQ(told_.size(), 2u);
 }
 
+TEST_F(PoolDiscoveryTest, PodsOfOtherPoolsHoldNothingUp) {
+  put(make_pool());
+  start();
+  told();
+  put(make_pod("other", "10.0.0.9", {{"app", "sglang"}}));
+  put(make_pod("a", "10.0.0.1"));
+  EXPECT_THAT(told_, ElementsAre("+default/a-rank-0")) << "in the same turn";
+}
+
 TEST_F(PoolDiscoveryTest, WhatHappensBetweenTwoLooksIsNotLost) {
   put(make_pool());
   put(make_pod("a", "10.0.0.1"));
