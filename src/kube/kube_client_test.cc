@@ -21,6 +21,7 @@ namespace kvasir {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::AnyOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -341,8 +342,9 @@ TEST_F(KubeClientTest, WatchWithoutAByteForTooLongEnds) {
   Lines lines;
   const auto call = client_->watch(std::string(kPods) + "?watch=1", lines);
   run_until([&] { return lines.end.has_value(); });
-  EXPECT_EQ(lines.lines.size(), 1u);
-  EXPECT_THAT(lines.end->status.message, HasSubstr("the answer stalled"));
+  // On a slow machine the first line, too, may be late.
+  EXPECT_THAT(lines.end->status.message,
+              AnyOf(HasSubstr("the answer stalled"), HasSubstr("no byte of the answer arrived")));
 }
 
 TEST_F(KubeClientTest, WatchMayBeGivenUpFromItsOwnLines) {
@@ -481,22 +483,24 @@ TEST_F(KubeClientTest, ProgramIsToldAboutTheCluster) {
 }
 
 TEST_F(KubeClientTest, ProgramThatFailsIsToldWithoutItsOutput) {
+  constexpr Duration kLong = std::chrono::minutes(1);
   const struct {
     std::string script;
     const char* expected;
+    Duration timeout;
   } cases[] = {
-      {"echo hush; exit 3", "plugin exited with status 3"},
-      {"echo hush; kill -9 $$", "plugin was killed by signal 9"},
-      {"echo hush", "is not a JSON object"},
-      {prints(R"({"hush":1})"), "has neither status.token"},
-      {prints(R"({"token":"hush hush"})"), "holds a character that no token has"},
-      {"sleep 600", "did not end within 0.3 s"},
-      {"head -c 300000 /dev/zero", "printed more than 200000 bytes"},
-      {"exec 1>&-; sleep 600", "did not end within 0.3 s"},
+      {"echo hush; exit 3", "plugin exited with status 3", kLong},
+      {"echo hush; kill -9 $$", "plugin was killed by signal 9", kLong},
+      {"echo hush", "is not a JSON object", kLong},
+      {prints(R"({"hush":1})"), "has neither status.token", kLong},
+      {prints(R"({"token":"hush hush"})"), "holds a character that no token has", kLong},
+      {"head -c 300000 /dev/zero", "printed more than 200000 bytes", kLong},
+      {"echo hush; sleep 600", "did not end within 0.03 s", kShort},
+      {"exec 1>&-; sleep 600", "did not end within 0.03 s", kShort},
   };
-  limits_.exec_timeout = std::chrono::milliseconds(300);
   limits_.exec_output_bytes_max = 200'000;
   for (const auto& test : cases) {
+    limits_.exec_timeout = test.timeout;
     use_program(test.script);
     connect();
     const KubeAnswer answer = get();

@@ -1,11 +1,11 @@
 #include "kube/kube_credentials.h"
 
-#include <chrono>
 #include <utility>
 
 #include "base/base64.h"
 #include "base/text.h"
 #include "base/whole_file.h"
+#include "kube/kube_time.h"
 
 namespace kvasir {
 namespace {
@@ -25,9 +25,8 @@ Result<std::string> bearer(std::string_view text, const std::string& whose) {
 
 // How long until then, by the machine's wall clock.
 Duration until(int64_t seconds_since_1970) {
-  const std::chrono::system_clock::time_point now = std::chrono::system_clock::now();
   return from_seconds(static_cast<double>(seconds_since_1970) -
-                      std::chrono::duration<double>(now.time_since_epoch()).count());
+                      to_seconds(WallClock().now().time_since_epoch()));
 }
 
 }  // namespace
