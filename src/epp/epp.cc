@@ -25,10 +25,7 @@ class Epp::MetricsPage final : public HttpHandler {
 
   void on_request(HttpExchange& exchange) override {
     const std::string_view path = exchange.head().path();
-    if (path == "/metrics") {
-      return exchange.respond(200, "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n",
-                              page_());
-    }
+    if (path == "/metrics") return show(exchange);
     constexpr std::string_view kText = "Content-Type: text/plain\r\n";
     if (path == "/healthz") return exchange.respond(200, kText, "ok\n");
     if (path == "/readyz") {
@@ -43,6 +40,37 @@ class Epp::MetricsPage final : public HttpHandler {
   }
 
  private:
+  // Waits for the word on whether its page may be read.
+  struct Reader final : HttpExchange::Observer {
+    explicit Reader(HttpExchange& asked) : exchange(&asked) {}
+    void on_client_gone() override { exchange = nullptr; }
+    HttpExchange* exchange;  // null: it left
+  };
+
+  void show(HttpExchange& exchange) {
+    const auto& authorize = epp_.options().authorize_metrics;
+    if (!authorize) return answer(exchange, 200);
+    const auto reader = std::make_shared<Reader>(exchange);
+    exchange.set_observer(reader.get());
+    authorize(exchange.head().find("authorization").value_or(""), [this, reader](int status) {
+      if (reader->exchange == nullptr) return;
+      reader->exchange->set_observer(nullptr);
+      answer(*reader->exchange, status);
+    });
+  }
+  void answer(HttpExchange& exchange, int status) {
+    if (status == 200) {
+      return exchange.respond(200, "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n",
+                              page_());
+    }
+    std::string fields = "Content-Type: text/plain\r\n";
+    if (status == 401) fields += "WWW-Authenticate: Bearer\r\n";
+    exchange.respond(status, fields,
+                     status == 401   ? "a bearer token that the cluster knows is needed\n"
+                     : status == 403 ? "this account may not get /metrics\n"
+                                     : "the API server cannot say who may read this\n");
+  }
+
   const Epp& epp_;
   const std::function<std::string()> page_;
 };

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 
 #include "base/clock.h"
 #include "net/grpc/grpc_server.h"
@@ -38,6 +39,10 @@ struct EppOptions {
   // Of several replicas only the leader is ready: whether this one is, asked on any thread. Empty:
   // every replica is.
   std::function<bool()> leads = {};
+  // Who may read /metrics: calls `done`, at once or later on the loop's thread, with 200 or the
+  // status of a refusal. `authorization`: that field of the request. Empty: everybody may.
+  std::function<void(std::string_view authorization, std::function<void(int status)> done)>
+      authorize_metrics = {};
   ReplicaOptions replicas;
   SubsetMode subset = SubsetMode::kAddress;
   bool keep_control_headers = false;  // of clients; see control_headers.h

@@ -53,10 +53,10 @@ class EppPortsTest : public ExchangeTest {
     return ask_without_tls(epp().health_port(), service);
   }
   // "STATUS BODY"
-  std::string page(const std::string& path) {
+  std::string page(const std::string& path, const std::string& fields = "") {
     HttpClient client(*loop_, resolve("127.0.0.1", epp().metrics_port()).value());
     PageCall call(*loop_);
-    const std::string head = "GET " + path + " HTTP/1.1\r\nHost: p\r\n\r\n";
+    const std::string head = "GET " + path + " HTTP/1.1\r\nHost: p\r\n" + fields + "\r\n";
     client.start(head, "", call);
     loop_->run();
     return call.text;
@@ -112,6 +112,42 @@ TEST_F(EppPortsTest, UntilTheEndpointsAreKnownItIsAliveAndNotReady) {
   EXPECT_EQ(health_of("liveness"), kServing) << "a restart finds no endpoint either";
   EXPECT_EQ(page("/readyz"), "503 the endpoints are not known yet\n");
   EXPECT_EQ(page("/healthz"), "200 ok\n");
+}
+
+TEST_F(EppPortsTest, WhoMayReadMetricsIsAskedAndMayBeSaidLater) {
+  std::vector<std::string> asked;
+  int verdict = 401;
+  options_.authorize_metrics = [&](std::string_view authorization, std::function<void(int)> done) {
+    asked.emplace_back(authorization);
+    loop_->post([done, verdict] { done(verdict); });
+  };
+  EXPECT_THAT(page("/metrics"), ::testing::StartsWith("401 a bearer token"));
+  verdict = 403;
+  EXPECT_THAT(page("/metrics"), ::testing::StartsWith("403 this account may not"));
+  verdict = 503;
+  EXPECT_THAT(page("/metrics"), ::testing::StartsWith("503 the API server"));
+  verdict = 200;
+  EXPECT_EQ(page("/metrics", "Authorization: Bearer t\r\n"), "200 the page");
+  EXPECT_THAT(asked, ::testing::ElementsAre("", "", "", "Bearer t"));
+  EXPECT_EQ(page("/readyz"), "200 ok\n") << "probes have no token";
+}
+
+TEST_F(EppPortsTest, AReaderWhoLeavesIsForgotten) {
+  std::function<void(int)> answer;
+  options_.authorize_metrics = [&](std::string_view, std::function<void(int)> done) {
+    answer = std::move(done);
+    loop_->stop();
+  };
+  const uint16_t port = epp().metrics_port();
+  {
+    HttpClient client(*loop_, resolve("127.0.0.1", port).value());
+    PageCall call(*loop_);
+    client.start("GET /metrics HTTP/1.1\r\nHost: p\r\n\r\n", "", call);
+    loop_->run();
+  }
+  EXPECT_EQ(page("/readyz"), "200 ok\n") << "meanwhile the server sees that it left";
+  answer(200);
+  EXPECT_EQ(page("/readyz"), "200 ok\n");
 }
 
 TEST_F(EppPortsTest, WhileItWaitsToStopItIsAliveNotReadyAndTakesStreams) {

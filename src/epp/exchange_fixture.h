@@ -124,7 +124,8 @@ class ExchangeTest : public ::testing::Test {
 
   Epp& epp() {
     if (!epp_) {
-      epp_ = std::move(Epp::create(*loop_, options_, probe_, [] { return std::string(); }).value());
+      epp_ = std::move(
+          Epp::create(*loop_, options_, probe_, [] { return std::string("the page"); }).value());
     }
     return *epp_;
   }
