@@ -61,7 +61,13 @@ Result<std::map<std::string, int32_t, std::less<>>> parse_objectives(
 
 Result<void> read_secret(const EppFlags& flags, ReplicaOptions& replicas) {
   if (flags.peers_secret_file.empty()) {
-    if (replicas.peers.empty() || !needs_secret(flags.host, replicas.peers)) return {};
+    const bool outside = replicas.peers_are_told || needs_secret(flags.host, replicas.peers);
+    if (!shares(replicas) || !outside) return {};
+    if (replicas.peers_are_told) {
+      return Error{
+          "--peers-service: whoever reaches the port could speak for a replica: give "
+          "--peers-secret-file (openssl rand -hex 32 > FILE, in a Secret that all replicas mount)"};
+    }
     return Error{
         "--peers: whoever reaches the port could speak for a replica: give --peers-secret-file "
         "(openssl rand -hex 32 > FILE), the same for all, or --host 127.0.0.1 and peers there"};
@@ -87,13 +93,20 @@ std::optional<uint64_t> message_bytes(std::string text) {
   return bytes && *bytes <= kMost ? bytes : std::nullopt;
 }
 
+constexpr const char* kSourceFlags = "--endpoints, --endpoints-file, --dns";
+
+int flags_with_endpoints(const EppFlags& flags) {
+  return !flags.endpoints.empty() + !flags.endpoints_file.empty() + !flags.dns.empty();
+}
+
 // When no flag says where the endpoints are, dataLayer.discovery of the configuration may.
 Result<void> check_sources(const EppFlags& flags, PoolOptions& options) {
-  const int sources =
-      !flags.endpoints.empty() + !flags.endpoints_file.empty() + !flags.dns.empty();
-  options.no_endpoints =
-      "exactly one of --endpoints, --endpoints-file and --dns says where the endpoints are, or "
-      "dataLayer.discovery of the configuration";
+  options.no_endpoints = std::string("exactly one of ") + kSourceFlags +
+                         ", --pool-name and --endpoint-selector says where the endpoints are, or "
+                         "dataLayer.discovery of the configuration";
+  const Result<std::optional<KubeChoice>> kube = epp_kube_choice(flags, options.config);
+  if (!kube) return kube.error();
+  const int sources = flags_with_endpoints(flags) + kube->has_value();
   options.endpoints_from_config = sources == 0 && !options.config_name.empty();
   if (sources == 1 || options.endpoints_from_config) return {};
   return Error{options.no_endpoints};
@@ -117,6 +130,7 @@ Result<void> read_feeds(const EppFlags& flags, FleetFeedsOptions& feeds) {
   Result<MonitorOptions> monitor = monitor_options(flags.health);
   if (!monitor) return monitor.error();
   feeds.monitor = std::move(*monitor);
+  feeds.check_health = flags.health.checks;
   feeds.eject_outliers = flags.eject_outliers;
   return {};
 }
@@ -157,6 +171,15 @@ Result<void> read_pool(const EppFlags& flags, PoolOptions& options) {
 
 }  // namespace
 
+Result<std::optional<KubeChoice>> epp_kube_choice(const EppFlags& flags, std::string_view config) {
+  OtherSources others;
+  others.flags = flags_with_endpoints(flags);
+  others.names = kSourceFlags;
+  others.config_discovers = others.flags == 0 && config_discovers(config);
+  others.pool_name_may_be_a_name = true;
+  return kube_choice(flags.kube, others);
+}
+
 Result<EppOptions> epp_options(const EppFlags& flags) {
   EppOptions options;
   options.host = flags.host;
@@ -178,6 +201,7 @@ Result<EppOptions> epp_options(const EppFlags& flags) {
     if (*bytes > 0) options.grpc.message_bytes = *bytes;
   }
   options.drain_timeout = from_seconds(flags.drain_timeout_s);
+  options.drain_delay = from_seconds(std::max(flags.drain_delay_s, 0.0));
   const bool tutorial = flags.compat == "seed" && flags.decision_deadline_s == 0;
   options.pool.journey.decision_deadline =
       tutorial ? kSeedDeadline : from_seconds(flags.decision_deadline_s);
@@ -196,8 +220,10 @@ Result<EppOptions> epp_options(const EppFlags& flags) {
     options.replicas.peers.push_back(std::move(*peer));
   }
   options.replicas.sync.interval = std::chrono::milliseconds(flags.peers_interval_ms);
-  if (!flags.peers.empty() && flags.secure_serving) {
-    return Error{"--peers: replicas talk without TLS; give --secure-serving=false too"};
+  options.replicas.peers_are_told = !flags.kube.peers_service.empty();
+  if (shares(options.replicas) && flags.secure_serving) {
+    return Error{std::string(flags.peers.empty() ? "--peers-service" : "--peers") +
+                 ": replicas talk without TLS; give --secure-serving=false too"};
   }
   if (Result<void> read = read_secret(flags, options.replicas); !read) return read.error();
   if (flags.exact_port_subset) options.subset = SubsetMode::kPort;
@@ -211,7 +237,7 @@ Result<EppOptions> epp_options(const EppFlags& flags) {
 
 EppMetricsOptions epp_metrics_options(const EppFlags& flags) {
   EppMetricsOptions options;
-  options.pool = flags.pool_name;
+  options.pool = flags.kube.pool_name.empty() ? "default" : flags.kube.pool_name;
   options.staleness = from_seconds(flags.metrics_staleness_s);
   options.streams = flags.grpc_stream_metrics;
   return options;
@@ -220,8 +246,6 @@ EppMetricsOptions epp_metrics_options(const EppFlags& flags) {
 namespace {
 
 void add_metrics_flags(CLI::App& command, EppFlags& flags) {
-  command.add_option("--pool-name", flags.pool_name, "What the pool is called in metrics")
-      ->capture_default_str();
   add_upstream_duration_flag(
       command, "--metrics-staleness-threshold", flags.metrics_staleness_s,
       "Age from which an endpoint's metrics count no more for the pool's averages");
@@ -350,11 +374,15 @@ void add_epp_flags(CLI::App& command, EppFlags& flags) {
       ->capture_default_str();
   add_upstream_duration_flag(command, "--drain-timeout", flags.drain_timeout_s,
                              "What running streams get after SIGTERM");
+  add_drain_delay_flag(command, flags.drain_delay_s,
+                       "After SIGTERM, how long new streams are still taken while health says\n"
+                       "NOT_SERVING");
   add_health_flags(command, flags.health);
   add_engine_profile_flag(command, flags.engine_profile, "What cost plugins predict with");
   add_log_flags(command, flags.log);
   add_decision_log_flags(command, flags.decision_log);
   add_metrics_flags(command, flags);
+  add_kube_flags(command, flags.kube, true);
 }
 
 }  // namespace kvasir

@@ -10,6 +10,7 @@
 #include "apps/epp_log_flags.h"
 #include "apps/epp_metrics.h"
 #include "apps/health_flags.h"
+#include "apps/kube_flags.h"
 #include "base/result.h"
 #include "epp/epp_options.h"
 
@@ -58,12 +59,13 @@ struct EppFlags {
   size_t body_mib = 64;
   size_t bodies_mib = 1024;
   double drain_timeout_s = 30;
+  double drain_delay_s = -1;  // negative: none, and 5 s when the endpoints are pods
   double decision_deadline_s = 0;
   double hold_threshold_s = to_seconds(kHoldThreshold);
   HealthFlags health;
   EppLogFlags log;
   DecisionLogFlags decision_log{"text"};
-  std::string pool_name = "default";
+  KubeFlags kube;
   double metrics_staleness_s = 2;
   bool grpc_stream_metrics = false;
   std::string engine_profile{kDefaultEngineProfile};
@@ -72,5 +74,7 @@ struct EppFlags {
 void add_epp_flags(CLI::App& command, EppFlags& flags);
 EppMetricsOptions epp_metrics_options(const EppFlags& flags);
 Result<EppOptions> epp_options(const EppFlags& flags);
+// `config`: the text of the configuration. nullopt: Kubernetes is not asked.
+Result<std::optional<KubeChoice>> epp_kube_choice(const EppFlags& flags, std::string_view config);
 
 }  // namespace kvasir

@@ -9,8 +9,6 @@ namespace {
 
 using Effect = FlagEffect;
 
-constexpr std::string_view kNameEndpoints =
-    "name endpoints with --endpoints, --endpoints-file or --dns";
 constexpr std::string_view kEngineConfigs =
     "upstream refuses it too: say it in core-metrics-extractor's engineConfigs";
 constexpr std::string_view kPlainMetrics =
@@ -19,19 +17,22 @@ constexpr std::string_view kPlainMetrics =
 
 constexpr UpstreamFlag kFlags[] = {
     {"--grpc-port", Effect::kHonoured, "", "ext_proc's port"},
-    {"--ha-enable-leader-election", Effect::kKubernetes, "false",
-     "replicas need no leader: name them with --peers", true},
+    {"--ha-enable-leader-election", Effect::kHonoured, "",
+     "one replica of several is ready at a time; --peers-service lets all of them serve", true},
     {"--drain-timeout", Effect::kHonoured, "",
      "the most that running streams get; upstream waits for all of it"},
     {"--grpc-max-recv-msg-size", Effect::kHonoured, "",
      "of one message; 64Mi when it is not given (upstream: 4Mi)"},
     {"--grpc-max-send-msg-size", Effect::kWithoutEffect, "",
      "bodies go out in pieces of 62 kB whatever it says"},
-    {"--pool-group", Effect::kWithoutEffect, "", "there is no InferencePool to look up yet"},
-    {"--pool-namespace", Effect::kWithoutEffect, "", "there is no InferencePool to look up yet"},
-    {"--pool-name", Effect::kHonoured, "", "what the pool is called in metrics"},
-    {"--endpoint-selector", Effect::kKubernetes, "", kNameEndpoints},
-    {"--endpoint-target-ports", Effect::kKubernetes, "", kNameEndpoints},
+    {"--pool-group", Effect::kHonoured, "",
+     "inference.networking.k8s.io, inference.networking.x-k8s.io or serving.kserve.io"},
+    {"--pool-namespace", Effect::kHonoured, "",
+     "else the variable NAMESPACE, else this pod's own (upstream: default)"},
+    {"--pool-name", Effect::kHonoured, "",
+     "the InferencePool; beside --endpoints and the like only a name in metrics"},
+    {"--endpoint-selector", Effect::kHonoured, "", "a label selector, as kubectl's"},
+    {"--endpoint-target-ports", Effect::kHonoured, "", "from 1 to 8 ports of each pod"},
     {"--disable-endpoint-subset-filter", Effect::kHonoured, "", "subset hints are not looked at"},
     {"--emit-endpoint-scores", Effect::kHonoured, "", "the gateway is told every score"},
     {"--refresh-metrics-interval", Effect::kHonoured, "", "50ms at least"},
@@ -54,7 +55,8 @@ constexpr UpstreamFlag kFlags[] = {
      "metrics are read over plain http only: leave it out"},
     {"--model-server-metrics-https-insecure-skip-verify", Effect::kWithoutEffect, "false",
      "metrics are read over plain http only", true},
-    {"--kubeconfig", Effect::kWithoutEffect, "", "no Kubernetes is asked"},
+    {"--kubeconfig", Effect::kHonoured, "",
+     "else the variable KUBECONFIG, else as a pod of the cluster, else ~/.kube/config"},
     {"-v", Effect::kHonoured, "",
      "3 and more adds a line for each request that is over: status, endpoint, times and "
      "tokens; --v is the same"},
@@ -77,9 +79,8 @@ constexpr UpstreamFlag kFlags[] = {
     {"--secure-serving", Effect::kHonoured, "", "TLS on the ext_proc port"},
     {"--tls-min-version", Effect::kHonoured, "", "1.2, 1.3, VersionTLS12, VersionTLS13"},
     {"--tls-cipher-suites", Effect::kHonoured, "", "by their IANA names; those of TLS 1.3, too"},
-    {"--metrics-endpoint-auth", Effect::kWithoutEffect, "false",
-     "upstream asks Kubernetes who may read /metrics; here everybody who reaches the port may",
-     true},
+    {"--metrics-endpoint-auth", Effect::kHonoured, "",
+     "the API server says who may read /metrics; off unless it is given (upstream: on)", true},
     {"--metrics-client-ca-file", Effect::kRefused, "", kPlainMetrics},
     {"--metrics-cert-dir", Effect::kRefused, "", kPlainMetrics},
     {"--config-file", Effect::kHonoured, "", "read again when it changes"},
@@ -101,8 +102,6 @@ std::string_view to_string(FlagEffect effect) {
       return "without effect";
     case FlagEffect::kRefused:
       return "refused";
-    case FlagEffect::kKubernetes:
-      return "refused, Kubernetes";
   }
   return "?";
 }

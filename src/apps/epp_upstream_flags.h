@@ -21,7 +21,6 @@ enum class FlagEffect : uint8_t {
   kHonoured,       // src/apps/epp_flags.cc adds it
   kWithoutEffect,  // taken
   kRefused,        // unless its value asks for what happens anyway
-  kKubernetes,     // refused: it comes with Kubernetes
 };
 
 struct UpstreamFlag {

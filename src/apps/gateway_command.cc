@@ -13,10 +13,11 @@
 #include "apps/engine_profile_flag.h"
 #include "apps/gateway_metrics.h"
 #include "apps/health_flags.h"
+#include "apps/kube_session.h"
 #include "apps/number_checks.h"
 #include "apps/process_memory.h"
-#include "config/presets.h"
 #include "base/whole_file.h"
+#include "config/presets.h"
 #include "gateway/gateway.h"
 #include "net/io/event_loop.h"
 #include "net/io/flag_address.h"
@@ -61,6 +62,8 @@ struct GatewayFlags {
   HealthFlags health;
   uint32_t attempts = 4;
   std::string log_level = "info";
+  KubeFlags kube;
+  double drain_delay_s = -1;  // negative: none, and 5 s when the workers are pods
   DecisionLogFlags decision_log{"off"};
 };
 
@@ -95,13 +98,29 @@ Result<void> read_objective(const std::string& text, Objectives& objectives) {
   return {};
 }
 
+constexpr const char* kWorkerFlags = "--worker-urls, --endpoints-file, --dns";
+
+int flags_with_workers(const GatewayFlags& flags) {
+  return !flags.worker_urls.empty() + !flags.endpoints_file.empty() + !flags.dns.empty();
+}
+
+Result<std::optional<KubeChoice>> gateway_kube_choice(const GatewayFlags& flags,
+                                                      std::string_view config) {
+  OtherSources others;
+  others.flags = flags_with_workers(flags);
+  others.names = kWorkerFlags;
+  others.config_discovers = others.flags == 0 && config_discovers(config);
+  return kube_choice(flags.kube, others);
+}
+
 // When no flag says where the workers are, dataLayer.discovery of the configuration may.
 Result<void> check_sources(const GatewayFlags& flags, PoolOptions& options) {
-  const int sources =
-      !flags.worker_urls.empty() + !flags.endpoints_file.empty() + !flags.dns.empty();
-  options.no_endpoints =
-      "exactly one of --worker-urls, --endpoints-file and --dns says where the workers are, or "
-      "dataLayer.discovery of the configuration";
+  const Result<std::optional<KubeChoice>> kube = gateway_kube_choice(flags, options.config);
+  if (!kube) return kube.error();
+  const int sources = flags_with_workers(flags) + kube->has_value();
+  options.no_endpoints = std::string("exactly one of ") + kWorkerFlags +
+                         ", --pool-name and --endpoint-selector says where the workers are, or "
+                         "dataLayer.discovery of the configuration";
   options.endpoints_from_config = sources == 0 && !options.config_name.empty();
   if (sources == 1 || options.endpoints_from_config) return {};
   return Error{options.no_endpoints};
@@ -136,6 +155,7 @@ Result<void> read_feeds(const GatewayFlags& flags, FleetFeedsOptions& feeds) {
   Result<MonitorOptions> monitor = monitor_options(flags.health);
   if (!monitor) return monitor.error();
   feeds.monitor = std::move(*monitor);
+  feeds.check_health = flags.health.checks;
   return {};
 }
 
@@ -206,6 +226,7 @@ Result<GatewayOptions> options_of(const GatewayFlags& flags) {
   options.client.first_byte_timeout = from_seconds(flags.first_byte_timeout_s);
   options.client.idle_timeout = from_seconds(flags.idle_timeout_s);
   options.drain_timeout = from_seconds(flags.drain_timeout_s);
+  options.drain_delay = from_seconds(std::max(flags.drain_delay_s, 0.0));
   options.attempts_max = flags.attempts;
   options.closed_retries_max = flags.closed_retries;
   options.error_retries_max = flags.retry_on_5xx ? 1 : 0;
@@ -225,10 +246,28 @@ void warn_of_unused_flags(const GatewayFlags& flags) {
   }
 }
 
-std::string workers_of(const FleetFeedsOptions& feeds) {
+// `kube`: null when the workers are no pods.
+std::string workers_of(const FleetFeedsOptions& feeds, const KubeSession* kube) {
+  if (kube != nullptr) return "workers from " + kube->text();
   if (feeds.dns) return "workers from " + to_string(*feeds.dns);
   if (!feeds.endpoints_file.empty()) return "workers from " + feeds.endpoints_file;
   return std::to_string(feeds.endpoints.size()) + " workers";
+}
+
+// Null: the flags do not ask for pods. Else the gateway's workers come from it.
+Result<std::unique_ptr<KubeSession>> gateway_kube_session(EventLoop& loop,
+                                                          const GatewayFlags& flags,
+                                                          GatewayOptions& options) {
+  Result<std::optional<KubeChoice>> choice = gateway_kube_choice(flags, options.pool.config);
+  if (!choice) return choice.error();
+  if (!choice->has_value()) return std::unique_ptr<KubeSession>();
+  Result<std::unique_ptr<KubeSession>> session = KubeSession::open(
+      loop, std::move(**choice),
+      {.program = "gateway", .node_labels = config_reads_nodes(options.pool.config)});
+  if (!session) return session.error();
+  (*session)->feed(options.pool.feeds);
+  if (flags.drain_delay_s < 0) options.drain_delay = kKubeDrainDelay;
+  return session;
 }
 
 int run_gateway(const GatewayFlags& flags) {
@@ -242,6 +281,8 @@ int run_gateway(const GatewayFlags& flags) {
   warn_of_unused_flags(flags);
   Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();
   if (!loop) return fail_command("gateway", 1, loop.error().message);
+  Result<std::unique_ptr<KubeSession>> kube = gateway_kube_session(**loop, flags, *options);
+  if (!kube) return fail_command("gateway", 2, kube.error().message);
   const std::string policy = options->pool.policy.empty() ? "config" : options->pool.policy;
   Result<std::unique_ptr<DecisionLog>> log = decision_log(flags.decision_log, "gateway");
   if (!log) return fail_command("gateway", 2, log.error().message);
@@ -257,19 +298,26 @@ int run_gateway(const GatewayFlags& flags) {
       });
   if (!signals) return fail_command("gateway", 1, signals.error().message);
   Result<std::unique_ptr<Gateway>> created =
-      Gateway::create(**loop, *options, metrics, [&metrics, &serving] {
+      Gateway::create(**loop, *options, metrics, [&metrics, &serving, &kube] {
         if (Gateway* now = serving.load()) metrics.note_flow(now->pool().stats().flow);
-        return metrics.page();
+        return metrics.page() + (*kube != nullptr ? (*kube)->page() : "");
       });
-  if (!created)
+  if (!created) {
+    if (*kube != nullptr) (*kube)->tell_start_refused(created.error().message);
     return fail_command("gateway", options->pool.config_name.empty() ? 1 : 2,
                         created.error().message);
+  }
   gateway = std::move(*created);
   serving = gateway.get();
+  if (*kube != nullptr) {
+    (*kube)->serve(gateway->pool());
+    metrics.tell_refused_configurations(
+        [&kube](std::string_view error) { (*kube)->on_configuration_refused(error); });
+  }
   for (const std::string& note : gateway->pool().config().notes) log_info(note);
   log_info("serving on http://" + to_string(HostPort{options->host, gateway->port()}) +
-           ", policy " + policy + ", " + workers_of(gateway->pool().options().feeds) + ", " +
-           std::to_string(options->threads) + " threads");
+           ", policy " + policy + ", " + workers_of(gateway->pool().options().feeds, kube->get()) +
+           ", " + std::to_string(options->threads) + " threads");
   (*loop)->run();
   return 0;
 }
@@ -361,6 +409,8 @@ void add_gateway_command(CLI::App& app, int& exit_code) {
   add_seconds_flag(*command, "--drain-timeout", flags->drain_timeout_s,
                    "What running requests get after SIGTERM")
       ->check(from_zero());
+  add_drain_delay_flag(*command, flags->drain_delay_s,
+                       "After SIGTERM, how long requests are still taken while /readyz says 503");
   add_health_flags(*command, flags->health);
   command->add_option("--max-attempts", flags->attempts,
                       "Attempts for one request while nothing was sent back")
@@ -378,6 +428,7 @@ void add_gateway_command(CLI::App& app, int& exit_code) {
       ->check(CLI::IsMember({"debug", "info", "warning"}))
       ->capture_default_str();
   add_decision_log_flags(*command, flags->decision_log);
+  add_kube_flags(*command, flags->kube, false);
   command->footer("Example: kvasir gateway --worker-urls http://10.0.0.1:8000,http://10.0.0.2:8000 --policy kv");
   command->callback([flags, &exit_code] { exit_code = run_gateway(*flags); });
 }

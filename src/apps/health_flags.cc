@@ -25,6 +25,10 @@ Result<Duration> read_duration(const char* flag, double seconds) {
 }  // namespace
 
 void add_health_flags(CLI::App& command, HealthFlags& flags) {
+  command.add_flag(
+      "--health-checks,!--no-health-checks", flags.checks,
+      "Ask endpoints whether they are healthy (default: on); without, all that are known\n"
+      "count as healthy: with pods of a cluster their readiness alone decides");
   command
       .add_option(
           "--health-path", flags.paths,

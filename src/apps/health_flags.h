@@ -15,6 +15,7 @@ class App;
 namespace kvasir {
 
 struct HealthFlags {
+  bool checks = true;              // false: every endpoint counts as healthy
   std::vector<std::string> paths;  // each PATH or ENGINE=PATH
   double interval_s = 1;
   double timeout_s = 2;

@@ -19,9 +19,8 @@ void add_rbac_command(CLI::App& kube, int& exit_code) {
       ->capture_default_str();
   command->add_option("--namespace", options->account_namespace,
                       "Where the program runs (default: the pool's namespace)");
-  command->add_option(
-      "--pool-name", options->pool_name,
-      "Allow only this InferencePool, and its lease (default: all of the namespace)");
+  command->add_option("--pool-name", options->pool_name,
+                      "Of leases, allow only this InferencePool's (default: all of the namespace)");
   command->add_option("--pool-namespace", options->pool_namespace, "Of the pool and its pods")
       ->capture_default_str();
   command->add_option("--pool-group", options->pool_group, "The InferencePool's API group")
@@ -37,6 +36,8 @@ void add_rbac_command(CLI::App& kube, int& exit_code) {
   command->add_flag("--node-labels", options->node_labels,
                     "Its configuration has a topology plugin, which reads labels of nodes: this\n"
                     "takes a ClusterRole");
+  command->add_flag("--metrics-endpoint-auth", options->metrics_auth,
+                    "The program has --metrics-endpoint-auth: this takes a ClusterRole, too");
   command->footer(
       "Give what `kvasir epp` or `kvasir gateway` is given, and then, in its pod template,\n"
       "serviceAccountName: kvasir-epp (or what --name says).\n\n"

@@ -83,8 +83,7 @@ std::vector<KubePermission> needed_permissions(const RbacOptions& options) {
   // Its own pod, which events are about while there is no pool.
   if (own != pool) needed.push_back({own, "", "pods", {"list"}});
   if (!options.selector) {
-    needed.push_back(
-        {pool, options.pool_group, "inferencepools", kFollow, only(options.pool_name)});
+    needed.push_back({pool, options.pool_group, "inferencepools", kFollow});
     for (const char* group : {"llm-d.ai", "inference.networking.x-k8s.io"}) {
       for (const char* resource : {"inferenceobjectives", "inferencemodelrewrites"}) {
         needed.push_back({pool, group, resource, kFollow});
@@ -105,6 +104,10 @@ std::vector<KubePermission> needed_permissions(const RbacOptions& options) {
     needed.push_back({own, "discovery.k8s.io", "endpointslices", kFollow});
   }
   if (options.node_labels) needed.push_back({"", "", "nodes", kFollow});
+  if (options.metrics_auth) {
+    needed.push_back({"", "authentication.k8s.io", "tokenreviews", {"create"}});
+    needed.push_back({"", "authorization.k8s.io", "subjectaccessreviews", {"create"}});
+  }
   return needed;
 }
 

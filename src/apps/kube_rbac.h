@@ -18,13 +18,14 @@ struct KubePermission {
 struct RbacOptions {
   std::string account = "kvasir-epp";  // name of the ServiceAccount and of all that is bound to it
   std::string account_namespace;       // where the program runs; empty: the pool's namespace
-  std::string pool_name;               // empty: any pool of the namespace
+  std::string pool_name;               // names the lease; empty: any lease of the namespace
   std::string pool_namespace = "default";
   std::string pool_group = "inference.networking.k8s.io";
   bool selector = false;         // pods by --endpoint-selector: no InferencePool is read
   bool leader_election = false;  // --ha-enable-leader-election
   std::string peers_service;     // --peers-service
   bool node_labels = false;      // a topology plugin reads labels of nodes
+  bool metrics_auth = false;     // --metrics-endpoint-auth
 };
 
 std::vector<KubePermission> needed_permissions(const RbacOptions& options);

@@ -150,6 +150,7 @@ void PoolMetrics<Probe>::on_configuration_read(std::string_view error) {
         {{"result", error.empty() ? "used" : "refused"}});
   if (error.empty()) return log_info("the changed configuration is in use");
   log_error("the changed configuration is not used, the one before stays: " + std::string(error));
+  if (refused_configuration_) refused_configuration_(error);
 }
 
 template <class Probe>

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -39,6 +40,11 @@ class PoolMetrics : public Probe {
   void on_fewer_plugins(size_t before, size_t now) override;
   void on_service_lost(std::string_view why) override;
 
+  // Also told of configurations that are refused while the program runs, on the pool's thread.
+  void tell_refused_configurations(std::function<void(std::string_view error)> told) {
+    refused_configuration_ = std::move(told);
+  }
+
  protected:
   MetricRegistry registry_;
 
@@ -47,6 +53,7 @@ class PoolMetrics : public Probe {
       std::is_same_v<Probe, EppProbe> ? "kvasir_epp_" : "kvasir_gateway_";
   void count(const char* name, const char* help, Labels labels = {});
 
+  std::function<void(std::string_view)> refused_configuration_;  // may be empty
   std::vector<std::string> scrape_lines_;  // as they were logged last; of the first loop
 };
 

@@ -21,7 +21,8 @@ class DiscoveryReader {
     check_reference();
     if (!config_.data_layer.peer_discovery.empty()) {
       problem(config_.data_layer.discovery_line,
-              "dataLayer: peerDiscovery is not built: --peers names the other pickers");
+              "dataLayer: peerDiscovery is not built: --peers or --peers-service names the other "
+              "pickers");
     }
     if (!config_.data_layer.cross_replica_syncer.empty()) {
       problem(0, "dataLayer: a cross-replica syncer is not built: pickers named by --peers share "

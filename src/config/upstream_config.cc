@@ -54,7 +54,7 @@ void set_gate(const std::string& name, bool on, int line, ConfigReading& reading
   } else if (name == "haPopulateNonLeaderDatastore") {
     reading.config.populate_non_leader_datastore = on;
     note_no_effect(line, "featureGates: " + name,
-                   "there is no leader election: every picker knows its endpoints", reading);
+                   "a picker that stands by always knows its endpoints", reading);
   } else if (name == "dataLayer" || name == "enableLegacyMetrics") {
     reading.warnings.push_back(Remark{line, "featureGates: " + name + " has no effect any more"});
   } else {

@@ -17,11 +17,11 @@ std::string read_file(const std::filesystem::path& path) {
   return text.str();
 }
 
-HealthyWorkers::HealthyWorkers(EventLoop& loop, int count) {
+HealthyWorkers::HealthyWorkers(EventLoop& loop, int count, uint16_t port) {
   for (int i = 1; i <= count; ++i) {
     hosts.push_back("127.0.3." + std::to_string(i));
     servers_.push_back(
-        std::make_unique<HttpServer>(loop, listen_tcp(hosts.back(), 0, false).value(), *this));
+        std::make_unique<HttpServer>(loop, listen_tcp(hosts.back(), port, false).value(), *this));
     names.push_back(hosts.back() + ":" + std::to_string(servers_.back()->port()));
   }
 }
@@ -64,15 +64,15 @@ class RunningPicker::Stream final : public GrpcClientCall::Observer {
 };
 
 RunningPicker::RunningPicker(EventLoop& loop, uint16_t port, std::vector<std::string> arguments,
-                             std::filesystem::path log)
-    : loop_(loop), port_(port), log_(std::move(log)) {
+                             std::filesystem::path log, const std::string& host)
+    : loop_(loop), host_(host), port_(port), log_(std::move(log)) {
   const char* binary = std::getenv("KVASIR_BINARY");
   KVASIR_ASSERT(binary != nullptr, "ctest sets KVASIR_BINARY");
   Process::Command command;
   command.binary = binary;
   command.arguments = {"epp",
                        "--host",
-                       "127.0.0.1",
+                       host_,
                        "--grpc-port",
                        std::to_string(port),
                        "--grpc-health-port",
@@ -85,7 +85,7 @@ RunningPicker::RunningPicker(EventLoop& loop, uint16_t port, std::vector<std::st
   command.arguments.insert(command.arguments.end(), arguments.begin(), arguments.end());
   command.log_file = log_;
   process_ = std::move(Process::start(loop, command, [](const std::string&) {}).value());
-  client_ = std::make_unique<GrpcClient>(loop, resolve("127.0.0.1", port).value(), "picker");
+  client_ = std::make_unique<GrpcClient>(loop, resolve(host_, port).value(), "picker");
 }
 
 RunningPicker::~RunningPicker() = default;
@@ -95,6 +95,14 @@ size_t RunningPicker::says(const std::string& text) const {
   size_t count = 0;
   for (size_t at = log.find(text); at != std::string::npos; at = log.find(text, at + 1)) ++count;
   return count;
+}
+
+uint16_t RunningPicker::metrics_port() const {
+  const std::string text = log();
+  const std::string before = ", metrics on ";
+  const size_t at = text.find(before);
+  if (at == std::string::npos) return 0;
+  return static_cast<uint16_t>(std::atoi(text.c_str() + at + before.size()));
 }
 
 std::string RunningPicker::pick(const std::vector<std::string>& subset, const std::string& session,
@@ -127,7 +135,7 @@ std::string RunningPicker::pick(const std::vector<std::string>& subset, const st
 void RunningPicker::end_all() {
   client_ = nullptr;
   streams_.clear();
-  client_ = std::make_unique<GrpcClient>(loop_, resolve("127.0.0.1", port_).value(), "picker");
+  client_ = std::make_unique<GrpcClient>(loop_, resolve(host_, port_).value(), "picker");
 }
 
 bool wait_until(EventLoop& loop, const std::function<bool()>& holds) {

@@ -22,7 +22,8 @@ std::string read_file(const std::filesystem::path& path);
 // Healthy workers, each at an address of its own; every request gets the same short answer.
 class HealthyWorkers final : public HttpHandler {
  public:
-  HealthyWorkers(EventLoop& loop, int count);
+  // `port`: of all of them; 0: a free one for each.
+  HealthyWorkers(EventLoop& loop, int count, uint16_t port = 0);
   void on_request(HttpExchange& exchange) override {
     const bool asked = exchange.head().method() == "POST";
     exchange.respond(200, "", asked ? "{\"choices\": []}" : "");
@@ -42,13 +43,16 @@ class RunningPicker {
  public:
   // `arguments`: beside the ports and --secure-serving=false.
   RunningPicker(EventLoop& loop, uint16_t port, std::vector<std::string> arguments,
-                std::filesystem::path log);
+                std::filesystem::path log, const std::string& host = "127.0.0.1");
   ~RunningPicker();
 
   // How often its log holds the text.
   size_t says(const std::string& text) const;
   std::string log() const { return read_file(log_); }
   void kill() { process_->signal(SIGKILL); }
+  void stop() { process_->signal(SIGTERM); }
+  // As its log says it; 0: it does not yet.
+  uint16_t metrics_port() const;
 
   // Where it sends a request, which stays in flight. With `status` the answer's headers come back with it.
   std::string pick(const std::vector<std::string>& subset = {}, const std::string& session = "",
@@ -60,6 +64,7 @@ class RunningPicker {
   class Stream;
 
   EventLoop& loop_;
+  const std::string host_;
   const uint16_t port_;
   const std::filesystem::path log_;
   std::unique_ptr<Process> process_;
