@@ -37,6 +37,18 @@ constexpr ReflectorCase kCases[] = {
        s.asked(kPage, 2);
        s.is_told_times(0);
      }},
+    {"an ERROR event without a code to a streaming list brings pages as well",
+     [](Scene& s) {
+       s.server.script({.what = Do::kBody,
+                        .fits = kStreamingList,
+                        .body = "{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\"}}\n",
+                        .times = 1'000'000});
+       s.put("a");
+       s.begin();
+       s.is_synced();
+       s.holds("a");
+       s.asked(kPage, 1);
+     }},
     {"a server that refuses sendInitialEvents with 422 is asked for pages ever after",
      [](Scene& s) {
        s.server.streaming_lists = ScriptedApiServer::StreamingLists::kInvalid;

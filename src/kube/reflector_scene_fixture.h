@@ -263,6 +263,8 @@ class VirtualWire final : public SceneWire {
 // The real client and HTTP; only the reflector is on virtual time.
 class HttpWire final : public SceneWire {
  public:
+  static constexpr size_t kAnswerBytesMax = 1024 * 1024;
+
   HttpWire(VirtualExecutor& executor, ScriptedApiServer& server)
       : executor_(executor),
         token_file_(::testing::TempDir() + "reflector_token_" + std::to_string(getpid())),
@@ -271,7 +273,9 @@ class HttpWire final : public SceneWire {
     resolver_.set("127.0.0.1", {"127.0.0.1"});
     KubeConfig config = http_.config();
     config.token_file = token_file_;
-    client_ = std::move(KubeClient::create(*loop_, resolver_, std::move(config)).value());
+    KubeClientLimits limits;
+    limits.answer_bytes_max = kAnswerBytesMax;
+    client_ = std::move(KubeClient::create(*loop_, resolver_, std::move(config), limits).value());
   }
   ~HttpWire() override { std::remove(token_file_.c_str()); }
 

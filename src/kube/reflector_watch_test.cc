@@ -384,6 +384,29 @@ TEST_P(ReflectorWatchTest, OnVirtualTime) {
 TEST_P(ReflectorWatchTest, OverHttp) {
   play<HttpWire>(GetParam());
 }
+// Only the real client has a limit.
+constexpr ReflectorCase kTooLarge = {
+    "an event that is larger than the limit is told and what is known is kept until it is gone",
+    [](Scene& s) {
+      s.begin_watching("a b");
+      Scene::Json large = Scene::pod("large");
+      large["metadata"]["annotations"] = {{"x", std::string(HttpWire::kAnswerBytesMax, 'x')}};
+      s.server.put(large);
+      s.remove("b");
+      s.pass(minutes(2));
+      s.is_told("an event is larger than 1048576 bytes");
+      EXPECT_LE(s.told.size(), 3u);
+      s.holds("a b");
+      s.remove("large");
+      s.put("c");
+      s.server.compact();
+      s.pass(seconds(31));
+      s.holds("a c");
+    }};
+TEST(ReflectorTooLargeTest, OverHttp) {
+  play<HttpWire>(kTooLarge);
+}
+
 INSTANTIATE_TEST_SUITE_P(When, ReflectorWatchTest, ::testing::ValuesIn(kCases), name_of_case);
 
 }  // namespace
