@@ -255,7 +255,8 @@ def main():
     config = {"User": f"{USER}:{USER}", "WorkingDir": "/", "Env": ["PATH=/usr/local/bin:/usr/bin:/bin"],
               "Labels": {"org.opencontainers.image.title": "kvasir", "org.opencontainers.image.version": version}}
     layers = [base_layer(args.binary), program_layer(args.binary)]
-    images = {f"localhost/kvasir:{version}": ["/usr/bin/kvasir"]}
+    # The second is for manifests that give a picker's image flags and no command.
+    images = {f"localhost/kvasir:{version}": ["/usr/bin/kvasir"], f"localhost/kvasir-epp:{version}": ["/usr/bin/kvasir", "epp"]}
     if args.docs:
         layers.insert(1, docs_layer(args.pip, layers[0]))
         images = docs_images(version, args.tutorial_names)
