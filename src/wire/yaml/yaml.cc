@@ -43,12 +43,15 @@ struct Anchored {
 
 class TreeBuilder final : public YAML::EventHandler {
  public:
-  TreeBuilder(int lines_before, size_t values_most)
-      : lines_before_(lines_before), values_most_(values_most) {}
+  TreeBuilder(int lines_before, size_t values_most, bool one_document)
+      : lines_before_(lines_before), values_most_(values_most), one_document_(one_document) {}
 
-  Value take() { return std::move(root_); }
+  std::vector<Value> take() { return std::move(documents_); }
 
-  void OnDocumentStart(const YAML::Mark& mark) override { document_line_ = line_of(mark); }
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    document_line_ = line_of(mark);
+    anchors_.clear();  // those of another document have the same numbers
+  }
   void OnDocumentEnd() override {}
 
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
@@ -162,20 +165,21 @@ class TreeBuilder final : public YAML::EventHandler {
   // An empty document, such as a closing "---" leaves, is none.
   void set_root(Value value) {
     if (value.is_null()) return;
-    if (!root_.is_null()) {
+    if (one_document_ && !documents_.empty()) {
       throw Stop{{document_line_, "a second document begins; a file holds one configuration"}};
     }
-    root_ = std::move(value);
+    documents_.push_back(std::move(value));
   }
 
   const int lines_before_;
   const size_t values_most_;
+  const bool one_document_;
   int last_line_ = 0;
   int document_line_ = 0;
   size_t values_ = 0;
   std::vector<Open> open_;
   std::unordered_map<YAML::anchor_t, Anchored> anchors_;
-  Value root_;
+  std::vector<Value> documents_;
 };
 
 // "yaml-cpp: error at line 3, column 5: text" is told with a line of our own.
@@ -184,10 +188,9 @@ Remark problem_of(const YAML::ParserException& error, int lines_before) {
   return Remark{line, "not YAML: " + error.msg};
 }
 
-}  // namespace
-
-std::variant<Value, Remark> parse_yaml(std::string_view text, int lines_before,
-                                       const YamlLimits& limits) {
+std::variant<std::vector<Value>, Remark> parse_documents(std::string_view text, int lines_before,
+                                                         const YamlLimits& limits,
+                                                         bool one_document) {
   if (text.size() > limits.bytes) {
     return Remark{0, "longer than " + std::to_string(limits.bytes / 1024) + " KiB"};
   }
@@ -199,7 +202,7 @@ std::variant<Value, Remark> parse_yaml(std::string_view text, int lines_before,
   try {
     std::istringstream stream{std::string(text)};
     YAML::Parser parser(stream);
-    TreeBuilder builder(lines_before, limits.values);
+    TreeBuilder builder(lines_before, limits.values, one_document);
     while (parser.HandleNextDocument(builder)) {
     }
     return builder.take();
@@ -210,6 +213,21 @@ std::variant<Value, Remark> parse_yaml(std::string_view text, int lines_before,
   } catch (const std::exception& error) {
     return Remark{0, std::string("not YAML: ") + error.what()};
   }
+}
+
+}  // namespace
+
+std::variant<Value, Remark> parse_yaml(std::string_view text, int lines_before,
+                                       const YamlLimits& limits) {
+  auto parsed = parse_documents(text, lines_before, limits, true);
+  if (const Remark* problem = std::get_if<Remark>(&parsed)) return *problem;
+  auto& documents = std::get<std::vector<Value>>(parsed);
+  return documents.empty() ? Value() : std::move(documents.front());
+}
+
+std::variant<std::vector<Value>, Remark> parse_yaml_documents(std::string_view text,
+                                                              const YamlLimits& limits) {
+  return parse_documents(text, 0, limits, false);
 }
 
 }  // namespace kvasir

@@ -2,14 +2,15 @@
 //
 // Scalars follow the core rules of YAML 1.2: true/false, whole and real numbers, null; "5s", yes,
 // on and everything in quotes are texts. Refused, each with its line: a key that stands twice in
-// one map, a second document, numbers that are not finite or do not fit 64 bits, keys that are not
-// scalars, unknown tags, and text that grows beyond the limits below. Anchors and aliases work;
+// one map, numbers that are not finite or do not fit 64 bits, keys that are not scalars, unknown
+// tags, and text that grows beyond the limits below. Anchors and aliases work within a document;
 // each use of an alias counts as the values it stands for.
 #pragma once
 
 #include <cstddef>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "base/remark.h"
 #include "base/value.h"
@@ -26,9 +27,13 @@ struct YamlLimits {
   size_t values = kYamlValuesMost;
 };
 
-// The document, or the first problem. An empty text is a null value. `lines_before` is added to
-// every line: where a text stands inside another file.
+// The document, or the first problem; a second document is one. An empty text is a null value.
+// `lines_before` is added to every line: where a text stands inside another file.
 std::variant<Value, Remark> parse_yaml(std::string_view text, int lines_before = 0,
                                        const YamlLimits& limits = {});
+
+// All documents but empty ones, or the first problem of any.
+std::variant<std::vector<Value>, Remark> parse_yaml_documents(std::string_view text,
+                                                              const YamlLimits& limits = {});
 
 }  // namespace kvasir

@@ -63,6 +63,35 @@ TEST(Yaml, AnchorsStandForTheirValues) {
   EXPECT_EQ(*value.find("b")->find("n")->integer(), 1);
 }
 
+TEST(Yaml, DocumentsFollowEachOther) {
+  const auto parsed =
+      parse_yaml_documents("---\na: 1\n---\n# nothing\n---\n- &x b\n- *x\n...\n---\n");
+  ASSERT_TRUE(std::holds_alternative<std::vector<Value>>(parsed));
+  const auto& documents = std::get<std::vector<Value>>(parsed);
+  ASSERT_EQ(documents.size(), 2u);
+  EXPECT_EQ(documents[0].find("a")->line(), 2);
+  EXPECT_EQ(documents[1].line(), 6);
+  EXPECT_EQ(*(*documents[1].list())[1].text(), "b");
+}
+
+TEST(Yaml, ProblemsOfLaterDocumentsHaveTheirLine) {
+  const struct {
+    const char* text;
+    const char* problem;
+  } cases[] = {
+      {"a: &x 1\n---\nb: *x\n", "line 3: not YAML: the referenced anchor is not defined"},
+      {"a: &x {}\n---\nb: &y\n  c: *y\n", "line 4: an alias inside the value that it stands for"},
+      {"a: 1\n---\nb: 1\nb: 2\n", "line 4: the key 'b' stands twice in one map"},
+      {"a: 1\n---\nb: [\n", "line 4: not YAML: end of sequence flow not found"},
+  };
+  for (const auto& test : cases) {
+    const auto parsed = parse_yaml_documents(test.text);
+    const Remark* problem = std::get_if<Remark>(&parsed);
+    ASSERT_NE(problem, nullptr) << test.text;
+    EXPECT_EQ(to_string(*problem), test.problem) << test.text;
+  }
+}
+
 TEST(Yaml, AnEmptyTextIsNothing) {
   for (const char* text : {"", "# only words\n", "---\n", "--- \n---\n"})
     EXPECT_TRUE(good(text).is_null()) << text;
