@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "kube/object_store.h"
+#include "wire/kube/kube_manifest.h"
 
 namespace kvasir {
 

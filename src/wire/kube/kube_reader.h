@@ -1,5 +1,5 @@
-// JSON of the API server, and YAML of manifests, to the values of kube_objects.h: the same readers
-// for both.
+// JSON of the API server to the values of kube_objects.h. wire/kube/kube_manifest.h reads files
+// with the same readers.
 //
 // Fields that are not used are skipped, whatever they hold. A field that is used and has the wrong
 // type, or a value that the server could not have given, is a problem with the path of the field
@@ -14,7 +14,6 @@
 #include <string_view>
 #include <vector>
 
-#include "base/remark.h"
 #include "base/result.h"
 #include "wire/kube/kube_problem.h"
 #include "wire/kube/kube_types.h"
@@ -72,28 +71,5 @@ class KubeReader {
   struct Parser;
   const std::unique_ptr<Parser> parser_;
 };
-
-// One object of a manifest, or what is wrong with it.
-struct ManifestObject {
-  int line = 0;  // of its first line
-  std::string api_version;
-  std::string kind;
-  ObjectKey key;
-  KubeObjectPtr object;          // null: not read
-  std::vector<Remark> problems;  // with lines
-  bool known =
-      true;  // false: a kind that Kvasir does not read; `object` is null, and there is no problem
-};
-
-struct ManifestLimits {
-  size_t bytes = 8 * 1024 * 1024;  // of one file
-  size_t objects = 10'000;
-};
-
-// YAML documents, lists of objects (kind: List) among them. An object without a namespace is in
-// `default_namespace` when its kind has namespaces. An Error: no YAML at all, as "line 3: ...".
-Result<std::vector<ManifestObject>> read_manifest(std::string_view text,
-                                                  std::string_view default_namespace = "default",
-                                                  const ManifestLimits& limits = {});
 
 }  // namespace kvasir
