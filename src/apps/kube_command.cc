@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "apps/commands.h"
+#include "apps/kube_check.h"
 #include "apps/kube_get.h"
 #include "apps/kube_rbac.h"
 
@@ -53,7 +54,10 @@ void add_rbac_command(CLI::App& kube, int& exit_code) {
 void add_kube_command(CLI::App& app, int& exit_code) {
   CLI::App* kube = app.add_subcommand("kube", "For running in a Kubernetes cluster");
   kube->require_subcommand(1);
-  kube->footer("Start here: kvasir kube rbac --pool-name NAME");
+  kube->footer(
+      "Start here: kvasir kube rbac --pool-name NAME for a program's permissions,\n"
+      "kvasir kube check deploy/demo for the objects that it is to read");
+  add_kube_check_command(*kube, exit_code);
   add_rbac_command(*kube, exit_code);
   add_kube_get_command(*kube, exit_code);
 }

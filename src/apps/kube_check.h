@@ -1,0 +1,32 @@
+// What `kvasir kube check` says about files with Kubernetes objects.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace CLI {
+class App;
+}
+
+namespace kvasir {
+
+struct ManifestFile {
+  std::string name;  // for people
+  std::string text;
+};
+
+struct KubeCheckReport {
+  std::string text;
+  size_t problems = 0;  // objects and files that have one
+};
+
+// One line for each object, with what is wrong and what is noteworthy under it, and a line that
+// counts. References are looked for among all objects of all files.
+KubeCheckReport check_manifests(const std::vector<ManifestFile>& files,
+                                std::string_view default_namespace);
+
+// Adds `kvasir kube check`.
+void add_kube_check_command(CLI::App& kube, int& exit_code);
+
+}  // namespace kvasir

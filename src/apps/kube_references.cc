@@ -1,0 +1,145 @@
+#include "apps/kube_references.h"
+
+#include <algorithm>
+
+#include "apps/kube_advice.h"
+
+namespace kvasir {
+namespace {
+
+class References {
+ public:
+  References(const std::vector<PlacedObject>& objects, size_t index,
+             std::string_view default_namespace)
+      : objects_(objects), index_(index), default_namespace_(default_namespace) {}
+
+  std::vector<Remark> take() {
+    check_repetition();
+    if (const KubeObject* object = self().object.get()) {
+      switch (object->type->as) {
+        case KubeKind::kInferencePool:
+          check_picker(static_cast<const InferencePool&>(*object));
+          check_selector(static_cast<const InferencePool&>(*object));
+          break;
+        case KubeKind::kInferenceObjective:
+          check_pool(static_cast<const InferenceObjective&>(*object).pool);
+          break;
+        case KubeKind::kInferenceModelRewrite:
+          check_pool(static_cast<const InferenceModelRewrite&>(*object).pool);
+          break;
+        default:
+          break;
+      }
+    }
+    return std::move(notes_);
+  }
+
+ private:
+  const ManifestObject& self() const { return objects_[index_].object; }
+
+  void note(std::string_view path, std::string text) {
+    const Value* value = find_path(self().written, path);
+    notes_.push_back({value != nullptr ? value->line() : self().line, std::move(text)});
+  }
+
+  std::string name_space_of(const ManifestObject& object) const {
+    return object.known                    ? object.key.name_space
+           : object.key.name_space.empty() ? std::string(default_namespace_)
+                                           : object.key.name_space;
+  }
+
+  void check_repetition() {
+    for (size_t i = 0; i < index_; ++i) {
+      const ManifestObject& other = objects_[i].object;
+      const bool same = other.kind == self().kind && group_of(other) == group_of(self()) &&
+                        other.key == self().key && !self().key.name.empty();
+      if (!same) continue;
+      return note("", "is already at " + objects_[i].file + ":" + std::to_string(other.line) +
+                          ": the last one counts");
+    }
+  }
+
+  template <class T, class F>
+  const T* find(F&& fits) const {
+    for (const PlacedObject& placed : objects_) {
+      const KubeObject* object = placed.object.object.get();
+      if (object == nullptr || object->type->as != T::kKind) continue;
+      if (fits(static_cast<const T&>(*object))) return static_cast<const T*>(object);
+    }
+    return nullptr;
+  }
+
+  void check_pool(const PoolRef& ref) {
+    if (ref.kind != "InferencePool") {
+      return note("spec.poolRef.kind", "spec.poolRef: a " + ref.kind + " is not looked for");
+    }
+    const ObjectKey key{self().key.name_space, ref.name};
+    const auto same = [&](const InferencePool& pool) {
+      return pool.meta.key() == key && pool.type->group == ref.group;
+    };
+    if (find<InferencePool>(same) != nullptr) return;
+    const InferencePool* other =
+        find<InferencePool>([&](const InferencePool& pool) { return pool.meta.key() == key; });
+    note("spec.poolRef",
+         other == nullptr ? "spec.poolRef: no InferencePool " + to_string(key) + " in these files"
+                          : "spec.poolRef: the InferencePool " + to_string(key) +
+                                " is in the group " + std::string(other->type->group) +
+                                "; write group: " + std::string(other->type->group));
+  }
+
+  void check_picker(const InferencePool& pool) {
+    if (!pool.picker || pool.picker->kind != "Service" || !pool.picker->group.empty()) return;
+    const std::string path =
+        pool.type->version == "v1alpha2" ? "spec.extensionRef" : "spec.endpointPickerRef";
+    const ObjectKey key{pool.meta.name_space, pool.picker->name};
+    const Service* service =
+        find<Service>([&](const Service& other) { return other.meta.key() == key; });
+    if (service == nullptr) {
+      return note(path, path + ": no Service " + to_string(key) + " in these files");
+    }
+    const auto port = std::find_if(
+        service->ports.begin(), service->ports.end(),
+        [&](const ServicePort& other) { return other.port == pool.picker->port.value_or(0); });
+    if (pool.picker->port && port == service->ports.end()) {
+      note(path, path + ": the Service " + to_string(key) + " has no port " +
+                     std::to_string(*pool.picker->port));
+    }
+  }
+
+  static std::map<std::string, std::string> labels_of(const Value& map) {
+    std::map<std::string, std::string> labels;
+    for (const auto& [key, value] : *map.map()) {
+      if (value.text() != nullptr) labels.emplace(key, *value.text());
+    }
+    return labels;
+  }
+
+  // Only where there are pods in the files at all: most often they are elsewhere.
+  void check_selector(const InferencePool& pool) {
+    bool pods = false;
+    for (const PlacedObject& placed : objects_) {
+      const Value* labels = pod_labels_of(placed.object);
+      if (labels == nullptr || name_space_of(placed.object) != pool.meta.name_space) continue;
+      if (selects(pool, labels_of(*labels))) return;
+      pods = true;
+    }
+    if (pods) {
+      note("spec.selector",
+           "spec.selector: takes none of the pods of " + pool.meta.name_space + " in these files");
+    }
+  }
+
+  const std::vector<PlacedObject>& objects_;
+  const size_t index_;
+  const std::string_view default_namespace_;
+  std::vector<Remark> notes_;
+};
+
+}  // namespace
+
+std::vector<Remark> reference_notes(const std::vector<PlacedObject>& objects, size_t index,
+                                    std::string_view default_namespace) {
+  return References(objects, index, default_namespace).take();
+}
+
+}  // namespace kvasir
