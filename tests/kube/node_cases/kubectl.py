@@ -1,0 +1,79 @@
+"""The tutorials' kubectl lines that run today, word for word (kubectl_lines.tsv), on examples/kubernetes."""
+import os
+import subprocess
+
+import binaries
+import kubectl_lines
+from checks import Skipped, require
+from machine import ROOT
+
+ARCHIVE = ROOT / "build/image/kvasir-docs.tar"
+
+
+def every_line_that_runs_now(namespace):
+    """Each line marked `now` prints what it should; the table is told how it went."""
+    if not ARCHIVE.exists():
+        raise Skipped(f"there is no {ARCHIVE}: make image-docs ARGS=--tutorial-names")
+    world = namespace.world
+    world.node.import_image(ARCHIVE)
+    kubectl = world.plane.kubectl
+    kubectl("apply", "--server-side", "-k", ROOT / "examples/kubernetes/crds")
+    kubectl("wait", "--for=condition=Established", "crd/inferencepools.serving.kserve.io", "--timeout=30s")
+    kubectl("apply", "-k", ROOT / "examples/kubernetes")
+    # Where inference.networking.k8s.io is installed too, `kubectl get inferencepool` means that group.
+    kubectl("apply", "-f", "-", stdin=POOL)
+    for name_space, deployments in {"llm-serving": ("vllm-decode-worker", "llm-decode-worker", "vllm-batch-worker"),
+                                    "llm-d-system": ("endpoint-picker",)}.items():
+        for deployment in deployments:
+            kubectl("-n", name_space, "rollout", "status", f"deployment/{deployment}", "--timeout=120s")
+    folder = world.folder / "kubectl"
+    folder.mkdir()
+    # In this context kubectl is changed (its namespace), so the file is its own.
+    config = folder / "kubeconfig"
+    config.write_text(open(world.plane.kubeconfig, encoding="utf-8").read())
+    runner = kubectl_lines.Runner({**os.environ, "KUBECONFIG": str(config), "PATH": f"{binaries.folder()}/bin:{os.environ['PATH']}"},
+                                  folder, installed(world))
+    results, failed = {}, []
+    for line in kubectl_lines.read_lines():
+        if not line.runs_now():
+            continue
+        if line.place("requests"):
+            ask_the_picker(world)
+        if "aiperf-benchmark" in line.expected and " get pods" in line.command:
+            kubectl("-n", "benchmark", "wait", "--for=condition=Ready", "pod", "-l", "job-name=aiperf-benchmark", "--timeout=60s")
+        try:
+            runner.run(line)
+            results[line.at] = "ok"
+        except kubectl_lines.Skip as reason:
+            results[line.at] = f"not tried: {reason}"
+        except AssertionError as error:
+            results[line.at] = "failed"
+            failed.append(f"{line.at}: {line.command}: {error}")
+    if os.environ.get("KUBECTL_LINES_WRITE"):
+        kubectl_lines.write_results(results)
+    require(not failed, "\n".join(failed))
+    return f"{sum(result == 'ok' for result in results.values())} lines, {sum(result != 'ok' for result in results.values())} not tried"
+
+
+POOL = """
+apiVersion: inference.networking.k8s.io/v1
+kind: InferencePool
+metadata: {name: llama-70b-pool, namespace: llm-serving}
+spec: {selector: {matchLabels: {model: llama-70b, role: inference}}, targetPorts: [{number: 8001}]}
+"""
+
+
+def installed(world):
+    has = set()
+    try:
+        world.plane.kubectl("top", "nodes")
+        has.add("metrics-server")
+    except RuntimeError:
+        pass
+    return has
+
+
+def ask_the_picker(world):
+    """Some decisions, for its log."""
+    service = world.api.get("Service", "llm-d-system", "endpoint-picker")["spec"]["clusterIP"]
+    subprocess.run([world.kvasir, "conformance", "epp", "--target", f"{service}:9000"], capture_output=True, check=False, timeout=120)
