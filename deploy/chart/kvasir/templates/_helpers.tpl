@@ -83,7 +83,6 @@ capabilities: {drop: [ALL]}
 {{- if $root.Values.router.inferencePool.create }}
 - apiGroups: [inference.networking.k8s.io]
   resources: [inferencepools]
-  resourceNames: [{{ $root.Release.Name }}]
   verbs: [list, watch]
 {{- range $group := list "llm-d.ai" "inference.networking.x-k8s.io" }}
 {{- range $resource := list "inferenceobjectives" "inferencemodelrewrites" }}
