@@ -347,6 +347,7 @@ TEST_F(JourneyObjectivesTest, ObjectivesThatComeLaterHavePrioritiesAndBands) {
   say({});
   EXPECT_EQ(priority_of("later"), 0);
   EXPECT_THAT(bands(), testing::UnorderedElementsAre(0, 3));
+  EXPECT_EQ(pool_->in_use().objectives, nullptr) << "nobody reads headers for none";
 }
 
 // Flow control counts who waits by bands, which come and go meanwhile.

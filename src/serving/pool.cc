@@ -207,6 +207,7 @@ void Pool::set_objectives(std::shared_ptr<const PriorityByObjective> objectives)
   priorities.erase(std::unique(priorities.begin(), priorities.end()), priorities.end());
   if (priorities != priorities_) admission_.set_priorities(priorities);
   priorities_ = std::move(priorities);
+  if (objectives != nullptr && objectives->empty()) objectives = nullptr;
   use([&](InUse& now) { now.objectives = std::move(objectives); });
 }
 
