@@ -67,6 +67,7 @@ void Exchange::add_routing(ExtProcMutation& mutation, std::vector<ExtProcHeader>
     id = thread_.new_request_id();
     mutation.set.push_back({kRequestIdHeader, id});
   }
+  if (rewrite_ && !inflated_.empty()) mutation.remove.push_back("content-encoding");
   if (thread_.options().keep_control_headers) return;
   for (const std::string_view name : kRemovedHeaders) {
     const bool is_ours = name == kPrefillHeader && !prefill_.empty();

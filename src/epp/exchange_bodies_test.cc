@@ -149,6 +149,41 @@ TEST_F(ExchangeTest, ACompressedBodyIsReadAndGoesOnAsItCame) {
   EXPECT_EQ(broken.answer(0).status, 400u);
 }
 
+TEST_F(ExchangeTest, ACompressedBodyThatARuleIsForGoesOnUncompressed) {
+  auto table = std::make_shared<ModelRewriteTable>();
+  table->add("rule", {"m"}, {{"tuned", {}}});
+  epp().pool().set_rewrites(table);
+  const std::string expected = R"({"model":"tuned","prompt":"some words","seed":9007199254740993})";
+  FakeStream stream(epp());
+  stream.headers({{"content-encoding", "gzip"}});
+  stream.body(gzipped(kBody));
+  EXPECT_EQ(stream.answer(1).body, expected);
+  EXPECT_EQ(stream.answer(0).set_header("content-length"), std::to_string(expected.size()));
+  EXPECT_THAT(stream.answer(0).removed_headers, ElementsAre("content-encoding"));
+  FakeStream plain(epp());
+  plain.headers({});
+  plain.body(kBody);
+  EXPECT_THAT(plain.answer(0).removed_headers, testing::IsEmpty());
+}
+
+TEST_F(ExchangeTest, TargetsOfTenThousandRequestsAreWithinTwoPointsOfTheirWeights) {
+  auto table = std::make_shared<ModelRewriteTable>();
+  table->add("rule", {"m"}, {{"a", 70}, {"b", 25}, {"c", 5}});
+  epp().pool().set_rewrites(table);
+  constexpr int kRequests = 10'000;
+  std::map<std::string, int> sent;
+  for (int i = 0; i < kRequests; ++i) {
+    FakeStream stream(epp());
+    stream.headers({});
+    stream.body(R"({"model":"m"})");
+    ++sent[std::string(stream.answer(1).body)];
+  }
+  EXPECT_EQ(sent.size(), 3u);
+  EXPECT_NEAR(sent[R"({"model":"a"})"] / double{kRequests}, 0.70, 0.02);
+  EXPECT_NEAR(sent[R"({"model":"b"})"] / double{kRequests}, 0.25, 0.02);
+  EXPECT_NEAR(sent[R"({"model":"c"})"] / double{kRequests}, 0.05, 0.02);
+}
+
 // vLLM's gRPC service: token ids decide, and nothing wants a model.
 TEST_F(ExchangeTest, GrpcRequestsAreReadAndGoOnAsTheyCame) {
   options_.pool.config = R"(

@@ -188,18 +188,19 @@ bool Exchange::take_model(const RequestPeek& peek) {
   const std::string_view rewritten = head_.find(kModelRewriteHeader);
   names.target_model = rewritten.empty() ? names.model : std::string(rewritten);
   // A rule for the client's model counts more than the header, as upstream.
-  if (auto target = thread_.pool_thread().rewritten_model(names.model)) {
-    names.target_model = std::move(*target);
-  }
+  std::optional<std::string> ruled = thread_.pool_thread().rewritten_model(names.model);
+  if (ruled) names.target_model = *ruled;
   if (names.target_model.empty()) return refuse_request(400, kModelNotFound);
   if (names.target_model == names.model) return true;
-  if (!inflated_.empty()) {
+  if (!inflated_.empty() && !ruled) {
     return refuse_request(400, "the model of a compressed body cannot be rewritten");
   }
   if (protocol_.request_body_mode == ExtProcBodyMode::kStreamed) {
     return refuse_request(400, "the model of a STREAMED body cannot be rewritten");
   }
-  rewrite_ = splice_model(body_.view(), peek.model_json, names.target_model);
+  // Who compressed the body knows nothing of the rule: it goes on as it was before that.
+  const std::string_view body = inflated_.empty() ? body_.view() : std::string_view(inflated_);
+  rewrite_ = splice_model(body, peek.model_json, names.target_model);
   restorer_ = std::make_unique<ModelRestorer>(names.target_model, names.model);
   return true;
 }
