@@ -33,6 +33,12 @@ class Namespace:
     def kubectl(self, *arguments, stdin=None, check=True):
         return self.plane.kubectl("-n", self.name, *arguments, stdin=stdin, check=check)
 
+    def folder(self):
+        """For files of this case."""
+        path = self.world.folder / self.name
+        path.mkdir(exist_ok=True)
+        return path
+
     def kvasir(self, *arguments):
         """The standard output of our program."""
         done = subprocess.run([self.world.kvasir, *map(str, arguments)], capture_output=True, text=True, check=False)
@@ -57,12 +63,12 @@ class Namespace:
             del pod["labels"][LABEL]
         return self.create("Pod", name, finalizers=finalizers, **pod)
 
-    def worker_process(self, flags=""):
+    def worker_process(self, address=None, port=PORT):
         """The address of a worker that no pod stands for yet."""
-        address = self.address()
-        child = self.world.workers.start(address, PORT, flags, f"{self.name}-{address}")
+        address = address or self.address()
+        child = self.world.workers.start(address, port, "", f"{self.name}-{address}-{port}")
         self.stack.callback(child.kill)
-        wait_until(lambda: answers(address, PORT), f"no worker at {address}: {child.tail()}")
+        wait_until(lambda: answers(address, port), f"no worker at {address}: {child.tail()}")
         return address
 
     def address(self):

@@ -32,7 +32,8 @@ from world import NodeWorld, World  # noqa: E402
 
 
 def is_case(item, module):
-    return inspect.isfunction(item) and item.__module__ == module.__name__ and list(inspect.signature(item).parameters) == ["namespace"]
+    return (inspect.isfunction(item) and item.__module__ == module.__name__ and not item.__name__.startswith("_")
+            and list(inspect.signature(item).parameters) == ["namespace"])
 
 
 def cases_of(folder):

@@ -56,10 +56,10 @@ class NodeWorld(World):
             self.node.import_image(archive)
 
 
-def make_image(kvasir, archive):
+def make_image(kvasir, archive, *flags):
     """What `make image` makes, of the program that is tested."""
-    done = subprocess.run([ROOT / "make/image.py", "--binary", kvasir, "--output", archive], capture_output=True, text=True,
-                          check=False)
+    done = subprocess.run([ROOT / "make/image.py", "--binary", kvasir, "--output", archive, *flags], capture_output=True,
+                          text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"make/image.py: {done.stderr.strip()}")
     return archive

@@ -109,14 +109,16 @@ def pool_comes_later(namespace):
 def pool_changes(namespace):
     """Another selector, then two ports: the endpoints follow."""
     namespace.pool(selector={"app": "vllm", "color": "red"})
-    namespace.pod("red", labels={"color": "red"})
-    namespace.pod("blue", labels={"color": "blue"})
+    pods = [namespace.pod(color, labels={"color": color}) for color in ("red", "blue")]
     picker = namespace.picker()
     picker.wait_for_endpoints(1)
     namespace.change_pool({"selector": {"matchLabels": {"color": None}}})
     picker.wait_for_endpoints(2)
+    for pod in pods:
+        namespace.worker_process(namespace.address_of(pod), 8001)
     namespace.change_pool({"targetPorts": [{"number": 8000}, {"number": 8001}]})
-    picker.wait_for_line("red-rank-1")
+    picker.wait_for_endpoints(4)
+    picker.wait_for_line("red-rank-1", "is healthy")
     namespace.change_pool({"targetPorts": [{"number": 8000}], "selector": {"matchLabels": {"color": "blue"}}})
     picker.wait_for_endpoints(1)
 
