@@ -21,21 +21,29 @@ class ControlPlane:
         self.api = KubeApi(self.url, self.certificates)
         self.service_accounts = service_accounts
         self.api_server = None
+        self.controllers = {}  # name of the program: (its process, its flags)
         self._start("etcd", self._etcd_flags())
         stack.callback(self.stop_api_server)  # before etcd is stopped, else its end takes a minute
         self.start_api_server()
-        self._start("kube-controller-manager", self._controller_manager_flags(pod_net))
-        self._start("kube-scheduler", self._leaderless("scheduler"))
+        self._start_controller("kube-controller-manager", self._controller_manager_flags(pod_net))
+        self._start_controller("kube-scheduler", self._leaderless("scheduler"))
 
     def _start(self, name, flags):
         child = Child([binaries.program(name), *flags], self.folder / f"{name}.log")
         self.stack.callback(child.stop)
         return child
 
+    def _start_controller(self, name, flags):
+        self.controllers[name] = self._start(name, flags), flags
+
     def start_api_server(self):
+        """Again, too. A controller manager that finds no server as it starts gives up, and is started once more."""
         self.api_server = Child([binaries.program("kube-apiserver"), *self._api_server_flags()],
                                 self.folder / "kube-apiserver.log")
         wait_until(self._ready, lambda: f"the API server is not ready: {self.api_server.tail()}")
+        for name, (child, flags) in list(self.controllers.items()):
+            if not child.running():
+                self._start_controller(name, flags)
 
     def stop_api_server(self):
         self.api_server.stop()

@@ -4,7 +4,7 @@ import concurrent.futures
 import http.client
 import json
 
-import machine  # noqa: F401 (makes known what lies in tests/envoy)
+from machine import ROOT  # noqa: F401 (machine makes known what lies in tests/envoy)
 from client import MODEL, completion, post
 from envoy_config import Shape
 from envoy_process import Envoy

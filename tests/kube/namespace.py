@@ -61,6 +61,8 @@ class Namespace:
         pod = worker_pod({**APP, **(labels or {})}, address or self.address(), flags)
         if not process:
             del pod["labels"][LABEL]
+        if finalizers:
+            pod["annotations"]["kvasir.dev/stays"] = "until its finalizers go"
         return self.create("Pod", name, finalizers=finalizers, **pod)
 
     def worker_process(self, address=None, port=PORT):

@@ -77,8 +77,8 @@ def arguments():
     parser.add_argument("--kvasir", type=pathlib.Path, default=ROOT / "build/release/kvasir", help="the program to test")
     parser.add_argument("--envoy", type=pathlib.Path, default=ROOT / "build/venv-envoy/bin/envoy",
                         help="made by make test-envoy; cases that need it are skipped without")
-    parser.add_argument("--crds", type=pathlib.Path, default=HERE / "crds",
-                        help="a folder of the definitions of our kinds (default: tests/kube/crds)")
+    parser.add_argument("--crds", type=pathlib.Path, default=ROOT / "deploy/crds",
+                        help="a folder of the definitions of our kinds (default: deploy/crds)")
     parser.add_argument("--images", type=pathlib.Path, nargs="*", default=[],
                         help="with --node: archives of images to import beside that of --kvasir, as docker save writes them")
     parser.add_argument("--up", action="store_true", help="run no cases: keep the cluster until Ctrl-C")

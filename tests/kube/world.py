@@ -1,6 +1,7 @@
 """What every case starts from: a control plane with nodes that have no kubelet, or with one that has."""
 import contextlib
 import itertools
+import pathlib
 import subprocess
 
 import binaries
@@ -13,6 +14,7 @@ from node import Node
 from node_network import MACHINE, PODS, node_network
 from workers import Workers
 
+OLDER_KINDS = pathlib.Path(__file__).with_name("crds")
 _numbers = itertools.count(1)
 
 
@@ -24,7 +26,8 @@ class World:
         self.net = stack.enter_context(local_net())
         self.plane = ControlPlane(folder, f"{self.net}.1", stack)
         self.api = self.plane.api
-        define_kinds(self.plane, options.crds)
+        for kinds in (options.crds, OLDER_KINDS):
+            define_kinds(self.plane, kinds)
         stack.callback(kwok.start_kwok(self.plane, self.net).stop)
         kwok.add_node(self.api, self.net)
         self.workers = Workers(self.api, self.kvasir, folder)
@@ -41,14 +44,13 @@ class World:
 
 
 class NodeWorld(World):
-    """A cluster with a real node."""
+    """A cluster with a real node, and as empty as a new one."""
 
     def __init__(self, folder, options, stack):
         self.folder, self.kvasir, self.envoy = folder, options.kvasir, options.envoy
         network = stack.enter_context(node_network(folder))
         self.plane = ControlPlane(folder, MACHINE, stack, pod_net=PODS, service_accounts=True)
         self.api = self.plane.api
-        define_kinds(self.plane, options.crds)
         self.node = Node(self.plane, network, stack)
         if not binaries.missing(["metrics-server"]):
             start_metrics_server(self.plane, folder, stack)
@@ -66,5 +68,5 @@ def make_image(kvasir, archive, *flags):
 
 
 def define_kinds(plane, folder):
-    plane.kubectl("apply", "--server-side", "-f", folder)
+    plane.kubectl("apply", "--server-side", "-k" if (folder / "kustomization.yaml").exists() else "-f", folder)
     plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")

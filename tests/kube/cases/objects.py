@@ -10,6 +10,7 @@ OFF_BY = 0.02
 MANY = 500
 WHOLE_SECONDS = 2
 WEIGHTS = {"small": 70, "large": 25, "canary": 5}
+WORKERS_NAME = "small"  # the first of its names, which its answers have
 
 
 def objectives_give_priorities(namespace):
@@ -42,9 +43,10 @@ def rewrites_by_weight(namespace):
     """10,000 requests for a model that is rewritten to three by weight: each is within 2 percentage points."""
     namespace.pool()
     namespace.pod("worker", flags=f"--served-model-name {' '.join(WEIGHTS)} other")
-    namespace.rewrite("by-weight", [{
-        "matches": [{"model": {"value": "assistant"}}],
-        "targets": [{"modelRewrite": model, "weight": weight} for model, weight in WEIGHTS.items()]}])
+    namespace.rewrite("by-weight", [
+        {"matches": [{"model": {"value": "assistant"}}],
+         "targets": [{"modelRewrite": model, "weight": weight} for model, weight in WEIGHTS.items()]},
+        {"matches": [{"model": {"value": "alias"}}], "targets": [{"modelRewrite": WORKERS_NAME}]}])
     picker = namespace.picker()
     picker.wait_for_endpoints(1)
     front = namespace.envoy(picker)
@@ -55,9 +57,8 @@ def rewrites_by_weight(namespace):
         count = picker.metric("llm_d_epp_request_total", f'target_model_name="{model}"') or 0
         shares[model] = count / REQUESTS
         require(abs(shares[model] - weight / 100) <= OFF_BY, f"{model} has {shares[model]:.1%} instead of {weight} %")
-    answer = front.post(model="assistant")
-    told = json.loads(answer.body)["model"]
-    require(told == "assistant", f"the client asked for assistant and hears of {told}")
+    told = json.loads(front.post(model="alias").body)["model"]
+    require(told == "alias", f"the client asked for alias and hears of {told}")
     require(front.post(model="other").status == 200, "a model that no rule names is refused")
     return ", ".join(f"{model} {share:.2%}" for model, share in shares.items())
 
@@ -90,6 +91,22 @@ def rewrites_change(namespace):
     goes_to("younger")
     namespace.delete("InferenceModelRewrite", "aa-younger")
     goes_to("asked")
+
+
+def older_group(namespace):
+    """Objects of the group where these kinds were before count as well."""
+    namespace.pool()
+    namespace.pod("worker", flags="--served-model-name real")
+    group = {"apiVersion": "inference.networking.x-k8s.io/v1alpha2", "metadata": {"name": "older"}}
+    namespace.kubectl("apply", "-f", "-", stdin={"apiVersion": "v1", "kind": "List", "items": [
+        {**group, "kind": "InferenceObjective", "spec": {"priority": 3, "poolRef": {"name": "pool"}}},
+        {**group, "kind": "InferenceModelRewrite", "spec": {"poolRef": {"name": "pool"}, "rules": [
+            {"targets": [{"modelRewrite": "real"}]}]}}]})
+    picker = namespace.picker()
+    picker.wait_for_endpoints(1)
+    status = namespace.envoy(picker).post(model="any", headers={"x-llm-d-inference-objective": "older"}).status
+    require(status == 200, f"the model is not rewritten: {status}")
+    require(picker.metric("llm_d_epp_request_total", 'priority="3"') == 1, "its priority is not 3")
 
 
 def five_hundred_at_once(namespace):
