@@ -17,8 +17,9 @@ def every_line_that_runs_now(namespace):
     world = namespace.world
     world.node.import_image(ARCHIVE)
     kubectl = world.plane.kubectl
-    kubectl("apply", "--server-side", "-k", ROOT / "examples/kubernetes/crds")
-    kubectl("wait", "--for=condition=Established", "crd/inferencepools.serving.kserve.io", "--timeout=30s")
+    for kinds in ("deploy/crds", "examples/kubernetes/crds"):
+        kubectl("apply", "--server-side", "-k", ROOT / kinds)
+    kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
     kubectl("apply", "-k", ROOT / "examples/kubernetes")
     # Where inference.networking.k8s.io is installed too, `kubectl get inferencepool` means that group.
     kubectl("apply", "-f", "-", stdin=POOL)
