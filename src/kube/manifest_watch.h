@@ -1,9 +1,12 @@
 // Fills the store from YAML files and folders instead of the API server, and follows them as they
 // change.
 //
-// A folder's files are those that end in .yaml, .yml or .json, not in folders below it (as kubectl
-// apply -f DIR). A file that cannot be read keeps the objects that it gave before. Lives on the
-// loop's thread.
+// A folder's files are those that end in .yaml, .yml or .json and do not begin with a dot, not in
+// folders below it (as kubectl apply -f DIR). New content counts when two looks in a row found it.
+// A file that cannot be read, or has a problem, keeps the objects that it gave before; those of a
+// deleted file are removed. Each object may be in one file only: a file that has another's object
+// is not used until it has it no more, or the other lets it go. Kinds that Kvasir does not read are
+// skipped. Lives on the loop's thread; long texts are parsed on another.
 #pragma once
 
 #include <functional>
@@ -25,17 +28,21 @@ struct ManifestWatchOptions {
   std::string default_namespace = "default";
   Duration interval = std::chrono::seconds(1);  // zero: they are read once
   size_t files_max = 1'000;
-  ManifestLimits limits;
+  ManifestLimits limits = {};
 };
 
 class ManifestWatch {
  public:
   // Everything is in the store when this returns. Any problem is an Error with every FILE:LINE:
-  // TEXT, and nothing is used. `told`: the same of later changes.
+  // TEXT, and nothing is used. `told`: the same of later changes, each once. Both references must
+  // outlive it; its objects stay in the store when it goes.
   static Result<std::unique_ptr<ManifestWatch>> start(
       EventLoop& loop, ObjectStore& store, ManifestWatchOptions options,
       std::function<void(const std::string& problem)> told);
   virtual ~ManifestWatch() = default;
+
+  // Looks now; otherwise the timer does.
+  virtual void look() = 0;
 };
 
 }  // namespace kvasir
