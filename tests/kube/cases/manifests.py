@@ -1,4 +1,5 @@
 """What the tree offers for kubectl and Helm, held against a real API server: strict validation, nothing is stored."""
+import json
 import os
 import shutil
 import subprocess
@@ -26,6 +27,13 @@ REFUSED_POOLS = {
     "spec.targetPorts: Required": (", targetPorts: [{number: 1}]", ""),
     "Unsupported value": ("[{number: 1}]", "[{number: 1}], appProtocol: quic"),
 }
+# Options of deploy/options, values of the chart, and the flags of kvasir kube rbac that say the same.
+RIGHTS = (
+    ("gateway", (), ("gateway.enabled=true", "router.epp.enabled=false"), ()),
+    ("epp", (), (), ()),
+    ("epp", ("epp-replicas",), ("router.epp.replicas=2",), ("--peers-service", "kvasir-epp-peers")),
+    ("epp", ("epp-topology",), ("nodeLabels=true",), ("--node-labels",)),
+)
 CHART_VALUES = (
     ["workers.enabled=true", "gateway.enabled=true"],
     ["router.modelServers.matchLabels.app=vllm", "router.epp.replicas=2", "podDisruptionBudget.enabled=true",
@@ -87,7 +95,7 @@ def our_definitions_refuse_what_upstreams_refuse(namespace):
 
 def the_chart_is_taken(namespace):
     """`helm lint`, and `helm template` with four sets of values, given to the API server."""
-    helm = binaries.program("helm") if os.access(binaries.program("helm"), os.X_OK) else shutil.which("helm")
+    helm = _helm()
     if not helm:
         raise Skipped(f"helm is not there: {binaries.BUILD} helm")
     chart = ROOT / "deploy/chart/kvasir"
@@ -100,3 +108,45 @@ def the_chart_is_taken(namespace):
                               check=True, capture_output=True, text=True).stdout
         objects += len(_dry_run(namespace, "-n", "models", "-f", "-", stdin=text).splitlines())
     return f"{objects} objects"
+
+
+def rights_are_those_that_kvasir_prints(namespace):
+    """The rules of deploy/, its options and the chart are what `kvasir kube rbac` prints."""
+    for program, options, values, flags in RIGHTS:
+        wanted = subprocess.run([namespace.world.kvasir, "kube", "rbac", "--name", f"kvasir-{program}", "--pool-name", "kvasir-pool",
+                                 "--pool-namespace", "models", *flags], check=True, capture_output=True, text=True).stdout
+        wanted = _rules(namespace, wanted)
+        require(_rules(namespace, _kustomized(namespace, program, options)) == wanted, f"deploy/{program} with {options}: {wanted}")
+        helm = _helm()
+        if helm:
+            flags = [flag for value in ("router.modelServers.matchLabels.app=vllm", *values) for flag in ("--set", value)]
+            text = subprocess.run([helm, "template", "kvasir-pool", ROOT / "deploy/chart/kvasir", "-n", "models", "--kube-version",
+                                   binaries.VERSION, *flags], check=True, capture_output=True, text=True).stdout
+            require(_rules(namespace, text) == wanted, f"the chart with {values}: {wanted}")
+    return f"{len(RIGHTS)} programs and options" + ("" if _helm() else ", without the chart: helm is not there")
+
+
+def _rules(namespace, text):
+    """Every rule of the roles in YAML, each as text, in order."""
+    roles = "\n---\n".join(part for part in text.split("\n---\n") if "Role\n" in part)
+    rest = _kubectl(namespace, "create", "--dry-run=client", "-o", "json", "-f", "-", stdin=roles)
+    rules = []
+    while rest.strip():
+        read, end = json.JSONDecoder().raw_decode(rest.strip())
+        rest = rest.strip()[end:]
+        for role in read.get("items", [read]):
+            rules += [(role["kind"], json.dumps(rule, sort_keys=True)) for rule in role.get("rules", [])]
+    return sorted(rules)
+
+
+def _kustomized(namespace, program, options):
+    folder = namespace.world.folder / "-".join(["rights", program, *options])
+    folder.mkdir()
+    (folder / "kustomization.yaml").write_text(
+        f"namespace: models\nresources: [{os.path.relpath(ROOT / 'deploy' / program, folder)}]\ncomponents: "
+        + json.dumps([os.path.relpath(ROOT / "deploy/options" / option, folder) for option in options]) + "\n")
+    return _kubectl(namespace, "kustomize", folder)
+
+
+def _helm():
+    return binaries.program("helm") if os.access(binaries.program("helm"), os.X_OK) else shutil.which("helm")
