@@ -1,5 +1,6 @@
 """Who one is at the API server, as a kubeconfig says it: read by `kvasir kube get`, which connects as pickers do."""
 import json
+import os
 import subprocess
 
 from certificates import kubeconfig_text
@@ -55,6 +56,24 @@ def certificate_token_and_program(namespace):
         requires_map(namespace, by_program)
         told = json.loads((by_program.parent / "info").read_text())["spec"]["cluster"]
         require(told["server"] == namespace.plane.url and told["certificate-authority-data"], f"it is told {told}")
+
+
+def inside_a_pod(namespace):
+    """Without a kubeconfig: the service account's files and two variables, where a pod has them."""
+    namespace.create("ConfigMap", "seen", data={"key": "value"})
+    namespace.identity("pod", READ)
+    folder = namespace.world.folder / f"{namespace.name}-account"
+    folder.mkdir()
+    (folder / "token").write_text(namespace.kubectl("create", "token", "pod").strip())
+    (folder / "namespace").write_text(namespace.name)
+    (folder / "ca.crt").write_text(namespace.plane.certificates.certificate("ca").read_text())
+    # /run is hidden from this one process, which has the files in its place.
+    place = "/run/secrets/kubernetes.io/serviceaccount"
+    script = f"mount -t tmpfs none /run && mkdir -p {place} && cp {folder}/* {place} && exec {namespace.world.kvasir} kube get configmaps"
+    done = subprocess.run(["unshare", "--mount", "sh", "-c", script], capture_output=True, text=True, check=False, timeout=60,
+                          env={"PATH": os.environ["PATH"], "KUBERNETES_SERVICE_HOST": namespace.plane.address,
+                               "KUBERNETES_SERVICE_PORT": str(namespace.plane.port)})
+    require(f"{namespace.name}/seen  data=key" in done.stdout and "in-cluster" in done.stderr, done.stdout + done.stderr)
 
 
 def refusals(namespace):
