@@ -22,7 +22,6 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::AnyOf;
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
@@ -72,7 +71,7 @@ class KubeClientTest : public ::testing::Test {
     return client.ok() ? "none" : client.error().message;
   }
   std::string write(const std::string& name, const std::string& text) {
-    const std::string path = folder_ + "/" + name;
+    std::string path = folder_ + "/" + name;
     std::ofstream(path + ".fresh") << text;
     std::filesystem::rename(path + ".fresh", path);
     return path;
@@ -138,7 +137,7 @@ TEST_F(KubeClientTest, RequestSaysWhoAsksAndForWhat) {
   EXPECT_EQ(seen.body, R"({"a":1})");
   EXPECT_EQ(seen.content_type, "application/merge-patch+json");
   EXPECT_EQ(seen.authorization, "Bearer secret");
-  EXPECT_THAT(seen.user_agent, AllOf(StartsWith("kvasir/"), HasSubstr(" (linux/")));
+  EXPECT_THAT(seen.user_agent, AllOf(StartsWith("kvasir/" KVASIR_VERSION), HasSubstr(" (linux/")));
   EXPECT_EQ(get("/api/v1/pods").http_status, 404);
   EXPECT_EQ(http_->connections(), 1u);  // kept alive
 }
@@ -217,6 +216,7 @@ TEST_F(KubeClientTest, ConnectionMustBeMadeInTime) {
   ASSERT_EQ(listen(full.get(), 0), 0);
   config_.server.port = local_port(full);
   std::vector<Connecting> fillers;
+  fillers.reserve(4);
   for (int i = 0; i < 4; ++i) {
     fillers.push_back(start_connect(resolve("127.0.0.1", config_.server.port).value()));
   }
@@ -244,8 +244,9 @@ TEST_F(KubeClientTest, RequestsBeyondTheLimitWaitAndBeyondThatFail) {
   server_.script({.what = ScriptedStep::Do::kStall, .times = 2});
   std::vector<std::optional<KubeAnswer>> answers(4);
   std::vector<std::unique_ptr<KubeCall>> calls;
+  calls.reserve(answers.size());
   for (auto& answer : answers) {
-    calls.push_back(client_->start({"GET", kPods}, [&](KubeAnswer got) { answer = got; }));
+    calls.push_back(client_->start({"GET", kPods}, [&](const KubeAnswer& got) { answer = got; }));
   }
   run_until([&] { return server_.stalled() == 2 && answers[3].has_value(); });
   EXPECT_THAT(answers[3]->status.message, HasSubstr("more than 1 requests wait"));
@@ -437,8 +438,9 @@ TEST_F(KubeClientTest, ProgramIsAskedOnceForAllThatWait) {
   connect();
   std::vector<std::optional<KubeAnswer>> answers(3);
   std::vector<std::unique_ptr<KubeCall>> calls;
+  calls.reserve(answers.size());
   for (auto& answer : answers) {
-    calls.push_back(client_->start({"GET", kPods}, [&](KubeAnswer got) { answer = got; }));
+    calls.push_back(client_->start({"GET", kPods}, [&](const KubeAnswer& got) { answer = got; }));
   }
   run_until([&] { return answers[0] && answers[1] && answers[2]; });
   for (const auto& answer : answers) EXPECT_TRUE(answer->ok()) << answer->status.message;

@@ -71,14 +71,14 @@ bool set_server(std::string_view url, bool tls_by_default, KubeConfig& config) {
 }
 
 // One of two keys: the text itself, which counts when both are there, or the name of a file.
-void read_pem(KubeconfigFields& fields, const std::string& key, std::string& file,
+void read_pem(const KubeconfigFields& fields, const std::string& key, std::string& file,
               std::string& data) {
   data = fields.base64(key + "-data");
   file = fields.file(key);
   if (!data.empty()) file.clear();
 }
 
-void read_cluster(KubeconfigFields fields, KubeConfig& config) {
+void read_cluster(const KubeconfigFields& fields, KubeConfig& config) {
   fields.refuse("proxy-url",
                 "proxies are not supported: reach the API server directly, or through a tunnel "
                 "on this machine");
@@ -97,7 +97,7 @@ void read_cluster(KubeconfigFields fields, KubeConfig& config) {
   config.exec_cluster_json = fields.extension_json("client.authentication.k8s.io/exec");
 }
 
-void read_exec(KubeconfigFields fields, KubeConfig& config) {
+void read_exec(const KubeconfigFields& fields, KubeConfig& config) {
   ExecCredential exec;
   exec.api_version = fields.required_text("apiVersion");
   if (!exec.api_version.empty() && exec.api_version != "client.authentication.k8s.io/v1" &&
@@ -117,7 +117,7 @@ void read_exec(KubeconfigFields fields, KubeConfig& config) {
   config.exec.push_back(std::move(exec));
 }
 
-void read_user(KubeconfigFields fields, KubeConfig& config) {
+void read_user(const KubeconfigFields& fields, KubeConfig& config) {
   fields.refuse("auth-provider", "was removed from Kubernetes in 1.26: use exec");
   for (const char* key : {"as", "as-uid", "as-groups", "as-user-extra"}) {
     fields.refuse(key, "acting as somebody else is not supported: use that user's credentials");

@@ -55,7 +55,8 @@ class KubeRealTest : public ::testing::Test, public KubeWatchObserver, public Le
   }
   KubeAnswer ask(KubeRequest request) {
     std::optional<KubeAnswer> answer;
-    const auto call = client_->start(std::move(request), [&](KubeAnswer got) { answer = got; });
+    const auto call =
+        client_->start(std::move(request), [&](const KubeAnswer& got) { answer = got; });
     run_until([&] { return answer.has_value(); });
     return answer.value_or(KubeAnswer{});
   }

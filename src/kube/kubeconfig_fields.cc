@@ -193,15 +193,16 @@ std::string KubeconfigFiles::choices(const std::string& list) const {
 KubeconfigFields KubeconfigFiles::entry(const std::string& list, const std::string& inner,
                                         const std::string& name,
                                         std::optional<Error>& problem) const {
+  const std::string path = list + "[" + name + "]";
   for (const KubeconfigFile& file : files_) {
     const Value* entry = find_entry(file.value, list, name);
     if (entry == nullptr) continue;
-    return KubeconfigFields(file, list + "[" + name + "]", entry, problem).inside(inner);
+    return KubeconfigFields(file, path, entry, problem).inside(inner);
   }
   if (!problem) {
     problem = Error{names() + ": there is no \"" + name + "\" among its " + choices(list)};
   }
-  return {none_, list + "[" + name + "]", nullptr, problem};
+  return {none_, path, nullptr, problem};
 }
 
 }  // namespace kvasir

@@ -213,10 +213,11 @@ class LeaderElection::State {
     return kube_type(KubeKind::kLease).path(options_.name_space, options_.lease_name);
   }
   void ask(KubeRequest request, std::function<void(const KubeAnswer&)> then) {
-    call_ = api_.start(std::move(request), [this, then = std::move(then)](KubeAnswer answer) {
-      const std::unique_ptr<KubeCall> call = std::move(call_);  // until this returns
-      then(answer);
-    });
+    call_ =
+        api_.start(std::move(request), [this, then = std::move(then)](const KubeAnswer& answer) {
+          const std::unique_ptr<KubeCall> call = std::move(call_);  // until this returns
+          then(answer);
+        });
   }
 
   Executor& executor_;

@@ -346,6 +346,7 @@ TEST_F(LeaderElectionTest, NeverTwoLead) {
   for (uint64_t seed = 0; seed < 200; ++seed) {
     Random random(seed);
     std::vector<std::unique_ptr<Candidate>> all;
+    all.reserve(3);
     for (int i = 0; i < 3; ++i) all.push_back(candidate(std::to_string(seed * 100 + i)));
     for (int step = 0; step < 60; ++step) {
       const size_t which = random.below(all.size());

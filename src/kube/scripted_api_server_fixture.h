@@ -531,7 +531,7 @@ inline bool ScriptedApiServer::do_step(const ScriptedRequest& request, ScriptedR
     case ScriptedStep::Do::kHalf: {
       HalvedReply halved(reply);
       answer(request, halved);
-      const bool streams = watches_.size() > 0 && watches_.back().reply == &halved;
+      const bool streams = !watches_.empty() && watches_.back().reply == &halved;
       gone(halved);
       if (streams) reply.cut();
       break;

@@ -162,7 +162,7 @@ TEST_F(ScriptedApiServerTest, StalledRequestIsAnsweredWhenTheTestSays) {
   server_.script({.what = ScriptedStep::Do::kStall});
   std::optional<KubeAnswer> answer;
   const auto call =
-      api_.start({.method = "GET", .target = kPods}, [&](KubeAnswer got) { answer = got; });
+      api_.start({.method = "GET", .target = kPods}, [&](const KubeAnswer& got) { answer = got; });
   settle();
   EXPECT_FALSE(answer.has_value());
   EXPECT_EQ(server_.stalled(), 1u);
