@@ -106,7 +106,7 @@ int run_epp(const EppFlags& flags, const UpstreamFlags& upstream) {
   Result<std::unique_ptr<SignalWatcher>> signals = SignalWatcher::create(
       **loop, {SIGINT, SIGTERM, SIGHUP}, [&loop, &epp, &kube, stopping = false](int) mutable {
         if (std::exchange(stopping, true)) return (*loop)->stop();
-        log_info("stopping: running streams may end, new ones are refused");
+        log_info(stopping_text("streams", epp->options().drain_delay));
         stop_epp(**loop, *epp, kube->get());
       });
   if (!signals) return fail_command("epp", 1, signals.error().message);

@@ -293,7 +293,7 @@ int run_gateway(const GatewayFlags& flags) {
   Result<std::unique_ptr<SignalWatcher>> signals = SignalWatcher::create(
       **loop, {SIGINT, SIGTERM, SIGHUP}, [&loop, &gateway, stopping = false](int) mutable {
         if (std::exchange(stopping, true)) return (*loop)->stop();
-        log_info("stopping: running requests may end, new ones are refused");
+        log_info(stopping_text("requests", gateway->options().drain_delay));
         gateway->drain([&loop] { (*loop)->stop(); });
       });
   if (!signals) return fail_command("gateway", 1, signals.error().message);

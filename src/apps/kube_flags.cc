@@ -1,6 +1,7 @@
 #include "apps/kube_flags.h"
 
 #include <CLI/CLI.hpp>
+#include <fmt/format.h>
 #include <algorithm>
 #include <cstdlib>
 
@@ -54,6 +55,7 @@ Result<PoolSelection> selection_of(const KubeFlags& flags) {
 // What only means something when Kubernetes says where the endpoints are.
 Result<void> check_without_kubernetes(const KubeFlags& flags, const OtherSources& others) {
   const std::pair<const char*, bool> given[] = {
+      {"--kube-manifests", !flags.manifests.empty()},
       {"--ha-enable-leader-election", flags.leader_election},
       {"--metrics-endpoint-auth", flags.metrics_auth},
       {"--peers-service", !flags.peers_service.empty()},
@@ -68,6 +70,26 @@ Result<void> check_without_kubernetes(const KubeFlags& flags, const OtherSources
     return Error{std::string(flag) +
                  " needs --pool-name (an InferencePool), or --endpoint-selector and "
                  "--endpoint-target-ports"};
+  }
+  return {};
+}
+
+Result<void> check_manifests(const KubeFlags& flags) {
+  if (flags.manifests.empty()) return {};
+  if (!flags.kubeconfig.empty()) {
+    return Error{
+        "--kube-manifests and --kubeconfig: objects come from files or from an API "
+        "server, not from both"};
+  }
+  if (flags.leader_election) {
+    return Error{
+        "--ha-enable-leader-election needs an API server: with --kube-manifests nobody "
+        "could hold a lease"};
+  }
+  if (flags.metrics_auth) {
+    return Error{
+        "--metrics-endpoint-auth needs an API server: with --kube-manifests nobody says who may "
+        "read /metrics"};
   }
   return {};
 }
@@ -98,10 +120,12 @@ Result<std::optional<KubeChoice>> kube_choice(const KubeFlags& flags, const Othe
                  ": dataLayer.discovery of the configuration says where the endpoints are, too; "
                  "leave one of them out"};
   }
+  if (Result<void> checked = check_manifests(flags); !checked) return checked.error();
   Result<PoolSelection> selection = selection_of(flags);
   if (!selection) return selection.error();
-  return std::optional<KubeChoice>({std::move(*selection), flags.kubeconfig, flags.leader_election,
-                                    flags.peers_service, flags.metrics_auth});
+  return std::optional<KubeChoice>({std::move(*selection), flags.kubeconfig, flags.manifests,
+                                    flags.leader_election, flags.peers_service,
+                                    flags.metrics_auth});
 }
 
 bool config_discovers(std::string_view config) {
@@ -142,6 +166,11 @@ void add_kube_flags(CLI::App& command, KubeFlags& flags, bool picker) {
   option("--kubeconfig", flags.kubeconfig,
          "How to reach the API server (default: the variable KUBECONFIG, else as a pod of the\n"
          "cluster, else ~/.kube/config)");
+  option("--kube-manifests", flags.manifests,
+         "Files, or folders of files, with the objects as YAML, read again when they change,\n"
+         "instead of an API server; may be given several times")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   if (!picker) return;
   command
       .add_flag("--ha-enable-leader-election", flags.leader_election,
@@ -159,12 +188,19 @@ void add_kube_flags(CLI::App& command, KubeFlags& flags, bool picker) {
 }
 
 void add_drain_delay_flag(CLI::App& command, double& seconds, const std::string& help) {
-  add_seconds_flag(command, "--drain-delay", seconds,
-                   help +
-                       "; those who send them need that to\n"
-                       "go elsewhere (default: 0, and 5 s when the endpoints are pods)")
+  add_seconds_flag(
+      command, "--drain-delay", seconds,
+      help +
+          ":\nwhoever sends them needs to hear of it first (default: 0, and 5 s when the\n"
+          "endpoints are pods)")
       ->default_str("")
       ->check(from_zero());
+}
+
+std::string stopping_text(std::string_view what, Duration drain_delay) {
+  const std::string when =
+      drain_delay > Duration::zero() ? fmt::format(" in {:g} s", to_seconds(drain_delay)) : "";
+  return fmt::format("stopping: running {} may end, new ones are refused{}", what, when);
 }
 
 }  // namespace kvasir

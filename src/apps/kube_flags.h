@@ -5,7 +5,9 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "base/clock.h"
 #include "base/result.h"
 #include "cluster/pool_selection.h"
 
@@ -22,6 +24,7 @@ struct KubeFlags {
   std::string pool_group = PoolSelection().pool_group;
   std::string endpoint_selector;
   std::string endpoint_target_ports;
+  std::vector<std::string> manifests;
   // Of the picker alone.
   bool leader_election = false;
   std::string peers_service;
@@ -32,6 +35,7 @@ struct KubeFlags {
 struct KubeChoice {
   PoolSelection selection;  // pool_namespace is empty when no flag and no variable says it
   std::string kubeconfig;   // empty: find_kube_config() looks
+  std::vector<std::string> manifests;  // instead of an API server; none: not
   bool leader_election = false;
   std::string peers_service;
   bool metrics_auth = false;  // the API server says who may read /metrics
@@ -42,6 +46,9 @@ void add_kube_flags(CLI::App& command, KubeFlags& flags, bool picker);
 
 // Holds seconds; what it leaves alone stands for the default, which the help says in words.
 void add_drain_delay_flag(CLI::App& command, double& seconds, const std::string& help);
+
+// What the log says when that begins.
+std::string stopping_text(std::string_view what, Duration drain_delay);
 
 // Who else says where the endpoints are.
 struct OtherSources {

@@ -13,6 +13,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 constexpr std::string_view kFileDiscovery = R"(
 apiVersion: llm-d.ai/v1alpha1
@@ -86,8 +87,12 @@ TEST_F(KubeFlagsTest, WhatCannotBeMeantTogetherIsRefusedInWords) {
       {"--endpoint-target-ports 8000", "--endpoint-target-ports needs --pool-name"},
       {"--pool-name p --pool-group other.example",
        "no InferencePool is read from 'other.example', only from inference.networking.k8s.io"},
+      {"--kube-manifests f", "--kube-manifests needs --pool-name"},
+      {"--pool-name p --kube-manifests f --kubeconfig k", "not from both"},
+      {"--pool-name p --kube-manifests f --ha-enable-leader-election", "nobody could hold a lease"},
       {"--ha-enable-leader-election", "--ha-enable-leader-election needs --pool-name"},
       {"--dns n:1 --metrics-endpoint-auth", "--metrics-endpoint-auth is for pods of a cluster"},
+      {"--pool-name p --kube-manifests f --metrics-endpoint-auth", "nobody says who may read"},
       {"--endpoints 10.0.0.1:1 --ha-enable-leader-election", "another flag says where"},
       {"--peers-service epp", "dataLayer.discovery says where", kFileDiscovery},
   };
@@ -116,6 +121,9 @@ TEST_F(KubeFlagsTest, TheRestIsHandedOn) {
   EXPECT_EQ(choice_.kubeconfig, "k");
   EXPECT_EQ(choice_.peers_service, "epp");
   EXPECT_TRUE(choice_.leader_election);
+  EXPECT_THAT(choice_.manifests, IsEmpty());
+  chosen("--pool-name p --kube-manifests a --kube-manifests b");
+  EXPECT_THAT(choice_.manifests, ElementsAre("a", "b"));
   chosen("--endpoint-selector a=b --endpoint-target-ports 8001,8000,8001");
   EXPECT_THAT(choice_.selection.target_ports, ElementsAre(8001, 8000));
 }

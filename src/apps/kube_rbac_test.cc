@@ -3,6 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+
 namespace kvasir {
 namespace {
 
@@ -121,6 +125,35 @@ TEST(KubeRbac, OnlyNodesTakeAClusterRoleWhoseNameSaysWhose) {
                         "- apiGroups: [\"\"]\n  resources: [\"nodes\"]\n"));
   EXPECT_THAT(text, HasSubstr("kind: ClusterRoleBinding\nmetadata:\n  name: \"models-kvasir-epp\"\n"
                               "roleRef:"));
+}
+
+// The lines of rules, without quotes and indentation.
+std::vector<std::string> rules_in(std::istream& yaml) {
+  std::vector<std::string> rules;
+  for (std::string line; std::getline(yaml, line);) {
+    const std::string_view keys[] = {"apiGroups: ", "resources: ", "verbs: ", "resourceNames: "};
+    for (const std::string_view key : keys) {
+      const size_t at = line.find(key);
+      if (at == std::string::npos) continue;
+      std::string rule = line.substr(at);
+      std::erase(rule, '"');
+      rules.push_back(rule);
+    }
+  }
+  return rules;
+}
+
+TEST(KubeRbac, TheManifestsOfTheRepositoryAllowTheSame) {
+  const char* root = std::getenv("KVASIR_SOURCE_DIR");
+  if (root == nullptr) GTEST_SKIP() << "KVASIR_SOURCE_DIR is not set: run it with ctest";
+  RbacOptions options;
+  options.pool_name = "kvasir-pool";
+  std::istringstream printed(rbac_manifest(options));
+  const std::vector<std::string> wanted = rules_in(printed);
+  for (const char* program : {"epp", "gateway"}) {
+    std::ifstream file(std::string(root) + "/deploy/" + program + "/rbac.yaml");
+    EXPECT_EQ(rules_in(file), wanted) << program;
+  }
 }
 
 }  // namespace

@@ -168,6 +168,10 @@ void KubeReports::on_start_refused(std::string_view error) {
          "The program does not start with this configuration: " + std::string(error));
 }
 
+void KubeReports::on_manifests_refused(const std::string& why) {
+  log_warning("--kube-manifests: objects stay as they were: " + why);
+}
+
 void KubeReports::on_pool_missing(const std::string& what) {
   const std::string line =
       "there is no " + what +

@@ -59,6 +59,15 @@ RbacOptions rbac_of(const KubeChoice& choice, const KubeSessionOptions& options,
 Result<std::unique_ptr<KubeSession>> KubeSession::open(EventLoop& loop, KubeChoice choice,
                                                        KubeSessionOptions options) {
   std::string& pool_namespace = choice.selection.pool_namespace;
+  if (!choice.manifests.empty()) {
+    if (pool_namespace.empty()) pool_namespace = "default";
+    std::string own = variable("NAMESPACE");
+    if (own.empty()) own = pool_namespace;
+    std::unique_ptr<KubeSession> session(
+        new KubeSession(loop, std::move(choice), std::move(options), std::move(own), "files"));
+    if (Result<void> read = session->read_manifests(); !read) return read.error();
+    return session;
+  }
   Result<KubeConfig> config = find_kube_config(choice.kubeconfig);
   if (!config) return config.error();
   std::string own = variable("NAMESPACE");
@@ -85,6 +94,18 @@ KubeSession::KubeSession(EventLoop& loop, KubeChoice choice, KubeSessionOptions 
 
 KubeSession::~KubeSession() {
   loop_.cancel(look_timer_);
+}
+
+Result<void> KubeSession::read_manifests() {
+  ManifestWatchOptions options;
+  options.paths = choice_.manifests;
+  options.default_namespace = choice_.selection.pool_namespace;
+  Result<std::unique_ptr<ManifestWatch>> started = ManifestWatch::start(
+      loop_, own_store_, std::move(options),
+      [this](const std::string& problem) { reports_.on_manifests_refused(problem); });
+  if (!started) return Error{"--kube-manifests: " + started.error().message};
+  manifests_ = std::move(*started);
+  return {};
 }
 
 Result<void> KubeSession::reach(KubeConfig config) {
@@ -156,7 +177,7 @@ void KubeSession::serve(Pool& pool) {
 
 void KubeSession::follow_peers(
     std::function<void(const std::vector<std::string>& addresses)> told) {
-  cluster_->follow_service(own_namespace_, choice_.peers_service);
+  if (cluster_ != nullptr) cluster_->follow_service(own_namespace_, choice_.peers_service);
   peers_ = std::make_unique<ServiceAddresses>(store(), own_namespace_, choice_.peers_service, told);
   told(peers_->addresses());
 }
@@ -172,6 +193,7 @@ void KubeSession::release(std::function<void()> done) {
 }
 
 void KubeSession::tell_start_refused(std::string_view error) {
+  if (cluster_ == nullptr) return;
   const auto stop = [this] { loop_.stop(); };
   loop_.after(options_.last_words, stop);
   loop_.run();
@@ -186,7 +208,7 @@ std::string KubeSession::text() const {
 }
 
 void KubeSession::look() {
-  reports_.note(cluster_->freshness());
+  if (cluster_ != nullptr) reports_.note(cluster_->freshness());
   tell_pool_state();
   look_timer_ = loop_.after(options_.look_interval, [this] { look(); });
 }

@@ -24,6 +24,7 @@
 #include "feeds/fleet_feeds.h"
 #include "kube/kube_time.h"
 #include "kube/leader_election.h"
+#include "kube/manifest_watch.h"
 #include "net/io/system_resolver.h"
 #include "serving/pool.h"
 
@@ -48,7 +49,7 @@ struct KubeSessionOptions {
 
 class KubeSession {
  public:
-  // The Error says why there is no way to the API server.
+  // The Error says why there is no way to the API server, or what is wrong with the manifests.
   // `loop` must outlive it.
   static Result<std::unique_ptr<KubeSession>> open(EventLoop& loop, KubeChoice choice,
                                                    KubeSessionOptions options);
@@ -89,11 +90,12 @@ class KubeSession {
 
   KubeSession(EventLoop& loop, KubeChoice choice, KubeSessionOptions options,
               std::string own_namespace, std::string source);
+  Result<void> read_manifests();
   Result<void> reach(KubeConfig config);
   void elect();
   void find_own_pod();
-  ObjectStore& store() { return cluster_->store(); }
-  bool synced() const { return cluster_->synced(choice_.selection); }
+  ObjectStore& store() { return cluster_ != nullptr ? cluster_->store() : own_store_; }
+  bool synced() const { return cluster_ == nullptr || cluster_->synced(choice_.selection); }
   void look();
   void tell_pool_state();
   PoolState pool_state();
@@ -110,7 +112,9 @@ class KubeSession {
   const WallClock wall_clock_;
   Random random_;
   SystemResolver resolver_;
-  std::unique_ptr<Cluster> cluster_;
+  std::unique_ptr<Cluster> cluster_;  // null: objects come from files
+  ObjectStore own_store_;             // then
+  std::unique_ptr<ManifestWatch> manifests_;
   std::unique_ptr<LeaderElection> election_;
   std::unique_ptr<MetricsAccess> access_;
   std::unique_ptr<KubeCall> own_pod_call_;

@@ -1,4 +1,4 @@
-// Picker and gateway with a Kubernetes whose API server is scripted.
+// Picker and gateway with a Kubernetes whose API server is scripted, or whose objects are files.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -277,6 +277,22 @@ TEST_F(KubeSystemTest, ReplicasFindEachOtherBehindTheirService) {
                                   two.says("with 1 other replicas") == 1;
                          }))
       << one.log() << two.log();
+}
+
+TEST_F(KubeSystemTest, WithoutAClusterTheObjectsMayBeFiles) {
+  fs::create_directory(directory_ / "objects");
+  write("objects/pool.yaml", pool().dump());
+  write("objects/pods.yaml",
+        Json{{"apiVersion", "v1"}, {"kind", "List"}, {"items", {pod(0), pod(1)}}}.dump());
+  RunningPicker& picker = start(
+      {"--kube-manifests", path("objects"), "--pool-name", "vllm", "--pool-namespace", "models"});
+  ASSERT_TRUE(comes_to_pick(picker, {worker(0), worker(1)})) << picker.log();
+  EXPECT_TRUE(becomes_ready(picker));
+  write("objects/pods.yaml", pod(2).dump());
+  EXPECT_TRUE(comes_to_pick(picker, {worker(2)})) << picker.log();
+  write("objects/pods.yaml", "{");
+  ASSERT_TRUE(wait_until(*loop_, [&] { return picker.says("objects stay as they were") > 0; }));
+  EXPECT_EQ(picked(picker), (std::set<std::string>{worker(2)}));
 }
 
 TEST_F(KubeSystemTest, WithoutAWayToAServerItDoesNotStartAndSaysWhatWasTried) {
