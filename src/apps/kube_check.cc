@@ -1,5 +1,7 @@
 #include "apps/kube_check.h"
 
+#include <algorithm>
+
 #include "apps/kube_advice.h"
 #include "apps/kube_references.h"
 
@@ -80,7 +82,9 @@ class ManifestCheck {
     tell("note", file, reference_notes(objects_, index, default_namespace_));
   }
 
-  void tell(const char* what, const std::string& file, const std::vector<Remark>& remarks) {
+  void tell(const char* what, const std::string& file, std::vector<Remark> remarks) {
+    std::stable_sort(remarks.begin(), remarks.end(),
+                     [](const Remark& a, const Remark& b) { return a.line < b.line; });
     for (const Remark& remark : remarks) {
       report_.text += "  " + place(file, remark.line) + ": " + what + ": " + remark.text + "\n";
     }

@@ -53,11 +53,11 @@ spec:
 )",
      "f.yaml:1 EnvoyExtensionPolicy llm-d-system/epp-scheduler: problem",
      {"f.yaml:8: problem: spec.extProc: Envoy Gateway has a list here",
-      "f.yaml:17: problem: spec.extProc.processingTimeout: Envoy Gateway calls it messageTimeout",
       "f.yaml:10: problem: spec.extProc.processingMode.request.headers: unknown",
-      "f.yaml:13: problem: spec.extProc.processingMode.response.headers: unknown",
       "f.yaml:11: problem: spec.extProc.processingMode.request.body: Envoy Gateway writes",
-      "f.yaml:14: problem: spec.extProc.processingMode.response.body: Envoy Gateway writes"}},
+      "f.yaml:13: problem: spec.extProc.processingMode.response.headers: unknown",
+      "f.yaml:14: problem: spec.extProc.processingMode.response.body: Envoy Gateway writes",
+      "f.yaml:17: problem: spec.extProc.processingTimeout: Envoy Gateway calls it messageTimeout"}},
     {R"(apiVersion: gateway.envoyproxy.io/v1alpha1
 kind: BackendTrafficPolicy
 metadata: {name: llm-retry-policy, namespace: llm-d-system}
@@ -81,9 +81,9 @@ spec:
       "f.yaml:9: problem: spec.timeout.backend:",
       "f.yaml:12: problem: spec.retry.perTryTimeout: unknown to Envoy Gateway: write "
       "retry.perRetry.timeout",
-      "f.yaml:15: problem: spec.retry.backoff:", "f.yaml:13: problem: spec.retry.retryOn:",
+      "f.yaml:13: problem: spec.retry.retryOn:",
       "f.yaml:14: problem: spec.retry.retriableStatusCodes:",
-      "f.yaml:16: problem: spec.retry.retryBudget:"}},
+      "f.yaml:15: problem: spec.retry.backoff:", "f.yaml:16: problem: spec.retry.retryBudget:"}},
     {R"(apiVersion: gateway.envoyproxy.io/v1alpha1
 kind: BackendTrafficPolicy
 metadata: {name: llm-circuit-breaker, namespace: llm-d-system}

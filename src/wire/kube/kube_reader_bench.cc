@@ -9,7 +9,7 @@
 namespace kvasir {
 namespace {
 
-// About 6 KB.
+// About 5 KB.
 std::string pod_json(size_t number) {
   const std::string name = "vllm-decode-7c9f8d6b5-" + std::to_string(number);
   std::string json =
