@@ -46,8 +46,9 @@ struct ReflectorOptions {
   Duration pause_min = std::chrono::milliseconds(200);  // between tries that failed
   Duration pause_max = std::chrono::seconds(30);
   Duration absent_pause = std::chrono::seconds(30);  // when the kind is not installed
-  // Without an event of a watch: servers send a bookmark each minute.
-  Duration silence_max = std::chrono::seconds(150);
+  // Without an event of a watch: servers send a bookmark each minute, the first one of a quiet kind
+  // after two.
+  Duration silence_max = std::chrono::seconds(180);
   Duration list_silence_max = std::chrono::seconds(60);  // without an object of a streaming list
   bool streaming_list = true;
 };

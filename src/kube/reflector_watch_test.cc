@@ -132,13 +132,13 @@ constexpr ReflectorCase kCases[] = {
        s.hears("");
        EXPECT_EQ(s.server.requests.size(), 1u);
      }},
-    {"a watch that says nothing for 150 seconds is begun again from where it was",
+    {"a watch that says nothing for 180 seconds is begun again from where it was",
      [](Scene& s) {
        s.begin_watching("a");
        const std::string version = std::to_string(s.server.version());
        s.server.hold_events(true);
        s.put("b");
-       s.pass(seconds(149));
+       s.pass(seconds(179));
        EXPECT_EQ(s.server.requests.size(), 1u);
        s.pass(seconds(2));
        s.is_watched_from(version);
@@ -152,8 +152,8 @@ constexpr ReflectorCase kCases[] = {
        s.server.streaming_lists = ScriptedApiServer::StreamingLists::kInvalid;
        s.begin_watching("a");
        s.server.hold_events(true);
-       s.pass(minutes(6));
-       s.is_told("no word from the API server for 150 s");
+       s.pass(minutes(7));
+       s.is_told("no word from the API server for 180 s");
        s.is_told_times(1);
        s.pass(minutes(20));
        EXPECT_GE(s.synced, 2u);
