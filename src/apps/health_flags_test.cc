@@ -28,6 +28,19 @@ const std::string& path_for(const MonitorOptions& options, const std::string& en
   return options.path_of(endpoint);
 }
 
+TEST(HealthFlags, ChecksCanBeLeftOut) {
+  const auto checks = [](const std::string& command_line) {
+    CLI::App app;
+    HealthFlags flags;
+    add_health_flags(app, flags);
+    app.parse(command_line, false);
+    return flags.checks;
+  };
+  EXPECT_TRUE(checks(""));
+  EXPECT_TRUE(checks("--health-checks"));
+  EXPECT_FALSE(checks("--no-health-checks"));
+}
+
 TEST(HealthFlags, DefaultsAskVllmAndTritonWhereTheirHealthIs) {
   const MonitorOptions options = options_of("").value();
   EXPECT_EQ(path_for(options, ""), "/health");

@@ -152,11 +152,19 @@ void FleetFeeds::on_endpoint_changes(EndpointChanges changes) {
 void FleetFeeds::follow(const Snapshot& before, const MembershipChange& change) {
   if (change.added.empty() && change.removed.empty()) return;
   const std::shared_ptr<const Snapshot> after = fleet_.snapshot();
-  for (const EndpointId id : change.removed)
-    probe_.on_left(*before.endpoints[index_of(id)].endpoint);
+  // Without checks this is the one who tells of their health.
+  const bool unchecked = !options_.check_health;
+  for (const EndpointId id : change.removed) {
+    const Endpoint& endpoint = *before.endpoints[index_of(id)].endpoint;
+    if (unchecked) probe_.on_unwatched(endpoint);
+    probe_.on_left(endpoint);
+  }
   for (const EndpointId id : change.added) {
-    probe_.on_joined(id, *after->endpoints[index_of(id)].endpoint);
-    if (!options_.check_health) fleet_.set_healthy(id, true);
+    const Endpoint& endpoint = *after->endpoints[index_of(id)].endpoint;
+    probe_.on_joined(id, endpoint);
+    if (!unchecked) continue;
+    fleet_.set_healthy(id, true);
+    probe_.on_health_changed(endpoint, true);
   }
   if (monitor_) monitor_->follow_fleet();
 }

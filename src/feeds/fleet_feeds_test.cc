@@ -22,7 +22,12 @@ class FleetFeedsTest : public testing::Test, public FleetProbe {
   void on_joined(EndpointId, const Endpoint& endpoint) override {
     told_.push_back(endpoint.name + " joined");
   }
-  void on_health_changed(const Endpoint&, bool) override {}
+  void on_health_changed(const Endpoint& endpoint, bool healthy) override {
+    health_.push_back(endpoint.name + (healthy ? " healthy" : " unhealthy"));
+  }
+  void on_unwatched(const Endpoint& endpoint) override {
+    health_.push_back(endpoint.name + " unwatched");
+  }
   void on_left(const Endpoint& endpoint) override { told_.push_back(endpoint.name + " left"); }
   void on_moved(const Endpoint& endpoint, std::string_view address) override {
     told_.push_back(endpoint.name + " is at " + std::string(address));
@@ -65,6 +70,7 @@ class FleetFeedsTest : public testing::Test, public FleetProbe {
   Fleet fleet_{4};
   FakeResolver resolver_;
   std::vector<std::string> told_;
+  std::vector<std::string> health_;
   bool check_health_ = false;
   uint16_t port_ = 8000;
   std::unique_ptr<FleetFeeds> feeds_;
@@ -98,6 +104,17 @@ TEST_F(FleetFeedsTest, AllNamesMayComeLater) {
   resolver_.set("b.svc", {"10.0.0.5"});
   EXPECT_TRUE(happens([this] { return told_.size() == 3; }));
   EXPECT_THAT(told_, ElementsAre("b.svc is at 10.0.0.5", "b.svc left", "b.svc joined"));
+}
+
+TEST_F(FleetFeedsTest, WithoutChecksWhoeverJoinsIsToldToBeHealthyUntilItLeaves) {
+  resolver_.set("a.svc", {"10.0.0.1"});
+  start({"10.0.0.9", "a.svc"});
+  EXPECT_TRUE(happens([this] { return present().size() == 2; }));
+  EXPECT_THAT(health_, ElementsAre("10.0.0.9 healthy", "a.svc healthy"));
+  health_.clear();
+  resolver_.set("a.svc", {"10.0.0.2"});
+  EXPECT_TRUE(happens([this] { return health_.size() == 2; }));
+  EXPECT_THAT(health_, ElementsAre("a.svc unwatched", "a.svc healthy"));
 }
 
 TEST_F(FleetFeedsTest, OneThatJoinsLaterDoesNotUnsettleThem) {

@@ -328,5 +328,21 @@ TEST_F(KubeSystemTest, TheGatewayFollowsThePodsToo) {
   EXPECT_THAT(gateway.output(), HasSubstr("workers from InferencePool models/vllm"));
 }
 
+TEST_F(KubeSystemTest, ReadinessOfThePodsMayBeAllThatCounts) {
+  server_.put(pool());
+  Json silent = pod(0);
+  silent["status"]["podIP"] = "127.0.3.200";  // nobody listens there
+  server_.put(silent);
+  const uint16_t port = leased_port();
+  const Program gateway({"gateway", "--port", std::to_string(port), "--kubeconfig",
+                         path("kubeconfig"), "--pool-name", "vllm", "--threads", "1",
+                         "--no-health-checks"});
+  EXPECT_TRUE(wait_until(*loop_, [&] {
+    return ask(port, "GET /metrics HTTP/1.1\r\nHost: g\r\nConnection: close\r\n\r\n")
+               .find("kvasir_gateway_upstream_healthy{endpoint=\"models/w0-rank-0\"} 1") !=
+           std::string::npos;
+  })) << gateway.output();
+}
+
 }  // namespace
 }  // namespace kvasir
