@@ -48,7 +48,8 @@ class Child:
         with open(self.log, "a") as output:
             self.process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", *map(str, command)], stdin=subprocess.DEVNULL, stdout=output,
-                stderr=output, env={**os.environ, **(environment or {})})
+                stderr=output, env={**os.environ, **(environment or {})},
+                start_new_session=True)  # Ctrl-C is ours alone: we stop them, in order
 
     @property
     def pid(self):

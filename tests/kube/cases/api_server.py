@@ -36,7 +36,8 @@ def killed_and_restarted(namespace):
     noticed = time.monotonic() - began
     wait_until(lambda: picker.age("Pod") < AWAY_SECONDS, "the age stays old", 40)
     troubles = [line for line in picker.lines() if " warning " in line]
-    require(len(troubles) <= 3 * KINDS, f"{len(troubles)} warnings: {troubles}")
+    # Of each kind once for each reason: refused, reset, "storage is (re)initializing", ... and never try by try.
+    require(len(troubles) <= 5 * KINDS, f"{len(troubles)} warnings: {troubles}")
     return f"age told {age:.1f} s; a new pod is known {noticed:.1f} s after the server is back; {len(troubles)} warnings"
 
 

@@ -35,7 +35,12 @@ class Demo:
 
     def scale(self, count):
         self.kubectl("scale", "deployment/kvasir-worker", f"--replicas={count}")
-        wait_until(lambda: len(self.workers()) == count, lambda: f"{len(self.workers())} workers instead of {count}", 180)
+        wait_until(lambda: len(self.workers()) == count, self.picture, 120)
+
+    def picture(self):
+        """For people, when something does not come about."""
+        logs = self.kubectl("logs", "-l", "app.kubernetes.io/part-of=kvasir", "--tail=5", "--prefix")
+        return self.kubectl("get", "pods", "-o", "wide") + logs
 
     def workers(self):
         """When each that is Ready became so, by its name."""
