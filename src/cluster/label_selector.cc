@@ -120,8 +120,26 @@ class LabelSelector::Reader {
   std::string_view rest_;
 };
 
-LabelSelector::LabelSelector(const Labels& labels) {
+LabelSelector::LabelSelector(const Labels& labels,
+                             const std::vector<LabelRequirement>& requirements) {
   for (const auto& [key, value] : labels) conditions_.push_back({key, Operator::kIn, {value}});
+  for (const LabelRequirement& requirement : requirements) {
+    Condition condition{requirement.key, Operator::kIn, requirement.values};
+    switch (requirement.op) {
+      case LabelRequirement::Operator::kIn:
+        break;
+      case LabelRequirement::Operator::kNotIn:
+        condition.op = Operator::kNotIn;
+        break;
+      case LabelRequirement::Operator::kExists:
+        condition.op = Operator::kExists;
+        break;
+      case LabelRequirement::Operator::kDoesNotExist:
+        condition.op = Operator::kAbsent;
+        break;
+    }
+    conditions_.push_back(std::move(condition));
+  }
 }
 
 Result<LabelSelector> LabelSelector::parse(std::string_view text) {

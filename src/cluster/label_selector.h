@@ -1,5 +1,5 @@
 // Which objects are meant, by their labels: as kubectl's --selector and InferencePool's matchLabels
-// say it.
+// and matchExpressions say it.
 //
 //   app=vllm,tier!=frontend,env in (prod,staging),env notin (test),canary,!retired
 //
@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "wire/kube/kube_objects.h"
 
 namespace kvasir {
 
@@ -21,8 +22,9 @@ class LabelSelector {
   using Labels = std::map<std::string, std::string>;
 
   LabelSelector() = default;  // takes everything
-  // Every label must have its value.
-  explicit LabelSelector(const Labels& labels);
+  // Every label must have its value, and every requirement must hold.
+  explicit LabelSelector(const Labels& labels,
+                         const std::vector<LabelRequirement>& requirements = {});
   // The Error says which part is wrong, and why.
   static Result<LabelSelector> parse(std::string_view text);
 

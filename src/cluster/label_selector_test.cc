@@ -81,6 +81,33 @@ TEST(LabelSelector, SaysWhatIsWrong) {
   EXPECT_FALSE(LabelSelector::parse(std::string(254, 'x') + "/app=y"));
 }
 
+// Whether a pod belongs to a pool is the same question there.
+TEST(LabelSelector, OfMatchExpressionsHoldsWhereThePoolSelects) {
+  using Operator = LabelRequirement::Operator;
+  const std::vector<LabelRequirement> requirements[] = {
+      {{"role", Operator::kIn, {"decode", "prefill"}}},
+      {{"role", Operator::kNotIn, {"encode"}}},
+      {{"role", Operator::kExists, {}}},
+      {{"role", Operator::kDoesNotExist, {}}},
+      {{"role", Operator::kExists, {}}, {"role", Operator::kNotIn, {"decode"}}},
+  };
+  const LabelSelector::Labels pods[] = {
+      {{"app", "vllm"}},
+      {{"app", "other"}, {"role", "decode"}},
+      {{"app", "vllm"}, {"role", "decode"}},
+      {{"app", "vllm"}, {"role", "encode"}},
+  };
+  for (const auto& required : requirements) {
+    InferencePool pool;
+    pool.selector = {{"app", "vllm"}};
+    pool.requirements = required;
+    const LabelSelector selector(pool.selector, pool.requirements);
+    for (const LabelSelector::Labels& pod : pods) {
+      EXPECT_EQ(selector.matches(pod), selects(pool, pod)) << selector.to_string();
+    }
+  }
+}
+
 TEST(LabelSelector, OfMatchLabelsIsOneOfEqualities) {
   const LabelSelector selector(LabelSelector::Labels{{"app", "vllm"}, {"tier", "gpu"}});
   EXPECT_EQ(selector.to_string(), "app in (vllm),tier in (gpu)");

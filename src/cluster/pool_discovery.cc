@@ -201,7 +201,7 @@ class PoolDiscovery final : public Discovery, ObjectStoreListener {
       return false;
     }
     missing_ = false;
-    LabelSelector selector(pool->selector);
+    LabelSelector selector(pool->selector, pool->requirements);
     if (selector == selector_ && pool->target_ports == ports_) return true;
     selector_ = std::move(selector);
     ports_ = pool->target_ports;

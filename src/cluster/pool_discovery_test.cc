@@ -265,6 +265,16 @@ TEST_F(PoolDiscoveryTest, AStoreThatSaysNothingMoreIsAskedAgain) {
   EXPECT_THAT(told(), ElementsAre("all"));
 }
 
+TEST_F(PoolDiscoveryTest, ExpressionsOfThePoolCountAsItsLabelsDo) {
+  put(make_pod("a", "10.0.0.1", {{"app", "vllm"}, {"role", "decode"}}));
+  put(make_pod("b", "10.0.0.2", {{"app", "vllm"}, {"role", "encode"}}));
+  const auto pool = make_pool();
+  pool->requirements = {{"role", LabelRequirement::Operator::kIn, {"decode", "prefill"}}};
+  put(pool);
+  start();
+  EXPECT_THAT(known(), ElementsAre("default/a-rank-0=10.0.0.1:8000"));
+}
+
 TEST_F(PoolDiscoveryTest, FlagsCanSayTheSelectorAndThePorts) {
   put(make_pod("a", "10.0.0.1", {{"app", "vllm"}, {"tier", "1"}}));
   put(make_pod("b", "10.0.0.2", {{"app", "vllm"}, {"tier", "2"}}));
