@@ -108,7 +108,7 @@ void add_kube_check_command(CLI::App& kube, int& exit_code) {
       "serving.kserve.io), InferenceObjective and InferenceModelRewrite.\n"
       "No cluster is asked. Exit code: 0: no problem; 2: at least one, or a file that cannot be "
       "read.\n\n"
-      "  kvasir kube check deploy/\n"
+      "  kvasir kube check deploy/epp pool.yaml\n"
       "  kubectl kustomize deploy/demo | kvasir kube check -\n"
       "  kubectl get inferencepools -o yaml | kvasir kube check -");
   command->callback([flags, &exit_code] { exit_code = check_files(*flags); });

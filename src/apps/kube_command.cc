@@ -56,7 +56,7 @@ void add_kube_command(CLI::App& app, int& exit_code) {
   kube->require_subcommand(1);
   kube->footer(
       "Start here: kvasir kube rbac --pool-name NAME for a program's permissions,\n"
-      "kvasir kube check deploy/demo for the objects that it is to read");
+      "kvasir kube check FOLDER for the objects that it is to read");
   add_kube_check_command(*kube, exit_code);
   add_rbac_command(*kube, exit_code);
   add_kube_get_command(*kube, exit_code);
