@@ -1,5 +1,6 @@
 #include "kube/leader_election.h"
 
+#include <algorithm>
 #include <cmath>
 #include <optional>
 #include <utility>
@@ -25,6 +26,7 @@ struct LeaseRecord {
 namespace {
 
 constexpr double kJitter = 1.2;  // of a candidate's pauses: up to so much longer
+constexpr double kApart = 0.1;  // of a pause: between candidates when a lease ends
 constexpr int kNotFound = 404;
 constexpr int kConflict = 409;
 
@@ -150,8 +152,10 @@ class LeaderElection::State {
   // Somebody else renewed it, seen from here within its length.
   bool others_hold_it() const {
     return !observed_.holder.empty() && observed_.holder != options_.identity &&
-           executor_.now() <
-               time_after(*observed_at_, std::chrono::seconds(observed_.duration_seconds));
+           executor_.now() < lease_end();
+  }
+  TimePoint lease_end() const {
+    return time_after(*observed_at_, std::chrono::seconds(observed_.duration_seconds));
   }
   LeaseRecord mine(int32_t transitions) const {
     const std::string now = micro_time(wall_clock_.now());
@@ -178,7 +182,13 @@ class LeaderElection::State {
   void retry_later() {
     if (!leading_) executor_.cancel(deadline_);
     const double factor = leading_ ? 1 : 1 + kJitter * random_.uniform();
-    retry_in(scaled(options_.retry_period, factor));
+    Duration pause = scaled(options_.retry_period, factor);
+    // Not later than the lease ends: candidates that all come then come a little apart.
+    if (others_hold_it()) {
+      pause = std::min(pause, lease_end() - executor_.now() +
+                                  scaled(options_.retry_period, kApart * random_.uniform()));
+    }
+    retry_in(pause);
   }
   void retry_in(Duration pause) {
     executor_.cancel(retry_);
