@@ -98,12 +98,13 @@ class ManifestReader {
   ManifestReader(std::string_view default_namespace, const ManifestLimits& limits)
       : default_namespace_(default_namespace), limits_(limits) {}
 
-  // `type`: of the items of a list that names it; null: its own. False: too many.
-  bool read(const Value& value, const KubeType* type = nullptr) {
+  // `type`: of the items of a list that names it; null: its own. `line`: of a value that has none,
+  // since it is nothing. False: too many.
+  bool read(const Value& value, const KubeType* type = nullptr, int line = 1) {
     if (const Value::List* items = items_of(value)) return read_items(value, *items);
     if (objects_.size() >= limits_.objects) return false;
     ManifestObject& object = objects_.emplace_back();
-    object.line = value.line();
+    object.line = value.line() > 0 ? value.line() : line;
     object.written = value;
     read_object(value, type, object);
     return true;
@@ -122,13 +123,13 @@ class ManifestReader {
     const KubeType* type =
         find_kube_type(text_in(list, "apiVersion"), kind.substr(0, kind.size() - 4));
     return std::all_of(items.begin(), items.end(),
-                       [&](const Value& item) { return read(item, type); });
+                       [&](const Value& item) { return read(item, type, list.line()); });
   }
 
   void read_object(const Value& value, const KubeType* type, ManifestObject& object) {
     if (value.map() == nullptr) {
-      object.problems.push_back({value.line(), "must be a map with apiVersion and kind, not " +
-                                                   std::string(value.kind())});
+      object.problems.push_back({object.line, "must be a map with apiVersion and kind, not " +
+                                                  std::string(value.kind())});
       return;
     }
     name_object(value, type, object);
@@ -146,9 +147,8 @@ class ManifestReader {
     if (const Value* meta = value.find("metadata")) {
       object.key = {text_in(*meta, "namespace"), text_in(*meta, "name")};
     }
-    if (object.api_version.empty())
-      object.problems.push_back({value.line(), "apiVersion: missing"});
-    if (object.kind.empty()) object.problems.push_back({value.line(), "kind: missing"});
+    if (object.api_version.empty()) object.problems.push_back({object.line, "apiVersion: missing"});
+    if (object.kind.empty()) object.problems.push_back({object.line, "kind: missing"});
   }
 
   void read_known(const Value& value, const KubeType& type, ManifestObject& object) {
@@ -159,7 +159,7 @@ class ManifestReader {
     simdjson::dom::element element;
     const auto error = parser_.parse(json_.data(), size, false).get(element);
     if (error != simdjson::SUCCESS) {
-      object.problems.push_back({value.line(), simdjson::error_message(error)});
+      object.problems.push_back({object.line, simdjson::error_message(error)});
       return;
     }
     std::vector<KubeProblem> problems;

@@ -135,6 +135,15 @@ items: []
   EXPECT_NE(objects[3].object, nullptr);
 }
 
+TEST(KubeManifest, AnItemThatIsNothingHasTheLineOfItsList) {
+  const auto objects = manifest("kind: Pod\n---\nkind: List\nitems:\n- \n- {}\n");
+  ASSERT_EQ(objects.size(), 3u);
+  EXPECT_EQ(objects[1].line, 3);
+  EXPECT_EQ(to_string(objects[1].problems),
+            "line 3: must be a map with apiVersion and kind, not nothing");
+  EXPECT_EQ(objects[2].line, 6);
+}
+
 TEST(KubeManifest, JsonIsReadToo) {
   const auto objects = manifest(
       "{\"apiVersion\":\"v1\",\t\"kind\":\"List\",\"items\":[\n"
