@@ -196,7 +196,7 @@ TEST(KubeManifest, WhatIsNoYamlIsAnErrorWithItsLine) {
       {"a: [\n", "line 2: not YAML: end of sequence flow not found"},
       {"a: 1\n---\nb: 1\nb: 2\n", "line 4: the key 'b' stands twice in one map"},
       {"a: 1\n---\nb: \xff\n", "line 3: not UTF-8"},
-      {std::string("a: 1\n\0", 6), "line 2: a zero byte; this is no text"},
+      {std::string("a: 1\n\0", 6), "line 2: a zero byte; this is no text in UTF-8"},
       {"a: 1\nb: 99999999999999999999\n",
        "line 2: the number 99999999999999999999 does not fit 64 bits"},
       {"{\"a\": 1,\n\"a\": 2}", "line 2: the key 'a' stands twice in one map"},

@@ -14,15 +14,29 @@
 #include <unordered_set>
 #include <vector>
 
+#include "base/base64.h"
+#include "base/text.h"
+#include "wire/json/text_encoding.h"
 #include "wire/yaml/yaml_scalar.h"
 
 namespace kvasir {
 namespace {
 
+constexpr std::string_view kCore = "tag:yaml.org,2002:";
+
 // Leaves the parser; never leaves this file.
 struct Stop {
   Remark problem;
 };
+
+bool is_utf8(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const size_t length = utf8_sequence_length(bytes);
+    if (length == 0) return false;
+    bytes.remove_prefix(length);
+  }
+  return true;
+}
 
 // A list or map whose end has not come yet.
 struct Open {
@@ -34,6 +48,8 @@ struct Open {
   Value::Map map{};
   std::optional<std::string> key{};
   std::unordered_set<std::string> keys{};
+  bool merges = false;  // the key is "<<"
+  std::vector<Value> merged{};
 };
 
 struct Anchored {
@@ -74,7 +90,7 @@ class TreeBuilder final : public YAML::EventHandler {
     const size_t before = values_;
     const int line = line_of(mark);
     count(1, line);
-    if (awaits_key()) return set_key(text, line);
+    if (awaits_key()) return set_key(tag, text, line);
     add(scalar(tag, text, line), line, anchor, before);
   }
 
@@ -105,8 +121,8 @@ class TreeBuilder final : public YAML::EventHandler {
   }
 
   static Value scalar(const std::string& tag, const std::string& text, int line) {
-    static constexpr std::string_view kCore = "tag:yaml.org,2002:";
     if (tag == "!" || tag == std::string(kCore) + "str") return Value(text, line);
+    if (tag == std::string(kCore) + "binary") return binary(text, line);
     const bool is_core = tag.compare(0, kCore.size(), kCore) == 0;
     if (tag != "?" && !is_core) throw Stop{{line, "the tag " + tag + " is not known here"}};
     auto parsed = plain_yaml_scalar(text, line);
@@ -114,10 +130,18 @@ class TreeBuilder final : public YAML::EventHandler {
     return std::get<Value>(std::move(parsed));
   }
 
+  static Value binary(std::string encoded, int line) {
+    std::erase_if(encoded, [](char c) { return is_json_space(c); });
+    std::optional<std::string> text = decode_base64(encoded);
+    if (text && is_utf8(*text)) return Value(std::move(*text), line);
+    throw Stop{{line, "!!binary must be base64 of a text"}};
+  }
+
   bool awaits_key() const { return !open_.empty() && open_.back().is_map && !open_.back().key; }
 
-  void set_key(const std::string& key, int line) {
-    if (!open_.back().keys.insert(key).second) {
+  void set_key(const std::string& tag, const std::string& key, int line) {
+    open_.back().merges = key == "<<" && (tag == "?" || tag == std::string(kCore) + "merge");
+    if (!open_.back().merges && !open_.back().keys.insert(key).second) {
       throw Stop{{line, "the key '" + key + "' stands twice in one map"}};
     }
     open_.back().key = key;
@@ -135,9 +159,31 @@ class TreeBuilder final : public YAML::EventHandler {
     count(1, line);
   }
 
+  // What the map says itself counts, then what was merged first.
+  static void merge(Open& map) {
+    for (Value& merged : map.merged) {
+      for (const auto& [key, value] : *merged.map()) {
+        if (map.keys.insert(key).second) map.map.emplace_back(key, value);
+      }
+    }
+  }
+
+  // The value of a "<<".
+  static void note_merged(Open& map, Value value, int line) {
+    if (value.map() != nullptr) return map.merged.push_back(std::move(value));
+    const Value::List several = value.list() != nullptr ? *value.list() : Value::List{value};
+    for (const Value& one : several) {
+      if (one.map() == nullptr) {
+        throw Stop{{line, "'<<' takes a map or a list of maps, not " + std::string(one.kind())}};
+      }
+      map.merged.push_back(one);
+    }
+  }
+
   void close() {
     Open done = std::move(open_.back());
     open_.pop_back();
+    merge(done);
     Value value = done.is_map ? Value(std::move(done.map), done.line)
                               : Value(std::move(done.list), done.line);
     add(std::move(value), done.line, done.anchor, done.values_before);
@@ -150,7 +196,11 @@ class TreeBuilder final : public YAML::EventHandler {
     if (!parent.is_map) {
       parent.list.push_back(std::move(value));
     } else if (parent.key) {
-      parent.map.emplace_back(*parent.key, std::move(value));
+      if (parent.merges) {
+        note_merged(parent, std::move(value), line);
+      } else {
+        parent.map.emplace_back(*parent.key, std::move(value));
+      }
       parent.key.reset();
     } else {
       throw Stop{{line, "a key must be a text, not " + std::string(value.kind())}};
@@ -197,7 +247,8 @@ std::variant<std::vector<Value>, Remark> parse_documents(std::string_view text, 
   const size_t zero = text.find('\0');
   if (zero != std::string_view::npos) {
     const auto before = std::count(text.begin(), text.begin() + static_cast<long>(zero), '\n');
-    return Remark{lines_before + static_cast<int>(before) + 1, "a zero byte; this is no text"};
+    return Remark{lines_before + static_cast<int>(before) + 1,
+                  "a zero byte; this is no text in UTF-8"};
   }
   try {
     std::istringstream stream{std::string(text)};

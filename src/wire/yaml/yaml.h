@@ -1,7 +1,9 @@
 // YAML text, and so JSON text too, as a tree of values that know their lines.
 //
 // Scalars follow the core rules of YAML 1.2: true/false, whole and real numbers, null; "5s", yes,
-// on and everything in quotes are texts. Refused, each with its line: a key that stands twice in
+// on and everything in quotes are texts, and so is what !!binary has in base64. "<<" brings the
+// entries of a map, or of a list of maps, into the one where it stands; those written there, and of
+// two merged ones the first, win. Refused, each with its line: a key that stands twice in
 // one map, numbers that are not finite or do not fit 64 bits, keys that are not scalars, unknown
 // tags, and text that grows beyond the limits below. Anchors and aliases work within a document;
 // each use of an alias counts as the values it stands for.

@@ -63,6 +63,39 @@ TEST(Yaml, AnchorsStandForTheirValues) {
   EXPECT_EQ(*value.find("b")->find("n")->integer(), 1);
 }
 
+TEST(Yaml, MergeKeysBringTheEntriesOfOtherMaps) {
+  const Value value = good(R"(
+labels: &labels {app: vllm, tier: "1"}
+more: &more {tier: "2", zone: a}
+one: {<<: *labels}
+over: {tier: "0", <<: *labels, role: decode}
+two: {<<: [*labels, *more]}
+twice: &twice
+  <<: *more
+  <<: *labels
+again: {<<: *twice}
+quoted: {"<<": x}
+)");
+  const auto text = [&](const char* map, const char* key) {
+    const Value* found = value.find(map)->find(key);
+    return found != nullptr && found->text() != nullptr ? *found->text() : std::string("none");
+  };
+  EXPECT_EQ(value.find("one")->map()->size(), 2u);
+  EXPECT_EQ(text("one", "app"), "vllm");
+  EXPECT_EQ(value.find("over")->map()->size(), 3u);
+  EXPECT_EQ(text("over", "tier"), "0");
+  EXPECT_EQ(text("over", "app"), "vllm");
+  EXPECT_EQ(text("two", "tier"), "1");
+  EXPECT_EQ(text("two", "zone"), "a");
+  EXPECT_EQ(text("again", "tier"), "2");
+  EXPECT_EQ(text("again", "app"), "vllm");
+  EXPECT_EQ(text("quoted", "<<"), "x");
+}
+
+TEST(Yaml, BinaryIsTextInBase64) {
+  EXPECT_EQ(*good("k: !!binary |\n  aGVs\n  bG8=\n").find("k")->text(), "hello");
+}
+
 TEST(Yaml, DocumentsFollowEachOther) {
   const auto parsed =
       parse_yaml_documents("---\na: 1\n---\n# nothing\n---\n- &x b\n- *x\n...\n---\n");
@@ -111,12 +144,17 @@ TEST(Yaml, ProblemsAreToldWithTheirLine) {
       {"a: 1\n[x]: 2\n", "line 2: a key must be a text, not a list or a map"},
       {"~: 2\n", "line 1: a key must be a text, not nothing"},
       {"a: !thing 2\n", "line 1: the tag !thing is not known here"},
+      {"a: 1\nb: {<<: 7}\n", "line 2: '<<' takes a map or a list of maps, not a number"},
+      {"a: &x 1\nb: {<<: [{}, *x]}\n", "line 2: '<<' takes a map or a list of maps, not a number"},
+      {"a: {<<: }\n", "line 1: '<<' takes a map or a list of maps, not nothing"},
+      {"a: 1\nb: !!binary x y\n", "line 2: !!binary must be base64 of a text"},
+      {"a: !!binary /w==\n", "line 1: !!binary must be base64 of a text"},
       {"a: &x [*x]\n", "line 1: an alias inside the value that it stands for"},
   };
   for (const auto& bad : cases) EXPECT_EQ(problem_in(bad.text), bad.message) << bad.text;
   EXPECT_EQ(problem_in("a: 1\nb: [1, 2\nc: 3\n").substr(0, 5), "line ");
   EXPECT_EQ(problem_in(std::string_view("a: 1\nb: \0\n", 10)),
-            "line 2: a zero byte; this is no text");
+            "line 2: a zero byte; this is no text in UTF-8");
 }
 
 TEST(Yaml, WhatGrowsBeyondTheLimitsIsRefused) {
