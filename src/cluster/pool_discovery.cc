@@ -40,8 +40,14 @@ const T* cast(const KubeObjectPtr& object) {
   return static_cast<const T*>(object.get());
 }
 
+// Its containers have ended, or are about to and never start again. While an evicted one ends it is
+// Ready yet, and not being deleted; its address may be another pod's soon.
+bool is_over(const Pod& pod) {
+  return pod.phase == "Failed" || pod.phase == "Succeeded";
+}
+
 bool is_servable(const Pod& pod) {
-  return pod.ready && !pod.meta.deleting && !pod.ip.empty();
+  return pod.ready && !is_over(pod) && !pod.meta.deleting && !pod.ip.empty();
 }
 
 bool same_annotation(const Pod& a, const Pod& b, const std::string& key) {

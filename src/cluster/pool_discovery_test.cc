@@ -137,6 +137,11 @@ TEST_F(PoolDiscoveryTest, APodCountsWhileItIsReadyHasAnAddressAndStays) {
   change(
       "another pod of that name", [](Pod&) {}, came);
   change(
+      "evicted, and Ready while it ends", [](Pod& pod) { pod.phase = "Failed"; }, went);
+  change("it stays over", [](Pod& pod) { pod.phase = "Succeeded"; }, {});
+  change(
+      "another pod of that name again", [](Pod& pod) { pod.phase = "Running"; }, came);
+  change(
       "no longer of the pool",
       [](Pod& pod) {
         pod.meta.labels = {{"app", "x"}};
