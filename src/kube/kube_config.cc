@@ -146,7 +146,8 @@ Result<KubeconfigFiles> parse_files(const std::vector<KubeconfigText>& files) {
     auto document = parse_yaml(file.text, 0, {kKubeconfigBytesMax, kKubeconfigValuesMax});
     if (const Remark* problem = std::get_if<Remark>(&document)) {
       // Remarks on one scalar quote it, and it may be a token.
-      const bool plain = problem->text.rfind("not YAML", 0) == 0 || problem->line == 0;
+      const bool plain = problem->text.starts_with("not YAML") ||
+                         problem->text.starts_with("a zero byte") || problem->line == 0;
       return Error{file.name + ": " +
                    to_string(plain ? *problem
                                    : Remark{problem->line,

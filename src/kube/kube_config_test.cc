@@ -160,6 +160,30 @@ std::string file_of(const std::string& cluster, const std::string& user = "{}") 
          cluster + "\nusers:\n- name: u\n  user: " + user + "\n";
 }
 
+// As kubectl, minikube and other writers leave them.
+TEST(KubeConfig, FieldsThatSayNothingAreAsThoughTheyWereNotThere) {
+  const auto config =
+      parse(file_of("{server: \"https://a\", proxy-url: \"\", certificate-authority: \"\"}",
+                    "{token: t, as: \"\", as-groups: [], as-user-extra: {}, auth-provider: null}"));
+  ASSERT_TRUE(config.ok()) << config.error().message;
+  EXPECT_EQ(config->token, "t");
+  const auto exec =
+      parse(file_of("{server: \"https://a\"}",
+                    "{exec: {apiVersion: client.authentication.k8s.io/v1beta1, command: /auth.sh, "
+                    "args: null, env: null, provideClusterInfo: false}}"));
+  ASSERT_TRUE(exec.ok()) << exec.error().message;
+  EXPECT_EQ(exec->exec.at(0).arguments.size() + exec->exec.at(0).environment.size(), 0u);
+}
+
+// Some writers of YAML put the base64 into base64 once more, and fold it.
+TEST(KubeConfig, DataMayBeYamlsBinary) {
+  const auto config = parse(
+      file_of("\n    server: https://a\n    certificate-authority-data: !!binary |\n      Y0dWdE\n"
+              "      NnPT0K\n"));
+  ASSERT_TRUE(config.ok()) << config.error().message;
+  EXPECT_EQ(config->ca_data, "pem\n");
+}
+
 struct BadKubeconfig {
   const char* name;
   std::string text;
@@ -182,6 +206,11 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(
         BadKubeconfig{"Empty", "", "no current-context is set"},
         BadKubeconfig{"NoYaml", "a: [", "not YAML"},
+        BadKubeconfig{"Utf16",
+                      std::string("\xff\xfe"
+                                  "a\0:\0",
+                                  6),
+                      "line 1: a zero byte; this is no text in UTF-8"},
         BadKubeconfig{"NoMap", "- a\n", "no current-context"},
         BadKubeconfig{"NumberAsToken", file_of(kServer, "{token: 123456789012345678901234567890}"),
                       "line 8: cannot be read"},

@@ -47,6 +47,12 @@ void append_json(const Value& value, std::string& json) {
   }
 }
 
+bool is_empty(const Value& value) {
+  return (value.text() != nullptr && value.text()->empty()) ||
+         (value.list() != nullptr && value.list()->empty()) ||
+         (value.map() != nullptr && value.map()->empty());
+}
+
 std::string seen_from(const std::string& folder, const std::string& path) {
   return path.empty() || path.front() == '/' ? path : folder + "/" + path;
 }
@@ -70,7 +76,8 @@ void KubeconfigFields::fail(const std::string& key, const std::string& why) cons
 }
 
 void KubeconfigFields::refuse(const std::string& key, const std::string& why) const {
-  if (has(key)) fail(key, why);
+  const Value* value = find(key);
+  if (value != nullptr && !is_empty(*value)) fail(key, why);
 }
 
 std::string KubeconfigFields::text(const std::string& key) const {

@@ -44,7 +44,7 @@ class KubeconfigFields {
   // Of the list `extensions` the one with this name, as JSON; empty: there is none.
   std::string extension_json(const std::string& name) const;
 
-  // The field, if it is there, is a problem.
+  // The field is a problem where it says anything: kubectl writes empty ones.
   void refuse(const std::string& key, const std::string& why) const;
   // `key` empty: the map as a whole.
   void fail(const std::string& key, const std::string& why) const;
