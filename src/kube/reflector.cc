@@ -350,8 +350,10 @@ void Reflector::State::watch_failed(const KubeStatus& status) {
       position_.clear();
       tell(status);
       return begin_again(scaled(options_.absent_pause, 1 - random_.uniform() / 4));
+    case 429:  // a list would be more work for a server that has too much
+      if (pause_.failures() > 1) tell(status);
+      return begin_again(pause);
     case 0:
-    case 429:
     case 500:
     case 502:
     case 503:

@@ -9,7 +9,7 @@
 // - a watch that ends goes on from the last resource version, and so does one that says nothing for
 //   longer than silence_max; 410 Expired, at once or as an event, means a new list, as does
 //   anything that a later try would meet again: an event that cannot be read, an ERROR that is not
-//   known, kResumesMax failures in a row;
+//   known, kResumesMax failures in a row (429 Too Many Requests aside);
 // - no server: objects are kept, their age is told (heard_at()), and it tries again after a pause
 //   that grows, with jitter, and is short again after news; Retry-After is kept to, up to
 //   pause_max;

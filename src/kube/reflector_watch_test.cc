@@ -264,6 +264,24 @@ constexpr ReflectorCase kCases[] = {
        s.hears("+b");
        s.is_synced_times(1);
      }},
+    {"an overloaded server is never asked for a list in place of a watch",
+     [](Scene& s) {
+       s.begin_watching("a");
+       s.server.script({.fits = kWatch,
+                        .code = 429,
+                        .reason = "TooManyRequests",
+                        .message = "too many requests, please try again later",
+                        .fields = "Retry-After: 1\r\n",
+                        .times = 12});
+       s.server.end_watches();
+       s.pass(seconds(20));
+       s.put("b");
+       s.pass(minutes(5));
+       s.hears("+b");
+       s.is_told_times(1);
+       s.is_synced_times(1);
+       EXPECT_EQ(s.server.requests_of("sendInitialEvents") + s.server.requests_of(kPage), 1u);
+     }},
     {"a watch from a version that the server has not reached waits and then lists anew",
      [](Scene& s) {
        s.begin_watching("a");
