@@ -3,7 +3,7 @@ import time
 
 from checks import Skipped, require
 from load import Load, summary
-from machine import ROOT, wait_until
+from machine import ROOT, answers, wait_until
 
 from envoy_config import Shape
 
@@ -29,6 +29,7 @@ class Demo:
         self.ready_after = time.monotonic() - self.began
         service = world.api.get("Service", NAMESPACE, "kvasir-gateway")["spec"]
         self.address = service["clusterIP"], service["ports"][0]["port"]
+        wait_until(lambda: answers(*self.address), "the Service does not answer")  # kube-proxy takes a moment
 
     def kubectl(self, *arguments):
         return self.world.plane.kubectl("-n", NAMESPACE, *arguments)
@@ -116,7 +117,7 @@ def a_worker_is_deleted_by_force(namespace):
     lost = [outcome for outcome in outcomes if not outcome.good()]
     require(all(victim in outcome.served_by and outcome.status == 200 for outcome in lost), summary(outcomes))
     require(all(outcome.began <= deleted + 2 for outcome in lost), f"lost long after the deletion: {summary(outcomes)}")
-    return f"{summary(outcomes)}: all of them were being streamed by the deleted pod"
+    return f"{summary(outcomes)}{', all of them streamed by the deleted pod' if lost else ''}"
 
 
 def the_gateway_is_restarted_under_load(namespace):
