@@ -26,6 +26,8 @@ void add_up_command(CLI::App& app, int& exit_code);
 void add_bench_command(CLI::App& app, int& exit_code);
 void add_config_command(CLI::App& app, int& exit_code);
 void add_kube_command(CLI::App& app, int& exit_code);
+// Below it.
+void add_kube_apply_command(CLI::App& kube, int& exit_code);
 void add_conformance_command(CLI::App& app, int& exit_code);
 
 }  // namespace kvasir

@@ -60,6 +60,7 @@ void add_kube_command(CLI::App& app, int& exit_code) {
   add_kube_check_command(*kube, exit_code);
   add_rbac_command(*kube, exit_code);
   add_kube_get_command(*kube, exit_code);
+  add_kube_apply_command(*kube, exit_code);
 }
 
 }  // namespace kvasir

@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "apps/args_file.h"
 #include "apps/vllm_flag_search.h"
 #include "apps/vllm_flag_values.h"
 
@@ -300,7 +301,9 @@ Result<std::optional<std::string>> config_file(const std::vector<std::string>& a
 }  // namespace
 
 Result<VllmCommandLine> read_vllm_command_line(const std::vector<std::string>& given) {
-  const std::vector<std::string> arguments = without_program(given);
+  const Result<std::vector<std::string>> words = with_args_files(given);
+  if (!words) return words.error();
+  const std::vector<std::string> arguments = without_program(*words);
   CommandLineReader reader;
   const Result<std::optional<std::string>> file = config_file(arguments);
   if (!file) return file.error();

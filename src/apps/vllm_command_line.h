@@ -20,8 +20,9 @@ struct VllmCommandLine {
   std::vector<std::string> without_effect;
 };
 
-// `arguments`: what follows `kvasir worker`. A leading `serve`, `vllm serve` or `python3 -m
-// vllm....` is skipped. The error names the flag; for an unknown one, what may have been meant.
+// `arguments`: what follows `kvasir worker`. Each --args-file FILE stands for the words of that
+// file. A leading `serve`, `vllm serve` or `python3 -m vllm....` is skipped. The error names the
+// flag; for an unknown one, what may have been meant.
 Result<VllmCommandLine> read_vllm_command_line(const std::vector<std::string>& arguments);
 
 // The value of --max-model-len when it is to be found out: "auto" or -1.

@@ -89,6 +89,7 @@ constexpr VllmFlag kFlags[] = {
     {"dp-supervisor-probe-interval-s", Takes::kValue, Effect::kNone},
     {"dp-supervisor-probe-timeout-s", Takes::kValue, Effect::kNone},
     {"dp-sync-interval", Takes::kValue, Effect::kNone},
+    {"drain-delay", Takes::kValue, Effect::kHonoured},
     {"dtype", Takes::kValue, Effect::kNone},
     {"ec-manager-config", Takes::kValue, Effect::kNone},
     {"ec-transfer-config", Takes::kValue, Effect::kNone},

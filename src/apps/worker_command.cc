@@ -31,6 +31,8 @@ constexpr const char* kExamples =
     "vLLM guide\n"
     "  kvasir worker --config flags.yaml               vLLM's file of flags: a map of names and "
     "values\n"
+    "  kvasir worker --args-file args.txt              a command line in a file: over several "
+    "lines, with # comments\n"
     "  kvasir worker --engine-profile my_gpu.json      your own sizes and step times\n"
     "  curl -N localhost:8000/v1/completions -H 'Content-Type: application/json' \\\n"
     "    -d '{\"prompt\": \"Hello\", \"max_tokens\": 8, \"stream\": true}'";
@@ -95,11 +97,16 @@ int serve(EventLoop& loop, const WorkerFlags& flags, WorkerOptions options) {
     if (!health_listener) return fail_command("worker", 1, health_listener.error().message);
     health = std::make_unique<HealthServer>(loop, std::move(*health_listener));
   }
-  const auto stop = [&, stopping = false](int) mutable {
-    if (std::exchange(stopping, true)) return loop.stop();
-    log_info("stopping: running requests may end, new ones are refused");
+  const auto refuse_new = [&] {
+    log_info("stopping: finishing running requests, refusing new ones");
     loop.after(from_seconds(flags.shutdown_timeout_s), [&loop] { loop.stop(); });
     server.drain([&loop] { loop.stop(); });
+  };
+  const auto stop = [&, stopping = false](int) mutable {
+    if (std::exchange(stopping, true)) return loop.stop();
+    if (flags.drain_delay_s <= 0) return refuse_new();
+    log_info("stopping soon: serving on until nobody sends requests here (--drain-delay)");
+    loop.after(from_seconds(flags.drain_delay_s), refuse_new);
   };
   Result<std::unique_ptr<SignalWatcher>> signals =
       SignalWatcher::create(loop, {SIGINT, SIGTERM, SIGHUP}, stop);

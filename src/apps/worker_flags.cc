@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
+#include "apps/duration_flag.h"
 #include "apps/engine_profile_flag.h"
 #include "apps/number_checks.h"
 #include "apps/vllm_command_line.h"
@@ -175,6 +176,12 @@ void add_own_flags(CLI::App& command, WorkerFlags& flags) {
   command
       .add_option("--health-port", flags.health_port, "/health and /live on this port too; 0: off")
       ->capture_default_str()
+      ->group(group);
+  add_seconds_flag(
+      command, "--drain-delay", flags.drain_delay_s,
+      "After SIGTERM, how long new requests are still served before --shutdown-timeout begins:\n"
+      "until nobody sends any (in Kubernetes: 5s)")
+      ->check(from_zero())
       ->group(group);
   command
       .add_option("--write-tokenizer", flags.write_tokenizer,

@@ -46,6 +46,7 @@ struct WorkerFlags {
   uint16_t health_port = 0;
   std::string write_tokenizer;
   double shutdown_timeout_s = 30;
+  double drain_delay_s = 0;
   bool tutorial_metrics = false;
 
   // The flags of vLLM that were given and change nothing here, by name; not filled by add_worker_flags().
