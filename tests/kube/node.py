@@ -1,6 +1,7 @@
 """A real node on this machine: containerd, kubelet and kube-proxy in namespaces of their own, and cluster DNS.
 
 What such a machine may forbid, and what is done about it: tests/kube/README.md."""
+import contextlib
 import json
 import os
 import pathlib
@@ -22,6 +23,7 @@ DEBIAN_PACKAGES = {  # program: its package
 }
 # The node mounts something over these, and therefore makes them where they are missing.
 SHARED_FOLDERS = [pathlib.Path(path) for path in ("/var/lib/cni", "/var/log/containers", "/var/log/pods")]
+CGROUPS_SECONDS = 5
 HERE = pathlib.Path(__file__).resolve().parent
 
 
@@ -140,11 +142,14 @@ def remove_folders(folders):
 
 
 def remove_cgroups():
-    """Those of pods, in every hierarchy: they stay when their processes end."""
-    for top in pathlib.Path("/sys/fs/cgroup").iterdir():
-        folders = [folder for name in ("kubepods", "k8s.io") for folder in [*(top / name).rglob("*"), top / name]]
-        for folder in sorted((folder for folder in folders if folder.is_dir()), key=lambda folder: -len(folder.parts)):
-            try:
+    """Those of pods, in every hierarchy: they stay when their processes end, which takes a moment."""
+    wait_until(_no_cgroups_are_left, "cgroups of pods stay in /sys/fs/cgroup", CGROUPS_SECONDS)
+
+
+def _no_cgroups_are_left():
+    tops = [top / name for top in pathlib.Path("/sys/fs/cgroup").iterdir() for name in ("kubepods", "k8s.io")]
+    for top in tops:
+        for folder in sorted((folder for folder in [*top.rglob("*"), top] if folder.is_dir()), key=lambda path: -len(path.parts)):
+            with contextlib.suppress(OSError):  # a process of it is still ending
                 folder.rmdir()
-            except OSError:
-                pass  # a process of it is still ending
+    return not any(top.exists() for top in tops)
