@@ -93,8 +93,8 @@ class Namespace:
                 condition["status"] = "True" if ready else "False"
         self.api.merge("Pod", self.name, name, {"status": {"conditions": conditions}}, "status")
 
-    def set_phase(self, name, phase):
-        self.set_ready(name, False)
+    def set_phase(self, name, phase, ready=False):
+        self.set_ready(name, ready)
         self.api.merge("Pod", self.name, name, {"status": {"phase": phase}}, "status")
 
     def change_pool(self, spec, name=POOL):

@@ -73,6 +73,20 @@ def right_taken_away(namespace):
     return lines[0]
 
 
+def right_to_rewrites_is_missing(namespace):
+    """A role from before there were rewrites: one line says so, and the picker is ready and serves."""
+    namespace.pool()
+    namespace.pod("worker")
+    rules = [rule if "*" not in rule["resources"] else
+             {**rule, "resources": ["inferencepools", "inferenceobjectives"]} for rule in _rules(VERBS)]
+    picker = namespace.picker(kubeconfig=namespace.identity("older", rules))
+    picker.wait_for_endpoints(1)
+    wait_until(picker.is_ready, lambda: f"it does not become ready: {picker.tail()}", 10)
+    lines = [line for line in picker.lines() if " warning " in line and "inferencemodelrewrites" in line]
+    require(1 <= len(lines) <= 2, f"told {len(lines)} times, one of each group: {lines}")
+    return lines[0]
+
+
 def printed_rights_suffice(namespace):
     """With the role of `kvasir kube rbac` and no other right the picker works, and misses nothing."""
     namespace.pool()

@@ -22,25 +22,29 @@ def three_pods_behind_envoy(namespace):
 
 
 def pods_that_do_not_count(namespace):
-    """Other labels, not ready, being deleted, in another namespace, over: not endpoints."""
+    """Other labels, not ready, being deleted, in another namespace, over or evicted: not endpoints."""
     namespace.pool()
     namespace.pod("worker")
     namespace.pod("other", labels={"app": "other"})
     namespace.pod("unready")
     namespace.pod("over")
+    namespace.pod("evicted")
     namespace.pod("going", finalizers=["kvasir.dev/stays"])
     picker = namespace.picker()
-    picker.wait_for_endpoints(4)
+    picker.wait_for_endpoints(5)
     namespace.set_ready("unready", False)
     namespace.set_phase("over", "Succeeded")
+    namespace.set_phase("evicted", "Failed", ready=True)  # as kubelet leaves it while it ends
     namespace.delete("Pod", "going")
-    picker.wait_for_endpoints(1)
-    with namespace.world.namespace() as other:
-        other.pod("elsewhere")
-        other.wait_for_worker("elsewhere")
-        namespace.set_ready("unready", True)
-        picker.wait_for_endpoints(2)
-    namespace.api.merge("Pod", namespace.name, "going", {"metadata": {"finalizers": None}})
+    try:
+        picker.wait_for_endpoints(1)
+        with namespace.world.namespace() as other:
+            other.pod("elsewhere")
+            other.wait_for_worker("elsewhere")
+            namespace.set_ready("unready", True)
+            picker.wait_for_endpoints(2)
+    finally:
+        namespace.api.merge("Pod", namespace.name, "going", {"metadata": {"finalizers": None}})
 
 
 def kubectl_scale(namespace):
@@ -123,6 +127,42 @@ def pool_changes(namespace):
     picker.wait_for_line("red-rank-1", "is healthy")
     namespace.change_pool({"targetPorts": [{"number": 8000}], "selector": {"matchLabels": {"color": "blue"}}})
     picker.wait_for_endpoints(1)
+
+
+def pod_loses_what_it_needs(namespace):
+    """A Ready pod loses its address, or the label that the pool selects, and gets it back."""
+    namespace.pool()
+    namespace.pod("worker")
+    address = namespace.address_of(namespace.pod("other"))
+    picker = namespace.picker()
+    picker.wait_for_endpoints(2)
+    status = {"podIP": None, "podIPs": None}
+    namespace.api.merge("Pod", namespace.name, "other", {"status": status}, "status")
+    picker.wait_for_endpoints(1)
+    status = {"podIP": address, "podIPs": [{"ip": address}]}
+    namespace.api.merge("Pod", namespace.name, "other", {"status": status}, "status")
+    picker.wait_for_endpoints(2)
+    namespace.kubectl("label", "pod", "worker", "app-")
+    picker.wait_for_endpoints(1)
+    namespace.kubectl("label", "pod", "worker", f"app={APP['app']}")
+    picker.wait_for_endpoints(2)
+
+
+def pool_is_made_anew(namespace):
+    """The pool is deleted: its endpoints stay, told once. Made anew with another selector and port, they follow."""
+    namespace.pool()
+    namespace.pod("worker")
+    blue = namespace.pod("blue", labels={"color": "blue"})
+    picker = namespace.picker()
+    picker.wait_for_endpoints(2)
+    namespace.delete("InferencePool", "pool")
+    picker.wait_for_line("there is no such object")
+    require(picker.ready_endpoints() == 2, f"the endpoints went with their pool: {picker.tail()}")
+    namespace.worker_process(namespace.address_of(blue), 8001)
+    namespace.pool(ports=(8001,), selector={"color": "blue"})
+    picker.wait_for_endpoints(1)
+    picker.wait_for_line("worker-rank-0", "left the fleet")
+    picker.wait_for_line("blue-rank-0", "is healthy")
 
 
 def without_a_pool(namespace):
