@@ -76,6 +76,7 @@ class Reflector::State final : public KubeWatchObserver {
   void start_watch(Phase phase, const std::string& query);
   void start_page();
   void on_page(KubeAnswer answer);
+  bool brings_on(const KubeWatchEvent& event) const;
   void take(KubeWatchEvent event);
   void bookmark(const KubeWatchEvent& event);
   void list_ended(std::string resource_version);
@@ -112,6 +113,7 @@ class Reflector::State final : public KubeWatchObserver {
   bool streams_;
   bool lists_once_ = false;     // in pages, because the watch is not allowed
   size_t expired_lists_ = 0;    // in a row
+  size_t unfinished_lists_ = 0;  // streaming ones that ended by themselves before their bookmark
   size_t pages_ = 0;            // of this list, so far
   std::string continue_token_;  // of the next one
   std::string position_;        // resource version; empty: a list comes first
@@ -221,15 +223,21 @@ void Reflector::State::on_page(KubeAnswer answer) {
 
 void Reflector::State::on_line(std::string_view json) {
   if (over_) return;
-  silence_.heard();
   Result<KubeWatchEvent> event = reader_.read_event(json, type_);
   if (!event) return not_readable("an event", event.error());
+  if (brings_on(*event)) silence_.heard();
   if (event->kind == KubeWatchEvent::Kind::kError) {
     if (event->status.code == 0) event->status.code = 500;  // zero would say that nobody answered
     return failed(event->status);
   }
   heard_a_word_ = true;
   take(std::move(*event));
+}
+
+// A server that does not know streaming lists sends what a watch has, and never that bookmark.
+bool Reflector::State::brings_on(const KubeWatchEvent& event) const {
+  return phase_ == Phase::kWatch || (event.kind == KubeWatchEvent::Kind::kAdded &&
+                                     executor_.now() - began_at_ < options_.list_length_max);
 }
 
 void Reflector::State::take(KubeWatchEvent event) {
@@ -292,6 +300,7 @@ void Reflector::State::on_end(const KubeAnswer& answer) {
   KubeStatus ended;
   if (phase_ == Phase::kStreamingList) {
     ended.message = "the list ended before its end";
+    if (++unfinished_lists_ == 2) streams_ = false;
     return failed(ended);
   }
   const bool brief = executor_.now() - began_at_ < kShortWatch;
@@ -307,8 +316,12 @@ void Reflector::State::on_end(const KubeAnswer& answer) {
 
 void Reflector::State::on_silence() {
   if (phase_ == Phase::kWatch && heard_a_word_) return begin_again(Duration::zero());
-  if (phase_ == Phase::kStreamingList) streams_ = false;
   KubeStatus silent;
+  if (phase_ == Phase::kStreamingList) streams_ = false;
+  if (heard_a_word_) {
+    silent.message = "the list did not come to its end";
+    return failed(silent);
+  }
   silent.message = "no word from the API server for " +
                    std::to_string(static_cast<int64_t>(to_seconds(silence_.silence_max()))) + " s";
   failed(silent);

@@ -2,9 +2,9 @@
 // list, then a watch that goes on for ever (client-go calls this a reflector).
 //
 // What it does when things go wrong:
-// - it asks for a streaming list (sendInitialEvents) first; a server that cannot, or says nothing,
-//   gets pages of a list instead and is not asked again; one that allows no watch is asked for a
-//   list every absent_pause;
+// - it asks for a streaming list (sendInitialEvents) first; a server that cannot, says nothing, or
+//   never says that the list is complete, gets pages of a list instead and is not asked again; one
+//   that allows no watch is asked for a list every absent_pause;
 // - pages that expire half way (410) begin again, the second time as one answer without pages;
 // - a watch that ends goes on from the last resource version, and so does one that says nothing for
 //   longer than silence_max; 410 Expired, at once or as an event, means a new list, as does
@@ -50,6 +50,7 @@ struct ReflectorOptions {
   // after two.
   Duration silence_max = std::chrono::seconds(180);
   Duration list_silence_max = std::chrono::seconds(60);  // without an object of a streaming list
+  Duration list_length_max = std::chrono::minutes(5);    // after it, objects count no more for that
   bool streaming_list = true;
 };
 

@@ -78,6 +78,49 @@ constexpr ReflectorCase kCases[] = {
        s.asked(kPage, 1);
        s.is_told("no word from the API server for 60 s");
      }},
+    {"a streaming list of which nothing more comes than changes and bookmarks is given up for "
+     "pages",
+     [](Scene& s) {
+       s.server.streaming_lists = ScriptedApiServer::StreamingLists::kUnknown;
+       s.put("a");
+       s.begin();
+       for (int i = 0; i < 4; ++i) {
+         s.pass(seconds(20));
+         s.put("a");  // as a Node does by its status
+         s.server.bookmark();
+       }
+       s.is_synced_times(1);
+       s.asked(kPage, 1);
+       s.is_told("the list did not come to its end");
+       s.put("b");
+       s.hears("+a a a a a +b");
+     }},
+    {"a streaming list to which new objects come for ever is given up for pages",
+     [](Scene& s) {
+       s.server.streaming_lists = ScriptedApiServer::StreamingLists::kUnknown;
+       s.put("a");
+       s.begin();
+       for (int i = 0; i < 40; ++i) {
+         s.pass(seconds(10));
+         s.put("b" + std::to_string(i));
+       }
+       s.is_synced_times(1);
+       s.asked(kPage, 1);
+     }},
+    {"streaming lists that end twice before their bookmark are given up for pages",
+     [](Scene& s) {
+       s.server.script({.what = Do::kBody,
+                        .fits = kStreamingList,
+                        .body = Scene::event("ADDED", "a", "5", "uid-1"),
+                        .times = 100});
+       s.put("a b");
+       s.begin();
+       s.pass(seconds(5));
+       s.is_synced_times(1);
+       s.asked(kStreamingList, 2);
+       s.asked(kPage, 1);
+       s.holds("a b");
+     }},
     {"a streaming list that ends before its bookmark is told and begun again",
      [](Scene& s) {
        s.server.script({.what = Do::kBody,

@@ -85,6 +85,7 @@ class ScriptedApiServer {
     kYes,
     kErrorEvent,  // as with an old etcd: 200, then an ERROR event of code 500
     kInvalid,     // as with the feature off: 422
+    kUnknown,     // as a stand-in that ignores the parameter: all objects, and no word of their end
   };
 
   ScriptedApiServer();
@@ -652,7 +653,7 @@ inline void ScriptedApiServer::answer_watch(const ScriptedRequest& request, cons
       lines += event_line("ADDED", object);
     }
   }
-  if (initial) {
+  if (initial && streaming_lists != StreamingLists::kUnknown) {
     lines += event_line("BOOKMARK", {{"apiVersion", place.kind->api_version},
                                      {"kind", place.kind->kind},
                                      {"metadata",
