@@ -106,6 +106,7 @@ int serve(EventLoop& loop, const WorkerFlags& flags, WorkerOptions options) {
     if (std::exchange(stopping, true)) return loop.stop();
     if (flags.drain_delay_s <= 0) return refuse_new();
     log_info("stopping soon: serving on until nobody sends requests here (--drain-delay)");
+    server.close_after_answers();
     loop.after(from_seconds(flags.drain_delay_s), refuse_new);
   };
   Result<std::unique_ptr<SignalWatcher>> signals =

@@ -45,6 +45,7 @@ void Gateway::drain(std::function<void()> drained) {
   draining_ = true;
   drained_ = std::move(drained);
   if (options_.drain_delay == Duration::zero()) return stop_taking();
+  threads_->for_each([](GatewayThread& part) { part.close_after_answers(); });
   loop_.after(options_.drain_delay, lifeline_.guard([this] { stop_taking(); }));
 }
 

@@ -32,8 +32,9 @@ class Gateway {
   uint16_t port() const { return threads_->port(); }
   Pool& pool() { return *pool_; }
 
-  // Says at /readyz that it stops; after drain_delay stops accepting, answers who is held and lets
-  // running requests end (at most drain_timeout); then calls `drained` on the loop's thread.
+  // Says at /readyz that it stops, and ends each connection with its answer; after drain_delay
+  // stops accepting, answers who is held and lets running requests end (at most drain_timeout);
+  // then calls `drained` on the loop's thread.
   void drain(std::function<void()> drained);
 
   // For its threads.

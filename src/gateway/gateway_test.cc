@@ -140,7 +140,9 @@ TEST_F(GatewayTest, WhileItWaitsToStopItSaysSoAndServes) {
   EXPECT_EQ(readiness.body, "stopping\n");
   EXPECT_EQ(call("GET /live HTTP/1.1\r\nHost: g\r\n\r\n").head.status(), 200);
   client_ = std::make_unique<HttpClient>(*loop_, resolve("127.0.0.1", gateway_->port()).value());
-  EXPECT_EQ(complete().head.status(), 200);
+  const Answer answer = complete();
+  EXPECT_EQ(answer.head.status(), 200);
+  EXPECT_FALSE(answer.head.keep_alive()) << "the next request goes to another replica";
 }
 
 TEST_F(GatewayTest, WithoutAHealthyWorkerThoseThatTakeConnectionsAreTried) {

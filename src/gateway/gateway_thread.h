@@ -30,6 +30,7 @@ class GatewayThread final : public HttpHandler {
 
   void on_request(HttpExchange& exchange) override;
   Refusal on_refused(int status, std::string_view reason) override;
+  void close_after_answers() { server_.close_after_answers(); }
   void drain(std::function<void()> drained) { server_.drain(std::move(drained)); }
   // It is unhealthy: requests that have nothing of its answer yet are sent elsewhere. On this loop's thread.
   void on_endpoint_down(EndpointId endpoint);

@@ -52,6 +52,9 @@ class WorkerServer final : private HttpHandler {
   uint16_t port() const { return server_.port(); }
   EngineStats stats() const { return engine_.stats(); }
 
+  // Requests are served as before, but each answer ends its connection: for the time before
+  // drain().
+  void close_after_answers() { server_.close_after_answers(); }
   // Stops accepting; `drained` is called when the requests under way are answered.
   void drain(std::function<void()> drained) { server_.drain(std::move(drained)); }
 

@@ -228,7 +228,7 @@ bool Http1Connection::expectation_is_met() {
 void Http1Connection::answer_request() {
   phase_ = Phase::kAnswering;
   deadline_.disarm();
-  keep_alive_ = parser_.head().keep_alive() && !server_.draining;
+  keep_alive_ = parser_.head().keep_alive() && !server_.close_after_answers;
   server_.handler.on_request(*this);
 }
 

@@ -28,6 +28,7 @@ struct Http1Connections {
   BodyBudget* const bodies;     // null: nothing but the limits of each
   const TlsContext* const tls;  // null: plain
   std::unordered_set<Http1Connection*> open;
+  bool close_after_answers = false;
   bool draining = false;
   std::function<void()> drained;  // called once when draining and none is open
 

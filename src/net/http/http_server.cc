@@ -10,7 +10,8 @@ namespace kvasir {
 
 HttpServer::HttpServer(EventLoop& loop, Descriptor listener, HttpHandler& handler,
                        HttpServerLimits limits, BodyBudget* bodies, const TlsContext* tls)
-    : connections_(new Http1Connections{loop, handler, limits, bodies, tls, {}, false, nullptr}),
+    : connections_(
+          new Http1Connections{loop, handler, limits, bodies, tls, {}, false, false, nullptr}),
       acceptor_(std::make_unique<Acceptor>(
           loop, std::move(listener),
           [this] { return connections_->open.size() < connections_->limits.connections; },
@@ -29,7 +30,12 @@ size_t HttpServer::connections() const {
   return connections_->open.size();
 }
 
+void HttpServer::close_after_answers() {
+  connections_->close_after_answers = true;
+}
+
 void HttpServer::drain(std::function<void()> drained) {
+  close_after_answers();
   connections_->draining = true;
   connections_->drained = std::move(drained);
   acceptor_.reset();

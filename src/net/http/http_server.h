@@ -57,6 +57,11 @@ class HttpServer {
   uint16_t port() const;
   size_t connections() const;
 
+  // From now on each answer says "Connection: close" and ends its connection; new ones are taken as
+  // before. For the time in which others learn that this server is about to go: whoever closes idle
+  // connections at once may cut off a request that is on its way.
+  void close_after_answers();
+
   // Stops accepting and closes idle connections; running exchanges go on, each answered with
   // "Connection: close". Calls `drained` when no connection is left (at once when there is none).
   void drain(std::function<void()> drained);

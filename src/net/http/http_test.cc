@@ -122,6 +122,20 @@ TEST_F(HttpTest, ExpectContinueIsAnswered) {
   EXPECT_THAT(answer, StartsWith("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n"));
 }
 
+TEST_F(HttpTest, WhoIsAboutToStopServesOnAndEndsEachConnectionWithItsAnswer) {
+  const std::string request = "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi";
+  call("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n", "hello");
+  server_->close_after_answers();
+  EXPECT_EQ(server_->connections(), 1u) << "an idle connection may have a request on its way";
+  for (int i = 0; i < 2; ++i) {
+    const Recorder answer =
+        call("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n", "hello");
+    EXPECT_EQ(answer.body, "hello") << "on the old connection, then on a new one";
+    EXPECT_EQ(client_->connections(), 0u) << "the answer said that it is the last";
+  }
+  EXPECT_THAT(raw_exchange(request, false), HasSubstr("\r\nConnection: close\r\n"));
+}
+
 TEST_F(HttpTest, DrainClosesIdleConnectionsAndReports) {
   call("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n", "hello");
   bool drained = false;
