@@ -257,6 +257,20 @@ TEST(KubeCheck, ObjectsThatFitTogetherAreOk) {
             "3 objects: 3 ok, 0 with problems, 0 not read by kvasir\n");
 }
 
+TEST(KubeCheck, OneOfAPoolsPortsIsEnoughAndSoIsSayingNothingOfThem) {
+  for (const char* containers :
+       {"[{ports: [{containerPort: 8000}, {containerPort: 5557}]}]",
+        "[{ports: [{containerPort: 8200}]}], initContainers: [{ports: [{containerPort: 8000}]}]",
+        "[{name: x}]", "[{ports: null}]", "null", "7", "[7]"}) {
+    const KubeCheckReport report =
+        checked(std::string(kPoolAndPicker) +
+                "---\n{apiVersion: v1, kind: Pod, metadata: {name: a, labels: {app: vllm}}, "
+                "spec: {containers: " +
+                containers + "}}\n");
+    EXPECT_THAT(report.text, Not(HasSubstr("note"))) << containers;
+  }
+}
+
 TEST(KubeCheck, ReferencesThatLeadToNothingAreNotes) {
   const struct {
     const char* more;
@@ -286,6 +300,11 @@ endpointPickerRef: {name: epp, port: {number: 1}}}})",
       {R"({apiVersion: apps/v1, kind: Deployment, metadata: {name: d}, spec: {
 selector: {matchLabels: {app: other}}, template: {metadata: {labels: {app: other}}}}})",
        "f.yaml:5: note: spec.selector: takes none of the pods of default in these files"},
+      {R"({apiVersion: apps/v1, kind: Deployment, metadata: {name: d}, spec: {
+selector: {matchLabels: {app: vllm}}, template: {metadata: {labels: {app: vllm}},
+spec: {containers: [{ports: [{containerPort: 8300}, {containerPort: 9000}]}, {name: x}]}}}})",
+       "f.yaml:6: note: spec.targetPorts: the containers of Deployment d name port 8300, 9000, "
+       "not 8000"},
   };
   for (const auto& test : cases) {
     const KubeCheckReport report = checked(std::string(kPoolAndPicker) + "---\n" + test.more);

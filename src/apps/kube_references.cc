@@ -1,6 +1,7 @@
 #include "apps/kube_references.h"
 
 #include <algorithm>
+#include <set>
 
 #include "apps/kube_advice.h"
 
@@ -117,16 +118,57 @@ class References {
   // Only where there are pods in the files at all: most often they are elsewhere.
   void check_selector(const InferencePool& pool) {
     bool pods = false;
+    bool takes_some = false;
     for (const PlacedObject& placed : objects_) {
       const Value* labels = pod_labels_of(placed.object);
       if (labels == nullptr || name_space_of(placed.object) != pool.meta.name_space) continue;
-      if (selects(pool, labels_of(*labels))) return;
       pods = true;
+      if (!selects(pool, labels_of(*labels))) continue;
+      takes_some = true;
+      check_ports(pool, placed.object);
     }
-    if (pods) {
+    if (pods && !takes_some) {
       note("spec.selector",
            "spec.selector: takes none of the pods of " + pool.meta.name_space + " in these files");
     }
+  }
+
+  // What containers say of their ports is for people, and may be left out.
+  void check_ports(const InferencePool& pool, const ManifestObject& pods) {
+    const std::set<int64_t> named = container_ports_of(pods);
+    const auto is_named = [&](uint16_t port) { return named.contains(port); };
+    const auto& wanted = pool.target_ports;
+    if (named.empty() || std::any_of(wanted.begin(), wanted.end(), is_named)) return;
+    const std::string path =
+        pool.type->version == "v1alpha2" ? "spec.targetPortNumber" : "spec.targetPorts";
+    note(path, path + ": the containers of " + pods.kind + " " + pods.key.name + " name port " +
+                   joined(named) + ", not " + joined(wanted));
+  }
+
+  static std::set<int64_t> container_ports_of(const ManifestObject& pods) {
+    std::set<int64_t> numbers;
+    const Value* spec = find_path(pods.written, pods.kind == "Pod" ? "spec" : "spec.template.spec");
+    if (spec == nullptr) return numbers;
+    for (const char* list : {"containers", "initContainers"}) {  // sidecars are among the latter
+      for (const Value& container : elements(spec->find(list))) {
+        for (const Value& port : elements(container.find("ports"))) {
+          const Value* number = port.find("containerPort");
+          if (number != nullptr && number->integer()) numbers.insert(*number->integer());
+        }
+      }
+    }
+    return numbers;
+  }
+
+  static const Value::List& elements(const Value* list) {
+    static const Value::List kNone;
+    return list != nullptr && list->list() != nullptr ? *list->list() : kNone;
+  }
+
+  static std::string joined(const auto& numbers) {
+    std::string text;
+    for (const auto number : numbers) text += (text.empty() ? "" : ", ") + std::to_string(number);
+    return text;
   }
 
   const std::vector<PlacedObject>& objects_;
