@@ -52,6 +52,31 @@ def leader_leaves(namespace):
     return f"the other leads {seconds:.1f} s after SIGTERM"
 
 
+def both_lose_the_server(namespace):
+    """The API server is away for longer than a leader may go without renewing: none is ready. Back, one of them is again."""
+    namespace.pool()
+    namespace.pod("worker")
+    pickers = [namespace.picker(*HA, name=f"replica-{number}") for number in range(2)]
+
+    def ready():
+        return sum(picker.is_ready() for picker in pickers)
+
+    wait_until(lambda: ready() == 1, lambda: f"{ready()} are ready: {pickers[0].tail()}")
+    namespace.plane.kill_api_server()
+    try:
+        wait_until(lambda: ready() == 0, lambda: f"{ready()} still lead: {pickers[0].tail()}", LEASE_SECONDS)
+    finally:
+        namespace.plane.start_api_server()
+    began = time.monotonic()
+    wait_until(lambda: ready() == 1, lambda: f"{ready()} are ready: {pickers[0].tail()}", 3 * LEASE_SECONDS)
+    seconds = time.monotonic() - began
+    require(all(picker.running() for picker in pickers), "one of them ended")
+    for picker in pickers:
+        picker.wait_for_endpoints(1, seconds=40)
+    require(ready() == 1, "both lead")
+    return f"one leads {seconds:.1f} s after the server is back"
+
+
 def find_each_other_by_a_service(namespace):
     """Three pickers behind a Service find each other by its EndpointSlices, and one less when one is gone."""
     namespace.pool()
