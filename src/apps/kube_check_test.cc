@@ -271,6 +271,20 @@ TEST(KubeCheck, OneOfAPoolsPortsIsEnoughAndSoIsSayingNothingOfThem) {
   }
 }
 
+TEST(KubeCheck, ThePickersOwnPodsAreNotThoseThatItsPoolMisses) {
+  constexpr const char* kPicker = R"(
+---
+{apiVersion: v1, kind: Service, metadata: {name: epp},
+ spec: {selector: {app: epp}, ports: [{port: 9002}]}}
+---
+{apiVersion: apps/v1, kind: Deployment, metadata: {name: epp}, spec: {
+ selector: {matchLabels: {app: epp}}, template: {metadata: {labels: {app: epp, x: y}}}}}
+)";
+  const std::string_view all = kPoolAndPicker;
+  const std::string pool(all.substr(0, all.find("---")));
+  EXPECT_THAT(checked(pool + kPicker).text, Not(HasSubstr("note")));
+}
+
 TEST(KubeCheck, ReferencesThatLeadToNothingAreNotes) {
   const struct {
     const char* more;

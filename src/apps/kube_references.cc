@@ -88,13 +88,18 @@ class References {
                                 "; write group: " + std::string(other->type->group));
   }
 
+  const Service* picker_service(const InferencePool& pool) const {
+    if (!pool.picker) return nullptr;
+    const ObjectKey key{pool.meta.name_space, pool.picker->name};
+    return find<Service>([&](const Service& other) { return other.meta.key() == key; });
+  }
+
   void check_picker(const InferencePool& pool) {
     if (!pool.picker || pool.picker->kind != "Service" || !pool.picker->group.empty()) return;
     const std::string path =
         pool.type->version == "v1alpha2" ? "spec.extensionRef" : "spec.endpointPickerRef";
     const ObjectKey key{pool.meta.name_space, pool.picker->name};
-    const Service* service =
-        find<Service>([&](const Service& other) { return other.meta.key() == key; });
+    const Service* service = picker_service(pool);
     if (service == nullptr) {
       return note(path, path + ": no Service " + to_string(key) + " in these files");
     }
@@ -115,15 +120,19 @@ class References {
     return labels;
   }
 
-  // Only where there are pods in the files at all: most often they are elsewhere.
+  // Only where there are pods in the files beside the picker's: most often they are elsewhere.
   void check_selector(const InferencePool& pool) {
+    const Service* picker = picker_service(pool);
     bool pods = false;
     bool takes_some = false;
     for (const PlacedObject& placed : objects_) {
       const Value* labels = pod_labels_of(placed.object);
       if (labels == nullptr || name_space_of(placed.object) != pool.meta.name_space) continue;
-      pods = true;
-      if (!selects(pool, labels_of(*labels))) continue;
+      const auto own = labels_of(*labels);
+      if (!selects(pool, own)) {
+        pods |= picker == nullptr || !takes(*picker, own);
+        continue;
+      }
       takes_some = true;
       check_ports(pool, placed.object);
     }
@@ -131,6 +140,12 @@ class References {
       note("spec.selector",
            "spec.selector: takes none of the pods of " + pool.meta.name_space + " in these files");
     }
+  }
+
+  static bool takes(const Service& service, const std::map<std::string, std::string>& labels) {
+    return !service.selector.empty() &&
+           std::includes(labels.begin(), labels.end(), service.selector.begin(),
+                         service.selector.end());
   }
 
   // What containers say of their ports is for people, and may be left out.
