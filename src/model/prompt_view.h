@@ -17,7 +17,8 @@ enum class PromptUnit : uint32_t {
 };
 
 // How a prompt is cut. Hashes of one block size are comparable, those of two never are.
-struct BlockSize {
+// Aligned as one word, so that every compiler reads and writes it as one (std::atomic).
+struct alignas(8) BlockSize {
   PromptUnit unit = PromptUnit::kBytes;
   uint32_t units = 0;  // in a block
 
