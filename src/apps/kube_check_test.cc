@@ -278,7 +278,7 @@ TEST(KubeCheck, ThePickersOwnPodsAreNotThoseThatItsPoolMisses) {
  spec: {selector: {app: epp}, ports: [{port: 9002}]}}
 ---
 {apiVersion: apps/v1, kind: Deployment, metadata: {name: epp}, spec: {
- selector: {matchLabels: {app: epp}}, template: {metadata: {labels: {app: epp, x: y}}}}}
+ selector: {matchLabels: {app: epp}}, template: {metadata: {labels: {app: epp, x: z}}}}}
 )";
   const std::string_view all = kPoolAndPicker;
   const std::string pool(all.substr(0, all.find("---")));
@@ -409,7 +409,7 @@ metadata: {name: a}
 spec:
   poolRef: {name: pool}
   rules:
-  - targets: [{modelRewrite: x, weight: 1}, {modelRewrite: y}]
+  - targets: [{modelRewrite: x, weight: 1}, {modelRewrite: z}]
   - matches: []
 )");
   EXPECT_THAT(report.text, HasSubstr("note: a rule has targets with and without a weight"));

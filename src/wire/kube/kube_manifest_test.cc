@@ -84,7 +84,7 @@ spec:
 
 TEST(KubeManifest, KeysWithDotsKeepTheirLine) {
   const auto objects = manifest(
-      "apiVersion: v1\nkind: Node\nmetadata:\n  name: n\n  annotations:\n    a: x\n    a.b: y\n"
+      "apiVersion: v1\nkind: Node\nmetadata:\n  name: a\n  annotations:\n    a: x\n    a.b: z\n"
       "    a.b/c: 1\n");
   ASSERT_EQ(objects.size(), 1u);
   EXPECT_EQ(objects[0].problems.size(), 1u);
@@ -99,9 +99,9 @@ TEST(KubeManifest, WhatIsWrittenAsNothingHasTheLineAboveIt) {
 }
 
 TEST(KubeManifest, AClusterWideKindHasNoNamespace) {
-  const auto objects = manifest("apiVersion: v1\nkind: Node\nmetadata:\n  name: n\n");
+  const auto objects = manifest("apiVersion: v1\nkind: Node\nmetadata:\n  name: a\n");
   ASSERT_EQ(objects.size(), 1u);
-  EXPECT_EQ(objects[0].key, (ObjectKey{"", "n"}));
+  EXPECT_EQ(objects[0].key, (ObjectKey{"", "a"}));
 }
 
 TEST(KubeManifest, ListsAreTheirItems) {
@@ -180,6 +180,15 @@ TEST(KubeManifest, DocumentsThatAreNoObjectsAreProblems) {
   EXPECT_EQ(to_string(objects[2].problems), "line 6: apiVersion: missing\nline 6: kind: missing");
   EXPECT_EQ(to_string(objects[3].problems), "line 8: apiVersion: missing\nline 8: kind: missing");
   for (const ManifestObject& object : objects) EXPECT_TRUE(object.known);
+}
+
+TEST(KubeManifest, ALabelWithoutQuotesThatKubectlTakesForABooleanIsAProblem) {
+  const auto objects =
+      manifest("apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\n  labels:\n    canary: yes\n");
+  ASSERT_EQ(objects.size(), 1u);
+  EXPECT_EQ(to_string(objects[0].problems),
+            "line 6: metadata.labels.canary: must be a text, not a boolean (in quotes it is a "
+            "text)");
 }
 
 TEST(KubeManifest, NothingIsNoObject) {

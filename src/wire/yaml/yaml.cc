@@ -38,6 +38,17 @@ bool is_utf8(std::string_view bytes) {
   return true;
 }
 
+// A boolean by the rules of YAML 1.1, by which kubectl still reads manifests.
+std::optional<bool> old_boolean(std::string_view text) {
+  for (const char* word : {"y", "Y", "yes", "Yes", "YES", "on", "On", "ON"}) {
+    if (text == word) return true;
+  }
+  for (const char* word : {"n", "N", "no", "No", "NO", "off", "Off", "OFF"}) {
+    if (text == word) return false;
+  }
+  return std::nullopt;
+}
+
 // A list or map whose end has not come yet.
 struct Open {
   bool is_map = false;
@@ -59,6 +70,7 @@ struct Anchored {
 
 class TreeBuilder final : public YAML::EventHandler {
  public:
+  // `one_document`: false for parse_yaml_documents(), whose rules apply.
   TreeBuilder(int lines_before, size_t values_most, bool one_document)
       : lines_before_(lines_before), values_most_(values_most), one_document_(one_document) {}
 
@@ -120,11 +132,14 @@ class TreeBuilder final : public YAML::EventHandler {
     }
   }
 
-  static Value scalar(const std::string& tag, const std::string& text, int line) {
+  Value scalar(const std::string& tag, const std::string& text, int line) const {
     if (tag == "!" || tag == std::string(kCore) + "str") return Value(text, line);
     if (tag == std::string(kCore) + "binary") return binary(text, line);
     const bool is_core = tag.compare(0, kCore.size(), kCore) == 0;
     if (tag != "?" && !is_core) throw Stop{{line, "the tag " + tag + " is not known here"}};
+    if (!one_document_ && tag == "?") {
+      if (const auto flag = old_boolean(text)) return Value(*flag, line);
+    }
     auto parsed = plain_yaml_scalar(text, line);
     if (const Remark* problem = std::get_if<Remark>(&parsed)) throw Stop{*problem};
     return std::get<Value>(std::move(parsed));

@@ -34,7 +34,8 @@ struct YamlLimits {
 std::variant<Value, Remark> parse_yaml(std::string_view text, int lines_before = 0,
                                        const YamlLimits& limits = {});
 
-// All documents but empty ones, or the first problem of any.
+// All documents but empty ones, or the first problem of any. As kubectl reads them: yes, no, on,
+// off, y and n without quotes are booleans.
 std::variant<std::vector<Value>, Remark> parse_yaml_documents(std::string_view text,
                                                               const YamlLimits& limits = {});
 

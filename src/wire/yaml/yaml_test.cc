@@ -107,6 +107,18 @@ TEST(Yaml, DocumentsFollowEachOther) {
   EXPECT_EQ(*(*documents[1].list())[1].text(), "b");
 }
 
+TEST(Yaml, WordsOfDocumentsAreBooleansAsKubectlReadsThem) {
+  const auto parsed = parse_yaml_documents("[yes, Y, On, no, n, OFF, yEs, 'yes', !!str no]");
+  ASSERT_TRUE(std::holds_alternative<std::vector<Value>>(parsed));
+  const Value::List& list = *std::get<std::vector<Value>>(parsed).at(0).list();
+  ASSERT_EQ(list.size(), 9u);
+  for (size_t i = 0; i < 6; ++i) {
+    ASSERT_NE(list[i].boolean(), nullptr) << i;
+    EXPECT_EQ(*list[i].boolean(), i < 3) << i;
+  }
+  for (size_t i = 6; i < 9; ++i) EXPECT_NE(list[i].text(), nullptr) << i;
+}
+
 TEST(Yaml, ProblemsOfLaterDocumentsHaveTheirLine) {
   const struct {
     const char* text;
