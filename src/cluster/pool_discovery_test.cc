@@ -137,6 +137,10 @@ TEST_F(PoolDiscoveryTest, APodCountsWhileItIsReadyHasAnAddressAndStays) {
   change(
       "another pod of that name", [](Pod&) {}, came);
   change(
+      "its address taken from it", [](Pod& pod) { pod.ip.clear(); }, went);
+  change(
+      "an address again", [](Pod&) {}, came);
+  change(
       "evicted, and Ready while it ends", [](Pod& pod) { pod.phase = "Failed"; }, went);
   change("it stays over", [](Pod& pod) { pod.phase = "Succeeded"; }, {});
   change(
