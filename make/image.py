@@ -50,8 +50,9 @@ def is_elf(path):
         return file.read(4) == b"\x7fELF"
 
 
-def libraries(programs):
-    """SONAME path in the image -> file here, of everything that the programs load."""
+def libraries(programs, bundled=()):
+    """SONAME path in the image -> file here, of everything that the programs load. `bundled`: file names of those that come
+    with the programs; ldd misses such a one where only the program that loads both says in which folder it is."""
     found = {}
     for program in programs:
         listed = subprocess.run(["ldd", str(program)], capture_output=True, text=True)
@@ -59,6 +60,8 @@ def libraries(programs):
             continue
         for line in listed.stdout.splitlines():
             if "not found" in line:
+                if line.split()[0] in bundled:
+                    continue
                 fail(f"{program}: {line.strip()}")
             match = re.search(r"(?:=> )?(/\S+) \(0x", line)
             if match:
@@ -165,7 +168,8 @@ def add_venv(layer, packages):
                 if source.name == "RECORD":  # pip wrote the sums of scripts with their old paths
                     data = b"".join(line for line in data.splitlines(True) if not line.startswith(b"../../../bin/"))
                 layer.text(path, data, 0o755 if source.stat().st_mode & 0o100 else 0o644, USER)
-        outside = {path: file for path, file in libraries(programs).items() if made not in file.parents}
+        outside = {path: file for path, file in libraries(programs, {program.name for program in programs}).items()
+                   if made not in file.parents}
     layer.link(f"{VENV}/bin/python3", "/usr/bin/python3", USER)
     return outside
 

@@ -5,9 +5,11 @@ import subprocess
 import binaries
 import kubectl_lines
 from checks import Skipped, require
-from machine import ROOT
+from machine import ROOT, wait_until
 
 ARCHIVE = ROOT / "build/image/kvasir-docs.tar"
+METRICS_SECONDS = 90
+PACKAGES = ["aiperf"]  # of Python: make image-docs ARGS="--pip PACKAGE"
 
 
 def every_line_that_runs_now(namespace):
@@ -65,12 +67,16 @@ spec: {selector: {matchLabels: {model: llama-70b, role: inference}}, targetPorts
 
 
 def installed(world):
-    has = set()
-    try:
-        world.plane.kubectl("top", "nodes")
+    """metrics-server, once `kubectl top` knows the pods, and those of PACKAGES that the images have."""
+    kubectl, has = world.plane.kubectl, set()
+    if not binaries.missing(["metrics-server"]):
+        wait_until(lambda: "vllm-decode-worker" in kubectl("-n", "llm-serving", "top", "pods", check=False),
+                   "`kubectl top pods` knows no worker", METRICS_SECONDS)
         has.add("metrics-server")
-    except RuntimeError:
-        pass
+    for package in PACKAGES:
+        folders = f"ls -d /opt/dynamo/venv/lib/python3*/site-packages/{package}"
+        if package in kubectl("-n", "llm-serving", "exec", "deploy/vllm-decode-worker", "--", "sh", "-c", folders, check=False):
+            has.add(package)
     return has
 
 
