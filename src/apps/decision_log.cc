@@ -160,6 +160,7 @@ void append_pick_line(LogFormat format, WallTime time, std::string_view componen
     line.number("prompt_tokens", report.prompt_tokens);
   }
   add_prediction(report.decision, line);
+  if (report.metrics_age) line.milliseconds("scraper_age", *report.metrics_age);
   line.number("candidates", report.trace.candidates());
   const std::vector<ScoredEndpoint> best = best_of(report);
   add_filters(report.trace, line);

@@ -33,8 +33,8 @@ TEST(DecisionLine, OfAPickAsText) {
             "2025-11-24T11:51:57.042Z info epp: picked request_id=req-1 model=m target_model=m "
             "fairness_id=tenant-a priority=0 selected_pod=pod-1 selected_endpoint=10.0.0.2:8000 "
             "fallbacks=[10.0.0.1:8000] score=1 picker=max-score-picker "
-            "prefill_decision=decode-only cached_tokens=250 prompt_tokens=1000 candidates=4 "
-            "filter_result=[default/decode-filter=2] "
+            "prefill_decision=decode-only cached_tokens=250 prompt_tokens=1000 scraper_age=12.5 "
+            "candidates=4 filter_result=[default/decode-filter=2] "
             "scorer_result=[default/queue-scorer{pod-0=0.5,pod-1=0.5},"
             "default/active-request-scorer{pod-0=1,pod-1=0.5}] "
             "final_scores={pod-0=1.5,pod-1=1} "
@@ -52,7 +52,8 @@ TEST(DecisionLine, OfAPickAsJson) {
       R"("selected_endpoint":"10.0.0.2:8000","fallbacks":["10.0.0.1:8000"],"score":1,)"
       R"("picker":"max-score-picker","prefill_decision":"prefill-decode","prefill_pod":"pod-3",)"
       R"("prefill_endpoint":"10.0.0.4:8000","cached_tokens":250,"prompt_tokens":1000,)"
-      R"("candidates":4,"filter_result":[{"filter":"decode-filter","profile":"default","left":2}],)"
+      R"("scraper_age":12.5,"candidates":4,)"
+      R"("filter_result":[{"filter":"decode-filter","profile":"default","left":2}],)"
       R"("scorer_result":[{"scorer":"queue-scorer","profile":"default",)"
       R"("scores":{"pod-0":0.5,"pod-1":0.5}},{"scorer":"active-request-scorer",)"
       R"("profile":"default","scores":{"pod-0":1,"pod-1":0.5}}],)"
@@ -72,6 +73,13 @@ TEST(DecisionLine, TellsWhatWasPredictedAndWhichAttemptItIs) {
   EXPECT_THAT(
       pick_line(LogFormat::kText, report),
       AllOf(HasSubstr(" attempt=2 "), HasSubstr(" predicted_wait=120 predicted_prefill=80 ")));
+}
+
+TEST(DecisionLine, IsSilentAboutTheAgeOfMetricsThatWereNeverRead) {
+  const EppFixture fixture;
+  PickReport report = fixture.pick();
+  report.metrics_age.reset();
+  EXPECT_THAT(pick_line(LogFormat::kText, report), Not(HasSubstr("scraper")));
 }
 
 TEST(DecisionLine, OfARefusal) {

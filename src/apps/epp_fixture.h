@@ -69,6 +69,7 @@ struct EppFixture {
     report.prompt_known = true;
     report.scheduling = std::chrono::microseconds(42);
     report.processing = std::chrono::microseconds(150);
+    report.metrics_age = std::chrono::microseconds(12'500);
     return report;
   }
 

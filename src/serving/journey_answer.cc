@@ -1,4 +1,6 @@
 // What becomes of a journey once it was sent to an endpoint, and its reports.
+#include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "net/http/http_status.h"
@@ -9,6 +11,17 @@
 #include "wire/request/error_answer.h"
 
 namespace kvasir {
+namespace {
+
+// The metrics may have been read since the request's turn began.
+std::optional<Duration> metrics_age(const Snapshot& fleet, EndpointId id, TimePoint now) {
+  if (index_of(id) >= fleet.endpoints.size()) return std::nullopt;
+  const TimePoint read_at = fleet.endpoints[index_of(id)].metrics.read_at;
+  if (read_at == TimePoint{}) return std::nullopt;
+  return std::max(now - read_at, Duration::zero());
+}
+
+}  // namespace
 
 void Journey::answer_begins(int status) {
   status_ = status;
@@ -88,6 +101,7 @@ void Journey::report_pick(const Snapshot& fleet, TimePoint now) {
   report.scheduling = scheduling_;
   report.processing = now - whole_;
   report.held = held_;
+  report.metrics_age = metrics_age(fleet, decision_.endpoint, now);
   thread_.pool().probe().on_picked(report);
 }
 

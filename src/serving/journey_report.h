@@ -52,6 +52,7 @@ struct PickReport {
   Duration scheduling{};  // in the scheduler, all attempts
   Duration processing{};  // from the last byte of the request to the decision, waiting included
   Duration held{};        // by flow control
+  std::optional<Duration> metrics_age;  // of the chosen endpoint's; absent: they were never read
 };
 
 // No endpoint was chosen, or the request had to leave it for the sake of another.

@@ -33,6 +33,7 @@ struct RecordingProbe final : PoolProbe {
   void on_health_changed(const Endpoint&, bool) override {}
   void on_picked(const PickReport& report) override {
     events.push_back("picked " + std::to_string(report.attempt));
+    metrics_age = report.metrics_age;
   }
   void on_refused(const RefusalReport& report) override {
     events.push_back("refused " + std::to_string(report.refusal.status));
@@ -47,6 +48,7 @@ struct RecordingProbe final : PoolProbe {
 
   std::vector<std::string> events;
   EndReport last;
+  std::optional<Duration> metrics_age;  // of the last pick
 };
 
 class JourneyTest : public ::testing::Test {
@@ -105,6 +107,25 @@ TEST_F(JourneyTest, ItsDeathEndsIt) {
   come().reset();
   EXPECT_EQ(bookings(), 0u);
   EXPECT_THAT(probe_.events, ElementsAre("to a", "picked 1", "from a", "ended 2"));
+}
+
+TEST_F(JourneyTest, APickTellsHowOldTheMetricsOfItsEndpointAre) {
+  start(kOpen, 1);
+  come();
+  EXPECT_EQ(probe_.metrics_age, std::nullopt);  // never read
+  pass(std::chrono::seconds(1));
+  const auto read_at = [&](TimePoint when) {
+    EngineMetrics metrics;
+    metrics.read_at = when;
+    pool_->fleet().set_metrics({{EndpointId(0), metrics}});
+  };
+  read_at(executor_.now());
+  pass(std::chrono::milliseconds(30));
+  come();
+  EXPECT_EQ(probe_.metrics_age, std::chrono::milliseconds(30));
+  read_at(executor_.now() + std::chrono::milliseconds(1));  // by another thread, meanwhile
+  come();
+  EXPECT_EQ(probe_.metrics_age, Duration::zero());
 }
 
 TEST_F(JourneyTest, AnEndpointThatFailedIsNotAskedAgain) {
