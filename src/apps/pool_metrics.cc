@@ -80,15 +80,16 @@ template <class Probe>
 void PoolMetrics<Probe>::on_scrape_failed(const Endpoint& endpoint, std::string_view source_type,
                                           bool, std::string_view why, bool first) {
   if (!first) return;
-  log_repeated(LogLevel::kWarning, "metrics of " + endpoint.name + " cannot be read",
-               fmt::format("metrics of {} ({}) cannot be read, the old ones stay for a while: {}",
-                           endpoint.name, source_type, why));
+  log_repeated(
+      LogLevel::kWarning, "metrics of " + endpoint.name + " cannot be read",
+      fmt::format("scraper: metrics of {} ({}) cannot be read, the old ones stay for a while: {}",
+                  endpoint.name, source_type, why));
 }
 
 template <class Probe>
 void PoolMetrics<Probe>::on_scrape_pace(std::string_view source_type, Duration interval,
                                         bool stretched) {
-  const std::string text = std::string(source_type) + ": metrics are read every " +
+  const std::string text = "scraper: " + std::string(source_type) + ": metrics are read every " +
                            std::to_string(to_milliseconds(interval)) + " ms";
   stretched ? log_warning(text + ": more often cannot be kept up") : log_info(text + " again");
 }
@@ -110,7 +111,7 @@ void PoolMetrics<Probe>::on_page_problem(const Endpoint& endpoint, PageProblem p
   count("page_problems_total",
         "Metrics pages that began to lack what is wanted or to say what cannot be true.",
         {{"kind", missing ? "missing" : "refused"}});
-  const std::string name = "metrics of " + endpoint.name + ": ";
+  const std::string name = "scraper: metrics of " + endpoint.name + ": ";
   if (missing) {
     return log_repeated(LogLevel::kWarning, "metrics pages that lack something",
                         name + std::string(what) + " missing; scorers and detectors do without");
