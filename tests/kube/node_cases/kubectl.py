@@ -15,7 +15,7 @@ PACKAGES = ["aiperf"]  # of Python: make image-docs ARGS="--pip PACKAGE"
 def every_line_that_runs_now(namespace):
     """Each line marked `now` prints what it should; the table is told how it went."""
     if not ARCHIVE.exists():
-        raise Skipped(f"there is no {ARCHIVE}: make image-docs ARGS=--tutorial-names")
+        raise Skipped(f"there is no {ARCHIVE}: make image-docs ARGS='--tutorial-names --pip aiperf'")
     world = namespace.world
     world.node.import_image(ARCHIVE)
     kubectl = world.plane.kubectl
