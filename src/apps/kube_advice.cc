@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <functional>
 
+#include "apps/kube_spelling.h"
+
 namespace kvasir {
 namespace {
 
@@ -315,6 +317,7 @@ KubeAdvice advise(const ManifestObject& object) {
   if (is_workload(object)) check_workload(object, advice);
   if (object.kind == "EnvoyFilter") check_header_values(object, advice);
   check_rewrite(object, advice);
+  if (auto meant = meant_kind(object)) advice.problems.push_back({object.line, std::move(*meant)});
   return advice;
 }
 

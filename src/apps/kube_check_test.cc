@@ -198,6 +198,51 @@ TEST(KubeCheck, TheTutorialsObjectsAreJudgedAsTheirApiServersJudgeThem) {
   }
 }
 
+TEST(KubeCheck, OurKindsUnderAnotherGroupVersionOrNameAreProblems) {
+  const struct {
+    const char* version;
+    const char* kind;
+    const char* meant;  // "": not read, and no problem
+  } cases[] = {
+      {"v1", "InferencePool", " in that version: did you mean inference.networking.k8s.io/v1?"},
+      {"inference.networking.k8s.io/v1alpha2", "InferencePool",
+       " in that version: did you mean inference.networking.k8s.io/v1?"},
+      {"inference.networking.k8s.io/v2", "InferencePool",
+       " in that version: did you mean inference.networking.k8s.io/v1?"},
+      {"inference.networking.k8s/v1", "InferencePool",
+       " in that version: did you mean inference.networking.k8s.io/v1?"},
+      {"llm-d.ai/v1", "InferenceObjective", " in that version: did you mean llm-d.ai/v1alpha2?"},
+      {"inference.networking.k8s.io/v1", "InferencePools", ": did you mean kind: InferencePool?"},
+      {"inference.networking.k8s.io/v1", "inferencepool", ": did you mean kind: InferencePool?"},
+      {"inference.networking.k8s.io/v1", "InferncePool", ": did you mean kind: InferencePool?"},
+      {"llm-d.ai/v1", "InferenceModelRewrites",
+       " in that version: did you mean llm-d.ai/v1alpha2, kind: InferenceModelRewrite?"},
+      {"v1", "EndpointSlice", " in that version: did you mean discovery.k8s.io/v1?"},
+      {"v2", "Service", " in that version: did you mean v1?"},
+      {"v1", "Pods", ": did you mean kind: Pod?"},
+      {"serving.knative.dev/v1", "Service", ""},
+      {"example.com/v1", "Lease", ""},
+      {"example.com/v1", "InferencePools", ""},
+      {"v1", "Endpoints", ""},
+      {"v1", "PodTemplate", ""},
+      {"v1", "ServiceAccount", ""},
+      {"coordination.k8s.io/v1alpha2", "LeaseCandidate", ""},
+      {"serving.kserve.io/v1beta1", "InferenceService", ""},
+      {"serving.kserve.io/v1alpha1", "InferenceGraph", ""},
+      {"serving.kserve.io/v1alpha1", "LLMInferenceService", ""},
+      {"inference.networking.x-k8s.io/v1alpha1", "InferencePoolImport", ""},
+      {"inference.networking.x-k8s.io/v1alpha2", "InferenceModel", ""},
+  };
+  for (const auto& test : cases) {
+    const KubeCheckReport report = checked(std::string("metadata: {name: a}\nkind: ") + test.kind +
+                                           "\napiVersion: " + test.version + "\n");
+    const std::string meant = test.meant;
+    EXPECT_EQ(report.problems, meant.empty() ? 0u : 1u) << report.text;
+    EXPECT_THAT(report.text, HasSubstr(meant.empty() ? ": not read by kvasir\n"
+                                                     : "problem: no such kind" + meant + "\n"));
+  }
+}
+
 TEST(KubeCheck, WhatUpstreamWritesInsteadIsInOrder) {
   const KubeCheckReport report = checked(R"(apiVersion: gateway.envoyproxy.io/v1alpha1
 kind: EnvoyExtensionPolicy

@@ -1,0 +1,16 @@
+// Objects that are written nearly as Kvasir reads them: kinds under a wrong group, version or name.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "wire/kube/kube_manifest.h"
+
+namespace kvasir {
+
+// Of an object that is not read: what to write so that it is. nullopt: it is another kind, which
+// may be in order. Kinds that only Kvasir's groups have are known wherever they stand; others, as
+// Service or Lease, only where the group is one of those that are read.
+std::optional<std::string> meant_kind(const ManifestObject& object);
+
+}  // namespace kvasir
