@@ -221,10 +221,7 @@ Result<EppOptions> epp_options(const EppFlags& flags) {
   }
   options.replicas.sync.interval = std::chrono::milliseconds(flags.peers_interval_ms);
   options.replicas.peers_are_told = !flags.kube.peers_service.empty();
-  if (shares(options.replicas) && flags.secure_serving) {
-    return Error{std::string(flags.peers.empty() ? "--peers-service" : "--peers") +
-                 ": replicas talk without TLS; give --secure-serving=false too"};
-  }
+  options.replicas.tls = flags.secure_serving;
   if (Result<void> read = read_secret(flags, options.replicas); !read) return read.error();
   if (flags.exact_port_subset) options.subset = SubsetMode::kPort;
   if (flags.disable_subset_filter) options.subset = SubsetMode::kIgnored;

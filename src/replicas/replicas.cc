@@ -27,6 +27,14 @@ GrpcClientLimits limits_of(const ReplicaOptions& options) {
   return limits;
 }
 
+std::unique_ptr<TlsClientContext> tls_of(const ReplicaOptions& options) {
+  if (!options.tls) return nullptr;
+  TlsClientOptions tls;
+  tls.protocol = TlsProtocol::kHttp2;
+  tls.check_server = false;
+  return std::move(TlsClientContext::create(tls).value());  // reads no file, so nothing can fail
+}
+
 std::vector<std::string> hosts_of(const std::vector<HostPort>& peers) {
   std::vector<std::string> hosts;
   for (const HostPort& peer : peers) hosts.push_back(peer.host);
@@ -46,7 +54,8 @@ class Replicas::Link final : public GrpcClientCall::Observer {
  public:
   Link(Replicas& replicas, const SocketAddress& address)
       : replicas_(replicas),
-        client_(replicas.loop_, address, "replica", limits_of(replicas.options_)),
+        client_(replicas.loop_, address, "replica", limits_of(replicas.options_),
+                TlsPeer{replicas.tls_.get(), "replica"}),
         wait_(replicas.options_.first_retry) {
     call();
   }
@@ -122,6 +131,7 @@ Replicas::Replicas(EventLoop& loop, Resolver& resolver, const Fleet& fleet, Sche
       probe_(probe),
       options_(options),
       sync_(random_id(), fleet, scheduler, clock, probe, options.sync),
+      tls_(tls_of(options)),
       watch_(
           loop, resolver, hosts_of(options.peers), options.look_up_interval,
           [this](const std::string& host, const Resolver::Addresses& addresses) {

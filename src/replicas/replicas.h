@@ -15,6 +15,7 @@
 #include "net/io/event_loop.h"
 #include "net/io/resolver.h"
 #include "net/io/socket.h"
+#include "net/io/tls_context.h"
 #include "replicas/replica_receiver.h"
 #include "replicas/replica_sync.h"
 
@@ -33,6 +34,8 @@ struct ReplicaOptions {
   Duration refused_retry = std::chrono::seconds(10);  // by one who is no replica, or oneself
   // Of one who does not read; news is not told until it does.
   size_t unsent_bytes_max = 8 * 1024 * 1024;
+  // Whether their ports speak TLS. Any certificate will do: who knows the secret is a replica.
+  bool tls = false;
   // The same for all; who does not know it is neither told nor heard. Empty: everybody is, so all
   // must be of one machine (needs_secret()).
   std::string secret = {};
@@ -86,6 +89,7 @@ class Replicas final : private ReplicaSink {
   ReplicaProbe& probe_;
   const ReplicaOptions options_;
   ReplicaSync sync_;
+  const std::unique_ptr<TlsClientContext> tls_;           // null: plain
   std::map<std::string, Resolver::Addresses> addresses_;  // by host, as found last
   std::vector<SocketAddress> told_addresses_;
   std::map<std::string, std::unique_ptr<Link>> links_;    // by the key of the address

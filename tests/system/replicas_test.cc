@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "leased_port.h"
+#include "program.h"
 #include "running_picker.h"
 
 namespace kvasir {
@@ -159,6 +160,23 @@ TEST_F(ReplicasSystemTest, PickersWithDifferentSecretsShareNothingAndSaySoOnce) 
     EXPECT_EQ(picker->says("sharing load and sessions"), 0u);
     EXPECT_EQ(picker->says("secret of these tests"), 0u);
     EXPECT_LE(picker->says("it has another secret"), 2u) << "as speaker and as listener";
+  }
+}
+
+// As the ext_proc port is unless it is told otherwise.
+TEST_F(ReplicasSystemTest, PickersThatServeTlsShareToo) {
+  const std::string ports[] = {std::to_string(leased_port()), std::to_string(leased_port())};
+  std::vector<std::unique_ptr<Program>> pickers;
+  for (const std::string& port : ports) {
+    pickers.push_back(std::make_unique<Program>(std::vector<std::string>{
+        "epp", "--host", "127.0.0.1", "--grpc-port", port, "--grpc-health-port", "0",
+        "--metrics-port", "0", "--endpoints", workers_.list(), "--config-text", kConfig,
+        "--allow-experimental-plugins", "--peers",
+        "127.0.0.1:" + ports[0] + ",127.0.0.1:" + ports[1], "--peers-secret-file",
+        secret_file("first secret of these tests")}));
+  }
+  for (const auto& picker : pickers) {
+    EXPECT_TRUE(picker->comes_to_say("sharing load and sessions")) << picker->output();
   }
 }
 
