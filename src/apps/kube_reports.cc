@@ -36,8 +36,10 @@ std::string plural(const KubeType& type) {
 }
 
 // As it is typed.
-std::string rbac_command(const RbacOptions& rbac, std::string_view account) {
+std::string rbac_command(const RbacOptions& rbac, const ObjectKey& account) {
   const RbacOptions usual;
+  const std::string& account_namespace =
+      account.name_space.empty() ? rbac.account_namespace : account.name_space;
   std::string text = "kvasir kube rbac";
   const auto flag = [&text](const char* name, std::string_view value) {
     text.append(" ").append(name).append(" ").append(value);
@@ -46,10 +48,10 @@ std::string rbac_command(const RbacOptions& rbac, std::string_view account) {
   flag("--pool-namespace", rbac.pool_namespace);
   if (rbac.pool_group != usual.pool_group) flag("--pool-group", rbac.pool_group);
   if (rbac.selector) text += " --endpoint-selector";
-  if (!rbac.account_namespace.empty() && rbac.account_namespace != rbac.pool_namespace) {
-    flag("--namespace", rbac.account_namespace);
+  if (!account_namespace.empty() && account_namespace != rbac.pool_namespace) {
+    flag("--namespace", account_namespace);
   }
-  if (!account.empty()) flag("--name", account);
+  if (!account.name.empty()) flag("--name", account.name);
   if (rbac.leader_election) text += " --leader-election";
   if (!rbac.peers_service.empty()) flag("--peers-service", rbac.peers_service);
   if (rbac.node_labels) text += " --node-labels";
@@ -57,11 +59,12 @@ std::string rbac_command(const RbacOptions& rbac, std::string_view account) {
   return text + " | kubectl apply -f -";
 }
 
-// The name of "system:serviceaccount:NAMESPACE:NAME".
-std::string_view account_of(std::string_view message) {
+// Of "system:serviceaccount:NAMESPACE:NAME"; both are empty when somebody else asks.
+ObjectKey account_of(std::string_view message) {
   const std::string_view account = between(message, "system:serviceaccount:", "\" ");
   const size_t colon = account.find(':');
-  return colon == std::string_view::npos ? "" : account.substr(colon + 1);
+  if (colon == std::string_view::npos) return {};
+  return {std::string(account.substr(0, colon)), std::string(account.substr(colon + 1))};
 }
 
 std::string key_of(const KubeType& type) {

@@ -37,6 +37,16 @@ TEST(KubeReports, AMissingPermissionIsOneLineWithTheCommandThatGrantsIt) {
             "watch resource \"pods\" in API group \"\" in the namespace \"models\")");
 }
 
+TEST(KubeReports, TheCommandGrantsToTheAccountThatTheServerNames) {
+  RbacOptions rbac = models();
+  rbac.account_namespace = "default";  // the kubeconfig's, which says nothing of the token
+  EXPECT_THAT(forbidden_line(kube_type(KubeKind::kPod), forbidden("watch", "pods"), rbac),
+              HasSubstr("--pool-namespace models --name my-epp | kubectl"));
+  rbac.pool_namespace = "elsewhere";
+  EXPECT_THAT(forbidden_line(kube_type(KubeKind::kPod), forbidden("watch", "pods"), rbac),
+              HasSubstr("--pool-namespace elsewhere --namespace models --name my-epp | kubectl"));
+}
+
 TEST(KubeReports, WordsOfAnotherServerAreToldAsTheyAre) {
   KubeStatus status;
   status.code = 403;
