@@ -96,7 +96,8 @@ int run_epp(const EppFlags& flags, const UpstreamFlags& upstream) {
   if (!loop) return fail_command("epp", 1, loop.error().message);
   Result<std::unique_ptr<KubeSession>> kube = kube_session(**loop, flags, *options);
   if (!kube) return fail_command("epp", 2, kube.error().message);
-  Result<std::unique_ptr<DecisionLog>> log = decision_log(flags.decision_log, "epp");
+  Result<std::unique_ptr<DecisionLog>> log =
+      decision_log(flags.decision_log, "epp", logging->encoding);
   if (!log) return fail_command("epp", 2, log.error().message);
   EppMetricsOptions metrics_options = epp_metrics_options(flags);
   metrics_options.version = KVASIR_VERSION;

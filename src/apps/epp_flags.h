@@ -64,7 +64,7 @@ struct EppFlags {
   double hold_threshold_s = to_seconds(kHoldThreshold);
   HealthFlags health;
   EppLogFlags log;
-  DecisionLogFlags decision_log{"text"};
+  DecisionLogFlags decision_log{""};
   KubeFlags kube;
   double metrics_staleness_s = 2;
   bool grpc_stream_metrics = false;

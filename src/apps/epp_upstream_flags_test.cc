@@ -178,6 +178,30 @@ TEST(LogFlags, LevelAndEncodingAreUpstreams) {
   }
 }
 
+// A collector that reads JSON lines finds nothing else in the log.
+TEST(LogFlags, DecisionsAreWrittenAsTheOtherLinesUnlessTheirFlagSaysOtherwise) {
+  const struct {
+    const char* line;
+    std::optional<LogFormat> format;
+  } cases[] = {
+      {"", LogFormat::kText},
+      {"--zap-encoder json", LogFormat::kJson},
+      {"--zap-devel=false", LogFormat::kJson},
+      {"--zap-encoder console --zap-devel=false", LogFormat::kText},
+      {"--zap-encoder json --decision-log text", LogFormat::kText},
+      {"--decision-log json", LogFormat::kJson},
+      {"--zap-encoder json --decision-log off", std::nullopt},
+  };
+  for (const auto& each : cases) {
+    const Understood understood(each.line);
+    EXPECT_EQ(understood.refusal, "") << each.line;
+    const Result<LogSettings> settings = log_settings(understood.flags.log);
+    ASSERT_TRUE(settings) << each.line;
+    EXPECT_EQ(decision_log_format(understood.flags.decision_log, settings->encoding), each.format)
+        << each.line;
+  }
+}
+
 // docs/EPP.md has a row for each flag, and for no other.
 TEST(UpstreamFlags, TheTableInTheDocumentationIsThisOne) {
   const char* root = std::getenv("KVASIR_SOURCE_DIR");

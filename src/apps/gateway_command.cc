@@ -284,7 +284,8 @@ int run_gateway(const GatewayFlags& flags) {
   Result<std::unique_ptr<KubeSession>> kube = gateway_kube_session(**loop, flags, *options);
   if (!kube) return fail_command("gateway", 2, kube.error().message);
   const std::string policy = options->pool.policy.empty() ? "config" : options->pool.policy;
-  Result<std::unique_ptr<DecisionLog>> log = decision_log(flags.decision_log, "gateway");
+  Result<std::unique_ptr<DecisionLog>> log =
+      decision_log(flags.decision_log, "gateway", LogEncoding::kText);
   if (!log) return fail_command("gateway", 2, log.error().message);
   options->pool.journey.trace = *log != nullptr;
   GatewayMetrics metrics(policy, log->get());
