@@ -89,8 +89,8 @@ void PoolMetrics<Probe>::on_scrape_failed(const Endpoint& endpoint, std::string_
 template <class Probe>
 void PoolMetrics<Probe>::on_scrape_pace(std::string_view source_type, Duration interval,
                                         bool stretched) {
-  const std::string text = "scraper: " + std::string(source_type) + ": metrics are read every " +
-                           std::to_string(to_milliseconds(interval)) + " ms";
+  const std::string text = fmt::format("scraper: {}: metrics are read every {:g} ms", source_type,
+                                       to_milliseconds(interval));
   stretched ? log_warning(text + ": more often cannot be kept up") : log_info(text + " again");
 }
 

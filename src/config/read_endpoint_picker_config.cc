@@ -75,7 +75,7 @@ ConfigReading read_endpoint_picker_config(std::string_view text,
   reading.plugins_listed = plugins_listed(document);
   if (document.is_null()) {
     reading.config = default_endpoint_picker_config();
-    reading.notes.push_back(Remark{0, "default: the file is empty: the default configuration"});
+    reading.notes.push_back(Remark{0, "default: nothing is configured: the default configuration"});
     return reading;
   }
   read_document(document, reading, types);
