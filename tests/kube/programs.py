@@ -6,7 +6,16 @@ import urllib.request
 
 from machine import Child, free_port, wait_until
 
+LEASE_SECONDS, RETRY_SECONDS = 15, 2
+TRY_SECONDS = 2.2 * RETRY_SECONDS  # the longest between two looks at a lease, jitter included: one sees it, one takes it
 _numbers = itertools.count(1)
+
+
+def value_of(page, name, labels="", combined=sum):
+    """Of /metrics: the sum (or the like) of a name's series whose labels contain that text; None: there is no such series."""
+    series = rf"^{re.escape(name)}(?:\{{[^}}]*{re.escape(labels)}[^}}]*\}})? (\S+)$"
+    values = re.findall(series, page, re.M)
+    return combined(map(float, values)) if values else None
 
 
 class Program(Child):
@@ -23,10 +32,7 @@ class Program(Child):
             return answer.read().decode()
 
     def metric(self, name, labels="", combined=sum):
-        """The sum (or the like) of its series whose labels contain that text; None: there is no such series."""
-        series = rf"^{re.escape(name)}(?:\{{[^}}]*{re.escape(labels)}[^}}]*\}})? (\S+)$"
-        values = re.findall(series, self.page(), re.M)
-        return combined(map(float, values)) if values else None
+        return value_of(self.page(), name, labels, combined)
 
     def wait_for_page(self):
         def there():

@@ -81,6 +81,8 @@ def arguments():
                         help="a folder of the definitions of our kinds (default: deploy/crds)")
     parser.add_argument("--images", type=pathlib.Path, nargs="*", default=[],
                         help="with --node: archives of images to import beside that of --kvasir, as docker save writes them")
+    parser.add_argument("--llm-d-charts", type=pathlib.Path,
+                        help="with --node: llm-d-router's folder config/charts, for the cases that render them")
     parser.add_argument("--up", action="store_true", help="run no cases: keep the cluster until Ctrl-C")
     parser.add_argument("--only", default="", help="only cases with this in their name")
     parser.add_argument("--list", action="store_true", help="what there is, without running it")

@@ -48,6 +48,7 @@ class NodeWorld(World):
 
     def __init__(self, folder, options, stack):
         self.folder, self.kvasir, self.envoy = folder, options.kvasir, options.envoy
+        self.llm_d_charts = options.llm_d_charts
         network = stack.enter_context(node_network(folder))
         self.plane = ControlPlane(folder, MACHINE, stack, pod_net=PODS, service_accounts=True)
         self.api = self.plane.api

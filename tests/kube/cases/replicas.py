@@ -3,9 +3,8 @@ import time
 
 from checks import require
 from machine import wait_until
+from programs import LEASE_SECONDS, TRY_SECONDS
 
-LEASE_SECONDS, RETRY_SECONDS = 15, 2
-TRY_SECONDS = 2.2 * RETRY_SECONDS  # the longest between two looks at a lease, jitter included: one sees it, one takes it
 DRAIN_DELAY_SECONDS = 5  # how long a leader goes on after SIGTERM
 PORT = 9002
 HA = ("--ha-enable-leader-election",)
