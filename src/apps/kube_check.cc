@@ -24,6 +24,11 @@ class ManifestCheck {
 
   KubeCheckReport report() {
     for (size_t i = 0; i < objects_.size(); ++i) tell(i);
+    if (objects_.empty() && report_.problems == 0) {
+      ++report_.problems;
+      report_.text +=
+          "problem: nothing to check: if a command writes the objects, see whether it failed\n";
+    }
     const auto count = [](size_t number, const char* what) {
       return std::to_string(number) + " " + what;
     };

@@ -18,7 +18,7 @@ struct ManifestFile {
 
 struct KubeCheckReport {
   std::string text;
-  size_t problems = 0;  // objects and files that have one
+  size_t problems = 0;  // objects and files that have one; one when there is no object at all
 };
 
 // One line for each object, with what is wrong and what is noteworthy under it, and a line that

@@ -56,28 +56,40 @@ Result<void> add_file(const std::string& path, std::vector<ManifestFile>& files)
   return {};
 }
 
-Result<std::vector<ManifestFile>> read_files(const std::vector<std::string>& paths) {
+// `unread`: why some could not be.
+std::vector<ManifestFile> read_files(const std::vector<std::string>& paths,
+                                     std::vector<Error>& unread) {
   std::vector<ManifestFile> files;
   for (const std::string& path : paths) {
     std::vector<std::string> names = {path};
     if (std::error_code error; path != "-" && std::filesystem::is_directory(path, error)) {
       auto found = manifests_in(path);
-      if (!found) return found.error();
+      if (!found) {
+        unread.push_back(found.error());
+        continue;
+      }
       names = std::move(*found);
     }
     for (const std::string& name : names) {
-      if (const Result<void> added = add_file(name, files); !added) return added.error();
+      if (const Result<void> added = add_file(name, files); !added) {
+        unread.push_back(added.error());
+      }
     }
   }
   return files;
 }
 
 int check_files(const KubeCheckFlags& flags) {
-  const auto files = read_files(flags.paths);
-  if (!files) return fail_command("kube check", 2, files.error().message);
-  const KubeCheckReport report = check_manifests(*files, flags.name_space);
-  std::cout << report.text << std::flush;
-  return report.problems == 0 ? 0 : 2;
+  std::vector<Error> unread;
+  const std::vector<ManifestFile> files = read_files(flags.paths, unread);
+  int exit_code = 0;
+  if (!files.empty()) {
+    const KubeCheckReport report = check_manifests(files, flags.name_space);
+    std::cout << report.text << std::flush;
+    if (report.problems > 0) exit_code = 2;
+  }
+  for (const Error& error : unread) exit_code = fail_command("kube check", 2, error.message);
+  return exit_code;
 }
 
 }  // namespace
@@ -106,8 +118,8 @@ void add_kube_check_command(CLI::App& kube, int& exit_code) {
       "files. Read are Pod, Service, EndpointSlice, Node, Secret, ConfigMap, Lease, InferencePool "
       "(also the tutorials' of\n"
       "serving.kserve.io), InferenceObjective and InferenceModelRewrite.\n"
-      "No cluster is asked. Exit code: 0: no problem; 2: at least one, or a file that cannot be "
-      "read.\n\n"
+      "No cluster is asked. Exit code: 0: no problem; 2: at least one, a file that cannot be read, "
+      "or no object at all.\n\n"
       "  kvasir kube check deploy/epp pool.yaml\n"
       "  kubectl kustomize deploy/demo | kvasir kube check -\n"
       "  kubectl get inferencepools -o yaml | kvasir kube check -");

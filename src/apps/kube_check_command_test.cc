@@ -92,5 +92,29 @@ TEST_F(KubeCheckCommand, WhatCannotBeReadIsOneClearLine) {
   EXPECT_THAT(failure_, HasSubstr("large.yaml"));
 }
 
+TEST_F(KubeCheckCommand, BesideAFileThatCannotBeReadTheOthersAreChecked) {
+  const std::string good = write("good.yaml", kGoodMap);
+  const std::string none = (folder_ / "none.yaml").string();
+  const std::string empty = (folder_ / "empty").string();
+  fs::create_directories(empty);
+  EXPECT_EQ(run({none, good, empty}), 2);
+  EXPECT_EQ(said_, good + ":1 ConfigMap default/a: ok\n" +
+                       "1 object: 1 ok, 0 with problems, 0 not read by kvasir\n");
+  EXPECT_THAT(failure_, HasSubstr("none.yaml"));
+  EXPECT_THAT(failure_, HasSubstr("no file ends in"));
+}
+
+TEST_F(KubeCheckCommand, NoObjectAtAllIsAProblem) {
+  const std::string empty = write("empty.yaml", "");
+  EXPECT_EQ(run({empty}), 2);
+  EXPECT_EQ(said_, empty + ": no objects\n" +
+                       "problem: nothing to check: if a command writes the objects, see whether it "
+                       "failed\n"
+                       "0 objects: 0 ok, 0 with problems, 0 not read by kvasir\n");
+  const std::string good = write("good.yaml", kGoodMap);
+  EXPECT_EQ(run({empty, good}), 0);
+  EXPECT_THAT(said_, HasSubstr(empty + ": no objects\n"));
+}
+
 }  // namespace
 }  // namespace kvasir
