@@ -175,6 +175,10 @@ void KubeReports::on_manifests_refused(const std::string& why) {
   log_warning("--kube-manifests: objects stay as they were: " + why);
 }
 
+void KubeReports::on_manifests_read_again(const std::string& path) {
+  log_info("--kube-manifests: " + path + " is read again");
+}
+
 void KubeReports::on_pool_missing(const std::string& what) {
   const std::string line =
       "there is no " + what +

@@ -45,6 +45,7 @@ class KubeReports final : public ClusterProbe, public LeaderProbe {
   void on_configuration_refused(std::string_view error);
   void on_start_refused(std::string_view error);
   void on_manifests_refused(const std::string& why);
+  void on_manifests_read_again(const std::string& path);
   // Told when it has lasted for a while: `what` is the pool for people.
   void on_pool_missing(const std::string& what);
   void on_pool_selects_nothing(const std::string& what);

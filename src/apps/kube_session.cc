@@ -102,7 +102,8 @@ Result<void> KubeSession::read_manifests() {
   options.default_namespace = choice_.selection.pool_namespace;
   Result<std::unique_ptr<ManifestWatch>> started = ManifestWatch::start(
       loop_, own_store_, std::move(options),
-      [this](const std::string& problem) { reports_.on_manifests_refused(problem); });
+      [this](const std::string& problem) { reports_.on_manifests_refused(problem); },
+      [this](const std::string& path) { reports_.on_manifests_read_again(path); });
   if (!started) return Error{"--kube-manifests: " + started.error().message};
   manifests_ = std::move(*started);
   return {};

@@ -28,6 +28,7 @@ class SettledFile {
   std::optional<Result<std::string>> look();
   // The last look found something new: look again soon.
   bool unsettled() const { return unsettled_.has_value(); }
+  bool readable() const { return trouble_.empty(); }  // at the last look
   const std::string& path() const { return path_; }
 
  private:

@@ -28,6 +28,7 @@ class ManifestClaims {
   // object of another, or one of its own twice, keeps what it had, and is tried again whenever
   // others change. Returns the problems, each once: "FILE:LINE: TEXT".
   std::vector<std::string> change(std::map<std::string, File> files);
+  bool has_any(const std::string& path) const { return files_.count(path) > 0; }
 
  private:
   // The same name in two API groups is two objects.

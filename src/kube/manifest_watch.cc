@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -68,6 +69,12 @@ bool is_manifest_name(const std::string& name) {
   return name.ends_with(".yaml") || name.ends_with(".yml") || name.ends_with(".json");
 }
 
+// What the paths of the options hold.
+struct Listing {
+  std::set<std::string> files;
+  std::map<std::string, std::string> away;  // paths that cannot be looked into, and why
+};
+
 bool is_directory(const std::string& path) {
   struct stat status {};
   return stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
@@ -85,11 +92,13 @@ std::string plain_path(const std::string& path) {
 class FolderWatch final : public ManifestWatch {
  public:
   FolderWatch(EventLoop& loop, ObjectStore& store, ManifestWatchOptions options,
-              std::function<void(const std::string&)> told)
+              std::function<void(const std::string&)> told,
+              std::function<void(const std::string&)> read_again)
       : loop_(loop),
         store_(store),
         options_(std::make_shared<const ManifestWatchOptions>(std::move(options))),
         told_(std::move(told)),
+        read_again_(std::move(read_again)),
         claims_(store),
         job_(loop) {}
   ~FolderWatch() override { loop_.cancel(timer_); }
@@ -101,21 +110,27 @@ class FolderWatch final : public ManifestWatch {
   struct File {
     explicit File(SettledFile file) : settled(std::move(file)) {}
     SettledFile settled;
-    bool missing = false;  // at the last look
+    bool missing = false;     // at the last look
+    bool unreadable = false;  // that was told
+    bool unusable = false;    // what it says has a problem that was told
   };
 
-  Result<std::set<std::string>> list() const;
+  Result<Listing> list() const;
   Result<void> list_folder(const std::string& folder, std::set<std::string>& paths) const;
-  void drop_missing(const std::set<std::string>& paths);
+  void tell_away(const Listing& listing);
+  void tell_back(const std::string& path) const;
+  void drop_missing(const Listing& listing);
   ManifestTexts read_changed(const std::set<std::string>& paths);
   void parse(ManifestTexts texts);
   void use(ParsedManifests parsed);
   void schedule();
   bool unsettled() const;
-  // Given as it is, not found in a folder.
-  bool named(const std::string& path) const {
-    return std::any_of(options_->paths.begin(), options_->paths.end(),
-                       [&](const std::string& given) { return plain_path(given) == path; });
+  // Whether it is one of those, or in one.
+  static bool is_away(const std::string& path, const Listing& listing) {
+    const std::string name = std::filesystem::path(path).filename().string();
+    return std::any_of(listing.away.begin(), listing.away.end(), [&](const auto& entry) {
+      return plain_path(entry.first) == path || plain_path(entry.first + "/" + name) == path;
+    });
   }
   File& file_at(const std::string& path) {
     const auto make = [&] { return File(SettledFile(path, options_->limits.bytes)); };
@@ -127,9 +142,11 @@ class FolderWatch final : public ManifestWatch {
   ObjectStore& store_;
   const std::shared_ptr<const ManifestWatchOptions> options_;
   const std::function<void(const std::string&)> told_;
+  const std::function<void(const std::string&)> read_again_;
   ManifestClaims claims_;
   std::map<std::string, File> files_;  // those that were seen
   std::set<std::string> gone_;         // their objects are to be removed
+  std::map<std::string, bool> away_;   // paths of the options; whether it was told
   std::string list_trouble_;
   BackgroundJob job_;
   TimerId timer_ = kNoTimer;
@@ -149,11 +166,12 @@ std::string one_a_line(const std::vector<std::string>& problems) {
 
 // Nothing reaches the store before everything is known to be sound.
 Result<void> FolderWatch::start() {
-  const Result<std::set<std::string>> paths = list();
-  if (!paths) return paths.error();
+  const Result<Listing> listing = list();
+  if (!listing) return listing.error();
   ManifestTexts texts;
   std::vector<std::string> problems;
-  for (const std::string& path : *paths) {
+  for (const auto& [path, trouble] : listing->away) problems.push_back(trouble);
+  for (const std::string& path : listing->files) {
     Result<std::string> text = read_whole_file(path, options_->limits.bytes);
     if (!text) {
       problems.push_back(text.error().message);
@@ -179,20 +197,25 @@ Result<void> FolderWatch::start() {
   return {};
 }
 
-Result<std::set<std::string>> FolderWatch::list() const {
-  std::set<std::string> paths;
+Result<Listing> FolderWatch::list() const {
+  Listing listing;
   for (const std::string& path : options_->paths) {
-    if (!is_directory(path)) {
-      paths.insert(plain_path(path));
-    } else if (Result<void> listed = list_folder(path, paths); !listed) {
-      return listed.error();
+    struct stat status {};
+    if (stat(path.c_str(), &status) != 0) {
+      listing.away[path] = "cannot read " + path + ": " + std::strerror(errno);
+    } else if (S_ISDIR(status.st_mode) && files_.count(plain_path(path)) > 0) {
+      listing.away[path] = "cannot read " + path + ": it is a directory now";
+    } else if (!S_ISDIR(status.st_mode)) {
+      listing.files.insert(plain_path(path));
+    } else if (Result<void> listed = list_folder(path, listing.files); !listed) {
+      listing.away[path] = listed.error().message;
     }
-    if (paths.size() > options_->files_max) {
+    if (listing.files.size() > options_->files_max) {
       return Error{path + ": there are more than " + std::to_string(options_->files_max) +
                    " files, and no more are read"};
     }
   }
-  return paths;
+  return listing;
 }
 
 Result<void> FolderWatch::list_folder(const std::string& folder,
@@ -211,24 +234,46 @@ Result<void> FolderWatch::list_folder(const std::string& folder,
 
 void FolderWatch::look() {
   if (job_.busy()) return;
-  const Result<std::set<std::string>> paths = list();
-  if (!paths) {
-    if (std::exchange(list_trouble_, paths.error().message) != list_trouble_) told_(list_trouble_);
+  const Result<Listing> listing = list();
+  if (!listing) {
+    const std::string& trouble = listing.error().message;
+    if (std::exchange(list_trouble_, trouble) != trouble) told_(trouble);
     return;
   }
   list_trouble_.clear();
-  drop_missing(*paths);
-  ManifestTexts texts = read_changed(*paths);
+  tell_away(*listing);
+  drop_missing(*listing);
+  ManifestTexts texts = read_changed(listing->files);
   if (!texts.empty() || !gone_.empty()) parse(std::move(texts));
 }
 
-// A file that is replaced may be missing for a moment: it is gone when two looks miss it.
-void FolderWatch::drop_missing(const std::set<std::string>& paths) {
+// What is replaced may be away for a moment: that is told when two looks find it so.
+void FolderWatch::tell_away(const Listing& listing) {
+  for (const auto& [path, trouble] : listing.away) {
+    const auto [at, is_new] = away_.try_emplace(path, false);
+    if (!is_new && !std::exchange(at->second, true)) told_(trouble);
+  }
+  std::erase_if(away_, [&](const auto& entry) {
+    const auto& [path, was_told] = entry;
+    if (listing.away.count(path) > 0) return false;
+    if (was_told) tell_back(path);
+    return true;
+  });
+}
+
+void FolderWatch::tell_back(const std::string& path) const {
+  const auto file = files_.find(plain_path(path));
+  if (file == files_.end() || !file->second.unusable) read_again_(path);
+}
+
+// A file that is replaced may be missing for a moment: it is gone when two looks miss it. Whether
+// those of a path that is away are missing is not known.
+void FolderWatch::drop_missing(const Listing& listing) {
   for (auto at = files_.begin(); at != files_.end();) {
     auto& [path, file] = *at;
-    const bool missing = paths.count(path) == 0 || !is_there(path);
+    const bool missing =
+        (listing.files.count(path) == 0 || !is_there(path)) && !is_away(path, listing);
     if (std::exchange(file.missing, missing) && missing) {
-      if (named(path)) told_(path + " is gone, and its objects with it");
       gone_.insert(path);
       at = files_.erase(at);
     } else {
@@ -241,10 +286,21 @@ ManifestTexts FolderWatch::read_changed(const std::set<std::string>& paths) {
   ManifestTexts texts;
   for (const std::string& path : paths) {
     if (!is_there(path)) continue;
-    std::optional<Result<std::string>> news = file_at(path).settled.look();
-    if (!news) continue;
-    if (!*news) {
+    File& file = file_at(path);
+    std::optional<Result<std::string>> news = file.settled.look();
+    if (news && !*news) {
+      file.unreadable = true;
       told_(news->error().message);
+      continue;
+    }
+    if (file.unreadable && file.settled.readable()) {
+      file.unreadable = false;
+      tell_back(path);
+    }
+    if (!news) continue;
+    if ((*news)->empty() && claims_.has_any(path)) {  // about to be written, most likely
+      file.unusable = true;
+      told_(path + " is empty");
     } else {
       texts[path] = std::move(**news);
     }
@@ -268,6 +324,7 @@ void FolderWatch::use(ParsedManifests parsed) {
   std::map<std::string, ManifestClaims::File> files;
   for (const std::string& path : std::exchange(gone_, {})) files[path];
   for (auto& [path, file] : parsed.files) {
+    if (std::exchange(file_at(path).unusable, !file) && file) tell_back(path);
     if (file) files[path] = std::move(*file);
   }
   for (std::string& problem : claims_.change(std::move(files))) {
@@ -277,6 +334,9 @@ void FolderWatch::use(ParsedManifests parsed) {
 }
 
 bool FolderWatch::unsettled() const {
+  for (const auto& [path, was_told] : away_) {
+    if (!was_told) return true;
+  }
   return std::any_of(files_.begin(), files_.end(), [](const auto& entry) {
     return entry.second.settled.unsettled() || entry.second.missing;
   });
@@ -296,8 +356,10 @@ void FolderWatch::schedule() {
 
 Result<std::unique_ptr<ManifestWatch>> ManifestWatch::start(
     EventLoop& loop, ObjectStore& store, ManifestWatchOptions options,
-    std::function<void(const std::string& problem)> told) {
-  auto watch = std::make_unique<FolderWatch>(loop, store, std::move(options), std::move(told));
+    std::function<void(const std::string& problem)> told,
+    std::function<void(const std::string& path)> read_again) {
+  auto watch = std::make_unique<FolderWatch>(loop, store, std::move(options), std::move(told),
+                                             std::move(read_again));
   if (const Result<void> started = watch->start(); !started) return started.error();
   return std::unique_ptr<ManifestWatch>(std::move(watch));
 }

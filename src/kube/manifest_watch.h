@@ -3,9 +3,10 @@
 //
 // A folder's files are those that end in .yaml, .yml or .json and do not begin with a dot, not in
 // folders below it (as kubectl apply -f DIR). New content counts when two looks in a row found it.
-// A file that cannot be read, or has a problem, keeps the objects that it gave before; those of a
-// deleted file are removed. Each object may be in one file only: a file that has another's object
-// is not used until it has it no more, or the other lets it go. Kinds that Kvasir does not read are
+// A file that cannot be read, is empty or has a problem keeps the objects that it gave before, and
+// so does a path of the options that is not there any more; those of a file that is deleted from a
+// folder are removed. Each object may be in one file only: a file that has another's object is not
+// used until it has it no more, or the other lets it go. Kinds that Kvasir does not read are
 // skipped. Lives on the loop's thread; long texts are parsed on another.
 #pragma once
 
@@ -34,11 +35,13 @@ struct ManifestWatchOptions {
 class ManifestWatch {
  public:
   // Everything is in the store when this returns. Any problem is an Error with every FILE:LINE:
-  // TEXT, and nothing is used. `told`: the same of later changes, each once. Both references must
-  // outlive it; its objects stay in the store when it goes.
+  // TEXT, and nothing is used. `told`: the same of later changes, each once; `read_again`:
+  // such a path can be used again. Both references must outlive it; its objects stay in the store
+  // when it goes.
   static Result<std::unique_ptr<ManifestWatch>> start(
       EventLoop& loop, ObjectStore& store, ManifestWatchOptions options,
-      std::function<void(const std::string& problem)> told);
+      std::function<void(const std::string& problem)> told,
+      std::function<void(const std::string& path)> read_again);
   virtual ~ManifestWatch() = default;
 
   // Looks now; otherwise the timer does.

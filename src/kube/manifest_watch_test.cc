@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -43,8 +44,10 @@ class ManifestWatchTest : public ::testing::Test {
   Result<void> start(ManifestWatchOptions options = {}) {
     if (options.paths.empty()) options.paths = {folder_.string()};
     options.interval = std::chrono::hours(1);
-    auto started = ManifestWatch::start(*loop_, store_, std::move(options),
-                                        [this](const std::string& why) { told_.push_back(why); });
+    auto started = ManifestWatch::start(
+        *loop_, store_, std::move(options),
+        [this](const std::string& why) { told_.push_back(why); },
+        [this](const std::string& of) { told_.push_back(of + " is read again"); });
     if (!started) return started.error();
     watch_ = std::move(*started);
     return {};
@@ -172,20 +175,129 @@ TEST_F(ManifestWatchTest, ABrokenFileKeepsWhatItGaveAndIsToldOnce) {
   write("a.yaml", objective_text("one", 2));
   look();
   EXPECT_EQ(held(), "one=2");
-  EXPECT_EQ(told_.size(), 1u);
+  ASSERT_EQ(told_.size(), 2u);
+  EXPECT_EQ(told_[1], path("a.yaml") + " is read again");
 }
 
-TEST_F(ManifestWatchTest, ANamedFileThatIsDeletedIsToldAndItsObjectsGo) {
+TEST_F(ManifestWatchTest, ANamedFileThatIsNotThereKeepsItsObjectsAndIsToldOnce) {
+  write("a.yaml", objective_text("one"));
+  fs::create_directories(folder_ / "m");
+  write("m/b.yaml", objective_text("two", 2));
+  ASSERT_TRUE(start({.paths = {path("a.yaml"), path("m")}}).ok());
+  fs::remove(folder_ / "a.yaml");
+  write("m/b.yaml", objective_text("two", 3));
+  look();
+  look();
+  EXPECT_EQ(held(), "one=1 two=3");
+  const std::string away = "cannot read " + path("a.yaml") + ": No such file or directory";
+  EXPECT_THAT(told_, ElementsAre(away));
+  write("a.yaml", objective_text("one", 7));
+  look();
+  EXPECT_EQ(held(), "one=7 two=3");
+  EXPECT_THAT(told_, ElementsAre(away, path("a.yaml") + " is read again"));
+}
+
+TEST_F(ManifestWatchTest, ANamedFileThatIsAFolderNowKeepsItsObjectsAndIsToldOnce) {
   write("a.yaml", objective_text("one"));
   ASSERT_TRUE(start({.paths = {path("a.yaml")}}).ok());
   fs::remove(folder_ / "a.yaml");
+  fs::create_directories(folder_ / "a.yaml");
   look();
+  look();
+  EXPECT_EQ(held(), "one=1");
+  EXPECT_THAT(told_, ElementsAre("cannot read " + path("a.yaml") + ": it is a directory now"));
+}
+
+TEST_F(ManifestWatchTest, ABrokenFileThatComesBackBrokenIsNotReadAgain) {
+  write("a.yaml", objective_text("one"));
+  ASSERT_TRUE(start({.paths = {path("a.yaml")}}).ok());
+  write("a.yaml", "spec: [\n");
+  look();
+  fs::rename(folder_ / "a.yaml", folder_ / "away");
+  look();
+  fs::rename(folder_ / "away", folder_ / "a.yaml");
+  look();
+  EXPECT_EQ(told_.size(), 2u);
+  write("a.yaml", objective_text("one", 2));
+  look();
+  ASSERT_EQ(told_.size(), 3u);
+  EXPECT_EQ(told_[2], path("a.yaml") + " is read again");
+}
+
+TEST_F(ManifestWatchTest, AFolderThatIsNotThereKeepsItsObjectsAndIsToldOnce) {
+  fs::create_directories(folder_ / "m");
+  write("m/a.yaml", objective_text("one"));
+  write("m/b.yaml", objective_text("two", 2));
+  ASSERT_TRUE(start({.paths = {path("m/")}}).ok());
+  ChangeRecorder listener(store_);
+  fs::rename(folder_ / "m", folder_ / "mgone");
+  look();
+  look();
+  const std::string away = "cannot read " + path("m/") + ": No such file or directory";
+  EXPECT_THAT(told_, ElementsAre(away));
+  fs::rename(folder_ / "mgone", folder_ / "m");
+  look();
+  EXPECT_EQ(listener.take(), "");
+  EXPECT_THAT(told_, ElementsAre(away, path("m/") + " is read again"));
+  fs::remove(folder_ / "m" / "a.yaml");
+  look();
+  EXPECT_EQ(held(), "two=2");
+}
+
+TEST_F(ManifestWatchTest, AFolderThatIsReplacedBetweenTwoLooksIsNotTold) {
+  fs::create_directories(folder_ / "m");
+  write("m/a.yaml", objective_text("one"));
+  ASSERT_TRUE(start({.paths = {path("m")}}).ok());
+  fs::rename(folder_ / "m", folder_ / "old");
+  watch_->look();
+  fs::rename(folder_ / "old", folder_ / "m");
+  look();
+  EXPECT_EQ(held(), "one=1");
+  EXPECT_THAT(told_, IsEmpty());
+}
+
+TEST_F(ManifestWatchTest, AFolderWhoseFilesWereDeletedIsEmpty) {
+  write("a.yaml", objective_text("one"));
+  write("b.yaml", objective_text("two"));
+  ASSERT_TRUE(start().ok());
+  fs::remove(folder_ / "a.yaml");
+  fs::remove(folder_ / "b.yaml");
   look();
   EXPECT_EQ(held(), "");
-  EXPECT_THAT(told_, ElementsAre(path("a.yaml") + " is gone, and its objects with it"));
-  write("a.yaml", objective_text("one", 7));
+  EXPECT_THAT(told_, IsEmpty());
+}
+
+TEST_F(ManifestWatchTest, AFileThatIsEmptyNowKeepsItsObjectsAndIsToldOnce) {
+  write("a.yaml", objective_text("one"));
+  ASSERT_TRUE(start().ok());
+  write("a.yaml", "");
   look();
-  EXPECT_EQ(held(), "one=7");
+  look();
+  EXPECT_EQ(held(), "one=1");
+  const std::string empty = path("a.yaml") + " is empty";
+  EXPECT_THAT(told_, ElementsAre(empty));
+  write("a.yaml", objective_text("one"));
+  look();
+  EXPECT_THAT(told_, ElementsAre(empty, path("a.yaml") + " is read again"));
+  write("a.yaml", "# none\n");
+  look();
+  EXPECT_EQ(held(), "");
+}
+
+TEST_F(ManifestWatchTest, AFileThatCannotBeReadIsToldWhenItIsReadAgain) {
+  write("a.yaml", objective_text("one"));
+  ASSERT_TRUE(start({.paths = {path("a.yaml")}}).ok());
+  fs::rename(folder_ / "a.yaml", folder_ / "kept");
+  ASSERT_EQ(mkfifo(path("a.yaml").c_str(), 0600), 0);
+  look();
+  EXPECT_EQ(held(), "one=1");
+  ASSERT_EQ(told_.size(), 1u);
+  EXPECT_THAT(told_[0], HasSubstr("it is a pipe"));
+  fs::rename(folder_ / "kept", folder_ / "a.yaml");
+  look();
+  look();
+  ASSERT_EQ(told_.size(), 2u);
+  EXPECT_EQ(told_[1], path("a.yaml") + " is read again");
 }
 
 // What kubelet does: files are links through ..data, which is a link to a folder and is swapped.
@@ -321,11 +433,12 @@ TEST_F(ManifestWatchTest, ALargeFileIsParsedElsewhere) {
 
 TEST_F(ManifestWatchTest, TheTimerLooksByItself) {
   write("a.yaml", objective_text("one", 1));
-  auto started = ManifestWatch::start(*loop_, store_,
-                                      {.paths = {path("a.yaml")},
-                                       .default_namespace = "n",
-                                       .interval = std::chrono::milliseconds(1)},
-                                      [](const std::string&) {});
+  auto started = ManifestWatch::start(
+      *loop_, store_,
+      {.paths = {path("a.yaml")},
+       .default_namespace = "n",
+       .interval = std::chrono::milliseconds(1)},
+      [](const std::string&) {}, [](const std::string&) {});
   ASSERT_TRUE(started.ok());
   EXPECT_NE(store_.get<InferenceObjective>("n", "one"), nullptr);
   struct Stopper final : ObjectStoreListener {
