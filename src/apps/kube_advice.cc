@@ -317,6 +317,7 @@ KubeAdvice advise(const ManifestObject& object) {
   if (is_workload(object)) check_workload(object, advice);
   if (object.kind == "EnvoyFilter") check_header_values(object, advice);
   check_rewrite(object, advice);
+  for (Remark& note : unknown_fields(object)) advice.notes.push_back(std::move(note));
   if (auto meant = meant_kind(object)) advice.problems.push_back({object.line, std::move(*meant)});
   return advice;
 }

@@ -243,6 +243,67 @@ TEST(KubeCheck, OurKindsUnderAnotherGroupVersionOrNameAreProblems) {
   }
 }
 
+TEST(KubeCheck, FieldsThatTheSpecDoesNotHaveAreNoted) {
+  const struct {
+    const char* object;
+    std::vector<std::string> notes;
+  } cases[] = {
+      {R"(apiVersion: inference.networking.k8s.io/v1
+kind: InferencePool
+metadata: {name: a}
+spec:
+  selector: {matchLabels: {app: vllm, role: any}, matchExpressions: []}
+  targetPorts:
+  - {number: 8000, protocol: TCP}
+  appProtocols: http
+  colour: null
+)",
+       {"f.yaml:5: note: spec.colour: unknown, left aside",
+        "f.yaml:5: note: spec.selector.matchExpressions: unknown, left aside",
+        "f.yaml:7: note: spec.targetPorts.protocol: unknown, left aside",
+        "f.yaml:8: note: spec.appProtocols: unknown, left aside; did you mean 'appProtocol'?"}},
+      {R"(apiVersion: llm-d.ai/v1alpha2
+kind: InferenceObjective
+metadata: {name: a}
+spec:
+  poolRef: {name: p, namespace: other}
+  prioritty: 10
+)",
+       {"f.yaml:5: note: spec.poolRef: no InferencePool default/p in these files",
+        "f.yaml:5: note: spec.poolRef.namespace: unknown, left aside",
+        "f.yaml:6: note: spec.prioritty: unknown, left aside; did you mean 'priority'?"}},
+      {R"(apiVersion: llm-d.ai/v1alpha2
+kind: InferenceModelRewrite
+metadata: {name: a}
+spec:
+  poolRef: {name: p}
+  rules:
+  - matches:
+    - model: {value: x}
+    targets:
+    - {modelRewrite: z, weigth: 5}
+)",
+       {"f.yaml:5: note: spec.poolRef: no InferencePool default/p in these files",
+        "f.yaml:10: note: spec.rules.targets.weigth: unknown, left aside; did you mean 'weight'?"}},
+      {R"(apiVersion: inference.networking.x-k8s.io/v1alpha2
+kind: InferencePool
+metadata: {name: a}
+spec: {selector: {app: x}, targetPortNumber: 1, extensionRef: {name: e, portNumbr: 2}}
+)",
+       {"f.yaml:1: note: the last release with this version is v1.4.0: write "
+        "inference.networking.k8s.io/v1 with selector.matchLabels, targetPorts and "
+        "endpointPickerRef",
+        "f.yaml:4: note: spec.extensionRef: no Service default/e in these files",
+        "f.yaml:4: note: spec.extensionRef.portNumbr: unknown, left aside; did you mean "
+        "'portNumber'?"}},
+  };
+  for (const auto& test : cases) {
+    const KubeCheckReport report = checked(test.object);
+    EXPECT_EQ(report.problems, 0u) << report.text;
+    EXPECT_THAT(remarks_of(report.text), ::testing::UnorderedElementsAreArray(test.notes));
+  }
+}
+
 TEST(KubeCheck, WhatUpstreamWritesInsteadIsInOrder) {
   const KubeCheckReport report = checked(R"(apiVersion: gateway.envoyproxy.io/v1alpha1
 kind: EnvoyExtensionPolicy
