@@ -4,11 +4,23 @@
 
 #include "apps/commands.h"
 #include "apps/kube_check.h"
+#include "apps/kube_flags.h"
 #include "apps/kube_get.h"
 #include "apps/kube_rbac.h"
 
 namespace kvasir {
 namespace {
+
+Result<void> check_names(const RbacOptions& options) {
+  for (const auto& good : {check_object_name("--name", options.account),
+                           check_label_name("--namespace", options.account_namespace),
+                           check_object_name("--pool-name", options.pool_name),
+                           check_label_name("--pool-namespace", options.pool_namespace),
+                           check_label_name("--peers-service", options.peers_service)}) {
+    if (!good) return good.error();
+  }
+  return {};
+}
 
 void add_rbac_command(CLI::App& kube, int& exit_code) {
   CLI::App* command = kube.add_subcommand(
@@ -44,6 +56,10 @@ void add_rbac_command(CLI::App& kube, int& exit_code) {
       "serviceAccountName: kvasir-epp (or what --name says).\n\n"
       "  kvasir kube rbac --pool-name vllm --pool-namespace models | kubectl apply -f -");
   command->callback([options, &exit_code] {
+    if (const Result<void> good = check_names(*options); !good) {
+      exit_code = fail_command("kube rbac", 2, good.error().message);
+      return;
+    }
     std::cout << rbac_manifest(*options) << std::flush;
     exit_code = 0;
   });

@@ -10,6 +10,7 @@
 #include "apps/number_checks.h"
 #include "config/plugin_types.h"
 #include "config/read_endpoint_picker_config.h"
+#include "wire/kube/kube_names.h"
 #include "wire/kube/kube_types.h"
 
 namespace kvasir {
@@ -35,14 +36,22 @@ Result<PoolSelection> selection_of(const KubeFlags& flags) {
   if (selection.pool_namespace.empty() && name_space != nullptr) {
     selection.pool_namespace = name_space;
   }
+  const char* said_by =
+      flags.pool_namespace.empty() ? "the variable NAMESPACE" : "--pool-namespace";
+  if (const Result<void> good = check_label_name(said_by, selection.pool_namespace); !good) {
+    return good.error();
+  }
   selection.pool_group = flags.pool_group;
   if (flags.endpoint_selector.empty()) {
     if (const Result<void> known = check_group(flags.pool_group); !known) return known.error();
+    const Result<void> good = check_object_name("--pool-name", flags.pool_name);
+    if (!good) return good.error();
     selection.pool_name = flags.pool_name;
     return selection;
   }
   Result<LabelSelector> selector = LabelSelector::parse(flags.endpoint_selector);
   if (!selector) return Error{"--endpoint-selector: " + selector.error().message};
+  if (selector->empty()) return Error{"--endpoint-selector: it is blank: name a label"};
   if (flags.endpoint_target_ports.empty()) {
     return Error{"--endpoint-selector: --endpoint-target-ports must say which ports of the pods"};
   }
@@ -97,6 +106,18 @@ Result<void> check_manifests(const KubeFlags& flags) {
 
 }  // namespace
 
+Result<void> check_object_name(const char* flag, std::string_view name) {
+  if (name.empty() || is_dns_subdomain(name)) return {};
+  return Error{std::string(flag) + ": '" + std::string(name.substr(0, 64)) +
+               "' is no name of Kubernetes: lower case letters, digits, '-' and '.', at most 253"};
+}
+
+Result<void> check_label_name(const char* flag, std::string_view name) {
+  if (name.empty() || is_dns_label(name)) return {};
+  return Error{std::string(flag) + ": '" + std::string(name.substr(0, 64)) +
+               "' is no name of Kubernetes: lower case letters, digits and '-', at most 63"};
+}
+
 Result<std::optional<KubeChoice>> kube_choice(const KubeFlags& flags, const OtherSources& others) {
   const bool selector = !flags.endpoint_selector.empty();
   const bool elsewhere = others.flags > 0 || others.config_discovers;
@@ -112,6 +133,11 @@ Result<std::optional<KubeChoice>> kube_choice(const KubeFlags& flags, const Othe
     }
     return std::optional<KubeChoice>();
   }
+  if (!selector && !flags.endpoint_target_ports.empty()) {
+    return Error{
+        "--pool-name and --endpoint-target-ports: an InferencePool has ports of its own; leave "
+        "--endpoint-target-ports out"};
+  }
   if (others.flags > 0) {
     return Error{std::string(selector ? "--endpoint-selector" : "--pool-name") + " and " +
                  others.names + ": only one of them can say where the endpoints are"};
@@ -122,6 +148,9 @@ Result<std::optional<KubeChoice>> kube_choice(const KubeFlags& flags, const Othe
                  "leave one of them out"};
   }
   if (Result<void> checked = check_manifests(flags); !checked) return checked.error();
+  if (Result<void> good = check_label_name("--peers-service", flags.peers_service); !good) {
+    return good.error();
+  }
   Result<PoolSelection> selection = selection_of(flags);
   if (!selection) return selection.error();
   return std::optional<KubeChoice>({std::move(*selection), flags.kubeconfig, flags.manifests,

@@ -41,6 +41,11 @@ struct KubeChoice {
   bool metrics_auth = false;  // the API server says who may read /metrics
 };
 
+// What is given for `flag` must be a name that an object can have, or a namespace or Service: those
+// have no dots. Empty: nothing is given.
+Result<void> check_object_name(const char* flag, std::string_view name);
+Result<void> check_label_name(const char* flag, std::string_view name);
+
 // In a help group "Kubernetes". The picker has three flags more.
 void add_kube_flags(CLI::App& command, KubeFlags& flags, bool picker);
 

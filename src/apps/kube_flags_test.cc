@@ -80,6 +80,15 @@ TEST_F(KubeFlagsTest, WhatCannotBeMeantTogetherIsRefusedInWords) {
       {"--endpoint-selector a=b --endpoint-target-ports 1",
        "dataLayer.discovery of the configuration says where", kFileDiscovery},
       {"--endpoint-selector a=b", "--endpoint-target-ports must say which ports"},
+      {"--pool-name p --endpoint-target-ports 8000", "an InferencePool has ports of its own"},
+      {"--endpoint-selector ' ' --endpoint-target-ports 1", "--endpoint-selector: it is blank"},
+      {"--pool-name 'De mo'", "--pool-name: 'De mo' is no name of Kubernetes"},
+      {"--pool-name p --pool-namespace a/b", "--pool-namespace: 'a/b' is no name of Kubernetes"},
+      {"--pool-name p --pool-namespace a.b", "--pool-namespace: 'a.b' is no name of Kubernetes"},
+      {"--endpoint-selector a=b --endpoint-target-ports 1 --pool-namespace A",
+       "--pool-namespace: 'A' is no name of Kubernetes"},
+      {"--pool-name p --peers-service 'Bad Svc'",
+       "--peers-service: 'Bad Svc' is no name of Kubernetes"},
       {"--endpoint-selector a=b --endpoint-target-ports 0", "--endpoint-target-ports: "},
       {"--endpoint-selector a=b --endpoint-target-ports 1,2,3,4,5,6,7,8,9",
        "--endpoint-target-ports: "},
@@ -106,6 +115,9 @@ TEST_F(KubeFlagsTest, WhatCannotBeMeantTogetherIsRefusedInWords) {
 TEST_F(KubeFlagsTest, TheNamespaceIsTheFlagsElseTheVariablesElseOpen) {
   chosen("--pool-name p");
   EXPECT_EQ(choice_.selection.pool_namespace, "");
+  setenv("NAMESPACE", "of the pod", 1);
+  EXPECT_THAT(chosen("--pool-name p"),
+              HasSubstr("the variable NAMESPACE: 'of the pod' is no name"));
   setenv("NAMESPACE", "of-the-pod", 1);
   chosen("--pool-name p");
   EXPECT_EQ(choice_.selection.pool_namespace, "of-the-pod");

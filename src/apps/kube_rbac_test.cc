@@ -3,9 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <CLI/CLI.hpp>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
+
+#include "apps/commands.h"
 
 namespace kvasir {
 namespace {
@@ -153,6 +156,23 @@ TEST(KubeRbac, TheManifestsOfTheRepositoryAllowTheSame) {
   for (const char* program : {"epp", "gateway"}) {
     std::ifstream file(std::string(root) + "/deploy/" + program + "/rbac.yaml");
     EXPECT_EQ(rules_in(file), wanted) << program;
+  }
+}
+
+TEST(KubeRbac, NamesThatNoObjectCanHaveAreRefused) {
+  for (const char* flag :
+       {"--name", "--namespace", "--pool-name", "--pool-namespace", "--peers-service"}) {
+    CLI::App app;
+    int exit_code = -1;
+    add_kube_command(app, exit_code);
+    ::testing::internal::CaptureStdout();
+    ::testing::internal::CaptureStderr();
+    app.parse(std::string("kube rbac ") + flag + " 'De mo'", false);
+    EXPECT_EQ(::testing::internal::GetCapturedStdout(), "");
+    EXPECT_EQ(
+        ::testing::internal::GetCapturedStderr().find(std::string("kvasir kube rbac: ") + flag),
+        0u);
+    EXPECT_EQ(exit_code, 2);
   }
 }
 

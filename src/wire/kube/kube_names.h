@@ -1,4 +1,4 @@
-// What names, labels and times of Kubernetes objects look like. Private to wire/.
+// What names, labels and times of Kubernetes objects look like.
 #pragma once
 
 #include <cstdint>
