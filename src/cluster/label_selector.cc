@@ -1,51 +1,26 @@
 #include "cluster/label_selector.h"
 
 #include <algorithm>
-#include <cctype>
+
+#include "wire/kube/kube_names.h"
 
 namespace kvasir {
 namespace {
 
-constexpr size_t kNameBytesMost = 63;     // of a value, and of a key's part behind the slash
-constexpr size_t kPrefixBytesMost = 253;  // of a key's part before it
-
-bool is_letter_or_digit(char c) {
-  return std::isalnum(static_cast<unsigned char>(c)) != 0;
-}
-
-// Letters, digits, and `inner` between them.
-bool is_name(std::string_view text, std::string_view inner, size_t bytes_most) {
-  if (text.empty() || text.size() > bytes_most) return false;
-  if (!is_letter_or_digit(text.front()) || !is_letter_or_digit(text.back())) return false;
-  return std::all_of(text.begin(), text.end(), [inner](char c) {
-    return is_letter_or_digit(c) || inner.find(c) != std::string_view::npos;
-  });
-}
-
-bool is_label_key(std::string_view text) {
-  const size_t slash = text.find('/');
-  if (slash == std::string_view::npos) return is_name(text, "-_.", kNameBytesMost);
-  return is_name(text.substr(0, slash), "-.", kPrefixBytesMost) &&
-         is_name(text.substr(slash + 1), "-_.", kNameBytesMost);
-}
-
-bool is_label_value(std::string_view text) {
-  return text.empty() || is_name(text, "-_.", kNameBytesMost);
-}
+using Operator = LabelRequirement::Operator;
 
 }  // namespace
-
 // Reads a selector from its start to its end.
 class LabelSelector::Reader {
  public:
   explicit Reader(std::string_view text) : text_(text), rest_(text) {}
 
-  Result<std::vector<Condition>> read() {
-    std::vector<Condition> conditions;
+  Result<std::vector<LabelRequirement>> read() {
+    std::vector<LabelRequirement> conditions;
     skip_space();
     if (rest_.empty()) return conditions;
     do {
-      Result<Condition> condition = read_condition();
+      Result<LabelRequirement> condition = read_condition();
       if (!condition) return condition.error();
       conditions.push_back(std::move(*condition));
       skip_space();
@@ -55,14 +30,14 @@ class LabelSelector::Reader {
   }
 
  private:
-  Result<Condition> read_condition() {
-    Condition condition;
+  Result<LabelRequirement> read_condition() {
+    LabelRequirement condition;
     skip_space();
     const bool absent = take("!");
     skip_space();
     condition.key = word();
     if (!is_label_key(condition.key)) return wrong("'" + condition.key + "' is not a label's key");
-    condition.op = absent ? Operator::kAbsent : Operator::kExists;
+    condition.op = absent ? Operator::kDoesNotExist : Operator::kExists;
     skip_space();
     if (absent || rest_.empty() || rest_.front() == ',') return condition;
     if (take("!=")) {
@@ -77,7 +52,7 @@ class LabelSelector::Reader {
     return condition;
   }
 
-  Result<Condition> read_set(Condition condition) {
+  Result<LabelRequirement> read_set(LabelRequirement condition) {
     const std::string op = word();
     if (op != "in" && op != "notin")
       return wrong("'" + condition.key + "' needs =, !=, in or notin");
@@ -93,7 +68,7 @@ class LabelSelector::Reader {
     return condition;
   }
 
-  Result<void> read_value(Condition& condition) {
+  Result<void> read_value(LabelRequirement& condition) {
     std::string value = word();
     if (!is_label_value(value)) return wrong("'" + value + "' is not a label's value");
     condition.values.push_back(std::move(value));
@@ -123,27 +98,11 @@ class LabelSelector::Reader {
 LabelSelector::LabelSelector(const Labels& labels,
                              const std::vector<LabelRequirement>& requirements) {
   for (const auto& [key, value] : labels) conditions_.push_back({key, Operator::kIn, {value}});
-  for (const LabelRequirement& requirement : requirements) {
-    Condition condition{requirement.key, Operator::kIn, requirement.values};
-    switch (requirement.op) {
-      case LabelRequirement::Operator::kIn:
-        break;
-      case LabelRequirement::Operator::kNotIn:
-        condition.op = Operator::kNotIn;
-        break;
-      case LabelRequirement::Operator::kExists:
-        condition.op = Operator::kExists;
-        break;
-      case LabelRequirement::Operator::kDoesNotExist:
-        condition.op = Operator::kAbsent;
-        break;
-    }
-    conditions_.push_back(std::move(condition));
-  }
+  conditions_.insert(conditions_.end(), requirements.begin(), requirements.end());
 }
 
 Result<LabelSelector> LabelSelector::parse(std::string_view text) {
-  Result<std::vector<Condition>> conditions = Reader(text).read();
+  Result<std::vector<LabelRequirement>> conditions = Reader(text).read();
   if (!conditions) return conditions.error();
   LabelSelector selector;
   selector.conditions_ = std::move(*conditions);
@@ -151,30 +110,15 @@ Result<LabelSelector> LabelSelector::parse(std::string_view text) {
 }
 
 bool LabelSelector::matches(const Labels& labels) const {
-  return std::all_of(conditions_.begin(), conditions_.end(), [&](const Condition& condition) {
-    const auto label = labels.find(condition.key);
-    const bool present = label != labels.end();
-    switch (condition.op) {
-      case Operator::kExists:
-        return present;
-      case Operator::kAbsent:
-        return !present;
-      case Operator::kIn:
-      case Operator::kNotIn:
-        break;
-    }
-    const auto& values = condition.values;
-    const bool among =
-        present && std::find(values.begin(), values.end(), label->second) != values.end();
-    return among == (condition.op == Operator::kIn);
-  });
+  return std::all_of(conditions_.begin(), conditions_.end(),
+                     [&](const LabelRequirement& condition) { return condition.holds(labels); });
 }
 
 std::string LabelSelector::to_string() const {
   std::string text;
-  for (const Condition& condition : conditions_) {
+  for (const LabelRequirement& condition : conditions_) {
     if (!text.empty()) text += ',';
-    if (condition.op == Operator::kAbsent) text += '!';
+    if (condition.op == Operator::kDoesNotExist) text += '!';
     text += condition.key;
     if (condition.values.empty()) continue;
     text += condition.op == Operator::kIn ? " in (" : " notin (";

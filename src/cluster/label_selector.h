@@ -36,17 +36,9 @@ class LabelSelector {
   bool operator==(const LabelSelector&) const = default;
 
  private:
-  enum class Operator : uint8_t { kIn, kNotIn, kExists, kAbsent };
-  struct Condition {
-    std::string key;
-    Operator op = Operator::kIn;
-    std::vector<std::string> values;
-
-    bool operator==(const Condition&) const = default;
-  };
   class Reader;
 
-  std::vector<Condition> conditions_;
+  std::vector<LabelRequirement> conditions_;
 };
 
 }  // namespace kvasir

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/label_requirement.h"
 #include "base/parameters.h"
 #include "fleet/fleet.h"
 #include "plugins/filter/absent_label.h"
@@ -9,49 +10,23 @@
 namespace kvasir {
 namespace {
 
-struct Requirement {
-  enum class Operator { kIn, kNotIn, kExists, kDoesNotExist };
-
-  std::string key;
-  Operator holds = Operator::kIn;
-  std::vector<std::string> values;
-};
-
-bool holds(const Requirement& requirement, const Endpoint& endpoint) {
-  const std::string* value = endpoint.label(requirement.key);
-  const auto& values = requirement.values;
-  const bool in =
-      value != nullptr && std::find(values.begin(), values.end(), *value) != values.end();
-  switch (requirement.holds) {
-    case Requirement::Operator::kIn:
-      return in;
-    case Requirement::Operator::kNotIn:
-      return !in;
-    case Requirement::Operator::kExists:
-      return value != nullptr;
-    case Requirement::Operator::kDoesNotExist:
-      return value == nullptr;
-  }
-  return false;
-}
-
 class LabelSelectorFilter final : public Filter {
  public:
-  explicit LabelSelectorFilter(std::vector<Requirement> requirements)
+  explicit LabelSelectorFilter(std::vector<LabelRequirement> requirements)
       : requirements_(std::move(requirements)) {}
 
   void filter(const Cycle& cycle, std::vector<EndpointId>& candidates) const override {
     std::erase_if(candidates, [&](EndpointId id) {
       const Endpoint& endpoint = *cycle.fleet.endpoints[index_of(id)].endpoint;
       return !std::all_of(requirements_.begin(), requirements_.end(),
-                          [&](const Requirement& one) { return holds(one, endpoint); });
+                          [&](const LabelRequirement& one) { return one.holds(endpoint.labels); });
     });
   }
 
   std::string why_nobody(const Cycle& cycle) const override {
-    for (const Requirement& one : requirements_) {
-      const bool wants_it = one.holds == Requirement::Operator::kIn ||
-                            one.holds == Requirement::Operator::kExists;
+    for (const LabelRequirement& one : requirements_) {
+      const bool wants_it = one.op == LabelRequirement::Operator::kIn ||
+                            one.op == LabelRequirement::Operator::kExists;
       std::string why = wants_it ? absent_label(cycle, one.key) : std::string();
       if (!why.empty()) return why;
     }
@@ -59,22 +34,22 @@ class LabelSelectorFilter final : public Filter {
   }
 
  private:
-  const std::vector<Requirement> requirements_;
+  const std::vector<LabelRequirement> requirements_;
 };
 
-Requirement read_expression(const Value& value, std::string_view name,
-                            std::vector<Remark>& problems) {
-  using Operator = Requirement::Operator;
+LabelRequirement read_expression(const Value& value, std::string_view name,
+                                 std::vector<Remark>& problems) {
+  using Operator = LabelRequirement::Operator;
   Parameters parameters(value, name);
-  Requirement requirement;
+  LabelRequirement requirement;
   requirement.key = parameters.text("key", "");
   const std::string named =
       parameters.choice("operator", "In", {"In", "NotIn", "Exists", "DoesNotExist"});
   requirement.values = parameters.texts("values");
-  requirement.holds = named == "In"       ? Operator::kIn
-                      : named == "NotIn"  ? Operator::kNotIn
-                      : named == "Exists" ? Operator::kExists
-                                          : Operator::kDoesNotExist;
+  requirement.op = named == "In"       ? Operator::kIn
+                   : named == "NotIn"  ? Operator::kNotIn
+                   : named == "Exists" ? Operator::kExists
+                                       : Operator::kDoesNotExist;
   const bool wants_values = named == "In" || named == "NotIn";
   if (requirement.key.empty()) parameters.fail("key", "is missing");
   if (wants_values == requirement.values.empty()) {
@@ -86,7 +61,7 @@ Requirement read_expression(const Value& value, std::string_view name,
 
 MadePlugin make_label_selector_filter(std::string_view name, const Value& value, PluginContext&) {
   Parameters parameters(value, name);
-  std::vector<Requirement> requirements;
+  std::vector<LabelRequirement> requirements;
   const Value* labels = parameters.any("matchLabels");
   const Value* expressions = parameters.any("matchExpressions");
   const bool has_labels = labels != nullptr && labels->map() != nullptr;
@@ -99,7 +74,7 @@ MadePlugin make_label_selector_filter(std::string_view name, const Value& value,
   if (has_labels) {
     Parameters pairs(*labels, name);
     for (const auto& [key, wanted] : *labels->map()) {
-      requirements.push_back({key, Requirement::Operator::kIn, {pairs.text(key, "")}});
+      requirements.push_back({key, LabelRequirement::Operator::kIn, {pairs.text(key, "")}});
     }
     append(problems, pairs.problems());
   }

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "base/label_requirement.h"
 #include "wire/kube/kube_object.h"
 
 namespace kvasir {
@@ -99,14 +100,6 @@ struct Lease final : KubeObject {
   std::string acquire_time;  // MicroTime, as written
   std::string renew_time;
   int32_t transitions = 0;
-};
-
-// One of a selector's matchExpressions.
-struct LabelRequirement {
-  enum class Operator : uint8_t { kIn, kNotIn, kExists, kDoesNotExist };
-  std::string key;
-  Operator op = Operator::kExists;
-  std::vector<std::string> values;  // of kIn and kNotIn
 };
 
 struct InferencePool final : KubeObject {
