@@ -3,7 +3,7 @@
 #include "base/base64.h"
 #include "base/remark.h"
 #include "base/text.h"
-#include "wire/json/json_text.h"
+#include "wire/json/json_value.h"
 
 namespace kvasir {
 namespace {
@@ -16,35 +16,6 @@ const Value* find_entry(const Value& root, const std::string& list, const std::s
     if (own != nullptr && own->text() != nullptr && *own->text() == name) return &entry;
   }
   return nullptr;
-}
-
-// Maps and lists are as deep as the reader of YAML lets them be.
-void append_json(const Value& value, std::string& json) {
-  const auto separate = [&](size_t index) { json += index == 0 ? "" : ","; };
-  if (const bool* flag = value.boolean()) {
-    json += *flag ? "true" : "false";
-  } else if (const int64_t* whole = value.integer()) {
-    append_number(*whole, json);
-  } else if (const auto number = value.number()) {
-    append_real(*number, json);
-  } else if (const std::string* text = value.text()) {
-    append_json_string(*text, json);
-  } else if (const Value::List* list = value.list()) {
-    json += '[';
-    for (size_t i = 0; i < list->size(); ++i) separate(i), append_json((*list)[i], json);
-    json += ']';
-  } else if (const Value::Map* map = value.map()) {
-    json += '{';
-    for (size_t i = 0; i < map->size(); ++i) {
-      separate(i);
-      append_json_string((*map)[i].first, json);
-      json += ':';
-      append_json((*map)[i].second, json);
-    }
-    json += '}';
-  } else {
-    json += "null";
-  }
 }
 
 bool is_empty(const Value& value) {

@@ -8,6 +8,7 @@
 #include <unordered_set>
 
 #include "wire/json/json_cursor.h"
+#include "wire/json/json_text.h"
 #include "wire/yaml/yaml_scalar.h"
 
 namespace kvasir {
@@ -124,6 +125,36 @@ bool is_json(std::string_view text) {
 
 std::variant<Value, Remark> parse_json_value(std::string_view text, size_t values_most) {
   return ValueReader(text, values_most).read();
+}
+
+void append_json(const Value& value, std::string& json) {
+  if (const bool* on = value.boolean()) {
+    json += *on ? "true" : "false";
+  } else if (const int64_t* whole = value.integer()) {
+    append_number(*whole, json);
+  } else if (const auto number = value.number()) {
+    append_real(*number, json);
+  } else if (const std::string* text = value.text()) {
+    append_json_string(*text, json);
+  } else if (const Value::List* list = value.list()) {
+    json += '[';
+    for (const Value& element : *list) {
+      if (&element != &list->front()) json += ',';
+      append_json(element, json);
+    }
+    json += ']';
+  } else if (const Value::Map* map = value.map()) {
+    json += '{';
+    for (const auto& entry : *map) {
+      if (&entry != &map->front()) json += ',';
+      append_json_string(entry.first, json);
+      json += ':';
+      append_json(entry.second, json);
+    }
+    json += '}';
+  } else {
+    json += "null";
+  }
 }
 
 }  // namespace kvasir

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 #include <string_view>
 #include <variant>
 
@@ -20,5 +21,8 @@ bool is_json(std::string_view text);
 // bits, more than `values_most` values, or lists and maps that nest deeper than kJsonDepthMost.
 // Precondition: is_json(text).
 std::variant<Value, Remark> parse_json_value(std::string_view text, size_t values_most);
+
+// The value as JSON text behind what `json` holds. It nests as deep as its reader let it.
+void append_json(const Value& value, std::string& json);
 
 }  // namespace kvasir

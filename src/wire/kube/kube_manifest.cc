@@ -8,7 +8,6 @@
 #include <variant>
 
 #include "base/text.h"
-#include "wire/json/json_text.h"
 #include "wire/json/json_value.h"
 #include "wire/json/text_encoding.h"
 #include "wire/kube/kube_object_reader.h"
@@ -16,36 +15,6 @@
 
 namespace kvasir {
 namespace {
-
-void append_json(const Value& value, std::string& json) {
-  if (const bool* on = value.boolean()) {
-    json += *on ? "true" : "false";
-  } else if (const int64_t* whole = value.integer()) {
-    append_number(*whole, json);
-  } else if (const auto number = value.number()) {
-    append_real(*number, json);
-  } else if (const std::string* text = value.text()) {
-    append_json_string(*text, json);
-  } else if (const Value::List* list = value.list()) {
-    json += '[';
-    for (const Value& element : *list) {
-      if (&element != &list->front()) json += ',';
-      append_json(element, json);
-    }
-    json += ']';
-  } else if (const Value::Map* map = value.map()) {
-    json += '{';
-    for (const auto& [key, entry] : *map) {
-      if (json.back() != '{') json += ',';
-      append_json_string(key, json);
-      json += ':';
-      append_json(entry, json);
-    }
-    json += '}';
-  } else {
-    json += "null";
-  }
-}
 
 // "[12]" at the begin of `path`: the element, and `path` behind it.
 const Value* step_into_list(const Value& value, std::string_view& path) {
