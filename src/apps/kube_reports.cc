@@ -4,13 +4,11 @@
 
 #include <utility>
 
+#include "net/http/http_status.h"
 #include "telemetry/log.h"
 
 namespace kvasir {
 namespace {
-
-constexpr int kForbidden = 403;
-constexpr int kNotFound = 404;
 
 // What stands in `text` between `before` and the next of `ends`; "" when `before` is not there.
 std::string_view between(std::string_view text, std::string_view before, std::string_view ends) {
@@ -112,12 +110,12 @@ void KubeReports::on_trouble(const KubeType& type, const KubeStatus& status,
                 {"group", std::string(type.group)},
                 {"reason", status.reason.empty() ? "Unreachable" : status.reason}})
       .add();
-  if (status.code == kForbidden) {
+  if (status.code == kHttpForbidden) {
     const std::string line = forbidden_line(type, status, rbac_);
     log_warning(line);
     return record(true, "PermissionMissing", "Watch", line);
   }
-  if (status.code == kNotFound) {
+  if (status.code == kHttpNotFound) {
     const std::string line = fmt::format(
         "Kubernetes: no {} of {} is installed in this cluster: without it there are no "
         "endpoints; install its CustomResourceDefinition",

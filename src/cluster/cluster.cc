@@ -5,11 +5,11 @@
 
 #include "base/random.h"
 #include "kube/kube_time.h"
+#include "net/http/http_status.h"
 #include "net/io/event_loop.h"
 #include "wire/kube/kube_types.h"
 
 namespace kvasir {
-namespace {
 
 // What a reflector follows.
 struct Followed {
@@ -17,8 +17,14 @@ struct Followed {
   std::string name_space;
   std::string label_selector;
 
-  bool operator==(const Followed&) const = default;
+  // Whoever follows this has all objects of `other`.
+  bool covers(const Followed& other) const {
+    return type == other.type && name_space == other.name_space &&
+           (label_selector.empty() || label_selector == other.label_selector);
+  }
 };
+
+namespace {
 
 // A pool works without objects of these kinds.
 bool is_optional(const KubeType& type) {
@@ -52,10 +58,7 @@ class Cluster::State final : private ReflectorProbe {
                 [this](const std::string& why) { probe_.on_events_lost(why); }) {}
 
   void follow(Followed followed) {
-    const auto covers = [&](const Watched& watched) {
-      return watched.followed == followed ||
-             watched.followed == Followed{followed.type, followed.name_space, ""};
-    };
+    const auto covers = [&](const Watched& watched) { return watched.followed.covers(followed); };
     if (std::any_of(watched_.begin(), watched_.end(), covers)) return;
     ReflectorOptions options = options_.reflector;
     options.name_space = followed.name_space;
@@ -68,11 +71,7 @@ class Cluster::State final : private ReflectorProbe {
 
   bool synced(const Followed& followed) const {
     return std::any_of(watched_.begin(), watched_.end(), [&](const Watched& watched) {
-      const Followed& other = watched.followed;
-      const bool covers =
-          other.type == followed.type && other.name_space == followed.name_space &&
-          (other.label_selector.empty() || other.label_selector == followed.label_selector);
-      return covers && watched.reflector->synced();
+      return watched.followed.covers(followed) && watched.reflector->synced();
     });
   }
 
@@ -114,7 +113,8 @@ class Cluster::State final : private ReflectorProbe {
 
   void on_synced(const KubeType& type, size_t objects) override { probe_.on_synced(type, objects); }
   void on_trouble(const KubeType& type, const KubeStatus& status, const std::string& why) override {
-    if (status.code != kNotFound || !is_optional(type)) return probe_.on_trouble(type, status, why);
+    if (status.code != kHttpNotFound || !is_optional(type))
+      return probe_.on_trouble(type, status, why);
     if (std::find(told_absent_.begin(), told_absent_.end(), &type) != told_absent_.end()) return;
     told_absent_.push_back(&type);
     probe_.on_kind_absent(type);
@@ -123,8 +123,6 @@ class Cluster::State final : private ReflectorProbe {
                          const std::string& why) override {
     probe_.on_object_refused(type, key, why);
   }
-
-  static constexpr int kNotFound = 404;
 
   Executor& executor_;
   const ClusterOptions options_;

@@ -32,8 +32,6 @@ namespace {
 constexpr size_t kNoteBytesMax = 1024;
 constexpr size_t kFieldBytesMax = 128;
 constexpr size_t kNameBytesMax = 253;
-constexpr int kEventForbidden = 403;
-constexpr int kEventNotFound = 404;
 
 // Cut between two characters.
 std::string cut(std::string_view text, size_t bytes_max) {
@@ -165,17 +163,17 @@ class EventRecorder::State {
     Waiting& done = waiting_.front();
     if (answer.ok()) {
       trouble_ = false;
-    } else if (answer.http_status == kEventNotFound && !done.is_new) {
+    } else if (answer.http_status == kHttpNotFound && !done.is_new) {
       done.is_new = true;  // the server forgets Events after an hour: it begins anew
       done.series->first_wall = wall_clock_.now();
       done.series->name = new_name(*done.series);
       return write_next();
-    } else if (answer.http_status == kEventForbidden && !legacy_) {
+    } else if (answer.http_status == kHttpForbidden && !legacy_) {
       legacy_ = true;
       refusal_ = answer.status.message;
       return write_next();
     } else {
-      const bool forbidden = answer.http_status == kEventForbidden;  // both kinds are
+      const bool forbidden = answer.http_status == kHttpForbidden;  // both kinds are
       if (forbidden) legacy_ = false;
       tell(forbidden ? refusal_ : answer.status.message);
       const bool later = answer.http_status == 0 || answer.http_status == kHttpTooManyRequests ||

@@ -17,7 +17,6 @@
 namespace kvasir {
 namespace {
 
-constexpr int kUnauthorized = 401;
 constexpr size_t kQuotedBytesMax = 200;           // of an answer that is no Status
 constexpr size_t kKeptLineBytesMax = 256 * 1024;  // a larger buffer is given back
 constexpr size_t kErrorBytesMax = 1024 * 1024;    // of the answer to a watch that is refused
@@ -206,7 +205,7 @@ class KubeClient::State::Call final : public KubeCall, private HttpCallObserver 
     if (is_watch() && answer_.ok() && !line_.empty()) {
       return fail("the watch ended in the middle of an event");
     }
-    if (answer_.http_status == kUnauthorized && !retried_ &&
+    if (answer_.http_status == kHttpUnauthorized && !retried_ &&
         state_.credentials_.renew(authorization_)) {
       retried_ = true;
       return begin();
@@ -216,7 +215,7 @@ class KubeClient::State::Call final : public KubeCall, private HttpCallObserver 
       if (answer_.status.retry_after_seconds == 0) {
         answer_.status.retry_after_seconds = retry_after_seconds_;
       }
-      if (answer_.http_status == kUnauthorized) {
+      if (answer_.http_status == kHttpUnauthorized) {
         answer_.status.message += also(state_.credentials_.trouble());
       }
     }

@@ -7,6 +7,7 @@
 
 #include "base/lifeline.h"
 #include "kube/kube_time.h"
+#include "net/http/http_status.h"
 #include "wire/json/json_cursor.h"
 #include "wire/json/json_text.h"
 
@@ -29,8 +30,6 @@ namespace {
 // seen is how much later than the lease ends somebody else leads.
 constexpr double kJitter = 0.2;
 constexpr double kApart = 0.1;  // of a pause: between candidates when a lease ends
-constexpr int kNotFound = 404;
-constexpr int kConflict = 409;
 
 LeaseRecord record_of(const Lease& lease) {
   return {lease.holder, lease.duration_seconds, lease.acquire_time, lease.renew_time,
@@ -93,7 +92,7 @@ class LeaderElection::State {
     ask({"GET", lease_path()}, [this](const KubeAnswer& answer) { on_read(answer); });
   }
   void on_read(const KubeAnswer& answer) {
-    if (answer.http_status == kNotFound) return releasing_ ? released() : create();
+    if (answer.http_status == kHttpNotFound) return releasing_ ? released() : create();
     if (!answer.ok() || !observe(answer)) return failed(answer);
     if (observed_.holder != options_.identity) {
       if (releasing_) return released();
@@ -123,7 +122,7 @@ class LeaderElection::State {
   }
   // What was known of the lease may be old; what was just read should not be.
   void on_written(const KubeAnswer& answer, bool from_memory) {
-    const bool changed = answer.http_status == kConflict || answer.http_status == kNotFound;
+    const bool changed = answer.http_status == kHttpConflict || answer.http_status == kHttpNotFound;
     if (changed && from_memory) return read();
     if (releasing_) return released();
     if (!answer.ok() || !observe(answer)) return failed(answer);
@@ -169,7 +168,7 @@ class LeaderElection::State {
   void failed(const KubeAnswer& answer) {
     if (releasing_) return released();
     // Somebody else was quicker: that is what a lease is for.
-    if (answer.http_status != kConflict) {
+    if (answer.http_status != kHttpConflict) {
       tell(answer.ok() ? "the answer cannot be used: " + unreadable_ : answer.status.message);
     }
     retry_later();

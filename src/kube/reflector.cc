@@ -8,6 +8,7 @@
 #include "kube/object_mirror.h"
 #include "kube/retry_pause.h"
 #include "kube/silence_timer.h"
+#include "net/http/http_status.h"
 
 namespace kvasir {
 namespace {
@@ -335,46 +336,46 @@ void Reflector::State::failed(const KubeStatus& status) {
 void Reflector::State::list_failed(const KubeStatus& status) {
   if (list_otherwise(status)) return begin_again(Duration::zero());
   expired_lists_ = 0;
-  if (status.code != 403 && status.code != 404) {
+  if (status.code != kHttpForbidden && status.code != kHttpNotFound) {
     tell(status);
     return begin_again(pause_after(status));
   }
   absent_ = true;
-  tell(status, status.code == 404 ? " (is this kind installed?)" : "");
+  tell(status, status.code == kHttpNotFound ? " (is this kind installed?)" : "");
   begin_again(scaled(options_.absent_pause, 1 - random_.uniform() / 4));
 }
 
 // Whether another way to list may work where this one did not.
 bool Reflector::State::list_otherwise(const KubeStatus& status) {
-  if (phase_ == Phase::kPages) return status.code == 410 && ++expired_lists_ <= 2;
-  if (status.code == 403) lists_once_ = true;
+  if (phase_ == Phase::kPages) return status.code == kHttpGone && ++expired_lists_ <= 2;
+  if (status.code == kHttpForbidden) lists_once_ = true;
   const bool cannot = status.code == 400 || status.code == 422 || status.code == 500;
   if (cannot) streams_ = false;
-  return cannot || status.code == 403;
+  return cannot || status.code == kHttpForbidden;
 }
 
 void Reflector::State::watch_failed(const KubeStatus& status) {
   const Duration pause = pause_after(status);
   switch (status.code) {
-    case 410:
+    case kHttpGone:
       position_.clear();
       return begin_again(pause);
-    case 403:
+    case kHttpForbidden:
       position_.clear();
       tell(status);
       return begin_again(scaled(options_.absent_pause, 1 - random_.uniform() / 4));
-    case 429:  // a list would be more work for a server that has too much
+    case kHttpTooManyRequests:  // a list would be more work for a server that has too much
       if (pause_.failures() > 1) tell(status);
       return begin_again(pause);
     case 0:
     case 500:
-    case 502:
-    case 503:
-    case 504:
+    case kHttpBadGateway:
+    case kHttpServiceUnavailable:
+    case kHttpGatewayTimeout:
       if (pause_.failures() > 1) tell(status);
       if (pause_.failures() >= kResumesMax) position_.clear();
       return begin_again(pause);
-    case 401:
+    case kHttpUnauthorized:
       tell(status);
       return begin_again(pause);
     default:

@@ -9,6 +9,11 @@ inline constexpr int kHttpOk = 200;
 inline constexpr int kHttpNoContent = 204;
 inline constexpr int kHttpNotModified = 304;
 inline constexpr int kHttpErrors = 400;  // and beyond
+inline constexpr int kHttpUnauthorized = 401;
+inline constexpr int kHttpForbidden = 403;
+inline constexpr int kHttpNotFound = 404;
+inline constexpr int kHttpConflict = 409;
+inline constexpr int kHttpGone = 410;
 inline constexpr int kHttpTooManyRequests = 429;
 // What nginx calls a client that left; only in reports, never sent.
 inline constexpr int kHttpClientClosedRequest = 499;
