@@ -52,7 +52,8 @@ struct PickReport {
   Duration scheduling{};  // in the scheduler, all attempts
   Duration processing{};  // from the last byte of the request to the decision, waiting included
   Duration held{};        // by flow control
-  std::optional<Duration> metrics_age;  // of the chosen endpoint's; absent: they were never read
+  // How long ago the chosen endpoint's metrics were read; absent: never.
+  std::optional<Duration> metrics_age = {};
 };
 
 // No endpoint was chosen, or the request had to leave it for the sake of another.
