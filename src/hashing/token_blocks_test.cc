@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <numeric>
 #include <set>
 
@@ -29,6 +30,30 @@ TEST(TokenBlocks, AreTheChainOfTheirHashes) {
     parent = hash_token_block(parent, std::span(tokens).subspan(block * 16, 16));
     EXPECT_EQ(hash_token_blocks(tokens, 7, 16)[block], parent);
   }
+}
+
+TEST(TokenBlocks, AChainIsMadeAsFarAsSomebodyLooksAndStaysInPlace) {
+  const std::vector<uint32_t> tokens = counted(16 * 1000 + 5);
+  const std::vector<BlockHash> all = hash_token_blocks(tokens, 7, 16);
+  TokenChain chain(tokens, token_root(7), 16);
+  EXPECT_EQ(chain.blocks(), 1000u);
+  const std::span<const BlockHash> first = chain.at_least(1);
+  EXPECT_EQ(first.size(), TokenChain::kAhead);
+  const std::span<const BlockHash> more = chain.at_least(500);
+  EXPECT_GE(more.size(), 500u);
+  EXPECT_LT(more.size(), 1000u);
+  EXPECT_EQ(first.data(), more.data());
+  EXPECT_TRUE(std::ranges::equal(chain.at_least(5000), all));
+}
+
+TEST(TokenBlocks, DependOnAdapterCacheSaltAndWhatElseIsInTheBlock) {
+  std::set<BlockHash> roots;
+  for (const char* adapter : {"", "a", "b"}) {
+    for (const char* salt : {"", "a", "b"}) roots.insert(token_root(adapter, salt));
+  }
+  EXPECT_EQ(roots.size(), 9u);
+  const std::vector<uint32_t> tokens = counted(16);
+  EXPECT_NE(block_content(tokens), block_content(tokens, 1));
 }
 
 TEST(TokenBlocks, CoverEveryTokenBeforeThem) {

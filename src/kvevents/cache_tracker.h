@@ -1,0 +1,134 @@
+// What is known of every endpoint's KV cache: takes the events of the engines and keeps a
+// BlockIndex of them, and answers how much of a prompt each endpoint holds.
+//
+// A source is one publisher of events: an engine process, which is one data-parallel rank of one
+// endpoint. What is known of it is exact, or stale: events were lost and not made up for yet. Stale
+// knowledge is kept but not used (CachedPrefix::known), for most of it is right again as soon as
+// the lost events were replayed.
+//
+// One thread writes (the feed's, event_feed.h; or a simulation). What ExactCaches and statistics()
+// answer may be asked on any thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "kvindex/block_index.h"
+#include "kvindex/exact_caches.h"
+#include "model/endpoint.h"
+#include "wire/kv_events/kv_event.h"
+
+namespace kvasir {
+
+// Never given out twice: an event of a source that is gone finds nobody.
+enum class KvSourceId : uint64_t {};
+
+struct CacheTrackerOptions {
+  BlockIndexOptions index;
+  size_t endpoints_max = 1024;  // ids are below it
+  size_t ranks_max = 64;        // sources of one endpoint
+  size_t groups_max = 8;        // KV cache groups of one source
+  size_t adapters_max = 4096;   // names of adapters that are remembered
+  size_t block_sizes_max = 8;   // different ones at a time; events of others are skipped
+  // Events whose parent is not known yet wait for it, so long and so many.
+  size_t orphan_bytes_max = size_t{64} << 20;
+  Duration orphan_lifetime = std::chrono::minutes(2);
+  // Blocks that one source may have; more are not taken, and it is stale from then on.
+  size_t source_blocks_max = 4'000'000;
+  size_t expected_blocks_max = 1'000'000;  // of expect(), of all endpoints together
+  // Zero: what is known is true until an event says otherwise, so neither is needed. INDEX_TTL,
+  // INDEX_MAX_BLOCKS and INDEX_CLEANUP_INTERVAL of the tutorial.
+  Duration lifetime{};
+  size_t blocks_max = 0;
+  Duration cleanup_interval = std::chrono::minutes(5);
+};
+
+// Why nothing exact is known of a source, or that it is.
+enum class KvFreshness : uint8_t {
+  kNothingYet,  // no event came
+  kExact,
+  kStale,  // events were lost
+};
+
+struct KvSourceStatistics {
+  KvSourceId source{};
+  EndpointId endpoint{};
+  std::string name;
+  uint32_t rank = 0;
+  KvFreshness freshness = KvFreshness::kNothingYet;
+  uint64_t blocks = 0;
+  uint32_t block_tokens = 0;
+  uint64_t stored = 0;  // blocks, since it was added
+  uint64_t removed = 0;
+  uint64_t cleared = 0;  // times
+  uint64_t batches = 0;
+  uint64_t skipped = 0;              // events
+  uint64_t unknown_parent = 0;       // events that waited for their parent in vain
+  std::optional<double> last_event;  // timestamp of the last batch, by the engine's clock
+  TimePoint heard_at{};              // of the last batch, by ours
+};
+
+struct CacheTrackerStatistics {
+  uint64_t distinct_blocks = 0;
+  uint64_t memberships = 0;
+  uint64_t memory_bytes = 0;
+  uint64_t orphans = 0;  // events that wait
+  uint64_t orphan_bytes = 0;
+  uint64_t full = 0;  // blocks that were not stored for lack of memory
+  std::vector<KvSourceStatistics> sources;
+};
+
+class CacheTracker final : public ExactCaches {
+ public:
+  explicit CacheTracker(const CacheTrackerOptions& options);
+  // With an index of one's own; for tests and comparisons.
+  CacheTracker(const CacheTrackerOptions& options, std::unique_ptr<BlockIndex> index);
+  ~CacheTracker() override;
+
+  // --- Any thread: ExactCaches ---
+  std::vector<uint32_t> block_sizes() const override;
+  uint64_t version() const override;
+  BlockHash root(std::string_view model, std::string_view cache_salt) const override;
+  void match(PromptChains prompt, std::span<const EndpointId> endpoints,
+             std::span<CachedPrefix> cached) const override;
+  void expect(PromptChains prompt, EndpointId endpoint, TimePoint now, Duration lifetime) override;
+  CacheTrackerStatistics statistics() const;
+
+  // --- The writing thread ---
+
+  // Nothing is known of it until its first batch. nullopt: the endpoint has ranks_max.
+  std::optional<KvSourceId> add_source(EndpointId endpoint, uint32_t rank, std::string name);
+  // What it had is gone.
+  void remove_source(KvSourceId source);
+
+  // One batch in msgpack. The error is the decoder's: then the source is stale, for whatever stood
+  // behind the fault is lost.
+  Result<void> apply(KvSourceId source, std::string_view batch, TimePoint now);
+  // The events of one batch that were decoded elsewhere. Valid until the next call.
+  KvEventSink& events_of(KvSourceId source, TimePoint now);
+
+  // Events were lost; or: whatever was lost has been made up for, or its cache was cleared.
+  void set_stale(KvSourceId source);
+  void set_exact(KvSourceId source);
+  // Its cache is empty: the engine restarted, or said so. Exact from now on.
+  void clear(KvSourceId source);
+
+  // Does what was put off, a bounded piece. False: nothing is left. To be called when idle, and by
+  // the clean-up interval.
+  bool tidy(TimePoint now);
+
+  const BlockIndex& index() const;
+
+ private:
+  class State;
+  const std::unique_ptr<State> state_;
+};
+
+}  // namespace kvasir
