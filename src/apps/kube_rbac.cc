@@ -98,7 +98,7 @@ std::vector<KubePermission> needed_permissions(const RbacOptions& options) {
     const std::string lease = options.pool_name.empty() ? "" : lease_name(pool, options.pool_name);
     // A name cannot limit what is created.
     needed.push_back({pool, group, "leases", {"create"}});
-    needed.push_back({pool, group, "leases", {"get", "update"}, only(lease)});
+    needed.push_back({pool, group, "leases", {"get", "watch", "update"}, only(lease)});
   }
   if (!options.peers_service.empty()) {
     needed.push_back({own, "discovery.k8s.io", "endpointslices", kFollow});

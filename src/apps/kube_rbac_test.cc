@@ -72,6 +72,7 @@ TEST(KubeRbac, EachOptionAddsWhatItTakesWhereItTakesIt) {
   const std::vector<std::string> lines = lines_of(options);
   EXPECT_THAT(lines, Contains("models create leases.coordination.k8s.io"));
   EXPECT_THAT(lines, Contains("models get leases.coordination.k8s.io/epp-models-vllm.llm-d.ai"));
+  EXPECT_THAT(lines, Contains("models watch leases.coordination.k8s.io/epp-models-vllm.llm-d.ai"));
   EXPECT_THAT(lines, Contains("models update leases.coordination.k8s.io/epp-models-vllm.llm-d.ai"));
   EXPECT_THAT(lines, Contains("routing watch endpointslices.discovery.k8s.io"));
   EXPECT_THAT(lines, Contains("routing list pods")) << "its own, for events";

@@ -137,6 +137,16 @@ class KubeSessionTest : public ::testing::Test, protected PoolProbe {
     }
     EXPECT_THAT(used, ElementsAreArray(allowed)) << "allowed, and not used";
   }
+  // Somebody else leads, and renews it no more.
+  void lease_of_another() {
+    server_.put({{"apiVersion", "coordination.k8s.io/v1"},
+                 {"kind", "Lease"},
+                 {"metadata", {{"name", "epp-models-vllm.llm-d.ai"}, {"namespace", "models"}}},
+                 {"spec",
+                  {{"holderIdentity", "another"},
+                   {"leaseDurationSeconds", 1},
+                   {"renewTime", "2026-01-31T08:00:00.000000Z"}}}});
+  }
   // The same event again after a while is counted, which no test waits for on a real clock.
   void repeat_an_event(const std::string& name_space) {
     VirtualExecutor executor;
@@ -169,6 +179,7 @@ TEST_F(KubeSessionTest, RbacAllowsWhatAPickerOfAPoolAsksAndNothingMore) {
   for (const auto lists :
        {ScriptedApiServer::StreamingLists::kYes, ScriptedApiServer::StreamingLists::kInvalid}) {
     server_.streaming_lists = lists;
+    if (lists == ScriptedApiServer::StreamingLists::kInvalid) lease_of_another();
     KubeChoice choice;
     choice.selection.pool_name = "vllm";
     choice.leader_election = choice.metrics_auth = true;

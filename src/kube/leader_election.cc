@@ -29,7 +29,9 @@ namespace {
 // Of a candidate's pauses: up to so much longer. Less than client-go's 1.2: how late a renewal is
 // seen is how much later than the lease ends somebody else leads.
 constexpr double kJitter = 0.2;
-constexpr double kApart = 0.1;  // of a pause: between candidates when a lease ends
+constexpr double kApart = 0.02;  // of a pause: between candidates when a lease ends
+// After a watch of the lease was refused. Without one it is read again and again, as with it.
+constexpr Duration kWatchPause = std::chrono::seconds(30);
 
 LeaseRecord record_of(const Lease& lease) {
   return {lease.holder, lease.duration_seconds, lease.acquire_time, lease.renew_time,
@@ -58,7 +60,7 @@ std::string lease_json(const std::string& metadata, const LeaseRecord& record) {
 
 }  // namespace
 
-class LeaderElection::State {
+class LeaderElection::State final : private KubeWatchObserver {
  public:
   State(Executor& executor, KubeApi& api, const Clock& wall_clock, LeaderElectionOptions options,
         Random& random, LeaderProbe& probe)
@@ -73,7 +75,7 @@ class LeaderElection::State {
       if (!releasing_) attempt();
     }));
   }
-  ~State() {
+  ~State() override {
     executor_.cancel(retry_);
     executor_.cancel(deadline_);
   }
@@ -100,6 +102,7 @@ class LeaderElection::State {
     }
     if (!others_hold_it()) return write(/*from_memory=*/false);
     trouble_.clear();
+    begin_watch();
     retry_later();
   }
   void create() {
@@ -130,7 +133,27 @@ class LeaderElection::State {
     arm_deadline(renewed_at_ + options_.renew_deadline - executor_.now());
     trouble_.clear();
     retry_in(options_.retry_period);
+    watch_.reset();
     if (!std::exchange(leading_, true)) probe_.on_leading(true);
+  }
+
+  // --- While another leads: its renewals are seen as they come, so that its lease ends here when
+  // it does there. Each makes the next attempt come at once, no more ---
+  void begin_watch() {
+    if (watch_ != nullptr || executor_.now() < watch_again_at_) return;
+    watch_ = api_.watch(leases_ + "?watch=1&fieldSelector=metadata.name%3D" + options_.lease_name,
+                        *this);
+  }
+  void on_line(std::string_view) override {
+    if (leading_ || releasing_ || call_ != nullptr) return;
+    executor_.cancel(retry_);
+    attempt();
+  }
+  void on_end(const KubeAnswer& answer) override {
+    watch_again_at_ = executor_.now() + (answer.ok() ? options_.retry_period : kWatchPause);
+    executor_.post(lifeline_.guard([this, ended = watch_.get()] {
+      if (watch_.get() == ended) watch_.reset();
+    }));
   }
 
   // --- What is known of the lease ---
@@ -240,6 +263,8 @@ class LeaderElection::State {
   LeaderProbe& probe_;
   KubeReader reader_;
   std::unique_ptr<KubeCall> call_;
+  std::unique_ptr<KubeCall> watch_;  // of the lease, while another holds it
+  TimePoint watch_again_at_{};
   TimerId retry_ = kNoTimer;
   TimerId deadline_ = kNoTimer;
   TimePoint began_at_{};    // of the attempt
@@ -259,6 +284,7 @@ void LeaderElection::State::release(std::function<void()> done) {
   released_ = std::move(done);
   if (std::exchange(releasing_, true)) return;
   call_.reset();
+  watch_.reset();
   executor_.cancel(retry_);
   executor_.cancel(deadline_);
   if (!leading_) return released();

@@ -1,7 +1,8 @@
 // Who of several replicas leads, by a Lease of coordination.k8s.io/v1, as client-go's
 // leaderelection does it: whoever holds the lease renews it; another may take it when it was seen
 // unrenewed for its whole length, by its own clock. The clocks of two candidates are never
-// compared.
+// compared. A candidate watches the lease, so that it sees renewals when they come; where it may
+// not, it reads the lease each retry_period, and may lead that much later.
 #pragma once
 
 #include <functional>

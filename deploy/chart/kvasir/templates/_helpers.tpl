@@ -101,7 +101,7 @@ capabilities: {drop: [ALL]}
   verbs: [create]
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
-  verbs: [get, update]
+  verbs: [get, watch, update]
 {{- end }}
 {{- if and .epp (include "kvasir.sharing" $root) }}
 - apiGroups: [discovery.k8s.io]
