@@ -107,6 +107,9 @@ class BlockIndex {
   // by and by (tidy()).
   virtual void clear(HolderId holder) = 0;
   virtual size_t blocks_of(HolderId holder) const = 0;  // in any tier
+  // How many of the engine hashes are of blocks that the holder has there.
+  virtual size_t held(HolderId holder, CacheTier tier,
+                      std::span<const uint64_t> engine_hashes) const = 0;
 
   // Does a bounded piece of what was put off (memory of cleared holders). False: nothing is left.
   virtual bool tidy() = 0;
