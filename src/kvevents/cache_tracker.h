@@ -20,15 +20,13 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "kvevents/source_tracker.h"
 #include "kvindex/block_index.h"
 #include "kvindex/exact_caches.h"
 #include "model/endpoint.h"
 #include "wire/kv_events/kv_event.h"
 
 namespace kvasir {
-
-// Never given out twice: an event of a source that is gone finds nobody.
-enum class KvSourceId : uint64_t {};
 
 struct CacheTrackerOptions {
   BlockIndexOptions index;
@@ -48,13 +46,6 @@ struct CacheTrackerOptions {
   Duration lifetime{};
   size_t blocks_max = 0;
   Duration cleanup_interval = std::chrono::minutes(5);
-};
-
-// Why nothing exact is known of a source, or that it is.
-enum class KvFreshness : uint8_t {
-  kNothingYet,  // no event came
-  kExact,
-  kStale,  // events were lost
 };
 
 struct KvSourceStatistics {
@@ -85,7 +76,7 @@ struct CacheTrackerStatistics {
   std::vector<KvSourceStatistics> sources;
 };
 
-class CacheTracker final : public ExactCaches {
+class CacheTracker final : public ExactCaches, public KvSourceTracker {
  public:
   explicit CacheTracker(const CacheTrackerOptions& options);
   // With an index of one's own; for tests and comparisons.
@@ -103,22 +94,16 @@ class CacheTracker final : public ExactCaches {
 
   // --- The writing thread ---
 
-  // Nothing is known of it until its first batch. nullopt: the endpoint has ranks_max.
-  std::optional<KvSourceId> add_source(EndpointId endpoint, uint32_t rank, std::string name);
-  // What it had is gone.
-  void remove_source(KvSourceId source);
-
-  // One batch in msgpack. The error is the decoder's: then the source is stale, for whatever stood
-  // behind the fault is lost.
-  Result<void> apply(KvSourceId source, std::string_view batch, TimePoint now);
+  std::optional<KvSourceId> add_source(EndpointId endpoint, uint32_t rank,
+                                       std::string name) override;
+  void remove_source(KvSourceId source) override;
+  Result<KvBatchApplied> apply(KvSourceId source, std::string_view batch, TimePoint now) override;
   // The events of one batch that were decoded elsewhere. Valid until the next call.
   KvEventSink& events_of(KvSourceId source, TimePoint now);
-
-  // Events were lost; or: whatever was lost has been made up for, or its cache was cleared.
-  void set_stale(KvSourceId source);
-  void set_exact(KvSourceId source);
-  // Its cache is empty: the engine restarted, or said so. Exact from now on.
-  void clear(KvSourceId source);
+  // A source of which more was told than it may have (source_blocks_max) counts as stale until
+  // clear(), whatever is said here.
+  void set_freshness(KvSourceId source, KvFreshness freshness) override;
+  void clear(KvSourceId source) override;
 
   // Does what was put off, a bounded piece. False: nothing is left. To be called when idle, and by
   // the clean-up interval.

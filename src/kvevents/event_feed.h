@@ -15,7 +15,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
-#include "kvevents/cache_tracker.h"
+#include "kvevents/source_tracker.h"
 #include "model/endpoint.h"
 
 namespace kvasir {
@@ -63,7 +63,7 @@ class KvEventFeed {
   // Its thread begins at once. `tracker` and `probe` must outlive it; from now on it is the one
   // that writes to `tracker`.
   static Result<std::unique_ptr<KvEventFeed>> start(KvEventFeedOptions options,
-                                                    CacheTracker& tracker, KvEventProbe& probe);
+                                                    KvSourceTracker& tracker, KvEventProbe& probe);
   ~KvEventFeed();
   KvEventFeed(const KvEventFeed&) = delete;
   KvEventFeed& operator=(const KvEventFeed&) = delete;

@@ -1,0 +1,58 @@
+// What takes the batches of the sources, in order, and is told how far what they said can be
+// trusted. A source is one publisher of events: an engine process, which is one data-parallel rank
+// of one endpoint.
+//
+// All of it is called on one thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "model/endpoint.h"
+
+namespace kvasir {
+
+// Never given out twice: an event of a source that is gone finds nobody.
+enum class KvSourceId : uint64_t {};
+
+// What is known of a source's cache.
+enum class KvFreshness : uint8_t {
+  kNothingYet,  // nothing: no event came, or what came is being read still
+  // Each block that is known is there, but there may be more: the source had published before
+  // somebody listened, or what was known was given up after a loss. Good to use.
+  kIncomplete,
+  kExact,  // each block that is there is known, and no other
+  kStale,  // events were lost and not made up for: blocks that are known may be gone. Not to be used
+};
+
+struct KvBatchApplied {
+  // An event of the batch said that the cache is empty (AllBlocksCleared): of it is known what the
+  // rest of the batch says, and that is all there is.
+  bool cleared = false;
+};
+
+class KvSourceTracker {
+ public:
+  virtual ~KvSourceTracker() = default;
+
+  // kNothingYet. nullopt: the endpoint has as many sources as it may.
+  virtual std::optional<KvSourceId> add_source(EndpointId endpoint, uint32_t rank,
+                                               std::string name) = 0;
+  // What it had is gone. Precondition of everything that names a source: it was added, and not
+  // removed.
+  virtual void remove_source(KvSourceId source) = 0;
+
+  // One batch in msgpack. Whatever the freshness is: it stays. The error is the decoder's: what
+  // stood behind the fault is lost.
+  virtual Result<KvBatchApplied> apply(KvSourceId source, std::string_view batch,
+                                       TimePoint now) = 0;
+  virtual void set_freshness(KvSourceId source, KvFreshness freshness) = 0;
+  // Forgets what is known of its cache. The freshness stays.
+  virtual void clear(KvSourceId source) = 0;
+};
+
+}  // namespace kvasir
