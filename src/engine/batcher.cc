@@ -18,12 +18,12 @@ void add_work(StepWork& work, const Sequence& sequence) {
 
 }  // namespace
 
-Batcher::Batcher(const EngineProfile& profile, const EngineOptions& options)
+Batcher::Batcher(const EngineProfile& profile, const EngineOptions& options, KvEventSink* events)
     : budget_(profile.max_num_batched_tokens),
       seats_(profile.max_num_seqs),
       options_(options),
-      cache_(static_cast<uint32_t>(profile.kv_blocks()), profile.block_size,
-             options.prefix_caching),
+      cache_({static_cast<uint32_t>(profile.kv_blocks()), profile.block_size,
+              options.prefix_caching, options.cpu_blocks, events}),
       waiting_(options.order) {}
 
 void Batcher::remove(Sequence& sequence) {
@@ -37,6 +37,7 @@ void Batcher::remove(Sequence& sequence) {
 
 StepWork Batcher::plan(TimePoint now) {
   uint32_t budget = budget_;
+  loading_ = 0;
   if (continue_running(budget)) admit_waiting(budget, now);
   StepWork work;
   for (const Sequence* sequence : running_) {
@@ -81,12 +82,14 @@ void Batcher::admit_waiting(uint32_t& budget, TimePoint now) {
 void Batcher::admit(Sequence& sequence, TimePoint now) {
   running_.push_back(&sequence);
   sequence.running = true;
+  loading_ += sequence.loaded;
   if (sequence.admitted_before) return;
   sequence.admitted_before = true;
   sequence.times.scheduled = now;
   sequence.cached_tokens = sequence.computed;
   if (options_.prefix_caching) admissions_.tokens += sequence.prompt_tokens;
   admissions_.cached_tokens += sequence.cached_tokens;
+  admissions_.loaded_tokens += sequence.loaded;
 }
 
 size_t Batcher::victim() const {

@@ -18,11 +18,13 @@ namespace kvasir {
 struct Admissions {
   uint64_t tokens = 0;  // looked up in the prefix cache, when there is one
   uint64_t cached_tokens = 0;
+  uint64_t loaded_tokens = 0;  // of those, from the CPU tier
 };
 
 class Batcher {
  public:
-  Batcher(const EngineProfile& profile, const EngineOptions& options);
+  // `events`: told of the blocks of the cache; may be null.
+  Batcher(const EngineProfile& profile, const EngineOptions& options, KvEventSink* events);
 
   KvCache& cache() { return cache_; }
   const KvCache& cache() const { return cache_; }
@@ -36,6 +38,8 @@ class Batcher {
   // Plans a step: sets `scheduled` of the sequences it computes. The work is empty when there is
   // nothing to do. `now` becomes the time of first admissions.
   StepWork plan(TimePoint now);
+  // Tokens whose KV has to be loaded from the CPU tier before the step that plan() made.
+  uint64_t loading() const { return loading_; }
 
   // Calls `keep(sequence)` for each running sequence in batch order; removes those for which it is
   // false.
@@ -71,6 +75,7 @@ class Batcher {
   WaitingQueue waiting_;
   std::vector<Sequence*> running_;  // in order of admission
   uint64_t preemptions_ = 0;
+  uint64_t loading_ = 0;
   Admissions admissions_;
 };
 

@@ -13,6 +13,12 @@ void BlockPool::share(uint32_t block) {
   if (blocks_[block].references++ == 0) remove_from_free_list(block);
 }
 
+std::optional<BlockHash> BlockPool::next_forgotten() const {
+  const Block& block = blocks_[blocks_[end_].after];
+  if (!block.named) return std::nullopt;
+  return block.hash;
+}
+
 uint32_t BlockPool::take() {
   KVASIR_ASSERT(free_count_ > 0, "a block is taken only when one is free");
   const uint32_t block = blocks_[end_].after;
@@ -82,6 +88,14 @@ void BlockPool::forget_hash(uint32_t number) {
   if (after != kNoBlock) blocks_[after].twin_before = before;
   block.twin_before = block.twin_after = kNoBlock;
   block.named = false;
+}
+
+std::vector<BlockHash> BlockPool::hashes() const {
+  std::vector<BlockHash> hashes;
+  for (const Block& block : blocks_) {
+    if (block.named) hashes.push_back(block.hash);
+  }
+  return hashes;
 }
 
 bool BlockPool::consistent(uint64_t references) const {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "engine/block_map.h"
@@ -29,6 +30,10 @@ class BlockPool {
   // free.
   void share(uint32_t block);
 
+  // What the next take() forgets: the prefix that the block freed longest ago still holds.
+  // Precondition: free_count() > 0.
+  std::optional<BlockHash> next_forgotten() const;
+
   // The free block that was freed longest ago, with one reference; what it held is forgotten.
   // Precondition: free_count() > 0.
   uint32_t take();
@@ -43,6 +48,10 @@ class BlockPool {
 
   // Forgets all hashes. Precondition: all blocks are free.
   void forget_hashes();
+
+  // The hash of each block that holds a prefix, as often as blocks hold it. For tests: walks
+  // everything.
+  std::vector<BlockHash> hashes() const;
 
   // Whether the free list, the counts and the map agree; `references` is the sum held by sequences.
   // For tests: walks everything.

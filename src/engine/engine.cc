@@ -10,8 +10,8 @@ namespace kvasir {
 
 class Engine::State {
  public:
-  State(const EngineProfile& profile, const EngineOptions& options)
-      : profile_(profile), model_(profile.step), batcher_(profile, options) {}
+  State(const EngineProfile& profile, const EngineOptions& options, KvEventSink* events)
+      : profile_(profile), model_(profile.step), batcher_(profile, options, events) {}
 
   Result<void> check(uint64_t prompt_tokens, uint32_t max_tokens) const;
   SequenceId submit(SequenceRequest request, TimePoint now);
@@ -29,9 +29,11 @@ class Engine::State {
     return blocks;
   }
   bool reset_prefix_cache() { return batcher_.cache().forget_prefixes(); }
+  std::vector<BlockHash> cached_hashes() const { return batcher_.cache().pool().hashes(); }
   bool consistent() const;
 
  private:
+  double load_seconds() const;
   // What finish_step() does with one running sequence; false: it leaves.
   bool advance(Sequence& sequence, TimePoint now);
   void make_token(Sequence& sequence, TimePoint now);
@@ -79,7 +81,9 @@ SequenceId Engine::State::submit(SequenceRequest request, TimePoint now) {
   sequence->answer_seed = request.answer_seed;
   sequence->script = std::move(request.script);
   sequence->times.submitted = now;
-  batcher_.cache().start(*sequence, request.prompt, request.cache_salt);
+  sequence->adapter = std::move(request.adapter);
+  sequence->salt_text = std::move(request.salt_text);
+  batcher_.cache().start(*sequence, std::move(request.prompt), request.cache_salt);
   batcher_.add(*sequence);
   sequences_.emplace(last_id_, std::move(sequence));
   return SequenceId{last_id_};
@@ -104,7 +108,13 @@ std::optional<Duration> Engine::State::start_step(TimePoint now) {
   step_running_ = true;
   last_step_tokens_ = static_cast<uint32_t>(work.tokens);
   ++totals_.steps;
-  return from_seconds(model_.step_seconds(work));
+  return from_seconds(model_.step_seconds(work) + load_seconds());
+}
+
+// What comes from the CPU tier is there before the step begins.
+double Engine::State::load_seconds() const {
+  const auto bytes = static_cast<double>(batcher_.loading() * profile_.kv_bytes_per_token);
+  return bytes == 0 ? 0 : bytes / (profile_.host_link_gb_per_s * 1e9);
 }
 
 const std::vector<TokenEvent>& Engine::State::finish_step(TimePoint now) {
@@ -152,6 +162,8 @@ EngineStats Engine::State::stats() const {
   stats.kv_cache_usage = 1 - static_cast<double>(pool.free_count()) / pool.size();
   stats.prefix_cache_queries = batcher_.admissions().tokens;
   stats.prefix_cache_hits = batcher_.admissions().cached_tokens;
+  stats.cpu_cache_hits = batcher_.admissions().loaded_tokens;
+  stats.cpu_blocks = batcher_.cache().cpu_tier().size();
   stats.num_preemptions = batcher_.preemptions();
   return stats;
 }
@@ -168,8 +180,8 @@ bool Engine::State::consistent() const {
          batcher_.cache().pool().consistent(references);
 }
 
-Engine::Engine(const EngineProfile& profile, const EngineOptions& options)
-    : state_(std::make_unique<State>(profile, options)) {}
+Engine::Engine(const EngineProfile& profile, const EngineOptions& options, KvEventSink* events)
+    : state_(std::make_unique<State>(profile, options, events)) {}
 Engine::~Engine() = default;
 
 Result<void> Engine::check(uint64_t prompt_tokens, uint32_t max_tokens) const {
@@ -202,6 +214,9 @@ EngineStats Engine::stats() const {
 }
 bool Engine::reset_prefix_cache() {
   return state_->reset_prefix_cache();
+}
+std::vector<BlockHash> Engine::cached_hashes() const {
+  return state_->cached_hashes();
 }
 bool Engine::consistent() const {
   return state_->consistent();

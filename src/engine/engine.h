@@ -16,6 +16,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "base/clock.h"
@@ -23,6 +24,7 @@
 #include "model/block_hash.h"
 #include "timing/engine_profile.h"
 #include "tokens/vocabulary.h"
+#include "wire/kv_events/kv_event.h"
 
 namespace kvasir {
 
@@ -37,6 +39,9 @@ enum class WaitingOrder {
 struct EngineOptions {
   WaitingOrder order = WaitingOrder::kFcfs;
   bool prefix_caching = true;
+  // Blocks that the GPU's cache gave up and the host's memory keeps; 0: none. A prefix that is
+  // found there costs the time of its way to the GPU, at the profile's host_link_gb_per_s.
+  uint32_t cpu_blocks = 0;
 };
 
 // The tokens of an answer that is fixed beforehand. When they are used up, the end of sequence follows for
@@ -59,6 +64,9 @@ struct SequenceRequest {
   // Prompts share cached blocks only under the same salt.
   uint64_t cache_salt = 0;
   int priority = 0;
+  // What the two parts of cache_salt are called in KV events; empty: there is none.
+  std::string adapter = {};
+  std::string salt_text = {};
 };
 
 // The seed of one choice's answer: a function of the worker's seed, the prompt, the sampling fields (as one
@@ -92,6 +100,8 @@ struct EngineStats {
   double kv_cache_usage = 0;          // share of blocks in use by sequences, 0 to 1
   uint64_t prefix_cache_queries = 0;  // tokens looked up at first admission
   uint64_t prefix_cache_hits = 0;     // tokens of them found
+  uint64_t cpu_cache_hits = 0;        // of those, in the CPU tier
+  uint32_t cpu_blocks = 0;            // in the CPU tier now
   uint64_t num_preemptions = 0;
   uint64_t prompt_tokens = 0;      // computed or found by finished prefills
   uint64_t generation_tokens = 0;
@@ -100,7 +110,12 @@ struct EngineStats {
 
 class Engine {
  public:
-  Engine(const EngineProfile& profile, const EngineOptions& options);
+  // `events`, if any, is told of every change of the prefix cache when it happens, as vLLM's block
+  // pool does it: blocks that a step fills in start_step(), once for each sequence; each evicted
+  // block by itself, a copy of another too; blocks that are found again not at all. Its engine
+  // hashes are BlockHashes. Whoever publishes them sends what has gathered when a step is finished.
+  // It must outlive the engine.
+  Engine(const EngineProfile& profile, const EngineOptions& options, KvEventSink* events = nullptr);
   ~Engine();
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
@@ -134,6 +149,9 @@ class Engine {
 
   // Forgets every cached block. False when some sequence uses a block: then all are kept, as in vLLM.
   bool reset_prefix_cache();
+
+  // The hash of each block that the prefix cache holds, as often as blocks hold it. For tests.
+  std::vector<BlockHash> cached_hashes() const;
 
   // Whether the books balance: every block is free, or in use by as many sequences as it counts. For
   // tests: walks everything.

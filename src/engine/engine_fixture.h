@@ -43,8 +43,8 @@ inline SequenceRequest request_of(std::vector<TokenId> prompt, uint32_t max_toke
 class EngineRun {
  public:
   explicit EngineRun(const EngineProfile& profile = small_profile(),
-                     const EngineOptions& options = {})
-      : engine(profile, options) {}
+                     const EngineOptions& options = {}, KvEventSink* sink = nullptr)
+      : engine(profile, options, sink) {}
 
   SequenceId submit(SequenceRequest request) { return engine.submit(std::move(request), now); }
   SequenceId submit(std::vector<TokenId> prompt, uint32_t max_tokens) {

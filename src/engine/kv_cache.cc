@@ -6,20 +6,25 @@
 
 namespace kvasir {
 
-KvCache::KvCache(uint32_t blocks, uint32_t block_size, bool prefix_caching)
-    : block_size_(block_size), prefix_caching_(prefix_caching), pool_(blocks) {}
+KvCache::KvCache(const KvCacheOptions& options)
+    : options_(options),
+      block_size_(options.block_size),
+      pool_(options.blocks),
+      cpu_(options.prefix_caching ? options.cpu_blocks : 0) {}
 
-void KvCache::start(Sequence& sequence, const std::vector<TokenId>& prompt, uint64_t salt) const {
-  if (!prefix_caching_) return;
+void KvCache::start(Sequence& sequence, std::vector<TokenId> prompt, uint64_t salt) const {
+  if (!options_.prefix_caching) return;
   sequence.hashes = hash_token_blocks(prompt, salt, block_size_);
   sequence.root = token_root(salt);
   const size_t hashed = sequence.hashes.size() * block_size_;
   sequence.tail.reserve(block_size_);
   sequence.tail.assign(prompt.begin() + static_cast<ptrdiff_t>(hashed), prompt.end());
+  if (options_.events != nullptr) sequence.told = std::move(prompt);
 }
 
 void KvCache::append(Sequence& sequence, TokenId token) const {
-  if (!prefix_caching_) return;
+  if (!options_.prefix_caching) return;
+  if (options_.events != nullptr) sequence.told.push_back(token);
   sequence.tail.push_back(token);
   if (sequence.tail.size() < block_size_) return;
   const BlockHash parent = sequence.hashes.empty() ? sequence.root : sequence.hashes.back();
@@ -30,10 +35,14 @@ void KvCache::append(Sequence& sequence, TokenId token) const {
 // The last token is never looked up: computing it gives the next one.
 void KvCache::find_prefix(const Sequence& sequence) {
   prefix_.clear();
+  prefix_on_cpu_ = 0;
   const size_t blocks_max = (sequence.tokens() - 1) / block_size_;
   for (size_t i = 0; i < std::min(blocks_max, sequence.hashes.size()); ++i) {
     const uint32_t block = pool_.find(sequence.hashes[i]);
-    if (block == kNoBlock) return;
+    if (block == kNoBlock) {
+      if (cpu_.size() == 0 || !cpu_.holds(sequence.hashes[i])) return;
+      ++prefix_on_cpu_;
+    }
     prefix_.push_back(block);
   }
 }
@@ -44,15 +53,37 @@ bool KvCache::admit(Sequence& sequence, uint32_t budget) {
   find_prefix(sequence);
   const auto hit = static_cast<uint32_t>(prefix_.size());
   const uint32_t tokens = std::min(sequence.tokens() - hit * block_size_, budget);
-  uint32_t needed = (tokens + block_size_ - 1) / block_size_;
-  for (const uint32_t block : prefix_) needed += pool_.in_use(block) ? 0 : 1;
+  uint32_t needed = (tokens + block_size_ - 1) / block_size_ + prefix_on_cpu_;
+  for (const uint32_t block : prefix_) {
+    needed += block == kNoBlock || pool_.in_use(block) ? 0 : 1;
+  }
   if (needed > pool_.free_count()) return false;
-
-  for (const uint32_t block : prefix_) pool_.share(block);
-  sequence.blocks.assign(prefix_.begin(), prefix_.end());
-  sequence.named_blocks = hit;
-  sequence.computed = hit * block_size_;
+  hold_prefix(sequence);
   return grow(sequence, tokens);
+}
+
+// The blocks of the GPU are shared before others are taken for those of the CPU: taking could evict
+// them.
+void KvCache::hold_prefix(Sequence& sequence) {
+  for (const uint32_t block : prefix_) {
+    if (block != kNoBlock) pool_.share(block);
+  }
+  sequence.blocks.assign(prefix_.begin(), prefix_.end());
+  sequence.named_blocks = static_cast<uint32_t>(prefix_.size());
+  sequence.computed = sequence.named_blocks * block_size_;
+  sequence.loaded = prefix_on_cpu_ * block_size_;
+  if (prefix_on_cpu_ == 0) return;
+  for (uint32_t first = 0; first < sequence.named_blocks; ++first) {
+    uint32_t end = first;
+    for (; end < sequence.named_blocks && sequence.blocks[end] == kNoBlock; ++end) {
+      cpu_.touch(sequence.hashes[end]);
+      sequence.blocks[end] = take_block();
+      pool_.name(sequence.blocks[end], sequence.hashes[end]);
+    }
+    if (end == first) continue;
+    tell_stored(sequence, first, end);
+    first = end;
+  }
 }
 
 bool KvCache::grow(Sequence& sequence, uint32_t tokens) {
@@ -60,18 +91,72 @@ bool KvCache::grow(Sequence& sequence, uint32_t tokens) {
   if (target > sequence.blocks.size() * block_size_) {
     const uint64_t missing = (target + block_size_ - 1) / block_size_ - sequence.blocks.size();
     if (missing > pool_.free_count()) return false;
-    for (uint64_t i = 0; i < missing; ++i) sequence.blocks.push_back(pool_.take());
+    for (uint64_t i = 0; i < missing; ++i) sequence.blocks.push_back(take_block());
   }
   sequence.scheduled = tokens;
-  if (prefix_caching_) name_full_blocks(sequence, static_cast<uint32_t>(target));
+  if (options_.prefix_caching) name_full_blocks(sequence, static_cast<uint32_t>(target));
   return true;
 }
 
+uint32_t KvCache::take_block() {
+  const std::optional<BlockHash> forgotten = pool_.next_forgotten();
+  const uint32_t block = pool_.take();
+  if (forgotten) on_evicted(*forgotten);
+  return block;
+}
+
+// A block is told of in its new tier before it leaves the old one: so an index never loses sight of
+// it.
+void KvCache::on_evicted(BlockHash hash) {
+  if (cpu_.capacity() > 0 && pool_.find(hash) == kNoBlock) keep_on_cpu(hash);
+  tell_moved(hash, false, KvMedium::kGpu);
+}
+
+void KvCache::keep_on_cpu(BlockHash hash) {
+  if (cpu_.holds(hash)) return cpu_.touch(hash);
+  if (const auto evicted = cpu_.next_evicted()) tell_moved(*evicted, false, KvMedium::kCpu);
+  cpu_.insert(hash);
+  tell_moved(hash, true, KvMedium::kCpu);
+}
+
 void KvCache::name_full_blocks(Sequence& sequence, uint32_t tokens) {
+  const uint32_t first = sequence.named_blocks;
   while ((sequence.named_blocks + 1) * block_size_ <= tokens) {
     pool_.name(sequence.blocks[sequence.named_blocks], sequence.hashes[sequence.named_blocks]);
     ++sequence.named_blocks;
   }
+  if (sequence.named_blocks > first) tell_stored(sequence, first, sequence.named_blocks);
+}
+
+// The sequence's blocks from `first` up to `end` hold their tokens now.
+void KvCache::tell_stored(const Sequence& sequence, uint32_t first, uint32_t end) {
+  if (options_.events == nullptr) return;
+  KvBlocksStored stored;
+  stored.block_hashes = std::span(sequence.hashes).subspan(first, end - first);
+  if (first > 0) stored.parent_block_hash = sequence.hashes[first - 1];
+  stored.token_ids = std::span(sequence.told)
+                         .subspan(size_t{first} * block_size_, size_t{end - first} * block_size_);
+  stored.block_size = block_size_;
+  stored.lora_name = sequence.adapter;
+  if (first == 0) stored.cache_salt = sequence.salt_text;
+  options_.events->on_stored(stored);
+}
+
+// One block of which only the name is told: vLLM's offloading knows no tokens.
+void KvCache::tell_moved(BlockHash hash, bool stored, KvMedium medium) {
+  if (options_.events == nullptr) return;
+  const std::span<const uint64_t> hashes(&hash, 1);
+  if (!stored) {
+    KvBlocksRemoved removed;
+    removed.block_hashes = hashes;
+    removed.medium = medium;
+    return options_.events->on_removed(removed);
+  }
+  KvBlocksStored event;
+  event.block_hashes = hashes;
+  event.block_size = block_size_;
+  event.medium = medium;
+  options_.events->on_stored(event);
 }
 
 void KvCache::release(Sequence& sequence) {
@@ -87,6 +172,8 @@ void KvCache::release(Sequence& sequence) {
 bool KvCache::forget_prefixes() {
   if (pool_.free_count() != pool_.size()) return false;
   pool_.forget_hashes();
+  cpu_.clear();
+  if (options_.events != nullptr) options_.events->on_all_cleared();
   return true;
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "engine/engine.h"
@@ -26,12 +27,18 @@ struct Sequence {
   bool cancelled = false;  // to be forgotten when the running step finishes
   bool admitted_before = false;
   uint32_t cached_tokens = 0;  // of the prompt, at first admission
+  uint32_t loaded = 0;         // tokens whose KV the latest admission loads from the CPU tier
 
   std::vector<uint32_t> blocks;   // in the pool, one reference each
   uint32_t named_blocks = 0;      // the first of them, already findable in the prefix cache
   BlockHash root = 0;             // parent of the first block
   std::vector<BlockHash> hashes;  // of the full blocks of prompt and answer so far
   std::vector<TokenId> tail;      // the tokens after those; shorter than a block
+  // For whoever listens to the blocks, else empty: the tokens of prompt and answer so far, and what
+  // their namespace is called.
+  std::vector<TokenId> told;
+  std::string adapter;
+  std::string salt_text;
 
   uint32_t tokens() const { return prompt_tokens + generated; }
 };

@@ -40,6 +40,9 @@ struct EngineProfile {
   // Sizes that only metrics tell; 0: unknown.
   uint64_t kv_bytes_per_token = 0;
   uint64_t gpu_memory_bytes = 0;
+  // How fast KV comes from the host's memory to the GPU, 1e9 bytes a second: measured, 55, between
+  // an H200 and its host (PCIe 5.0 x16).
+  double host_link_gb_per_s = 55;
   StepTimes step;
 
   uint64_t kv_blocks() const { return kv_tokens / block_size; }

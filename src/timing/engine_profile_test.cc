@@ -42,6 +42,7 @@ TEST(EngineProfile, IsReadKeyByKey) {
   EXPECT_EQ(profile->gpu_memory_utilization, 0.85);
   EXPECT_EQ(profile->kv_bytes_per_token, 0u);
   EXPECT_EQ(profile->gpu_memory_bytes, 0u);
+  EXPECT_EQ(profile->host_link_gb_per_s, 55);
   EXPECT_EQ(profile->step.overhead_ms, 4);
   EXPECT_EQ(profile->step.dense_ms_by_tokens,
             (std::vector<std::pair<double, double>>{{1, 10}, {16, 10.5}}));
@@ -56,11 +57,13 @@ TEST(EngineProfile, IsReadKeyByKey) {
 TEST(EngineProfile, SizesThatOnlyMetricsTellMayBeLeftOut) {
   const auto profile = parse_engine_profile(
       edited(R"("model": "m")",
-             R"("model": "m", "kv_bytes_per_token": 262144, "gpu_memory_bytes": 80000000000)"),
+             R"("model": "m", "kv_bytes_per_token": 262144, "gpu_memory_bytes": 80000000000,)"
+             R"("host_link_gb_per_s": 26.5)"),
       "test");
   ASSERT_TRUE(profile.ok()) << profile.error().message;
   EXPECT_EQ(profile->kv_bytes_per_token, 262144u);
   EXPECT_EQ(profile->gpu_memory_bytes, 80000000000u);
+  EXPECT_EQ(profile->host_link_gb_per_s, 26.5);
 }
 
 TEST(EngineProfile, WhatAProfileDoesNotSayTakesNoTime) {
@@ -131,6 +134,8 @@ TEST(EngineProfile, ErrorsNameTheKey) {
       {R"("max_num_seqs": 8)", R"("max_seqs": 8)", "max_num_seqs is missing"},
       {R"("model": "m")", R"("model": "m", "speed": 3)", "speed is not a key"},
       {R"("model": "m")", R"("model": "m", "gpu_memory_bytes": 0)", "gpu_memory_bytes must be"},
+      {R"("model": "m")", R"("model": "m", "host_link_gb_per_s": 0)",
+       "host_link_gb_per_s must be a number from 0.001"},
       {"0.85", "1.5", "gpu_memory_utilization must be a number from 0 to 1"},
       {R"("padding": 128)", R"("padding": 0)", "step.padding must be"},
       {R"("overhead_ms": 4)", R"("overhead_ms": -4)", "step.overhead_ms must be a number from 0"},

@@ -20,6 +20,8 @@ constexpr double kMillisecondsPerTokenMax = 1e-2;
 constexpr size_t kTablePointsMax = 1024;
 constexpr uint64_t kBytesPerTokenMax = 1 << 30;
 constexpr uint64_t kMemoryBytesMax = uint64_t{1} << 50;
+constexpr double kHostLinkMin = 1e-3;  // 1e9 bytes a second
+constexpr double kHostLinkMax = 1e5;
 
 // Finds the keys of an object that came twice, which a parsed object no longer shows.
 class DuplicateKeys {
@@ -90,6 +92,11 @@ class ObjectReader {
   double number(const char* key, double max) {
     const Json* value = take(key);
     return value ? number_of(*value, path_ + key, max) : 0;
+  }
+  double number(const char* key, double min, double max) {
+    const double value = number(key, max);
+    if (value < min) fail(path_ + key, "must be a number from " + Json(min).dump());
+    return value;
   }
 
   // Pairs of tokens and milliseconds: tokens ascend, milliseconds never fall.
@@ -199,6 +206,9 @@ EngineProfile read_profile(ObjectReader& reader) {
   profile.gpu_memory_utilization = reader.number("gpu_memory_utilization", 1);
   profile.kv_bytes_per_token = reader.optional_integer("kv_bytes_per_token", kBytesPerTokenMax);
   profile.gpu_memory_bytes = reader.optional_integer("gpu_memory_bytes", kMemoryBytesMax);
+  if (reader.has("host_link_gb_per_s")) {
+    profile.host_link_gb_per_s = reader.number("host_link_gb_per_s", kHostLinkMin, kHostLinkMax);
+  }
   return profile;
 }
 
