@@ -12,14 +12,15 @@ namespace kvasir {
 // Where the blocks are. "GPU" or nothing; "CPU", "CPU_TIER1", "CPU_TIER2", ...; "SHARED_STORAGE",
 // "DISK", ...: upper or lower case.
 enum class KvMedium : uint8_t { kGpu, kCpu, kStorage, kOther };
+KvMedium kv_medium(std::string_view name);
 
 // Which kind of attention reads the blocks (kv_cache_spec_kind). Only a cache that keeps every
 // block of a prefix tells by its blocks whether the prefix can be used.
 enum class KvSpecKind : uint8_t {
-  kFull,
-  kPartial
-};  // full_attention, mla_attention, sink_full;
-    // sliding windows, state space models, ...
+  kFull,    // full_attention, mla_attention, sink_full_attention; or nothing
+  kPartial  // sliding windows, state space models, ...
+};
+KvSpecKind kv_spec_kind(std::string_view name);
 
 // Blocks that follow each other in one sequence. Everything is valid during the call only.
 struct KvBlocksStored {

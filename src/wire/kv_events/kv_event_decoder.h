@@ -19,9 +19,9 @@ namespace kvasir {
 
 struct KvEventLimits {
   size_t batch_bytes_max = 64 * 1024 * 1024;
-  uint32_t depth_max = 32;              // arrays and maps in each other
-  uint32_t blocks_max = 1024 * 1024;    // of one event
-  uint32_t block_size_max = 64 * 1024;  // tokens
+  uint32_t blocks_max = 1024 * 1024;       // of one event
+  uint32_t tokens_max = 16 * 1024 * 1024;  // of one event
+  uint32_t block_size_max = 64 * 1024;     // tokens
 };
 
 // Reads in place and keeps its buffers: no allocation once they are large enough. One for each
