@@ -6,8 +6,20 @@
 // knowledge is kept but not used (CachedPrefix::known), for most of it is right again as soon as
 // the lost events were replayed.
 //
+// A holder of the index is one KV cache group of one source. Only groups whose attention reads
+// every block of a prefix count, and a prefix counts as far as all of those have it. Of an endpoint
+// with several ranks the best one counts.
+//
+// Copies: an engine may have a block several times and then announces each copy and each removal,
+// so they are counted. An engine that announces again what it has (vLLM's kv_cache_report_mode
+// "full") would never lose a block by that count. It is found out by a sequence that is announced
+// from its first block on, two blocks or more, and was there already: those are no further copies,
+// and from then on no sequence's beginning of that source is. Two requests that really computed one
+// prompt twice can look the same; then the second copy is missed, and less is known than there is.
+//
 // One thread writes (the feed's, event_feed.h; or a simulation). What ExactCaches and statistics()
-// answer may be asked on any thread.
+// answer may be asked on any thread, and waits for no writing but that of a source which comes or
+// goes.
 #pragma once
 
 #include <cstdint>
@@ -41,6 +53,8 @@ struct CacheTrackerOptions {
   // Blocks that one source may have; more are not taken, and it is stale from then on.
   size_t source_blocks_max = 4'000'000;
   size_t expected_blocks_max = 1'000'000;  // of expect(), of all endpoints together
+  // Find out engines that announce again what they have; matters while copies are counted.
+  bool find_announced_again = true;
   // Zero: what is known is true until an event says otherwise, so neither is needed. INDEX_TTL,
   // INDEX_MAX_BLOCKS and INDEX_CLEANUP_INTERVAL of the tutorial.
   Duration lifetime{};
@@ -56,12 +70,19 @@ struct KvSourceStatistics {
   KvFreshness freshness = KvFreshness::kNothingYet;
   uint64_t blocks = 0;
   uint32_t block_tokens = 0;
-  uint64_t stored = 0;  // blocks, since it was added
-  uint64_t removed = 0;
+  // Since it was added.
+  uint64_t stored = 0;   // blocks that it announced
+  uint64_t removed = 0;  // blocks whose removal it announced
   uint64_t cleared = 0;  // times
   uint64_t batches = 0;
-  uint64_t skipped = 0;              // events
+  uint64_t stored_events = 0;
+  uint64_t removed_events = 0;
+  uint64_t skipped = 0;  // events of an unknown type, or that cannot be used
+  uint64_t partial = 0;  // events of groups whose blocks do not tell whether a prefix is there
   uint64_t unknown_parent = 0;       // events that waited for their parent in vain
+  uint64_t unknown_blocks = 0;       // announced without tokens, and in no tier before
+  uint64_t announced_again = 0;      // blocks that were there already, and are no further copies
+  uint64_t refused = 0;              // blocks beyond source_blocks_max
   std::optional<double> last_event;  // timestamp of the last batch, by the engine's clock
   TimePoint heard_at{};              // of the last batch, by ours
 };
@@ -72,7 +93,7 @@ struct CacheTrackerStatistics {
   uint64_t memory_bytes = 0;
   uint64_t orphans = 0;  // events that wait
   uint64_t orphan_bytes = 0;
-  uint64_t full = 0;  // blocks that were not stored for lack of memory
+  uint64_t full = 0;  // events that were stored in part or not at all, for lack of memory
   std::vector<KvSourceStatistics> sources;
 };
 
@@ -92,6 +113,30 @@ class CacheTracker final : public ExactCaches, public KvSourceTracker {
   void expect(PromptChains prompt, EndpointId endpoint, TimePoint now, Duration lifetime) override;
   CacheTrackerStatistics statistics() const;
 
+  // --- Any thread; the writing one waits meanwhile ---
+
+  // What an endpoint has of blocks that are named as its engine names them.
+  struct NamedBlocks {
+    size_t leading = 0;  // of the first ones, without a gap
+    size_t present = 0;  // of all
+  };
+  // Of the rank that has the most leading ones. Zero for an endpoint without a source.
+  NamedBlocks find_named(EndpointId endpoint, std::span<const uint64_t> engine_hashes) const;
+  // Everything that is known; blocks of one holder that are of one source, group and block size.
+  struct HolderName {
+    KvSourceId source{};
+    EndpointId endpoint{};
+    uint32_t rank = 0;
+    uint32_t group = 0;
+    uint32_t block_tokens = 0;
+  };
+  class Visitor {
+   public:
+    virtual ~Visitor() = default;
+    virtual void on_block(const HolderName& holder, const BlockIndex::KnownBlock& block) = 0;
+  };
+  void visit(Visitor& visitor) const;
+
   // --- The writing thread ---
 
   std::optional<KvSourceId> add_source(EndpointId endpoint, uint32_t rank,
@@ -104,11 +149,14 @@ class CacheTracker final : public ExactCaches, public KvSourceTracker {
   // clear(), whatever is said here.
   void set_freshness(KvSourceId source, KvFreshness freshness) override;
   void clear(KvSourceId source) override;
+  // The name of an adapter that is known from elsewhere.
+  void learn_adapter(std::string_view name);
 
   // Does what was put off, a bounded piece. False: nothing is left. To be called when idle, and by
   // the clean-up interval.
   bool tidy(TimePoint now);
 
+  // For its sizes and match(); the rest of it is not for anybody else.
   const BlockIndex& index() const;
 
  private:
