@@ -26,24 +26,24 @@ KvSpecKind kv_spec_kind(std::string_view name);
 struct KvBlocksStored {
   // The engine's names. 64 bits: an integer as it is, signed or not; of a digest the last eight
   // bytes, big-endian, as vLLM itself shortens it.
-  std::span<const uint64_t> block_hashes;
-  std::optional<uint64_t> parent_block_hash;  // of the block before the first
+  std::span<const uint64_t> block_hashes = {};
+  std::optional<uint64_t> parent_block_hash = {};  // of the block before the first
   // Of all blocks, one after the other; empty when the engine does not say. Else
   // block_hashes.size() times block_size of them.
-  std::span<const uint32_t> token_ids;
+  std::span<const uint32_t> token_ids = {};
   uint32_t block_size = 0;
   KvMedium medium = KvMedium::kGpu;
-  std::string_view lora_name;   // empty: the base model
-  std::string_view cache_salt;  // empty: none, or a block before these has it
+  std::string_view lora_name = {};   // empty: the base model
+  std::string_view cache_salt = {};  // empty: none, or a block before these has it
   // Of each block, what else is in it (images): its extra keys without adapter and salt, hashed; 0:
   // nothing. Empty: nothing in any.
-  std::span<const uint64_t> extras;
+  std::span<const uint64_t> extras = {};
   uint32_t group = 0;  // of the engine's KV cache groups
   KvSpecKind spec = KvSpecKind::kFull;
 };
 
 struct KvBlocksRemoved {
-  std::span<const uint64_t> block_hashes;
+  std::span<const uint64_t> block_hashes = {};
   KvMedium medium = KvMedium::kGpu;
   uint32_t group = 0;
 };

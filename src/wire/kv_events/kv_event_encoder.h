@@ -1,8 +1,11 @@
-// Writes batches of KV events as vLLM's publisher does (map form, 0.24 and later; and the array
-// form of those before).
+// Writes batches of KV events as vLLM's publisher does: as maps (0.24 and later), or as the arrays
+// of those before.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "wire/kv_events/kv_event.h"
 
@@ -10,13 +13,14 @@ namespace kvasir {
 
 enum class KvEventForm : uint8_t { kMap, kArray };
 
-// One batch; written into a buffer that is used again.
+// One batch after the other; written into buffers that are used again.
 class KvEventEncoder {
  public:
   explicit KvEventEncoder(KvEventForm form = KvEventForm::kMap) : form_(form) {}
 
   void begin(double timestamp);
-  // `medium` stands on the wire as it is given.
+  // `medium` stands on the wire as it is given. `event.extras` are written as digests: whoever
+  // reads them sees that something else is in the block, and whether it is the same.
   void stored(const KvBlocksStored& event, std::string_view medium = "GPU");
   void removed(const KvBlocksRemoved& event, std::string_view medium = "GPU");
   void all_cleared();
@@ -25,8 +29,11 @@ class KvEventEncoder {
   const std::string& finish(uint32_t data_parallel_rank);
 
  private:
+  void extra_keys(const KvBlocksStored& event);
+  void keys_of_block(const KvBlocksStored& event, size_t block);
+
   const KvEventForm form_;
-  std::string head_;
+  std::string batch_;
   std::string body_;
   size_t events_ = 0;
 };
