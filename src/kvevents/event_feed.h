@@ -9,8 +9,10 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -30,11 +32,23 @@ struct KvEventAddresses {
   uint32_t ranks = 1;
 };
 
+// Who publishes to KvEventFeedOptions::bind, for a program that does not know its engines
+// beforehand. On the feed's thread.
+class KvPublishers {
+ public:
+  virtual ~KvPublishers() = default;
+  // Whose events those under `topic` are; asked once for each topic and rank. An endpoint that has
+  // not joined has by that. nullopt: its events are dropped, and counted.
+  virtual std::optional<std::pair<EndpointId, Endpoint>> find(std::string_view topic) = 0;
+};
+
 struct KvEventFeedOptions {
   KvEventAddresses addresses;
   // Engines connect to this one (tcp://*:5555) instead; the topic, kv@POD[:PORT]@MODEL, says whose
   // events they are. Empty: not.
   std::string bind = {};
+  // Must outlive the feed. Null: only endpoints that joined, by name or HOST:PORT.
+  KvPublishers* publishers = nullptr;
   int receive_high_water_mark = 10'000;  // messages of one socket that wait here; more are lost
   size_t message_bytes_max = size_t{64} << 20;
   size_t messages_per_turn = 64;  // of one socket, before another has its turn
