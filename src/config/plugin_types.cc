@@ -46,7 +46,7 @@ constexpr PluginTypeFacts kTypes[] = {
     {"token-load-scorer", kScorerPlace},
     {"lora-affinity-scorer", kScorerPlace},
     {"prefix-cache-scorer", kScorerPlace},
-    {"precise-prefix-cache-scorer", kScorerPlace, true,
+    {"precise-prefix-cache-scorer", kScorerPlace | kProducerPlace | kDataLayerPlace, true,
      "prefix-cache-scorer with precise-prefix-cache-producer"},
     {"no-hit-lru-scorer", kScorerPlace},
     {"session-affinity-scorer", kScorerPlace},

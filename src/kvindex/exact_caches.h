@@ -10,26 +10,11 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "model/block_chain.h"
+#include "model/block_hash.h"
 #include "model/endpoint.h"
-#include "model/prompt_view.h"
+#include "model/prompt_chains.h"
 
 namespace kvasir {
-
-// A prompt whose tokens are known, in blocks of each size that engines have (TokenChain).
-struct ChainOfSize {
-  uint32_t block_tokens = 0;
-  BlockChain* chain = nullptr;
-};
-using PromptChains = std::span<const ChainOfSize>;
-
-struct CachedPrefix {
-  // Nothing exact is known of the endpoint: its engine announces nothing, or events were lost and
-  // not made up for yet.
-  bool known = false;
-  uint32_t tokens = 0;      // of the prompt's beginning, in any tier of the cache
-  uint32_t gpu_tokens = 0;  // of them, up to the first that is not in the GPU's
-};
 
 class ExactCaches {
  public:

@@ -26,6 +26,7 @@ struct Decision {
   std::optional<EndpointId> prefill;
   double score = 0;  // the weighted sum that won; 0 for policies without scores
   uint32_t cached_tokens = 0;    // prompt tokens expected to be in the endpoint's cache
+  bool cached_exactly = false;   // its engine says so; else it is guessed
   Duration predicted_prefill{};  // model seconds the prompt is predicted to take there; 0 when not predicted
   Duration predicted_wait{};     // model seconds of work ahead of it there; 0 when not predicted
 };

@@ -5,6 +5,8 @@
 #include <span>
 #include <string_view>
 
+#include "model/endpoint.h"
+#include "model/prompt_chains.h"
 #include "model/prompt_view.h"
 
 namespace kvasir {
@@ -35,6 +37,11 @@ struct Request {
   // Names are lower-case.
   std::span<const RequestHeader> headers;
   std::span<const RemoteScores> remote_scores = {};
+  // The prompt by its token ids; empty unless somebody knows what engines hold.
+  PromptChains chains = {};
+  // What each endpoint's engine says that it holds of the prompt, by EndpointId; beyond the end, or
+  // empty: nothing. See known_prefix().
+  std::span<const CachedPrefix> cached = {};
   // Tenant of the request, for fairness; and its priority, higher first, negative may be shed.
   std::string_view fairness_id = "default-flow";
   int32_t priority = 0;
@@ -48,6 +55,12 @@ struct Request {
       if (candidate.block == block) return candidate;
     }
     return {block, {}};
+  }
+
+  // Null: nothing exact is known of that endpoint.
+  const CachedPrefix* known_prefix(EndpointId endpoint) const {
+    const uint32_t index = index_of(endpoint);
+    return index < cached.size() && cached[index].known ? &cached[index] : nullptr;
   }
 
   // The value of the first header of that (lower-case) name; null when there is none.

@@ -24,6 +24,7 @@
 #include "plugins/picker/weighted_random_picker.h"
 #include "plugins/producer/approx_prefix_cache_producer.h"
 #include "plugins/producer/inflight_load_producer.h"
+#include "plugins/producer/precise_prefix_cache_producer.h"
 #include "plugins/producer/session_id_producer.h"
 #include "plugins/producer/token_producer.h"
 #include "plugins/profile/disagg_profile_handler.h"
@@ -41,6 +42,7 @@
 #include "plugins/scorer/load_aware_scorer.h"
 #include "plugins/scorer/lora_affinity_scorer.h"
 #include "plugins/scorer/no_hit_lru_scorer.h"
+#include "plugins/scorer/precise_prefix_cache_scorer.h"
 #include "plugins/scorer/prefix_cache_scorer.h"
 #include "plugins/scorer/queue_scorer.h"
 #include "plugins/scorer/running_requests_size_scorer.h"
@@ -80,6 +82,7 @@ void register_scorers(Registry& registry) {
   registry.add(token_load_scorer_plugin());
   registry.add(without_parameters(lora_affinity_scorer_plugin()));
   registry.add(prefix_cache_scorer_plugin());
+  registry.add(precise_prefix_cache_scorer_plugin());
   registry.add(no_hit_lru_scorer_plugin());
   registry.add(session_affinity_scorer_plugin());
   registry.add(context_length_aware_plugin());
@@ -125,6 +128,7 @@ void register_handlers(Registry& registry) {
 void register_producers(Registry& registry) {
   registry.add(inflight_load_producer_plugin());
   registry.add(approx_prefix_cache_producer_plugin());
+  registry.add(precise_prefix_cache_producer_plugin());
   registry.add(session_id_producer_plugin());
   registry.add(token_producer_plugin());
   registry.add(tokenizer_plugin());

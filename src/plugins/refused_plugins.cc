@@ -8,10 +8,6 @@ constexpr const char* kLatencyModel =
 constexpr const char* kCel = "needs an engine for CEL expressions, which is not built";
 constexpr const char* kImages = "needs the images of a request, which are not read yet";
 constexpr const char* kAlphaOnly = "is experimental upstream and not built";
-constexpr const char* kEvents =
-    "needs the engines' KV events, which are not read yet; use approx-prefix-cache-producer and "
-    "prefix-cache-scorer";
-
 constexpr const char* kClusters =
     "is experimental upstream and not built: it picks among clusters, not endpoints";
 constexpr const char* kRollout =
@@ -32,8 +28,6 @@ constexpr RefusedPlugin kRefused[] = {
     {"multicluster-prefix-cache-scorer", kClusters},
     {"multicluster-session-affinity-filter", kClusters},
     {"multicluster-approx-prefix-cache-producer", kClusters},
-    {"precise-prefix-cache-producer", kEvents},
-    {"precise-prefix-cache-scorer", kEvents},
     {"multicluster-metrics-data-source", kClusters},
     {"multicluster-metrics-extractor", kClusters},
     {"multicluster-file-discovery", kClusters},

@@ -88,9 +88,13 @@ Decision ConfiguredPolicy::decide(const Cycle& cycle, const ProfileResult& prima
   if (prefill >= 0 && !done_[prefill].chosen.empty()) {
     decision.prefill = done_[prefill].chosen[0].endpoint;
   }
-  if (plugins_.prefix_matches != nullptr) {
-    decision.cached_tokens = plugins_.prefix_matches->match().cached_tokens(
-        cycle.request, decision.prefill.value_or(decision.endpoint));
+  const EndpointId prefills = decision.prefill.value_or(decision.endpoint);
+  if (const CachedPrefix* known = cycle.request.known_prefix(prefills)) {
+    decision.cached_tokens = known->usable_tokens(cycle.request.prompt_tokens);
+    decision.cached_exactly = true;
+  } else if (plugins_.prefix_matches != nullptr) {
+    decision.cached_tokens =
+        plugins_.prefix_matches->match().cached_tokens(cycle.request, prefills);
   }
   if (plugins_.predictor != nullptr) plugins_.predictor->predict(decision);
   return decision;
@@ -185,6 +189,15 @@ std::vector<RemoteSource> ConfiguredPolicy::remote_sources() const {
     if (reader != nullptr) sources.push_back(reader->remote_source());
   }
   return sources;
+}
+
+WantedKnowledge ConfiguredPolicy::wanted_knowledge() const {
+  WantedKnowledge wanted;
+  for (const auto& plugin : plugins_.owned) {
+    const auto* reader = dynamic_cast<const KnowledgeReader*>(plugin.get());
+    if (reader != nullptr) reader->add_wanted(wanted);
+  }
+  return wanted;
 }
 
 void ConfiguredPolicy::inherit(Policy& predecessor) {

@@ -56,6 +56,7 @@ class ConfiguredPolicy final : public Policy {
   void add_answer_fields(const AnswerOrigin& origin, AnswerFields& fields) const override;
   std::vector<PluginReading> readings() const override;
   std::vector<RemoteSource> remote_sources() const override;
+  WantedKnowledge wanted_knowledge() const override;
   // Plugins of the same name and type hand their state over. Only a ConfiguredPolicy has heirs: the
   // requests in flight of another policy would be unknown here.
   void inherit(Policy& predecessor) override;

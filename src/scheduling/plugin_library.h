@@ -28,9 +28,9 @@
 namespace kvasir {
 
 // Raised by every change of what a plugin sees: this header, registry.h, plugin.h, cycle.h,
-// producers.h, pool_knowledge.h, kvindex/prefix_index.h, and the values of model, base and fleet
-// in them.
-inline constexpr uint32_t kPluginAbiVersion = 7;
+// producers.h, pool_knowledge.h, wanted_knowledge.h, kvindex/prefix_index.h, and the values of
+// model, base and fleet in them.
+inline constexpr uint32_t kPluginAbiVersion = 8;
 
 // The sizes of those values, mixed: tells what was changed without raising the version.
 template <class... Values>

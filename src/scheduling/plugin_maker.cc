@@ -162,6 +162,10 @@ void PluginMaker::note(const PluginConfig& plugin, const std::string& text) {
   notes_.push_back(to_string(about(plugin, text)));
 }
 
+void PluginMaker::note(std::string_view text) {
+  if (asking_ != nullptr) note(asking_->config, std::string(text));
+}
+
 std::vector<PluginMaker::Slot*> PluginMaker::offering(const PluginKind& kind) {
   std::vector<Slot*> offering;
   for (const auto& slot : slots_) {

@@ -62,6 +62,7 @@ class PluginMaker final : public PluginContext {
   Duration hold_threshold() const override { return options_.hold_threshold; }
   void want_prompt_view(BlockSize block) override;
   const SharedPrefixIndex& prefix_index(BlockSize block) override;
+  void note(std::string_view text) override;
   int profile_index(std::string_view name) const override;
   size_t profiles() const override { return config_.profiles.size(); }
   const std::string& profile_name(size_t index) const override {

@@ -11,9 +11,10 @@
 #include "model/decision.h"
 #include "model/request.h"
 #include "scheduling/plugin.h"
-#include "scheduling/remote_source.h"
 #include "scheduling/refusal.h"
+#include "scheduling/remote_source.h"
 #include "scheduling/saturation.h"
+#include "scheduling/wanted_knowledge.h"
 
 namespace kvasir {
 
@@ -81,6 +82,8 @@ class Policy {
   virtual std::vector<PluginReading> readings() const { return {}; }
   // What is to be asked before pick(), for Request::remote_scores.
   virtual std::vector<RemoteSource> remote_sources() const { return {}; }
+  // What is to be known exactly.
+  virtual WantedKnowledge wanted_knowledge() const { return {}; }
   // It replaces `predecessor`, whose state it may take over. Called once, before any pick.
   virtual void inherit(Policy& predecessor) { static_cast<void>(predecessor); }
 

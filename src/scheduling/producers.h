@@ -15,23 +15,61 @@
 
 namespace kvasir {
 
-// How much of the request's prompt each endpoint holds in its cache.
+// How much of the request's prompt each endpoint holds in its cache: as its engine says, else as it
+// is guessed from what was sent there.
 struct PrefixMatch {
-  std::span<const uint32_t> blocks;  // leading ones, by EndpointId
-  uint32_t total_blocks = 0;         // of the prompt; 0: nothing is known
+  std::span<const uint32_t> blocks;  // guessed: leading ones, by EndpointId
+  uint32_t total_blocks = 0;         // of the prompt; 0: nothing can be guessed
   BlockSize block{};
   uint32_t block_tokens = 0;  // about; exactly, when blocks are of tokens
+  // As engines say, by EndpointId (Request::cached); those that are known count in place of the
+  // guess. Empty: none.
+  std::span<const CachedPrefix> exact = {};
+  // What an exact token is worth in share(): in the GPU's tier, and in a slower one.
+  double gpu_weight = 1;
+  double slower_weight = 1;
 
-  // Prompt tokens in the endpoint's cache: of the prompt the share that its matched blocks are;
-  // when its length in bytes is not known or blocks are of tokens, block_tokens for each block.
-  // Never more than the prompt.
+  // Null: it is guessed.
+  const CachedPrefix* exactly(EndpointId endpoint) const {
+    const uint32_t index = index_of(endpoint);
+    return index < exact.size() && exact[index].known ? &exact[index] : nullptr;
+  }
+
+  // Prompt tokens that need not be computed there. Exact ones are those that the engine will use.
+  // Guessed ones are of the prompt the share that its matched blocks are; when its length in bytes
+  // is not known or blocks are of tokens, block_tokens for each block. Never more than the prompt.
   uint32_t cached_tokens(const Request& request, EndpointId endpoint) const {
+    if (const CachedPrefix* known = exactly(endpoint)) {
+      return known->usable_tokens(request.prompt_tokens);
+    }
     const uint64_t matched = blocks[index_of(endpoint)];
     const bool by_bytes = block.unit == PromptUnit::kBytes && request.prompt_bytes > 0;
     const uint64_t tokens =
         by_bytes ? request.prompt_tokens * matched * block.units / request.prompt_bytes
                  : matched * block_tokens;
     return static_cast<uint32_t>(std::min<uint64_t>(tokens, request.prompt_tokens));
+  }
+
+  // Of the prompt's full blocks, the share that is held there: from 0 to 1.
+  double share(const Request& request, EndpointId endpoint) const {
+    if (const CachedPrefix* known = exactly(endpoint)) return share_of(*known, request);
+    return total_blocks == 0 ? 0 : blocks[index_of(endpoint)] * (1.0 / total_blocks);
+  }
+
+  // Tokens in the prompt's full blocks that are held there.
+  uint64_t matched_tokens(EndpointId endpoint) const {
+    if (const CachedPrefix* known = exactly(endpoint)) return known->tokens;
+    return uint64_t{blocks[index_of(endpoint)]} * block_tokens;
+  }
+
+ private:
+  double share_of(const CachedPrefix& known, const Request& request) const {
+    const uint32_t block_size = std::max(known.block_tokens, 1u);
+    const uint32_t whole = request.prompt_tokens / block_size * block_size;
+    if (whole == 0) return 0;
+    const double worth =
+        gpu_weight * known.gpu_tokens + slower_weight * (known.tokens - known.gpu_tokens);
+    return std::min(1.0, worth / whole);
   }
 };
 class PrefixMatches : public Producer {

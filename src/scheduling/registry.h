@@ -80,6 +80,8 @@ class PluginContext {
   // The index of prompts in blocks of that size, which plugins share and the pool keeps; wants that
   // view, too. It lives as long as the plugin; see when to use it.
   virtual const SharedPrefixIndex& prefix_index(BlockSize block) = 0;
+  // What whoever configures the plugin is told at start, behind its name: what has no effect here.
+  virtual void note(std::string_view text) = 0;
   // The place of a scheduling profile in the configuration; -1: there is none of that name.
   virtual int profile_index(std::string_view name) const = 0;
   virtual size_t profiles() const = 0;

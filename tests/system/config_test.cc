@@ -108,8 +108,11 @@ const Case kCases[] = {
     {"a type that does not exist", "plugins: [{type: queue-scorrer}]\n", "does not exist"},
     {"a Beta type that is not built", "plugins: [{type: latency-scorer}]\n",
      "needs a trained latency model"},
-    {"a type that needs KV events", "plugins: [{type: precise-prefix-cache-producer}]\n",
-     "needs the engines' KV events"},
+    {"a type that reads KV events", "plugins: [{type: precise-prefix-cache-producer}]\n"},
+    {"a parameter of KV events out of range",
+     "plugins: [{type: precise-prefix-cache-producer, parameters: {kvEventsConfig: {engineType: "
+     "x}}}]\n",
+     "kvEventsConfig: engineType is 'x' but must be"},
     {"an unknown parameter",
      "plugins: [{type: prefix-cache-scorer, parameters: {blockSize: 64}}]\n",
      "unknown parameter 'blockSize'"},
@@ -198,7 +201,7 @@ TEST_F(ConfigSystemTest, EveryProblemOfAFileIsToldInOneRun) {
       "- type: file-discovery\n"
       "  parameters: {pth: x}\n";
   const std::string old_type = "- type: kv-cache-scorer\n";  // line 12
-  const std::string unbuilt = "- type: precise-prefix-cache-scorer\n";
+  const std::string unbuilt = "- type: latency-scorer\n";
   for (const std::string& more : {std::string(), old_type, unbuilt}) {
     SCOPED_TRACE(more);
     const std::string file = write("file.yaml", plugins + more);

@@ -151,6 +151,18 @@ const std::multimap<std::string, std::string> kSettings = {
      "profiles: [{name: a, plugins: {score: {enabled: [{name: LoadAwareScorer}]},\n"
      "  scrape: {enabled: [{name: KVCacheMetricScraper}]}}}]\n"
      "pluginConfig: [{name: KVCacheMetricScraper, args: {cachePrefixTracking: true}}]\n"},
+    {"tokenProcessorConfig",
+     "plugins: [{type: precise-prefix-cache-producer, parameters: {tokenProcessorConfig: "
+     "{blockSize: 64}}}]\n"},
+    {"indexerConfig.kvBlockIndexConfig",
+     "plugins: [{type: precise-prefix-cache-producer, parameters: {indexerConfig: "
+     "{kvBlockIndexConfig: {inMemoryConfig: {size: 10}}}}}]\n"},
+    {"kvEventsConfig.concurrency",
+     "plugins: [{type: precise-prefix-cache-producer, parameters: {kvEventsConfig: {concurrency: "
+     "4}}}]\n"},
+    {"podDiscoveryConfig.podLabelSelector",
+     "plugins: [{type: precise-prefix-cache-producer, parameters: {kvEventsConfig: "
+     "{podDiscoveryConfig: {podLabelSelector: a=b}}}}]\n"},
     {"useNodeAddress",
      "plugins: [{type: dcgm-data-source, parameters: {useNodeAddress: true}}]\n"
      "dataLayer: {sources: [{pluginRef: dcgm-data-source}]}\n"},

@@ -27,13 +27,14 @@ class PrefixCacheAffinityFilter final : public Filter {
     double best_sticky = std::numeric_limits<double>::infinity();
     double best_other = best_sticky;
     for (const EndpointId id : candidates) {
-      double& best = sticky(id) ? best_sticky : best_other;
+      double& best = sticky(cycle.request, id) ? best_sticky : best_other;
       best = std::min(best, ttft_ms(id));
     }
     if (best_sticky == std::numeric_limits<double>::infinity()) return;
     const bool too_busy =
         settings_.penalty_ms_max > 0 && best_sticky - best_other > settings_.penalty_ms_max;
-    if (!too_busy) std::erase_if(candidates, [this](EndpointId id) { return !sticky(id); });
+    if (!too_busy)
+      std::erase_if(candidates, [&](EndpointId id) { return !sticky(cycle.request, id); });
   }
 
  private:
@@ -41,10 +42,8 @@ class PrefixCacheAffinityFilter final : public Filter {
   bool explores(const Request& request) const {
     return Random(mix64(seed_ ^ request.id)).uniform() < settings_.exploration;
   }
-  bool sticky(EndpointId id) const {
-    const PrefixMatch& match = matches_.match();
-    const double total = match.total_blocks;
-    return total > 0 && match.blocks[index_of(id)] / total >= settings_.threshold;
+  bool sticky(const Request& request, EndpointId id) const {
+    return matches_.match().share(request, id) >= settings_.threshold;
   }
   double ttft_ms(EndpointId id) const {
     const auto tokens = static_cast<double>(loads_.loads()[index_of(id)].tokens);

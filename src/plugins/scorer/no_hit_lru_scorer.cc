@@ -20,8 +20,8 @@ class NoHitLruScorer final : public Scorer {
 
   void score(const Cycle&, std::span<const EndpointId> candidates,
              std::span<double> scores) const override {
-    const std::span<const uint32_t> blocks = matches_.match().blocks;
-    const auto hit = [&](EndpointId id) { return blocks[index_of(id)] > 0; };
+    const PrefixMatch& match = matches_.match();
+    const auto hit = [&](EndpointId id) { return match.matched_tokens(id) > 0; };
     if (std::any_of(candidates.begin(), candidates.end(), hit)) {
       std::fill(scores.begin(), scores.end(), 0.5);
       return;
@@ -42,9 +42,9 @@ class NoHitLruScorer final : public Scorer {
   }
 
   void picked(const Cycle&, std::span<const ProfileResult> profiles) override {
-    const std::span<const uint32_t> blocks = matches_.match().blocks;
+    const PrefixMatch& match = matches_.match();
     const auto hit = [&](const ScoredEndpoint& candidate) {
-      return blocks[index_of(candidate.endpoint)] > 0;
+      return match.matched_tokens(candidate.endpoint) > 0;
     };
     const auto& scored = profiles[0].scored;
     if (std::any_of(scored.begin(), scored.end(), hit)) return;

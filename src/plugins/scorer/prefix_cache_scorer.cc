@@ -17,17 +17,15 @@ class PrefixCacheScorer final : public Scorer {
   PrefixCacheScorer(PrefixCacheScorerSettings settings, const PrefixMatches& matches)
       : settings_(settings), matches_(matches) {}
 
-  void score(const Cycle&, std::span<const EndpointId> candidates,
+  void score(const Cycle& cycle, std::span<const EndpointId> candidates,
              std::span<double> scores) const override {
     const PrefixMatch& match = matches_.match();
-    if (match.total_blocks == 0) return;
-    const double share = 1.0 / match.total_blocks;
-    const double length = match.block_tokens / settings_.length_scale;
     for (size_t i = 0; i < candidates.size(); ++i) {
-      const double blocks = match.blocks[index_of(candidates[i])];
-      const double reach = std::min(1.0, blocks * length);
-      scores[i] = (1 - settings_.length_weight) * (blocks * share) +
-                  settings_.length_weight * reach * reach;
+      const double share = match.share(cycle.request, candidates[i]);
+      if (share == 0) continue;
+      const auto length = static_cast<double>(match.matched_tokens(candidates[i]));
+      const double reach = std::min(1.0, length / settings_.length_scale);
+      scores[i] = (1 - settings_.length_weight) * share + settings_.length_weight * reach * reach;
     }
   }
 

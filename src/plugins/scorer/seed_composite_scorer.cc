@@ -38,16 +38,14 @@ class SeedCompositeScorer final : public Scorer {
       const double latency = left_of(
           endpoint_attribute(metrics, settings_.latency_attribute).value_or(settings_.max_latency),
           settings_.max_latency);
-      scores[i] = settings_.cache_weight * cache(candidates[i]) + settings_.load_weight * load +
-                  settings_.latency_weight * latency;
+      scores[i] = settings_.cache_weight * cache(cycle.request, candidates[i]) +
+                  settings_.load_weight * load + settings_.latency_weight * latency;
     }
   }
 
  private:
-  double cache(EndpointId id) const {
-    const PrefixMatch& match = matches_.match();
-    if (match.total_blocks == 0) return 0;
-    const double share = static_cast<double>(match.blocks[index_of(id)]) / match.total_blocks;
+  double cache(const Request& request, EndpointId id) const {
+    const double share = matches_.match().share(request, id);
     return share > settings_.cache_threshold ? share : 0;
   }
 
