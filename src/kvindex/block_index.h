@@ -9,12 +9,19 @@
 // Of a prompt only the blocks at its beginning count that a holder has without a gap. A block whose
 // predecessor is gone stays known, and counts again when the predecessor comes back.
 //
+// Names. The first holder of a block names it for all: its engine hash is the block's common name
+// as long as anybody has the block. A holder that calls it otherwise, or calls it by what is
+// another block's common name, has a name of its own for it: only that holder's calls find it, and
+// they look there first. To a holder a name means one block: when it stores another one under the
+// same name, it does not have the earlier one under that name any more.
+//
 // One thread writes; match() and the sizes may be called on any thread meanwhile, and neither waits
-// long for the other. A match sees each holder as it was at some moment during the call, or a
-// little less than it had: never a block that it did not have.
+// long for the other. A match that runs while blocks come and go reports, of each holder, blocks
+// that it had at some moment during the call; perhaps a little less, never more.
 #pragma once
 
 #include <array>
+#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -43,9 +50,11 @@ struct BlockIndexOptions {
   // What all blocks together may take. Blocks beyond it are not stored (StoreOutcome::kFull): so
   // the index knows less than there is, and never more.
   size_t memory_bytes_max = size_t{1} << 30;
-  // How many copies of one block a holder has is counted: it is gone when each was removed. Else
-  // with the first removal.
+  // How many copies of one block a holder has under one name is counted (up to kCopiesMax): it is
+  // gone when each was removed. Else with the first removal.
   bool count_copies = true;
+
+  static constexpr uint32_t kCopiesMax = 255;
 };
 
 // Consecutive blocks of one sequence that a holder has from now on.
@@ -72,6 +81,8 @@ struct HolderMatch {
   uint32_t blocks = 0;  // leading ones without a gap, whatever their tier
   // Of them, how many are in no faster tier than that one; together `blocks`.
   std::array<uint32_t, kCacheTiers> by_tier{};
+
+  bool operator==(const HolderMatch&) const = default;
 };
 
 class BlockIndex {
@@ -83,7 +94,8 @@ class BlockIndex {
   // Replaces `matches` by all holders that have the first block of the prompt at least, each once,
   // in no order. The chain is made no further than a piece beyond the longest match.
   virtual void match(BlockChain& prompt, std::vector<HolderMatch>& matches) const = 0;
-  // Blocks that some holder has; and counted once for each holder and tier that has them.
+  // Blocks that some holder has (after clear() those of the cleared one may count until tidy() is
+  // through); and counted once for each holder and tier that has them.
   virtual size_t distinct_blocks() const = 0;
   virtual size_t memberships() const = 0;
   virtual size_t memory_bytes() const = 0;
@@ -113,31 +125,36 @@ class BlockIndex {
 
   // Does a bounded piece of what was put off (memory of cleared holders). False: nothing is left.
   virtual bool tidy() = 0;
-  // Memberships that were stored last before `stored_before` are forgotten. Answers how many.
+  // Blocks that were stored last before `stored_before`, by whichever holder, are forgotten. What
+  // is stored together counts as stored when the last of it was. Answers how many memberships went.
   virtual size_t expire(TimePoint stored_before) = 0;
   // Forgets those that were stored longest ago until so many distinct blocks are left.
   virtual void shrink(size_t distinct_blocks) = 0;
   // Of what is stored from now on.
   virtual void set_time(TimePoint now) = 0;
 
-  // Everything that is known, parents before their children, for a snapshot or another index.
+  // One block that one holder has in one tier under one name.
   struct KnownBlock {
     HolderId holder{};
     CacheTier tier{};
     uint32_t copies = 1;
     BlockHash parent = 0;  // the root for a first block
-    bool first = false;
     BlockHash hash = 0;
-    uint64_t content = 0;
     uint64_t engine_hash = 0;
-    std::optional<uint64_t> parent_engine_hash;
+    uint64_t common_name = 0;  // of the block; differs when the holder has a name of its own
+
+    auto operator<=>(const KnownBlock&) const = default;
   };
   class Visitor {
    public:
     virtual ~Visitor() = default;
     virtual void on_block(const KnownBlock& block) = 0;
   };
+  // Everything that is known, for a snapshot or another index.
   virtual void visit(Visitor& visitor) const = 0;
+  // Takes in what visit() of another index said, in any order. Precondition: nothing else has been
+  // stored. kUnknownParent: it contradicts what was restored before, and was left out.
+  virtual StoreOutcome restore(const KnownBlock& block) = 0;
 };
 
 }  // namespace kvasir
