@@ -2,7 +2,7 @@
 KVASIR = build/release/kvasir
 FUZZ_SECONDS ?= 60
 
-.PHONY: help deps deps-dev build up policy-table test asan tsan fuzz test-clients test-streams test-envoy test-epp-streams test-attack \
+.PHONY: help deps deps-dev build up policy-table test asan tsan fuzz test-clients test-tokenizer test-streams test-envoy test-epp-streams test-attack \
   test-replicas test-kube test-kube-node test-reload test-upstream-configs test-upstream-hermetic docs ab bench-gateway bench-epp bench-schedule bench-scrape lint clean \
   image image-docs test-image
 .DEFAULT_GOAL := help
@@ -42,6 +42,10 @@ fuzz: deps-dev build/fuzz/build.ninja ## runs every fuzzer for FUZZ_SECONDS=60 (
 
 test-clients: build ## real clients against `kvasir up`: curl, OpenAI's, AIPerf, wrk
 	tests/clients/run.py $(ARGS)
+
+test-tokenizer: deps build/release/build.ninja ## the embedded tokenizer against the tokenizers library, and its speed (ARGS="--only qwen2")
+	cmake --build --preset release --target tokenize_texts
+	tests/tokenizer/run.py $(ARGS)
 
 test-streams: build ## 8,000 streams at once through the gateway, and its memory (3 minutes)
 	tests/streams/run.py $(ARGS)

@@ -1,10 +1,11 @@
 #include "tokens/tokenizer_json.h"
 
-#include <array>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "tokens/byte_alphabet.h"
+#include "tokens/utf8.h"
 #include "tokens/vocabulary.h"
 
 namespace kvasir {
@@ -34,24 +35,12 @@ constexpr const char* kChatTemplate =
     "{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}";
 
-// Printable Latin-1 stands for itself in the byte-level alphabet; the other bytes get U+0100 and
-// up, in order.
-bool stands_for_itself(uint32_t byte) {
-  return (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || byte >= 0xae;
-}
-
-// Precondition: code_point < U+0800.
-std::string utf8(uint32_t code_point) {
-  if (code_point < 0x80) return std::string(1, static_cast<char>(code_point));
-  return {static_cast<char>(0xc0 | (code_point >> 6)),
-          static_cast<char>(0x80 | (code_point & 0x3f))};
-}
-
 Json byte_vocabulary() {
   Json vocabulary = Json::object();
-  uint32_t next = 0x100;
   for (uint32_t byte = 0; byte < kByteTokens; ++byte) {
-    vocabulary[utf8(stands_for_itself(byte) ? byte : next++)] = byte;
+    std::string letter;
+    append_code_point(kByteAlphabet.letter(static_cast<uint8_t>(byte)), letter);
+    vocabulary[letter] = byte;
   }
   return vocabulary;
 }

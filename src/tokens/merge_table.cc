@@ -1,0 +1,27 @@
+#include "tokens/merge_table.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "base/assert.h"
+
+namespace kvasir {
+
+MergeTable::MergeTable(size_t merges_most) {
+  const size_t slots = std::bit_ceil(std::max<size_t>(merges_most, 8) * 2);
+  slots_.resize(slots);
+  mask_ = slots - 1;
+  shift_ = 64 - std::countr_zero(slots);
+}
+
+void MergeTable::add(uint32_t left, uint32_t right, uint32_t merged) {
+  const auto rank = static_cast<uint32_t>(merged_.size());
+  KVASIR_ASSERT(merged_.size() < slots_.size() / 2, "no more merges than were announced");
+  merged_.push_back(merged);
+  const uint64_t pair = key(left, right);
+  size_t i = place_of(pair);
+  while (slots_[i].rank != kNoRank && slots_[i].pair != pair) i = (i + 1) & mask_;
+  slots_[i] = {pair, rank};
+}
+
+}  // namespace kvasir

@@ -1,0 +1,48 @@
+// Which two tokens become one, and in which order: the merges of a byte-pair encoding.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace kvasir {
+
+class MergeTable {
+ public:
+  static constexpr uint32_t kNoRank = UINT32_MAX;
+
+  explicit MergeTable(size_t merges_most);
+  // The next merge, of the rank after the one before; of a pair that was there the later one
+  // counts.
+  void add(uint32_t left, uint32_t right, uint32_t merged);
+
+  // Of the merge of these two; kNoRank: there is none. Lower ranks are merged first.
+  uint32_t rank(uint32_t left, uint32_t right) const {
+    const uint64_t pair = key(left, right);
+    for (size_t i = place_of(pair);; i = (i + 1) & mask_) {
+      if (slots_[i].pair == pair) return slots_[i].rank;
+      if (slots_[i].rank == kNoRank) return kNoRank;
+    }
+  }
+  uint32_t merged(uint32_t rank) const { return merged_[rank]; }
+  size_t size() const { return merged_.size(); }
+
+ private:
+  struct Slot {
+    uint64_t pair = 0;
+    uint32_t rank = kNoRank;
+  };
+
+  static uint64_t key(uint32_t left, uint32_t right) { return uint64_t{left} << 32 | right; }
+  size_t place_of(uint64_t pair) const {
+    return static_cast<size_t>((pair * 0x9e3779b97f4a7c15ULL) >> shift_);
+  }
+
+  std::vector<Slot> slots_;  // never more than half full
+  size_t mask_ = 0;
+  int shift_ = 0;
+  std::vector<uint32_t> merged_;  // by rank
+};
+
+}  // namespace kvasir
