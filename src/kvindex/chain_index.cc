@@ -61,6 +61,11 @@ size_t ChainIndex::blocks_of(HolderId holder) const {
   const std::lock_guard lock(state_->mutex);
   return state_->index.blocks_of(holder);
 }
+size_t ChainIndex::held(HolderId holder, CacheTier tier,
+                        std::span<const uint64_t> engine_hashes) const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->index.held(holder, tier, engine_hashes);
+}
 bool ChainIndex::tidy() {
   return false;
 }

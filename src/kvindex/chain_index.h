@@ -25,6 +25,8 @@ class ChainIndex final : public BlockIndex {
   size_t remove(HolderId holder, CacheTier tier, std::span<const uint64_t> engine_hashes) override;
   void clear(HolderId holder) override;
   size_t blocks_of(HolderId holder) const override;
+  size_t held(HolderId holder, CacheTier tier,
+              std::span<const uint64_t> engine_hashes) const override;
   bool tidy() override;
   size_t expire(TimePoint stored_before) override;
   void shrink(size_t distinct_blocks) override;

@@ -101,6 +101,13 @@ class NaiveBlockIndex final : public BlockIndex {
     return holders_.at(index_of(holder)).blocks.size();
   }
 
+  size_t held(HolderId holder, CacheTier tier, std::span<const uint64_t> names) const override {
+    const auto& known = holders_.at(index_of(holder)).names;
+    return static_cast<size_t>(std::count_if(names.begin(), names.end(), [&](uint64_t name) {
+      const auto found = known.find(name);
+      return found != known.end() && found->second.copies[static_cast<size_t>(tier)] > 0;
+    }));
+  }
   bool tidy() override { return false; }
   size_t expire(TimePoint stored_before) override {
     const size_t before = memberships();
