@@ -156,9 +156,10 @@ void CacheTracker::expect(PromptChains prompt, EndpointId endpoint, TimePoint no
                        time_after(now, lifetime));
 }
 
-CacheTracker::NamedBlocks CacheTracker::find_named(EndpointId endpoint,
-                                                   std::span<const uint64_t> hashes) const {
+std::optional<CacheTracker::NamedBlocks> CacheTracker::find_named(
+    EndpointId endpoint, std::span<const uint64_t> hashes) const {
   std::lock_guard writing(state_->writing);
+  if (!state_->sources.endpoint(endpoint).usable) return std::nullopt;
   NamedBlocks best;
   for (const CacheSource* source : state_->sources.endpoint(endpoint).sources) {
     const auto has = [&](size_t block) {
@@ -202,6 +203,7 @@ void CacheTracker::visit(Visitor& visitor) const {
     CacheTracker::Visitor& told_;
   };
   std::lock_guard writing(state_->writing);
+  for (const KvSourceStatistics& source : statistics().sources) visitor.on_source(source);
   Named named(state_->sources, visitor);
   state_->index->visit(named);
 }
@@ -215,6 +217,9 @@ CacheTrackerStatistics CacheTracker::statistics() const {
   all.orphan_bytes = state_->orphan_bytes.load(std::memory_order_relaxed);
   all.full = state_->applier.full();
   const auto lock = state_->sources.read_lock();
+  all.stored = state_->stored_before;
+  all.removed = state_->removed_before;
+  all.cleared = state_->cleared_before;
   for (const auto& [id, source] : state_->sources.all()) {
     const CacheSourceCounters& counters = source->counters;
     KvSourceStatistics one;
@@ -239,9 +244,29 @@ CacheTrackerStatistics CacheTracker::statistics() const {
     one.refused = counters.refused;
     if (const double last = counters.last_event; last > 0) one.last_event = last;
     one.heard_at = TimePoint(Duration(counters.heard_at));
+    all.stored += one.stored;
+    all.removed += one.removed;
+    all.cleared += one.cleared;
     all.sources.push_back(std::move(one));
   }
   return all;
+}
+
+uint64_t CacheTracker::blocks_of(EndpointId endpoint) const {
+  const auto lock = state_->sources.read_lock();
+  uint64_t blocks = 0;
+  for (const CacheSource* source : state_->sources.endpoint(endpoint).sources) {
+    blocks += source->counters.blocks;
+  }
+  return blocks;
+}
+
+uint32_t CacheTracker::block_tokens_of(EndpointId endpoint) const {
+  const auto lock = state_->sources.read_lock();
+  for (const CacheSource* source : state_->sources.endpoint(endpoint).sources) {
+    if (!source->groups.empty()) return source->groups.front().block_tokens;
+  }
+  return 0;
 }
 
 const BlockIndex& CacheTracker::index() const {
@@ -261,7 +286,11 @@ std::optional<KvSourceId> CacheTracker::add_source(EndpointId endpoint, uint32_t
 void CacheTracker::remove_source(KvSourceId id) {
   std::lock_guard writing(state_->writing);
   CacheSource* const source = state_->sources.find(id);
-  if (source != nullptr) state_->applier.remove(*source);
+  if (source == nullptr) return;
+  state_->stored_before += source->counters.stored;
+  state_->removed_before += source->counters.removed;
+  state_->cleared_before += source->counters.cleared;
+  state_->applier.remove(*source);
 }
 
 void CacheTracker::State::set_time(TimePoint time) {

@@ -94,6 +94,10 @@ struct CacheTrackerStatistics {
   uint64_t orphans = 0;  // events that wait
   uint64_t orphan_bytes = 0;
   uint64_t full = 0;  // events that were stored in part or not at all, for lack of memory
+  // Of all sources, those that are gone too.
+  uint64_t stored = 0;
+  uint64_t removed = 0;
+  uint64_t cleared = 0;
   std::vector<KvSourceStatistics> sources;
 };
 
@@ -112,6 +116,9 @@ class CacheTracker final : public ExactCaches, public KvSourceTracker {
              std::span<CachedPrefix> cached) const override;
   void expect(PromptChains prompt, EndpointId endpoint, TimePoint now, Duration lifetime) override;
   CacheTrackerStatistics statistics() const;
+  // Of all ranks; tokens in a block of the first one (0: no event has said it).
+  uint64_t blocks_of(EndpointId endpoint) const;
+  uint32_t block_tokens_of(EndpointId endpoint) const;
 
   // --- Any thread; the writing one waits meanwhile ---
 
@@ -120,8 +127,9 @@ class CacheTracker final : public ExactCaches, public KvSourceTracker {
     size_t leading = 0;  // of the first ones, without a gap
     size_t present = 0;  // of all
   };
-  // Of the rank that has the most leading ones. Zero for an endpoint without a source.
-  NamedBlocks find_named(EndpointId endpoint, std::span<const uint64_t> engine_hashes) const;
+  // Of the rank that has the most leading ones. nullopt: nothing exact is known of the endpoint.
+  std::optional<NamedBlocks> find_named(EndpointId endpoint,
+                                        std::span<const uint64_t> engine_hashes) const;
   // Everything that is known; blocks of one holder that are of one source, group and block size.
   struct HolderName {
     KvSourceId source{};
@@ -133,6 +141,8 @@ class CacheTracker final : public ExactCaches, public KvSourceTracker {
   class Visitor {
    public:
     virtual ~Visitor() = default;
+    // All of them, before the blocks, as they are at that very moment.
+    virtual void on_source(const KvSourceStatistics&) {}
     virtual void on_block(const HolderName& holder, const BlockIndex::KnownBlock& block) = 0;
   };
   void visit(Visitor& visitor) const;

@@ -111,6 +111,8 @@ class CacheTracker::State {
   LockedSink sink{*this};
   TimePoint cleaned_at{};
   std::atomic<TimePoint::rep> now{0};  // the latest that was heard of
+  // Of sources that are gone.
+  std::atomic<uint64_t> stored_before{0}, removed_before{0}, cleared_before{0};
   std::atomic<uint64_t> orphans_waiting{0};
   std::atomic<uint64_t> orphan_bytes{0};
 };

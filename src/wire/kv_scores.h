@@ -1,8 +1,11 @@
-// The scoring call of a KV-cache manager: POST /api/v1/score.
+// The scoring call of a KV-cache manager: POST /api/v1/score. Both sides of it.
 //
 //   {"model": "m", "prompt": "...", "prompt_blocks": [], "candidate_pods": ["a", "b"]}
 //   {"scores": {"a": {"cache_hit_rate": 0.66, ...}, ...}}, or flat: {"a": 0.66, ...}
 #pragma once
+
+#include <cstdint>
+#include <optional>
 
 #include <span>
 #include <string>
@@ -25,5 +28,29 @@ struct PodScore {
 };
 // Entries that are no score are left out.
 Result<std::vector<PodScore>> read_score_answer(std::string_view body);
+
+// What a manager is asked about.
+struct ScoreQuery {
+  // A block by its engine's name: an integer, or a digest as text ("sha256:...").
+  struct Block {
+    std::string text;
+    uint64_t name = 0;
+  };
+  std::string model;
+  std::string lora;  // the adapter; empty: `model` says it, if it is one
+  std::string cache_salt;
+  std::optional<std::string> prompt;               // a text
+  std::optional<std::vector<uint32_t>> token_ids;  // "token_ids", or "prompt" as a list of them
+  bool other_prompt = false;  // "messages", or a prompt that is neither
+  std::vector<Block> blocks;  // "prompt_blocks", in the order of the prompt
+  std::optional<std::vector<std::string>> pods;  // "candidate_pods"; absent: all
+};
+struct ScoreQueryLimits {
+  size_t tokens_max = 16 * 1024 * 1024;
+  size_t blocks_max = 1024 * 1024;
+  size_t pods_max = 4096;
+};
+// The error says what is wrong, for the client (400). Unknown fields are skipped; null is absent.
+Result<ScoreQuery> read_score_query(std::string_view body, const ScoreQueryLimits& limits = {});
 
 }  // namespace kvasir

@@ -35,5 +35,67 @@ TEST(KvScores, WhatIsNoAnswerIsAnError) {
   }
 }
 
+TEST(KvScores, AQuestionOfTheTutorialIsRead) {
+  const Result<ScoreQuery> query = read_score_query(R"({
+    "prompt": "Tell me about machine learning",
+    "prompt_blocks": ["sha256:abc123...", "sha256:def456...", "sha256:ghi789..."],
+    "candidate_pods": ["vllm-decode-pod-1", "vllm-decode-pod-2", "vllm-decode-pod-3"]
+  })");
+  ASSERT_TRUE(query) << query.error().message;
+  EXPECT_EQ(query->prompt, "Tell me about machine learning");
+  ASSERT_EQ(query->blocks.size(), 3u);
+  EXPECT_EQ(query->blocks[0].text, "sha256:abc123...");
+  EXPECT_NE(query->blocks[0].name, query->blocks[1].name);
+  ASSERT_TRUE(query->pods);
+  EXPECT_EQ(query->pods->back(), "vllm-decode-pod-3");
+}
+
+TEST(KvScores, QuestionsMayCarryTokensAndTheirNamespace) {
+  const Result<ScoreQuery> query = read_score_query(
+      R"({"token_ids":[1, 2 ,4294967295],"model":"m","cache_salt":"s\n","lora":"Alice","x":{},)"
+      R"("prompt_blocks":[7,-1,18446744073709551615,"\u0061"],"candidate_pods":null})");
+  ASSERT_TRUE(query) << query.error().message;
+  EXPECT_EQ(*query->token_ids, (std::vector<uint32_t>{1, 2, 4294967295}));
+  EXPECT_EQ(query->cache_salt, "s\n");
+  EXPECT_EQ(query->lora, "Alice");
+  EXPECT_EQ(query->blocks[0].name, 7u);
+  EXPECT_EQ(query->blocks[1].name, UINT64_MAX);
+  EXPECT_EQ(query->blocks[2].name, UINT64_MAX);
+  EXPECT_EQ(query->blocks[3].text, "a");
+  EXPECT_FALSE(query->pods);
+  const auto ids = read_score_query(R"({"prompt":[ 1,2 ]})");
+  EXPECT_EQ(*ids->token_ids, (std::vector<uint32_t>{1, 2}));
+  EXPECT_TRUE(read_score_query(R"({"prompt":[]})")->token_ids->empty());
+  EXPECT_TRUE(read_score_query(R"({"messages":[{"role":"user"}]})")->other_prompt);
+  EXPECT_TRUE(read_score_query(R"({"prompt":["a","b"]})")->other_prompt);
+}
+
+TEST(KvScores, WhatIsNoQuestionIsAnErrorThatSaysWhatIsWrong) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"", "the body is not a JSON object"},
+      {"[]", "the body is not a JSON object"},
+      {R"({"model":"m")", "the body is not a JSON object"},
+      {R"({} x)", "something follows the JSON object"},
+      {R"({"model":3})", "model: not a text"},
+      {R"({"token_ids":"1"})", "token_ids: not a list of token ids"},
+      {R"({"token_ids":[1,]})", "token_ids: not a list of token ids"},
+      {R"({"token_ids":[1,-1]})", "token_ids: not a list of token ids"},
+      {R"({"token_ids":[1.5]})", "token_ids: not a list of token ids"},
+      {R"({"token_ids":[1,2,3,4]})", "token_ids: more than 3 tokens"},
+      {R"({"candidate_pods":["a",3]})", "candidate_pods: not a list of names"},
+      {R"({"candidate_pods":"a"})", "candidate_pods: not a list of names"},
+      {R"({"candidate_pods":["a","b","c"]})", "candidate_pods: more than 2 pods"},
+      {R"({"prompt_blocks":[1,2]})", "prompt_blocks: more than 1 blocks"},
+      {R"({"prompt_blocks":[null]})",
+       "prompt_blocks: not a list of block hashes, which are integers or texts as in "
+       "\"sha256:...\""},
+  };
+  for (const auto& [body, error] : cases) {
+    const Result<ScoreQuery> query = read_score_query(body, {3, 1, 2});
+    ASSERT_FALSE(query) << body;
+    EXPECT_EQ(query.error().message, error) << body;
+  }
+}
+
 }  // namespace
 }  // namespace kvasir
