@@ -35,7 +35,8 @@ class MatchReader {
     Integer value = 0;
     size_t shift = 0;
     for (const char byte : take(sizeof value)) {
-      value = static_cast<Integer>(value | (static_cast<Integer>(static_cast<uint8_t>(byte)) << shift));
+      value =
+          static_cast<Integer>(value | (static_cast<Integer>(static_cast<uint8_t>(byte)) << shift));
       shift += 8;
     }
     return value;

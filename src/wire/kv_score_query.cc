@@ -10,7 +10,9 @@ namespace {
 
 constexpr std::string_view kSpace = " \t\n\r";
 
-bool is_text(std::string_view value) { return value.size() >= 2 && value.front() == '"'; }
+bool is_text(std::string_view value) {
+  return value.size() >= 2 && value.front() == '"';
+}
 std::string text_of(std::string_view value) {
   return json_unescaped(value.substr(1, value.size() - 2));
 }
@@ -41,7 +43,8 @@ Error not_tokens(std::string_view key) {
 }
 
 // A list of numbers, read in one go: a long prompt has a hundred thousand of them.
-Result<std::vector<uint32_t>> read_tokens(std::string_view key, std::string_view list, size_t most) {
+Result<std::vector<uint32_t>> read_tokens(std::string_view key, std::string_view list,
+                                          size_t most) {
   if (list.size() < 2 || list.front() != '[' || list.back() != ']') return not_tokens(key);
   std::string_view rest = without_space(list.substr(1, list.size() - 2));
   std::vector<uint32_t> tokens;
@@ -72,7 +75,8 @@ bool each_element(std::string_view list, Take&& take) {
   return true;
 }
 
-Result<void> read_blocks(std::string_view list, size_t most, std::vector<ScoreQuery::Block>& blocks) {
+Result<void> read_blocks(std::string_view list, size_t most,
+                         std::vector<ScoreQuery::Block>& blocks) {
   bool too_many = false;
   const bool sound = each_element(list, [&](std::string_view value) {
     too_many = blocks.size() == most;
@@ -89,8 +93,9 @@ Result<void> read_blocks(std::string_view list, size_t most, std::vector<ScoreQu
   });
   if (too_many) return Error{"prompt_blocks: more than " + std::to_string(most) + " blocks"};
   if (!sound) {
-    return Error{"prompt_blocks: not a list of block hashes, which are integers or texts as in "
-                 "\"sha256:...\""};
+    return Error{
+        "prompt_blocks: not a list of block hashes, which are integers or texts as in "
+        "\"sha256:...\""};
   }
   return {};
 }

@@ -6,7 +6,6 @@
 
 #include <cstdint>
 #include <optional>
-
 #include <span>
 #include <string>
 #include <string_view>
@@ -41,9 +40,9 @@ struct ScoreQuery {
   std::string cache_salt;
   std::optional<std::string> prompt;               // a text
   std::optional<std::vector<uint32_t>> token_ids;  // "token_ids", or "prompt" as a list of them
-  bool other_prompt = false;  // "messages", or a prompt that is neither
-  std::vector<Block> blocks;  // "prompt_blocks", in the order of the prompt
-  std::optional<std::vector<std::string>> pods;  // "candidate_pods"; absent: all
+  bool other_prompt = false;                       // "messages", or a prompt that is neither
+  std::vector<Block> blocks;                       // "prompt_blocks", in the order of the prompt
+  std::optional<std::vector<std::string>> pods;    // "candidate_pods"; absent: all
 };
 struct ScoreQueryLimits {
   size_t tokens_max = 16 * 1024 * 1024;
