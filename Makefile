@@ -3,7 +3,7 @@ KVASIR = build/release/kvasir
 FUZZ_SECONDS ?= 60
 
 .PHONY: help deps deps-dev build up policy-table test asan tsan fuzz test-clients test-tokenizer test-streams test-envoy test-epp-streams test-attack \
-  test-replicas test-kube test-kube-node test-reload test-upstream-configs test-upstream-hermetic docs ab bench-gateway bench-epp bench-schedule bench-scrape lint clean \
+  test-replicas test-kube test-kube-node test-reload test-upstream-configs test-upstream-hermetic docs ab bench-gateway bench-epp bench-schedule bench-scrape bench-index lint clean \
   image image-docs test-image
 .DEFAULT_GOAL := help
 
@@ -99,6 +99,10 @@ bench-epp: build ## what a request costs in `kvasir epp` and in the Envoy that a
 bench-schedule: build ## what one decision costs (ARGS=--check)
 	cmake --build --preset release --target schedule_bench
 	bench/schedule/run.py $(ARGS)
+
+bench-index: deps build/release/build.ninja ## the index of KV blocks beside other designs: operations, lookups, memory (TRACE=file.jsonl ARGS=--check)
+	cmake --build --preset release --target index_bench
+	bench/index/run.py $(if $(TRACE),--trace $(TRACE)) $(ARGS)
 
 image: build ## a container image, build/image/kvasir.tar: no registry, no docker (docs/KUBERNETES.md)
 	make/image.py $(ARGS)
