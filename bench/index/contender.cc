@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "kvindex/naive_block_index_fixture.h"
+
 namespace kvasir {
 namespace {
 
@@ -31,7 +33,9 @@ std::unique_ptr<IndexContender> wrap_block_index(std::unique_ptr<BlockIndex> ind
 }
 
 std::unique_ptr<IndexContender> make_oracle(size_t holders) {
-  return make_naive_map_contender(holders);
+  BlockIndexOptions options;
+  options.holders_max = holders;
+  return wrap_block_index(std::make_unique<NaiveBlockIndex>(options));
 }
 
 std::vector<ContenderKind> contender_kinds() {

@@ -10,7 +10,7 @@ namespace kvasir {
 namespace {
 
 // Operations between two lookups of a prompt that came lately.
-constexpr uint64_t kLookupEvery = 16;
+constexpr uint64_t kLookupEvery = 32;
 constexpr uint64_t kLately = 2'000;  // prompts
 
 std::vector<HolderMatch> ask(const IndexContender& index, std::span<const BlockHash> prompt) {

@@ -2,6 +2,7 @@
 // makes the tables. See README.md.
 //
 //   index_bench TRACE [--rounds 3] [--operations 12000000] [--only NAME]...
+//   index_bench TRACE --answers [--holes]        a workload and our answers, for dynamo_oracle.py
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "base/whole_file.h"
+#include "index/answers.h"
 #include "index/cache_workload.h"
 #include "index/contender.h"
 #include "index/exactness.h"
@@ -21,13 +23,15 @@ namespace {
 
 constexpr size_t kTraceBytesMost = size_t{256} << 20;
 constexpr double kComfort = 0.8;  // of the ceiling: where lookups are measured
-constexpr uint64_t kCheckedOperations = 300'000;
+constexpr uint64_t kCheckedOperations = 200'000;
 
 struct BenchArguments {
   std::string trace;
   int rounds = 3;
   uint64_t operations = 12'000'000;
   std::vector<std::string> only;
+  bool answers = false;
+  bool holes = false;
 };
 
 // Small caches, many holes, restarts and copies, workers that name blocks differently.
@@ -43,6 +47,21 @@ CacheWorkload stormy_workload(const std::vector<TraceRow>& rows, uint32_t worker
   options.clear_every_requests = 40;
   options.engine_seeds = 3;
   return make_cache_workload(rows, options);
+}
+
+// Prompts that an index of another make can be asked for in reasonable time.
+void print_small_workload(const std::vector<TraceRow>& rows, bool holes) {
+  constexpr uint32_t kWorkers = 16;
+  CacheWorkloadOptions options;
+  options.workers = kWorkers;
+  options.blocks_of_worker = 2'000;
+  options.operations = 700'000;
+  options.prompt_blocks_max = 300;
+  options.chunk_blocks = 32;
+  options.odd_eviction_one_in = holes ? 10 : 0;
+  options.clear_every_requests = 200;
+  const CacheWorkload workload = make_cache_workload(rows, options);
+  print_answers(workload, kWorkers, *contender_kinds().front().make(kWorkers), stdout);
 }
 
 nlohmann::json to_json(const Exactness& exactness) {
@@ -126,6 +145,10 @@ int main_of(const BenchArguments& arguments) {
                  trace ? "the trace has no rows" : trace.error().message.c_str());
     return 1;
   }
+  if (arguments.answers) {
+    print_small_workload(trace->rows, arguments.holes);
+    return 0;
+  }
   std::printf("%s\n", bench(trace->rows, arguments).dump().c_str());
   return 0;
 }
@@ -144,13 +167,18 @@ int main(int argc, char** argv) {
       arguments.operations = std::strtoull(argv[++i], nullptr, 10);
     } else if (argument == "--only" && more) {
       arguments.only.emplace_back(argv[++i]);
+    } else if (argument == "--answers") {
+      arguments.answers = true;
+    } else if (argument == "--holes") {
+      arguments.holes = true;
     } else {
       arguments.trace = argument;
     }
   }
   if (arguments.trace.empty() || arguments.rounds < 1 || arguments.operations == 0) {
     std::fprintf(stderr,
-                 "usage: index_bench TRACE [--rounds N] [--operations N] [--only NAME]...\n");
+                 "usage: index_bench TRACE [--rounds N] [--operations N] [--only NAME]...\n"
+                 "       index_bench TRACE --answers [--holes]\n");
     return 2;
   }
   return kvasir::main_of(arguments);
