@@ -1,15 +1,20 @@
 // The way of a journey to an endpoint; journey_answer.cc has the rest.
 #include "serving/journey.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "flow/flow_outcome.h"
+#include "kvindex/exact_caches.h"
 #include "scheduling/decision_trace.h"
 #include "serving/journey_ticket.h"
 #include "serving/pool_thread.h"
 
 namespace kvasir {
 namespace {
+
+// However long its prefill is predicted to take.
+constexpr Duration kExpectedMost = std::chrono::minutes(1);
 
 JourneyRefusal refusal_of(FlowOutcome outcome) {
   const FlowAnswer& answer = answer_for(outcome);
@@ -55,7 +60,9 @@ void Journey::start(const std::optional<RequestPeek>& peek, More more) {
       return thread_.priority_of(objective);
     }));
   }
+  const auto tokens = std::move(more.tokens);
   begin(std::move(more));
+  if (tokens != nullptr) set_tokens(tokens);
   if (!peek || !ask_services(*peek)) admit();
 }
 
@@ -73,6 +80,12 @@ bool Journey::ask_services(const RequestPeek& peek) {
         admit();
       });
   return true;
+}
+
+void Journey::set_tokens(std::shared_ptr<const std::vector<uint32_t>> tokens) {
+  request_.set_tokens(std::move(tokens), thread_.pool().exact_caches(),
+                      thread_.exact_block_sizes());
+  expected_for_ = thread_.expected_lifetime();
 }
 
 void Journey::admit() {
@@ -94,6 +107,7 @@ std::optional<FlowOutcome> Journey::ask_admission() {
   Admission& admission = thread_.pool().admission();
   if (admission.sheds(request())) return FlowOutcome::kShed;
   if (!admission.holds()) return outcome_of(choose());
+  match_caches();  // for the order in which it waits; and so that it is hashed here
   ticket_ = std::make_shared<Ticket>(*this, thread_.executor());
   return admission.admit(ticket_);
 }
@@ -124,14 +138,33 @@ void Journey::on_evicted(FlowOutcome outcome) {
   owner_.on_evicted(refusal);
 }
 
+// Before the scheduler's mutex.
+void Journey::match_caches() {
+  const ExactCaches* caches = thread_.pool().exact_caches();
+  if (caches != nullptr) request_.match(*caches, *thread_.pool().snapshot());
+}
+
+// It was sent there: what its engine will say soon.
+void Journey::expect_cached() {
+  if (request().chains.empty() || expected_for_ <= Duration::zero()) return;
+  const double scale = thread_.pool().options().time_scale;
+  const Duration predicted = decision_.predicted_wait + decision_.predicted_prefill;
+  const Duration lifetime = expected_for_ + from_seconds(to_seconds(predicted) / scale);
+  thread_.pool().exact_caches()->expect(request().chains,
+                                        decision_.prefill.value_or(decision_.endpoint),
+                                        thread_.now(), std::min(lifetime, kExpectedMost));
+}
+
 // Of a held request on any thread, under the mutex of flow control.
 Refusal Journey::choose() {
+  match_caches();
   Choice choice{tried_, std::nullopt, trace_.get()};
   if (allowed_) choice.allowed = *allowed_;
   const Scheduled scheduled = thread_.pool().scheduler().schedule_among(request(), choice);
   if (!scheduled.ok()) return scheduled.refusal;
   decision_ = scheduled.decision;
   booked_ = true;
+  expect_cached();
   return Refusal::kNone;
 }
 

@@ -65,6 +65,8 @@ class Journey {
     uint64_t body_bytes = 0;
     // Only these may be chosen, ascending; nullopt: all.
     std::optional<std::vector<EndpointId>> allowed = {};
+    // The prompt's token ids, when the owner knows them; null: they are looked for.
+    std::shared_ptr<const std::vector<uint32_t>> tokens = {};
   };
 
   // It begins now. Both must outlive it.
@@ -151,12 +153,15 @@ class Journey {
 
   void begin(More more);
   bool ask_services(const RequestPeek& peek);
+  void set_tokens(std::shared_ptr<const std::vector<uint32_t>> tokens);
   void admit();
   std::optional<FlowOutcome> ask_admission();
   void on_outcome(FlowOutcome outcome, TimePoint now);
   void on_evicted(FlowOutcome outcome);
   void on_deadline();
+  void match_caches();
   Refusal choose();
+  void expect_cached();
   bool choose_anywhere();
   void sent(TimePoint now);
   void note_first_byte();
@@ -185,6 +190,7 @@ class Journey {
   std::shared_ptr<const Endpoint> endpoint_;  // of the last attempt; its slot may change hands
   EndpointConduct conduct_;
   uint32_t attempts_ = 0;
+  Duration expected_for_{};  // see JourneyOptions::expected_lifetime
   bool started_ = false;
   bool scheduled_ = false;
   bool underway_ = false;  // an attempt is, at endpoint_

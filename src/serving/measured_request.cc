@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "kvindex/exact_caches.h"
 #include "scheduling/scheduler.h"
 #include "serving/token_estimator.h"
 #include "wire/request/prompt_text.h"
@@ -33,6 +34,7 @@ void MeasuredRequest::read(const Scheduler& scheduler, const TokenEstimator& est
   request_.headers = headers;
   if (!peek) return;
   model_ = peek->model;
+  cache_salt_ = peek->cache_salt;
   request_.model = model_;
   request_.first_token_visible = peek->stream;
   HashedPrompt::Hasher hasher(prompt_, scheduler.prompt_views(),
@@ -52,8 +54,24 @@ void MeasuredRequest::set_class(RequestClass request_class) {
   request_.priority = class_.priority;
 }
 
+void MeasuredRequest::set_tokens(std::shared_ptr<const std::vector<uint32_t>> tokens,
+                                 const ExactCaches* caches, std::span<const uint32_t> block_sizes) {
+  request_.prompt_tokens = static_cast<uint32_t>(tokens->size());
+  if (caches == nullptr || block_sizes.empty()) return;
+  exact_ = std::make_unique<ExactPrompt>(std::move(tokens), caches->root(model_, cache_salt_),
+                                         block_sizes);
+  request_.chains = exact_->chains();
+}
+
+void MeasuredRequest::match(const ExactCaches& caches, const Snapshot& fleet) {
+  if (exact_ != nullptr) request_.cached = exact_->match(caches, fleet);
+}
+
 void MeasuredRequest::release_prompt() {
   request_.views = {};
+  request_.chains = {};
+  request_.cached = {};
+  exact_.reset();
   request_.headers = {};
   request_.remote_scores = {};
   prompt_.clear();

@@ -88,11 +88,14 @@ Pool::Pool(Executor& executor, Registry registry, PoolConfig config, PolicyWithN
       clock_(scaled_clock_ ? static_cast<const Clock&>(*scaled_clock_) : executor.clock()),
       fleet_(options_.feeds.slots()),
       sources_(policy.policy->remote_sources()),
+      wanted_(policy.policy->wanted_knowledge()),
+      exact_caches_(options_.exact_caches),
       scheduler_(fleet_, std::move(policy.policy), clock_),
       admission_(scheduler_, clock_, admission_of(config_, policy), &probe),
       admission_timer_(executor, admission_, clock_scale(config_, options_)) {
   admission_.set_priorities(options_.priorities);
   set_parsers(config_.parsers);
+  set_wanted(wanted_);
 }
 
 Result<void> Pool::feed(EventLoop& loop) {
@@ -133,6 +136,7 @@ Result<std::vector<std::string>> Pool::reconfigure(PoolConfig config) {
       make_configured_policy(registry_, config.scheduling, options_.plugins);
   if (!policy) return refused(policy.error());
   sources_ = policy->policy->remote_sources();
+  set_wanted(policy->policy->wanted_knowledge());
   // First: its plugins die with the old policy.
   admission_.reconfigure(admission_of(config, *policy));
   scheduler_.replace_policy(std::move(policy->policy));
@@ -188,6 +192,13 @@ void Pool::set_services(std::vector<RemoteService> services) {
     now.services = services.empty()
                        ? nullptr
                        : std::make_shared<const std::vector<RemoteService>>(std::move(services));
+  });
+}
+
+void Pool::set_wanted(WantedKnowledge wanted) {
+  wanted_ = std::move(wanted);
+  use([&](InUse& now) {
+    now.expected_lifetime = wanted_.expected_lifetime.value_or(options_.journey.expected_lifetime);
   });
 }
 

@@ -27,6 +27,7 @@
 #include "scheduling/plugin_set.h"
 #include "scheduling/registry.h"
 #include "scheduling/scheduler.h"
+#include "scheduling/wanted_knowledge.h"
 #include "serving/admission.h"
 #include "serving/admission_timer.h"
 #include "serving/pool_options.h"
@@ -38,6 +39,7 @@
 namespace kvasir {
 
 class EventLoop;
+class ExactCaches;
 
 // For the metrics page.
 struct PoolStats {
@@ -98,6 +100,8 @@ class Pool {
   TokenEstimator& estimator() { return estimator_; }
   Resolver& resolver() { return resolver_; }  // of all names
   const Clock& clock() const { return clock_; }  // of the policy: model time
+  // Who knows what engines hold; null: nobody. Stays the same from the first request on.
+  ExactCaches* exact_caches() const { return exact_caches_; }
   // Null before feed().
   FleetFeeds* feeds() { return feeds_.get(); }
 
@@ -107,6 +111,7 @@ class Pool {
     std::shared_ptr<const std::vector<RemoteService>> services;  // null: nobody is to be asked
     std::shared_ptr<const PriorityByObjective> objectives;       // null: only the options'
     std::shared_ptr<const ModelRewriteTable> rewrites;           // null: models stay as they are
+    Duration expected_lifetime{};                                // see JourneyOptions
   };
   InUse in_use() const {
     return in_use_.with([](const InUse& now) { return now; });
@@ -122,6 +127,7 @@ class Pool {
   Result<void> check(const PoolConfig& config) const;
   void watch_services();
   void watch_config();
+  void set_wanted(WantedKnowledge wanted);
   void set_parsers(RequestParsers parsers);
   void set_services(std::vector<RemoteService> services);
   template <class Change>
@@ -138,6 +144,8 @@ class Pool {
   Fleet fleet_;
   TokenEstimator estimator_;
   std::vector<RemoteSource> sources_;  // of the policy in use
+  WantedKnowledge wanted_;             // the same
+  ExactCaches* const exact_caches_;
   Scheduler scheduler_;
   Admission admission_;
   AdmissionTimer admission_timer_;

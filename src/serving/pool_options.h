@@ -15,6 +15,8 @@
 
 namespace kvasir {
 
+class ExactCaches;
+
 // Of a request under way (serving/journey.h).
 struct JourneyOptions {
   // After a failure its endpoint gets no requests for this long when others can have them (on the
@@ -25,6 +27,9 @@ struct JourneyOptions {
   // From a request's last byte to its decision, when it is held; then 429. Zero: as long as flow
   // control says.
   Duration decision_deadline{};
+  // A prompt counts as held where it was sent for so long, beyond its predicted wait and prefill,
+  // until its engine's events say so; unless the configuration says how long. Zero: it does not.
+  Duration expected_lifetime = std::chrono::seconds(2);
   // Remember how decisions come about, for reports.
   bool trace = false;
 };
@@ -41,6 +46,8 @@ struct PoolOptions {
   PriorityOfObjective priority_of = [](std::string_view) { return std::optional<int32_t>(); };
   std::vector<int32_t> priorities = {};
   JourneyOptions journey = {};
+  // Who knows what engines hold, when that is not found out by the pool itself. Outlives it.
+  ExactCaches* exact_caches = nullptr;
 
   // What Pool::open() reads. A named policy, which `preset` is for; empty: a configuration.
   std::string policy = {};

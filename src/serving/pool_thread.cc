@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "kvindex/exact_caches.h"
 #include "net/io/event_loop.h"
 
 namespace kvasir {
@@ -43,6 +44,16 @@ std::optional<std::string> PoolThread::rewritten_model(std::string_view model) {
   if (!drawn) return std::nullopt;
   pool_.probe().on_model_rewritten(drawn->origin, model, drawn->model);
   return std::string(drawn->model);
+}
+
+std::span<const uint32_t> PoolThread::exact_block_sizes() {
+  const ExactCaches* caches = pool_.exact_caches();
+  if (caches == nullptr) return {};
+  if (const uint64_t version = caches->version(); version != caches_version_) {
+    block_sizes_ = caches->block_sizes();
+    caches_version_ = version;
+  }
+  return block_sizes_;
 }
 
 // While there is a healthy endpoint, tried or not, nobody goes to one that is not.

@@ -47,6 +47,9 @@ class PoolThread {
   // Draws the model that a request for `model` is sent on with, and tells the probe; nullopt: it
   // stays. Once for each request.
   std::optional<std::string> rewritten_model(std::string_view model);
+  // Sizes of the blocks of engines that say what they hold; empty: none does, or nobody listens.
+  std::span<const uint32_t> exact_block_sizes();
+  Duration expected_lifetime() { return in_use().expected_lifetime; }
   // While remote_services() names somebody.
   RemoteScoreFetcher& remote_scores() { return *remote_scores_; }
 
@@ -78,6 +81,8 @@ class PoolThread {
   uint32_t turn_ = 0;
   uint64_t version_ = 0;  // of in_use_
   Pool::InUse in_use_;
+  std::optional<uint64_t> caches_version_;  // of block_sizes_
+  std::vector<uint32_t> block_sizes_;
   std::vector<std::unique_ptr<DecisionTrace>> traces_;
 };
 
