@@ -164,7 +164,7 @@ class CacheTracker final : public ExactCaches, public KvSourceTracker {
 
   // Does what was put off, a bounded piece. False: nothing is left. To be called when idle, and by
   // the clean-up interval.
-  bool tidy(TimePoint now);
+  bool tidy(TimePoint now) override;
 
   // For its sizes and match(); the rest of it is not for anybody else.
   const BlockIndex& index() const;

@@ -1,13 +1,23 @@
-// Subscribes to the KV events of engines over ZeroMQ, makes up for lost ones by replay, and applies
-// them to a CacheTracker. One thread of its own does all of it.
+// Subscribes to the KV events of engines over ZeroMQ, makes up for lost ones by replay, and tells a
+// KvSourceTracker of them. One thread of its own does all of it.
 //
-// For each source (kvevents/event_stream.h): the subscription first, then a replay from the
-// beginning, then live events. A gap in the sequence numbers makes the source stale until a replay
-// has filled it. A sequence that begins again means that the engine restarted: its cache is empty.
-// An engine that publishes nothing is no fault: nothing exact is known of it.
+// A source is one rank of one endpoint: a subscription (SUB), and a connection for replays (DEALER)
+// only while one runs. What was lost, and what becomes of it: kvevents/event_stream.h.
+//
+// An engine that publishes nothing is no fault: nothing is known of it. Names of hosts are looked
+// up by ZeroMQ on its I/O thread, again before each attempt to connect. IPv6 addresses stand in
+// brackets, tcp://[::1]:5557.
+//
+// Security: ZeroMQ connections have neither authentication nor encryption here, as upstream has
+// none. Events say the tokens of prompts, so the ports of engines belong behind a NetworkPolicy,
+// bound to the pod's address. Whoever can publish as an engine can steer requests to it and fill
+// the index up to the limits of a source, and no more. libzmq below 4.3.2 is refused
+// (CVE-2019-6250, CVE-2019-13132).
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,6 +27,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "kvevents/event_stream.h"
 #include "kvevents/source_tracker.h"
 #include "model/endpoint.h"
 
@@ -24,7 +35,7 @@ namespace kvasir {
 
 // Where an endpoint's engine publishes, by ZeroMQ's names (tcp://HOST:PORT, ipc://...). HOST in
 // them stands for the endpoint's host, PORT for its port. With several ranks each adds its number
-// to the port.
+// to the port, as vLLM does.
 struct KvEventAddresses {
   std::string events = "tcp://HOST:5557";  // upstream's default
   std::string replay = {};                 // empty: lost events cannot be made up for
@@ -37,29 +48,41 @@ struct KvEventAddresses {
 class KvPublishers {
  public:
   virtual ~KvPublishers() = default;
-  // Whose events those under `topic` are; asked once for each topic and rank. An endpoint that has
-  // not joined has by that. nullopt: its events are dropped, and counted.
+  // Whose events those under `topic` are; asked once for each topic, and again when it said
+  // nullopt. An endpoint that has not joined has by that. nullopt: its events are dropped, and
+  // counted.
   virtual std::optional<std::pair<EndpointId, Endpoint>> find(std::string_view topic) = 0;
+  // A message with events in JSON (wire/kv_events/kv_event_json.h), which say themselves whose they
+  // are.
+  virtual void on_json(std::string_view topic, std::string_view events) {
+    static_cast<void>(topic), static_cast<void>(events);
+  }
 };
 
 struct KvEventFeedOptions {
   KvEventAddresses addresses;
   // Engines connect to this one (tcp://*:5555) instead; the topic, kv@POD[:PORT]@MODEL, says whose
-  // events they are. Empty: not.
+  // events they are. Empty: not. Each publisher needs a topic of its own, every rank too: their
+  // numbers are told apart by nothing else.
   std::string bind = {};
   // Must outlive the feed. Null: only endpoints that joined, by name or HOST:PORT.
   KvPublishers* publishers = nullptr;
-  int receive_high_water_mark = 10'000;  // messages of one socket that wait here; more are lost
-  size_t message_bytes_max = size_t{64} << 20;
-  size_t messages_per_turn = 64;  // of one socket, before another has its turn
+
+  EventStreamOptions stream;
+  uint32_t replays_max = 16;                   // under way at once, of all sources
+  size_t waiting_bytes_max = size_t{256} << 20;  // of all sources, that wait for a replay's end
+
+  size_t sources_max = 4096;  // each takes three descriptors, and one for its connection
+  // Messages of one socket that wait in ZeroMQ. Above it the connection is not read, and they wait
+  // at the engine, which drops what is above its own mark.
+  int receive_high_water_mark = 1000;
+  size_t message_bytes_max = size_t{16} << 20;  // a publisher of larger ones is cut off
+  size_t messages_per_turn = 64;                // of one socket, before another has its turn
   Duration reconnect_first = std::chrono::milliseconds(100);
   Duration reconnect_max = std::chrono::seconds(5);
-  Duration replay_timeout = std::chrono::minutes(2);  // of one replay, whole
-  Duration replay_idle = std::chrono::seconds(2);     // without a message
-  uint32_t replays_max = 8;                           // under way at once, of all sources
-  uint32_t replay_attempts = 3;  // that bring nothing; then the source stays stale
-  Duration replay_pause = std::chrono::seconds(30);
-  size_t live_bytes_max = size_t{16} << 20;  // of one source, that wait for a replay's end
+  Duration connect_timeout = std::chrono::seconds(5);
+  // Between calls of KvSourceTracker::tidy() when it has nothing to do.
+  Duration tidy_interval = std::chrono::seconds(1);
 };
 
 // Told on the feed's thread.
@@ -67,27 +90,90 @@ class KvEventProbe {
  public:
   virtual ~KvEventProbe() = default;
   virtual void on_subscribed(const Endpoint& endpoint, uint32_t rank) = 0;
+  // Its knowledge is stale.
   virtual void on_lost(const Endpoint& endpoint, uint32_t rank, std::string_view why) = 0;
   virtual void on_restarted(const Endpoint& endpoint, uint32_t rank) = 0;
+  // All that it published is known, so many batches by replay.
   virtual void on_recovered(const Endpoint& endpoint, uint32_t rank, uint64_t batches) = 0;
+  // Lost events cannot be made up for; KvGapPolicy says what follows.
+  virtual void on_given_up(const Endpoint& endpoint, uint32_t rank, std::string_view why) {
+    static_cast<void>(endpoint), static_cast<void>(rank), static_cast<void>(why);
+  }
+  // It cannot be subscribed to at all: its address is none, or there are too many sources.
+  virtual void on_refused(const Endpoint& endpoint, uint32_t rank, std::string_view why) {
+    static_cast<void>(endpoint), static_cast<void>(rank), static_cast<void>(why);
+  }
+};
+
+// What a ZeroMQ error befell.
+enum class KvFeedOperation : uint8_t { kConnect, kHandshake, kReceive, kFrames, kReplay };
+inline constexpr size_t kKvFeedOperations = 5;
+std::string_view name_of(KvFeedOperation operation);  // "connect", ...
+
+// Of one source.
+struct KvFeedSourceStatistics {
+  EndpointId endpoint{};
+  std::string name;  // the endpoint's
+  uint32_t rank = 0;
+  std::string address;  // of its events; the topic of one that is bound
+  KvFreshness freshness = KvFreshness::kNothingYet;
+  bool connected = false;
+  bool replaying = false;
+  uint64_t connections = 0;  // all but the first are reconnections
+  uint64_t messages = 0;
+  uint64_t bytes = 0;
+  uint64_t batches = 0;
+  uint64_t duplicates = 0;
+  uint64_t faulty = 0;
+  uint64_t gaps = 0;
+  uint64_t holes = 0;
+  uint64_t lost_batches = 0;
+  uint64_t restarts = 0;
+  uint64_t replays = 0;
+  uint64_t replays_failed = 0;
+  uint64_t replayed_batches = 0;
+  uint64_t no_room = 0;
+  uint64_t next_number = 0;
+  // Since its last live message, or since it was added.
+  Duration silence{};
+  std::array<uint64_t, kKvFeedOperations> errors{};
+};
+
+struct KvEventFeedStatistics {
+  uint64_t refused_sources = 0;   // that could not be subscribed to
+  uint64_t unknown_messages = 0;  // whose topic nobody knew
+  uint64_t json_messages = 0;
+  std::vector<KvFeedSourceStatistics> sources;
+
+  uint64_t active_subscribers() const;  // whose connection is there
+  uint64_t stale_sources() const;
 };
 
 class KvEventFeed {
  public:
   // Its thread begins at once. `tracker` and `probe` must outlive it; from now on it is the one
-  // that writes to `tracker`.
+  // that writes to `tracker`. The error: libzmq is too old, or an address is none.
   static Result<std::unique_ptr<KvEventFeed>> start(KvEventFeedOptions options,
                                                     KvSourceTracker& tracker, KvEventProbe& probe);
+  // Its sources are removed from the tracker.
   ~KvEventFeed();
   KvEventFeed(const KvEventFeed&) = delete;
   KvEventFeed& operator=(const KvEventFeed&) = delete;
 
   // Any thread. Its sources are added, or removed; one that joins in place of another under the
-  // same id comes after that one has left.
+  // same id comes after that one has left. Whatever its events did until left() is undone by it,
+  // and later ones do nothing.
   void joined(EndpointId id, const Endpoint& endpoint);
+  // With addresses of its own.
+  void joined(EndpointId id, const Endpoint& endpoint, const KvEventAddresses& addresses);
   void left(EndpointId id);
   // Its cache was reset, as a request that went to it said, and it answered so.
   void was_reset(EndpointId id);
+  // Runs `work`, which may write to the tracker, on the feed's thread.
+  void post(std::function<void()> work);
+
+  // Any thread; waits for nobody.
+  KvEventFeedStatistics statistics() const;
 
  private:
   class State;

@@ -53,6 +53,9 @@ class KvSourceTracker {
   virtual void set_freshness(KvSourceId source, KvFreshness freshness) = 0;
   // Forgets what is known of its cache. The freshness stays.
   virtual void clear(KvSourceId source) = 0;
+
+  // Does what was put off, a bounded piece. False: nothing is left.
+  virtual bool tidy(TimePoint now) = 0;
 };
 
 }  // namespace kvasir
