@@ -5,6 +5,7 @@
 
 #include "hashing/token_blocks.h"
 #include "kvevents/cache_tracker_state.h"
+#include "kvindex/chain_index.h"
 
 namespace kvasir {
 namespace {
@@ -49,6 +50,9 @@ CacheTracker::State::State(const CacheTrackerOptions& given, std::unique_ptr<Blo
               }),
       expected(options.expected_blocks_max, options.endpoints_max),
       applier(options, *index, sources, orphans, expected) {}
+
+CacheTracker::CacheTracker(const CacheTrackerOptions& options)
+    : CacheTracker(options, std::make_unique<ChainIndex>(options.index)) {}
 
 CacheTracker::CacheTracker(const CacheTrackerOptions& options, std::unique_ptr<BlockIndex> index)
     : state_(std::make_unique<State>(options, std::move(index))) {}
