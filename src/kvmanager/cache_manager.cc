@@ -1,0 +1,485 @@
+#include "kvmanager/cache_manager.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "base/random.h"
+#include "hashing/token_blocks.h"
+
+namespace kvasir {
+namespace {
+
+constexpr size_t kIdsForEachPod = 4;
+
+double seconds_since_1970() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+double share_of(uint64_t part, uint64_t whole) {
+  return static_cast<double>(part) / static_cast<double>(whole);
+}
+
+}  // namespace
+
+std::string_view freshness_text(KvFreshness freshness) {
+  switch (freshness) {
+    case KvFreshness::kNothingYet:
+      return "nothing yet";
+    case KvFreshness::kIncomplete:
+      return "incomplete";
+    case KvFreshness::kExact:
+      return "exact";
+    case KvFreshness::kStale:
+      break;
+  }
+  return "stale";
+}
+
+CacheManager::CacheManager(const CacheManagerOptions& options, const Clock& clock,
+                           CacheManagerProbe& probe, std::unique_ptr<CacheTracker> tracker)
+    : options_(options),
+      clock_(clock),
+      probe_(probe),
+      tracker_(std::move(tracker)),
+      pods_(options.tracker.endpoints_max / kIdsForEachPod, options.tracker.endpoints_max),
+      named_(options.named_blocks_max) {}
+
+// --- Scores --------------------------------------------------------------------------------------
+
+// A pod that nobody has heard of has an id that nothing is known of.
+std::vector<KnownPod> CacheManager::asked_pods(const ScoreQuery& query) const {
+  if (!query.pods) return pods_.all();
+  std::vector<KnownPod> pods;
+  for (const std::string& name : *query.pods) {
+    const std::optional<EndpointId> id = pods_.find(name);
+    const std::optional<KnownPod> known = id ? pods_.pod(*id) : std::nullopt;
+    pods.push_back(known.value_or(KnownPod{EndpointId{UINT32_MAX}, name, false, false, {}}));
+  }
+  return pods;
+}
+
+ScoreReport CacheManager::score(const ScoreQuery& query) {
+  const std::vector<KnownPod> pods = asked_pods(query);
+  ScoreReport report;
+  for (const KnownPod& pod : pods) {
+    PodScoreReport& one = report.pods.emplace_back();
+    one.pod = pod.name;
+    if (index_of(pod.id) == UINT32_MAX) one.reason = "unknown pod";
+  }
+  if (!query.blocks.empty()) {
+    for (size_t i = 0; i < pods.size(); ++i) {
+      if (report.pods[i].reason.empty()) score_by_names(query, pods[i], report.pods[i]);
+    }
+  } else if (query.token_ids) {
+    score_by_tokens(query, *query.token_ids, pods, report);
+  } else {
+    std::vector<uint32_t> tokens;
+    const bool known = query.prompt && tokenize_ && tokenize_(*query.prompt, tokens);
+    if (known) {
+      score_by_tokens(query, tokens, pods, report);
+    } else {
+      const std::string_view why = query.prompt ? "no tokenizer for the prompt's text"
+                                                : "no tokens and no blocks in the question";
+      for (PodScoreReport& one : report.pods) {
+        if (one.reason.empty()) one.reason = why;
+      }
+    }
+  }
+  measure(query, pods, report);
+  return report;
+}
+
+void CacheManager::score_by_names(const ScoreQuery& query, const KnownPod& pod,
+                                  PodScoreReport& report) const {
+  std::vector<uint64_t> names;
+  for (const ScoreQuery::Block& block : query.blocks) names.push_back(block.name);
+  const std::optional<CacheTracker::NamedBlocks> tracked = tracker_->find_named(pod.id, names);
+  const bool announces_names = named_.counts(pod.id).has_value();
+  if (!tracked && !announces_names) {
+    report.reason = "nothing exact is known of it";
+    return;
+  }
+  NamedBlockSets::Found found = named_.find(pod.id, names);
+  if (tracked && tracked->leading >= found.leading && tracked->present >= found.present) {
+    found = {tracked->leading, tracked->present};
+  }
+  report.blocks_present = found.leading;
+  report.blocks_total = names.size();
+  report.hit_rate = share_of(found.leading, names.size());
+  report.set_rate = share_of(found.present, names.size());
+}
+
+void CacheManager::score_by_tokens(const ScoreQuery& query, const std::vector<uint32_t>& tokens,
+                                   const std::vector<KnownPod>& pods, ScoreReport& report) const {
+  const BlockHash root = query.lora.empty() ? tracker_->root(query.model, query.cache_salt)
+                                            : token_root(query.lora, query.cache_salt);
+  const std::vector<uint32_t> sizes = tracker_->block_sizes();
+  std::vector<TokenChain> chains;
+  std::vector<ChainOfSize> prompt;
+  chains.reserve(sizes.size());
+  for (const uint32_t size : sizes) {
+    chains.emplace_back(tokens, root, size);
+    prompt.push_back({size, &chains.back()});
+  }
+  std::vector<EndpointId> ids;
+  for (const KnownPod& pod : pods) {
+    if (index_of(pod.id) != UINT32_MAX) ids.push_back(pod.id);
+  }
+  std::vector<CachedPrefix> cached(options_.tracker.endpoints_max);
+  tracker_->match(prompt, ids, cached);
+  for (size_t i = 0; i < pods.size(); ++i) {
+    PodScoreReport& one = report.pods[i];
+    if (!one.reason.empty()) continue;
+    const CachedPrefix& has = cached[index_of(pods[i].id)];
+    // One that has nothing may not have said how large its blocks are: as those of the others.
+    uint32_t size = tracker_->block_tokens_of(pods[i].id);
+    if (size == 0 && !sizes.empty()) size = sizes.front();
+    if (!has.known || size == 0) {
+      one.reason = named_.counts(pods[i].id) ? "it announces blocks without their tokens"
+                                             : "nothing exact is known of it";
+      continue;
+    }
+    one.blocks_total = tokens.size() / size;
+    one.blocks_present = has.tokens / size;
+    if (*one.blocks_total == 0) {
+      one.reason = "the prompt is shorter than a block";
+      continue;
+    }
+    one.hit_rate = share_of(*one.blocks_present, *one.blocks_total);
+    one.gpu_rate = share_of(has.gpu_tokens / size, *one.blocks_total);
+  }
+}
+
+void CacheManager::measure(const ScoreQuery& query, const std::vector<KnownPod>& pods,
+                           ScoreReport& report) {
+  std::optional<double> best;
+  for (size_t i = 0; i < pods.size(); ++i) {
+    PodScoreReport& one = report.pods[i];
+    one.bytes = bytes_of(pods[i].id, tracker_->blocks_of(pods[i].id));
+    if (!one.hit_rate) continue;
+    hit_rates_.had(pods[i].id, *one.hit_rate);
+    if (best && *one.hit_rate <= *best) continue;
+    best = one.hit_rate;
+    if (*best > 0) report.best = i;
+  }
+  if (best) hit_rates_.best_had(*best);
+  const double now = seconds_since_1970();
+  for (size_t i = 0; i < std::min(query.blocks.size(), options_.counted_blocks_max); ++i) {
+    asked_.ask(query.blocks[i].text, query.blocks[i].name, now);
+  }
+}
+
+std::optional<uint64_t> CacheManager::bytes_of(EndpointId pod, uint64_t blocks) const {
+  const std::optional<NamedBlockSets::PodCounts> named = named_.counts(pod);
+  if (named && named->bytes) return named->bytes;
+  if (!options_.block_bytes) return std::nullopt;
+  return *options_.block_bytes * (blocks + (named ? named->blocks : 0));
+}
+
+MatchAnswer CacheManager::match(const MatchQuestion& question) const {
+  std::vector<BlockHash> hashes;
+  hashes.reserve(question.contents.size());
+  BlockHash parent = tracker_->root(question.model, question.cache_salt);
+  for (const uint64_t content : question.contents) {
+    hashes.push_back(parent = chain_block(parent, content));
+  }
+  KnownChain chain(hashes);
+  const ChainOfSize prompt[] = {{question.block_tokens, &chain}};
+  std::vector<KnownPod> pods;
+  if (question.pods.empty()) {
+    pods = pods_.all();
+  } else {
+    ScoreQuery named;
+    named.pods = question.pods;
+    pods = asked_pods(named);
+  }
+  std::vector<EndpointId> ids;
+  for (const KnownPod& pod : pods) {
+    if (index_of(pod.id) != UINT32_MAX) ids.push_back(pod.id);
+  }
+  std::vector<CachedPrefix> cached(options_.tracker.endpoints_max);
+  tracker_->match(prompt, ids, cached);
+  MatchAnswer answer;
+  for (const KnownPod& pod : pods) {
+    const bool is_known = index_of(pod.id) != UINT32_MAX;
+    const CachedPrefix has = is_known ? cached[index_of(pod.id)] : CachedPrefix{};
+    answer.pods.push_back({pod.name, has.known, has.tokens, has.gpu_tokens});
+  }
+  return answer;
+}
+
+// --- The state -----------------------------------------------------------------------------------
+
+PodState CacheManager::state_of(const KnownPod& pod,
+                                const CacheTrackerStatistics& statistics) const {
+  PodState state;
+  state.known = pod;
+  for (const KvSourceStatistics& source : statistics.sources) {
+    if (source.endpoint != pod.id) continue;
+    ++state.ranks;
+    state.blocks += source.blocks;
+    state.removed += source.removed;
+    if (source.block_tokens > 0) state.block_tokens = source.block_tokens;
+    if (source.batches > 0 || pod.listed) {
+      state.freshness = std::max(state.freshness.value_or(source.freshness), source.freshness);
+    }
+  }
+  if (const auto named = named_.counts(pod.id)) {
+    state.blocks += named->blocks;
+    state.removed += named->removed;
+    if (!state.block_tokens && named->block_tokens > 0) state.block_tokens = named->block_tokens;
+    if (state.freshness == KvFreshness::kNothingYet) state.freshness.reset();
+  }
+  state.bytes = bytes_of(pod.id, tracker_->blocks_of(pod.id));
+  if (options_.pod_blocks && *options_.pod_blocks > 0) {
+    const uint64_t room = *options_.pod_blocks * std::max(state.ranks, 1u);
+    state.utilization = std::min(1.0, share_of(state.blocks, room));
+  }
+  state.hit_rate = hit_rates_.of(pod.id);
+  state.eviction_rate = evictions_.of(pod.id);
+  if (pod.heard) state.silent_s = to_seconds(clock_.now() - pod.heard_at);
+  return state;
+}
+
+FleetState CacheManager::state() const {
+  FleetState fleet;
+  fleet.tracker = tracker_->statistics();
+  double utilization = 0;
+  size_t utilized = 0;
+  for (const KnownPod& pod : pods_.all()) {
+    PodState state = state_of(pod, fleet.tracker);
+    fleet.blocks += state.blocks;
+    if (state.bytes) fleet.bytes = fleet.bytes.value_or(0) + *state.bytes;
+    if (state.utilization) {
+      utilization += *state.utilization;
+      ++utilized;
+    }
+    if (state.silent_s) {
+      fleet.last_event_s = std::min(fleet.last_event_s.value_or(*state.silent_s), *state.silent_s);
+    }
+    fleet.pods.push_back(std::move(state));
+  }
+  fleet.unique_blocks = fleet.tracker.distinct_blocks + named_.distinct();
+  if (utilized > 0) fleet.utilization = utilization / static_cast<double>(utilized);
+  fleet.hit_rate = hit_rates_.of_best();
+  fleet.events = {counts_.created, counts_.evicted,  counts_.updated,
+                  counts_.cleared, counts_.messages, counts_.bad};
+  fleet.events.created += fleet.tracker.stored;
+  fleet.events.evicted += fleet.tracker.removed;
+  fleet.events.cleared += fleet.tracker.cleared;
+  return fleet;
+}
+
+std::optional<PodState> CacheManager::pod_state(std::string_view name) const {
+  const std::optional<EndpointId> id = pods_.find(name);
+  const std::optional<KnownPod> pod = id ? pods_.pod(*id) : std::nullopt;
+  if (!pod) return std::nullopt;
+  return state_of(*pod, tracker_->statistics());
+}
+
+std::vector<CacheManager::TopBlock> CacheManager::top_blocks(EndpointId pod) const {
+  std::vector<TopBlock> top;
+  for (const AskedBlocks::Asked* asked : asked_.by_count()) {
+    if (top.size() == options_.top_blocks) break;
+    const uint64_t name[] = {asked->name};
+    const auto tracked = tracker_->find_named(pod, name);
+    if (named_.find(pod, name).present == 0 && !(tracked && tracked->present > 0)) continue;
+    top.push_back({asked->text, asked->count, asked->last});
+  }
+  return top;
+}
+
+KvDigests CacheManager::digests() const {
+  class Summing final : public CacheTracker::Visitor {
+   public:
+    explicit Summing(size_t endpoints) : pods(endpoints) {}
+    void on_source(const KvSourceStatistics& source) override {
+      pods[index_of(source.endpoint)].stamp += source.last_event.value_or(0);
+    }
+    void on_block(const CacheTracker::HolderName& holder,
+                  const BlockIndex::KnownBlock& block) override {
+      const uint64_t place = (static_cast<uint64_t>(holder.rank) << 32) | (holder.group << 8) |
+                             static_cast<uint64_t>(block.tier);
+      KvDigest& pod = pods[index_of(holder.endpoint)];
+      pod.digest += mix64(block.hash ^ mix64(place));
+      ++pod.blocks;
+    }
+    std::vector<KvDigest> pods;
+  };
+  Summing summing(options_.tracker.endpoints_max);
+  tracker_->visit(summing);
+  KvDigests digests;
+  for (const KnownPod& pod : pods_.all()) {
+    KvDigest digest = summing.pods[index_of(pod.id)];
+    named_.each(pod.id, [&digest](uint64_t name) {
+      digest.digest += mix64(~name);
+      ++digest.blocks;
+    });
+    if (const auto named = named_.counts(pod.id)) digest.stamp += named->last_event;
+    digests.emplace(pod.name, digest);
+  }
+  return digests;
+}
+
+void CacheManager::tick() {
+  const TimePoint now = clock_.now();
+  const CacheTrackerStatistics statistics = tracker_->statistics();
+  for (const KnownPod& pod : pods_.all()) {
+    evictions_.sample(pod.id, state_of(pod, statistics).removed, now);
+  }
+}
+
+// --- Events --------------------------------------------------------------------------------------
+
+std::optional<KvSourceId> CacheManager::add_source(EndpointId endpoint, uint32_t rank,
+                                                   std::string name) {
+  const std::optional<KvSourceId> source = tracker_->add_source(endpoint, rank, std::move(name));
+  if (source) endpoint_of_[*source] = endpoint;
+  return source;
+}
+
+void CacheManager::remove_source(KvSourceId source) {
+  tracker_->remove_source(source);
+  endpoint_of_.erase(source);
+}
+
+void CacheManager::set_freshness(KvSourceId source, KvFreshness freshness) {
+  tracker_->set_freshness(source, freshness);
+}
+
+void CacheManager::clear(KvSourceId source) {
+  tracker_->clear(source);
+}
+
+Result<KvBatchApplied> CacheManager::apply(KvSourceId source, std::string_view batch,
+                                           TimePoint now) {
+  ++counts_.messages;
+  const TimePoint begin = clock_.now();
+  const auto found = endpoint_of_.find(source);
+  if (found == endpoint_of_.end()) return KvBatchApplied{};
+  const EndpointId pod = found->second;
+  // No batch in msgpack begins so.
+  if (!batch.empty() && (batch.front() == '{' || batch.front() == '[')) {
+    return apply_json(pod, batch, now);
+  }
+  const Result<KvBatchApplied> applied = tracker_->apply(source, batch, now);
+  const Duration took = clock_.now() - begin;
+  hear(pod, now);
+  if (!applied) {
+    ++counts_.bad;
+    probe_.on_bad_batch(pods_.name_of(pod), applied.error().message);
+  }
+  probe_.on_batch(took);
+  if (probe_.wants_events()) report_events(pod, batch, took);
+  return applied;
+}
+
+Result<KvBatchApplied> CacheManager::apply_json(EndpointId publisher, std::string_view text,
+                                                TimePoint now) {
+  const TimePoint begin = clock_.now();
+  const Result<KvJsonEvents> events = read_kv_json_events(text);
+  if (!events) {
+    ++counts_.bad;
+    probe_.on_bad_batch(pods_.name_of(publisher), events.error().message);
+    return events.error();
+  }
+  for (const std::string& why : events->skipped) {
+    probe_.on_bad_batch(pods_.name_of(publisher), why);
+  }
+  for (const KvJsonEvent& event : events->events) apply_json_event(publisher, event, now);
+  probe_.on_batch(clock_.now() - begin);
+  return KvBatchApplied{};
+}
+
+void CacheManager::apply_json_event(EndpointId publisher, const KvJsonEvent& event, TimePoint now) {
+  const TimePoint begin = clock_.now();
+  EndpointId pod = publisher;
+  if (!event.pod_id.empty()) {
+    const std::optional<EndpointId> seen = see(event.pod_id, now);
+    if (!seen) return;
+    pod = *seen;
+  }
+  named_.apply(pod, event);
+  hear(pod, now);
+  std::string_view type = "BLOCK_CREATED";
+  switch (event.type) {
+    case KvJsonEvent::Type::kCreated:
+      ++counts_.created;
+      break;
+    case KvJsonEvent::Type::kEvicted:
+      ++counts_.evicted;
+      type = "BLOCK_EVICTED";
+      break;
+    case KvJsonEvent::Type::kUpdated:
+      ++counts_.updated;
+      type = "BLOCK_UPDATED";
+      break;
+  }
+  if (!probe_.wants_events()) return;
+  const std::string name = pods_.name_of(pod);
+  probe_.on_event(
+      {type, name, event.block_hash, kv_block_name(event.block_hash), event.num_tokens.value_or(0)},
+      clock_.now() - begin);
+}
+
+void CacheManager::report_events(EndpointId pod, std::string_view batch, Duration took) {
+  class Reporter final : public KvEventSink {
+   public:
+    Reporter(CacheManagerProbe& probe, const std::string& pod, Duration took)
+        : probe_(probe), pod_(pod), took_(took) {}
+    void on_stored(const KvBlocksStored& event) override {
+      for (const uint64_t name : event.block_hashes) {
+        probe_.on_event({"BLOCK_CREATED", pod_, {}, name, event.block_size}, took_);
+      }
+    }
+    void on_removed(const KvBlocksRemoved& event) override {
+      for (const uint64_t name : event.block_hashes) {
+        probe_.on_event({"BLOCK_EVICTED", pod_, {}, name, 0}, took_);
+      }
+    }
+    void on_all_cleared() override {
+      probe_.on_event({"ALL_BLOCKS_CLEARED", pod_, {}, 0, 0}, took_);
+    }
+    void on_skipped(std::string_view) override {}
+
+   private:
+    CacheManagerProbe& probe_;
+    const std::string& pod_;
+    const Duration took_;
+  };
+  const std::string name = pods_.name_of(pod);
+  Reporter reporter(probe_, name, took);
+  static_cast<void>(reporting_.decode(batch, reporter));
+}
+
+void CacheManager::hear(EndpointId pod, TimePoint now) {
+  if (pods_.hear(pod, now)) probe_.on_pod(pods_.name_of(pod));
+}
+
+// What is known of a pod that has to make room goes when its sources do.
+std::optional<EndpointId> CacheManager::see(std::string_view name, TimePoint now) {
+  const std::optional<PodTable::Seen> seen = pods_.see(name, now);
+  if (!seen) return std::nullopt;
+  if (seen->made_room) {
+    named_.forget(*seen->made_room);
+    if (departed_) departed_(*seen->made_room);
+  }
+  return seen->id;
+}
+
+std::optional<std::pair<EndpointId, Endpoint>> CacheManager::find(std::string_view topic) {
+  // kv@POD@MODEL, or kv@POD:PORT@MODEL; any other topic is a name as a whole.
+  std::string_view name = topic;
+  const size_t first = topic.find('@');
+  const size_t second = first == std::string_view::npos ? first : topic.find('@', first + 1);
+  if (second != std::string_view::npos) name = topic.substr(first + 1, second - first - 1);
+  if (name.empty()) name = "unnamed";
+  const std::optional<EndpointId> id = see(name, clock_.now());
+  if (!id) return std::nullopt;
+  Endpoint endpoint;
+  endpoint.name = std::string(name);
+  return std::pair(*id, std::move(endpoint));
+}
+
+}  // namespace kvasir

@@ -1,0 +1,200 @@
+// What a KV-cache manager knows, and what it answers; without a socket.
+//
+// The feed's thread brings events (KvSourceTracker, KvPublishers); every question comes on one
+// other thread.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "kvevents/cache_tracker.h"
+#include "kvevents/event_feed.h"
+#include "kvmanager/measures.h"
+#include "kvmanager/named_blocks.h"
+#include "kvmanager/pod_table.h"
+#include "wire/kv_digest.h"
+#include "wire/kv_events/kv_event_decoder.h"
+#include "wire/kv_match.h"
+#include "wire/kv_scores.h"
+
+namespace kvasir {
+
+struct CacheManagerOptions {
+  CacheTrackerOptions tracker;
+  // Blocks that JSON events announce, of one pod.
+  size_t named_blocks_max = 1'000'000;
+  // What engines do not report; absent: unknown, and so is what follows from it.
+  std::optional<uint64_t> pod_blocks;   // that the cache of each pod has room for
+  std::optional<uint64_t> block_bytes;  // of one block on one pod
+  size_t top_blocks = 10;
+  // Of one question by names, how many blocks are counted for top_blocks.
+  size_t counted_blocks_max = 256;
+};
+
+// Told of each batch, on the feed's thread.
+class CacheManagerProbe {
+ public:
+  virtual ~CacheManagerProbe() = default;
+  struct Event {
+    std::string_view type;  // BLOCK_CREATED, BLOCK_EVICTED, BLOCK_UPDATED, ALL_BLOCKS_CLEARED
+    std::string_view pod;
+    std::string_view block_hash;  // of a JSON event; empty: `name` is it
+    uint64_t name = 0;
+    uint32_t block_size = 0;  // tokens; 0: unknown
+  };
+  // Whether on_event() is wanted: it takes a second look at every batch.
+  virtual bool wants_events() const = 0;
+  // One for each block that a batch names, when it was applied; it took that long.
+  virtual void on_event(const Event& event, Duration took) = 0;
+  virtual void on_batch(Duration took) = 0;
+  // The first event of a pod.
+  virtual void on_pod(std::string_view pod) = 0;
+  virtual void on_bad_batch(std::string_view pod, std::string_view why) = 0;
+};
+
+// How often what came, since the start.
+struct EventCounts {
+  uint64_t created = 0;  // blocks of events, not events: the tutorial's have one each
+  uint64_t evicted = 0;
+  uint64_t updated = 0;
+  uint64_t cleared = 0;
+  uint64_t messages = 0;
+  uint64_t bad_messages = 0;
+};
+
+struct PodScoreReport {
+  std::string pod;
+  // nullopt: nothing exact is known of it, or the question does not say what the pod could be
+  // asked for.
+  std::optional<double> hit_rate;          // blocks at the beginning, of all of the prompt's
+  std::optional<double> set_rate;          // blocks anywhere, of all; by names only
+  std::optional<uint64_t> blocks_present;  // at the beginning
+  std::optional<uint64_t> blocks_total;
+  std::optional<double> gpu_rate;  // as hit_rate, up to the first that is not in the GPU's cache
+  std::optional<uint64_t> bytes;   // of its cache
+  std::string_view reason;         // why nothing is known; empty when it is
+};
+struct ScoreReport {
+  std::vector<PodScoreReport> pods;  // in the order in which they were asked for
+  std::optional<size_t> best;        // its place; nullopt: none has a block
+};
+
+struct PodState {
+  KnownPod known;
+  std::optional<KvFreshness> freshness;  // the worst of its ranks; nullopt: JSON events alone
+  uint64_t blocks = 0;
+  uint64_t removed = 0;
+  uint32_t ranks = 0;
+  std::optional<uint32_t> block_tokens;
+  std::optional<uint64_t> bytes;
+  std::optional<double> utilization;
+  std::optional<double> hit_rate;
+  std::optional<double> eviction_rate;
+  std::optional<double> silent_s;  // since an event came
+};
+struct FleetState {
+  uint64_t blocks = 0;         // of each pod
+  uint64_t unique_blocks = 0;  // each once
+  std::vector<PodState> pods;
+  std::optional<double> utilization;  // the mean of those that have one
+  std::optional<double> hit_rate;
+  std::optional<uint64_t> bytes;
+  std::optional<double> last_event_s;  // ago
+  EventCounts events;
+  CacheTrackerStatistics tracker;
+};
+
+class CacheManager final : public KvSourceTracker, public KvPublishers {
+ public:
+  // A text to tokens; false: it cannot.
+  using Tokenize = std::function<bool(std::string_view text, std::vector<uint32_t>& tokens)>;
+
+  // `tracker`: made with options.tracker. `clock` and `probe` must outlive it.
+  CacheManager(const CacheManagerOptions& options, const Clock& clock, CacheManagerProbe& probe,
+               std::unique_ptr<CacheTracker> tracker);
+
+  // --- Before the feed starts ---
+  std::optional<EndpointId> list_pod(const std::string& name) { return pods_.list(name); }
+  // Told of pods that made room for others, on the feed's thread: their sources are to be removed.
+  void set_departed(std::function<void(EndpointId)> departed) { departed_ = std::move(departed); }
+  void set_tokenizer(Tokenize tokenize) { tokenize_ = std::move(tokenize); }
+
+  // --- Questions ---
+  ScoreReport score(const ScoreQuery& query);
+  MatchAnswer match(const MatchQuestion& question) const;
+  FleetState state() const;
+  std::optional<PodState> pod_state(std::string_view name) const;
+  struct TopBlock {
+    std::string text;
+    uint64_t count = 0;
+    double last = 0;  // seconds since 1970
+  };
+  // Those which the pod has.
+  std::vector<TopBlock> top_blocks(EndpointId pod) const;
+  // Of each pod, to compare with another manager.
+  // Looks at every block, and holds up the feed meanwhile: about 10 ms for each million of them.
+  KvDigests digests() const;
+  // To be called every few seconds: measures, and does what was put off.
+  void tick();
+  CacheTracker& tracker() { return *tracker_; }
+  const PodTable& pods() const { return pods_; }
+
+  // --- The feed's thread ---
+  std::optional<KvSourceId> add_source(EndpointId endpoint, uint32_t rank,
+                                       std::string name) override;
+  void remove_source(KvSourceId source) override;
+  Result<KvBatchApplied> apply(KvSourceId source, std::string_view batch, TimePoint now) override;
+  void set_freshness(KvSourceId source, KvFreshness freshness) override;
+  void clear(KvSourceId source) override;
+  bool tidy(TimePoint now) override { return tracker_->tidy(now); }
+  std::optional<std::pair<EndpointId, Endpoint>> find(std::string_view topic) override;
+
+ private:
+  struct Counts {
+    std::atomic<uint64_t> created{0}, evicted{0}, updated{0}, cleared{0}, messages{0}, bad{0};
+  };
+
+  std::vector<KnownPod> asked_pods(const ScoreQuery& query) const;
+  void score_by_names(const ScoreQuery& query, const KnownPod& pod, PodScoreReport& report) const;
+  void score_by_tokens(const ScoreQuery& query, const std::vector<uint32_t>& tokens,
+                       const std::vector<KnownPod>& pods, ScoreReport& report) const;
+  void measure(const ScoreQuery& query, const std::vector<KnownPod>& pods, ScoreReport& report);
+  PodState state_of(const KnownPod& pod, const CacheTrackerStatistics& statistics) const;
+  std::optional<uint64_t> bytes_of(EndpointId pod, uint64_t blocks) const;
+  Result<KvBatchApplied> apply_json(EndpointId publisher, std::string_view text, TimePoint now);
+  void apply_json_event(EndpointId publisher, const KvJsonEvent& event, TimePoint now);
+  void hear(EndpointId pod, TimePoint now);
+  std::optional<EndpointId> see(std::string_view name, TimePoint now);
+  void report_events(EndpointId pod, std::string_view batch, Duration took);
+
+  const CacheManagerOptions options_;
+  const Clock& clock_;
+  CacheManagerProbe& probe_;
+  const std::unique_ptr<CacheTracker> tracker_;
+  PodTable pods_;
+  NamedBlockSets named_;
+  Counts counts_;
+  Tokenize tokenize_;
+  std::function<void(EndpointId)> departed_;
+  HitRates hit_rates_;
+  AskedBlocks asked_;
+  EvictionRates evictions_;
+  // The feed's thread.
+  std::map<KvSourceId, EndpointId> endpoint_of_;
+  KvEventDecoder reporting_;
+};
+
+// "exact", "incomplete", "stale", "nothing yet".
+std::string_view freshness_text(KvFreshness freshness);
+
+}  // namespace kvasir

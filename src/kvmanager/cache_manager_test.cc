@@ -1,0 +1,304 @@
+#include "kvmanager/cache_manager.h"
+
+#include <gtest/gtest.h>
+
+#include "kvmanager/answers.h"
+#include "kvmanager/cache_manager_fixture.h"
+
+namespace kvasir {
+namespace {
+
+constexpr std::string_view kTutorialQuestion = R"({
+  "prompt": "Tell me about machine learning",
+  "prompt_blocks": ["sha256:abc123...", "sha256:def456...", "sha256:ghi789..."],
+  "candidate_pods": ["vllm-decode-pod-1", "vllm-decode-pod-2", "vllm-decode-pod-3"]
+})";
+
+std::string created(std::string_view pod, std::string_view hash, std::string_view more = "") {
+  return R"({"event_type":"BLOCK_CREATED","pod_id":")" + std::string(pod) + R"(","block_hash":")" +
+         std::string(hash) + R"(","num_tokens":64)" + std::string(more) + "}";
+}
+std::string evicted(std::string_view pod, std::string_view hash, std::string_view more = "") {
+  return R"({"event_type":"BLOCK_EVICTED","pod_id":")" + std::string(pod) + R"(","block_hash":")" +
+         std::string(hash) + "\"" + std::string(more) + "}";
+}
+
+TEST(CacheManager, TheTutorialsPodsGetTheTutorialsScores) {
+  ManagedFleet fleet;
+  const KvSourceId bus = fleet.publisher("kv-events");
+  for (const char* hash : {"sha256:abc123...", "sha256:def456...", "sha256:ghi789..."}) {
+    fleet.json(bus, created("vllm-decode-pod-1", hash));
+  }
+  fleet.json(bus, created("vllm-decode-pod-2", "sha256:abc123..."));
+  fleet.json(bus, created("vllm-decode-pod-2", "sha256:def456..."));
+  fleet.json(bus, created("vllm-decode-pod-3", "sha256:ghi789..."));
+  EXPECT_EQ(score_json(fleet.score(kTutorialQuestion)),
+            "{\"scores\":{"
+            "\"vllm-decode-pod-1\":{\"cache_hit_rate\":1.0,\"blocks_present\":3,\"blocks_total\":3,"
+            "\"score\":100.0,\"cache_size_mb\":null,\"set_hit_rate\":1.0,\"gpu_hit_rate\":null},"
+            "\"vllm-decode-pod-2\":{\"cache_hit_rate\":0.6667,\"blocks_present\":2,"
+            "\"blocks_total\":3,\"score\":66.6667,\"cache_size_mb\":null,\"set_hit_rate\":0.6667,"
+            "\"gpu_hit_rate\":null},"
+            "\"vllm-decode-pod-3\":{\"cache_hit_rate\":0.0,\"blocks_present\":0,\"blocks_total\":3,"
+            "\"score\":0.0,\"cache_size_mb\":null,\"set_hit_rate\":0.3333,\"gpu_hit_rate\":null}},"
+            "\"recommendation\":\"vllm-decode-pod-1\"}\n");
+  // Whoever only carries the events is no pod.
+  EXPECT_EQ(fleet.manager->state().pods.size(), 3u);
+  EXPECT_EQ(fleet.probe.pods.size(), 3u);
+}
+
+// What the tutorial's events make of a pod's one block (its lines 1519 to 1536).
+TEST(CacheManager, ABlockIsThereFromItsFirstLayerToItsFirstEviction) {
+  const std::string layer_0 = R"(,"layer_id":0,"cache_size_bytes":100)";
+  const std::string layer_1 = R"(,"layer_id":1,"cache_size_bytes":100)";
+  struct Case {
+    std::string name;
+    std::vector<std::string> events;
+    uint64_t blocks;
+    std::optional<uint64_t> bytes;
+  };
+  const std::string updated =
+      R"({"event_type":"BLOCK_UPDATED","pod_id":"p","block_hash":"h","cache_size_bytes":70})";
+  const Case cases[] = {
+      {"created", {created("p", "h")}, 1, std::nullopt},
+      {"created twice", {created("p", "h"), created("p", "h")}, 1, std::nullopt},
+      {"of two layers", {created("p", "h", layer_0), created("p", "h", layer_1)}, 1, 200},
+      {"the same layer again", {created("p", "h", layer_0), created("p", "h", layer_0)}, 1, 100},
+      {"evicted", {created("p", "h", layer_0), evicted("p", "h")}, 0, 0},
+      {"of two layers, one evicted",
+       {created("p", "h", layer_0), created("p", "h", layer_1),
+        evicted("p", "h", ",\"layer_id\":0")},
+       0,
+       0},
+      {"both layers evicted",
+       {created("p", "h", layer_0), created("p", "h", layer_1),
+        evicted("p", "h", ",\"layer_id\":0"), evicted("p", "h", ",\"layer_id\":1")},
+       0,
+       0},
+      {"evicted before", {evicted("p", "h"), created("p", "h")}, 1, std::nullopt},
+      {"created again", {created("p", "h"), evicted("p", "h"), created("p", "h")}, 1, std::nullopt},
+      {"updated", {created("p", "h", layer_0), updated}, 1, 70},
+      {"updated, and not there", {updated}, 0, std::nullopt},
+      {"another pod's eviction", {created("p", "h"), evicted("q", "h")}, 1, std::nullopt},
+      {"no size",
+       {created("p", "h", R"(,"cache_size_bytes":18446744073709551615)")},
+       1,
+       std::nullopt},
+  };
+  for (const Case& each : cases) {
+    ManagedFleet fleet;
+    const KvSourceId bus = fleet.publisher("kv-events");
+    for (const std::string& event : each.events) fleet.json(bus, event);
+    const std::optional<PodState> pod = fleet.manager->pod_state("p");
+    ASSERT_TRUE(pod) << each.name;
+    EXPECT_EQ(pod->blocks, each.blocks) << each.name;
+    EXPECT_EQ(pod->bytes, each.bytes) << each.name;
+  }
+}
+
+TEST(CacheManager, AnEventWithoutAPodIsOfTheTopics) {
+  ManagedFleet fleet;
+  fleet.json(fleet.publisher("kv@10.0.0.7:8000@my/model"),
+             R"([{"event_type":"BLOCK_CREATED","block_hash":"h"}])");
+  EXPECT_TRUE(fleet.manager->pod_state("10.0.0.7:8000"));
+}
+
+TEST(CacheManager, TokensAreScoredByTheirPrefix) {
+  ManagedFleet fleet;
+  const KvSourceId a = fleet.publisher("kv@a@m");
+  const KvSourceId b = fleet.publisher("kv@b@m");
+  fleet.store(a, {1, 2, 3, 4, 5, 6, 7, 8}, 10);
+  fleet.store(b, {1, 2, 3, 4}, 10);
+  fleet.store(b, {1, 2, 3, 4}, 20, "Alice");
+  const ScoreReport report = fleet.score(R"({"token_ids":[1,2,3,4,5,6,7,8,9,10,11,12,13]})");
+  ASSERT_EQ(report.pods.size(), 2u);
+  EXPECT_EQ(report.pods[0].blocks_present, 2u);
+  EXPECT_EQ(report.pods[0].blocks_total, 3u);
+  EXPECT_EQ(report.pods[1].blocks_present, 1u);
+  EXPECT_EQ(report.best, 0u);
+  // The adapter by its own field, or as the model.
+  for (const char* question :
+       {R"({"prompt":[1,2,3,4],"lora":"Alice","candidate_pods":["b","a"]})",
+        R"({"prompt":[1,2,3,4],"model":"Alice","candidate_pods":["b","a"]})"}) {
+    const ScoreReport of_alice = fleet.score(question);
+    EXPECT_EQ(of_alice.pods[0].blocks_present, 1u) << question;
+    EXPECT_EQ(of_alice.pods[1].blocks_present, 0u) << question;
+  }
+  EXPECT_EQ(fleet.score(R"({"token_ids":[1,2,3,4],"lora":"Bob"})").pods[1].blocks_present, 0u);
+  EXPECT_EQ(fleet.score(R"({"token_ids":[1,2,3,4],"cache_salt":"s"})").best, std::nullopt);
+}
+
+TEST(CacheManager, BlocksOfRealEnginesAreFoundByTheirNames) {
+  ManagedFleet fleet;
+  const KvSourceId a = fleet.publisher("kv@a@m");
+  fleet.store(a, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}, 10);
+  fleet.remove(a, {11});
+  const ScoreReport report = fleet.score(R"({"prompt_blocks":[10,11,12]})");
+  EXPECT_EQ(report.pods[0].blocks_present, 1u);
+  EXPECT_NEAR(*report.pods[0].set_rate, 2.0 / 3, 1e-9);
+}
+
+TEST(CacheManager, WhatIsNotKnownIsNullWithTheReason) {
+  ManagedFleet fleet;
+  const KvSourceId a = fleet.publisher("kv@a@m");
+  fleet.store(a, {1, 2, 3, 4}, 10);
+  fleet.json(a, created("named", "h"));
+  struct Case {
+    const char* question;
+    const char* reason;
+  };
+  const Case cases[] = {
+      {R"({"token_ids":[1,2,3,4],"candidate_pods":["nobody"]})", "unknown pod"},
+      {R"({"prompt":"text","candidate_pods":["a"]})", "no tokenizer for the prompt's text"},
+      {R"({"messages":[],"candidate_pods":["a"]})", "no tokens and no blocks in the question"},
+      {R"({"token_ids":[1,2,3],"candidate_pods":["a"]})", "the prompt is shorter than a block"},
+      {R"({"token_ids":[1,2,3,4],"candidate_pods":["named"]})",
+       "it announces blocks without their tokens"},
+  };
+  for (const Case& each : cases) {
+    const ScoreReport report = fleet.score(each.question);
+    EXPECT_EQ(report.pods[0].reason, each.reason) << each.question;
+    EXPECT_FALSE(report.pods[0].hit_rate) << each.question;
+  }
+  fleet.manager->set_freshness(a, KvFreshness::kStale);
+  EXPECT_EQ(fleet.score(R"({"token_ids":[1,2,3,4],"candidate_pods":["a"]})").pods[0].reason,
+            "nothing exact is known of it");
+  EXPECT_EQ(fleet.score(R"({"prompt_blocks":[10],"candidate_pods":["a"]})").pods[0].reason,
+            "nothing exact is known of it");
+}
+
+TEST(CacheManager, ATokenizerMakesTokensOfText) {
+  ManagedFleet fleet;
+  fleet.store(fleet.publisher("kv@a@m"), {1, 2, 3, 4}, 10);
+  fleet.manager->set_tokenizer([](std::string_view text, std::vector<uint32_t>& tokens) {
+    for (const char letter : text) tokens.push_back(static_cast<uint32_t>(letter - '0'));
+    return true;
+  });
+  EXPECT_EQ(fleet.score(R"({"prompt":"12345"})").pods[0].blocks_present, 1u);
+}
+
+TEST(CacheManager, TheBinaryQuestionIsAnsweredAsTheJsonOneIs) {
+  ManagedFleet fleet;
+  fleet.store(fleet.publisher("kv@a@m"), {1, 2, 3, 4, 5, 6, 7, 8}, 10, "Alice");
+  MatchQuestion question;
+  question.block_tokens = 4;
+  question.model = "Alice";
+  const std::vector<uint32_t> tokens = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
+  for (size_t i = 0; i < 3; ++i) {
+    question.contents.push_back(block_content(std::span(tokens).subspan(i * 4, 4)));
+  }
+  const MatchAnswer all = fleet.manager->match(question);
+  ASSERT_EQ(all.pods.size(), 1u);
+  EXPECT_EQ(all.pods[0], (MatchAnswer::Pod{"a", true, 8, 8}));
+  question.pods = {"nobody", "a"};
+  const MatchAnswer named = fleet.manager->match(question);
+  EXPECT_EQ(named.pods[0], (MatchAnswer::Pod{"nobody", false, 0, 0}));
+  EXPECT_EQ(named.pods[1].tokens, 8u);
+}
+
+TEST(CacheManager, TheStateIsMeasuredOrNull) {
+  ManagedFleet fleet;
+  EXPECT_EQ(state_json(fleet.manager->state(), {}, 0).substr(0, 150),
+            std::string("{\"total_blocks\":0,\"unique_blocks\":0,\"total_pods\":0,"
+                        "\"average_cache_utilization\":null,\"global_hit_rate\":null,"
+                        "\"cache_size_total_gb\":null,\"last_updated\":null,")
+                .substr(0, 150));
+  const KvSourceId a = fleet.publisher("kv@a@m");
+  const KvSourceId b = fleet.publisher("kv@b@m");
+  fleet.store(a, {1, 2, 3, 4, 5, 6, 7, 8}, 10);
+  fleet.store(b, {1, 2, 3, 4}, 10);
+  fleet.clock.advance(std::chrono::seconds(5));
+  fleet.score(R"({"token_ids":[1,2,3,4,5,6,7,8]})");
+  const FleetState state = fleet.manager->state();
+  EXPECT_EQ(state.blocks, 3u);
+  EXPECT_EQ(state.unique_blocks, 2u);
+  EXPECT_EQ(state.hit_rate, 1.0);
+  EXPECT_EQ(state.pods[1].hit_rate, 0.5);
+  EXPECT_EQ(state.last_event_s, 5.0);
+  EXPECT_EQ(state.bytes, std::nullopt);
+  EXPECT_EQ(state.events.created, 3u);
+}
+
+TEST(CacheManager, WhatEnginesDoNotReportCanBeSaid) {
+  CacheManagerOptions options;
+  options.pod_blocks = 8;
+  options.block_bytes = 1000;
+  ManagedFleet fleet(options);
+  fleet.store(fleet.publisher("kv@a@m"), {1, 2, 3, 4, 5, 6, 7, 8}, 10);
+  const std::optional<PodState> pod = fleet.manager->pod_state("a");
+  EXPECT_EQ(pod->utilization, 0.25);
+  EXPECT_EQ(pod->bytes, 2000u);
+}
+
+TEST(CacheManager, EvictionsAreCountedOverAMinute) {
+  ManagedFleet fleet;
+  const KvSourceId a = fleet.publisher("kv@a@m");
+  fleet.store(a, {1, 2, 3, 4, 5, 6, 7, 8}, 10);
+  fleet.manager->tick();
+  EXPECT_FALSE(fleet.manager->pod_state("a")->eviction_rate);
+  fleet.remove(a, {10, 11});
+  fleet.clock.advance(std::chrono::seconds(4));
+  fleet.manager->tick();
+  EXPECT_EQ(fleet.manager->pod_state("a")->eviction_rate, 0.5);
+  for (int i = 0; i < 20; ++i) {
+    fleet.clock.advance(std::chrono::seconds(4));
+    fleet.manager->tick();
+  }
+  EXPECT_EQ(fleet.manager->pod_state("a")->eviction_rate, 0.0);
+}
+
+TEST(CacheManager, TopBlocksAreThoseAskedForMostThatThePodHas) {
+  ManagedFleet fleet;
+  const KvSourceId bus = fleet.publisher("kv-events");
+  fleet.json(bus, created("p", "sha256:a"));
+  fleet.json(bus, created("p", "sha256:b"));
+  fleet.score(R"({"prompt_blocks":["sha256:a","sha256:b","sha256:c"]})");
+  fleet.score(R"({"prompt_blocks":["sha256:b"]})");
+  const auto top = fleet.manager->top_blocks(fleet.manager->pod_state("p")->known.id);
+  ASSERT_EQ(top.size(), 2u);
+  EXPECT_EQ(top[0].text, "sha256:b");
+  EXPECT_EQ(top[0].count, 2u);
+  EXPECT_EQ(top[1].text, "sha256:a");
+}
+
+TEST(CacheManager, DigestsAreEqualWhereTheSameIsKnown) {
+  ManagedFleet first, second;
+  for (ManagedFleet* fleet : {&first, &second}) {
+    const KvSourceId b = fleet == &first ? fleet->publisher("kv@b@m") : KvSourceId{};
+    const KvSourceId a = fleet->publisher("kv@a@m");
+    fleet->store(a, {1, 2, 3, 4, 5, 6, 7, 8}, 10);
+    fleet->json(a, created("p", "h"));
+    if (fleet == &first) fleet->manager->remove_source(b);
+  }
+  KvDigests one = first.manager->digests();
+  one.erase("b");
+  EXPECT_EQ(one, second.manager->digests());
+  EXPECT_EQ(one.at("a").blocks, 2u);
+  // One lost event.
+  second.remove(KvSourceId{1}, {11});
+  EXPECT_NE(one.at("a").digest, second.manager->digests().at("a").digest);
+}
+
+TEST(CacheManager, BadMessagesAreCountedAndSaid) {
+  ManagedFleet fleet;
+  const KvSourceId a = fleet.publisher("kv@a@m");
+  fleet.json(a, "{\"event_type\":");
+  fleet.json(a, "\xc1");
+  EXPECT_EQ(fleet.manager->state().events.bad_messages, 2u);
+  ASSERT_EQ(fleet.probe.bad.size(), 2u);
+  EXPECT_EQ(fleet.probe.bad[1].substr(0, 3), "a: ");
+}
+
+TEST(CacheManager, EventsAreToldOneByOneToWhoWantsThem) {
+  ManagedFleet fleet;
+  fleet.probe.wants = true;
+  const KvSourceId a = fleet.publisher("kv@a@m");
+  fleet.store(a, {1, 2, 3, 4, 5, 6, 7, 8}, 10);
+  fleet.remove(a, {11});
+  fleet.json(a, created("p", "h"));
+  EXPECT_EQ(fleet.probe.events, (std::vector<std::string>{"BLOCK_CREATED a", "BLOCK_CREATED a",
+                                                          "BLOCK_EVICTED a", "BLOCK_CREATED p"}));
+}
+
+}  // namespace
+}  // namespace kvasir
