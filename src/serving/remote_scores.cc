@@ -15,10 +15,6 @@ namespace {
 // An answer for 1,000 endpoints is some 100 kB; of a longer one nothing is used.
 constexpr size_t kAnswerBytesMax = 1024 * 1024;
 
-// Clients of addresses that a service had before go when no call can be under way any more.
-constexpr Duration kClientKept = std::chrono::minutes(5);
-constexpr Duration kCallLongest = std::chrono::minutes(1);
-
 std::vector<double> by_endpoint(const Snapshot& fleet, const std::vector<PodScore>& scores) {
   std::vector<double> result(fleet.endpoints.size(), std::numeric_limits<double>::quiet_NaN());
   std::unordered_map<std::string_view, size_t> slots;
@@ -52,7 +48,7 @@ class Fetching final : public RemoteScoreFetcher::Fetch {
     Call(Fetching& fetch, const RemoteService& service, size_t body_bytes)
         : fetch_(fetch),
           plugin_(service.source.plugin),
-          timeout_(std::min(service.source.timeout, kCallLongest)),
+          timeout_(std::min(service.source.timeout, HttpClients::kCallLongest)),
           head_("POST /api/v1/score HTTP/1.1\r\nHost: " + service.host +
                 "\r\nContent-Type: application/json\r\nContent-Length: " +
                 std::to_string(body_bytes) + "\r\n\r\n") {}
@@ -139,17 +135,6 @@ void FetchedScores::add(const std::string& plugin, std::vector<double> by_endpoi
   views_.push_back({owned_.back()->first, owned_.back()->second});
 }
 
-RemoteScoreFetcher::~RemoteScoreFetcher() = default;
-
-HttpClient& RemoteScoreFetcher::client_for(const RemoteService& service) {
-  const TimePoint now = loop_.clock().now();
-  std::erase_if(clients_, [now](const auto& entry) { return now - entry.second.used > kClientKept; });
-  Client& client = clients_[service.address.key()];
-  if (!client.client) client.client = std::make_unique<HttpClient>(loop_, service.address);
-  client.used = now;
-  return *client.client;
-}
-
 std::unique_ptr<RemoteScoreFetcher::Fetch> RemoteScoreFetcher::start(
     const std::vector<RemoteService>& services, const RequestPeek& peek,
     std::shared_ptr<const Snapshot> fleet, std::function<void(FetchedScores)> done) {
@@ -159,7 +144,8 @@ std::unique_ptr<RemoteScoreFetcher::Fetch> RemoteScoreFetcher::start(
   }
   const std::string body = write_score_request(peek.model, peek.kind, peek.prompt, pods);
   auto fetch = std::make_unique<Fetching>(loop_, fleet, std::move(done));
-  for (const RemoteService& service : services) fetch->add(client_for(service), service, body);
+  for (const RemoteService& service : services)
+    fetch->add(clients_.client_for(service.address), service, body);
   return fetch;
 }
 

@@ -5,7 +5,6 @@
 #pragma once
 
 #include <functional>
-#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -14,9 +13,9 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "model/request.h"
-#include "net/http/http_client.h"
 #include "net/io/socket.h"
 #include "scheduling/remote_source.h"
+#include "serving/http_clients.h"
 #include "wire/request/request_peek.h"
 
 namespace kvasir {
@@ -47,8 +46,7 @@ class FetchedScores {
 class RemoteScoreFetcher {
  public:
   // `loop` must outlive it.
-  explicit RemoteScoreFetcher(EventLoop& loop) : loop_(loop) {}
-  ~RemoteScoreFetcher();
+  explicit RemoteScoreFetcher(EventLoop& loop) : loop_(loop), clients_(loop) {}
 
   // Calls under way: its death gives them up.
   class Fetch {
@@ -62,15 +60,8 @@ class RemoteScoreFetcher {
                                std::function<void(FetchedScores)> done);
 
  private:
-  struct Client {
-    std::unique_ptr<HttpClient> client;
-    TimePoint used{};
-  };
-
-  HttpClient& client_for(const RemoteService& service);
-
   EventLoop& loop_;
-  std::map<std::string, Client, std::less<>> clients_;  // by address
+  HttpClients clients_;
 };
 
 }  // namespace kvasir

@@ -17,12 +17,12 @@
 
 #include "base/clock.h"
 #include "base/executor.h"
-#include "net/io/socket.h"
+#include "serving/engine_calls.h"
+#include "serving/engine_knowledge.h"
 #include "wire/request/request_peek.h"
 
 namespace kvasir {
 
-class EngineCalls;
 class ModelTokenizers;
 class TokenCache;
 class TokenizerJobs;
@@ -55,12 +55,6 @@ struct Tokens {
   TokenOrigin origin = TokenOrigin::kBody;
 };
 
-// An engine, or a service of its own, that is asked.
-struct TokenServer {
-  std::string host;  // of the Host field
-  SocketAddress address;
-};
-
 struct TokenSourceOptions {
   enum class Ask : uint8_t {
     kNobody,
@@ -71,23 +65,12 @@ struct TokenSourceOptions {
   Ask ask = Ask::kEither;
   // How long a request waits for an engine's answer.
   Duration deadline = std::chrono::milliseconds(250);
-  // How long an answer is still worth remembering.
-  Duration call_longest = std::chrono::seconds(5);
-  size_t calls_most = 32;        // under way at once, of this thread
-  size_t waiters_most = 1024;    // requests that wait for them
-  size_t body_bytes_max = 4 * 1024 * 1024;     // of a request that an engine is asked about
-  size_t answer_bytes_max = 16 * 1024 * 1024;  // of an engine's answer; of a longer one nothing is used
-  size_t text_bytes_max = 16 * 1024 * 1024;    // that a tokenizer file is used for
-  size_t text_bytes_in_place = 64 * 1024;      // longer ones are tokenized on another thread
-  size_t jobs_most = 2;                        // such threads, of this thread
-  size_t jobs_waiting_most = 64;
-  // Failures in a row after which engines are not asked for that model; each pause is twice the one
-  // before. One that said that it does not know the call is left alone longer.
-  uint32_t failures_most = 3;
-  Duration pause_shortest = std::chrono::seconds(1);
-  Duration pause_longest = std::chrono::seconds(30);
-  Duration unsupported_pause = std::chrono::minutes(1);
-  size_t models_most = 1024;  // of which something is remembered
+  size_t calls_most = 32;                   // under way at once, of this thread
+  size_t waiting_most = 1024;               // requests that wait for calls and jobs
+  size_t body_bytes_max = 8 * 1024 * 1024;  // of a request whose text is looked at
+  size_t ids_most = 8 * 1024 * 1024;        // of one prompt
+  size_t text_bytes_in_place = 64 * 1024;   // longer texts are tokenized on another thread
+  EngineKnowledge::Options knowledge = {};
 };
 
 // What is asked for. Views need not stay valid after start().
@@ -101,13 +84,13 @@ struct TokenAsk {
 class TokenSource {
  public:
   // Whom to ask next for that model (healthy endpoints in turn, or a service); nullopt: nobody.
-  using NextServer = std::function<std::optional<TokenServer>(std::string_view model)>;
+  using NextServer = std::function<std::optional<EngineAddress>(std::string_view model)>;
 
   // What is shared with others and outlives it. Null: there is none of it.
   struct Parts {
     const ModelTokenizers* tokenizers = nullptr;  // of the files that were loaded
+    EngineCalls* calls = nullptr;                 // of this thread; with a cache
     TokenCache* cache = nullptr;                  // thread-safe: one for all threads
-    EngineCalls* calls = nullptr;                 // of this thread
     TokenizerJobs* jobs = nullptr;                // of this thread; null: all is done in place
   };
   TokenSource(Executor& executor, TokenSourceOptions options, Parts parts, NextServer next);
