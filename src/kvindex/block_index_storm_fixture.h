@@ -25,7 +25,7 @@ struct StormOptions {
   uint32_t wrong_names = 100;  // one name in so many is not of any dialect; 0: none
   uint32_t tiers = 2;
   size_t sequences = 24;
-  size_t length_max = 120;
+  size_t length_max = 60;
   bool count_copies = true;
 };
 
@@ -177,6 +177,10 @@ class BlockIndexStorm {
     if (holders_.empty()) return;
     const HolderId holder = any_holder();
     ASSERT_EQ(naive_.blocks_of(holder), index_->blocks_of(holder)) << what();
+    if (!chance(8)) return;
+    const std::vector<uint64_t> names = any_names(holder);
+    const CacheTier tier = any_tier();
+    ASSERT_EQ(naive_.held(holder, tier, names), index_->held(holder, tier, names)) << what();
   }
   void compare_match() {
     const Sequence& sequence = any_sequence();

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <memory>
 #include <string>
 
@@ -248,11 +249,17 @@ struct NamedStorm {
   StormOptions options;
 };
 
+// Run longer by `make test-index-storm`.
+uint64_t storm_operations() {
+  const char* const wanted = std::getenv("KVASIR_STORM_OPERATIONS");
+  return wanted == nullptr ? 20'000 : std::strtoull(wanted, nullptr, 10);
+}
+
 class BlockIndexStormTest : public testing::TestWithParam<NamedStorm> {};
 
 TEST_P(BlockIndexStormTest, TheChainIndexAnswersAsTheNaiveOne) {
   BlockIndexStorm storm(GetParam().options, make_block_index<ChainIndex>);
-  EXPECT_TRUE(storm.run(20'000));
+  EXPECT_TRUE(storm.run(storm_operations()));
 }
 
 NamedStorm storm_of(const char* name, const std::function<void(StormOptions&)>& change) {
@@ -281,7 +288,7 @@ INSTANTIATE_TEST_SUITE_P(All, BlockIndexStormTest,
                                                   [](StormOptions& options) {
                                                     options.seed = 4;
                                                     options.holders = 20;
-                                                    options.length_max = 300;
+                                                    options.length_max = 200;
                                                     options.sequences = 6;
                                                     options.wrong_names = 5000;
                                                   }),

@@ -1,10 +1,24 @@
 // The exact index of KV blocks that Kvasir runs with.
+//
+// Blocks that follow each other are kept together in runs (chain_runs.h), each block once however
+// many have it, so a membership mostly costs nothing. A block is found by its common name in one
+// dictionary for all holders; only what a holder names otherwise stands in a dictionary of its own.
+// Copies beyond the first stand in a table beside it.
+//
+// A prompt is compared with a run at its end first: hashes are chained, so where they are equal
+// there, they are equal before. A match of thousands of blocks reads a few.
 #pragma once
 
+#include <array>
+#include <atomic>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "kvindex/block_index.h"
+#include "kvindex/chain_runs.h"
+#include "kvindex/chain_seats.h"
+#include "kvindex/number_map.h"
 
 namespace kvasir {
 
@@ -14,9 +28,9 @@ class ChainIndex final : public BlockIndex {
   ~ChainIndex() override;
 
   void match(BlockChain& prompt, std::vector<HolderMatch>& matches) const override;
-  size_t distinct_blocks() const override;
-  size_t memberships() const override;
-  size_t memory_bytes() const override;
+  size_t distinct_blocks() const override { return runs_.distinct_blocks(); }
+  size_t memberships() const override { return memberships_.load(std::memory_order_relaxed); }
+  size_t memory_bytes() const override { return budget_.used(); }
 
   std::optional<HolderId> add_holder() override;
   void remove_holder(HolderId holder) override;
@@ -30,13 +44,117 @@ class ChainIndex final : public BlockIndex {
   bool tidy() override;
   size_t expire(TimePoint stored_before) override;
   void shrink(size_t distinct_blocks) override;
-  void set_time(TimePoint now) override;
+  void set_time(TimePoint now) override { now_ = coarse(now); }
   void visit(Visitor& visitor) const override;
   StoreOutcome restore(const KnownBlock& block) override;
 
+  size_t runs() const;  // a measure of how well blocks keep together; slow
+
  private:
-  class State;
-  const std::unique_ptr<State> state_;
+  static constexpr uint32_t kNone = ChainRuns::kNone;
+  static constexpr size_t kRunsPerTidy = 512;
+  static constexpr size_t kPrefetch = 8;  // names that are looked ahead
+
+  // By which names a holder has a block.
+  enum class Naming : uint8_t { kCommon, kOwn };
+  struct Holder {
+    HolderId id{};
+    std::array<std::array<std::optional<Seat>, kCacheTiers>, 2> seats;  // by Naming and tier
+    size_t seats_taken = 0;
+    size_t blocks = 0;
+    size_t memberships = 0;
+    NumberMap own;  // its own names -> OwnName
+
+    std::optional<Seat>& seat(Naming naming, CacheTier tier) {
+      return seats[static_cast<size_t>(naming)][static_cast<size_t>(tier)];
+    }
+    std::optional<Seat> seat(Naming naming, CacheTier tier) const {
+      return seats[static_cast<size_t>(naming)][static_cast<size_t>(tier)];
+    }
+  };
+  // Where one sits: which holder, by which names, in which tier.
+  struct At {
+    Holder& holder;
+    Naming naming;
+    CacheTier tier;
+    Seat seat;
+  };
+  // What a holder's own name means: a place, and how many copies are in each tier; in 64 bits.
+  struct OwnName {
+    explicit OwnName(uint64_t packed);
+    explicit OwnName(uint32_t at) : place(at) {}
+    uint64_t packed() const;
+    uint8_t& in(CacheTier tier) { return copies[static_cast<size_t>(tier)]; }
+    uint32_t place;
+    std::array<uint8_t, kCacheTiers> copies{};
+  };
+  // The block before the one that is looked at.
+  struct Before {
+    uint32_t place = kNone;  // kNone: it is not known
+    BlockHash hash = 0;
+  };
+  // A block in a run.
+  struct Found {
+    uint32_t run = kNone;
+    uint32_t offset = 0;
+  };
+  struct Piece {
+    std::span<const BlockHash> hashes;
+    std::span<const uint64_t> names;
+  };
+
+  // chain_index.cc: events.
+  Holder& holder_of(HolderId id) { return *holders_[index_of(id)]; }
+  std::optional<At> at(Holder& holder, Naming naming, CacheTier tier);
+  std::optional<uint32_t> find_place(Holder& holder, uint64_t name);
+  uint32_t find_common(uint64_t name);
+  Found locate(const Before& before, BlockHash hash);
+  Found found_at(uint32_t place) const;
+  bool is_at(const Before& before) const;
+  size_t store_known(const At& common, Found found, const Piece& piece);
+  size_t store_new(const At& common, const Before& before, const Piece& piece);
+  bool create_own(const At& own, const Before& before, BlockHash hash, uint64_t common,
+                  uint64_t name, uint8_t copies);
+  BlockSpace::Stretch take_places(const At& at, const Before& before, size_t count, bool& extends);
+  size_t create(const At& at, const Before& before, const Piece& piece);
+  bool hold_own(const At& own, uint32_t place, uint64_t name, uint32_t copies);
+  bool drop_other(Holder& holder, uint64_t name, BlockHash hash);
+  void drop_name(Holder& holder, uint64_t name, uint32_t place);
+  size_t remove_one(Holder& holder, CacheTier tier, uint64_t name);
+
+  // chain_holding.cc: who covers what.
+  bool cover(const At& at, Found found, uint32_t count, uint32_t copies);
+  void uncover(const At& at, Found found);
+  bool add_copies(const At& at, uint32_t place, uint32_t copies);
+  bool drop_copy(const At& at, uint32_t place);
+  void forget_copies(Seat seat, uint32_t place, uint32_t count);
+  void forget_own_names(Holder& holder, CacheTier tier, uint32_t place, uint32_t count);
+  void count_change(const At& at, uint32_t run, uint32_t from, uint32_t until, bool more);
+  bool settle(uint32_t run);
+  void forget_run(uint32_t run, uint32_t blocks);
+  static uint64_t copies_key(Seat seat, uint32_t place) { return uint64_t{seat} << 32 | place; }
+  static uint32_t coarse(TimePoint time);
+
+  // chain_match.cc.
+  struct Matching;
+  bool match_run(uint32_t run, BlockChain& prompt, size_t position, Matching& matching) const;
+  uint32_t equal_blocks(uint32_t first, uint32_t length, BlockChain& prompt, size_t position) const;
+
+  const BlockIndexOptions options_;
+  MemoryBudget budget_;
+  ChainRuns runs_;
+  ChainSeats seats_;
+  std::vector<std::unique_ptr<Holder>> holders_;  // by id; nullptr: the id is free
+  NumberMap copies_;              // copies_key() -> how many, where there are two or more
+  std::vector<uint32_t> copied_;  // by seat: its entries in copies_
+  std::atomic<size_t> memberships_{0};
+  std::vector<BlockHash> hashes_;   // of the blocks that are stored
+  std::vector<NumberMap> cleared_;  // own names of cleared holders
+  uint32_t sweep_next_ = 0;         // the run where the sweep goes on
+  uint32_t sweep_epoch_ = 0;
+  uint32_t now_ = 0;
+  Before restored_;       // the block that was restored last
+  uint64_t unnamed_ = 0;  // blocks that got a common name that nobody says
 };
 
 }  // namespace kvasir
