@@ -3,7 +3,7 @@ KVASIR = build/release/kvasir
 FUZZ_SECONDS ?= 60
 
 .PHONY: help deps deps-dev build up policy-table test asan tsan fuzz test-clients test-tokenizer test-streams test-envoy test-epp-streams test-attack \
-  test-replicas test-kube test-kube-node test-reload test-upstream-configs test-upstream-hermetic docs ab bench-gateway bench-epp bench-schedule bench-scrape bench-index lint clean \
+  test-replicas test-kube test-kube-node test-reload test-upstream-configs test-upstream-hermetic docs ab bench-gateway bench-epp bench-schedule bench-scrape bench-index bench-index-capacity lint clean \
   image image-docs test-image
 .DEFAULT_GOAL := help
 
@@ -103,6 +103,10 @@ bench-schedule: build ## what one decision costs (ARGS=--check)
 bench-index: deps build/release/build.ninja ## the index of KV blocks beside other designs: operations, lookups, memory (TRACE=file.jsonl ARGS=--check)
 	cmake --build --preset release --target index_bench
 	bench/index/run.py $(if $(TRACE),--trace $(TRACE)) $(ARGS)
+
+bench-index-capacity: deps build/release/build.ninja ## the index of KV blocks with 30 million memberships of 1,000 workers: memory, clears (TRACE=file.jsonl)
+	cmake --build --preset release --target index_bench
+	bench/index/run.py --capacity $(if $(TRACE),--trace $(TRACE)) $(ARGS)
 
 image: build ## a container image, build/image/kvasir.tar: no registry, no docker (docs/KUBERNETES.md)
 	make/image.py $(ARGS)

@@ -64,8 +64,8 @@ class FleetOfCaches {
   const CacheWorkloadOptions& options_;
   Random random_;
   std::vector<Worker> workers_;
-  FlatMap<Workers> holders_;  // of the first part of each block of the trace
-  FlatMap<char> heads_;
+  WordMap<Workers> holders_;  // of the first part of each block of the trace
+  WordMap<char> heads_;
   CacheWorkload made_;
   uint64_t held_ = 0;  // memberships
   uint64_t next_row_ = 0;
@@ -283,9 +283,9 @@ RowBlocks append_row(CacheWorkload& workload, const TraceRow& row, uint64_t row_
 
 HeldBlocks count_held(const CacheWorkload& workload, uint32_t workers) {
   // Engine hashes name blocks here: fleets with several seeds are not counted.
-  std::vector<FlatMap<uint32_t>> copies(workers);
+  std::vector<WordMap<uint32_t>> copies(workers);
   for (const CacheEvent& event : workload.events) {
-    FlatMap<uint32_t>& of_worker = copies[event.worker];
+    WordMap<uint32_t>& of_worker = copies[event.worker];
     if (event.kind == CacheEvent::Kind::kClear) of_worker.clear();
     if (event.kind == CacheEvent::Kind::kStore) {
       for (const uint64_t name : workload.stored(event).engine_hashes) ++of_worker.at(name);
@@ -295,8 +295,8 @@ HeldBlocks count_held(const CacheWorkload& workload, uint32_t workers) {
     }
   }
   HeldBlocks held;
-  FlatMap<char> distinct;
-  for (const FlatMap<uint32_t>& of_worker : copies) {
+  WordMap<char> distinct;
+  for (const WordMap<uint32_t>& of_worker : copies) {
     held.memberships += of_worker.size();
     of_worker.for_each([&](uint64_t name, uint32_t) { distinct.at(name); });
   }

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "kvindex/chain_index.h"
 #include "kvindex/naive_block_index_fixture.h"
 
 namespace kvasir {
@@ -38,8 +39,18 @@ std::unique_ptr<IndexContender> make_oracle(size_t holders) {
   return wrap_block_index(std::make_unique<NaiveBlockIndex>(options));
 }
 
+std::unique_ptr<BlockIndex> make_product(const BlockIndexOptions& options) {
+  return std::make_unique<ChainIndex>(options);
+}
+
 std::vector<ContenderKind> contender_kinds() {
   return {
+      {"Kvasir", "runs of blocks, a dictionary that all share",
+       [](size_t holders) {
+         BlockIndexOptions options;
+         options.holders_max = holders;
+         return wrap_block_index(make_product(options));
+       }},
       {"flat table", "chained-hash table, interned holder sets",
        [](size_t holders) { return make_flat_table_contender(holders, false); }},
       {"radix tree", "concurrent, one node for each block; re-implemented",

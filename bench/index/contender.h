@@ -41,6 +41,9 @@ std::vector<ContenderKind> contender_kinds();
 // Kvasir's own, through the interface that its other callers use.
 std::unique_ptr<IndexContender> wrap_block_index(std::unique_ptr<BlockIndex> index);
 
+// The product.
+std::unique_ptr<BlockIndex> make_product(const BlockIndexOptions& options);
+
 // What all are held against.
 std::unique_ptr<IndexContender> make_oracle(size_t holders);
 

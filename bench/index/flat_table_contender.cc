@@ -15,10 +15,10 @@
 
 #include "hashing/token_blocks.h"
 #include "index/contender.h"
-#include "index/flat_map.h"
 #include "index/flat_table.h"
 #include "index/holder_sets.h"
 #include "index/reader_epochs.h"
+#include "index/word_map.h"
 
 namespace kvasir {
 namespace {
@@ -163,8 +163,8 @@ class FlatTableContender final : public IndexContender {
 
   struct Holder {
     uint32_t lane = 0;
-    FlatMap<uint32_t> extra_copies;  // of blocks that it has more than once
-    FlatMap<uint64_t> own_names;     // engine hashes of blocks that others call by another name
+    WordMap<uint32_t> extra_copies;  // of blocks that it has more than once
+    WordMap<uint64_t> own_names;     // engine hashes of blocks that others call by another name
   };
   struct Found {
     FlatTable::Slot* slot = nullptr;

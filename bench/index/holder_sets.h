@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "base/random.h"
-#include "index/flat_map.h"
 #include "index/reader_epochs.h"
+#include "index/word_map.h"
 
 namespace kvasir {
 
@@ -112,7 +112,7 @@ class HolderSets {
       std::vector<std::unique_ptr<uint64_t[]>>(kChunks);
   std::vector<std::atomic<uint64_t*>> chunks_ = std::vector<std::atomic<uint64_t*>>(kChunks);
   std::vector<uint32_t> users_;  // blocks that name the set
-  FlatMap<uint32_t> numbers_;    // of sets in use, by the hash of their words
+  WordMap<uint32_t> numbers_;    // of sets in use, by the hash of their words
   std::vector<uint32_t> free_;
   RetiredThings<uint32_t> retired_;
 };

@@ -2,7 +2,10 @@
 // makes the tables. See README.md.
 //
 //   index_bench TRACE [--rounds 3] [--operations 12000000] [--only NAME]...
-//   index_bench TRACE --answers [--holes]        a workload and our answers, for dynamo_oracle.py
+//   index_bench TRACE --capacity [--holders 1000] [--memberships 30000000]
+//   index_bench TRACE --apply NAME [--operations 12000000]   events alone, as fast as it can: to
+//   profile index_bench TRACE --answers [--holes]        a workload and our answers, for
+//   dynamo_oracle.py
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -13,6 +16,7 @@
 #include "base/whole_file.h"
 #include "index/answers.h"
 #include "index/cache_workload.h"
+#include "index/capacity.h"
 #include "index/contender.h"
 #include "index/exactness.h"
 #include "index/measurements.h"
@@ -30,7 +34,10 @@ struct BenchArguments {
   int rounds = 3;
   uint64_t operations = 12'000'000;
   std::vector<std::string> only;
+  std::string apply;
   bool answers = false;
+  bool capacity = false;
+  CapacityOptions capacity_options;
   bool holes = false;
 };
 
@@ -62,6 +69,32 @@ void print_small_workload(const std::vector<TraceRow>& rows, bool holes) {
   options.clear_every_requests = 200;
   const CacheWorkload workload = make_cache_workload(rows, options);
   print_answers(workload, kWorkers, *contender_kinds().front().make(kWorkers), stdout);
+}
+
+// One thread, no lookups, no clock: what `perf record` should look at.
+int apply_alone(const std::vector<TraceRow>& rows, const BenchArguments& arguments) {
+  CacheWorkloadOptions options;
+  options.operations = arguments.operations;
+  const CacheWorkload workload = make_cache_workload(rows, options);
+  for (const ContenderKind& kind : contender_kinds()) {
+    if (kind.name != arguments.apply) continue;
+    const nlohmann::json found = measure_applying(workload, options.workers, kind);
+    std::printf("%s: %.2f M block operations a CPU second\n", kind.name.c_str(),
+                found["per_cpu_s"].get<double>() / 1e6);
+    return 0;
+  }
+  std::fprintf(stderr, "index_bench: no contender is called %s\n", arguments.apply.c_str());
+  return 2;
+}
+
+nlohmann::json capacity(const std::vector<TraceRow>& rows, const CapacityOptions& options) {
+  const CapacityWorkload workload = make_capacity_workload(rows, options);
+  nlohmann::json found = measure_capacity(workload, options, make_product);
+  found["workload"] = {{"holders", options.holders},
+                       {"memberships", workload.memberships},
+                       {"distinct", workload.distinct},
+                       {"salts", workload.salts}};
+  return found;
 }
 
 nlohmann::json to_json(const Exactness& exactness) {
@@ -149,6 +182,11 @@ int main_of(const BenchArguments& arguments) {
     print_small_workload(trace->rows, arguments.holes);
     return 0;
   }
+  if (!arguments.apply.empty()) return apply_alone(trace->rows, arguments);
+  if (arguments.capacity) {
+    std::printf("%s\n", capacity(trace->rows, arguments.capacity_options).dump().c_str());
+    return 0;
+  }
   std::printf("%s\n", bench(trace->rows, arguments).dump().c_str());
   return 0;
 }
@@ -167,6 +205,16 @@ int main(int argc, char** argv) {
       arguments.operations = std::strtoull(argv[++i], nullptr, 10);
     } else if (argument == "--only" && more) {
       arguments.only.emplace_back(argv[++i]);
+    } else if (argument == "--apply" && more) {
+      arguments.apply = argv[++i];
+    } else if (argument == "--capacity") {
+      arguments.capacity = true;
+    } else if (argument == "--holders" && more) {
+      arguments.capacity_options.holders =
+          static_cast<uint32_t>(std::strtoul(argv[++i], nullptr, 10));
+    } else if (argument == "--memberships" && more) {
+      arguments.capacity_options.memberships = std::strtoull(argv[++i], nullptr, 10);
+      arguments.capacity_options.distinct = arguments.capacity_options.memberships / 3;
     } else if (argument == "--answers") {
       arguments.answers = true;
     } else if (argument == "--holes") {
@@ -178,6 +226,8 @@ int main(int argc, char** argv) {
   if (arguments.trace.empty() || arguments.rounds < 1 || arguments.operations == 0) {
     std::fprintf(stderr,
                  "usage: index_bench TRACE [--rounds N] [--operations N] [--only NAME]...\n"
+                 "       index_bench TRACE --capacity [--holders N] [--memberships N]\n"
+                 "       index_bench TRACE --apply NAME [--operations N]\n"
                  "       index_bench TRACE --answers [--holes]\n");
     return 2;
   }

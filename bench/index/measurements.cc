@@ -131,6 +131,19 @@ nlohmann::json find_ceiling(const CacheWorkload& workload, uint32_t workers,
           {"trials", trials}};
 }
 
+nlohmann::json measure_applying(const CacheWorkload& workload, uint32_t workers,
+                                const ContenderKind& kind) {
+  return in_child([&]() -> nlohmann::json {
+    const auto index = kind.make(workers);
+    fill(workload, workers, workload.warm_batches, *index);
+    const double before = thread_cpu_s();
+    apply_batches(workload, workload.warm_batches, workload.batch_ends.size(), *index);
+    const double took = thread_cpu_s() - before;
+    return {
+        {"per_cpu_s", static_cast<double>(workload.operations - workload.warm_operations) / took}};
+  });
+}
+
 nlohmann::json measure_memory(const CacheWorkload& workload, uint32_t workers,
                               const ContenderKind& kind) {
   return in_child([&]() -> nlohmann::json {

@@ -21,6 +21,10 @@ nlohmann::json measure_load(const CacheWorkload& workload, uint32_t workers,
 nlohmann::json find_ceiling(const CacheWorkload& workload, uint32_t workers,
                             const ContenderKind& kind);
 
+// {"per_cpu_s"}: block operations after filling, by one thread without lookups.
+nlohmann::json measure_applying(const CacheWorkload& workload, uint32_t workers,
+                                const ContenderKind& kind);
+
 // {"bytes"}: memory after all events.
 nlohmann::json measure_memory(const CacheWorkload& workload, uint32_t workers,
                               const ContenderKind& kind);

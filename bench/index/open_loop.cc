@@ -29,12 +29,6 @@ void take_core(int number) {
   }
 }
 
-double thread_cpu_s() {
-  timespec time{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
-}
-
 void apply_batch(const CacheWorkload& workload, size_t batch, IndexContender& index,
                  uint64_t& operations, bool& untidy) {
   const uint64_t begin = batch == 0 ? 0 : workload.batch_ends[batch - 1];
@@ -102,14 +96,25 @@ class Reader {
 
 }  // namespace
 
-void fill(const CacheWorkload& workload, uint32_t workers, size_t batches, IndexContender& index) {
-  for (uint32_t i = 0; i < workers; ++i) index.add_holder();
+double thread_cpu_s() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+void apply_batches(const CacheWorkload& workload, size_t first, size_t last,
+                   IndexContender& index) {
   uint64_t operations = 0;
   bool untidy = false;
-  for (size_t batch = 0; batch < batches; ++batch) {
+  for (size_t batch = first; batch < last; ++batch) {
     apply_batch(workload, batch, index, operations, untidy);
   }
   while (index.tidy()) continue;
+}
+
+void fill(const CacheWorkload& workload, uint32_t workers, size_t batches, IndexContender& index) {
+  for (uint32_t i = 0; i < workers; ++i) index.add_holder();
+  apply_batches(workload, 0, batches, index);
 }
 
 OpenLoopResult run_open_loop(const CacheWorkload& workload, uint32_t workers,

@@ -33,7 +33,11 @@ struct OpenLoopResult {
 OpenLoopResult run_open_loop(const CacheWorkload& workload, uint32_t workers,
                              const OfferedLoad& load, IndexContender& index);
 
-// Adds the holders and applies batches without a clock.
+// Of the calling thread.
+double thread_cpu_s();
+
+// Without a clock: some batches; and holders and the first batches.
+void apply_batches(const CacheWorkload& workload, size_t first, size_t last, IndexContender& index);
 void fill(const CacheWorkload& workload, uint32_t workers, size_t batches, IndexContender& index);
 
 }  // namespace kvasir

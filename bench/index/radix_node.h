@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "index/flat_map.h"
+#include "index/word_map.h"
 #include "model/block_hash.h"
 
 namespace kvasir {
@@ -92,7 +92,7 @@ class FewHolders {
 
 // Fields are guarded by `lock` against readers; one thread changes them.
 struct RadixNode {
-  using Children = FlatMap<RadixNode*>;
+  using Children = WordMap<RadixNode*>;
 
   RadixNode(BlockHash block_hash, RadixNode* parent_node) : hash(block_hash), parent(parent_node) {}
   ~RadixNode() { delete children; }

@@ -12,9 +12,9 @@
 
 #include "hashing/token_blocks.h"
 #include "index/contender.h"
-#include "index/flat_map.h"
 #include "index/radix_node.h"
 #include "index/reader_epochs.h"
+#include "index/word_map.h"
 
 namespace kvasir {
 namespace {
@@ -120,8 +120,8 @@ class RadixTreeContender final : public IndexContender {
 
  private:
   struct Holder {
-    FlatMap<RadixNode*> nodes;       // by engine hash
-    FlatMap<uint32_t> extra_copies;  // likewise, of blocks that it has more than once
+    WordMap<RadixNode*> nodes;       // by engine hash
+    WordMap<uint32_t> extra_copies;  // likewise, of blocks that it has more than once
   };
 
   static void narrow(std::vector<uint32_t>& active, const FewHolders& holders, uint32_t depth,

@@ -17,6 +17,9 @@ NAIVE = "naive map"
 
 FACTOR_LEAST = 2.0  # operations, as a multiple of the fastest exact contender's
 NAIVE_BYTES_MOST = 0.25  # of the naive map's
+CAPACITY_BYTES_MOST = 1 << 30
+CLEAR_SEEN_MOST_NS = 1e6
+CLEARS_IN_TIME_LEAST = 0.99  # the machine may take a thread's core away
 GOALS = {"operations": 10e6, "long_lookup_us": 5.0, "hashing_us": 40.0, "bytes": 24.0}
 
 
@@ -106,16 +109,45 @@ def describe(workload):
             f"clock starts; {workload['memberships']:,} memberships of {workload['distinct']:,} blocks ({sharing:.2f} each) at the end")
 
 
+def capacity(arguments):
+    """How much fits, and how fast a clear is seen. Exit status."""
+    command = [arguments.program, arguments.trace, "--capacity"]
+    found = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+    workload, said, clears = found["workload"], found["said"], found["clears"]
+    visible, returned, tidied = (sorted(clears[name]) for name in ("visible_ns", "returned_ns", "tidy_ns"))
+    in_time = sum(ns < CLEAR_SEEN_MOST_NS for ns in visible) / max(1, len(visible))
+    checked = [
+        (workload["holders"] >= 1000 and said["memberships"] == workload["memberships"] >= 30e6 and said["distinct"] == workload["distinct"] >= 10e6,
+         f"{workload['holders']:,} holders have {said['memberships']:,} memberships of {said['distinct']:,} blocks, chains of "
+         f"{arguments.trace.name} under {workload['salts']} salts"),
+        (found["wrong"] == 0, f"{found['checked']:,} of the prompts asked for, {found['wrong']:,} not found where they are"),
+        (found["bytes"] <= CAPACITY_BYTES_MOST, f"{found['bytes'] / 2**20:,.0f} MiB of memory, {CAPACITY_BYTES_MOST / 2**20:,.0f} at most: "
+         f"{found['bytes'] / workload['memberships']:.1f} bytes a membership ({said['bytes'] / 2**20:,.0f} MiB by its own account)"),
+        (len(visible) >= 100 and in_time >= CLEARS_IN_TIME_LEAST,
+         f"{len(visible)} clears, seen by another thread after {quantile(visible, 0.5) / 1e3:.1f} us (median), {visible[-1] / 1e3:.1f} us at most; "
+         f"{in_time:.1%} within 1 ms, {CLEARS_IN_TIME_LEAST:.0%} at least"),
+    ]
+    print("\n".join(f"{'pass' if passed else 'FAIL'}  {sentence}" for passed, sentence in checked))
+    print(f"stored in {found['store_s']:.1f} s; clear() itself took {quantile(returned, 0.5) / 1e3:.1f} us (median), {returned[-1] / 1e3:.1f} us at most; "
+          f"a piece of tidying {quantile(tidied, 0.5) / 1e3:.1f} us (median), {tidied[-1] / 1e3:.1f} us at most")
+    if arguments.json:
+        arguments.json.write_text(json.dumps({**found, "must": [{"passed": passed, "what": text} for passed, text in checked]}) + "\n")
+    return 1 if arguments.check and not all(passed for passed, _ in checked) else 0
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trace", type=Path, default=PROJECT / "examples/conversation_small.jsonl", help="in Mooncake's format (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="the contenders take turns so often; medians count (default: %(default)s)")
     parser.add_argument("--operations", type=int, default=12_000_000, help="block operations to be had after filling (default: %(default)s)")
     parser.add_argument("--only", action="append", default=[], metavar="NAME", help="only this contender; may be given again")
+    parser.add_argument("--capacity", action="store_true", help="instead: 1,000 holders with 30 million memberships, and how fast a clear is seen")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what was found there too")
     parser.add_argument("--check", action="store_true", help="exit with status 1 when something that must hold does not")
     parser.add_argument("--program", type=Path, default=PROJECT / "build/release/bench/index/index_bench")
     arguments = parser.parse_args()
+    if arguments.capacity:
+        return capacity(arguments)
 
     command = [arguments.program, arguments.trace, "--rounds", str(arguments.rounds), "--operations", str(arguments.operations)]
     command += [part for name in arguments.only for part in ("--only", name)]

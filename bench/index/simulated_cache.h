@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/random.h"
-#include "index/flat_map.h"
+#include "index/word_map.h"
 #include "model/block_hash.h"
 
 namespace kvasir {
@@ -58,7 +58,7 @@ class SimulatedCache {
   bool forget_hash(uint32_t block);
 
   std::vector<Physical> blocks_;
-  FlatMap<uint32_t> by_hash_;  // the first of its copies
+  WordMap<uint32_t> by_hash_;  // the first of its copies
   uint32_t oldest_ = kNone, newest_ = kNone;
   uint32_t free_ = 0;
   uint32_t odd_one_in_;

@@ -12,7 +12,7 @@
 namespace kvasir {
 
 template <class Value>
-class FlatMap {
+class WordMap {
  public:
   size_t size() const { return size_ + (of_zero_ ? 1 : 0); }
 
@@ -23,7 +23,7 @@ class FlatMap {
     Slot& slot = slots_[place_of(key)];
     return slot.key != 0 ? &slot.value : nullptr;
   }
-  const Value* find(uint64_t key) const { return const_cast<FlatMap*>(this)->find(key); }
+  const Value* find(uint64_t key) const { return const_cast<WordMap*>(this)->find(key); }
 
   // The value of `key`, made when it is not there.
   Value& at(uint64_t key) {
