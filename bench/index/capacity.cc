@@ -109,9 +109,13 @@ class ClearWatch {
     thread_.join();
   }
 
-  // Clears, and answers {until the watch saw it, until clear() returned} in nanoseconds.
-  std::pair<int64_t, int64_t> clear(std::span<const BlockHash> hashes, uint32_t holder,
-                                    BlockIndex& index) {
+  // In nanoseconds, from the call of clear().
+  struct Times {
+    int64_t returned = 0;
+    int64_t seen_here = 0;   // until a lookup of this thread missed the holder
+    int64_t seen_there = 0;  // and one of the other thread
+  };
+  Times clear(std::span<const BlockHash> hashes, uint32_t holder, BlockIndex& index) {
     hashes_ = hashes;
     holder_ = holder;
     seen_ = false;
@@ -121,8 +125,11 @@ class ClearWatch {
     const auto begin = Steady::now();
     index.clear(HolderId{holder});
     const auto returned = Steady::now();
+    const bool still = matched(index, hashes, holder) > 0;
+    const auto seen = Steady::now();
     while (gone_.load(std::memory_order_acquire) == 0) __builtin_ia32_pause();
-    return {gone_ - begin.time_since_epoch().count(), (returned - begin).count()};
+    return {(returned - begin).count(), still ? INT64_MAX : (seen - begin).count(),
+            gone_ - begin.time_since_epoch().count()};
   }
 
  private:
@@ -149,7 +156,7 @@ class ClearWatch {
 
 nlohmann::json clear_holders(const CapacityWorkload& workload, const CapacityOptions& options,
                              BlockIndex& index) {
-  std::vector<int64_t> visible, returned, tidied;
+  std::vector<int64_t> returned, here, there, tidied;
   ClearWatch watch(index);
   for (uint32_t holder = 0; holder < std::min(options.clears, options.holders); ++holder) {
     // Its longest chain: most is to be looked at.
@@ -158,9 +165,10 @@ nlohmann::json clear_holders(const CapacityWorkload& workload, const CapacityOpt
       if (chain.holder == holder && (!longest || chain.blocks > longest->blocks)) longest = &chain;
     }
     if (longest == nullptr || matched(index, hashes_of(workload, *longest), holder) == 0) continue;
-    const auto [seen, done] = watch.clear(hashes_of(workload, *longest), holder, index);
-    visible.push_back(seen);
-    returned.push_back(done);
+    const ClearWatch::Times times = watch.clear(hashes_of(workload, *longest), holder, index);
+    returned.push_back(times.returned);
+    here.push_back(times.seen_here);
+    there.push_back(times.seen_there);
     if (holder % 10 != 9) continue;
     for (bool more = true; more;) {
       const auto begin = Steady::now();
@@ -168,7 +176,7 @@ nlohmann::json clear_holders(const CapacityWorkload& workload, const CapacityOpt
       tidied.push_back((Steady::now() - begin).count());
     }
   }
-  return {{"visible_ns", visible}, {"returned_ns", returned}, {"tidy_ns", tidied}};
+  return {{"returned_ns", returned}, {"here_ns", here}, {"there_ns", there}, {"tidy_ns", tidied}};
 }
 
 }  // namespace
