@@ -16,6 +16,15 @@ double seconds_since_1970() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
+// kv@POD@MODEL, or kv@POD:PORT@MODEL; any other topic is a name as a whole.
+std::string_view pod_of_topic(std::string_view topic) {
+  const size_t first = topic.find('@');
+  const size_t second = first == std::string_view::npos ? first : topic.find('@', first + 1);
+  std::string_view name = topic;
+  if (second != std::string_view::npos) name = topic.substr(first + 1, second - first - 1);
+  return name.empty() ? "unnamed" : name;
+}
+
 double share_of(uint64_t part, uint64_t whole) {
   return static_cast<double>(part) / static_cast<double>(whole);
 }
@@ -359,10 +368,6 @@ Result<KvBatchApplied> CacheManager::apply(KvSourceId source, std::string_view b
   const auto found = endpoint_of_.find(source);
   if (found == endpoint_of_.end()) return KvBatchApplied{};
   const EndpointId pod = found->second;
-  // No batch in msgpack begins so.
-  if (!batch.empty() && (batch.front() == '{' || batch.front() == '[')) {
-    return apply_json(pod, batch, now);
-  }
   const Result<KvBatchApplied> applied = tracker_->apply(source, batch, now);
   const Duration took = clock_.now() - begin;
   hear(pod, now);
@@ -375,31 +380,27 @@ Result<KvBatchApplied> CacheManager::apply(KvSourceId source, std::string_view b
   return applied;
 }
 
-Result<KvBatchApplied> CacheManager::apply_json(EndpointId publisher, std::string_view text,
-                                                TimePoint now) {
+void CacheManager::on_json(std::string_view topic, std::string_view text) {
+  ++counts_.messages;
   const TimePoint begin = clock_.now();
+  const std::string publisher(pod_of_topic(topic));
   const Result<KvJsonEvents> events = read_kv_json_events(text);
   if (!events) {
     ++counts_.bad;
-    probe_.on_bad_batch(pods_.name_of(publisher), events.error().message);
-    return events.error();
+    return probe_.on_bad_batch(publisher, events.error().message);
   }
-  for (const std::string& why : events->skipped) {
-    probe_.on_bad_batch(pods_.name_of(publisher), why);
-  }
-  for (const KvJsonEvent& event : events->events) apply_json_event(publisher, event, now);
+  for (const std::string& why : events->skipped) probe_.on_bad_batch(publisher, why);
+  for (const KvJsonEvent& event : events->events) apply_json_event(publisher, event, begin);
   probe_.on_batch(clock_.now() - begin);
-  return KvBatchApplied{};
 }
 
-void CacheManager::apply_json_event(EndpointId publisher, const KvJsonEvent& event, TimePoint now) {
+void CacheManager::apply_json_event(std::string_view publisher, const KvJsonEvent& event,
+                                    TimePoint now) {
   const TimePoint begin = clock_.now();
-  EndpointId pod = publisher;
-  if (!event.pod_id.empty()) {
-    const std::optional<EndpointId> seen = see(event.pod_id, now);
-    if (!seen) return;
-    pod = *seen;
-  }
+  const std::optional<EndpointId> seen =
+      see(event.pod_id.empty() ? publisher : std::string_view(event.pod_id), now);
+  if (!seen) return;
+  const EndpointId pod = *seen;
   named_.apply(pod, event);
   hear(pod, now);
   std::string_view type = "BLOCK_CREATED";
@@ -469,12 +470,7 @@ std::optional<EndpointId> CacheManager::see(std::string_view name, TimePoint now
 }
 
 std::optional<std::pair<EndpointId, Endpoint>> CacheManager::find(std::string_view topic) {
-  // kv@POD@MODEL, or kv@POD:PORT@MODEL; any other topic is a name as a whole.
-  std::string_view name = topic;
-  const size_t first = topic.find('@');
-  const size_t second = first == std::string_view::npos ? first : topic.find('@', first + 1);
-  if (second != std::string_view::npos) name = topic.substr(first + 1, second - first - 1);
-  if (name.empty()) name = "unnamed";
+  const std::string_view name = pod_of_topic(topic);
   const std::optional<EndpointId> id = see(name, clock_.now());
   if (!id) return std::nullopt;
   Endpoint endpoint;

@@ -158,6 +158,7 @@ class CacheManager final : public KvSourceTracker, public KvPublishers {
   void clear(KvSourceId source) override;
   bool tidy(TimePoint now) override { return tracker_->tidy(now); }
   std::optional<std::pair<EndpointId, Endpoint>> find(std::string_view topic) override;
+  void on_json(std::string_view topic, std::string_view events) override;
 
  private:
   struct Counts {
@@ -171,8 +172,7 @@ class CacheManager final : public KvSourceTracker, public KvPublishers {
   void measure(const ScoreQuery& query, const std::vector<KnownPod>& pods, ScoreReport& report);
   PodState state_of(const KnownPod& pod, const CacheTrackerStatistics& statistics) const;
   std::optional<uint64_t> bytes_of(EndpointId pod, uint64_t blocks) const;
-  Result<KvBatchApplied> apply_json(EndpointId publisher, std::string_view text, TimePoint now);
-  void apply_json_event(EndpointId publisher, const KvJsonEvent& event, TimePoint now);
+  void apply_json_event(std::string_view publisher, const KvJsonEvent& event, TimePoint now);
   void hear(EndpointId pod, TimePoint now);
   std::optional<EndpointId> see(std::string_view name, TimePoint now);
   void report_events(EndpointId pod, std::string_view batch, Duration took);

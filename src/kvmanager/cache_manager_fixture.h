@@ -68,8 +68,8 @@ class ManagedFleet {
     encoder.removed({names});
     static_cast<void>(manager->apply(source, encoder.finish(0), clock.now()));
   }
-  void json(KvSourceId source, std::string_view text) {
-    static_cast<void>(manager->apply(source, text, clock.now()));
+  void json(std::string_view text, std::string_view topic = "kv-events") {
+    manager->on_json(topic, text);
   }
   ScoreReport score(std::string_view question) {
     const Result<ScoreQuery> query = read_score_query(question);

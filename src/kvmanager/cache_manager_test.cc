@@ -25,13 +25,12 @@ std::string evicted(std::string_view pod, std::string_view hash, std::string_vie
 
 TEST(CacheManager, TheTutorialsPodsGetTheTutorialsScores) {
   ManagedFleet fleet;
-  const KvSourceId bus = fleet.publisher("kv-events");
   for (const char* hash : {"sha256:abc123...", "sha256:def456...", "sha256:ghi789..."}) {
-    fleet.json(bus, created("vllm-decode-pod-1", hash));
+    fleet.json(created("vllm-decode-pod-1", hash));
   }
-  fleet.json(bus, created("vllm-decode-pod-2", "sha256:abc123..."));
-  fleet.json(bus, created("vllm-decode-pod-2", "sha256:def456..."));
-  fleet.json(bus, created("vllm-decode-pod-3", "sha256:ghi789..."));
+  fleet.json(created("vllm-decode-pod-2", "sha256:abc123..."));
+  fleet.json(created("vllm-decode-pod-2", "sha256:def456..."));
+  fleet.json(created("vllm-decode-pod-3", "sha256:ghi789..."));
   EXPECT_EQ(score_json(fleet.score(kTutorialQuestion)),
             "{\"scores\":{"
             "\"vllm-decode-pod-1\":{\"cache_hit_rate\":1.0,\"blocks_present\":3,\"blocks_total\":3,"
@@ -87,8 +86,7 @@ TEST(CacheManager, ABlockIsThereFromItsFirstLayerToItsFirstEviction) {
   };
   for (const Case& each : cases) {
     ManagedFleet fleet;
-    const KvSourceId bus = fleet.publisher("kv-events");
-    for (const std::string& event : each.events) fleet.json(bus, event);
+    for (const std::string& event : each.events) fleet.json(event);
     const std::optional<PodState> pod = fleet.manager->pod_state("p");
     ASSERT_TRUE(pod) << each.name;
     EXPECT_EQ(pod->blocks, each.blocks) << each.name;
@@ -98,8 +96,7 @@ TEST(CacheManager, ABlockIsThereFromItsFirstLayerToItsFirstEviction) {
 
 TEST(CacheManager, AnEventWithoutAPodIsOfTheTopics) {
   ManagedFleet fleet;
-  fleet.json(fleet.publisher("kv@10.0.0.7:8000@my/model"),
-             R"([{"event_type":"BLOCK_CREATED","block_hash":"h"}])");
+  fleet.json(R"([{"event_type":"BLOCK_CREATED","block_hash":"h"}])", "kv@10.0.0.7:8000@my/model");
   EXPECT_TRUE(fleet.manager->pod_state("10.0.0.7:8000"));
 }
 
@@ -142,7 +139,7 @@ TEST(CacheManager, WhatIsNotKnownIsNullWithTheReason) {
   ManagedFleet fleet;
   const KvSourceId a = fleet.publisher("kv@a@m");
   fleet.store(a, {1, 2, 3, 4}, 10);
-  fleet.json(a, created("named", "h"));
+  fleet.json(created("named", "h"));
   struct Case {
     const char* question;
     const char* reason;
@@ -249,9 +246,8 @@ TEST(CacheManager, EvictionsAreCountedOverAMinute) {
 
 TEST(CacheManager, TopBlocksAreThoseAskedForMostThatThePodHas) {
   ManagedFleet fleet;
-  const KvSourceId bus = fleet.publisher("kv-events");
-  fleet.json(bus, created("p", "sha256:a"));
-  fleet.json(bus, created("p", "sha256:b"));
+  fleet.json(created("p", "sha256:a"));
+  fleet.json(created("p", "sha256:b"));
   fleet.score(R"({"prompt_blocks":["sha256:a","sha256:b","sha256:c"]})");
   fleet.score(R"({"prompt_blocks":["sha256:b"]})");
   const auto top = fleet.manager->top_blocks(fleet.manager->pod_state("p")->known.id);
@@ -267,7 +263,7 @@ TEST(CacheManager, DigestsAreEqualWhereTheSameIsKnown) {
     const KvSourceId b = fleet == &first ? fleet->publisher("kv@b@m") : KvSourceId{};
     const KvSourceId a = fleet->publisher("kv@a@m");
     fleet->store(a, {1, 2, 3, 4, 5, 6, 7, 8}, 10);
-    fleet->json(a, created("p", "h"));
+    fleet->json(created("p", "h"));
     if (fleet == &first) fleet->manager->remove_source(b);
   }
   KvDigests one = first.manager->digests();
@@ -282,8 +278,8 @@ TEST(CacheManager, DigestsAreEqualWhereTheSameIsKnown) {
 TEST(CacheManager, BadMessagesAreCountedAndSaid) {
   ManagedFleet fleet;
   const KvSourceId a = fleet.publisher("kv@a@m");
-  fleet.json(a, "{\"event_type\":");
-  fleet.json(a, "\xc1");
+  fleet.json("{\"event_type\":");
+  EXPECT_FALSE(fleet.manager->apply(a, "\xc1", fleet.clock.now()));
   EXPECT_EQ(fleet.manager->state().events.bad_messages, 2u);
   ASSERT_EQ(fleet.probe.bad.size(), 2u);
   EXPECT_EQ(fleet.probe.bad[1].substr(0, 3), "a: ");
@@ -295,7 +291,7 @@ TEST(CacheManager, EventsAreToldOneByOneToWhoWantsThem) {
   const KvSourceId a = fleet.publisher("kv@a@m");
   fleet.store(a, {1, 2, 3, 4, 5, 6, 7, 8}, 10);
   fleet.remove(a, {11});
-  fleet.json(a, created("p", "h"));
+  fleet.json(created("p", "h"));
   EXPECT_EQ(fleet.probe.events, (std::vector<std::string>{"BLOCK_CREATED a", "BLOCK_CREATED a",
                                                           "BLOCK_EVICTED a", "BLOCK_CREATED p"}));
 }
