@@ -36,33 +36,33 @@ class CapacityMaker {
   // Where the longest known beginning of the prompt lives.
   uint32_t home_of(const RowBlocks& row) {
     auto home = static_cast<uint32_t>(random_.below(options_.holders));
-    for (uint32_t i = 0; i < row.all; i += kParts) {
+    for (uint32_t i = 0; i < row.prompt; i += kParts) {
       const uint32_t* known = homes_.find(part(row, i));
       if (known == nullptr) break;
       home = *known;
     }
-    for (uint32_t i = 0; i < row.all; i += kParts) homes_.at(part(row, i)) = home;
+    for (uint32_t i = 0; i < row.prompt; i += kParts) homes_.at(part(row, i)) = home;
     return home;
   }
 
   void keep_at(const RowBlocks& row, uint32_t holder) {
     uint32_t from = 0;
-    while (from < row.all) {
+    while (from < row.prompt) {
       const uint8_t* kept = kept_.find(key(part(row, from), holder));
       if (kept == nullptr) break;
-      const uint32_t there = std::min<uint32_t>(*kept, row.all - from);
+      const uint32_t there = std::min<uint32_t>(*kept, row.prompt - from);
       from += there;
       if (there < kParts) break;
     }
-    for (uint32_t i = from / kParts * kParts; i < row.all; i += kParts) {
+    for (uint32_t i = from / kParts * kParts; i < row.prompt; i += kParts) {
       uint8_t& kept = kept_.at(key(part(row, i), holder));
-      kept = std::max(kept, static_cast<uint8_t>(std::min(kParts, row.all - i)));
+      kept = std::max(kept, static_cast<uint8_t>(std::min(kParts, row.prompt - i)));
       uint8_t& known = known_.at(part(row, i));
       if (kept > known) made_.distinct += kept - known;
       known = std::max(known, kept);
     }
-    made_.memberships += row.all - from;
-    made_.chains.push_back({row.begin, row.all, from, holder});
+    made_.memberships += row.prompt - from;
+    made_.chains.push_back({row.begin, row.prompt, from, holder});
   }
   static uint64_t key(BlockHash hash, uint32_t holder) { return hash ^ mix64(holder); }
 
