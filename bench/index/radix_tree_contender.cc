@@ -50,6 +50,7 @@ class RadixTreeContender final : public IndexContender {
       node = *parent;
       hash = node->hash;
     }
+    for (const uint64_t name : stored.engine_hashes) holder.nodes.prefetch(name);
     for (size_t i = 0; i < stored.contents.size(); ++i) {
       hash = chain_block(hash, stored.contents[i]);
       node = child_of(*node, hash);

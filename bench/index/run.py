@@ -5,12 +5,17 @@ One table: who is exact, block operations a second that are kept up with, lookup
 """
 import argparse
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 from statistics import median
 
 PROJECT = Path(__file__).resolve().parents[2]
+sys.path.append(str(PROJECT / "bench"))
+
+import old_and_new  # noqa: E402
+
 ORACLE = PROJECT / "bench/index/dynamo_oracle.py"
 PRODUCT = "Kvasir"
 NAIVE = "naive map"
@@ -20,6 +25,7 @@ NAIVE_BYTES_MOST = 0.25  # of the naive map's
 CAPACITY_BYTES_MOST = 1 << 30
 CLEAR_SEEN_MOST_NS = 1e6
 CLEARS_IN_TIME_LEAST = 0.99  # the machine may take a thread's core away
+AGAINST_OPERATIONS = 4_000_000  # of one turn with an older program
 GOALS = {"operations": 10e6, "long_lookup_us": 5.0, "hashing_us": 40.0, "bytes": 24.0}
 
 
@@ -137,6 +143,21 @@ def capacity(arguments):
     return 1 if arguments.check and not all(passed for passed, _ in checked) else 0
 
 
+def cpu_ns(program, trace):
+    """CPU nanoseconds that one block operation of the product takes, events alone."""
+    done = subprocess.run([program, trace, "--apply", PRODUCT, "--operations", str(AGAINST_OPERATIONS)], stdout=subprocess.PIPE, text=True, check=True)
+    return 1e3 / float(re.search(r"([0-9.]+) M block operations", done.stdout)[1])
+
+
+def against_old(new, old, trace, rounds):
+    """(passed, sentence): the programs take turns."""
+    costs = {new: [], old: []}
+    for number in range(rounds):
+        for program in old_and_new.in_turn([new, old], number):
+            costs[program].append(cpu_ns(program, trace))
+    return old_and_new.verdict("a block operation", costs[new], costs[old])
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trace", type=Path, default=PROJECT / "examples/conversation_small.jsonl", help="in Mooncake's format (default: %(default)s)")
@@ -146,10 +167,17 @@ def main():
     parser.add_argument("--capacity", action="store_true", help="instead: 1,000 holders with 30 million memberships, and how fast a clear is seen")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what was found there too")
     parser.add_argument("--check", action="store_true", help="exit with status 1 when something that must hold does not")
+    parser.add_argument("--against", metavar="PATH", type=Path, help="instead: an older index_bench takes turns with the new one: --check "
+                        f"fails when the 95 %% interval of the ratio of the product's CPU times lies wholly above {old_and_new.LIMIT}")
     parser.add_argument("--program", type=Path, default=PROJECT / "build/release/bench/index/index_bench")
     arguments = parser.parse_args()
     if arguments.capacity:
         return capacity(arguments)
+    if arguments.against:
+        rounds = max(arguments.rounds, old_and_new.ROUNDS_LEAST)
+        passed, sentence = against_old(arguments.program.resolve(), arguments.against.resolve(), arguments.trace, rounds)
+        print(f"{'pass' if passed else 'FAIL'}  {sentence}")
+        return 1 if arguments.check and not passed else 0
 
     command = [arguments.program, arguments.trace, "--rounds", str(arguments.rounds), "--operations", str(arguments.operations)]
     command += [part for name in arguments.only for part in ("--only", name)]
