@@ -80,6 +80,12 @@ std::optional<uint64_t> hash_of(const MsgpackItem& item) {
   return hash;
 }
 
+uint64_t big_endian(const char* bytes) {
+  uint64_t number = 0;
+  for (size_t i = 0; i < sizeof number; ++i) number = number << 8 | static_cast<uint8_t>(bytes[i]);
+  return number;
+}
+
 template <class T>
 void make_room(std::vector<T>& buffer, size_t count) {
   if (buffer.size() < count) buffer.resize(count);
@@ -266,8 +272,7 @@ class KvEventDecoder::Reader {
       case KvField::kLoraName:
         return read_lora_name();
       case KvField::kExtraKeys:
-        fields_.extra_keys_at = reader_.at();
-        return reader_.skip();
+        return find_extra_keys();
       case KvField::kGroup:
         return read_number(fields_.group, "group_idx is not a number");
       case KvField::kSpecKind:
@@ -285,13 +290,26 @@ class KvEventDecoder::Reader {
     if (hashes.kind != MsgpackKind::kArray) return unusable("block_hashes is not an array");
     if (hashes.number > limits_.blocks_max) return unusable("an event with too many blocks");
     make_room(hashes_, hashes.number);
-    for (size_t i = 0; i < hashes.number; ++i) {
+    for (size_t i = read_long_numbers(hashes.number); i < hashes.number; ++i) {
       const std::optional<uint64_t> hash = hash_of(reader_.next());
       if (!hash) return unusable("a block hash is neither a number nor bytes");
       hashes_[i] = *hash;
     }
     fields_.blocks = hashes.number;
     return true;
+  }
+
+  // Hashes as nearly all are, integers of eight bytes, until one is something else.
+  size_t read_long_numbers(size_t count) {
+    constexpr size_t kBytes = 9;
+    const std::string_view rest = reader_.rest();
+    count = std::min(count, rest.size() / kBytes);
+    size_t done = 0;
+    for (; done < count && rest[done * kBytes] == '\xcf'; ++done) {
+      hashes_[done] = big_endian(rest.data() + done * kBytes + 1);
+    }
+    reader_.go_to(reader_.at() + done * kBytes);
+    return done;
   }
 
   bool read_parent() {
@@ -369,6 +387,21 @@ class KvEventDecoder::Reader {
     if (!read_text(name, "kv_cache_spec_kind is not a text")) return false;
     fields_.spec = kv_spec_kind(name);
     return true;
+  }
+
+  // They are read when the other fields are known. Mostly there are none.
+  bool find_extra_keys() {
+    const size_t begin = reader_.at();
+    const MsgpackItem blocks = reader_.next();
+    const std::string_view nils = reader_.rest().substr(0, blocks.number);
+    if (blocks.kind == MsgpackKind::kArray && blocks.number == fields_.blocks &&
+        nils.find_first_not_of('\xc0') == nils.npos) {
+      reader_.go_to(reader_.at() + nils.size());
+      fields_.extra_keys_at = 0;
+      return true;
+    }
+    fields_.extra_keys_at = begin;
+    return reader_.skip(values_in(blocks));
   }
 
   // extra_keys of each block: nil, or an array of the adapter's name (if it has one), what tells of
