@@ -2,8 +2,8 @@
 KVASIR = build/release/kvasir
 FUZZ_SECONDS ?= 60
 
-.PHONY: help deps deps-dev build up policy-table test asan tsan fuzz test-clients test-tokenizer test-streams test-envoy test-epp-streams test-attack \
-  test-replicas test-kube test-kube-node test-reload test-upstream-configs test-upstream-hermetic docs ab bench-gateway bench-epp bench-schedule bench-scrape bench-index bench-index-capacity lint clean \
+.PHONY: help deps deps-dev build up policy-table test asan tsan fuzz test-clients test-tokenizer test-streams test-envoy test-epp-streams test-attack test-vllm \
+  test-replicas test-kube test-kube-node test-reload test-upstream-configs test-upstream-hermetic docs ab bench-gateway bench-epp bench-schedule bench-kv-events bench-scrape bench-index bench-index-capacity lint clean \
   image image-docs test-image
 .DEFAULT_GOAL := help
 
@@ -60,6 +60,10 @@ test-reload: build ## gateway and picker under load while their configuration ch
 test-envoy: build ## a real Envoy in front of `kvasir epp` and eight workers (ARGS="--only burst")
 	tests/envoy/run.py $(ARGS)
 
+test-vllm: build ## two real vLLM on this machine's CPUs, and what is known of their caches (tests/vllm/install_vllm.py first; 8 GB)
+	cmake --build --preset release --target kv_recording_test
+	tests/vllm/run.py $(ARGS)
+
 test-kube: build ## a real Kubernetes API server, pods as processes (tests/kube/README.md; ARGS="--only rewrites")
 	tests/kube/run.py $(ARGS)
 
@@ -95,6 +99,10 @@ bench-scrape: deps build/release/build.ninja ## the CPU that scraping 1,000 endp
 bench-epp: build ## what a request costs in `kvasir epp` and in the Envoy that asks it (ARGS=--check)
 	cmake --build --preset release --target bare_picker
 	bench/epp/run.py $(ARGS)
+
+bench-kv-events: deps build/release/build.ninja ## how fast KV events are read (ARGS=--check)
+	cmake --build --preset release --target kv_event_decoder_bench
+	bench/kv_events/run.py $(ARGS)
 
 bench-schedule: build ## what one decision costs (ARGS=--check)
 	cmake --build --preset release --target schedule_bench
