@@ -197,6 +197,11 @@ void EngineHashes::restart() {
   first_ = true;
 }
 
+void EngineHashes::continue_after(std::string_view parent) {
+  parent_ = parent;
+  first_ = false;
+}
+
 std::string EngineHashes::digest(std::string_view bytes) const {
   const bool xxhash = options_.scheme == EngineHashScheme::kVllmXxhash ||
                       options_.scheme == EngineHashScheme::kVllmXxhashCbor;

@@ -59,6 +59,10 @@ class EngineHashes {
   uint64_t next(std::span<const uint32_t> tokens, std::span<const EngineImage> images = {});
   // The next block is the first of a sequence.
   void restart();
+  // What stands for the latest block in the name of the next one; and the next block follows the
+  // one of which that was said.
+  std::string_view parent() const { return parent_; }
+  void continue_after(std::string_view parent);
   // vLLM's NONE_HASH, or what the others begin with, as bytes.
   std::string_view root() const { return root_; }
 
