@@ -92,9 +92,9 @@ TEST_F(ArgsFile, TheTutorialsConfigMapIsACommandLine) {
   EXPECT_THAT(line->arguments, ElementsAre("--model", "meta-llama/Llama-2-70b-hf", "--port", "8001",
                                            "--max-num-seqs", "256", "--max-num-batched-tokens",
                                            "8192", "--max-model-len", "4096", "--scheduling-policy",
-                                           "fcfs", "--gpu-memory-utilization", "0.9"));
-  EXPECT_THAT(line->without_effect, ElementsAre("--max-num-prefill-tokens", "--swap-space",
-                                                "--disable-log-stats", "--enforce-eager"));
+                                           "fcfs", "--gpu-memory-utilization", "0.9", "--swap-space",
+                                           "16"));
+  EXPECT_THAT(line->without_effect, ElementsAre("--max-num-prefill-tokens",                                                 "--disable-log-stats", "--enforce-eager"));
 }
 
 TEST_F(ArgsFile, StandsForItsWordsAndLaterOnesWin) {

@@ -45,7 +45,13 @@ class CommandLineReader {
   Result<void> apply(const std::string& given, FoundFlag found, std::vector<std::string> values);
   Result<void> set_model(const std::string& model);
 
-  std::vector<std::pair<const VllmFlag*, std::vector<std::string>>> honoured_;
+  using Honoured = std::vector<std::pair<const VllmFlag*, std::vector<std::string>>>;
+  Honoured::iterator find_honoured(const VllmFlag& flag) {
+    return std::find_if(honoured_.begin(), honoured_.end(),
+                        [&](const auto& entry) { return entry.first == &flag; });
+  }
+
+  Honoured honoured_;
   std::vector<const VllmFlag*> without_effect_;
   std::optional<std::string> position_;
 };
@@ -76,7 +82,7 @@ Result<void> CommandLineReader::read(const std::vector<std::string>& arguments) 
 // what they take is not known here.
 Result<void> check_kind(const VllmFlag& flag, const FlagFileEntry& entry) {
   if (flag.effect != Effect::kHonoured) return {};
-  const bool takes_maps = flag.name == "lora-modules";
+  const bool takes_maps = flag.name == "lora-modules" || flag.takes == Takes::kJson;
   const bool lost = entry.kind == "a boolean" && flag.takes != Takes::kSwitch;
   if (!lost && (!entry.holds_map || takes_maps)) return {};
   const bool several = flag.takes == Takes::kValues;
@@ -163,14 +169,18 @@ Result<void> CommandLineReader::read_piece(const std::string& given, const std::
                                            size_t& next) {
   const Result<FoundFlag> found = find_flag(given, name);
   if (!found) return found.error();
-  if (found->flag->takes != Takes::kValue || found->flag->effect != Effect::kNone) {
+  const bool ignored = found->flag->takes == Takes::kValue && found->flag->effect == Effect::kNone;
+  if (!ignored && found->flag->takes != Takes::kJson) {
     return Error{given + ": --" + std::string(found->flag->name) + " takes no JSON"};
   }
-  if (!value) {
-    if (next == arguments.size()) return Error{given + ": a value is missing"};
-    ++next;
-  }
-  return apply(given, *found, {"{}"});
+  if (!value && next == arguments.size()) return Error{given + ": a value is missing"};
+  const std::string& piece = value ? *value : arguments[next++];
+  if (ignored) return apply(given, *found, {"{}"});
+  const auto earlier = find_honoured(*found->flag);
+  const std::string before = earlier == honoured_.end() ? "{}" : earlier->second.front();
+  Result<std::string> merged = with_json_member(before, given.substr(given.find('.') + 1), piece);
+  if (!merged) return Error{given + ": " + merged.error().message};
+  return apply(given, *found, {std::move(*merged)});
 }
 
 Result<void> CommandLineReader::take_flag(const std::string& given, FoundFlag found,
@@ -190,6 +200,7 @@ Result<void> CommandLineReader::take_flag(const std::string& given, FoundFlag fo
       if (values.empty() && has_next()) values.push_back(arguments[next++]);
       break;
     case Takes::kValue:
+    case Takes::kJson:
     case Takes::kCount:
       if (values.empty() && has_next()) values.push_back(arguments[next++]);
       if (values.empty()) return Error{given + ": a value is missing"};
@@ -242,8 +253,7 @@ Result<void> CommandLineReader::apply(const std::string& given, FoundFlag found,
     }
     return {};
   }
-  const auto earlier = std::find_if(honoured_.begin(), honoured_.end(),
-                                    [&](const auto& entry) { return entry.first == &flag; });
+  const auto earlier = find_honoured(flag);
   if (earlier != honoured_.end()) honoured_.erase(earlier);
   honoured_.emplace_back(&flag, std::move(values));
   return {};

@@ -98,6 +98,19 @@ TEST(VllmCommandLine, ListsGoOnToTheNextFlag) {
               ElementsAre("--lora-modules", "a=/x", "{\"name\":\"b\",\"path\":\"/y\"}"));
 }
 
+TEST(VllmCommandLine, AnObjectMayComeInPieces) {
+  EXPECT_THAT(honoured({"--kv-events-config", R"({"topic": "a", "hwm": 5})",
+                        "--kv-events-config.topic=b", "--kv_events_config.endpoint", "tcp://*:1",
+                        "--kv-events-config.enable_kv_cache_events", "true"}),
+              ElementsAre("--kv-events-config", R"({"topic":"b","hwm":5,"endpoint":"tcp://*:1",)"
+                                                R"("enable_kv_cache_events":true})"));
+  EXPECT_THAT(refusal({"--kv-events-config.", "1"}), HasSubstr("a member without a name"));
+  EXPECT_THAT(refusal({"--kv-events-config.topic"}), HasSubstr("a value is missing"));
+  EXPECT_THAT(refusal({"--kv-events-config", "[]", "--kv-events-config.topic", "a"}),
+              HasSubstr("not a JSON object"));
+  EXPECT_THAT(refusal({"--port.x", "1"}), HasSubstr("--port takes no JSON"));
+}
+
 TEST(VllmCommandLine, WhatHasNoEffectIsNamedOnce) {
   EXPECT_THAT(without_effect({"m",
                               "-O3",

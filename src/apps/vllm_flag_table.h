@@ -14,6 +14,7 @@ struct VllmFlag {
   enum class Takes : uint8_t {
     kSwitch,  // no value; --no-NAME turns it off, and --disable-X is --enable-X turned off
     kValue,
+    kJson,           // an object; its members can be given one by one: --NAME.member value
     kValues,         // one or more, up to the next flag
     kOptionalValue,  // one or none
     kCount,          // a whole number that may end in k, m, g (thousands) or K, M, G (1024)

@@ -99,6 +99,24 @@ bool is_broken_json(const std::string& value) {
   return !OrderedJson::accept(without_suffixes(value));
 }
 
+Result<std::string> with_json_member(const std::string& object, const std::string& path,
+                                     const std::string& value) {
+  OrderedJson whole = OrderedJson::parse(object, nullptr, false);
+  if (!whole.is_object()) return Error{"not a JSON object: " + object.substr(0, 200)};
+  OrderedJson* at = &whole;
+  for (size_t begin = 0; begin <= path.size();) {
+    const size_t dot = std::min(path.find('.', begin), path.size());
+    const std::string name = path.substr(begin, dot - begin);
+    if (name.empty()) return Error{"a member without a name"};
+    if (!at->is_object()) *at = OrderedJson::object();
+    at = &(*at)[name];
+    begin = dot + 1;
+  }
+  *at = OrderedJson::parse(value, nullptr, false);
+  if (at->is_discarded()) *at = value;
+  return whole.dump();
+}
+
 std::optional<bool> read_flag_truth(std::string_view text) {
   if (text == "true" || text == "True") return true;
   if (text == "false" || text == "False") return false;

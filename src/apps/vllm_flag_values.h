@@ -17,6 +17,11 @@ std::optional<uint64_t> read_flag_count(std::string_view text);
 // Whether the value is meant as JSON (it begins with a brace) and is not.
 bool is_broken_json(const std::string& value);
 
+// The JSON object with the member at that path ("a.b") set to `value`, which is a text if it is no
+// JSON.
+Result<std::string> with_json_member(const std::string& object, const std::string& path,
+                                     const std::string& value);
+
 // true, True, false, False.
 std::optional<bool> read_flag_truth(std::string_view text);
 

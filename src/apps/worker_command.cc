@@ -12,6 +12,7 @@
 #include "net/io/flag_address.h"
 #include "net/io/signal_watcher.h"
 #include "net/io/socket.h"
+#include "net/io/system_resolver.h"
 #include "telemetry/log.h"
 #include "tokens/tokenizer_json.h"
 #include "worker/health_server.h"
@@ -85,11 +86,35 @@ int wait_for_end(EventLoop& loop, const WorkerFlags& flags) {
   return 0;
 }
 
+// Null: events are off.
+Result<std::unique_ptr<KvEventWriter>> start_events(EventLoop& loop, Resolver& resolver,
+                                                    std::optional<KvEventWriterOptions> asked) {
+  if (!asked) {
+    log_info("KV_EVENT publishing is off (--kv-events-config, --enable-kv-events)");
+    return std::unique_ptr<KvEventWriter>();
+  }
+  Result<std::unique_ptr<KvEventWriter>> events =
+      KvEventWriter::start(loop, resolver, std::move(*asked));
+  if (!events) return Error{"KV events: " + events.error().message};
+  log_info("KV_EVENT publishing " + (*events)->description());
+  for (const std::string& bound :
+       {(*events)->publisher().bound_endpoint(), (*events)->publisher().bound_replay_endpoint()}) {
+    if (bound.rfind("tcp://0.0.0.0:", 0) != 0 && bound.rfind("tcp://[::]:", 0) != 0) continue;
+    log_warning("KV_EVENT whoever reaches " + bound + " reads the tokens of prompts and answers");
+  }
+  return events;
+}
+
 // Runs until the loop is stopped.
-int serve(EventLoop& loop, const WorkerFlags& flags, WorkerOptions options) {
+int serve(EventLoop& loop, const WorkerFlags& flags, WorkerOptions options,
+          std::optional<KvEventWriterOptions> asked) {
   Result<Descriptor> listener = listen_on_flag("--port", flags.host, flags.port, false);
   if (!listener) return fail_command("worker", 1, listener.error().message);
-  WorkerServer server(loop, std::move(*listener), options);
+  SystemResolver resolver;
+  const Result<std::unique_ptr<KvEventWriter>> events =
+      start_events(loop, resolver, std::move(asked));
+  if (!events) return fail_command("worker", 1, events.error().message);
+  WorkerServer server(loop, std::move(*listener), options, events->get());
   std::unique_ptr<HealthServer> health;
   if (flags.health_port != 0) {
     Result<Descriptor> health_listener =
@@ -131,12 +156,14 @@ int run_worker(const WorkerFlags& flags) {
   raise_descriptor_limit();
   Result<WorkerOptions> options = worker_options(flags);
   if (!options) return fail_command("worker", 2, options.error().message);
+  Result<std::optional<KvEventWriterOptions>> events = worker_kv_events(flags, *options);
+  if (!events) return fail_command("worker", 2, events.error().message);
   log_info("Loading model " + options->model.root + " (profile " + options->profile.name + ")");
   log_without_effect(flags, options->profile);
   Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();
   if (!loop) return fail_command("worker", 1, loop.error().message);
   if (flags.headless) return wait_for_end(**loop, flags);
-  return serve(**loop, flags, std::move(*options));
+  return serve(**loop, flags, std::move(*options), std::move(*events));
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include "apps/worker_flags.h"
 
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
@@ -16,9 +18,7 @@
 namespace kvasir {
 namespace {
 
-constexpr std::array<const char*, 4> kIgnoredVariables = {
-    "VLLM_KV_EVENT_ENABLED", "VLLM_KV_EVENT_ZMQ_ENDPOINT", "VLLM_KV_EVENT_INTERVAL_MS",
-    "VLLM_SERVER_DEV_MODE"};
+constexpr std::array<const char*, 1> kIgnoredVariables = {"VLLM_SERVER_DEV_MODE"};
 
 // Of the simulated KV cache; each takes some 100 bytes.
 constexpr uint64_t kKvBlocksMost = 1 << 24;
@@ -143,6 +143,48 @@ void add_server_flags(CLI::App& command, WorkerFlags& flags) {
       ->group(group);
 }
 
+void add_cache_flags(CLI::App& command, WorkerFlags& flags) {
+  const std::string group = "KV events and the cache on the CPU, as in vLLM";
+  command
+      .add_option("--kv-events-config", flags.kv_events.kv_events_config,
+                  "Publish KV events over ZeroMQ: a JSON object with enable_kv_cache_events, and\n"
+                  "endpoint (tcp://*:5557), replay_endpoint, topic, buffer_steps, hwm,\n"
+                  "max_queue_size (also one by one: --kv-events-config.endpoint tcp://*:5557)")
+      ->type_name("JSON")
+      ->group(group);
+  command
+      .add_flag("--enable-kv-events", flags.kv_events.enable_kv_events,
+                "Publish them with vLLM's defaults (also the variables VLLM_KV_EVENT_ENABLED,\n"
+                "VLLM_KV_EVENT_ZMQ_ENDPOINT, VLLM_KV_EVENT_INTERVAL_MS)")
+      ->group(group);
+  command
+      .add_option(
+          "--prefix-caching-hash-algo", flags.kv_events.prefix_caching_hash_algo,
+          "Name blocks in KV events as vLLM does, with the seed in PYTHONHASHSEED: sha256,\n"
+          "sha256_cbor, xxhash or xxhash_cbor (default: by a cheaper hash of our own)")
+      ->check(CLI::IsMember({"sha256", "sha256_cbor", "xxhash", "xxhash_cbor"}))
+      ->group(group);
+  command
+      .add_option("--data-parallel-rank", flags.kv_events.data_parallel_rank,
+                  "Stands in KV events, and is added to their ports; nothing else changes")
+      ->check(CLI::Range(0, 1023))
+      ->capture_default_str()
+      ->group(group);
+  command
+      .add_option("--kv-offloading-size", flags.kv_offloading_size,
+                  "GiB of the host's memory that keep the blocks which the GPU's cache gives up\n"
+                  "(also --swap-space)")
+      ->check(from_zero())
+      ->group(group);
+  command
+      .add_option("--kv-offloading-backend", flags.kv_offloading_backend,
+                  "native or lmcache: taken, both keep the same here")
+      ->check(CLI::IsMember({"native", "lmcache"}))
+      ->capture_default_str()
+      ->group(group);
+  command.add_option("--swap-space", flags.swap_space)->check(from_zero())->group("");
+}
+
 void add_model_flags(CLI::App& command, WorkerFlags& flags) {
   const std::string group = "Adapters and tools, as in vLLM";
   command.add_flag("--enable-lora", flags.enable_lora, "Serve the adapters of --lora-modules")
@@ -236,6 +278,33 @@ Result<EngineProfile> profile_of(const WorkerFlags& flags) {
   return profile;
 }
 
+// Blocks of the CPU tier.
+Result<uint32_t> cpu_blocks_of(const WorkerFlags& flags, const EngineProfile& profile) {
+  const char* name = flags.kv_offloading_size ? "--kv-offloading-size" : "--swap-space";
+  const double gib = flags.kv_offloading_size.value_or(flags.swap_space.value_or(0));
+  if (gib == 0) return 0;
+  if (profile.kv_bytes_per_token == 0) {
+    return Error{std::string(name) + ": the profile " + profile.name +
+                 " does not say its kv_bytes_per_token"};
+  }
+  const double blocks =
+      gib * (1 << 30) / static_cast<double>(profile.kv_bytes_per_token * profile.block_size);
+  if (blocks > static_cast<double>(kKvBlocksMost)) {
+    return Error{std::string(name) + ": at most " + std::to_string(kKvBlocksMost) +
+                 " blocks are simulated"};
+  }
+  return static_cast<uint32_t>(blocks);
+}
+
+// Who publishes, where events of many workers come together: llm-d's convention.
+std::string pod_topic(const WorkerFlags& flags, const WorkerOptions& options) {
+  std::array<char, 256> host{};
+  gethostname(host.data(), host.size() - 1);
+  const char* pod = variable("POD_NAME");
+  return "kv@" + std::string(pod != nullptr ? pod : host.data()) + ":" +
+         std::to_string(flags.port) + "@" + options.model.names.front();
+}
+
 // NAME=PATH, or a JSON object with name, path and base_model_name.
 Result<LoraAdapter> adapter_of(const std::string& text) {
   LoraAdapter adapter;
@@ -279,6 +348,7 @@ void add_worker_flags(CLI::App& command, WorkerFlags& flags) {
   add_server_flags(command, flags);
   add_model_flags(command, flags);
   add_engine_flags(command, flags);
+  add_cache_flags(command, flags);
   add_own_flags(command, flags);
 }
 
@@ -290,6 +360,9 @@ Result<WorkerOptions> worker_options(const WorkerFlags& flags) {
   options.engine.order =
       flags.scheduling_policy == "priority" ? WaitingOrder::kPriority : WaitingOrder::kFcfs;
   options.engine.prefix_caching = flags.prefix_caching;
+  const Result<uint32_t> cpu_blocks = cpu_blocks_of(flags, options.profile);
+  if (!cpu_blocks) return cpu_blocks.error();
+  options.engine.cpu_blocks = *cpu_blocks;
   options.model.root = flags.model.empty() ? options.profile.model : flags.model;
   options.model.names = flags.served_model_name;
   if (options.model.names.empty()) options.model.names = {options.model.root};
@@ -319,6 +392,16 @@ Result<WorkerOptions> worker_options(const WorkerFlags& flags) {
     options.limits.keep_alive_timeout = std::chrono::seconds(*seconds);
   }
   return options;
+}
+
+Result<std::optional<KvEventWriterOptions>> worker_kv_events(const WorkerFlags& flags,
+                                                             const WorkerOptions& options) {
+  auto events = kv_event_options(flags.kv_events, pod_topic(flags, options));
+  if (!events || !*events) return events;
+  for (const LoraAdapter& adapter : options.model.adapters) {
+    (*events)->adapter_paths[adapter.name] = adapter.path;
+  }
+  return events;
 }
 
 std::vector<std::string> ignored_variables() {

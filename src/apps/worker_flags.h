@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/kv_event_flags.h"
 #include "base/result.h"
 #include "worker/worker_server.h"
 
@@ -40,6 +41,10 @@ struct WorkerFlags {
   std::string tool_call_parser;
   bool enable_force_include_usage = false;
   bool headless = false;
+  KvEventFlags kv_events;
+  std::optional<double> kv_offloading_size;  // GiB of the host's memory
+  std::optional<double> swap_space;          // the same, as earlier versions called it
+  std::string kv_offloading_backend = "native";
   // Ours.
   std::string engine_profile{kDefaultEngineProfile};
   double time_scale = 1;
@@ -58,6 +63,10 @@ void add_worker_flags(CLI::App& command, WorkerFlags& flags);
 
 // The flags and vLLM's variables (VLLM_...) as options of a server. The error names the flag.
 Result<WorkerOptions> worker_options(const WorkerFlags& flags);
+
+// How the worker publishes KV events; nullopt: not at all. The error names the flag or variable.
+Result<std::optional<KvEventWriterOptions>> worker_kv_events(const WorkerFlags& flags,
+                                                             const WorkerOptions& options);
 
 // One line for each variable of vLLM that is set and cannot be honoured.
 std::vector<std::string> ignored_variables();

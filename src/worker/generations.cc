@@ -25,10 +25,11 @@ class Generations::Running final : public HttpExchange::Observer {
 };
 
 Generations::Generations(EventLoop& loop, Engine& engine, double time_scale, uint64_t seed,
-                         WorkerMetrics& metrics)
+                         WorkerMetrics& metrics, KvEventWriter* events)
     : engine_(engine),
       seed_(seed),
       metrics_(metrics),
+      events_(events),
       engine_loop_(loop, engine, time_scale, *this) {}
 
 Generations::~Generations() = default;
@@ -52,6 +53,10 @@ void Generations::start(std::unique_ptr<Generation> generation, const EngineFiel
     request.answer_seed = choice.seed;
     request.cache_salt = fields.cache_salt;
     request.priority = fields.priority;
+    if (events_ != nullptr) {
+      request.adapter = fields.adapter;
+      request.salt_text = fields.salt_text;
+    }
     choice.sequence = engine_loop_.submit(std::move(request));
     sequences_.emplace(static_cast<uint64_t>(choice.sequence), Sequence{&running, &choice});
   }
@@ -84,6 +89,7 @@ void Generations::plan_answer(Generation& generation, GenerationChoice& choice) 
 }
 
 void Generations::on_step(const std::vector<TokenEvent>& events, TimePoint now) {
+  if (events_ != nullptr) events_->step_finished();
   metrics_.on_step(engine_.last_step_tokens(), engine_.stats().generation_tokens, now);
   for (const TokenEvent& event : events) take(event, now);
   for (const SequenceId sequence : cancelled_) engine_.cancel(sequence);

@@ -13,6 +13,7 @@
 #include "net/io/event_loop.h"
 #include "worker/engine_loop.h"
 #include "worker/generation.h"
+#include "worker/kv_event_writer.h"
 #include "worker/worker_metrics.h"
 
 namespace kvasir {
@@ -20,6 +21,7 @@ namespace kvasir {
 // What of a request goes to the engine besides its prompts.
 struct EngineFields {
   uint64_t cache_salt = 0;
+  std::string salt_text;  // the request's own; empty: none
   int priority = 0;
   std::string adapter;  // its name; empty: the model itself
 };
@@ -35,9 +37,10 @@ inline constexpr size_t kPlannedAnswersMost = 16;
 
 class Generations final : private EngineLoop::Observer {
  public:
-  // All must outlive the object. `seed`: of every answer.
+  // All must outlive the object. `seed`: of every answer. `events`, if any, listens to the engine
+  // and hears here when a step has finished.
   Generations(EventLoop& loop, Engine& engine, double time_scale, uint64_t seed,
-              WorkerMetrics& metrics);
+              WorkerMetrics& metrics, KvEventWriter* events);
   // The HTTP server must be gone by then: exchanges under way are not told.
   ~Generations() override;
 
@@ -68,6 +71,7 @@ class Generations final : private EngineLoop::Observer {
   Engine& engine_;
   const uint64_t seed_;
   WorkerMetrics& metrics_;
+  KvEventWriter* const events_;
   EngineLoop engine_loop_;
   std::unordered_map<uint64_t, Sequence> sequences_;
   std::unordered_map<Running*, std::unique_ptr<Running>> running_;

@@ -71,11 +71,14 @@ class WorkerFixture : public ::testing::Test {
     return options;
   }
 
-  void start_worker(WorkerOptions options) {
+  void stop_worker() {
     client_.reset();
     worker_.reset();
+  }
+  void start_worker(WorkerOptions options, KvEventWriter* events = nullptr) {
+    stop_worker();
     worker_ = std::make_unique<WorkerServer>(
-        *loop_, std::move(listen_tcp("127.0.0.1", 0, false).value()), std::move(options));
+        *loop_, std::move(listen_tcp("127.0.0.1", 0, false).value()), std::move(options), events);
     client_ = std::make_unique<HttpClient>(*loop_, resolve("127.0.0.1", worker_->port()).value());
   }
 

@@ -57,7 +57,9 @@ double seconds_between(TimePoint from, TimePoint to) {
 
 // The configuration of the KV cache as vLLM shows it: what the simulation does not have has vLLM's
 // default.
-Labels cache_config(const EngineProfile& profile, bool prefix_caching) {
+Labels cache_config(const EngineProfile& profile, const EngineOptions& engine) {
+  const double cpu_bytes = static_cast<double>(uint64_t{engine.cpu_blocks} * profile.block_size *
+                                               profile.kv_bytes_per_token);
   const std::string block_size = std::to_string(profile.block_size);
   const uint64_t tokens = profile.kv_blocks() * profile.block_size;
   return {{"_block_size_resolved", "True"},
@@ -66,7 +68,7 @@ Labels cache_config(const EngineProfile& profile, bool prefix_caching) {
           {"cache_hit_alignment_tokens", "None"},
           {"effective_attention_block_size", block_size},
           {"enable_mamba_shared_prefix_checkpoint", "False"},
-          {"enable_prefix_caching", prefix_caching ? "True" : "False"},
+          {"enable_prefix_caching", engine.prefix_caching ? "True" : "False"},
           {"engine", "0"},
           {"gpu_memory_utilization", decimal(profile.gpu_memory_utilization)},
           {"hash_block_size", "None"},
@@ -78,7 +80,7 @@ Labels cache_config(const EngineProfile& profile, bool prefix_caching) {
           {"kv_cache_memory_bytes", "None"},
           {"kv_cache_size_tokens", std::to_string(tokens)},
           {"kv_offloading_backend", "native"},
-          {"kv_offloading_size", "None"},
+          {"kv_offloading_size", cpu_bytes == 0 ? "None" : decimal(cpu_bytes / (1 << 30))},
           {"kv_sharing_fast_prefill", "False"},
           {"mamba_block_size", "None"},
           {"mamba_cache_dtype", "auto"},
@@ -117,9 +119,9 @@ void append_adapters(const AdapterGauges& adapters, std::string& page) {
 }  // namespace
 
 WorkerMetrics::WorkerMetrics(const std::string& model_name, const EngineProfile& profile,
-                             bool prefix_caching)
-    : model_name_(model_name) {
-  add_constants(profile, prefix_caching);
+                             const EngineOptions& engine)
+    : model_name_(model_name), has_cpu_tier_(engine.prefix_caching && engine.cpu_blocks > 0) {
+  add_constants(profile, engine);
   add_totals();
   add_histograms(profile.max_model_len);
 }
@@ -131,10 +133,10 @@ Labels WorkerMetrics::labels(Labels more) const {
 }
 
 // What a server without accelerators, LoRA, sleep mode, media and connectors always shows.
-void WorkerMetrics::add_constants(const EngineProfile& profile, bool prefix_caching) {
+void WorkerMetrics::add_constants(const EngineProfile& profile, const EngineOptions& engine) {
   registry_
       .gauge("vllm:cache_config_info", "Information of the LLMEngine CacheConfig",
-             cache_config(profile, prefix_caching))
+             cache_config(profile, engine))
       .set(1);
   for (const char* name :
        {"vllm:estimated_flops_per_gpu_total", "vllm:estimated_read_bytes_per_gpu_total",
@@ -146,10 +148,10 @@ void WorkerMetrics::add_constants(const EngineProfile& profile, bool prefix_cach
         .gauge("vllm:engine_sleep_state", "Engine sleep state.", labels({{"sleep_state", state}}))
         .set(std::string_view(state) == "awake" ? 1 : 0);
   }
-  for (const char* name :
-       {"vllm:external_prefix_cache_queries_total", "vllm:external_prefix_cache_hits_total"}) {
-    registry_.counter(name, "External prefix cache, in tokens.", labels());
-  }
+  external_queries_ = &registry_.counter("vllm:external_prefix_cache_queries_total",
+                                         "External prefix cache, in tokens.", labels());
+  external_hits_ = &registry_.counter("vllm:external_prefix_cache_hits_total",
+                                      "External prefix cache, in tokens.", labels());
   for (const char* name : {"vllm:mm_cache_queries_total", "vllm:mm_cache_hits_total"}) {
     registry_.counter(name, "Multi-modal cache, in items.", labels());
   }
@@ -184,12 +186,14 @@ void WorkerMetrics::add_totals() {
       counter(by_source, "Number of prompt tokens by source.", {{"source", "local_compute"}});
   cached_by_source_ =
       counter(by_source, "Number of prompt tokens by source.", {{"source", "local_cache_hit"}});
-  counter(by_source, "Number of prompt tokens by source.", {{"source", "external_kv_transfer"}});
+  transferred_ = counter(by_source, "Number of prompt tokens by source.",
+                         {{"source", "external_kv_transfer"}});
   cached_tokens_ = counter("vllm:prompt_tokens_cached_total", "Number of cached prompt tokens.");
   const char* by_tier = "vllm:prompt_tokens_cached_by_source_total";
   cached_on_device_ =
       counter(by_tier, "Cached prompt tokens by cache tier.", {{"source", "device"}});
-  for (const char* tier : {"host", "p2p", "disk", "external_unspecified"}) {
+  cached_on_host_ = counter(by_tier, "Cached prompt tokens by cache tier.", {{"source", "host"}});
+  for (const char* tier : {"p2p", "disk", "external_unspecified"}) {
     counter(by_tier, "Cached prompt tokens by cache tier.", {{"source", tier}});
   }
   generation_tokens_ =
@@ -294,6 +298,19 @@ void WorkerMetrics::on_http(std::string_view method, std::string_view handler, i
       .add();
 }
 
+void WorkerMetrics::set_kv_events(const KvEventCounts& counts) {
+  const auto add = [&](const char* name, const char* help, uint64_t now, uint64_t before) {
+    registry_.counter(name, help, labels()).add(now - before);
+  };
+  add("kvasir:kv_event_batches_published_total", "Batches of KV events that were published.",
+      counts.published, kv_events_seen_.published);
+  add("kvasir:kv_event_batches_dropped_total", "Batches of KV events that found no place.",
+      counts.dropped, kv_events_seen_.dropped);
+  add("kvasir:kv_event_batches_replayed_total", "Batches of KV events that were sent again.",
+      counts.replayed, kv_events_seen_.replayed);
+  kv_events_seen_ = counts;
+}
+
 void WorkerMetrics::add_tutorial_names(const EngineProfile& profile) {
   tutorial_ = std::make_unique<TutorialMetrics>(registry_, labels(), profile);
 }
@@ -308,11 +325,18 @@ std::string WorkerMetrics::expose(const EngineStats& stats, Duration lost_time, 
   if (tutorial_) tutorial_->update(stats, now);
   const uint64_t hits = stats.prefix_cache_hits - seen_.prefix_cache_hits;
   const uint64_t prompt_tokens = stats.prompt_tokens - seen_.prompt_tokens;
-  prefix_queries_->add(stats.prefix_cache_queries - seen_.prefix_cache_queries);
-  prefix_hits_->add(hits);
+  const uint64_t queries = stats.prefix_cache_queries - seen_.prefix_cache_queries;
+  const uint64_t from_host = stats.cpu_cache_hits - seen_.cpu_cache_hits;
+  prefix_queries_->add(queries);
+  prefix_hits_->add(hits - from_host);
   cached_tokens_->add(hits);
-  cached_by_source_->add(hits);
-  cached_on_device_->add(hits);
+  cached_by_source_->add(hits - from_host);
+  cached_on_device_->add(hits - from_host);
+  cached_on_host_->add(from_host);
+  transferred_->add(from_host);
+  external_hits_->add(from_host);
+  // The CPU tier is asked for what the GPU's cache does not have.
+  if (has_cpu_tier_) external_queries_->add(queries - (hits - from_host));
   preemptions_->add(stats.num_preemptions - seen_.num_preemptions);
   prompt_tokens_->add(prompt_tokens);
   // Hits count at admission, prompts when they are done: between the two there is nothing computed

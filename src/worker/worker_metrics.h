@@ -12,6 +12,7 @@
 #include "engine/engine.h"
 #include "telemetry/metrics.h"
 #include "timing/engine_profile.h"
+#include "worker/kv_event_publisher.h"
 #include "worker/tutorial_metrics.h"
 
 namespace kvasir {
@@ -37,7 +38,8 @@ struct AdapterGauges {
 // Thread-safe as far as MetricRegistry is; used from the worker's loop.
 class WorkerMetrics {
  public:
-  WorkerMetrics(const std::string& model_name, const EngineProfile& profile, bool prefix_caching);
+  WorkerMetrics(const std::string& model_name, const EngineProfile& profile,
+                const EngineOptions& engine);
 
   // `generation_tokens`: of all steps until now, this one included.
   void on_step(uint64_t tokens, uint64_t generation_tokens, TimePoint now);
@@ -50,6 +52,9 @@ class WorkerMetrics {
   void on_request_over(bool success);
   void on_http(std::string_view method, std::string_view handler, int status);
 
+  // Shows what became of KV events, from the first call on.
+  void set_kv_events(const KvEventCounts& counts);
+
   // Also shows the names of TutorialMetrics.
   void add_tutorial_names(const EngineProfile& profile);
 
@@ -58,14 +63,16 @@ class WorkerMetrics {
                      const AdapterGauges* adapters);
 
  private:
-  void add_constants(const EngineProfile& profile, bool prefix_caching);
+  void add_constants(const EngineProfile& profile, const EngineOptions& engine);
   void add_histograms(uint32_t max_model_len);
   void add_totals();
   Labels labels(Labels more = {}) const;
 
   const std::string model_name_;
+  const bool has_cpu_tier_;
   MetricRegistry registry_;
   EngineStats seen_;  // what the counters already hold
+  KvEventCounts kv_events_seen_;
   Counter* prefix_queries_;
   Counter* prefix_hits_;
   Counter* preemptions_;
@@ -74,6 +81,10 @@ class WorkerMetrics {
   Counter* cached_tokens_;
   Counter* cached_by_source_;
   Counter* cached_on_device_;
+  Counter* cached_on_host_;
+  Counter* transferred_;
+  Counter* external_queries_;
+  Counter* external_hits_;
   Counter* generation_tokens_;
   Counter* stopped_;
   Counter* reached_length_;

@@ -82,14 +82,16 @@ bool has_messages(std::string_view body) {
 
 }  // namespace
 
-WorkerServer::WorkerServer(EventLoop& loop, Descriptor listener, WorkerOptions options)
+WorkerServer::WorkerServer(EventLoop& loop, Descriptor listener, WorkerOptions options,
+                           KvEventWriter* events)
     : options_(std::move(options)),
       started_(std::time(nullptr)),
       fingerprint_(fingerprint_of(options_)),
       ids_((uint64_t{std::random_device()()} << 32) | std::random_device()()),
-      engine_(options_.profile, options_.engine),
-      metrics_(options_.model.names.front(), options_.profile, options_.engine.prefix_caching),
-      generations_(loop, engine_, options_.time_scale, options_.seed, metrics_),
+      events_(events),
+      engine_(options_.profile, options_.engine, events),
+      metrics_(options_.model.names.front(), options_.profile, options_.engine),
+      generations_(loop, engine_, options_.time_scale, options_.seed, metrics_, events),
       server_(loop, std::move(listener), *this, options_.limits) {
   if (options_.tutorial_metrics) metrics_.add_tutorial_names(options_.profile);
 }
@@ -254,6 +256,7 @@ void WorkerServer::generate(HttpExchange& exchange, const GenerationRequest& req
   const std::string adapter = adapter_of(request);
   if (!request.cache_salt.empty() || !adapter.empty()) {
     fields.cache_salt = prompt_salt(adapter, request.cache_salt);
+    fields.salt_text = request.cache_salt;
   }
   fields.adapter = adapter;
   fields.priority = static_cast<int>(std::clamp<int64_t>(request.priority, INT32_MIN, INT32_MAX));
@@ -329,6 +332,7 @@ std::string WorkerServer::metrics_page() {
     const AdaptersAtWork at_work = generations_.adapters();
     adapters = {options_.model.adapters_most, joined(at_work.running), joined(at_work.waiting)};
   }
+  if (events_ != nullptr) metrics_.set_kv_events(events_->publisher().counts());
   return metrics_.expose(engine_.stats(), generations_.lost_time(), generations_.now(),
                          options_.model.lora ? &adapters : nullptr);
 }

@@ -17,6 +17,7 @@
 #include "vllm/api_error.h"
 #include "worker/admission.h"
 #include "worker/generations.h"
+#include "worker/kv_event_writer.h"
 #include "worker/routes.h"
 #include "worker/served_model.h"
 #include "worker/worker_metrics.h"
@@ -43,8 +44,10 @@ inline constexpr size_t kTargetBytesMax = 65535;
 
 class WorkerServer final : private HttpHandler {
  public:
-  // Serves on `listener`. `loop` must outlive the server.
-  WorkerServer(EventLoop& loop, Descriptor listener, WorkerOptions options);
+  // Serves on `listener`. `events`: told of the prefix cache; null: nobody is. It and `loop` must
+  // outlive the server.
+  WorkerServer(EventLoop& loop, Descriptor listener, WorkerOptions options,
+               KvEventWriter* events = nullptr);
   ~WorkerServer() override;
   WorkerServer(const WorkerServer&) = delete;
   WorkerServer& operator=(const WorkerServer&) = delete;
@@ -88,6 +91,7 @@ class WorkerServer final : private HttpHandler {
   const int64_t started_;  // Unix time
   const std::string fingerprint_;
   Random ids_;
+  KvEventWriter* const events_;
   Engine engine_;
   WorkerMetrics metrics_;
   Generations generations_;

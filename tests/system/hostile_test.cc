@@ -325,6 +325,10 @@ TEST_F(Hostile, WhatPeopleGrepForIsFoundInTheDefaultLog) {
   Program worker({"worker", "--host", "127.0.0.1", "--port", std::to_string(port)});
   ASSERT_TRUE(comes_to_answer(port, "/health"));
   EXPECT_TRUE(worker.comes_to_say("Loading model")) << worker.output();
+  EXPECT_TRUE(worker.comes_to_say("KV_EVENT publishing is off")) << worker.output();
+  Program publisher({"worker", "--host", "127.0.0.1", "--port", "0", "--enable-kv-events",
+                     "--kv-events-config.endpoint", "tcp://*:*"});
+  EXPECT_TRUE(publisher.comes_to_say("KV_EVENT publishing on tcp://")) << publisher.output();
   Program picker({"epp", "--host", "127.0.0.1", "--endpoints", "127.0.0.1:" + std::to_string(port),
                   "--secure-serving=false", "--grpc-port", "0", "--grpc-health-port", "0",
                   "--metrics-port", "0"});

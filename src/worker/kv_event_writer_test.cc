@@ -1,0 +1,310 @@
+// What a worker publishes, from requests over HTTP to frames of ZeroMQ and back to values.
+#include "worker/kv_event_writer.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <zmq.h>
+
+#include <thread>
+
+#include "base/virtual_executor_fixture.h"
+#include "hashing/token_blocks.h"
+#include "net/io/system_resolver.h"
+#include "wire/kv_events/kv_event_decoder.h"
+#include "worker/worker_fixture.h"
+
+namespace kvasir {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+// What a batch says.
+struct SaidBatch final : KvEventSink {
+  struct Stored {
+    std::vector<uint64_t> hashes;
+    std::optional<uint64_t> parent;
+    std::vector<uint32_t> tokens;
+    KvMedium medium;
+    std::string salt;
+    std::string adapter;
+  };
+  void on_stored(const KvBlocksStored& event) override {
+    stored.push_back({{event.block_hashes.begin(), event.block_hashes.end()},
+                      event.parent_block_hash,
+                      {event.token_ids.begin(), event.token_ids.end()},
+                      event.medium,
+                      std::string(event.cache_salt),
+                      std::string(event.lora_name)});
+    kinds += "S";
+  }
+  void on_removed(const KvBlocksRemoved&) override { kinds += "R"; }
+  void on_all_cleared() override { kinds += "C"; }
+  void on_skipped(std::string_view why) override { ADD_FAILURE() << why; }
+
+  std::vector<Stored> stored;
+  std::string kinds;  // in order
+  KvBatchHead head;
+};
+
+class KvEventWriterTest : public WorkerFixture {
+ protected:
+  ~KvEventWriterTest() override { stop_worker(); }
+
+  void start_publishing(WorkerOptions options = default_options()) {
+    stop_worker();
+    KvEventWriterOptions events;
+    events.publisher.endpoint = events.publisher.replay_endpoint = "tcp://127.0.0.1:*";
+    events.data_parallel_rank = 3;
+    auto writer = KvEventWriter::start(*loop_, resolver_, events);
+    ASSERT_TRUE(writer.ok()) << writer.error().message;
+    writer_ = std::move(*writer);
+    seen_ = 0;
+    start_worker(std::move(options), writer_.get());
+  }
+
+  // A completion of so many token ids from `first` on, with further fields of the request.
+  Json prompt_of_ids(uint32_t tokens, uint32_t first, int max_tokens = 1,
+                     const std::string& more = {}) {
+    return complete(R"({"model":"sim","prompt":)" + Json(ids(tokens, first)).dump() +
+                    R"(,"max_tokens":)" + std::to_string(max_tokens) + more + "}");
+  }
+  static std::vector<uint32_t> ids(uint32_t count, uint32_t first) {
+    std::vector<uint32_t> ids(count);
+    for (uint32_t i = 0; i < count; ++i) ids[i] = (first + i) % 1000;
+    return ids;
+  }
+  static int cached(const Json& answer) {
+    return answer["usage"]["prompt_tokens_details"]["cached_tokens"].get<int>();
+  }
+
+  // The next `count` batches that were published, and no more were.
+  std::vector<SaidBatch> batches(size_t count) {
+    while (writer_->publisher().counts().published < seen_ + count) std::this_thread::yield();
+    std::vector<SaidBatch> said;
+    for (const std::string& bytes : replay()) {
+      KvEventDecoder decoder;
+      const auto head = decoder.decode(bytes, said.emplace_back());
+      EXPECT_TRUE(head.ok()) << head.error().message;
+      if (head) said.back().head = *head;
+    }
+    seen_ += said.size();
+    EXPECT_EQ(said.size(), count);
+    said.resize(count);
+    return said;
+  }
+
+ private:
+  // What the publisher sends again.
+  std::vector<std::string> replay() {
+    void* context = zmq_ctx_new();
+    void* client = zmq_socket(context, ZMQ_DEALER);
+    const int no_linger = 0, patience_ms = 10'000;
+    zmq_setsockopt(client, ZMQ_LINGER, &no_linger, sizeof no_linger);
+    zmq_setsockopt(client, ZMQ_RCVTIMEO, &patience_ms, sizeof patience_ms);
+    EXPECT_EQ(zmq_connect(client, writer_->publisher().bound_replay_endpoint().c_str()), 0);
+    std::string first(8, '\0');
+    first[7] = static_cast<char>(seen_);
+    zmq_send(client, nullptr, 0, ZMQ_SNDMORE);
+    zmq_send(client, first.data(), first.size(), 0);
+    std::vector<std::string> batches;
+    for (std::vector<std::string> frames; frames.size() != 4 || !frames[3].empty();) {
+      if (frames.size() == 4) batches.push_back(frames[3]);
+      frames = receive(client);
+      if (frames.size() == 4) continue;
+      ADD_FAILURE() << "a reply of " << frames.size() << " frames";
+      break;
+    }
+    zmq_close(client);
+    zmq_ctx_term(context);
+    return batches;
+  }
+  static std::vector<std::string> receive(void* socket) {
+    std::vector<std::string> frames;
+    for (int more = 1; more != 0;) {
+      zmq_msg_t message;
+      zmq_msg_init(&message);
+      if (zmq_msg_recv(&message, socket, 0) < 0) return {};
+      frames.emplace_back(static_cast<char*>(zmq_msg_data(&message)), zmq_msg_size(&message));
+      more = zmq_msg_more(&message);
+      zmq_msg_close(&message);
+    }
+    return frames;
+  }
+
+  SystemResolver resolver_;
+  std::unique_ptr<KvEventWriter> writer_;
+  uint64_t seen_ = 0;
+};
+
+TEST_F(KvEventWriterTest, EachStepThatChangesTheCacheIsABatch) {
+  start_publishing();
+  prompt_of_ids(40, 1);
+  prompt_of_ids(40, 1);  // found again, nothing new
+  prompt_of_ids(64, 1);
+  const auto said = batches(2);
+  const auto hashes = hash_token_blocks(ids(64, 1), 0, 16);
+  ASSERT_EQ(said[0].kinds, "S");
+  EXPECT_THAT(said[0].stored[0].hashes, ElementsAre(hashes[0], hashes[1]));
+  EXPECT_EQ(said[0].stored[0].tokens, ids(32, 1));
+  EXPECT_EQ(said[0].stored[0].parent, std::nullopt);
+  EXPECT_EQ(said[0].stored[0].medium, KvMedium::kGpu);
+  EXPECT_EQ(said[0].head.data_parallel_rank, 3u);
+  EXPECT_GT(said[0].head.timestamp, 1.7e9);
+  EXPECT_THAT(said[1].stored[0].hashes, ElementsAre(hashes[2], hashes[3]));
+  EXPECT_EQ(said[1].stored[0].parent, hashes[1]);
+}
+
+TEST_F(KvEventWriterTest, BlocksOfAnswersArePublished) {
+  start_publishing();
+  prompt_of_ids(10, 1, 60, R"(,"ignore_eos":true)");
+  const auto said = batches(4);
+  for (const SaidBatch& batch : said) EXPECT_EQ(batch.kinds, "S");
+  EXPECT_EQ(said[3].stored[0].parent, said[2].stored[0].hashes[0]);
+}
+
+TEST_F(KvEventWriterTest, SaltsAndAdaptersAreNamed) {
+  WorkerOptions options = default_options();
+  options.model.adapters = {{"poet", "/poet", ""}};
+  options.model.lora = true;
+  start_publishing(std::move(options));
+  prompt_of_ids(20, 1, 1, R"(,"cache_salt":"mine")");
+  complete(R"({"model":"poet","prompt":)" + Json(ids(20, 1)).dump() + R"(,"max_tokens":1})");
+  const auto said = batches(2);
+  EXPECT_EQ(said[0].stored[0].salt, "mine");
+  EXPECT_EQ(said[0].stored[0].adapter, "");
+  EXPECT_EQ(said[1].stored[0].salt, "");
+  EXPECT_EQ(said[1].stored[0].adapter, "poet");
+  EXPECT_NE(said[0].stored[0].hashes, said[1].stored[0].hashes);
+}
+
+// As in vLLM: in one batch with what follows.
+TEST_F(KvEventWriterTest, AResetIsAnnouncedWithTheNextStep) {
+  start_publishing();
+  prompt_of_ids(40, 1);
+  batches(1);
+  EXPECT_EQ(ask("POST", "/reset_prefix_cache").status, 200);
+  EXPECT_EQ(cached(prompt_of_ids(40, 1)), 0);
+  EXPECT_EQ(batches(1)[0].kinds, "CS");
+}
+
+TEST_F(KvEventWriterTest, EvictedBlocksGoToTheCpuAndComeBack) {
+  WorkerOptions options = default_options();
+  options.profile.max_model_len = options.model.max_model_len = 256;
+  options.profile.kv_tokens = 256;
+  options.engine.cpu_blocks = 100;
+  start_publishing(std::move(options));
+  prompt_of_ids(160, 1);
+  prompt_of_ids(160, 500);
+  const auto said = batches(2);
+  // 4 blocks of the first prompt have to go: told of on the CPU before the GPU loses them.
+  EXPECT_EQ(said[1].kinds, "SRSRSRSRS");
+  EXPECT_EQ(said[1].stored[0].medium, KvMedium::kCpu);
+  EXPECT_THAT(said[1].stored[0].tokens, IsEmpty());
+  EXPECT_EQ(said[1].stored[4].medium, KvMedium::kGpu);
+  EXPECT_EQ(cached(prompt_of_ids(160, 1)), 144);
+  EXPECT_EQ(metric("vllm:external_prefix_cache_hits_total"), 48);
+  EXPECT_EQ(metric("vllm:prefix_cache_hits_total"), 96);
+  EXPECT_EQ(metric("vllm:prompt_tokens_cached_total"), 144);
+}
+
+// Says to be the addresses of a name what the test says.
+class SaidAddresses final : public Resolver {
+ public:
+  std::unique_ptr<LookUp> look_up(Executor& executor, const std::string& host,
+                                  Answered answered) override {
+    asked.push_back(host);
+    executor.post([this, answered = std::move(answered)] { answered(addresses); });
+    return std::make_unique<Resolver::LookUp>();
+  }
+  std::vector<std::string> asked;
+  Result<Addresses> addresses = Addresses{};
+};
+
+void wait_for_batches(const KvEventWriter& writer, uint64_t count) {
+  while (writer.publisher().counts().published < count) std::this_thread::yield();
+  EXPECT_EQ(writer.publisher().counts().published, count);
+}
+
+KvBlocksRemoved one_block_removed() {
+  static constexpr uint64_t kHash = 7;
+  KvBlocksRemoved removed;
+  removed.block_hashes = {&kHash, 1};
+  return removed;
+}
+
+TEST(KvEventWriter, AnIntervalJoinsTheStepsInIt) {
+  VirtualExecutor executor;
+  SaidAddresses resolver;
+  KvEventWriterOptions options;
+  options.publisher.endpoint = "tcp://127.0.0.1:*";
+  options.interval = std::chrono::milliseconds(100);
+  const auto writer = std::move(KvEventWriter::start(executor, resolver, options)).value();
+  const auto at = [](int ms) { return TimePoint{} + std::chrono::milliseconds(ms); };
+  const auto step = [&] {
+    writer->on_removed(one_block_removed());
+    writer->step_finished();
+  };
+  step();
+  executor.run_until(at(50));
+  step();
+  executor.run_until(at(99));
+  wait_for_batches(*writer, 0);
+  executor.run_until(at(101));
+  wait_for_batches(*writer, 1);
+  // What a step has told that still runs waits for its end.
+  step();
+  writer->on_removed(one_block_removed());
+  executor.run_until(at(500));
+  wait_for_batches(*writer, 1);
+  writer->step_finished();
+  wait_for_batches(*writer, 2);
+  executor.run_until(at(1000));
+  wait_for_batches(*writer, 2);
+}
+
+TEST(KvEventWriter, ABatchThatIsLargeDoesNotWait) {
+  VirtualExecutor executor;
+  SaidAddresses resolver;
+  KvEventWriterOptions options;
+  options.publisher.endpoint = "tcp://127.0.0.1:*";
+  options.interval = std::chrono::hours(1);
+  options.batch_tokens_max = 3;
+  const auto writer = std::move(KvEventWriter::start(executor, resolver, options)).value();
+  for (int i = 0; i < 7; ++i) {
+    writer->on_removed(one_block_removed());
+    writer->step_finished();
+  }
+  wait_for_batches(*writer, 2);
+}
+
+TEST(KvEventWriter, ANameIsLookedUpAgainAndAgain) {
+  VirtualExecutor executor;
+  SaidAddresses resolver;
+  KvEventWriterOptions options;
+  options.publisher.endpoint = "tcp://manager.somewhere:5555";
+  const auto writer = std::move(KvEventWriter::start(executor, resolver, options)).value();
+  executor.run_until(TimePoint{} + std::chrono::seconds(11));
+  EXPECT_EQ(resolver.asked, std::vector<std::string>(3, "manager.somewhere"));
+}
+
+TEST_F(KvEventWriterTest, ItsCountersAreMetrics) {
+  start_publishing();
+  prompt_of_ids(40, 1);
+  batches(1);
+  EXPECT_EQ(metric("kvasir:kv_event_batches_published_total"), 1);
+  EXPECT_EQ(metric("kvasir:kv_event_batches_replayed_total"), 1);
+  EXPECT_EQ(metric("kvasir:kv_event_batches_dropped_total"), 0);
+}
+
+TEST(KvEventRank, HasItsOwnPort) {
+  EXPECT_EQ(*endpoint_of_rank("tcp://*:5557", 0), "tcp://*:5557");
+  EXPECT_EQ(*endpoint_of_rank("tcp://*:5557", 3), "tcp://*:5560");
+  EXPECT_EQ(*endpoint_of_rank("inproc://x", 3), "inproc://x_dp3");
+  EXPECT_EQ(*endpoint_of_rank("", 3), "");
+  EXPECT_FALSE(endpoint_of_rank("ipc:///tmp/x", 3).ok());
+  EXPECT_FALSE(endpoint_of_rank("tcp://*:65535", 3).ok());
+}
+
+}  // namespace
+}  // namespace kvasir
