@@ -46,6 +46,9 @@ plugins:
 - type: predicted-cost-picker
 )";
 
+// From the end of a step until a gateway in the same rack has read what it changed.
+constexpr Duration kKvEventLag = std::chrono::milliseconds(2);
+
 constexpr Arm kArms[] = {
     {"round-robin", "round-robin", ""},
     {"least-load", "least-load", ""},
@@ -60,6 +63,8 @@ constexpr Arm kArms[] = {
     {"llm-d-exact-all-waiting", "", kExactLlmD, false, true},
     {"lmetric-exact", "", kExactLMetric},
     {"kv-unheld-exact", "", kExactKv},
+    {"kv-unheld-events", "kv", "", false, false, true},
+    {"kv-events", "kv", "", true, false, true},
 };
 
 }  // namespace
@@ -81,6 +86,7 @@ SimulationOptions options_of(const Arm& arm, const EngineProfile& profile) {
   options.hold = arm.hold;
   options.prefilling_waits = arm.prefilling_waits;
   options.profile = profile;
+  if (arm.kv_events) options.kv_event_lag = kKvEventLag;
   return options;
 }
 

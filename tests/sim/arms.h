@@ -14,6 +14,7 @@ struct Arm {
   std::string_view config;  // or an EndpointPickerConfig
   bool hold = false;
   bool prefilling_waits = false;  // see SimulationOptions
+  bool kv_events = false;         // caches are known by the engines' events
 };
 
 // Round robin first; dynamo, llm-d and lmetric decide by those routers' rules; kv with holding

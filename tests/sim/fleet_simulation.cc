@@ -11,6 +11,7 @@
 #include "base/virtual_executor_fixture.h"
 #include "config/compile.h"
 #include "engine/engine.h"
+#include "event_knowledge.h"
 #include "exact_prefix_cache.h"
 #include "hashing/token_blocks.h"
 #include "plugins/plugin_roster.h"
@@ -37,25 +38,42 @@ RequestPeek peek_of(const std::vector<TokenId>& prompt, bool stream) {
 }
 
 class Simulation;
+struct Gateway;
 
 // A request between its arrival and its end.
 struct Flight final : Journey::Owner {
-  Flight(Simulation& of, PoolThread& thread, uint32_t of_row, std::vector<TokenId> of_prompt)
-      : simulation(of), row(of_row), prompt(std::move(of_prompt)), journey(thread, *this) {}
+  Flight(Simulation& of, Gateway& through, uint32_t of_row, std::vector<TokenId> of_prompt);
 
   void on_decided() override;
   void on_refused(const JourneyRefusal& refusal) override;
   void on_evicted(const JourneyRefusal& refusal) override;
 
   Simulation& simulation;
+  Gateway& gateway;
   const uint32_t row;
-  std::vector<TokenId> prompt;
+  const std::shared_ptr<const std::vector<TokenId>> prompt;
   std::vector<BlockHash> chain;  // as an engine hashes the prompt; made when somebody asks
   Journey journey;
 };
 
+// One of those that share the engines.
+struct Gateway {
+  std::unique_ptr<Pool> pool;
+  std::unique_ptr<PoolThread> thread;
+  Flight* arriving = nullptr;  // the latest; its id is given while it starts
+  std::unordered_map<RequestId, Flight*> flights_by_id;
+};
+
+Flight::Flight(Simulation& of, Gateway& through, uint32_t of_row, std::vector<TokenId> of_prompt)
+    : simulation(of),
+      gateway(through),
+      row(of_row),
+      prompt(std::make_shared<const std::vector<TokenId>>(std::move(of_prompt))),
+      journey(*through.thread, *this) {}
+
 struct SimulatedWorker {
-  explicit SimulatedWorker(const EngineProfile& profile) : engine(profile, EngineOptions{}) {}
+  SimulatedWorker(const EngineProfile& profile, KvEventSink* events)
+      : engine(profile, EngineOptions{}, events) {}
 
   Engine engine;
   std::unordered_map<uint64_t, Flight*> flights;  // by SequenceId
@@ -79,9 +97,10 @@ class Simulation {
   static Result<SimulationResult> run(const SimulatedWorkload& workload,
                                       const SimulationOptions& options) {
     Simulation simulation(workload, options);
-    Result<std::unique_ptr<Pool>> pool = simulation.make_pool();
-    if (!pool) return pool.error();
-    simulation.serve(**pool);
+    for (uint32_t i = 0; i < options.gateways; ++i) {
+      if (Result<void> made = simulation.add_gateway(i); !made) return made.error();
+    }
+    simulation.serve();
     return std::move(simulation.result_);
   }
 
@@ -95,7 +114,7 @@ class Simulation {
     request.refused = !worker.engine.check(wanted.input_tokens, wanted.output_tokens);
     if (request.refused) return end(flight);
     SequenceRequest sequence;
-    sequence.prompt = std::move(flight.prompt);
+    sequence.prompt = *flight.prompt;
     sequence.max_tokens = wanted.output_tokens;
     sequence.answer_seed = mix64(flight.row);
     const SequenceId id = worker.engine.submit(std::move(sequence), executor_.now());
@@ -111,19 +130,43 @@ class Simulation {
  private:
   Simulation(const SimulatedWorkload& workload, const SimulationOptions& options)
       : workload_(workload), options_(options) {
+    if (options.kv_event_lag) {
+      events_.emplace(executor_, options.workers, options.gateways, *options.kv_event_lag);
+    }
     for (uint32_t i = 0; i < options.workers; ++i) {
-      workers_.push_back(std::make_unique<SimulatedWorker>(options.profile));
+      workers_.push_back(std::make_unique<SimulatedWorker>(options.profile,
+                                                           events_ ? &events_->sink(i) : nullptr));
     }
     result_.requests.resize(workload.size());
   }
 
-  Result<std::unique_ptr<Pool>> make_pool() {
+  Result<void> add_gateway(uint32_t number) {
+    auto gateway = std::make_unique<Gateway>();
+    Result<std::unique_ptr<Pool>> pool = make_pool(*gateway, number);
+    if (!pool) return pool.error();
+    gateway->pool = std::move(*pool);
+    Fleet& fleet = gateway->pool->fleet();
+    fleet.replace_all(gateway->pool->options().feeds.endpoints);
+    for (uint32_t i = 0; i < options_.workers; ++i) {
+      fleet.set_healthy(EndpointId(i), true);
+      fleet.set_kv_capacity(EndpointId(i), options_.profile.kv_tokens);
+    }
+    gateway->thread =
+        std::make_unique<PoolThread>(*gateway->pool, static_cast<Executor&>(executor_), 0);
+    gateways_.push_back(std::move(gateway));
+    return {};
+  }
+
+  Result<std::unique_ptr<Pool>> make_pool(Gateway& gateway, uint32_t number) {
     Result<Registry> registry = plugin_registry({});
     if (!registry) return registry.error();
-    registry->add(exact_prefix_cache_plugin(
-        options_.profile.block_size,
-        [this](RequestId id, EndpointId endpoint) { return cached_blocks(id, endpoint); }));
+    registry->add(exact_prefix_cache_plugin(options_.profile.block_size,
+                                            [this, &gateway](RequestId id, EndpointId endpoint) {
+                                              return cached_blocks(gateway, id, endpoint);
+                                            }));
     PoolOptions options = pool_options(options_);
+    options.plugins.seed += number;
+    if (events_) options.exact_caches = &events_->of_reader(number);
     CompileOptions compiling;
     compiling.plugins = options.plugins;
     Result<PoolConfig> config =
@@ -137,23 +180,15 @@ class Simulation {
                         probe_);
   }
 
-  size_t cached_blocks(RequestId id, EndpointId endpoint) {
-    Flight& flight = *flights_by_id_.try_emplace(id, arriving_).first->second;
+  size_t cached_blocks(Gateway& gateway, RequestId id, EndpointId endpoint) {
+    Flight& flight = *gateway.flights_by_id.try_emplace(id, gateway.arriving).first->second;
     if (flight.chain.empty()) {
-      flight.chain = hash_token_blocks(flight.prompt, 0, options_.profile.block_size);
+      flight.chain = hash_token_blocks(*flight.prompt, 0, options_.profile.block_size);
     }
     return workers_[index_of(endpoint)]->engine.cached_blocks(flight.chain);
   }
 
-  void serve(Pool& pool) {
-    pool_ = &pool;
-    pool.fleet().replace_all(pool.options().feeds.endpoints);
-    for (uint32_t i = 0; i < options_.workers; ++i) {
-      pool.fleet().set_healthy(EndpointId(i), true);
-      pool.fleet().set_kv_capacity(EndpointId(i), options_.profile.kv_tokens);
-    }
-    PoolThread thread(pool, static_cast<Executor&>(executor_), 0);
-    thread_ = &thread;
+  void serve() {
     flights_.resize(workload_.size());
     for (uint32_t row = 0; row < workload_.size(); ++row) {
       executor_.after(workload_[row].arrival, [this, row] { arrive(row); });
@@ -164,22 +199,26 @@ class Simulation {
 
   void arrive(uint32_t row) {
     ++open_;
-    flights_[row] = std::make_unique<Flight>(*this, *thread_, row, prompt_of(workload_[row]));
+    Gateway& gateway = *gateways_[mix64(row) % gateways_.size()];
+    flights_[row] = std::make_unique<Flight>(*this, gateway, row, prompt_of(workload_[row]));
     Flight& flight = *flights_[row];
-    if (reads_metrics_) report_metrics();
-    arriving_ = &flight;
-    flight.journey.start(peek_of(flight.prompt, options_.first_tokens_visible), {{}, 1, {}});
-    if (flights_[row]) flights_by_id_[flight.journey.request().id] = &flight;
+    if (reads_metrics_) report_metrics(gateway);
+    gateway.arriving = &flight;
+    Journey::More more;
+    more.body_bytes = 1;
+    if (events_) more.tokens = flight.prompt;
+    flight.journey.start(peek_of(*flight.prompt, options_.first_tokens_visible), std::move(more));
+    if (flights_[row]) gateway.flights_by_id[flight.journey.request().id] = &flight;
   }
 
   void end(Flight& flight) {
-    flights_by_id_.erase(flight.journey.request().id);
+    flight.gateway.flights_by_id.erase(flight.journey.request().id);
     flights_[flight.row].reset();
     --open_;
     result_.makespan = executor_.now() - (TimePoint{} + workload_.front().arrival);
   }
 
-  void report_metrics() {
+  void report_metrics(Gateway& gateway) {
     std::vector<std::pair<EndpointId, EngineMetrics>> round;
     for (uint32_t i = 0; i < options_.workers; ++i) {
       const EngineStats stats = workers_[i]->engine.stats();
@@ -194,7 +233,7 @@ class Simulation {
       metrics.read_at = executor_.now();
       round.emplace_back(EndpointId(i), metrics);
     }
-    pool_->fleet().set_metrics(std::move(round));
+    gateway.pool->fleet().set_metrics(std::move(round));
   }
 
   size_t without_first_token(const SimulatedWorker& worker) const {
@@ -211,9 +250,9 @@ class Simulation {
 
   void finish_step(uint32_t index) {
     SimulatedWorker& worker = *workers_[index];
-    for (const TokenEvent& token : worker.engine.finish_step(executor_.now())) {
-      take_token(worker, token);
-    }
+    const std::vector<TokenEvent>& tokens = worker.engine.finish_step(executor_.now());
+    if (events_) events_->step_finished(index);
+    for (const TokenEvent& token : tokens) take_token(worker, token);
     start_step(index);
   }
 
@@ -245,13 +284,11 @@ class Simulation {
   const SimulationOptions& options_;
   VirtualExecutor executor_;
   SilentProbe probe_;
-  Pool* pool_ = nullptr;
-  PoolThread* thread_ = nullptr;
   bool reads_metrics_ = false;
+  std::optional<EventKnowledge> events_;
+  std::vector<std::unique_ptr<Gateway>> gateways_;
   std::vector<std::unique_ptr<SimulatedWorker>> workers_;
   std::vector<std::unique_ptr<Flight>> flights_;  // by row; null before and after
-  Flight* arriving_ = nullptr;                    // the latest; its id is given while it starts
-  std::unordered_map<RequestId, Flight*> flights_by_id_;
   size_t open_ = 0;
   SimulationResult result_;
 };

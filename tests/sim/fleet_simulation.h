@@ -27,6 +27,11 @@ struct SimulationOptions {
   // that tells more than vLLM's num_requests_waiting, which is of those that no step has begun.
   bool prefilling_waits = false;
   uint32_t workers = 8;
+  // Each gets its share of the requests, and knows nothing of the others but what engines say.
+  uint32_t gateways = 1;
+  // Engines publish KV events, which the gateways read so long after the end of each step. nullopt:
+  // they do not.
+  std::optional<Duration> kv_event_lag;
   EngineProfile profile;
   // What the policy predicts with; the engines' own profile when absent.
   std::optional<EngineProfile> predicted_profile;

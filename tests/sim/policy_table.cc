@@ -7,6 +7,7 @@
 #include <cstdio>
 
 #include "arms.h"
+#include "difference_interval.h"
 
 namespace kvasir {
 namespace {
@@ -22,6 +23,9 @@ struct TableFlags {
   double bin_s = 3;
   double delay_ms = 0;
   double hold_threshold_s = to_seconds(kHoldThreshold);
+  uint32_t gateways = 1;
+  double kv_event_lag_ms = -1;  // negative: the arms' own
+  std::string against;          // an arm
   uint64_t kv_tokens = 0;
   uint32_t max_model_len = 0;
 };
@@ -37,6 +41,8 @@ struct Line {
   double hits = 0;
   double held_most_s = 0;
   size_t served = 0;
+  std::vector<double> each_ttft_ms;  // of one arrival pattern after the other
+  std::vector<double> each_hits;
 };
 
 SimulatedWorkload arrivals(const SimulatedWorkload& rows, const TableFlags& flags, uint64_t seed) {
@@ -51,7 +57,11 @@ Result<Line> measure(const Arm& arm, const SimulatedWorkload& rows, const Engine
                      const TableFlags& flags) {
   SimulationOptions options = options_of(arm, profile);
   options.workers = flags.workers;
+  options.gateways = flags.gateways;
   options.hold_threshold = from_seconds(flags.hold_threshold_s);
+  if (options.kv_event_lag && flags.kv_event_lag_ms >= 0) {
+    options.kv_event_lag = from_seconds(flags.kv_event_lag_ms / 1e3);
+  }
   const auto share = 1 / static_cast<double>(flags.seeds);
   Line line;
   for (uint64_t seed = 1; seed <= flags.seeds; ++seed) {
@@ -65,12 +75,25 @@ Result<Line> measure(const Arm& arm, const SimulatedWorkload& rows, const Engine
     line.itl_ms += share * inter_token_ms(*result);
     line.rate += share * requests_per_second(*result);
     line.hits += share * hit_ratio(*result);
+    line.each_ttft_ms.push_back(ttft_ms);
+    line.each_hits.push_back(hit_ratio(*result));
     line.served = served(*result);
     for (const SimulatedRequest& request : result->requests) {
       line.held_most_s = std::max(line.held_most_s, to_seconds(request.held));
     }
   }
   return line;
+}
+
+// What the line has more than the other, on the same arrivals.
+void print_difference(const Line& line, const Line& other, std::string_view name,
+                      std::string_view against) {
+  const Interval hits = difference_interval(line.each_hits, other.each_hits);
+  const Interval ttft = difference_interval(line.each_ttft_ms, other.each_ttft_ms);
+  std::printf(
+      "%.*s less %.*s: hit ratio %+.4f (95 %%: %+.4f to %+.4f), TTFT %+.0f ms (%+.0f to %+.0f)\n",
+      static_cast<int>(name.size()), name.data(), static_cast<int>(against.size()), against.data(),
+      hits.mean, hits.low, hits.high, ttft.mean, ttft.low, ttft.high);
 }
 
 int fail(const std::string& why) {
@@ -90,6 +113,10 @@ int print_table(const TableFlags& flags) {
     if (find_arm(name) == nullptr) return fail("--arms: there is no arm '" + name + "'");
     arms.push_back(find_arm(name));
   }
+  if (!flags.against.empty() && find_arm(flags.against) == nullptr) {
+    return fail("--against: there is no arm '" + flags.against + "'");
+  }
+  if (!flags.against.empty() && flags.seeds < 2) return fail("--against: needs --seeds 2 or more");
   if (arms.empty()) {
     for (const Arm& arm : comparison_arms()) arms.push_back(&arm);
   }
@@ -99,8 +126,9 @@ int print_table(const TableFlags& flags) {
   std::printf(
       "| arm | TTFT mean, ms | +- | TTFT p99, s | latency, s | ITL, ms | requests/s | hit "
       "ratio | served | longest held, s |\n|---|---|---|---|---|---|---|---|---|---|\n");
+  std::vector<Line> lines;
   for (const Arm* arm : arms) {
-    const Result<Line> line = measure(*arm, *rows, *profile, flags);
+    Result<Line> line = measure(*arm, *rows, *profile, flags);
     if (!line) return fail(line.error().message);
     const double variance = std::max(0.0, line->ttft_squares - line->ttft_ms * line->ttft_ms);
     std::printf("| %.*s | %.0f | %.0f | %.1f | %.1f | %.1f | %.2f | %.4f | %zu | %.1f |\n",
@@ -108,6 +136,16 @@ int print_table(const TableFlags& flags) {
                 std::sqrt(variance), line->p99_s, line->latency_s, line->itl_ms, line->rate,
                 line->hits, line->served, line->held_most_s);
     std::fflush(stdout);
+    lines.push_back(std::move(*line));
+  }
+  const auto other = std::find_if(arms.begin(), arms.end(),
+                                  [&](const Arm* arm) { return arm->name == flags.against; });
+  if (other == arms.end()) return 0;
+  std::printf("\n");
+  for (size_t i = 0; i < arms.size(); ++i) {
+    if (arms[i] == *other) continue;
+    print_difference(lines[i], lines[static_cast<size_t>(other - arms.begin())], arms[i]->name,
+                     flags.against);
   }
   return 0;
 }
@@ -120,6 +158,15 @@ void add_flags(CLI::App& app, TableFlags& flags) {
   app.add_option("--workers", flags.workers, "How many")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
+  app.add_option("--gateways", flags.gateways,
+                 "That share the workers, each with its share of the requests")
+      ->check(CLI::Range(1, 100))
+      ->capture_default_str();
+  app.add_option("--kv-event-lag-ms", flags.kv_event_lag_ms,
+                 "From a step's end until its KV events are read (default: 2)")
+      ->check(CLI::Range(0.0, 1e6));
+  app.add_option("--against", flags.against,
+                 "Then say how the arms differ from this one, arrival by arrival");
   app.add_option("--kv-tokens", flags.kv_tokens, "Cache of a worker (default: the profile's)")
       ->check(CLI::Range(1024, 1 << 30));
   app.add_option("--max-model-len", flags.max_model_len,
