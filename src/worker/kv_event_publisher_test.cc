@@ -3,10 +3,11 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <zmq.h>
 
 #include <atomic>
 #include <thread>
+
+#include "worker/zmq_peer_fixture.h"
 
 namespace kvasir {
 namespace {
@@ -15,66 +16,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-using Frames = std::vector<std::string>;
-constexpr int kPatienceMs = 10'000;
-
-std::string number(uint64_t value) {
-  std::string bytes;
-  for (int shift = 56; shift >= 0; shift -= 8) bytes.push_back(static_cast<char>(value >> shift));
-  return bytes;
-}
 const std::string kEnd(8, '\xff');
-
-// A socket of a subscriber or of a client of replays.
-class Peer {
- public:
-  explicit Peer(int type) : context_(zmq_ctx_new()), socket_(zmq_socket(context_, type)) {
-    const int no_linger = 0;
-    zmq_setsockopt(socket_, ZMQ_LINGER, &no_linger, sizeof no_linger);
-    zmq_setsockopt(socket_, ZMQ_RCVTIMEO, &kPatienceMs, sizeof kPatienceMs);
-    if (type == ZMQ_SUB) zmq_setsockopt(socket_, ZMQ_SUBSCRIBE, "", 0);
-  }
-  ~Peer() {
-    zmq_close(socket_);
-    zmq_ctx_term(context_);
-  }
-  Peer(const Peer&) = delete;
-  Peer& operator=(const Peer&) = delete;
-
-  void connect(const std::string& endpoint) {
-    ASSERT_EQ(zmq_connect(socket_, endpoint.c_str()), 0) << endpoint;
-  }
-  std::string bind() {
-    EXPECT_EQ(zmq_bind(socket_, "tcp://127.0.0.1:*"), 0);
-    char endpoint[256] = {};
-    size_t size = sizeof endpoint;
-    zmq_getsockopt(socket_, ZMQ_LAST_ENDPOINT, endpoint, &size);
-    return endpoint;
-  }
-  void send(const Frames& frames) {
-    for (size_t i = 0; i < frames.size(); ++i) {
-      const int more = i + 1 < frames.size() ? ZMQ_SNDMORE : 0;
-      ASSERT_GE(zmq_send(socket_, frames[i].data(), frames[i].size(), more), 0);
-    }
-  }
-  // None: nothing came in time.
-  Frames receive() {
-    Frames frames;
-    for (int more = 1; more != 0;) {
-      zmq_msg_t message;
-      zmq_msg_init(&message);
-      if (zmq_msg_recv(&message, socket_, 0) < 0) return {};
-      frames.emplace_back(static_cast<char*>(zmq_msg_data(&message)), zmq_msg_size(&message));
-      more = zmq_msg_more(&message);
-      zmq_msg_close(&message);
-    }
-    return frames;
-  }
-
- private:
-  void* const context_;
-  void* const socket_;
-};
 
 KvEventPublisherOptions options_on_free_ports() {
   KvEventPublisherOptions options;
@@ -91,7 +33,7 @@ std::unique_ptr<KvEventPublisher> started(KvEventPublisherOptions options) {
 }
 
 // Publishes until the subscriber hears something: before, it may not have joined.
-Frames first_heard(KvEventPublisher& publisher, Peer& subscriber) {
+Frames first_heard(KvEventPublisher& publisher, ZmqPeer& subscriber) {
   std::atomic<bool> heard{false};
   Frames frames;
   std::thread listener([&] {
@@ -108,9 +50,9 @@ Frames first_heard(KvEventPublisher& publisher, Peer& subscriber) {
 
 // What a replay from there brings, without its end.
 std::vector<Frames> replayed(KvEventPublisher& publisher, uint64_t from) {
-  Peer client(ZMQ_DEALER);
+  ZmqPeer client(ZMQ_DEALER);
   client.connect(publisher.bound_replay_endpoint());
-  client.send({"", number(from)});
+  client.send({"", big_endian_bytes(from)});
   std::vector<Frames> messages;
   for (;;) {
     Frames frames = client.receive();
@@ -143,7 +85,7 @@ TEST(KvEventEndpoint, IsBoundByVllmsRule) {
 
 TEST(KvEventPublisher, SendsTopicNumberAndBatch) {
   const auto publisher = started(options_on_free_ports());
-  Peer subscriber(ZMQ_SUB);
+  ZmqPeer subscriber(ZMQ_SUB);
   subscriber.connect(publisher->bound_endpoint());
   const Frames first = first_heard(*publisher, subscriber);
   ASSERT_EQ(first.size(), 3u);
@@ -164,8 +106,9 @@ TEST(KvEventPublisher, ReplaysWhatItKeepsFromTheNumberThatIsAskedFor) {
   const auto publisher = started(options_on_free_ports());
   for (const char* batch : {"a", "b", "c"}) publisher->publish(batch);
   settle(*publisher, 3);
-  EXPECT_THAT(replayed(*publisher, 1), ElementsAre(Frames{"", "kv@pod@model", number(1), "b"},
-                                                   Frames{"", "kv@pod@model", number(2), "c"}));
+  EXPECT_THAT(replayed(*publisher, 1),
+              ElementsAre(Frames{"", "kv@pod@model", big_endian_bytes(1), "b"},
+                          Frames{"", "kv@pod@model", big_endian_bytes(2), "c"}));
   EXPECT_THAT(replayed(*publisher, 3), IsEmpty());
   EXPECT_EQ(replayed(*publisher, 0).size(), 3u);
   EXPECT_EQ(publisher->counts().replayed, 5u);
@@ -177,7 +120,7 @@ TEST(KvEventPublisher, KeepsTheLatestBatchesOnly) {
   auto publisher = started(options);
   for (const char* batch : {"a", "b", "c"}) publisher->publish(batch);
   settle(*publisher, 3);
-  EXPECT_EQ(replayed(*publisher, 0).front()[2], number(1));
+  EXPECT_EQ(replayed(*publisher, 0).front()[2], big_endian_bytes(1));
 
   options.buffer_steps = 100;
   options.replay_bytes_max = 25;
@@ -200,13 +143,13 @@ TEST(KvEventPublisher, IgnoresWhatIsNoRequest) {
   const auto publisher = started(options_on_free_ports());
   publisher->publish("a");
   settle(*publisher, 1);
-  Peer client(ZMQ_DEALER);
+  ZmqPeer client(ZMQ_DEALER);
   client.connect(publisher->bound_replay_endpoint());
-  client.send({number(0)});                       // no empty frame
-  client.send({"", number(0), "more"});           // too many
-  client.send({"", number(0) + "a longer one"});  // no number
-  client.send({"", number(0)});
-  EXPECT_THAT(client.receive(), ElementsAre("", "kv@pod@model", number(0), "a"));
+  client.send({big_endian_bytes(0)});                       // no empty frame
+  client.send({"", big_endian_bytes(0), "more"});           // too many
+  client.send({"", big_endian_bytes(0) + "a longer one"});  // no number
+  client.send({"", big_endian_bytes(0)});
+  EXPECT_THAT(client.receive(), ElementsAre("", "kv@pod@model", big_endian_bytes(0), "a"));
   EXPECT_EQ(publisher->counts().replay_requests_ignored, 3u);
 }
 
@@ -221,8 +164,8 @@ TEST(KvEventPublisher, WhatFindsNoPlaceIsDroppedAndItsNumberIsMissing) {
   EXPECT_EQ(publisher->counts().dropped, 1u);
   const std::vector<Frames> kept = replayed(*publisher, 0);
   ASSERT_EQ(kept.size(), 2u);
-  EXPECT_EQ(kept[0][2], number(0));
-  EXPECT_EQ(kept[1][2], number(2));
+  EXPECT_EQ(kept[0][2], big_endian_bytes(0));
+  EXPECT_EQ(kept[1][2], big_endian_bytes(2));
 }
 
 // As a Service with several pods behind it: each gets the events.
@@ -230,7 +173,7 @@ TEST(KvEventPublisher, PublishesToEachOfItsPeers) {
   KvEventPublisherOptions options;
   options.endpoint.clear();
   const auto publisher = started(options);
-  Peer first(ZMQ_SUB), second(ZMQ_SUB);
+  ZmqPeer first(ZMQ_SUB), second(ZMQ_SUB);
   const std::vector<std::string> peers = {first.bind(), second.bind()};
   publisher->set_peers(peers);
   EXPECT_THAT(first_heard(*publisher, first), ElementsAre("", testing::_, "hello"));
@@ -254,7 +197,7 @@ TEST(KvEventPublisher, AnEndpointThatIsTakenIsAnError) {
 
 TEST(KvEventPublisher, EndsWhileASubscriberTakesNothing) {
   auto publisher = started(options_on_free_ports());
-  Peer subscriber(ZMQ_SUB);
+  ZmqPeer subscriber(ZMQ_SUB);
   subscriber.connect(publisher->bound_endpoint());
   first_heard(*publisher, subscriber);
   for (int i = 0; i < 1000; ++i) publisher->publish(std::string(100'000, 'x'));

@@ -3,15 +3,16 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <zmq.h>
 
 #include <thread>
 
 #include "base/virtual_executor_fixture.h"
 #include "hashing/token_blocks.h"
+#include "net/io/socket_address.h"
 #include "net/io/system_resolver.h"
 #include "wire/kv_events/kv_event_decoder.h"
 #include "worker/worker_fixture.h"
+#include "worker/zmq_peer_fixture.h"
 
 namespace kvasir {
 namespace {
@@ -97,39 +98,19 @@ class KvEventWriterTest : public WorkerFixture {
  private:
   // What the publisher sends again.
   std::vector<std::string> replay() {
-    void* context = zmq_ctx_new();
-    void* client = zmq_socket(context, ZMQ_DEALER);
-    const int no_linger = 0, patience_ms = 10'000;
-    zmq_setsockopt(client, ZMQ_LINGER, &no_linger, sizeof no_linger);
-    zmq_setsockopt(client, ZMQ_RCVTIMEO, &patience_ms, sizeof patience_ms);
-    EXPECT_EQ(zmq_connect(client, writer_->publisher().bound_replay_endpoint().c_str()), 0);
-    std::string first(8, '\0');
-    first[7] = static_cast<char>(seen_);
-    zmq_send(client, nullptr, 0, ZMQ_SNDMORE);
-    zmq_send(client, first.data(), first.size(), 0);
+    ZmqPeer client(ZMQ_DEALER);
+    client.connect(writer_->publisher().bound_replay_endpoint());
+    client.send({"", big_endian_bytes(seen_)});
     std::vector<std::string> batches;
-    for (std::vector<std::string> frames; frames.size() != 4 || !frames[3].empty();) {
-      if (frames.size() == 4) batches.push_back(frames[3]);
-      frames = receive(client);
-      if (frames.size() == 4) continue;
-      ADD_FAILURE() << "a reply of " << frames.size() << " frames";
-      break;
+    for (;;) {
+      const Frames frames = client.receive();
+      if (frames.size() == 4 && !frames[3].empty()) {
+        batches.push_back(frames[3]);
+        continue;
+      }
+      EXPECT_EQ(frames.size(), 4u);
+      return batches;
     }
-    zmq_close(client);
-    zmq_ctx_term(context);
-    return batches;
-  }
-  static std::vector<std::string> receive(void* socket) {
-    std::vector<std::string> frames;
-    for (int more = 1; more != 0;) {
-      zmq_msg_t message;
-      zmq_msg_init(&message);
-      if (zmq_msg_recv(&message, socket, 0) < 0) return {};
-      frames.emplace_back(static_cast<char*>(zmq_msg_data(&message)), zmq_msg_size(&message));
-      more = zmq_msg_more(&message);
-      zmq_msg_close(&message);
-    }
-    return frames;
   }
 
   SystemResolver resolver_;
@@ -278,13 +259,35 @@ TEST(KvEventWriter, ABatchThatIsLargeDoesNotWait) {
   wait_for_batches(*writer, 2);
 }
 
-TEST(KvEventWriter, ANameIsLookedUpAgainAndAgain) {
+// A name with two addresses, of which one goes and another comes: as a headless Service with two
+// pods behind it. Each gets what is published while it is there.
+TEST(KvEventWriter, EachAddressOfANameGetsTheEvents) {
   VirtualExecutor executor;
   SaidAddresses resolver;
+  ZmqPeer first(ZMQ_SUB), second(ZMQ_SUB), third(ZMQ_SUB);
+  const std::string bound = first.bind("tcp://127.0.0.1:*");
+  const std::string port = bound.substr(bound.rfind(':'));
+  second.bind("tcp://127.0.0.2" + port);
+  third.bind("tcp://127.0.0.3" + port);
   KvEventWriterOptions options;
-  options.publisher.endpoint = "tcp://manager.somewhere:5555";
+  options.publisher.endpoint = "tcp://manager.somewhere" + port;
+  resolver.addresses =
+      Resolver::Addresses{*literal_address("127.0.0.1"), *literal_address("127.0.0.2")};
   const auto writer = std::move(KvEventWriter::start(executor, resolver, options)).value();
+  executor.run_until(TimePoint{} + std::chrono::seconds(1));
+  const auto publish_until = [&](ZmqPeer& one, ZmqPeer& other) {
+    while (!one.has_message() || !other.has_message()) {
+      writer->on_removed(one_block_removed());
+      writer->step_finished();
+      std::this_thread::yield();
+    }
+  };
+  publish_until(first, second);
+  EXPECT_FALSE(third.has_message());
+  resolver.addresses =
+      Resolver::Addresses{*literal_address("127.0.0.1"), *literal_address("127.0.0.3")};
   executor.run_until(TimePoint{} + std::chrono::seconds(11));
+  publish_until(first, third);
   EXPECT_EQ(resolver.asked, std::vector<std::string>(3, "manager.somewhere"));
 }
 

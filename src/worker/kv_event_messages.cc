@@ -1,0 +1,72 @@
+#include "worker/kv_event_messages.h"
+
+#include <array>
+
+namespace kvasir {
+namespace {
+
+// Peers may have either kind of address.
+bool is_v6(const std::string& endpoint) {
+  return endpoint.empty() || endpoint.find("::") != std::string::npos ||
+         endpoint.find('[') != std::string::npos;
+}
+
+}  // namespace
+
+std::string big_endian(uint64_t value) {
+  std::string bytes(8, '\0');
+  for (size_t i = 0; i < 8; ++i) bytes[i] = static_cast<char>(value >> (8 * (7 - i)));
+  return bytes;
+}
+
+bool send_frame(void* socket, std::string_view bytes, bool more) {
+  const int flags = ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0);
+  return zmq_send(socket, bytes.data(), bytes.size(), flags) >= 0;
+}
+
+bool send_batch(void* socket, const SharedBatch& batch) {
+  auto* keeper = new SharedBatch(batch);
+  zmq_msg_t message;
+  const auto release = [](void*, void* hint) { delete static_cast<SharedBatch*>(hint); };
+  void* bytes = const_cast<char*>(batch->bytes().data());  // it is only read
+  if (zmq_msg_init_data(&message, bytes, batch->bytes().size(), release, keeper) != 0) {
+    delete keeper;
+    return false;
+  }
+  if (zmq_msg_send(&message, socket, ZMQ_DONTWAIT) >= 0) return true;
+  zmq_msg_close(&message);
+  return false;
+}
+
+Error zmq_error(const std::string& what) {
+  return Error{what + ": " + zmq_strerror(zmq_errno())};
+}
+
+Result<PublisherSocket> make_publisher_socket(void* context, int type, int hwm,
+                                              const std::string& endpoint) {
+  PublisherSocket socket(zmq_socket(context, type));
+  if (!socket) return zmq_error("ZeroMQ");
+  const int no_linger = 0, on = 1;
+  zmq_setsockopt(socket.get(), ZMQ_LINGER, &no_linger, sizeof no_linger);
+  zmq_setsockopt(socket.get(), ZMQ_SNDHWM, &hwm, sizeof hwm);
+  if (is_v6(endpoint)) zmq_setsockopt(socket.get(), ZMQ_IPV6, &on, sizeof on);
+  if (type == ZMQ_ROUTER) {
+    zmq_setsockopt(socket.get(), ZMQ_ROUTER_MANDATORY, &on, sizeof on);
+    const int requests_max = 1000;
+    zmq_setsockopt(socket.get(), ZMQ_RCVHWM, &requests_max, sizeof requests_max);
+    const int64_t request_bytes_max = 1024;
+    zmq_setsockopt(socket.get(), ZMQ_MAXMSGSIZE, &request_bytes_max, sizeof request_bytes_max);
+  }
+  return socket;
+}
+
+Result<std::string> bind_publisher_socket(const PublisherSocket& socket,
+                                          const std::string& endpoint) {
+  if (zmq_bind(socket.get(), endpoint.c_str()) != 0) return zmq_error("cannot bind " + endpoint);
+  std::array<char, 256> bound{};
+  size_t size = bound.size();
+  if (zmq_getsockopt(socket.get(), ZMQ_LAST_ENDPOINT, bound.data(), &size) != 0) return endpoint;
+  return std::string(bound.data());
+}
+
+}  // namespace kvasir

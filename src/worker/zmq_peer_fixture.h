@@ -1,0 +1,79 @@
+// For tests: a subscriber to KV events, or a client of replays.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <zmq.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace kvasir {
+
+using Frames = std::vector<std::string>;
+
+inline std::string big_endian_bytes(uint64_t value) {
+  std::string bytes;
+  for (int shift = 56; shift >= 0; shift -= 8) bytes.push_back(static_cast<char>(value >> shift));
+  return bytes;
+}
+
+class ZmqPeer {
+ public:
+  static constexpr int kPatienceMs = 10'000;
+
+  explicit ZmqPeer(int type) : context_(zmq_ctx_new()), socket_(zmq_socket(context_, type)) {
+    const int no_linger = 0;
+    zmq_setsockopt(socket_, ZMQ_LINGER, &no_linger, sizeof no_linger);
+    zmq_setsockopt(socket_, ZMQ_RCVTIMEO, &kPatienceMs, sizeof kPatienceMs);
+    if (type == ZMQ_SUB) zmq_setsockopt(socket_, ZMQ_SUBSCRIBE, "", 0);
+  }
+  ~ZmqPeer() {
+    zmq_close(socket_);
+    zmq_ctx_term(context_);
+  }
+  ZmqPeer(const ZmqPeer&) = delete;
+  ZmqPeer& operator=(const ZmqPeer&) = delete;
+
+  void connect(const std::string& endpoint) {
+    ASSERT_EQ(zmq_connect(socket_, endpoint.c_str()), 0) << endpoint;
+  }
+  // Where it is bound.
+  std::string bind(const std::string& endpoint = "tcp://127.0.0.1:*") {
+    EXPECT_EQ(zmq_bind(socket_, endpoint.c_str()), 0) << endpoint;
+    char bound[256] = {};
+    size_t size = sizeof bound;
+    zmq_getsockopt(socket_, ZMQ_LAST_ENDPOINT, bound, &size);
+    return bound;
+  }
+  void send(const Frames& frames) {
+    for (size_t i = 0; i < frames.size(); ++i) {
+      const int more = i + 1 < frames.size() ? ZMQ_SNDMORE : 0;
+      ASSERT_GE(zmq_send(socket_, frames[i].data(), frames[i].size(), more), 0);
+    }
+  }
+  // None: nothing came in time.
+  Frames receive() {
+    Frames frames;
+    for (int more = 1; more != 0;) {
+      zmq_msg_t message;
+      zmq_msg_init(&message);
+      if (zmq_msg_recv(&message, socket_, 0) < 0) return {};
+      frames.emplace_back(static_cast<char*>(zmq_msg_data(&message)), zmq_msg_size(&message));
+      more = zmq_msg_more(&message);
+      zmq_msg_close(&message);
+    }
+    return frames;
+  }
+  // Whether something has come.
+  bool has_message() {
+    zmq_pollitem_t item{socket_, 0, ZMQ_POLLIN, 0};
+    return zmq_poll(&item, 1, 0) > 0;
+  }
+
+ private:
+  void* const context_;
+  void* const socket_;
+};
+
+}  // namespace kvasir
