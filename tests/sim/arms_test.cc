@@ -144,7 +144,8 @@ TEST(Arms, ExactKnowledgeIsWhatTheEngineThenFinds) {
     }
     workload.push_back(row);
   }
-  for (const char* name : {"dynamo-exact", "llm-d-exact", "lmetric-exact", "kv-unheld-exact"}) {
+  for (const char* name : {"dynamo-exact", "llm-d-exact", "lmetric-exact", "kv-unheld-exact",
+                           "kv-unheld-events", "kv-events"}) {
     const auto result = simulate_arm(*find_arm(name), workload);
     EXPECT_GT(hit_ratio(result), 0.4) << name;
     for (const SimulatedRequest& request : result.requests) {
