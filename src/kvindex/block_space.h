@@ -23,6 +23,7 @@ class BlockSpace {
   static constexpr uint32_t kGroup = 8;
   static constexpr uint32_t kStretchMax = 8192;  // places
   static constexpr uint32_t kNoRun = 0x7fffffff;
+  static constexpr uint32_t kForgotten = 0x7ffffffe;  // in no run, but not released yet
   static constexpr size_t kPlacesMax = size_t{1} << 30;
   static constexpr size_t kBytesPerPlace = 20;
 

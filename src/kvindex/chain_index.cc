@@ -30,7 +30,7 @@ std::optional<HolderId> ChainIndex::add_holder() {
   if (id == options_.holders_max) return std::nullopt;
   if (id == holders_.size()) holders_.emplace_back();
   holders_[id] = std::make_unique<Holder>(
-      Holder{HolderId{static_cast<uint32_t>(id)}, {}, 0, 0, 0, NumberMap(budget_)});
+      Holder{HolderId{static_cast<uint32_t>(id)}, {}, 0, 0, 0, NumberMap(budget_), 1});
   return holders_[id]->id;
 }
 
@@ -71,6 +71,9 @@ size_t ChainIndex::held(HolderId id, CacheTier tier, std::span<const uint64_t> n
 
 StoreOutcome ChainIndex::store(const StoredBlocks& stored) {
   Holder& holder = holder_of(stored.holder);
+  for (size_t i = 0; i < std::min(kPrefetch, stored.engine_hashes.size()); ++i) {
+    runs_.prefetch_name(stored.engine_hashes[i]);
+  }
   Before before{kNone, stored.root};
   if (stored.parent) {
     const std::optional<uint32_t> parent = find_place(holder, *stored.parent);
@@ -113,7 +116,10 @@ size_t ChainIndex::store_known(const At& common, Found found, const Piece& piece
           common.holder.own.find(piece.names[count]) == nullptr)) {
     ++count;
   }
-  if (count > 0) return cover(common, found, count, 1) ? count : 0;
+  if (count > 0) {
+    remember(piece.names[count - 1], place + count - 1);
+    return cover(common, found, count, 1) ? count : 0;
+  }
   drop_other(common.holder, piece.names[0], piece.hashes[0]);
   const std::optional<At> own = at(common.holder, Naming::kOwn, common.tier);
   return own && hold_own(*own, place, piece.names[0], 1) ? 1 : 0;
@@ -153,9 +159,6 @@ size_t ChainIndex::create(const At& at, const Before& before, const Piece& piece
   bool extends = false;
   const BlockSpace::Stretch places = take_places(at, before, piece.hashes.size(), extends);
   BlockSpace& space = runs_.space();
-  for (size_t i = 0; i < std::min<size_t>(kPrefetch, places.count); ++i) {
-    runs_.prefetch_name(piece.names[i]);
-  }
   uint32_t count = 0;
   for (; count < places.count; ++count) {
     const uint64_t name = piece.names[count];
@@ -187,6 +190,7 @@ size_t ChainIndex::create(const At& at, const Before& before, const Piece& piece
   runs_.set_stored(run, now_);
   if (is_at(before)) runs_.set_stored(space.run(before.place), now_);  // the parent was used
   count_change(at, run, from, from + count, true);
+  remember(piece.names[count - 1], places.first + count - 1);
   return count;
 }
 
@@ -313,8 +317,11 @@ size_t ChainIndex::remove_one(Holder& holder, CacheTier tier, uint64_t name) {
   }
   const std::optional<Seat> seat = holder.seat(Naming::kCommon, tier);
   if (!seat) return 0;
-  const uint32_t place = find_common(name);
+  const uint32_t guess = holder.removed_last - 1;
+  const bool guessed = runs_.is_block(guess) && runs_.space().name(guess) == name;
+  const uint32_t place = guessed ? settled(guess, name) : find_common(name);
   if (place == kNone) return 0;
+  holder.removed_last = place;
   const Found found = found_at(place);
   if (runs_.covered(found.run, *seat) <= found.offset) return 0;
   const At at{holder, Naming::kCommon, tier, *seat};
@@ -347,14 +354,20 @@ std::optional<uint32_t> ChainIndex::find_place(Holder& holder, uint64_t name) {
       return place;
     }
   }
-  const uint32_t place = find_common(name);
+  const uint32_t recent = recent_[recent_place(name)];
+  const bool known = runs_.is_block(recent) && runs_.space().name(recent) == name;
+  const uint32_t place = known ? settled(recent, name) : find_common(name);
   return place == kNone ? std::nullopt : std::optional(place);
 }
 
 // The block with that common name. Its run is settled.
 uint32_t ChainIndex::find_common(uint64_t name) {
   const uint32_t place = runs_.find_name(name);
-  if (place == kNone) return kNone;
+  return place == kNone ? kNone : settled(place, name);
+}
+
+// The place of the block after its run was settled, which may be the end of it.
+uint32_t ChainIndex::settled(uint32_t place, uint64_t name) {
   const uint32_t run = runs_.space().run(place);
   if (runs_[run].swept == seats_.epoch()) return place;
   settle(run);
@@ -368,11 +381,7 @@ ChainIndex::Found ChainIndex::found_at(uint32_t place) const {
 
 // The block before is where it was thought to be.
 bool ChainIndex::is_at(const Before& before) const {
-  if (before.place == kNone) return false;
-  const uint32_t run = runs_.space().run(before.place);
-  return run < runs_.runs_end() && runs_.first(run) <= before.place &&
-         before.place - runs_.first(run) < runs_.length(run) &&
-         runs_.hash(before.place) == before.hash;
+  return runs_.is_block(before.place) && runs_.hash(before.place) == before.hash;
 }
 
 // A block that comes after `before`, if it is in a run; that is settled then.

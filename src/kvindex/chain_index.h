@@ -64,6 +64,8 @@ class ChainIndex final : public BlockIndex {
     size_t blocks = 0;
     size_t memberships = 0;
     NumberMap own;  // its own names -> OwnName
+    // Engines forget the end of a sequence first, block by block: the next is the one before.
+    uint32_t removed_last = 1;
 
     std::optional<Seat>& seat(Naming naming, CacheTier tier) {
       return seats[static_cast<size_t>(naming)][static_cast<size_t>(tier)];
@@ -108,6 +110,9 @@ class ChainIndex final : public BlockIndex {
   std::optional<At> at(Holder& holder, Naming naming, CacheTier tier);
   std::optional<uint32_t> find_place(Holder& holder, uint64_t name);
   uint32_t find_common(uint64_t name);
+  uint32_t settled(uint32_t place, uint64_t name);
+  void remember(uint64_t name, uint32_t place) { recent_[recent_place(name)] = place; }
+  static size_t recent_place(uint64_t name) { return (name * 0x9e3779b97f4a7c15ULL) >> 52; }
   Found locate(const Before& before, BlockHash hash);
   Found found_at(uint32_t place) const;
   bool is_at(const Before& before) const;
@@ -148,6 +153,8 @@ class ChainIndex final : public BlockIndex {
   NumberMap copies_;              // copies_key() -> how many, where there are two or more
   std::vector<uint32_t> copied_;  // by seat: its entries in copies_
   std::atomic<size_t> memberships_{0};
+  // Places of names that were stored last, for the blocks that come after them; perhaps outdated.
+  std::array<uint32_t, 4096> recent_{};
   std::vector<BlockHash> hashes_;   // of the blocks that are stored
   std::vector<NumberMap> cleared_;  // own names of cleared holders
   uint32_t sweep_next_ = 0;         // the run where the sweep goes on

@@ -35,7 +35,11 @@ bool ChainRuns::add_name(uint64_t name, uint32_t place) {
 }
 
 void ChainRuns::forget_names(uint32_t place, uint32_t count) {
-  for (uint32_t i = place; i < place + count; ++i) names_.erase(space_.name(i), i);
+  constexpr uint32_t kAhead = 8;
+  for (uint32_t i = place; i < place + count; ++i) {
+    if (i + kAhead < place + count) names_.prefetch(space_.name(i + kAhead));
+    names_.erase(space_.name(i), i);
+  }
 }
 
 uint32_t ChainRuns::covered(uint32_t run, Seat seat) const {
@@ -280,8 +284,24 @@ void ChainRuns::trim(uint32_t run) {
     changed.length.store(longest, kRelease);
   }
   distinct_blocks_.fetch_sub(old - longest, kRelaxed);
-  forget_names(place + longest, old - longest);
-  space_.release(place + longest, old - longest);
+  forget_blocks(place + longest, old - longest);
+}
+
+void ChainRuns::forget_blocks(uint32_t place, uint32_t count) {
+  if (count > kForgottenMax / 2) {
+    forget_names(place, count);
+    return space_.release(place, count);
+  }
+  for (uint32_t i = place; i < place + count; ++i) {
+    uint32_t& turn = forgotten_[forgotten_count_++ % kForgottenMax];
+    if (forgotten_count_ > kForgottenMax) {
+      names_.erase(space_.name(turn), turn);
+      space_.release(turn, 1);
+    }
+    turn = i;
+    space_.set_run(i, BlockSpace::kForgotten);
+    names_.prefetch(space_.name(i));
+  }
 }
 
 }  // namespace kvasir

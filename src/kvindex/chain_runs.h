@@ -89,7 +89,15 @@ class ChainRuns {
 
   // The place of the block with that common name; kNone: there is none.
   uint32_t find_name(uint64_t name) const {
-    return names_.find(name, [&](uint32_t place) { return space_.name(place) == name; });
+    return names_.find(name, [&](uint32_t place) {
+      return space_.name(place) == name && space_.run(place) != BlockSpace::kForgotten;
+    });
+  }
+  // There is a block in a run at that place. Any number may be asked for.
+  bool is_block(uint32_t place) const {
+    if (!space_.exists(place)) return false;
+    const uint32_t run = space_.run(place);
+    return run < runs_end_ && place - first(run) < length(run);
   }
   void prefetch_name(uint64_t name) const { names_.prefetch(name); }
   void prefetch_hash(BlockHash hash) const { heads_.prefetch(hash); }
@@ -137,6 +145,7 @@ class ChainRuns {
  private:
   static constexpr auto kRelaxed = std::memory_order_relaxed;
   static constexpr auto kRelease = std::memory_order_release;
+  static constexpr size_t kForgottenMax = 16;
   static constexpr uint32_t kClasses = 18;  // of stretches of members: 2^class of them
 
   // While one lives, readers of the run wait or look again.
@@ -169,6 +178,7 @@ class ChainRuns {
   uint32_t take_run();
   void give_run(uint32_t run);
   void trim(uint32_t run);
+  void forget_blocks(uint32_t place, uint32_t count);
 
   BlockSpace space_;
   ReservedArray<Run> runs_;
@@ -180,6 +190,9 @@ class ChainRuns {
   uint32_t members_end_ = 0;
   uint32_t free_members_[kClasses];
   std::atomic<size_t> distinct_blocks_{0};
+  // Places whose names are yet to be forgotten: the memory that takes is fetched meanwhile.
+  uint32_t forgotten_[kForgottenMax];
+  size_t forgotten_count_ = 0;
 };
 
 }  // namespace kvasir

@@ -72,13 +72,7 @@ class TagTable {
       Table* const larger = make_table(table == nullptr ? 1 : table->count + table->count / 2 + 1);
       if (larger == nullptr) return false;
       if (table != nullptr) {
-        for (size_t i = 0; i < table->count; ++i) {
-          for (size_t entry = 0; entry < kEntries; ++entry) {
-            if (!table->buckets[i].used(entry)) continue;
-            const uint32_t moved = table->buckets[i].places[entry].load(kRelaxed);
-            larger->add(Hash(key_of(moved)), moved);
-          }
-        }
+        move_all(*table, *larger, key_of);
       }
       tables_[hash.shard].store(larger, std::memory_order_release);
       retire(table);
@@ -135,6 +129,23 @@ class TagTable {
     constexpr uint64_t kLow = 0x7f7f7f7f7f7f7f7fULL;
     const uint64_t different = bytes ^ (uint64_t{tag} * 0x0101010101010101ULL);
     return ~(((different & kLow) + kLow) | different | kLow);
+  }
+  // The keys of a bucket are asked for together: they are seldom in the cache, and so come at once.
+  template <class KeyOf>
+  static void move_all(const Table& from, Table& to, KeyOf& key_of) {
+    for (size_t i = 0; i < from.count; ++i) {
+      const Bucket& bucket = from.buckets[i];
+      std::array<uint64_t, kEntries> keys;
+      std::array<uint32_t, kEntries> places;
+      size_t count = 0;
+      for (size_t entry = 0; entry < kEntries; ++entry) {
+        if (!bucket.used(entry)) continue;
+        places[count] = bucket.places[entry].load(kRelaxed);
+        keys[count] = key_of(places[count]);
+        ++count;
+      }
+      for (size_t k = 0; k < count; ++k) to.add(Hash(keys[k]), places[k]);
+    }
   }
   Table* make_table(size_t buckets);
   void retire(Table* table);
