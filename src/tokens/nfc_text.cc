@@ -15,6 +15,25 @@ namespace {
 constexpr uint32_t kCodePoints = 0x110000;
 constexpr int kDecomposedMost = 32;  // code points of one character
 
+// The tables of the tokenizers library are of Unicode 9: to it these marks, which came later, are
+// characters that nothing is joined with or moved around.
+struct MarkRange {
+  uint32_t first;
+  uint32_t last;
+};
+constexpr MarkRange kLaterMarks[] = {
+    {0x7fd, 0x7fd},     {0x898, 0x89f},     {0x8ca, 0x8d3},     {0x9fe, 0x9fe},
+    {0xc3c, 0xc3c},     {0xd3b, 0xd3c},     {0xeba, 0xeba},     {0x1715, 0x1715},
+    {0x1abf, 0x1ace},   {0x1df6, 0x1dfa},   {0xa82c, 0xa82c},   {0x10d24, 0x10d27},
+    {0x10eab, 0x10eac}, {0x10efd, 0x10eff}, {0x10f46, 0x10f50}, {0x10f82, 0x10f85},
+    {0x11070, 0x11070}, {0x1133b, 0x1133b}, {0x1145e, 0x1145e}, {0x11839, 0x1183a},
+    {0x11930, 0x11930}, {0x1193d, 0x1193e}, {0x11943, 0x11943}, {0x119e0, 0x119e0},
+    {0x11a34, 0x11a34}, {0x11a47, 0x11a47}, {0x11a99, 0x11a99}, {0x11d42, 0x11d42},
+    {0x11d44, 0x11d45}, {0x11d97, 0x11d97}, {0x11f41, 0x11f42}, {0x16ff0, 0x16ff1},
+    {0x1e08f, 0x1e08f}, {0x1e130, 0x1e136}, {0x1e2ae, 0x1e2ae}, {0x1e2ec, 0x1e2ef},
+    {0x1e4ec, 0x1e4ef},
+};
+
 bool is_surrogate(uint32_t code_point) {
   return code_point >= 0xd800 && code_point < 0xe000;
 }
@@ -34,6 +53,9 @@ class StableCharacters {
     stable_->set();
     for (uint32_t c = 0x80; c < kCodePoints; ++c) {
       if (!is_surrogate(c)) look_at(static_cast<utf8proc_int32_t>(c));
+    }
+    for (const MarkRange& range : kLaterMarks) {
+      for (uint32_t c = range.first; c <= range.last; ++c) stable_->set(c);
     }
   }
 
@@ -88,6 +110,13 @@ size_t find_unstable(std::string_view text, size_t at, const StableCharacters& s
   return at;
 }
 
+// Whether what begins there is a mark to utf8proc alone.
+bool is_later_mark(std::string_view text, size_t at) {
+  const CodePoint here = code_point_at(text, at);
+  return StableCharacters::get().has(here.value) &&
+         utf8proc_get_property(static_cast<utf8proc_int32_t>(here.value))->combining_class != 0;
+}
+
 }  // namespace
 
 bool may_need_nfc(std::string_view utf8) {
@@ -104,7 +133,7 @@ std::string nfc(std::string_view utf8) {
   while (done < utf8.size()) {
     size_t begin = done;
     size_t end = find_unstable(utf8, done, stable, begin);
-    if (end == utf8.size()) begin = end;
+    if (end == utf8.size() || is_later_mark(utf8, begin)) begin = end;
     result.append(utf8.substr(done, begin - done));
     while (end < utf8.size()) {
       const CodePoint here = code_point_at(utf8, end);

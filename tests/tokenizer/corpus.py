@@ -2,6 +2,7 @@
 
 import random
 import sysconfig
+import unicodedata
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,6 +69,18 @@ def made_noise(rng, size):
     return "".join(text)
 
 
+def marks(rng):
+    """Every mark beside others, in both orders, and every character that can be taken apart."""
+    everything = [chr(c) for c in range(0x80, 0x110000) if not 0xD800 <= c < 0xE000]
+    all_marks = [c for c in everything if unicodedata.combining(c) or unicodedata.category(c) in ("Mn", "Cn", "Mc")]
+    lines = ["".join("x" + rng.choice("\u0315\u0327\u0334\u0301") + mark + rng.choice(["", "\u0315", "\u0327"])
+                     for mark in all_marks[at:at + 200]) for at in range(0, min(len(all_marks), 40000), 200)]
+    apart = [c for c in everything if unicodedata.decomposition(c)]
+    lines += ["".join(unicodedata.normalize("NFD", c) + c + "\u0323 " for c in apart[at:at + 200])
+              for at in range(0, len(apart), 200)]
+    return lines
+
+
 def broken(rng, text):
     """The text's bytes with some lost, changed and cut."""
     data = bytearray(text.encode())
@@ -104,6 +117,7 @@ def texts(size, seed=11):
         text = made_text(rng, script, made_words(rng, script), per_script)
         result += [text[at:at + 5000].encode() for at in range(0, len(text), 5000)]
     result += [made_noise(rng, 2000).encode() for _ in range(size // 10 // 2000)]
+    result += [text.encode() for text in marks(rng)]
     result += [broken(rng, made_noise(rng, 1000) + text.decode(errors="replace")[:3000])
                for text in rng.sample(result, min(len(result), size // 15 // 4000))]
     result += [b"", b" ", b"\n", b"'", b"a", b"\xff", b"\xf0\x9f\x98", " a".encode() * 50000, ("字" * 30000).encode()]

@@ -106,7 +106,8 @@ SPECIAL_TEXTS = [
     "the <word> <word>x x<word> a  <left>b <right>  c   <both>   d <bothers other the\u0301",
     "<|begin|>text<|end|> <|begin <|end|>", "  \n   \n\n  x", "\t\tif (x) {\r\n\t\t\treturn 0;\r\n\t\t}\r\n", "x" * 100,
     "\u0e01\u0e33\u0e01\u0e34\u0e19 \u0928\u092e\u0938\u094d\u0924\u0947", "\U0002ebf0\U0001e5f0\u1c89\U00011bf1x",
-    corpus.EMOJI, "字" * 50, "a\u0300\u0301b \u0344\u0345", " <right>\u3000<right>  <both><left>",
+    corpus.EMOJI, "字" * 50,
+    "x\u0315\u0897x\u0315\u0898x\u0315\u1df6x\u0315\u0323x\U00011935\U00011930\U00011938", "e\u0323\u0301e\u0301\u0323", "x\u0301\u1ac8\u0327\u0301 x\u1df6\u0315\u0327", "a\u0300\u0301b \u0344\u0345", " <right>\u3000<right>  <both><left>",
 ]
 BROKEN_TEXTS = [b"\xff", b"a\xf0\x9f\x98b", b"\xe0\x80\x80\xed\xa0\x80\xc0\xaf\xf4\x90\x80\x80", b"caf\xe9 \xe2\x82", b"\xf0\x9f\x98\x80\x80"]
 
