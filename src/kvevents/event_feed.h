@@ -41,6 +41,8 @@ struct KvEventAddresses {
   std::string replay = {};                 // empty: lost events cannot be made up for
   std::string topic = {};                  // prefix of the topics to hear; empty: all
   uint32_t ranks = 1;
+
+  bool operator==(const KvEventAddresses& other) const = default;
 };
 
 // Who publishes to KvEventFeedOptions::bind, for a program that does not know its engines
@@ -80,7 +82,7 @@ struct KvEventFeedOptions {
   size_t messages_per_turn = 64;                // of one socket, before another has its turn
   Duration reconnect_first = std::chrono::milliseconds(100);
   Duration reconnect_max = std::chrono::seconds(5);
-  Duration connect_timeout = std::chrono::seconds(5);
+  Duration connect_timeout = std::chrono::seconds(5);  // and as long again for ZeroMQ's handshake
   // Between calls of KvSourceTracker::tidy() when it has nothing to do.
   Duration tidy_interval = std::chrono::seconds(1);
 };
@@ -106,8 +108,8 @@ class KvEventProbe {
 };
 
 // What a ZeroMQ error befell.
-enum class KvFeedOperation : uint8_t { kConnect, kHandshake, kReceive, kFrames, kReplay };
-inline constexpr size_t kKvFeedOperations = 5;
+enum class KvFeedOperation : uint8_t { kConnect, kHandshake, kFrames, kReplay };
+inline constexpr size_t kKvFeedOperations = 4;
 std::string_view name_of(KvFeedOperation operation);  // "connect", ...
 
 // Of one source.
@@ -142,6 +144,7 @@ struct KvFeedSourceStatistics {
 struct KvEventFeedStatistics {
   uint64_t refused_sources = 0;   // that could not be subscribed to
   uint64_t unknown_messages = 0;  // whose topic nobody knew
+  uint64_t faulty_messages = 0;   // to the bound address, whose frames could not be read
   uint64_t json_messages = 0;
   std::vector<KvFeedSourceStatistics> sources;
 
@@ -161,8 +164,8 @@ class KvEventFeed {
   KvEventFeed& operator=(const KvEventFeed&) = delete;
 
   // Any thread. Its sources are added, or removed; one that joins in place of another under the
-  // same id comes after that one has left. Whatever its events did until left() is undone by it,
-  // and later ones do nothing.
+  // same id takes its place, and the same one again changes nothing. Whatever its events did until
+  // left() is undone by it, and later ones do nothing.
   void joined(EndpointId id, const Endpoint& endpoint);
   // With addresses of its own.
   void joined(EndpointId id, const Endpoint& endpoint, const KvEventAddresses& addresses);

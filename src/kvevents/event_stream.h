@@ -48,7 +48,8 @@ struct EventStreamOptions {
   KvGapPolicy gap = KvGapPolicy::kStale;
   ReplayLimits replay;
   uint32_t replay_attempts = 3;   // in a row that bring nothing
-  uint32_t replays_in_a_row = 32;  // for one loss, whatever they bring
+  // For one loss, whatever they bring: an engine's own limits may cut an answer into many.
+  uint32_t replays_in_a_row = 256;
   // After so many no replay is asked for so long, but for a new connection. Between two of them a
   // thirtieth of it, twice as long each time.
   Duration replay_pause = std::chrono::seconds(30);

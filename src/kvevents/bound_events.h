@@ -1,0 +1,51 @@
+// The port to which engines connect by themselves: one SUB socket for all of them. The topic of a
+// message says whose it is.
+//
+// Lives on the feed's thread.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "kvevents/feed_source.h"
+#include "kvevents/zmq_socket.h"
+
+namespace kvasir {
+
+// Read on any thread.
+struct BoundEventsCounters {
+  EventStreamCounters::Count unknown{0};
+  EventStreamCounters::Count json{0};
+  EventStreamCounters::Count faulty{0};
+};
+
+class BoundEvents {
+ public:
+  // The source of a topic that had none until now; null: nobody's, for now. It lives until
+  // forget().
+  using Find = std::function<FeedSource*(std::string_view topic)>;
+
+  static Result<std::unique_ptr<BoundEvents>> open(FeedTools& tools, const std::string& address,
+                                                   BoundEventsCounters& counters, Find find);
+
+  void forget(const FeedSource& source);
+  std::string address() const { return socket_->bound_address(); }
+
+ private:
+  BoundEvents(FeedTools& tools, BoundEventsCounters& counters, Find find,
+              std::unique_ptr<ZmqSocket> socket);
+  void on_message(ZmqFrames frames);
+
+  FeedTools& tools_;
+  BoundEventsCounters& counters_;
+  const Find find_;
+  std::map<std::string, FeedSource*, std::less<>> by_topic_;
+  const std::unique_ptr<ZmqSocket> socket_;
+};
+
+}  // namespace kvasir

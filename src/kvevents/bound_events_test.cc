@@ -1,0 +1,208 @@
+// Engines that connect to the feed by themselves.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <zmq.h>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/guarded.h"
+#include "kvevents/event_feed.h"
+#include "kvevents/event_publisher_fixture.h"
+
+namespace kvasir {
+namespace {
+
+class Silence final : public KvEventProbe {
+  void on_subscribed(const Endpoint&, uint32_t) override {}
+  void on_lost(const Endpoint&, uint32_t, std::string_view) override {}
+  void on_restarted(const Endpoint&, uint32_t) override {}
+  void on_recovered(const Endpoint&, uint32_t, uint64_t) override {}
+};
+
+// Knows every pod but those called stranger.
+class AllPods final : public KvPublishers {
+ public:
+  std::optional<std::pair<EndpointId, Endpoint>> find(std::string_view topic) override {
+    return pods_.with([&](auto& pods) -> std::optional<std::pair<EndpointId, Endpoint>> {
+      if (topic.find("stranger") != std::string_view::npos) return std::nullopt;
+      const std::string name(topic);
+      const auto found = pods.emplace(name, EndpointId{static_cast<uint32_t>(pods.size())}).first;
+      return std::pair(found->second, Endpoint{name, name, 0});
+    });
+  }
+  void on_json(std::string_view topic, std::string_view events) override {
+    json_.with([&](std::string& all) { all += std::string(topic) + " " + std::string(events); });
+  }
+  std::string json() const {
+    return json_.with([](const std::string& all) { return all; });
+  }
+
+ private:
+  Guarded<std::map<std::string, EndpointId>> pods_;
+  Guarded<std::string> json_;
+};
+
+class BoundEventsTest : public ::testing::Test {
+ protected:
+  ~BoundEventsTest() override {
+    for (void* socket : sockets_) zmq_close(socket);
+    zmq_ctx_term(context_);
+  }
+  void start() {
+    // A port that is free, as the test's own socket finds out.
+    {
+      EventPublisher free;
+      options_.bind = free.events();
+    }
+    Result<std::unique_ptr<KvEventFeed>> feed{Error{}};
+    for (int tries = 0; tries < 1000 && !feed; ++tries) {
+      feed = KvEventFeed::start(options_, tracker_, probe_);
+      if (!feed) zmq_poll(nullptr, 0, 1);
+    }
+    ASSERT_TRUE(feed.ok()) << feed.error().message;
+    feed_ = std::move(*feed);
+  }
+  // A PUB socket that connects to the feed.
+  void* engine() {
+    void* const socket = zmq_socket(context_, ZMQ_XPUB);
+    const int linger = 0;
+    zmq_setsockopt(socket, ZMQ_LINGER, &linger, sizeof linger);
+    EXPECT_EQ(zmq_connect(socket, options_.bind.c_str()), 0);
+    sockets_.push_back(socket);
+    char subscription[64];
+    zmq_recv(socket, subscription, sizeof subscription, 0);  // from now on it is heard
+    return socket;
+  }
+  static void send(void* socket, const std::vector<std::string>& frames) {
+    for (size_t i = 0; i < frames.size(); ++i) {
+      zmq_send(socket, frames[i].data(), frames[i].size(), i + 1 < frames.size() ? ZMQ_SNDMORE : 0);
+    }
+  }
+  static void publish(void* socket, const std::string& topic, uint64_t number,
+                      const std::string& batch) {
+    send(socket, {topic, EventPublisher::number_frame(number), batch});
+  }
+  bool wait_for(const std::function<bool()>& done) {
+    for (int i = 0; i < 30'000; ++i) {
+      if (done()) return true;
+      zmq_poll(nullptr, 0, 1);
+    }
+    return false;
+  }
+  bool wait_for_blocks(size_t source, const BlockNames& blocks) {
+    return wait_for([&] {
+      const auto sources = tracker_.sources();
+      return source < sources.size() && sources[source].blocks == blocks;
+    });
+  }
+
+  KvEventFeedOptions options_;
+  WordTracker tracker_;
+  Silence probe_;
+  AllPods pods_;
+  void* const context_ = zmq_ctx_new();
+  std::vector<void*> sockets_;
+  std::unique_ptr<KvEventFeed> feed_;
+};
+
+TEST_F(BoundEventsTest, TopicsSayWhoseEventsTheyAre) {
+  start();
+  feed_->joined(EndpointId{0}, {"pod-a", "10.0.0.1", 8000});
+  feed_->joined(EndpointId{1}, {"pod-b", "10.0.0.2", 8000});
+  feed_->joined(EndpointId{2}, {"pod-c", "fd00::1", 8000});
+  void* const one = engine();
+  publish(one, "kv@pod-b@m", 0, "1 +b");
+  publish(one, "kv@10.0.0.1:8000@m", 0, "1 +a");
+  publish(one, "kv@[fd00::1]:8000@m", 0, "1 +c");
+  publish(one, "kv@10.0.0.1:8001@m", 0, "1 +x");
+  publish(one, "kv@10.0.0.9@m", 0, "1 +x");
+  publish(one, "kv@10.0.0.1:8000@m", 1, "2 +a2");
+  ASSERT_TRUE(wait_for_blocks(1, {"a", "a2"}));
+  ASSERT_TRUE(wait_for_blocks(0, {"b"}));
+  ASSERT_TRUE(wait_for_blocks(2, {"c"}));
+  EXPECT_EQ(feed_->statistics().unknown_messages, 2u);
+  EXPECT_EQ(tracker_.sources()[0].endpoint, EndpointId{1});
+  EXPECT_EQ(tracker_.sources()[0].freshness, KvFreshness::kExact);
+}
+
+TEST_F(BoundEventsTest, PublishersNobodyKnewAreMadeOnFirstSight) {
+  options_.publishers = &pods_;
+  start();
+  void* const one = engine();
+  publish(one, "kv@new@m", 5, "1 +a");
+  publish(one, "kv@stranger@m", 0, "1 +b");
+  publish(one, "kv@new@m", 6, "2 +c");
+  ASSERT_TRUE(wait_for_blocks(0, {"a", "c"}));
+  EXPECT_EQ(tracker_.sources().front().freshness, KvFreshness::kIncomplete);
+  EXPECT_EQ(feed_->statistics().unknown_messages, 1u);
+  EXPECT_EQ(feed_->statistics().sources.front().address, "kv@new@m");
+}
+
+TEST_F(BoundEventsTest, ARestartAndAGapAreNoticedWithoutConnections) {
+  options_.publishers = &pods_;
+  start();
+  void* const one = engine();
+  publish(one, "kv@a@m", 0, "1 +a");
+  publish(one, "kv@a@m", 1, "2 +b");
+  ASSERT_TRUE(wait_for_blocks(0, {"a", "b"}));
+  publish(engine(), "kv@a@m", 0, "3 +c");
+  ASSERT_TRUE(wait_for_blocks(0, {"c"}));
+  publish(one, "kv@a@m", 7, "4 +d");
+  EXPECT_TRUE(
+      wait_for([&] { return tracker_.sources().front().freshness == KvFreshness::kStale; }));
+}
+
+TEST_F(BoundEventsTest, AGapIsReplayedFromTheEngineWhenItsAddressIsKnown) {
+  EventPublisher kept;
+  for (const char* words : {"+a", "+b", "-a +c"}) kept.lose(words);
+  options_.addresses.replay = "tcp://HOST" + kept.replay().substr(kept.replay().rfind(':'));
+  start();
+  feed_->joined(EndpointId{0}, {"pod-a", "127.0.0.1", 8000});
+  const auto last = kept.engine().kept_from(2).front();
+  publish(engine(), "kv@pod-a@m", last.first, last.second);
+  ASSERT_TRUE(wait_for([&] {
+    kept.serve();
+    return !tracker_.sources().empty() &&
+           tracker_.sources().front().freshness == KvFreshness::kExact;
+  }));
+  EXPECT_EQ(tracker_.sources().front().blocks, (BlockNames{"b", "c"}));
+}
+
+TEST_F(BoundEventsTest, JsonGoesToWhoReadsIt) {
+  options_.publishers = &pods_;
+  start();
+  void* const one = engine();
+  send(one, {"{\"event_type\":\"BLOCK_CREATED\"}"});
+  send(one, {"topic", "[]"});
+  ASSERT_TRUE(wait_for([&] { return feed_->statistics().json_messages == 2; }));
+  EXPECT_EQ(pods_.json(), " {\"event_type\":\"BLOCK_CREATED\"}topic []");
+}
+
+TEST_F(BoundEventsTest, WhatCannotBeReadIsCounted) {
+  start();
+  void* const one = engine();
+  send(one, {"x"});
+  send(one, {"a", "b", "c"});
+  send(one, std::vector<std::string>(100, "x"));
+  EXPECT_TRUE(wait_for([&] { return feed_->statistics().faulty_messages == 3; }));
+}
+
+TEST_F(BoundEventsTest, AnEndpointThatLeftIsAStranger) {
+  start();
+  feed_->joined(EndpointId{0}, {"pod-a", "10.0.0.1", 8000});
+  void* const one = engine();
+  publish(one, "kv@pod-a@m", 0, "1 +a");
+  ASSERT_TRUE(wait_for_blocks(0, {"a"}));
+  feed_->left(EndpointId{0});
+  ASSERT_TRUE(wait_for([&] { return tracker_.sources().empty(); }));
+  publish(one, "kv@pod-a@m", 1, "2 +b");
+  EXPECT_TRUE(wait_for([&] { return feed_->statistics().unknown_messages == 1; }));
+  EXPECT_EQ(tracker_.misuses(), 0u);
+}
+
+}  // namespace
+}  // namespace kvasir

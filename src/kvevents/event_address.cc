@@ -1,0 +1,111 @@
+#include "kvevents/event_address.h"
+
+#include <charconv>
+
+namespace kvasir {
+namespace {
+
+constexpr std::string_view kTcp = "tcp://";
+
+std::optional<uint32_t> read_port(std::string_view text) {
+  uint32_t port = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  if (port == 0 || port > UINT16_MAX) return std::nullopt;
+  return port;
+}
+
+// IPv6 addresses get the brackets that tell them from their port.
+std::string bracketed(const std::string& host) {
+  const bool bare = host.find(':') != std::string::npos && host.front() != '[';
+  return bare ? "[" + host + "]" : host;
+}
+
+// In one pass, so that a host called PORT stays one.
+std::string filled_in(std::string_view pattern, const Endpoint& endpoint) {
+  std::string text;
+  while (!pattern.empty()) {
+    if (pattern.substr(0, 4) == "HOST") {
+      text += bracketed(endpoint.host);
+      pattern.remove_prefix(4);
+    } else if (pattern.substr(0, 4) == "PORT") {
+      text += std::to_string(endpoint.port);
+      pattern.remove_prefix(4);
+    } else {
+      text += pattern.front();
+      pattern.remove_prefix(1);
+    }
+  }
+  return text;
+}
+
+Error wrong(const std::string& address, const std::string& why) {
+  return Error{"'" + address + "' is not an address to connect to: " + why};
+}
+
+Result<std::string> tcp_address(const std::string& address, uint32_t rank) {
+  const size_t colon = address.rfind(':');
+  const std::string host = address.substr(kTcp.size(), colon - std::min(colon, kTcp.size()));
+  if (colon < kTcp.size() || address.back() == ']') {
+    return wrong(address, "it has no port; tcp://HOST:5557 has");
+  }
+  if (host.empty()) return wrong(address, "it has no host");
+  if (host == "*" || host == "0.0.0.0" || host == "[::]") {
+    return wrong(address, host + " is where an engine listens; HOST stands for its own host");
+  }
+  if (host.find(':') != std::string::npos && host.back() != ']') {
+    return wrong(address, "an IPv6 address stands in brackets");
+  }
+  const std::optional<uint32_t> port = read_port(std::string_view(address).substr(colon + 1));
+  if (!port || *port + rank > UINT16_MAX) {
+    return wrong(address, "its port, and the rank added to it, must be from 1 to 65535");
+  }
+  return address.substr(0, colon + 1) + std::to_string(*port + rank);
+}
+
+}  // namespace
+
+Result<std::string> event_address(std::string_view pattern, const Endpoint& endpoint,
+                                  uint32_t rank) {
+  const std::string address = filled_in(pattern, endpoint);
+  if (address.find_first_of(" \t\r\n") != std::string::npos) {
+    return wrong(address, "it has a space");
+  }
+  if (address.rfind(kTcp, 0) == 0) return tcp_address(address, rank);
+  for (const std::string_view scheme : {"ipc://", "inproc://"}) {
+    if (address.rfind(scheme, 0) != 0) continue;
+    if (address.size() == scheme.size()) return wrong(address, "it has no name");
+    return rank == 0 ? address : address + "_dp" + std::to_string(rank);
+  }
+  return wrong(address, "it begins with neither tcp:// nor ipc://");
+}
+
+Result<void> check_event_pattern(std::string_view pattern) {
+  const Endpoint any{"", "host", 8000};
+  const Result<std::string> address = event_address(pattern, any, 0);
+  if (!address) return address.error();
+  return {};
+}
+
+EventTopic read_event_topic(std::string_view topic) {
+  const size_t first = topic.find('@');
+  const size_t second = first == std::string_view::npos ? first : topic.find('@', first + 1);
+  if (second == std::string_view::npos) return {topic, std::nullopt, {}};
+  EventTopic read{topic.substr(first + 1, second - first - 1), std::nullopt,
+                  topic.substr(second + 1)};
+  // An IPv6 address without brackets has colons, and no port.
+  const size_t colon = read.pod.rfind(':');
+  const bool one = colon != std::string_view::npos && read.pod.find(':') == colon;
+  if (one || (colon != std::string_view::npos && colon > 0 && read.pod[colon - 1] == ']')) {
+    if (const std::optional<uint32_t> port = read_port(read.pod.substr(colon + 1))) {
+      read.port = static_cast<uint16_t>(*port);
+      read.pod = read.pod.substr(0, colon);
+    }
+  }
+  if (read.pod.size() > 2 && read.pod.front() == '[' && read.pod.back() == ']') {
+    read.pod = read.pod.substr(1, read.pod.size() - 2);
+  }
+  return read;
+}
+
+}  // namespace kvasir

@@ -1,0 +1,32 @@
+// ZeroMQ's addresses of engines, and the topics by which they say who they are.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "model/endpoint.h"
+
+namespace kvasir {
+
+// The address of rank `rank` of `endpoint`, of a pattern as in KvEventAddresses: HOST and PORT are
+// replaced, and the rank is added to the port, as vLLM does. The error says what is wrong with the
+// address.
+Result<std::string> event_address(std::string_view pattern, const Endpoint& endpoint,
+                                  uint32_t rank);
+
+// What is wrong with the pattern for every endpoint.
+Result<void> check_event_pattern(std::string_view pattern);
+
+// kv@POD@MODEL or kv@POD:PORT@MODEL, as llm-d's engines call themselves. Views into the topic.
+struct EventTopic {
+  std::string_view pod;  // a name or an address, without brackets; of another topic: all of it
+  std::optional<uint16_t> port;
+  std::string_view model;
+};
+
+EventTopic read_event_topic(std::string_view topic);
+
+}  // namespace kvasir

@@ -1,0 +1,95 @@
+#include "kvevents/event_address.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace kvasir {
+namespace {
+
+using testing::HasSubstr;
+
+struct AddressCase {
+  const char* pattern;
+  const char* host;
+  uint16_t port;
+  uint32_t rank;
+  const char* address;  // or a part of the error
+  bool good = true;
+};
+
+TEST(EventAddress, HostPortAndRankAreFilledIn) {
+  const AddressCase cases[] = {
+      {"tcp://HOST:5557", "10.0.0.1", 8000, 0, "tcp://10.0.0.1:5557"},
+      {"tcp://HOST:5557", "10.0.0.1", 8000, 3, "tcp://10.0.0.1:5560"},
+      {"tcp://HOST:5557", "worker.ns.svc", 8000, 0, "tcp://worker.ns.svc:5557"},
+      {"tcp://HOST:5557", "fd00::1", 8000, 0, "tcp://[fd00::1]:5557"},
+      {"tcp://HOST:5557", "[fd00::1]", 8000, 0, "tcp://[fd00::1]:5557"},
+      {"tcp://HOST:PORT", "a", 8000, 1, "tcp://a:8001"},
+      {"tcp://HOST:PORT", "PORT", 8000, 0, "tcp://PORT:8000"},
+      {"tcp://events.HOST:1PORT", "a", 80, 0, "tcp://events.a:180"},
+      {"ipc:///run/HOST.sock", "a", 80, 0, "ipc:///run/a.sock"},
+      {"inproc://HOST", "a", 80, 2, "inproc://a_dp2"},
+      {"tcp://HOST", "a", 80, 0, "no port", false},
+      {"tcp://[::1]", "a", 80, 0, "no port", false},
+      {"tcp://:5557", "a", 80, 0, "no host", false},
+      {"tcp://HOST:5557", "", 80, 0, "no host", false},
+      {"tcp://*:5557", "a", 80, 0, "* is where an engine listens", false},
+      {"tcp://0.0.0.0:5557", "a", 80, 0, "0.0.0.0 is where an engine listens", false},
+      {"tcp://[::]:5557", "a", 80, 0, "[::] is where an engine listens", false},
+      {"tcp://::1:5557", "a", 80, 0, "in brackets", false},
+      {"tcp://HOST:0", "a", 80, 0, "from 1 to 65535", false},
+      {"tcp://HOST:65535", "a", 80, 1, "from 1 to 65535", false},
+      {"tcp://HOST:99999999999", "a", 80, 0, "from 1 to 65535", false},
+      {"tcp://HOST:5557x", "a", 80, 0, "from 1 to 65535", false},
+      {"tcp://HOST:", "a", 80, 0, "from 1 to 65535", false},
+      {"http://HOST:5557", "a", 80, 0, "neither tcp:// nor ipc://", false},
+      {"HOST:5557", "a", 80, 0, "neither tcp:// nor ipc://", false},
+      {"", "a", 80, 0, "neither tcp:// nor ipc://", false},
+      {"tcp://HOST:5557 ", "a", 80, 0, "a space", false},
+      {"ipc://", "a", 80, 0, "no name", false},
+  };
+  for (const AddressCase& of : cases) {
+    const auto address = event_address(of.pattern, {"", of.host, of.port}, of.rank);
+    ASSERT_EQ(address.ok(), of.good) << of.pattern;
+    if (of.good) {
+      EXPECT_EQ(*address, of.address);
+    } else {
+      EXPECT_THAT(address.error().message, HasSubstr(of.address)) << of.pattern;
+    }
+  }
+}
+
+struct TopicCase {
+  const char* topic;
+  const char* pod;
+  int port;  // 0: none
+  const char* model;
+};
+
+TEST(EventTopic, SaysWhoPublishes) {
+  const TopicCase cases[] = {
+      {"kv@10.0.0.1:8000@m", "10.0.0.1", 8000, "m"},
+      {"kv@pod-1@org/model", "pod-1", 0, "org/model"},
+      {"kv@pod-1@org/model@v2", "pod-1", 0, "org/model@v2"},
+      {"kv@[fd00::1]:8000@m", "fd00::1", 8000, "m"},
+      {"kv@fd00::1@m", "fd00::1", 0, "m"},
+      {"kv@[fd00::1]@m", "fd00::1", 0, "m"},
+      {"kv@pod:x@m", "pod:x", 0, "m"},
+      {"kv@pod:70000@m", "pod:70000", 0, "m"},
+      {"kv@@m", "", 0, "m"},
+      {"kv-events", "kv-events", 0, ""},
+      {"kv@pod", "kv@pod", 0, ""},
+      {"", "", 0, ""},
+  };
+  for (const TopicCase& of : cases) {
+    const EventTopic read = read_event_topic(of.topic);
+    EXPECT_EQ(read.pod, of.pod) << of.topic;
+    EXPECT_EQ(read.port.value_or(0), of.port) << of.topic;
+    EXPECT_EQ(read.model, of.model) << of.topic;
+  }
+}
+
+}  // namespace
+}  // namespace kvasir

@@ -1,0 +1,153 @@
+#include "kvevents/feed_source.h"
+
+#include <utility>
+
+namespace kvasir {
+
+std::string_view name_of(KvFeedOperation operation) {
+  constexpr std::array<std::string_view, kKvFeedOperations> kNames = {"connect", "handshake",
+                                                                      "frames", "replay"};
+  return kNames[static_cast<size_t>(operation)];
+}
+
+KvFeedSourceStatistics FeedSourceCounters::statistics(TimePoint now) const {
+  KvFeedSourceStatistics of;
+  of.endpoint = name.id;
+  of.name = name.endpoint.name;
+  of.rank = name.rank;
+  of.address = name.events;
+  of.freshness = stream.freshness;
+  of.connected = stream.connected;
+  of.replaying = stream.replaying;
+  of.connections = stream.connections;
+  of.messages = stream.messages;
+  of.bytes = stream.bytes;
+  of.batches = stream.batches;
+  of.duplicates = stream.duplicates;
+  of.faulty = stream.faulty;
+  of.gaps = stream.gaps;
+  of.holes = stream.holes;
+  of.lost_batches = stream.lost;
+  of.restarts = stream.restarts;
+  of.replays = stream.replays;
+  of.replays_failed = stream.replays_failed;
+  of.replayed_batches = stream.replayed;
+  of.no_room = stream.no_room;
+  of.next_number = stream.next;
+  const TimePoint heard_at = stream.heard_at;
+  of.silence = now - (heard_at == TimePoint{} ? added_at : heard_at);
+  for (size_t i = 0; i < errors.size(); ++i) of.errors[i] = errors[i];
+  return of;
+}
+
+FeedSource::FeedSource(FeedTools& tools, KvSourceId source, FeedSourceName name)
+    : tools_(tools),
+      source_(source),
+      counters_(std::make_shared<FeedSourceCounters>()),
+      stream_(tools.options.stream, !name.replay.empty(), source, tools.tracker, *this,
+              tools.budget, tools.loop, counters_->stream) {
+  counters_->name = std::move(name);
+  counters_->added_at = tools.loop.now();
+}
+
+FeedSource::~FeedSource() {
+  stop_replay();
+  tools_.tracker.remove_source(source_);
+}
+
+Result<std::unique_ptr<FeedSource>> FeedSource::add(FeedTools& tools, FeedSourceName name) {
+  const std::optional<KvSourceId> source =
+      tools.tracker.add_source(name.id, name.rank, name.endpoint.name);
+  if (!source) return Error{"the endpoint has as many sources as it may"};
+  return std::unique_ptr<FeedSource>(new FeedSource(tools, *source, std::move(name)));
+}
+
+Result<std::unique_ptr<FeedSource>> FeedSource::subscribe(FeedTools& tools, FeedSourceName name) {
+  Result<std::unique_ptr<FeedSource>> added = add(tools, std::move(name));
+  if (!added) return added;
+  FeedSource& made = **added;
+  const FeedSourceName& its = made.counters_->name;
+  auto subscription = EventSubscription::open(tools.context, tools.loop, its.events, its.topic,
+                                              tools.sockets, made);
+  if (!subscription) return subscription.error();
+  made.subscription_ = std::move(*subscription);
+  return added;
+}
+
+Result<std::unique_ptr<FeedSource>> FeedSource::bound(FeedTools& tools, FeedSourceName name) {
+  Result<std::unique_ptr<FeedSource>> added = add(tools, std::move(name));
+  if (added) (*added)->on_connected();
+  return added;
+}
+
+void FeedSource::on_message(ZmqFrames frames) {
+  const Result<EventMessage> message = read_event_message(frames);
+  if (!message || message->json) return on_error(KvFeedOperation::kFrames);
+  stream_.on_live(message->number, message->batch);
+}
+
+void FeedSource::on_connected() {
+  stream_.on_subscribed();
+  tools_.probe.on_subscribed(counters_->name.endpoint, counters_->name.rank);
+}
+
+void FeedSource::on_disconnected() {
+  stream_.on_disconnected();
+}
+
+void FeedSource::on_error(KvFeedOperation operation) {
+  ++counters_->errors[static_cast<size_t>(operation)];
+}
+
+void FeedSource::start_replay(uint64_t from) {
+  replay_from_ = from;
+  tools_.turns.ask(*this);
+}
+
+void FeedSource::on_turn() {
+  auto replay = EventReplay::open(tools_.context, tools_.loop, counters_->name.replay, replay_from_,
+                                  tools_.sockets, *this);
+  if (!replay) return on_replay_failed(replay.error().message);
+  replay_ = std::move(*replay);
+  stream_.on_replay_started();
+}
+
+// Often called by the replay itself.
+void FeedSource::stop_replay() {
+  tools_.turns.give_back(*this);
+  if (replay_ == nullptr) return;
+  replay_->deafen();
+  tools_.loop.defer([replay = std::move(replay_)] {});
+  replay_ = nullptr;
+}
+
+void FeedSource::on_replayed(uint64_t number, std::string_view batch) {
+  stream_.on_replayed(number, batch);
+}
+
+void FeedSource::on_replay_ended() {
+  stream_.on_replay_ended();
+}
+
+void FeedSource::on_replay_failed(std::string_view why) {
+  on_error(KvFeedOperation::kReplay);
+  stream_.on_replay_failed(why);
+}
+
+void FeedSource::on_lost(std::string_view why) {
+  tools_.probe.on_lost(counters_->name.endpoint, counters_->name.rank, why);
+}
+
+void FeedSource::on_restarted() {
+  tools_.probe.on_restarted(counters_->name.endpoint, counters_->name.rank);
+}
+
+void FeedSource::on_caught_up(uint64_t batches) {
+  tools_.probe.on_recovered(counters_->name.endpoint, counters_->name.rank, batches);
+}
+
+void FeedSource::on_given_up(std::string_view why) {
+  tools_.probe.on_given_up(counters_->name.endpoint, counters_->name.rank, why);
+}
+
+}  // namespace kvasir
