@@ -4,69 +4,13 @@
 #include <array>
 #include <string>
 
+#include "wire/kv_events/kv_event_fields.h"
+#include "wire/kv_events/kv_extra_keys.h"
 #include "wire/kv_events/msgpack_reader.h"
 #include "wire/kv_events/token_array.h"
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 namespace kvasir {
 namespace {
-
-enum class KvField : uint8_t {
-  kBlockHashes,
-  kParent,
-  kTokens,
-  kBlockSize,
-  kLoraId,
-  kMedium,
-  kLoraName,  // in its place SGLang has a map of further fields
-  kExtraKeys,
-  kGroup,
-  kSpecKind,
-  kCacheSalt,
-  kUnknown
-};
-
-// What follows the type when an event is an array.
-constexpr std::array kStoredOrder = {KvField::kBlockHashes, KvField::kParent,    KvField::kTokens,
-                                     KvField::kBlockSize,   KvField::kLoraId,    KvField::kMedium,
-                                     KvField::kLoraName,    KvField::kExtraKeys, KvField::kGroup,
-                                     KvField::kSpecKind};
-constexpr std::array kRemovedOrder = {KvField::kBlockHashes, KvField::kMedium, KvField::kGroup};
-
-KvField kv_field(std::string_view name) {
-  struct NamedField {
-    std::string_view name;
-    KvField field;
-  };
-  static constexpr std::array<NamedField, 11> kNames = {{
-      {"block_hashes", KvField::kBlockHashes},
-      {"parent_block_hash", KvField::kParent},
-      {"token_ids", KvField::kTokens},
-      {"block_size", KvField::kBlockSize},
-      {"lora_id", KvField::kLoraId},
-      {"medium", KvField::kMedium},
-      {"lora_name", KvField::kLoraName},
-      {"extra_keys", KvField::kExtraKeys},
-      {"group_idx", KvField::kGroup},
-      {"kv_cache_spec_kind", KvField::kSpecKind},
-      {"cache_salt", KvField::kCacheSalt},
-  }};
-  for (const NamedField& each : kNames) {
-    if (each.name == name) return each.field;
-  }
-  return KvField::kUnknown;
-}
-
-enum class KvEventType : uint8_t { kStored, kRemoved, kAllCleared, kUnknown };
-
-KvEventType kv_event_type(std::string_view name) {
-  if (name == "BlockStored") return KvEventType::kStored;
-  if (name == "BlockRemoved") return KvEventType::kRemoved;
-  if (name == "AllBlocksCleared") return KvEventType::kAllCleared;
-  return KvEventType::kUnknown;
-}
 
 // The 64 bits of a hash in any of its forms; nullopt: it is not one.
 std::optional<uint64_t> hash_of(const MsgpackItem& item) {
@@ -144,17 +88,11 @@ class KvEventDecoder::Reader {
       } else if (text && (name.bytes == "data_parallel_rank" || name.bytes == "attn_dp_rank")) {
         read = read_rank();
       } else {
-        read = reader_.skip(values_in(name) + 1);
+        read = reader_.skip(values_inside(name) + 1);
       }
       if (!read) return false;
     }
     return true;
-  }
-
-  // How many values follow that belong to `item`.
-  static uint64_t values_in(const MsgpackItem& item) {
-    if (item.kind == MsgpackKind::kMap) return 2 * item.number;
-    return item.kind == MsgpackKind::kArray ? item.number : 0;
   }
 
   bool read_time() {
@@ -175,7 +113,7 @@ class KvEventDecoder::Reader {
     if (rank.kind == MsgpackKind::kInteger && rank.number <= UINT32_MAX) {
       head_.data_parallel_rank = static_cast<uint32_t>(rank.number);
     }
-    return rank.kind != MsgpackKind::kNothing && reader_.skip(values_in(rank));
+    return rank.kind != MsgpackKind::kNothing && reader_.skip(values_inside(rank));
   }
 
   bool read_events() {
@@ -236,7 +174,7 @@ class KvEventDecoder::Reader {
     for (; pairs > 0; --pairs) {
       const MsgpackItem name = reader_.next();
       if (name.kind == MsgpackKind::kText && name.bytes == "type") return reader_.next();
-      if (!reader_.skip(values_in(name) + 1)) return std::nullopt;
+      if (!reader_.skip(values_inside(name) + 1)) return std::nullopt;
     }
     return std::nullopt;
   }
@@ -401,58 +339,23 @@ class KvEventDecoder::Reader {
       return true;
     }
     fields_.extra_keys_at = begin;
-    return reader_.skip(values_in(blocks));
+    return reader_.skip(values_inside(blocks));
   }
 
-  // extra_keys of each block: nil, or an array of the adapter's name (if it has one), what tells of
-  // images (pairs of a name and a place; up to 0.18 names alone), the cache salt (in the first
-  // block of a sequence) and digests of embeddings.
   bool read_extra_keys() {
     const size_t behind = reader_.at();
     reader_.go_to(fields_.extra_keys_at);
-    const MsgpackItem blocks = reader_.next();
-    if (blocks.kind == MsgpackKind::kArray && blocks.number == fields_.blocks) {
-      make_room(extras_, blocks.number);
-      for (size_t i = 0; i < blocks.number; ++i) {
-        if (!read_keys_of_block(i)) return false;
-        fields_.has_extras = fields_.has_extras || extras_[i] != 0;
-      }
-    } else if (blocks.kind != MsgpackKind::kNil && blocks.number != 0) {
-      return unusable("extra_keys are not one for each block");
-    }
+    make_room(extras_, fields_.blocks);
+    const KvExtraKeys keys = read_kv_extra_keys(reader_,
+                                                {.blocks = fields_.blocks,
+                                                 .lora_name = fields_.lora_name,
+                                                 .begins_sequence = !fields_.parent},
+                                                extras_);
+    if (keys.unusable != nullptr) return unusable(keys.unusable);
+    if (fields_.cache_salt.empty()) fields_.cache_salt = keys.cache_salt;
+    fields_.has_extras = keys.has_extras;
     reader_.go_to(behind);
     return true;
-  }
-
-  bool read_keys_of_block(size_t block) {
-    extras_[block] = 0;
-    const MsgpackItem keys = reader_.next();
-    if (keys.kind == MsgpackKind::kNil) return true;
-    if (keys.kind != MsgpackKind::kArray)
-      return unusable("the extra keys of a block are not an array");
-    const bool may_have_salt = block == 0 && !fields_.parent;
-    std::string_view salt;
-    for (uint64_t i = 0; i < keys.number; ++i) {
-      const std::string_view from = reader_.rest();
-      const MsgpackItem key = reader_.next();
-      if (!reader_.skip(values_in(key))) return false;
-      const bool text = key.kind == MsgpackKind::kText;
-      if (i == 0 && text && !fields_.lora_name.empty() && key.bytes == fields_.lora_name) continue;
-      if (text && may_have_salt) {
-        if (!salt.empty()) add_extra(block, salt);  // the last text is the salt
-        salt = key.bytes;
-      } else {
-        const size_t bytes = from.size() - reader_.rest().size();
-        add_extra(block, text ? key.bytes : from.substr(0, bytes));
-      }
-    }
-    if (!salt.empty() && fields_.cache_salt.empty()) fields_.cache_salt = salt;
-    return true;
-  }
-
-  void add_extra(size_t block, std::string_view key) {
-    const uint64_t hash = XXH3_64bits_withSeed(key.data(), key.size(), extras_[block]);
-    extras_[block] = hash != 0 ? hash : 1;
   }
 
   bool tell(KvEventType type) {

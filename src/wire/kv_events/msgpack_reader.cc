@@ -130,8 +130,7 @@ bool MsgpackReader::skip(uint64_t values) {
   for (uint64_t left = values; left > 0; --left) {
     const MsgpackItem item = next();
     if (item.kind == MsgpackKind::kNothing) return false;
-    if (item.kind == MsgpackKind::kArray) left += item.number;
-    if (item.kind == MsgpackKind::kMap) left += 2 * item.number;
+    left += values_inside(item);
   }
   return true;
 }

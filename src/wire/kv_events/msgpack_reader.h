@@ -31,6 +31,12 @@ struct MsgpackItem {
   std::string_view bytes;  // kText, kBytes, kExtension
 };
 
+// How many values follow that belong to `item`.
+inline uint64_t values_inside(const MsgpackItem& item) {
+  if (item.kind == MsgpackKind::kMap) return 2 * item.number;
+  return item.kind == MsgpackKind::kArray ? item.number : 0;
+}
+
 class MsgpackReader {
  public:
   explicit MsgpackReader(std::string_view bytes) : bytes_(bytes) {}
