@@ -3,7 +3,7 @@ KVASIR = build/release/kvasir
 FUZZ_SECONDS ?= 60
 
 .PHONY: help deps deps-dev build up policy-table test asan tsan fuzz test-clients test-tokenizer test-streams test-envoy test-epp-streams test-attack test-vllm \
-  test-replicas test-kube test-kube-node test-reload test-upstream-configs test-upstream-hermetic docs ab bench-gateway bench-epp bench-schedule bench-kv-events bench-scrape bench-index bench-index-capacity lint clean \
+  test-replicas test-kube test-kube-node test-reload test-index-storm test-upstream-configs test-upstream-hermetic docs ab bench-gateway bench-epp bench-schedule bench-kv-events bench-scrape bench-index bench-index-capacity lint clean \
   image image-docs test-image
 .DEFAULT_GOAL := help
 
@@ -56,6 +56,10 @@ test-replicas: build ## two pickers that share load and sessions, one is killed 
 test-reload: build ## gateway and picker under load while their configuration changes 100 times (2 minutes; RELOADS=)
 	cmake --build --preset release --target reload_load_system_test
 	KVASIR_BINARY=$(KVASIR) KVASIR_RELOADS=$(or $(RELOADS),100) build/release/tests/system/reload_load_system_test
+
+test-index-storm: deps build/release/build.ninja ## 10 million random events against the exact KV index and a naive one (15 minutes)
+	cmake --build --preset release --target kvindex_test
+	KVASIR_STORM_OPERATIONS=2000000 build/release/src/kvindex/kvindex_test --gtest_filter='*BlockIndexStorm*:*BlockIndexReaders*'
 
 test-envoy: build ## a real Envoy in front of `kvasir epp` and eight workers (ARGS="--only burst")
 	tests/envoy/run.py $(ARGS)
