@@ -5,8 +5,14 @@
 
 namespace kvasir {
 
-void BatchMemory::remember(uint64_t number, std::string_view batch) {
-  places_[number % kBatches] = {true, number, XXH3_64bits(batch.data(), batch.size())};
+uint64_t BatchMemory::remember(uint64_t number, std::string_view batch) {
+  const uint64_t hash = XXH3_64bits(batch.data(), batch.size());
+  remember_hash(number, hash);
+  return hash;
+}
+
+void BatchMemory::remember_hash(uint64_t number, uint64_t hash) {
+  places_[number % kBatches] = {true, number, hash};
 }
 
 BatchMemory::Recall BatchMemory::recall(uint64_t number, std::string_view batch) const {

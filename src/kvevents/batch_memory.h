@@ -15,7 +15,9 @@ class BatchMemory {
 
   enum class Recall : uint8_t { kUnknown, kSame, kOther };
 
-  void remember(uint64_t number, std::string_view batch);
+  // Answers the hash of the batch.
+  uint64_t remember(uint64_t number, std::string_view batch);
+  void remember_hash(uint64_t number, uint64_t hash);
   // What was under that number; kUnknown: it was long ago, or never.
   Recall recall(uint64_t number, std::string_view batch) const;
   void forget() { places_ = {}; }

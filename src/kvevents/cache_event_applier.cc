@@ -262,4 +262,16 @@ void CacheEventApplier::remove(CacheSource& source) {
   sources_.remove(source, [this](HolderId holder) { index_.remove_holder(holder); });
 }
 
+bool CacheEventApplier::restore(CacheSource& source, uint32_t group, uint32_t block_tokens,
+                                BlockIndex::KnownBlock block) {
+  source_ = &source;
+  const CacheGroup* const found = block_tokens > 0 ? group_for(group, block_tokens) : nullptr;
+  source_ = nullptr;
+  if (found == nullptr || !has_room(source, 1)) return false;
+  block.holder = found->holder;
+  const bool stored = index_.restore(block) == StoreOutcome::kStored;
+  count_blocks(source);
+  return stored;
+}
+
 }  // namespace kvasir

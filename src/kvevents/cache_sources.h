@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <shared_mutex>
 #include <string>
@@ -48,6 +49,7 @@ struct CacheSource {
   CacheSourceCounters counters = {};
   // Of the writing thread alone.
   KvFreshness told = KvFreshness::kNothingYet;
+  std::optional<KvStreamPosition> position = {};
   bool announces_again = false;
   bool overflowed = false;  // source_blocks_max: stale until it is cleared, whatever is told
 };
@@ -79,6 +81,7 @@ class CacheSources {
   SizeSet size_set(uint32_t block_tokens) const;
   std::vector<uint32_t> block_sizes() const;
   bool is_adapter(std::string_view name) const { return adapters_.contains(name); }
+  std::vector<std::string> adapters() const { return {adapters_.begin(), adapters_.end()}; }
   const std::map<KvSourceId, std::unique_ptr<CacheSource>>& all() const { return sources_; }
 
   // --- Any thread, without ---

@@ -207,7 +207,9 @@ void CacheTracker::visit(Visitor& visitor) const {
     CacheTracker::Visitor& told_;
   };
   std::lock_guard writing(state_->writing);
-  for (const KvSourceStatistics& source : statistics().sources) visitor.on_source(source);
+  for (const KvSourceStatistics& source : statistics().sources) {
+    visitor.on_source(source, state_->sources.find(source.source)->position);
+  }
   Named named(state_->sources, visitor);
   state_->index->visit(named);
 }
@@ -368,6 +370,30 @@ void CacheTracker::State::LockedSink::on_skipped(std::string_view why) {
   with([&](CacheEventApplier& applier) { applier.on_skipped(why); });
 }
 
+std::optional<KvStreamPosition> CacheTracker::position(KvSourceId id) {
+  std::lock_guard writing(state_->writing);
+  const CacheSource* const source = state_->sources.find(id);
+  return source == nullptr ? std::nullopt : source->position;
+}
+
+void CacheTracker::set_position(KvSourceId id, const std::optional<KvStreamPosition>& position) {
+  std::lock_guard writing(state_->writing);
+  CacheSource* const source = state_->sources.find(id);
+  if (source != nullptr) source->position = position;
+}
+
+bool CacheTracker::restore(KvSourceId id, uint32_t group, uint32_t block_tokens,
+                           const BlockIndex::KnownBlock& block) {
+  std::lock_guard writing(state_->writing);
+  CacheSource* const source = state_->sources.find(id);
+  return source != nullptr && state_->applier.restore(*source, group, block_tokens, block);
+}
+
+std::vector<std::string> CacheTracker::adapters() const {
+  const auto lock = state_->sources.read_lock();
+  return state_->sources.adapters();
+}
+
 void CacheTracker::learn_adapter(std::string_view name) {
   std::lock_guard writing(state_->writing);
   state_->sources.add_adapter(name);
@@ -384,7 +410,9 @@ void CacheTracker::set_freshness(KvSourceId id, KvFreshness freshness) {
 void CacheTracker::clear(KvSourceId id) {
   std::lock_guard writing(state_->writing);
   CacheSource* const source = state_->sources.find(id);
-  if (source != nullptr) state_->applier.clear(*source);
+  if (source == nullptr) return;
+  source->position.reset();
+  state_->applier.clear(*source);
 }
 
 bool CacheTracker::tidy(TimePoint now) {

@@ -116,6 +116,7 @@ class CacheTracker final : public ExactCaches, public KvSourceTracker {
              std::span<CachedPrefix> cached) const override;
   void expect(PromptChains prompt, EndpointId endpoint, TimePoint now, Duration lifetime) override;
   CacheTrackerStatistics statistics() const;
+  std::vector<std::string> adapters() const;
   // Of all ranks; tokens in a block of the first one (0: no event has said it).
   uint64_t blocks_of(EndpointId endpoint) const;
   uint32_t block_tokens_of(EndpointId endpoint) const;
@@ -142,7 +143,10 @@ class CacheTracker final : public ExactCaches, public KvSourceTracker {
    public:
     virtual ~Visitor() = default;
     // All of them, before the blocks, as they are at that very moment.
-    virtual void on_source(const KvSourceStatistics&) {}
+    virtual void on_source(const KvSourceStatistics& source,
+                           const std::optional<KvStreamPosition>& position) {
+      static_cast<void>(source), static_cast<void>(position);
+    }
     virtual void on_block(const HolderName& holder, const BlockIndex::KnownBlock& block) = 0;
   };
   void visit(Visitor& visitor) const;
@@ -159,6 +163,12 @@ class CacheTracker final : public ExactCaches, public KvSourceTracker {
   // clear(), whatever is said here.
   void set_freshness(KvSourceId source, KvFreshness freshness) override;
   void clear(KvSourceId source) override;
+  std::optional<KvStreamPosition> position(KvSourceId source) override;
+  void set_position(KvSourceId source, const std::optional<KvStreamPosition>& position) override;
+  // What a visit of another tracker told, before anything else comes. False: there is no place for
+  // it, or it contradicts what was restored before.
+  bool restore(KvSourceId source, uint32_t group, uint32_t block_tokens,
+               const BlockIndex::KnownBlock& block);
   // The name of an adapter that is known from elsewhere.
   void learn_adapter(std::string_view name);
 

@@ -22,7 +22,26 @@ EventStream::EventStream(const EventStreamOptions& options, bool replays, KvSour
       executor_(executor),
       counters_(counters),
       waiting_(options.live_bytes_max, budget),
-      watch_(options.replay, executor, [this](std::string_view why) { end_replay(false, why); }) {}
+      watch_(options.replay, executor, [this](std::string_view why) { end_replay(false, why); }) {
+  const std::optional<KvStreamPosition> known = tracker.position(source);
+  if (known) resume(*known);
+}
+
+void EventStream::resume(const KvStreamPosition& position) {
+  last_ = position.number;
+  memory_.remember_hash(position.number, position.hash);
+  known_ = doubt_ = true;
+  complete_ = position.complete;
+  reading_ = false;
+  counters_.next = position.number + 1;
+  why_ = "what is known is from a snapshot";
+  show_freshness();
+}
+
+void EventStream::note_position(uint64_t hash) {
+  if (hole_) return tracker_.set_position(source_, std::nullopt);
+  tracker_.set_position(source_, KvStreamPosition{*last_, hash, complete_});
+}
 
 EventStream::~EventStream() {
   executor_.cancel(start_timer_);
@@ -121,20 +140,21 @@ bool EventStream::fill_before(uint64_t number, std::string_view batch) {
 void EventStream::apply(uint64_t number, std::string_view batch) {
   last_ = number;
   known_ = true;
-  memory_.remember(number, batch);
+  const uint64_t hash = memory_.remember(number, batch);
   counters_.add(counters_.batches);
   counters_.next = number + 1;
   const Result<KvBatchApplied> applied = tracker_.apply(source_, batch, executor_.now());
   if (!applied) {
     counters_.add(counters_.faulty);
     open_hole(1, "batch " + std::to_string(number) + " cannot be read: " + applied.error().message);
-    return;
+    return note_position(hash);
   }
   if (applied->cleared) {
     hole_ = false;
     complete_ = true;
   }
   empty_if_reset(applied->cleared);
+  note_position(hash);
 }
 
 // Between a reset and its announcement come batches from before it. Whether a replayed one is from

@@ -17,6 +17,8 @@
 //   subscribed are no hole: without them the knowledge is incomplete, and what is known is right.
 // - An announced clear (AllBlocksCleared), a restart, or a reset by way of us means that the cache
 //   is empty, and so ends every hole. Nothing else does.
+// - What the tracker knows of the source from before (KvStreamPosition) is as after a lost
+//   connection: it is stale until a replay was read, which shows whether the same process answers.
 //
 // Lives on one thread, that of its executor. The host's answers may come during the call.
 #pragma once
@@ -144,6 +146,8 @@ class EventStream {
   void wait(uint64_t number, std::string_view batch);
   void apply(uint64_t number, std::string_view batch);
   void empty_if_reset(bool cleared);
+  void resume(const KvStreamPosition& position);
+  void note_position(uint64_t hash);
   void open_hole(uint64_t lost, std::string_view why);
   void restart();
 

@@ -29,6 +29,15 @@ enum class KvFreshness : uint8_t {
   kStale,  // events were lost and not made up for: blocks that are known may be gone. Not to be used
 };
 
+// How far a source's batches were applied: what is known of its cache is as of then.
+struct KvStreamPosition {
+  uint64_t number = 0;    // of the last one
+  uint64_t hash = 0;      // of its bytes
+  bool complete = false;  // all of the cache is known
+
+  bool operator==(const KvStreamPosition&) const = default;
+};
+
 struct KvBatchApplied {
   // An event of the batch said that the cache is empty (AllBlocksCleared): of it is known what the
   // rest of the batch says, and that is all there is.
@@ -53,6 +62,17 @@ class KvSourceTracker {
   virtual void set_freshness(KvSourceId source, KvFreshness freshness) = 0;
   // Forgets what is known of its cache. The freshness stays.
   virtual void clear(KvSourceId source) = 0;
+
+  // Where the source's events go on, when something is known of it from before (a snapshot). Asked
+  // once, when it was added.
+  virtual std::optional<KvStreamPosition> position(KvSourceId source) {
+    static_cast<void>(source);
+    return std::nullopt;
+  }
+  // After each batch, and when that is no longer so: events were lost for good.
+  virtual void set_position(KvSourceId source, const std::optional<KvStreamPosition>& position) {
+    static_cast<void>(source), static_cast<void>(position);
+  }
 
   // Does what was put off, a bounded piece. False: nothing is left.
   virtual bool tidy(TimePoint now) = 0;

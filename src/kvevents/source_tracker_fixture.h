@@ -47,6 +47,7 @@ class WordTracker final : public KvSourceTracker {
     uint64_t batches = 0;
     uint64_t cleared = 0;
     std::string last;  // batch, since it was cleared from outside
+    std::optional<KvStreamPosition> position = {};
   };
 
  private:
@@ -68,7 +69,8 @@ class WordTracker final : public KvSourceTracker {
                                        std::string name) override {
     return state_.with([&](State& state) {
       const KvSourceId id{++state.last_id};
-      state.sources[id] = {endpoint, rank, std::move(name), KvFreshness::kNothingYet, {}, 0, 0, {}};
+      state.sources[id] = {endpoint, rank, std::move(name), KvFreshness::kNothingYet, {}, 0, 0,
+                           {},       {}};
       return std::optional(id);
     });
   }
@@ -89,6 +91,12 @@ class WordTracker final : public KvSourceTracker {
     change(source, [&](Source& of) { of.blocks.clear(), of.last.clear(), ++of.cleared; });
   }
   bool tidy(TimePoint) override { return false; }
+  std::optional<KvStreamPosition> position(KvSourceId source) override {
+    return change(source, [](const Source& of) { return of.position; });
+  }
+  void set_position(KvSourceId source, const std::optional<KvStreamPosition>& position) override {
+    change(source, [&](Source& of) { of.position = position; });
+  }
 
   // The sources that are there, oldest first.
   std::vector<Source> sources() const {
