@@ -39,7 +39,7 @@ std::string_view status_of(const PodState& state) {
   return "unknown";
 }
 
-void append_pod_fields(const PodState& state, JsonObject& pod) {
+void append_pod_fields(const PodState& state, JsonObjectWriter& pod) {
   pod.text("pod_id", state.known.name);
   pod.number("blocks_cached", state.blocks);
   pod.decimal("cache_utilization", state.utilization);
@@ -47,7 +47,7 @@ void append_pod_fields(const PodState& state, JsonObject& pod) {
   pod.decimal("hit_rate", state.hit_rate);
   pod.decimal("eviction_rate_per_sec", state.eviction_rate);
 }
-void append_more_pod_fields(const PodState& state, JsonObject& pod) {
+void append_more_pod_fields(const PodState& state, JsonObjectWriter& pod) {
   pod.text("status", status_of(state));
   pod.text("freshness",
            state.freshness ? std::optional(freshness_text(*state.freshness)) : std::nullopt);
@@ -57,7 +57,7 @@ void append_more_pod_fields(const PodState& state, JsonObject& pod) {
 }
 
 void append_peer(const std::string& url, const PeerState& state, std::string& json) {
-  JsonObject peer(json);
+  JsonObjectWriter peer(json);
   peer.text("url", url);
   peer.truth("reached", state.reached);
   if (!state.problem.empty()) peer.text("problem", state.problem);
@@ -85,7 +85,7 @@ std::string iso_time(double seconds) {
 
 std::string error_json(std::string_view message) {
   std::string json;
-  JsonObject error(json);
+  JsonObjectWriter error(json);
   error.text("error", message);
   error.end();
   return json.append("\n");
@@ -93,12 +93,12 @@ std::string error_json(std::string_view message) {
 
 std::string score_json(const ScoreReport& report) {
   std::string json;
-  JsonObject whole(json);
+  JsonObjectWriter whole(json);
   whole.key("scores");
-  JsonObject scores(json);
+  JsonObjectWriter scores(json);
   for (const PodScoreReport& pod : report.pods) {
     scores.key(pod.pod);
-    JsonObject score(json);
+    JsonObjectWriter score(json);
     score.decimal("cache_hit_rate", pod.hit_rate);
     score.number("blocks_present", pod.blocks_present);
     score.number("blocks_total", pod.blocks_total);
@@ -119,7 +119,7 @@ std::string score_json(const ScoreReport& report) {
 
 std::string state_json(const FleetState& state, const PeerStates& peers, double now) {
   std::string json;
-  JsonObject whole(json);
+  JsonObjectWriter whole(json);
   whole.number("total_blocks", state.blocks);
   whole.number("unique_blocks", state.unique_blocks);
   whole.number("total_pods", state.pods.size());
@@ -151,12 +151,12 @@ std::string state_json(const FleetState& state, const PeerStates& peers, double 
 
 std::string pods_json(const FleetState& state) {
   std::string json;
-  JsonObject whole(json);
+  JsonObjectWriter whole(json);
   whole.key("pods");
   json.push_back('[');
   for (const PodState& pod : state.pods) {
     if (json.back() != '[') json.push_back(',');
-    JsonObject one(json);
+    JsonObjectWriter one(json);
     append_pod_fields(pod, one);
     append_more_pod_fields(pod, one);
     one.end();
@@ -171,13 +171,13 @@ std::string pods_json(const FleetState& state) {
 
 std::string pod_json(const PodState& state, const std::vector<CacheManager::TopBlock>& top) {
   std::string json;
-  JsonObject pod(json);
+  JsonObjectWriter pod(json);
   append_pod_fields(state, pod);
   pod.key("top_blocks");
   json.push_back('[');
   for (const CacheManager::TopBlock& block : top) {
     if (json.back() != '[') json.push_back(',');
-    JsonObject one(json);
+    JsonObjectWriter one(json);
     one.text("block_hash", block.text);
     one.number("access_count", block.count);
     one.text("last_access", iso_time(block.last));

@@ -303,7 +303,8 @@ KvDigests CacheManager::digests() const {
   class Summing final : public CacheTracker::Visitor {
    public:
     explicit Summing(size_t endpoints) : pods(endpoints) {}
-    void on_source(const KvSourceStatistics& source) override {
+    void on_source(const KvSourceStatistics& source,
+                   const std::optional<KvStreamPosition>&) override {
       pods[index_of(source.endpoint)].stamp += source.last_event.value_or(0);
     }
     void on_block(const CacheTracker::HolderName& holder,
@@ -331,6 +332,69 @@ KvDigests CacheManager::digests() const {
   return digests;
 }
 
+KvSnapshot CacheManager::snapshot() const {
+  class Copying final : public CacheTracker::Visitor {
+   public:
+    explicit Copying(const PodTable& pods) : pods_(pods) {}
+    void on_source(const KvSourceStatistics& source,
+                   const std::optional<KvStreamPosition>& position) override {
+      places_[source.source] = static_cast<uint32_t>(copy.sources.size());
+      copy.sources.push_back({pods_.name_of(source.endpoint), source.rank, position});
+    }
+    void on_block(const CacheTracker::HolderName& holder,
+                  const BlockIndex::KnownBlock& block) override {
+      const auto [place, is_new] =
+          holders_.try_emplace(block.holder, static_cast<uint32_t>(copy.holders.size()));
+      if (is_new) {
+        copy.holders.push_back({places_.at(holder.source), holder.group, holder.block_tokens});
+      }
+      copy.blocks.push_back({place->second, block});
+      copy.blocks.back().block.holder = {};
+    }
+    KvSnapshot copy;
+
+   private:
+    const PodTable& pods_;
+    std::map<KvSourceId, uint32_t> places_;
+    std::map<HolderId, uint32_t> holders_;
+  };
+  Copying copying(pods_);
+  tracker_->visit(copying);
+  copying.copy.adapters = tracker_->adapters();
+  return std::move(copying.copy);
+}
+
+size_t CacheManager::load(const KvSnapshot& snapshot) {
+  const TimePoint now = clock_.now();
+  for (const std::string& adapter : snapshot.adapters) tracker_->learn_adapter(adapter);
+  std::vector<std::optional<KvSourceId>> sources(snapshot.sources.size());
+  for (size_t i = 0; i < sources.size(); ++i) {
+    const KvSnapshot::Source& source = snapshot.sources[i];
+    if (!source.position) continue;
+    const std::optional<EndpointId> pod = see(source.pod, now);
+    if (!pod) continue;
+    sources[i] = tracker_->add_source(*pod, source.rank, source.pod);
+    if (!sources[i]) continue;
+    pods_.hear(*pod, now);
+    tracker_->set_freshness(*sources[i], KvFreshness::kStale);
+    tracker_->set_position(*sources[i], source.position);
+    loaded_[{*pod, source.rank}] = *sources[i];
+  }
+  size_t restored = 0;
+  for (const KvSnapshot::Block& block : snapshot.blocks) {
+    const KvSnapshot::Holder& holder = snapshot.holders[block.holder];
+    const std::optional<KvSourceId> source = sources[holder.source];
+    if (!source) continue;
+    restored += tracker_->restore(*source, holder.group, holder.block_tokens, block.block);
+  }
+  return restored;
+}
+
+void CacheManager::forget_unclaimed() {
+  for (const auto& [place, source] : loaded_) tracker_->remove_source(source);
+  loaded_.clear();
+}
+
 void CacheManager::tick() {
   const TimePoint now = clock_.now();
   const CacheTrackerStatistics statistics = tracker_->statistics();
@@ -343,6 +407,13 @@ void CacheManager::tick() {
 
 std::optional<KvSourceId> CacheManager::add_source(EndpointId endpoint, uint32_t rank,
                                                    std::string name) {
+  const auto loaded = loaded_.find({endpoint, rank});
+  if (loaded != loaded_.end()) {
+    const KvSourceId source = loaded->second;
+    loaded_.erase(loaded);
+    endpoint_of_[source] = endpoint;
+    return source;
+  }
   const std::optional<KvSourceId> source = tracker_->add_source(endpoint, rank, std::move(name));
   if (source) endpoint_of_[*source] = endpoint;
   return source;

@@ -22,6 +22,7 @@
 #include "kvmanager/measures.h"
 #include "kvmanager/named_blocks.h"
 #include "kvmanager/pod_table.h"
+#include "kvmanager/snapshot.h"
 #include "wire/kv_digest.h"
 #include "wire/kv_events/kv_event_decoder.h"
 #include "wire/kv_match.h"
@@ -144,6 +145,11 @@ class CacheManager final : public KvSourceTracker, public KvPublishers {
   // Of each pod, to compare with another manager.
   // Looks at every block, and holds up the feed meanwhile: about 10 ms for each million of them.
   KvDigests digests() const;
+  // For a file (kvmanager/snapshot.h). Any thread; holds up the feed as digests() does.
+  KvSnapshot snapshot() const;
+  // Takes in what a file says, before the feed starts: stale until the stream of each source goes
+  // on where it was. Answers how many blocks. Sources without a position are left out.
+  size_t load(const KvSnapshot& snapshot);
   // To be called every few seconds: measures, and does what was put off.
   void tick();
   CacheTracker& tracker() { return *tracker_; }
@@ -157,6 +163,14 @@ class CacheManager final : public KvSourceTracker, public KvPublishers {
   void set_freshness(KvSourceId source, KvFreshness freshness) override;
   void clear(KvSourceId source) override;
   bool tidy(TimePoint now) override { return tracker_->tidy(now); }
+  std::optional<KvStreamPosition> position(KvSourceId source) override {
+    return tracker_->position(source);
+  }
+  void set_position(KvSourceId source, const std::optional<KvStreamPosition>& position) override {
+    tracker_->set_position(source, position);
+  }
+  // Sources of load() that were not added since go.
+  void forget_unclaimed();
   std::optional<std::pair<EndpointId, Endpoint>> find(std::string_view topic) override;
   void on_json(std::string_view topic, std::string_view events) override;
 
@@ -191,6 +205,8 @@ class CacheManager final : public KvSourceTracker, public KvPublishers {
   EvictionRates evictions_;
   // The feed's thread.
   std::map<KvSourceId, EndpointId> endpoint_of_;
+  // Of load(): they wait for add_source().
+  std::map<std::pair<EndpointId, uint32_t>, KvSourceId> loaded_;
   KvEventDecoder reporting_;
 };
 

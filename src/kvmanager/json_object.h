@@ -11,9 +11,9 @@
 
 namespace kvasir {
 
-class JsonObject {
+class JsonObjectWriter {
  public:
-  explicit JsonObject(std::string& json) : json_(json) { json_.push_back('{'); }
+  explicit JsonObjectWriter(std::string& json) : json_(json) { json_.push_back('{'); }
   void end() { json_.push_back('}'); }
 
   void key(std::string_view name) {

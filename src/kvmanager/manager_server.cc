@@ -52,6 +52,7 @@ const ManagerServer::ManagerRoute ManagerServer::kRoutes[] = {
     {"/api/v1/cache/state", "GET", &ManagerServer::state},
     {"/api/v1/cache/pods", "GET", &ManagerServer::pods},
     {"/api/v1/cache/digest", "GET", &ManagerServer::digest},
+    {"/api/v1/cache/dump", "GET", &ManagerServer::dump},
     {"/healthz", "GET", &ManagerServer::health},
     {"/readyz", "GET", &ManagerServer::readiness},
     {"/metrics", "GET", &ManagerServer::metrics},
@@ -136,6 +137,12 @@ void ManagerServer::pod(HttpExchange& exchange, std::string_view escaped_name) {
 void ManagerServer::digest(HttpExchange& exchange) {
   slow_.add(exchange, [manager = manager_]() -> Result<SlowAnswers::Answer> {
     return SlowAnswers::Answer{std::string(kJsonField), write_kv_digests(manager->digests())};
+  });
+}
+
+void ManagerServer::dump(HttpExchange& exchange) {
+  slow_.add(exchange, [manager = manager_]() -> Result<SlowAnswers::Answer> {
+    return SlowAnswers::Answer{std::string(kBytesField), write_snapshot(manager->snapshot())};
   });
 }
 

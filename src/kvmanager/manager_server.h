@@ -54,6 +54,7 @@ class ManagerServer final : private HttpHandler {
   void state(HttpExchange& exchange);
   void pods(HttpExchange& exchange);
   void digest(HttpExchange& exchange);
+  void dump(HttpExchange& exchange);
   void health(HttpExchange& exchange);
   void readiness(HttpExchange& exchange);
   void metrics(HttpExchange& exchange);

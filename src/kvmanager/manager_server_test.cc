@@ -71,6 +71,7 @@ TEST(ManagerServer, EachPathAnswersWithItsOwn) {
       {"/api/v1/cache/pod/a%2Fb", 200, "\"blocks_cached\":1,"},
       {"/api/v1/cache/pod/nobody", 404, "no pod of that name"},
       {"/api/v1/cache/digest", 200, "\"blocks\":1,\"stamp\":1.0"},
+      {"/api/v1/cache/dump", 200, "KVSNAP1\n"},
       {"/api/v1/score", 405, "POST only"},
       {"/elsewhere", 404, "nothing at this path"},
   };

@@ -1,0 +1,90 @@
+#include "kvmanager/snapshot.h"
+
+#include <gtest/gtest.h>
+
+#include "kvmanager/cache_manager_fixture.h"
+
+namespace kvasir {
+namespace {
+
+KvSnapshot some_snapshot() {
+  KvSnapshot snapshot;
+  snapshot.adapters = {"Alice", ""};
+  snapshot.sources = {{"a", 0, KvStreamPosition{7, 8, true}}, {"b", 3, std::nullopt}};
+  snapshot.holders = {{0, 0, 16}, {1, 2, 32}};
+  snapshot.blocks = {{1, {HolderId{}, CacheTier::kStorage, 2, 10, 11, 12, 13}},
+                     {0, {HolderId{}, CacheTier::kGpu, 255, 20, 21, 22, UINT64_MAX}}};
+  return snapshot;
+}
+
+TEST(KvSnapshot, IsReadAsItWasWritten) {
+  const KvSnapshot written = some_snapshot();
+  const Result<KvSnapshot> read = read_snapshot(write_snapshot(written));
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(read->adapters, written.adapters);
+  EXPECT_EQ(read->sources, written.sources);
+  EXPECT_EQ(read->holders, written.holders);
+  EXPECT_EQ(read->blocks, written.blocks);
+}
+
+TEST(KvSnapshot, DamageIsNoticed) {
+  const std::string whole = write_snapshot(some_snapshot());
+  for (size_t size = 0; size < whole.size(); ++size) {
+    EXPECT_FALSE(read_snapshot(std::string_view(whole).substr(0, size))) << size;
+  }
+  for (size_t place = 0; place < whole.size(); ++place) {
+    std::string damaged = whole;
+    damaged[place] ^= 1;
+    EXPECT_FALSE(read_snapshot(damaged)) << place;
+  }
+  KvSnapshot of_nobody = some_snapshot();
+  of_nobody.blocks[0].holder = 2;
+  EXPECT_EQ(read_snapshot(write_snapshot(of_nobody)).error().message,
+            "a block of a holder that is not there");
+  of_nobody = some_snapshot();
+  of_nobody.holders[0].source = 2;
+  EXPECT_EQ(read_snapshot(write_snapshot(of_nobody)).error().message,
+            "a holder of a source that is not there");
+}
+
+TEST(KvSnapshot, ARestartedManagerKnowsTheSameOnceItsStreamsGoOn) {
+  ManagedFleet before;
+  const KvSourceId a = before.publisher("kv@a@m");
+  before.store(a, {1, 2, 3, 4, 5, 6, 7, 8}, 10);
+  before.store(a, {1, 2, 3, 4}, 20, "Alice");
+  before.manager->set_position(a, KvStreamPosition{41, 42, true});
+  before.publisher("kv@without position@m");
+
+  ManagedFleet after;
+  const Result<KvSnapshot> file = read_snapshot(write_snapshot(before.manager->snapshot()));
+  ASSERT_TRUE(file);
+  EXPECT_EQ(after.manager->load(*file), 3u);
+  const char* const question = R"({"token_ids":[1,2,3,4,5,6,7,8],"candidate_pods":["a"]})";
+  EXPECT_EQ(after.score(question).pods[0].reason, "nothing exact is known of it");
+
+  // The feed adds the source, and asks where its events go on.
+  const KvSourceId again = *after.manager->add_source(after.manager->find("kv@a@m")->first, 0, "a");
+  EXPECT_EQ(after.manager->position(again), (KvStreamPosition{41, 42, true}));
+  after.manager->set_freshness(again, KvFreshness::kExact);
+  EXPECT_EQ(after.score(question).pods[0].blocks_present, 2u);
+  EXPECT_EQ(after.score(R"({"token_ids":[1,2,3,4],"model":"Alice"})").pods[0].blocks_present, 1u);
+  after.remove(again, {11});
+  EXPECT_EQ(after.score(question).pods[0].blocks_present, 1u);
+  before.remove(a, {11});
+  EXPECT_EQ(after.manager->digests().at("a").digest, before.manager->digests().at("a").digest);
+}
+
+TEST(KvSnapshot, WhatNoStreamGoesOnWithIsForgotten) {
+  ManagedFleet before;
+  const KvSourceId a = before.publisher("kv@a@m");
+  before.store(a, {1, 2, 3, 4}, 10);
+  before.manager->set_position(a, KvStreamPosition{41, 42, true});
+  ManagedFleet after;
+  EXPECT_EQ(after.manager->load(before.manager->snapshot()), 1u);
+  EXPECT_EQ(after.manager->state().blocks, 1u);
+  after.manager->forget_unclaimed();
+  EXPECT_EQ(after.manager->state().blocks, 0u);
+}
+
+}  // namespace
+}  // namespace kvasir
