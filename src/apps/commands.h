@@ -29,5 +29,7 @@ void add_kube_command(CLI::App& app, int& exit_code);
 // Below it.
 void add_kube_apply_command(CLI::App& kube, int& exit_code);
 void add_conformance_command(CLI::App& app, int& exit_code);
+void add_kv_cache_manager_command(CLI::App& app, int& exit_code);
+void add_kv_command(CLI::App& app, int& exit_code);
 
 }  // namespace kvasir

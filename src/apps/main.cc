@@ -39,6 +39,8 @@ int run(int argument_count, char** arguments) {
   kvasir::add_config_command(app, exit_code);
   kvasir::add_kube_command(app, exit_code);
   kvasir::add_conformance_command(app, exit_code);
+  kvasir::add_kv_cache_manager_command(app, exit_code);
+  kvasir::add_kv_command(app, exit_code);
   if (argument_count > 1 && std::string_view(arguments[1]) == "worker") {
     return kvasir::run_worker_command({arguments + 2, arguments + argument_count});
   }

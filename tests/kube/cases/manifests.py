@@ -9,7 +9,7 @@ from checks import Skipped, require
 from machine import ROOT
 
 NAMESPACES = ("kvasir-demo", "llm-d-system", "llm-serving", "benchmark", "models")
-FOLDERS = ("deploy/crds", "deploy/gateway", "deploy/epp", "deploy/demo/base", "deploy/demo", "examples/kubernetes")
+FOLDERS = ("deploy/crds", "deploy/gateway", "deploy/epp", "deploy/kv-cache-manager", "deploy/demo/base", "deploy/demo", "examples/kubernetes")
 OPTIONS = ("epp-replicas", "epp-leader-election", "epp-topology", "epp-pod-disruption-budget", "epp-network-policy",
            "gateway-pod-disruption-budget", "gateway-network-policy")  # the service monitors are of a kind that is not here
 TUTORIAL_KINDS = "examples/kubernetes/crds"
