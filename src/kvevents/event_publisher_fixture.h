@@ -103,7 +103,7 @@ class EventPublisher {
     void* const socket = zmq_socket(context_, type);
     const int linger = 0;
     const int on = 1;
-    const int unsent_max = type == ZMQ_PUB ? unsent_max_ : 1000;
+    const int unsent_max = type == ZMQ_PUB ? unsent_max_ : 0;  // of replays nothing is lost
     zmq_setsockopt(socket, ZMQ_SNDHWM, &unsent_max, sizeof unsent_max);
     zmq_setsockopt(socket, ZMQ_LINGER, &linger, sizeof linger);
     zmq_setsockopt(socket, ZMQ_IPV6, &on, sizeof on);
