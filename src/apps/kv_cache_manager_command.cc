@@ -127,9 +127,9 @@ Result<void> KvCacheManagerProgram::prepare(const std::string& snapshot_file) {
   if (!bytes) return Error{"--load: " + bytes.error().message};
   Result<KvSnapshot> snapshot = read_snapshot(*bytes);
   if (!snapshot) return Error{"--load: " + snapshot_file + ": " + snapshot.error().message};
-  const size_t restored = manager_->load(*snapshot);
-  log_info("--load: " + std::to_string(restored) + " of " +
-           std::to_string(snapshot->blocks.size()) + " blocks of " + snapshot_file +
+  const Result<size_t> restored = manager_->load(*snapshot);
+  if (!restored) return Error{"--load: " + snapshot_file + ": " + restored.error().message};
+  log_info("--load: " + std::to_string(*restored) + " blocks of " + snapshot_file +
            " are known, and stale until their engines' events were read");
   return {};
 }

@@ -12,6 +12,8 @@
 #include "apps/number_checks.h"
 #include "base/whole_file.h"
 #include "bench/http_fetch.h"
+#include "kvindex/chain_index.h"
+#include "kvindex/index_snapshot.h"
 #include "kvmanager/snapshot.h"
 #include "net/io/event_loop.h"
 #include "net/io/socket.h"
@@ -50,8 +52,8 @@ int run_dump(const KvFlags& flags) {
   file.write(bytes->data(), static_cast<std::streamsize>(bytes->size()));
   file.close();
   if (!file) return fail_command("kv dump", 1, "cannot write " + flags.output);
-  std::cout << snapshot->blocks.size() << " blocks of " << snapshot->sources.size()
-            << " publishers, " << bytes->size() << " bytes in " << flags.output << "\n";
+  std::cout << "what is known of " << snapshot->sources.size() << " publishers, " << bytes->size()
+            << " bytes, in " << flags.output << "\n";
   return 0;
 }
 
@@ -61,9 +63,23 @@ int run_load(const KvFlags& flags) {
   if (!bytes) return fail_command("kv load", 1, bytes.error().message);
   const Result<KvSnapshot> snapshot = read_snapshot(*bytes);
   if (!snapshot) return fail_command("kv load", 1, flags.file + ": " + snapshot.error().message);
+  BlockIndexOptions options;
+  options.holders_max = snapshot->holders.size() + 1;
+  options.memory_bytes_max = kDumpBytesMax;
+  ChainIndex index(options);
+  std::map<std::string, HolderId, std::less<>> holders;
+  for (size_t i = 0; i < snapshot->holders.size(); ++i) {
+    holders[std::to_string(i)] = index.add_holder().value_or(HolderId{});
+  }
+  const Result<RestoredSnapshot> restored =
+      restore_snapshot(snapshot->blocks, index, [&](std::string_view name) {
+        const auto found = holders.find(name);
+        return found == holders.end() ? std::nullopt : std::optional(found->second);
+      });
+  if (!restored) return fail_command("kv load", 1, flags.file + ": " + restored.error().message);
   std::vector<uint64_t> blocks(snapshot->sources.size());
-  for (const KvSnapshot::Block& block : snapshot->blocks) {
-    ++blocks[snapshot->holders[block.holder].source];
+  for (size_t i = 0; i < snapshot->holders.size(); ++i) {
+    blocks[snapshot->holders[i].source] += index.blocks_of(holders.at(std::to_string(i)));
   }
   std::cout << "POD                                      RANK      BLOCKS  UP TO MESSAGE\n";
   for (size_t i = 0; i < blocks.size(); ++i) {

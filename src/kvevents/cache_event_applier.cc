@@ -262,16 +262,13 @@ void CacheEventApplier::remove(CacheSource& source) {
   sources_.remove(source, [this](HolderId holder) { index_.remove_holder(holder); });
 }
 
-bool CacheEventApplier::restore(CacheSource& source, uint32_t group, uint32_t block_tokens,
-                                BlockIndex::KnownBlock block) {
+std::optional<HolderId> CacheEventApplier::add_holder(CacheSource& source, uint32_t group,
+                                                      uint32_t block_tokens) {
+  if (block_tokens == 0) return std::nullopt;
   source_ = &source;
-  const CacheGroup* const found = block_tokens > 0 ? group_for(group, block_tokens) : nullptr;
+  const CacheGroup* const added = group_for(group, block_tokens);
   source_ = nullptr;
-  if (found == nullptr || !has_room(source, 1)) return false;
-  block.holder = found->holder;
-  const bool stored = index_.restore(block) == StoreOutcome::kStored;
-  count_blocks(source);
-  return stored;
+  return added == nullptr ? std::nullopt : std::optional(added->holder);
 }
 
 }  // namespace kvasir

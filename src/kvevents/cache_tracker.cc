@@ -1,6 +1,7 @@
 #include "kvevents/cache_tracker.h"
 
 #include <algorithm>
+#include <map>
 #include <tuple>
 
 #include "hashing/token_blocks.h"
@@ -382,11 +383,41 @@ void CacheTracker::set_position(KvSourceId id, const std::optional<KvStreamPosit
   if (source != nullptr) source->position = position;
 }
 
-bool CacheTracker::restore(KvSourceId id, uint32_t group, uint32_t block_tokens,
-                           const BlockIndex::KnownBlock& block) {
+Result<RestoredSnapshot> CacheTracker::restore(std::string_view blocks,
+                                               std::span<const RestoredHolder> holders) {
   std::lock_guard writing(state_->writing);
-  CacheSource* const source = state_->sources.find(id);
-  return source != nullptr && state_->applier.restore(*source, group, block_tokens, block);
+  std::map<std::string, HolderId, std::less<>> by_name;
+  for (size_t i = 0; i < holders.size(); ++i) {
+    CacheSource* const source =
+        holders[i].source ? state_->sources.find(*holders[i].source) : nullptr;
+    if (source == nullptr) continue;
+    const std::optional<HolderId> holder =
+        state_->applier.add_holder(*source, holders[i].group, holders[i].block_tokens);
+    if (holder) by_name[std::to_string(i)] = *holder;
+  }
+  Result<RestoredSnapshot> restored =
+      restore_snapshot(blocks, *state_->index, [&](std::string_view name) {
+        const auto found = by_name.find(name);
+        return found == by_name.end() ? std::nullopt : std::optional(found->second);
+      });
+  state_->applier.recount();
+  return restored;
+}
+
+CacheTracker::Snapshot CacheTracker::snapshot() const {
+  std::lock_guard writing(state_->writing);
+  Snapshot snapshot;
+  std::vector<SnapshotHolder> holders;
+  for (const auto& [id, source] : state_->sources.all()) {
+    snapshot.sources.push_back({id, source->endpoint, source->rank, source->position});
+    for (const CacheGroup& group : source->groups) {
+      holders.push_back({group.holder, std::to_string(holders.size())});
+      snapshot.holders.push_back(
+          {id, source->endpoint, source->rank, group.number, group.block_tokens});
+    }
+  }
+  snapshot.blocks = index_snapshot(*state_->index, holders);
+  return snapshot;
 }
 
 std::vector<std::string> CacheTracker::adapters() const {

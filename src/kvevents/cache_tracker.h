@@ -35,6 +35,7 @@
 #include "kvevents/source_tracker.h"
 #include "kvindex/block_index.h"
 #include "kvindex/exact_caches.h"
+#include "kvindex/index_snapshot.h"
 #include "model/endpoint.h"
 #include "wire/kv_events/kv_event.h"
 
@@ -150,6 +151,19 @@ class CacheTracker final : public ExactCaches, public KvSourceTracker {
     virtual void on_block(const HolderName& holder, const BlockIndex::KnownBlock& block) = 0;
   };
   void visit(Visitor& visitor) const;
+  // The same as bytes (kvindex/index_snapshot.h), with what they are of.
+  struct Snapshot {
+    struct Source {
+      KvSourceId source{};
+      EndpointId endpoint{};
+      uint32_t rank = 0;
+      std::optional<KvStreamPosition> position;
+    };
+    std::vector<Source> sources;
+    std::vector<HolderName> holders;
+    std::string blocks;
+  };
+  Snapshot snapshot() const;
 
   // --- The writing thread ---
 
@@ -165,10 +179,15 @@ class CacheTracker final : public ExactCaches, public KvSourceTracker {
   void clear(KvSourceId source) override;
   std::optional<KvStreamPosition> position(KvSourceId source) override;
   void set_position(KvSourceId source, const std::optional<KvStreamPosition>& position) override;
-  // What a visit of another tracker told, before anything else comes. False: there is no place for
-  // it, or it contradicts what was restored before.
-  bool restore(KvSourceId source, uint32_t group, uint32_t block_tokens,
-               const BlockIndex::KnownBlock& block);
+  // What snapshot() of another tracker said, before anything else comes. `holders`: those of the
+  // snapshot in its order, with the sources that they have here; nullopt: its blocks are left out.
+  struct RestoredHolder {
+    std::optional<KvSourceId> source;
+    uint32_t group = 0;
+    uint32_t block_tokens = 0;
+  };
+  Result<RestoredSnapshot> restore(std::string_view blocks,
+                                   std::span<const RestoredHolder> holders);
   // The name of an adapter that is known from elsewhere.
   void learn_adapter(std::string_view name);
 

@@ -33,8 +33,8 @@ class CacheEventApplier final : public KvEventSink {
   void on_skipped(std::string_view why) override;
 
   void clear(CacheSource& source);
-  bool restore(CacheSource& source, uint32_t group, uint32_t block_tokens,
-               BlockIndex::KnownBlock block);
+  // For blocks that are known from elsewhere. nullopt: there is no place for it.
+  std::optional<HolderId> add_holder(CacheSource& source, uint32_t group, uint32_t block_tokens);
   // Forgets the holders of a source that is about to go.
   void remove(CacheSource& source);
   // After blocks were forgotten that no event named.

@@ -333,38 +333,22 @@ KvDigests CacheManager::digests() const {
 }
 
 KvSnapshot CacheManager::snapshot() const {
-  class Copying final : public CacheTracker::Visitor {
-   public:
-    explicit Copying(const PodTable& pods) : pods_(pods) {}
-    void on_source(const KvSourceStatistics& source,
-                   const std::optional<KvStreamPosition>& position) override {
-      places_[source.source] = static_cast<uint32_t>(copy.sources.size());
-      copy.sources.push_back({pods_.name_of(source.endpoint), source.rank, position});
-    }
-    void on_block(const CacheTracker::HolderName& holder,
-                  const BlockIndex::KnownBlock& block) override {
-      const auto [place, is_new] =
-          holders_.try_emplace(block.holder, static_cast<uint32_t>(copy.holders.size()));
-      if (is_new) {
-        copy.holders.push_back({places_.at(holder.source), holder.group, holder.block_tokens});
-      }
-      copy.blocks.push_back({place->second, block});
-      copy.blocks.back().block.holder = {};
-    }
-    KvSnapshot copy;
-
-   private:
-    const PodTable& pods_;
-    std::map<KvSourceId, uint32_t> places_;
-    std::map<HolderId, uint32_t> holders_;
-  };
-  Copying copying(pods_);
-  tracker_->visit(copying);
-  copying.copy.adapters = tracker_->adapters();
-  return std::move(copying.copy);
+  CacheTracker::Snapshot known = tracker_->snapshot();
+  KvSnapshot snapshot;
+  snapshot.adapters = tracker_->adapters();
+  std::map<KvSourceId, uint32_t> places;
+  for (const CacheTracker::Snapshot::Source& source : known.sources) {
+    places[source.source] = static_cast<uint32_t>(snapshot.sources.size());
+    snapshot.sources.push_back({pods_.name_of(source.endpoint), source.rank, source.position});
+  }
+  for (const CacheTracker::HolderName& holder : known.holders) {
+    snapshot.holders.push_back({places.at(holder.source), holder.group, holder.block_tokens});
+  }
+  snapshot.blocks = std::move(known.blocks);
+  return snapshot;
 }
 
-size_t CacheManager::load(const KvSnapshot& snapshot) {
+Result<size_t> CacheManager::load(const KvSnapshot& snapshot) {
   const TimePoint now = clock_.now();
   for (const std::string& adapter : snapshot.adapters) tracker_->learn_adapter(adapter);
   std::vector<std::optional<KvSourceId>> sources(snapshot.sources.size());
@@ -380,14 +364,13 @@ size_t CacheManager::load(const KvSnapshot& snapshot) {
     tracker_->set_position(*sources[i], source.position);
     loaded_[{*pod, source.rank}] = *sources[i];
   }
-  size_t restored = 0;
-  for (const KvSnapshot::Block& block : snapshot.blocks) {
-    const KvSnapshot::Holder& holder = snapshot.holders[block.holder];
-    const std::optional<KvSourceId> source = sources[holder.source];
-    if (!source) continue;
-    restored += tracker_->restore(*source, holder.group, holder.block_tokens, block.block);
+  std::vector<CacheTracker::RestoredHolder> holders;
+  for (const KvSnapshot::Holder& holder : snapshot.holders) {
+    holders.push_back({sources[holder.source], holder.group, holder.block_tokens});
   }
-  return restored;
+  const Result<RestoredSnapshot> restored = tracker_->restore(snapshot.blocks, holders);
+  if (!restored) return restored.error();
+  return restored->blocks;
 }
 
 void CacheManager::forget_unclaimed() {

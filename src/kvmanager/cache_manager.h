@@ -149,7 +149,8 @@ class CacheManager final : public KvSourceTracker, public KvPublishers {
   KvSnapshot snapshot() const;
   // Takes in what a file says, before the feed starts: stale until the stream of each source goes
   // on where it was. Answers how many blocks. Sources without a position are left out.
-  size_t load(const KvSnapshot& snapshot);
+  // The error: the blocks cannot be read; then nothing is known.
+  Result<size_t> load(const KvSnapshot& snapshot);
   // To be called every few seconds: measures, and does what was put off.
   void tick();
   CacheTracker& tracker() { return *tracker_; }

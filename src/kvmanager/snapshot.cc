@@ -10,7 +10,6 @@ namespace kvasir {
 namespace {
 
 constexpr std::string_view kSnapshotMagic = "KVSNAP1\n";
-constexpr size_t kBlockBytes = 4 + 1 + 1 + 4 * 8;
 
 template <class Integer>
 void put(Integer value, std::string& bytes) {
@@ -70,29 +69,10 @@ KvSnapshot::Source read_snapshot_source(SnapshotReader& reader) {
   return source;
 }
 
-KvSnapshot::Block read_snapshot_block(SnapshotReader& reader) {
-  KvSnapshot::Block block;
-  block.holder = reader.number<uint32_t>();
-  block.block.tier = static_cast<CacheTier>(reader.number<uint8_t>());
-  block.block.copies = reader.number<uint8_t>();
-  block.block.parent = reader.number<uint64_t>();
-  block.block.hash = reader.number<uint64_t>();
-  block.block.engine_hash = reader.number<uint64_t>();
-  block.block.common_name = reader.number<uint64_t>();
-  return block;
-}
-
 Result<void> check_snapshot_places(const KvSnapshot& snapshot) {
   for (const KvSnapshot::Holder& holder : snapshot.holders) {
     if (holder.source >= snapshot.sources.size())
       return Error{"a holder of a source that is not there"};
-  }
-  for (const KvSnapshot::Block& block : snapshot.blocks) {
-    if (block.holder >= snapshot.holders.size())
-      return Error{"a block of a holder that is not there"};
-    if (static_cast<size_t>(block.block.tier) >= kCacheTiers)
-      return Error{"a block in an unknown tier"};
-    if (block.block.copies == 0) return Error{"a block of no copies"};
   }
   return {};
 }
@@ -101,7 +81,7 @@ Result<void> check_snapshot_places(const KvSnapshot& snapshot) {
 
 std::string write_snapshot(const KvSnapshot& snapshot) {
   std::string bytes(kSnapshotMagic);
-  bytes.reserve(4096 + snapshot.blocks.size() * kBlockBytes);
+  bytes.reserve(4096 + snapshot.blocks.size());
   put(static_cast<uint32_t>(snapshot.adapters.size()), bytes);
   for (const std::string& adapter : snapshot.adapters) put_name(adapter, bytes);
   put(static_cast<uint32_t>(snapshot.sources.size()), bytes);
@@ -121,15 +101,7 @@ std::string write_snapshot(const KvSnapshot& snapshot) {
     put(holder.block_tokens, bytes);
   }
   put(static_cast<uint64_t>(snapshot.blocks.size()), bytes);
-  for (const KvSnapshot::Block& block : snapshot.blocks) {
-    put(block.holder, bytes);
-    put(static_cast<uint8_t>(block.block.tier), bytes);
-    put(static_cast<uint8_t>(std::min<uint32_t>(block.block.copies, UINT8_MAX)), bytes);
-    put(uint64_t{block.block.parent}, bytes);
-    put(uint64_t{block.block.hash}, bytes);
-    put(block.block.engine_hash, bytes);
-    put(block.block.common_name, bytes);
-  }
+  bytes.append(snapshot.blocks);
   put(uint64_t{XXH3_64bits(bytes.data(), bytes.size())}, bytes);
   return bytes;
 }
@@ -160,11 +132,8 @@ Result<KvSnapshot> read_snapshot(std::string_view bytes) {
     snapshot.holders.push_back(holder);
   }
   const auto blocks = reader.number<uint64_t>();
-  if (reader.cut() || blocks != reader.left() / kBlockBytes || reader.left() % kBlockBytes != 0) {
-    return Error{"its lengths do not add up"};
-  }
-  snapshot.blocks.reserve(blocks);
-  for (uint64_t i = 0; i < blocks; ++i) snapshot.blocks.push_back(read_snapshot_block(reader));
+  if (reader.cut() || blocks != reader.left()) return Error{"its lengths do not add up"};
+  snapshot.blocks = reader.take(reader.left());
   if (Result<void> checked = check_snapshot_places(snapshot); !checked) return checked.error();
   return snapshot;
 }

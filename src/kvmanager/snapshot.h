@@ -7,8 +7,8 @@
 //   is
 //       known; u64 number, u64 hash, u8 complete (KvStreamPosition; zeros when unknown)
 //   u32 holders; for each u32 source, u32 group, u32 tokens of a block
-//   u64 blocks; for each u32 holder, u8 tier, u8 copies, u64 parent, u64 hash, u64 engine hash,
-//       u64 common name (BlockIndex::KnownBlock)
+//   u64 bytes of the blocks, and they (kvindex/index_snapshot.h), which call each holder by its
+//       place among these, in digits
 //   u64 XXH3_64 of all bytes before
 #pragma once
 
@@ -20,7 +20,6 @@
 
 #include "base/result.h"
 #include "kvevents/source_tracker.h"
-#include "kvindex/block_index.h"
 
 namespace kvasir {
 
@@ -40,17 +39,10 @@ struct KvSnapshot {
 
     bool operator==(const Holder&) const = default;
   };
-  struct Block {
-    uint32_t holder = 0;           // its place in `holders`
-    BlockIndex::KnownBlock block;  // its holder means nothing
-
-    bool operator==(const Block&) const = default;
-  };
-
   std::vector<std::string> adapters;
   std::vector<Source> sources;
   std::vector<Holder> holders;
-  std::vector<Block> blocks;
+  std::string blocks;  // index_snapshot()
 };
 
 std::string write_snapshot(const KvSnapshot& snapshot);

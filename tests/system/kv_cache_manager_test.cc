@@ -6,7 +6,9 @@
 #include <zmq.h>
 
 #include <array>
+#include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -32,8 +34,10 @@ std::string number_frame(uint64_t number) {
 class Publisher {
  public:
   explicit Publisher(const std::string& connect_to = {})
-      : context_(zmq_ctx_new()), socket_(zmq_socket(context_, ZMQ_PUB)) {
+      : context_(zmq_ctx_new()), socket_(zmq_socket(context_, ZMQ_XPUB)) {
     const int linger = 1000;
+    const int verbose = 1;
+    zmq_setsockopt(socket_, ZMQ_XPUB_VERBOSE, &verbose, sizeof verbose);
     zmq_setsockopt(socket_, ZMQ_LINGER, &linger, sizeof linger);
     if (!connect_to.empty()) {
       zmq_connect(socket_, connect_to.c_str());
@@ -53,6 +57,17 @@ class Publisher {
   Publisher& operator=(const Publisher&) = delete;
 
   const std::string& address() const { return address_; }
+  // Whether somebody subscribes who had not before.
+  bool gets_subscriber() {
+    for (int tries = 0; tries < 200; ++tries) {
+      char message[64];
+      const int size = zmq_recv(socket_, message, sizeof message, ZMQ_DONTWAIT);
+      if (size > 0 && message[0] == 1) return true;
+      if (size < 0) zmq_poll(nullptr, 0, 50);
+    }
+    return false;
+  }
+  void count_from(uint64_t number) { next_ = number; }
   void json(const std::string& text) { send({"kv-events", text}); }
   void batch(const std::string& topic, const std::string& bytes) {
     send({topic, number_frame(next_++), bytes});
@@ -292,6 +307,55 @@ TEST(KvCacheManager, TwoManagersSayWhenOneEventWasLost) {
               HasSubstr("kv_cache_manager_peer_differing_pods{peer=\"" + first.url() + "\"} 1\n"));
 }
 
+TEST(KvCacheManager, ARestartedManagerGoesOnFromItsSnapshot) {
+  const std::string snapshot = testing::TempDir() + "kv-cache-manager.snapshot";
+  const std::string dump = testing::TempDir() + "kv-cache-manager.dump";
+  std::filesystem::remove(snapshot);
+  Publisher engine;
+  engine.count_from(5000);  // so far on, a following number is no restart's
+  const std::vector<std::string> flags = {
+      "--subscribe", "a=" + engine.address(), "--load", snapshot, "--snapshot", snapshot};
+  const std::string kvasir = std::getenv("KVASIR_BINARY");
+  {
+    RunningManager manager(flags, false);
+    ASSERT_TRUE(engine.gets_subscriber());
+    engine.batch("kv@a@m", stored_batch(7, {1, 2, 3, 4}));
+    ASSERT_TRUE(manager.comes_to_know("/api/v1/cache/pod/a", "\"blocks_cached\":1,", [] {}));
+    EXPECT_THAT(output_of(kvasir + " kv dump " + manager.url() + " -o " + dump),
+                HasSubstr("what is known of 1 publishers"));
+    EXPECT_THAT(output_of(kvasir + " kv watch " + manager.url() + " --count 1"),
+                testing::ContainsRegex("a +healthy +1 "));
+    EXPECT_THAT(output_of(kvasir + " kv watch --count 1 --json " + manager.url()),
+                HasSubstr("\"blocks_cached\":1,"));
+    manager.program().signal(SIGTERM);
+    ASSERT_EQ(manager.program().wait(), 0) << manager.program().output();
+  }
+  for (const std::string& file : {dump, snapshot}) {
+    EXPECT_THAT(output_of(kvasir + " kv load " + file), testing::ContainsRegex("a +0 +1  5000\n"))
+        << file;
+  }
+  RunningManager manager(flags, false);
+  ASSERT_TRUE(manager.program().comes_to_say("1 blocks of " + snapshot + " are known, and stale"));
+  ASSERT_TRUE(engine.gets_subscriber());
+  const std::string before = manager.get("/api/v1/cache/pod/a");
+  EXPECT_THAT(before, HasSubstr("\"blocks_cached\":1,"));
+  EXPECT_THAT(before, HasSubstr("\"status\":\"stale\""));
+  EXPECT_THAT(manager.post("/api/v1/score", R"({"token_ids":[1,2,3,4]})"),
+              HasSubstr("\"cache_hit_rate\":null"));
+  engine.batch("kv@a@m", stored_batch(8, {5, 6, 7, 8}));
+  ASSERT_TRUE(manager.comes_to_know("/api/v1/cache/pod/a", "\"status\":\"healthy\"", [] {}))
+      << manager.get("/api/v1/cache/pod/a") << manager.program().output();
+  EXPECT_THAT(manager.post("/api/v1/score", R"({"token_ids":[1,2,3,4]})"),
+              HasSubstr("\"cache_hit_rate\":1.0"));
+  EXPECT_THAT(manager.get("/api/v1/cache/pod/a"), HasSubstr("\"blocks_cached\":2,"));
+  std::ofstream(snapshot, std::ios::app) << "x";
+  manager.program().signal(SIGKILL);
+  Program refused(
+      {"kv-cache-manager", "--http-port", "0", "--load", snapshot, "--bind", "tcp://127.0.0.1:*"});
+  EXPECT_EQ(refused.wait(), 2);
+  EXPECT_THAT(refused.output(), HasSubstr("its checksum is wrong"));
+}
+
 TEST(KvCacheManager, BadFlagsAreRefusedByName) {
   const std::vector<std::pair<std::vector<std::string>, std::string>> cases = {
       {{"--subscribe", "tcp://x:1"}, "--subscribe: 'tcp://x:1' is not POD=tcp://HOST:PORT"},
@@ -300,6 +364,7 @@ TEST(KvCacheManager, BadFlagsAreRefusedByName) {
       {{"--subscribe", "a=tcp://x:1", "--subscribe", "a=tcp://y:1"}, "pod 'a' appears twice"},
       {{"--peer", "ftp://x"}, "--peer: "},
       {{"--index-memory", "much"}, "--index-memory: 'much' is not a number of bytes"},
+      {{"--bind", "tcp://*:1", "--subscribe", "a=tcp://x:1"}, "--bind and --subscribe: "},
       {{"--log-level", "loud"}, "--log-level: 'loud' is none of"},
       {{"--tokenizer", "/nowhere.json"}, "--tokenizer: "},
   };
