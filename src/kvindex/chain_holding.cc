@@ -59,7 +59,11 @@ bool ChainIndex::add_copies(const At& at, uint32_t place, uint32_t copies) {
     }
     return true;
   }
-  if (!copies_.insert(key, std::min(1 + copies, BlockIndexOptions::kCopiesMax))) return false;
+  if (!copied_places_.reach(place / 64 + size_t{1}) ||
+      !copies_.insert(key, std::min(1 + copies, BlockIndexOptions::kCopiesMax))) {
+    return false;
+  }
+  copied_places_[place / 64] |= uint64_t{1} << place % 64;
   if (copied_.size() <= at.seat) copied_.resize(at.seat + size_t{1});
   ++copied_[at.seat];
   return true;
@@ -67,7 +71,7 @@ bool ChainIndex::add_copies(const At& at, uint32_t place, uint32_t copies) {
 
 // False: there is no second one.
 bool ChainIndex::drop_copy(const At& at, uint32_t place) {
-  if (copied_.size() <= at.seat || copied_[at.seat] == 0) return false;
+  if (!may_have_copies(at.seat, place)) return false;
   uint64_t* const count = copies_.find(copies_key(at.seat, place));
   if (count == nullptr) return false;
   if (--*count == 1) forget_copies(at.seat, place, 1);
@@ -75,8 +79,8 @@ bool ChainIndex::drop_copy(const At& at, uint32_t place) {
 }
 
 void ChainIndex::forget_copies(Seat seat, uint32_t place, uint32_t count) {
-  if (copied_.size() <= seat) return;
-  for (uint32_t i = 0; i < count && copied_[seat] > 0; ++i) {
+  for (uint32_t i = 0; i < count && copied_.size() > seat && copied_[seat] > 0; ++i) {
+    if (!may_have_copies(seat, place + i)) continue;
     const uint64_t key = copies_key(seat, place + i);
     if (copies_.find(key) == nullptr) continue;
     copies_.erase(key);

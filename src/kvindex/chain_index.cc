@@ -21,7 +21,8 @@ ChainIndex::ChainIndex(const BlockIndexOptions& options)
       budget_(options.memory_bytes_max),
       runs_(budget_, options.memory_bytes_max),
       seats_(budget_),
-      copies_(budget_) {}
+      copies_(budget_),
+      copied_places_(BlockSpace::kPlacesMax / 64, budget_) {}
 ChainIndex::~ChainIndex() = default;
 
 std::optional<HolderId> ChainIndex::add_holder() {
@@ -85,6 +86,7 @@ StoreOutcome ChainIndex::store(const StoredBlocks& stored) {
   hashes_.clear();
   for (BlockHash hash = before.hash; const uint64_t content : stored.contents) {
     hashes_.push_back(hash = chain_block(hash, content));
+    if (hashes_.size() <= kPrefetch) runs_.prefetch_hash(hash);
   }
   for (size_t i = 0; i < hashes_.size();) {
     const Piece rest{std::span(hashes_).subspan(i), stored.engine_hashes.subspan(i)};
@@ -163,7 +165,10 @@ size_t ChainIndex::create(const At& at, const Before& before, const Piece& piece
   for (; count < places.count; ++count) {
     const uint64_t name = piece.names[count];
     const BlockHash hash = piece.hashes[count];
-    if (count + kPrefetch < places.count) runs_.prefetch_name(piece.names[count + kPrefetch]);
+    if (count + kPrefetch < places.count) {
+      runs_.prefetch_name(piece.names[count + kPrefetch]);
+      runs_.prefetch_hash(piece.hashes[count + kPrefetch]);
+    }
     if (count > 0 && (runs_.find(hash) != kNone || runs_.find_name(name) != kNone ||
                       (at.holder.own.size() > 0 && at.holder.own.find(name) != nullptr))) {
       break;

@@ -137,6 +137,10 @@ class ChainIndex final : public BlockIndex {
   void count_change(const At& at, uint32_t run, uint32_t from, uint32_t until, bool more);
   bool settle(uint32_t run);
   void forget_run(uint32_t run, uint32_t blocks);
+  bool may_have_copies(Seat seat, uint32_t place) const {
+    return copied_.size() > seat && copied_[seat] > 0 && place / 64 < copied_places_.size() &&
+           (copied_places_[place / 64] >> place % 64 & 1) != 0;
+  }
   static uint64_t copies_key(Seat seat, uint32_t place) { return uint64_t{seat} << 32 | place; }
   static uint32_t coarse(TimePoint time);
 
@@ -152,6 +156,9 @@ class ChainIndex final : public BlockIndex {
   std::vector<std::unique_ptr<Holder>> holders_;  // by id; nullptr: the id is free
   NumberMap copies_;              // copies_key() -> how many, where there are two or more
   std::vector<uint32_t> copied_;  // by seat: its entries in copies_
+  // A bit for each place: somebody may have copies of the block there. Asked before copies_, which
+  // is large, and seldom in the cache.
+  ReservedArray<uint64_t> copied_places_;
   std::atomic<size_t> memberships_{0};
   // Places of names that were stored last, for the blocks that come after them; perhaps outdated.
   std::array<uint32_t, 4096> recent_{};

@@ -62,8 +62,8 @@ class TagTable {
     const Table* const table = tables_[hash.shard].load(std::memory_order_relaxed);
     if (table != nullptr) __builtin_prefetch(&table->buckets[table->home(hash)], 1);
   }
-  // key_of(place) is asked for the keys of what is there already. False: there is no memory.
-  // Precondition: the pair is not there.
+  // key_of(place) is asked for the keys of what is there already; of 0 and of what was, too. False:
+  // there is no memory. Precondition: the pair is not there.
   template <class KeyOf>
   bool insert(uint64_t key, uint32_t place, KeyOf&& key_of) {
     const Hash hash(key);
@@ -136,15 +136,14 @@ class TagTable {
     for (size_t i = 0; i < from.count; ++i) {
       const Bucket& bucket = from.buckets[i];
       std::array<uint64_t, kEntries> keys;
-      std::array<uint32_t, kEntries> places;
-      size_t count = 0;
+      for (size_t entry = 0; entry < kEntries;
+           ++entry) {  // an empty one's place is an old one, or 0
+        keys[entry] = key_of(bucket.places[entry].load(kRelaxed));
+      }
       for (size_t entry = 0; entry < kEntries; ++entry) {
         if (!bucket.used(entry)) continue;
-        places[count] = bucket.places[entry].load(kRelaxed);
-        keys[count] = key_of(places[count]);
-        ++count;
+        to.add(Hash(keys[entry]), bucket.places[entry].load(kRelaxed));
       }
-      for (size_t k = 0; k < count; ++k) to.add(Hash(keys[k]), places[k]);
     }
   }
   Table* make_table(size_t buckets);
