@@ -262,6 +262,23 @@ TEST_P(BlockIndexStormTest, TheChainIndexAnswersAsTheNaiveOne) {
   EXPECT_TRUE(storm.run(storm_operations()));
 }
 
+TEST(BlockIndexBudgetTest, WithoutMemoryItKnowsLessAndNeverMore) {
+  for (const size_t memory : {size_t{220} << 10, size_t{250} << 10, size_t{300} << 10}) {
+    StormOptions options;
+    options.seed = memory;
+    options.dialects = 1;
+    options.wrong_names = 0;
+    options.holders = 20;
+    options.sequences = 200;
+    options.length_max = 100;
+    options.memory_bytes_max = memory;
+    BlockIndexStorm storm(options, make_block_index<ChainIndex>);
+    EXPECT_TRUE(storm.run(storm_operations() / 4));
+    EXPECT_GT(storm.full(), 0u) << memory;
+    EXPECT_GT(storm.index().memberships(), 0u) << memory;
+  }
+}
+
 NamedStorm storm_of(const char* name, const std::function<void(StormOptions&)>& change) {
   NamedStorm storm{name, {}};
   change(storm.options);
