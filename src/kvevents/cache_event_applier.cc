@@ -85,21 +85,24 @@ void CacheEventApplier::on_stored(const KvBlocksStored& event) {
 // another size than those that it has.
 CacheGroup* CacheEventApplier::group_for(uint32_t number, uint32_t block_tokens) {
   std::vector<CacheGroup>& groups = source_->groups;
-  const auto found = std::find_if(groups.begin(), groups.end(),
-                                  [&](const CacheGroup& group) { return group.number == number; });
+  auto found = std::find_if(groups.begin(), groups.end(),
+                            [&](const CacheGroup& group) { return group.number == number; });
+  if (block_tokens == 0) return found == groups.end() ? nullptr : &*found;
+  if (found == groups.end()) {  // one that a clear has left takes its place
+    found = std::find_if(groups.begin(), groups.end(),
+                         [](const CacheGroup& group) { return !group.announced; });
+  }
   if (found != groups.end()) {
-    if (block_tokens == 0 || found->block_tokens == block_tokens) return &*found;
-    if (index_.blocks_of(found->holder) > 0 || !sources_.can_have_size(block_tokens)) {
+    if (found->announced && found->block_tokens == block_tokens) return &*found;
+    if (found->block_tokens != block_tokens &&
+        (index_.blocks_of(found->holder) > 0 || !sources_.can_have_size(block_tokens))) {
       return nullptr;
     }
     orphans_.forget(found->holder);
-    sources_.set_block_tokens(*source_, *found, block_tokens);
+    sources_.announce(*source_, *found, number, block_tokens);
     return &*found;
   }
-  if (block_tokens == 0 || groups.size() >= options_.groups_max ||
-      !sources_.can_have_size(block_tokens)) {
-    return nullptr;
-  }
+  if (groups.size() >= options_.groups_max || !sources_.can_have_size(block_tokens)) return nullptr;
   const std::optional<HolderId> holder = index_.add_holder();
   if (!holder) return nullptr;
   sources_.add_group(*source_, {number, *holder, block_tokens});
@@ -248,6 +251,7 @@ void CacheEventApplier::clear(CacheSource& source) {
     index_.clear(group.holder);
     orphans_.forget(group.holder);
   }
+  sources_.doubt_groups(source);
   expected_.forget(source.endpoint);
   source.announces_again = false;
   source.overflowed = false;

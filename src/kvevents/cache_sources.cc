@@ -85,13 +85,23 @@ void CacheSources::add_group(CacheSource& source, const CacheGroup& group) {
   refresh(source.endpoint);
 }
 
-void CacheSources::set_block_tokens(CacheSource& source, CacheGroup& group, uint32_t block_tokens) {
+void CacheSources::announce(CacheSource& source, CacheGroup& group, uint32_t number,
+                            uint32_t block_tokens) {
   std::unique_lock lock(mutex_);
-  count_size(group.block_tokens, -1);
-  count_size(block_tokens, 1);
+  if (group.block_tokens != block_tokens) {
+    count_size(group.block_tokens, -1);
+    count_size(block_tokens, 1);
+  }
+  group.number = number;
   group.block_tokens = block_tokens;
-  holders_[index_of(group.holder)].block_tokens = block_tokens;
+  group.announced = true;
+  holders_[index_of(group.holder)] = {&source, number, block_tokens};
   refresh(source.endpoint);
+}
+
+void CacheSources::doubt_groups(CacheSource& source) {
+  std::unique_lock lock(mutex_);
+  for (CacheGroup& group : source.groups) group.announced = false;
 }
 
 bool CacheSources::add_adapter(std::string_view name) {

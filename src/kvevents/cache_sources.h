@@ -5,6 +5,7 @@
 // reads without it.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdint>
@@ -27,6 +28,9 @@ struct CacheGroup {
   uint32_t number = 0;
   HolderId holder{};
   uint32_t block_tokens = 0;
+  // Blocks of it were, since the cache was cleared. Else it has none, and perhaps it never will:
+  // an engine that restarted may have other groups.
+  bool announced = true;
 };
 
 // Written by the writing thread only, read by any.
@@ -52,6 +56,11 @@ struct CacheSource {
   std::optional<KvStreamPosition> position = {};
   bool announces_again = false;
   bool overflowed = false;  // source_blocks_max: stale until it is cleared, whatever is told
+
+  size_t announced_groups() const {
+    return static_cast<size_t>(std::count_if(groups.begin(), groups.end(),
+                                             [](const auto& group) { return group.announced; }));
+  }
 };
 
 class CacheSources {
@@ -106,7 +115,10 @@ class CacheSources {
   // False: there are block_sizes_max others.
   bool can_have_size(uint32_t block_tokens) const;
   void add_group(CacheSource& source, const CacheGroup& group);
-  void set_block_tokens(CacheSource& source, CacheGroup& group, uint32_t block_tokens);
+  // The group, which has no blocks, is that one from now on.
+  void announce(CacheSource& source, CacheGroup& group, uint32_t number, uint32_t block_tokens);
+  // All of its groups were cleared.
+  void doubt_groups(CacheSource& source);
   // False: there are adapters_max others.
   bool add_adapter(std::string_view name);
 

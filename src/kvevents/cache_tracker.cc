@@ -106,7 +106,7 @@ void CacheTracker::State::find_exact(PromptChains prompt, std::span<const Endpoi
       const CachedPrefix has = {
           true, match.blocks * chain.block_tokens,
           match.by_tier[static_cast<size_t>(CacheTier::kGpu)] * chain.block_tokens};
-      if (holder.source->groups.size() == 1) {
+      if (holder.source->announced_groups() == 1) {
         take_better(cached[endpoint], has);
       } else {
         of_groups.push_back({holder.source, has});
@@ -122,7 +122,7 @@ void CacheTracker::State::find_exact(PromptChains prompt, std::span<const Endpoi
       least.tokens = std::min(least.tokens, of_groups[end].has.tokens);
       least.gpu_tokens = std::min(least.gpu_tokens, of_groups[end].has.gpu_tokens);
     }
-    if (end - begin == source->groups.size()) {
+    if (end - begin == source->announced_groups()) {
       take_better(cached[index_of(source->endpoint)], least);
     }
   }
@@ -169,12 +169,13 @@ std::optional<CacheTracker::NamedBlocks> CacheTracker::find_named(
   for (const CacheSource* source : state_->sources.endpoint(endpoint).sources) {
     const auto has = [&](size_t block) {
       const auto in_group = [&](const CacheGroup& group) {
+        if (!group.announced) return true;
         for (const CacheTier tier : {CacheTier::kGpu, CacheTier::kCpu, CacheTier::kStorage}) {
           if (state_->index->held(group.holder, tier, hashes.subspan(block, 1)) > 0) return true;
         }
         return false;
       };
-      return !source->groups.empty() &&
+      return source->announced_groups() > 0 &&
              std::all_of(source->groups.begin(), source->groups.end(), in_group);
     };
     NamedBlocks found;

@@ -410,6 +410,29 @@ TEST(CacheTracker, AGigabyteOfOrphansIsBoundedAndCounted) {
   EXPECT_EQ(fleet.statistics_of(honest).unknown_parent, 0u);  // its own was not pushed out
 }
 
+TEST(CacheTracker, AfterAClearAnEngineMayHaveOtherGroups) {
+  CacheTrackerOptions options;
+  options.groups_max = 2;
+  TrackedFleet fleet(options);
+  const KvSourceId a = fleet.add(0);
+  const std::vector<uint32_t> tokens = some_tokens(1, 2);
+  const auto stores = [&](std::vector<uint32_t> groups) {
+    for (const uint32_t group : groups) {
+      fleet.store(a, {.hashes = {1, 2}, .tokens = tokens, .group = group});
+    }
+    return fleet.tokens(0, tokens);
+  };
+  EXPECT_EQ(stores({7, 8}), 8u);
+  fleet.tracker.clear(a);
+  EXPECT_EQ(fleet.tokens(0, tokens), 0u);
+  EXPECT_TRUE(fleet.cached(0, tokens).known);
+  EXPECT_EQ(stores({0}), 8u) << "the groups of before need not have it";
+  EXPECT_EQ(stores({1}), 8u);
+  EXPECT_EQ(fleet.statistics_of(a).skipped, 0u) << "and take no place";
+  fleet.tracker.clear(a);
+  EXPECT_EQ(stores({1}), 8u);
+}
+
 TEST(CacheTracker, RanksGroupsAndAdaptersAreLimited) {
   CacheTrackerOptions options;
   options.ranks_max = 1;
