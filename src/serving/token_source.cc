@@ -19,6 +19,7 @@ namespace kvasir {
 namespace {
 
 constexpr int kOk = 200;
+constexpr int kDisabledRoute = 403;  // vLLM's render endpoints without --enable-scale-out
 constexpr int kUnknownRoute = 404;
 constexpr int kUnknownMethod = 405;
 constexpr int kNotImplemented = 501;
@@ -53,7 +54,8 @@ bool is_field_value(std::string_view text) {
 }
 
 bool says_not_there(int status) {
-  return status == kUnknownRoute || status == kUnknownMethod || status == kNotImplemented;
+  return status == kDisabledRoute || status == kUnknownRoute || status == kUnknownMethod ||
+         status == kNotImplemented;
 }
 
 // It was the request that was wrong, not the engine.

@@ -246,6 +246,16 @@ TEST_F(TokenSourceTest, AnEngineThatCannotRenderIsAskedToTokenize) {
   EXPECT_EQ(engines_.last().request.path, "/v1/chat/completions/render");
 }
 
+// As vLLM 0.32.0 does unless it is told to render.
+TEST_F(TokenSourceTest, AnEngineThatMayNotRenderIsAskedToTokenize) {
+  const Request& request = ask(kChat);
+  engines_.answer(403, R"({"error":{"message":"Scale-out endpoints are disabled.","code":403}})");
+  EXPECT_EQ(why(request), "waits");
+  EXPECT_EQ(engines_.last().request.path, "/tokenize");
+  engines_.answer(200, kTokenized);
+  EXPECT_EQ(why(request), "engine");
+}
+
 TEST_F(TokenSourceTest, AnEngineThatKnowsNeitherIsLeftAlone) {
   const Request& request = ask(kChat);
   engines_.answer(404, "");
