@@ -211,29 +211,33 @@ TEST(EngineHashes, SchemesHaveNames) {
 
 // Every block that a real vLLM 0.32.0 announced: its hash follows from its tokens, those before it,
 // and the salt.
-void expect_reproduced(const std::string& file_name, EngineHashScheme scheme, size_t blocks) {
+// `schemes`: of each worker.
+void expect_reproduced(const std::string& file_name, const std::vector<EngineHashScheme>& schemes,
+                       size_t blocks) {
   std::ifstream file(file_name);
   ASSERT_TRUE(file) << file_name;
-  // By the hash of the last block: those of the whole sequence until it.
-  std::map<uint64_t, std::pair<std::string, Tokens>> sequences;
+  // By worker and hash of the last block: those of the whole sequence until it.
+  std::map<std::pair<size_t, uint64_t>, std::pair<std::string, Tokens>> sequences;
   size_t seen = 0;
   for (std::string line; std::getline(file, line);) {
     const Json entry = Json::parse(line);
     if (entry["kind"] != "event") continue;
+    const size_t worker = entry.value("worker", size_t{0});
     KvEventRecorder recorder;
     KvEventDecoder decoder;
     ASSERT_TRUE(decoder.decode(from_hex(entry["payload_hex"].get<std::string>()), recorder));
     for (const RecordedKvEvent& event : recorder.events) {
       if (event.type != "stored") continue;
-      const auto before =
-          event.parent ? sequences.at(*event.parent) : std::pair(event.cache_salt, Tokens());
+      const auto before = event.parent ? sequences.at({worker, *event.parent})
+                                       : std::pair(event.cache_salt, Tokens());
       Tokens tokens = before.second;
       for (size_t i = 0; i < event.hashes.size(); ++i, ++seen) {
         tokens.insert(
             tokens.end(), event.tokens.begin() + static_cast<std::ptrdiff_t>(i * event.block_size),
             event.tokens.begin() + static_cast<std::ptrdiff_t>((i + 1) * event.block_size));
-        sequences[event.hashes[i]] = {before.first, tokens};
-        EngineHashes hashes({.scheme = scheme, .seed = "0", .cache_salt = before.first});
+        sequences[{worker, event.hashes[i]}] = {before.first, tokens};
+        EngineHashes hashes(
+            {.scheme = schemes.at(worker), .seed = "0", .cache_salt = before.first});
         uint64_t last = 0;
         for (size_t at = 0; at < tokens.size(); at += event.block_size) {
           last = hashes.next(std::span(tokens).subspan(at, event.block_size));
@@ -249,8 +253,10 @@ TEST(EngineHashes, ReproduceWhatARealVllmPublished) {
   const char* root = std::getenv("KVASIR_SOURCE_DIR");
   ASSERT_NE(root, nullptr);
   const std::string folder = std::string(root) + "/tests/vllm/kv_events/vllm-0.32.0-cpu-";
-  expect_reproduced(folder + "sha256_cbor.jsonl", EngineHashScheme::kVllmSha256Cbor, 90);
-  expect_reproduced(folder + "xxhash_cbor.jsonl", EngineHashScheme::kVllmXxhashCbor, 90);
+  expect_reproduced(folder + "sha256_cbor.jsonl", {EngineHashScheme::kVllmSha256Cbor}, 90);
+  expect_reproduced(folder + "xxhash_cbor.jsonl", {EngineHashScheme::kVllmXxhashCbor}, 90);
+  expect_reproduced(std::string(root) + "/tests/vllm/kv_events/two-vllm-0.32.0-cpu.jsonl",
+                    {EngineHashScheme::kVllmSha256Cbor, EngineHashScheme::kVllmSha256}, 228);
 }
 
 // Two events of 25 blocks that llm-d's tests have from a real vLLM, where they are given.

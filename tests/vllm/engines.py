@@ -15,6 +15,7 @@ import install_vllm
 BLOCK_SIZE = 32  # what vLLM's attention on CPUs needs at least
 BLOCKS = 48      # few, so that it evicts
 MODEL_LENGTH = 1024
+HASHES = ("sha256_cbor", "sha256")  # of each: what a language-neutral fleet has, and vLLM's default
 READY_SECONDS = 600  # one minute on an idle machine
 ENVIRONMENT = {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "VLLM_PLUGINS": "", "VLLM_CPU_KVCACHE_SPACE": "1",
                "VLLM_CPU_OMP_THREADS_BIND": "nobind", "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0",
@@ -50,6 +51,7 @@ class Engine:
         self.process = None
         self.frames = []  # (sequence, payload), since the last take()
         self.all_frames = []  # since the process began
+        self.frames_in_all = 0
         self.lock = threading.Lock()
         self.heard = time.monotonic()
         self.context = zmq.Context()
@@ -64,7 +66,7 @@ class Engine:
         command = [install_vllm.python(), "-m", "vllm.entrypoints.openai.api_server", "--model", self.model,
                    "--served-model-name", "tiny", "--host", "127.0.0.1", "--port", str(self.port), "--dtype", "float32",
                    "--max-model-len", str(MODEL_LENGTH), "--block-size", str(BLOCK_SIZE), "--enforce-eager",
-                   "--enable-prefix-caching", "--prefix-caching-hash-algo", "sha256_cbor", "--enable-prompt-tokens-details",
+                   "--enable-prefix-caching", "--prefix-caching-hash-algo", HASHES[self.number], "--enable-prompt-tokens-details",
                    "--num-gpu-blocks-override", str(BLOCKS), "--kv-events-config", json.dumps(events)]
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(command, env=os.environ | ENVIRONMENT, stdout=log, stderr=log, start_new_session=True)
@@ -149,6 +151,7 @@ class Engine:
                 frame = (int.from_bytes(sequence, "big"), payload)
                 self.frames.append(frame)
                 self.all_frames.append(frame)
+                self.frames_in_all += 1
         socket.close()
 
 
