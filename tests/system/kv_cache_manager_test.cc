@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -354,6 +355,64 @@ TEST(KvCacheManager, ARestartedManagerGoesOnFromItsSnapshot) {
       {"kv-cache-manager", "--http-port", "0", "--load", snapshot, "--bind", "tcp://127.0.0.1:*"});
   EXPECT_EQ(refused.wait(), 2);
   EXPECT_THAT(refused.output(), HasSubstr("its checksum is wrong"));
+}
+
+TEST(KvCacheManager, OurOwnGatewayRoutesByItsScores) {
+  // Two workers; what their caches hold is said by publishers of the test.
+  const uint16_t ports[] = {leased_port(), leased_port()};
+  Publisher engines[2];
+  std::vector<std::string> subscriptions;
+  std::vector<std::string> names;
+  std::vector<std::unique_ptr<Program>> workers;
+  for (int i = 0; i < 2; ++i) {
+    names.push_back("127.0.0.1:" + std::to_string(ports[i]));
+    subscriptions.push_back("--subscribe");
+    subscriptions.push_back(names.back() + "=" + engines[i].address());
+    workers.push_back(std::make_unique<Program>(
+        std::vector<std::string>{"worker", "--host", "127.0.0.1", "--port",
+                                 std::to_string(ports[i]), "--time-scale", "50"}));
+  }
+  RunningManager manager(subscriptions, false);
+  const std::vector<uint32_t> prompts[] = {{11, 12, 13, 14}, {21, 22, 23, 24}};
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(engines[i].gets_subscriber());
+    engines[i].batch("kv@pod@m", stored_batch(7 + i, prompts[i]));
+    ASSERT_TRUE(
+        manager.comes_to_know("/api/v1/cache/pod/" + names[i], "\"blocks_cached\":1,", [] {}));
+  }
+  const std::string config = testing::TempDir() + "kv-cache-manager-scorer.yaml";
+  std::ofstream(config) << "apiVersion: inference.networking.x-k8s.io/v1alpha1\n"
+                           "kind: EndpointPickerConfig\n"
+                           "plugins:\n"
+                           "- type: seed-kv-cache-manager-scorer\n"
+                           "  parameters: {endpoint: \""
+                        << manager.url()
+                        << "\", timeout: 5s}\n"
+                           "- type: max-score-picker\n"
+                           "- type: single-profile-handler\n"
+                           "schedulingProfiles:\n"
+                           "- name: default\n"
+                           "  plugins:\n"
+                           "  - {pluginRef: seed-kv-cache-manager-scorer, weight: 1}\n"
+                           "  - {pluginRef: max-score-picker}\n";
+  const uint16_t port = leased_port();
+  Program gateway({"gateway", "--port", std::to_string(port), "--config", config, "--worker-urls",
+                   "http://" + names[0] + ",http://" + names[1]});
+  const std::string url = "http://127.0.0.1:" + std::to_string(port);
+  const auto picked = [&](const std::string& prompt) {
+    return output_of("curl -si " + url +
+                     "/v1/completions -H 'Content-Type: application/json' -d '{\"model\": "
+                     "\"Qwen/Qwen3-32B\", \"max_tokens\": 2, \"prompt\": " +
+                     prompt + "}' | grep -i x-selected-pod");
+  };
+  for (int tries = 0; tries < 200; ++tries) {
+    if (output_of("curl -s -o /dev/null -w '%{http_code}' " + url + "/readyz") == "200") break;
+    zmq_poll(nullptr, 0, 50);
+  }
+  for (int round = 0; round < 3; ++round) {
+    EXPECT_THAT(picked("[11, 12, 13, 14, 15]"), HasSubstr(names[0])) << gateway.output();
+    EXPECT_THAT(picked("[21, 22, 23, 24, 25]"), HasSubstr(names[1])) << gateway.output();
+  }
 }
 
 TEST(KvCacheManager, BadFlagsAreRefusedByName) {
