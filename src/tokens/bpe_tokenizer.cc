@@ -128,6 +128,7 @@ BpeTokenizer::Parts::Parts(TokenizerFile read, const TokenizerLimits& text_limit
     merges.add(merge.left, merge.right, merge.merged);
   }
   for (const SplitRules& rules : file.splits) splitters.emplace_back(rules);
+  if (file.nfc) may_need_nfc("");  // its tables are made now, not with the first text
   file.vocabulary = {};
   file.merges = {};
 }

@@ -123,6 +123,22 @@ TEST(TokenQuestions, MediaOfAConversationAreSeen) {
   }
 }
 
+// As vLLM 0.32.0 wrote them.
+TEST(EngineTokensReading, RealAnswersAreRead) {
+  const std::string rendered =
+      R"({"request_id":"chatcmpl-a2bb6373ce46c639","token_ids":[0,29,1220,299,31],"token_offsets":null,)"
+      R"("features":null,"content_parts":null,"sampling_params":{"presence_penalty":0.0,"stop":[],)"
+      R"("stop_token_ids":[],"max_tokens":5,"bad_words":[]},"model":"m","return_token_ids":null,)"
+      R"("output_mode":"tokens","stream":false,"cache_salt":null,"priority":0})";
+  const std::string tokenized =
+      R"({"count":5,"max_model_len":4096,"tokens":[0,29,1220,299,31],"token_strs":null})";
+  for (const std::string& answer : {rendered, "[" + rendered + "]", tokenized}) {
+    std::vector<uint32_t> ids;
+    EXPECT_EQ(read_engine_tokens(answer, 100, ids), EngineTokens::kOne);
+    EXPECT_EQ(ids, (std::vector<uint32_t>{0, 29, 1220, 299, 31}));
+  }
+}
+
 TEST(EngineTokensReading, BothAnswersHoldTokens) {
   const struct {
     std::string answer;
