@@ -122,6 +122,7 @@ Result<KvCacheManagerSettings> kv_cache_manager_settings(const KvCacheManagerFla
   KvCacheManagerSettings settings;
   if (Result<void> read = read_index(flags, settings.manager); !read) return read.error();
   if (Result<void> read = read_pods(flags, settings); !read) return read.error();
+  if (flags.gap == "forget") settings.feed.stream.gap = KvGapPolicy::kForget;
   settings.peers.urls = flags.peers;
   settings.peers.interval = from_seconds(flags.peer_interval_s);
   if (Result<void> good = PeerWatch::check(settings.peers); !good) {
@@ -185,6 +186,13 @@ void add_kv_cache_manager_flags(CLI::App& command, KvCacheManagerFlags& flags) {
                   "A block that is announced twice: auto (a copy, but not of engines that are\n"
                   "found to announce again what they have), count (always a copy) or once")
       ->check(CLI::IsMember({"auto", "count", "once"}))
+      ->capture_default_str();
+  command
+      .add_option("--gap", flags.gap,
+                  "When lost events cannot be made up for: stale (nothing is said of the pod until\n"
+                  "its cache is known to be empty) or forget (what was known of it is forgotten,\n"
+                  "and what comes from then on is used)")
+      ->check(CLI::IsMember({"stale", "forget"}))
       ->capture_default_str();
   command.add_option("--pod-blocks", flags.pod_blocks,
                      "Blocks that each engine has room for, for cache_utilization, which engines\n"

@@ -29,6 +29,7 @@ struct KvCacheManagerFlags {
   uint64_t index_max_blocks = 0;
   double index_cleanup_interval_s = 300;
   std::string copies = "auto";
+  std::string gap = "stale";
   uint64_t pod_blocks = 0;
   std::string block_bytes;  // as a quantity; empty: unknown
   std::vector<std::string> peers;
