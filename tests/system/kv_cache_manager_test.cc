@@ -415,6 +415,43 @@ TEST(KvCacheManager, OurOwnGatewayRoutesByItsScores) {
   }
 }
 
+TEST(KvCacheManager, OfTwoManagersOneMayGoAndAnotherComesInItsPlace) {
+  const std::string events = std::to_string(leased_port());
+  const std::string replay = std::to_string(leased_port());
+  const uint16_t port = leased_port();
+  Program worker({"worker", "--host", "127.0.0.1", "--port", std::to_string(port), "--time-scale",
+                  "50", "--kv-events-config",
+                  R"({"enable_kv_cache_events": true, "publisher": "zmq", "endpoint": "tcp://*:)" +
+                      events + R"(", "replay_endpoint": "tcp://*:)" + replay + "\"}"});
+  ASSERT_TRUE(worker.comes_to_say("serving on http")) << worker.output();
+  const std::vector<std::string> flags = {
+      "--subscribe", "w=tcp://127.0.0.1:" + events + ",replay=tcp://127.0.0.1:" + replay};
+  RunningManager first(flags, false);
+  auto second = std::make_unique<RunningManager>(flags, false);
+  std::string ids = "1000";
+  for (int id = 1001; id < 1040; ++id) ids += "," + std::to_string(id);  // two blocks and a half
+  const std::string served = output_of(
+      "curl -sS http://127.0.0.1:" + std::to_string(port) +
+      "/v1/completions -H 'Content-Type: application/json' -d '{\"model\": \"Qwen/Qwen3-32B\", "
+      "\"max_tokens\": 1, \"prompt\": [" +
+      ids + "]}'");
+  ASSERT_THAT(served, HasSubstr("\"prompt_tokens\":40")) << worker.output();
+  const std::string question = "{\"token_ids\":[" + ids + "],\"candidate_pods\":[\"w\"]}";
+  const auto knows_it = [&](RunningManager& manager) {
+    return manager.comes_to_know("/api/v1/cache/pod/w", "\"freshness\":\"exact\"", [] {}) &&
+           manager.comes_to_know("/api/v1/cache/pod/w", "\"blocks_cached\":2,", [] {});
+  };
+  ASSERT_TRUE(knows_it(first)) << first.get("/api/v1/cache/pod/w") << first.program().output();
+  ASSERT_TRUE(knows_it(*second)) << second->get("/api/v1/cache/pod/w");
+  const std::string answer = first.post("/api/v1/score", question);
+  EXPECT_THAT(answer, HasSubstr("\"cache_hit_rate\":1.0,\"blocks_present\":2,\"blocks_total\":2,"));
+  EXPECT_EQ(second->post("/api/v1/score", question), answer);
+  second->program().signal(SIGKILL);
+  second = std::make_unique<RunningManager>(flags, false);
+  ASSERT_TRUE(knows_it(*second)) << second->get("/api/v1/cache/pod/w");
+  EXPECT_EQ(second->post("/api/v1/score", question), answer);
+}
+
 TEST(KvCacheManager, BadFlagsAreRefusedByName) {
   const std::vector<std::pair<std::vector<std::string>, std::string>> cases = {
       {{"--subscribe", "tcp://x:1"}, "--subscribe: 'tcp://x:1' is not POD=tcp://HOST:PORT"},
