@@ -91,7 +91,9 @@ void CacheTracker::State::find_exact(PromptChains prompt, std::span<const Endpoi
   for (const EndpointId id : endpoints) {
     const CacheSources::EndpointState& endpoint = sources.endpoint(id);
     const bool comparable = !prompt.empty() && (endpoint.sizes & ~sizes) == 0;
-    cached[index_of(id)] = {endpoint.usable && comparable, 0, 0};
+    const ChainOfSize* const chain = chain_of(prompt, sources, endpoint.sizes);
+    cached[index_of(id)] = {endpoint.usable && comparable, 0, 0,
+                            chain != nullptr ? chain->block_tokens : 0};
   }
   thread_local std::vector<HolderMatch> matches;
   thread_local std::vector<GroupMatch> of_groups;

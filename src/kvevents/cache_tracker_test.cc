@@ -172,6 +172,9 @@ TEST(CacheTracker, TiersAreToldApart) {
   fleet.remove(a, {2, 3});
   EXPECT_EQ(fleet.cached(0, tokens).tokens, 12u);
   EXPECT_EQ(fleet.cached(0, tokens).gpu_tokens, 4u);
+  EXPECT_EQ(fleet.cached(0, tokens).block_tokens, 4u);
+  EXPECT_EQ(fleet.cached(0, tokens).usable_tokens(12), 8u) << "the last token is always computed";
+  EXPECT_EQ(fleet.cached(0, tokens).usable_tokens(13), 12u);
   fleet.remove(a, {3}, KvMedium::kCpu);
   EXPECT_EQ(fleet.tokens(0, tokens), 8u);
 }
