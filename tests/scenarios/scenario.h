@@ -20,6 +20,7 @@ struct ScenarioEndpoint {
   EngineMetrics metrics;
   Duration age{};  // of the metrics, when the scenario begins
   std::optional<uint64_t> kv_tokens;
+  std::optional<uint32_t> kv_block_tokens;  // its engine says what it holds, in blocks of so many
   int line = 0;
 };
 
@@ -77,8 +78,14 @@ struct HealthStep {
   std::vector<std::pair<std::string, bool>> healthy;
 };
 
+// From now on their engines say that they hold these prompts, whole blocks of them.
+struct HoldsStep {
+  std::vector<std::pair<std::string, std::vector<PromptPart>>> prompts;
+  std::string model;
+};
+
 using Step = std::variant<RequestStep, BurstStep, RetryStep, FirstTokenStep, EndStep, AdvanceStep,
-                          MetricsStep, HealthStep>;
+                          MetricsStep, HealthStep, HoldsStep>;
 
 struct LocatedStep {
   int line = 0;

@@ -124,6 +124,8 @@ class Reader {
     made.age = fields.duration("age", Duration::zero());
     const int64_t kv_tokens = fields.integer("kv_tokens", 1, 1);
     if (fields.has("kv_tokens")) made.kv_tokens = static_cast<uint64_t>(kv_tokens);
+    const int64_t kv_block = fields.integer("kv_block", 1, 1, 65'536);
+    if (fields.has("kv_block")) made.kv_block_tokens = static_cast<uint32_t>(kv_block);
     each(fields, "labels", [&](const std::string& label, const Value& text) {
       if (text.text() == nullptr) return add(text.line(), "labels: " + label + " must be a text");
       made.endpoint.labels[label] = *text.text();
@@ -151,12 +153,12 @@ class Reader {
     return metrics;
   }
 
-  std::vector<PromptPart> prompt(Parameters& fields) {
+  std::vector<PromptPart> prompt(Parameters& fields, const char* key = "prompt") {
     std::vector<PromptPart> parts;
-    each(fields, "prompt", [&](const std::string& text, const Value& blocks) {
+    each(fields, key, [&](const std::string& text, const Value& blocks) {
       const int64_t* count = blocks.integer();
       if (count == nullptr || *count < 0 || *count > 10'000) {
-        return add(blocks.line(), "prompt: " + text + " must be a number of blocks");
+        return add(blocks.line(), std::string(key) + ": " + text + " must be a number of blocks");
       }
       parts.push_back({text, static_cast<uint32_t>(*count)});
     });
@@ -239,6 +241,23 @@ class Reader {
     return made;
   }
 
+  HoldsStep holds_step(Parameters& fields) {
+    HoldsStep made;
+    made.model = fields.text("model", "");
+    const Value* held = fields.any("holds");
+    if (held->map() == nullptr) {
+      fields.fail("holds", "must be a map from endpoints to prompts");
+      return made;
+    }
+    Parameters endpoints(*held, "holds", "key");
+    for (const auto& [name, value] : *held->map()) {
+      known(value.line(), name);
+      made.prompts.emplace_back(name, prompt(endpoints, name.c_str()));
+    }
+    finish(endpoints);
+    return made;
+  }
+
   // A step is told by the key that it has. Flow control's steps will stand here too.
   std::optional<LocatedStep> step(const Value& value) {
     const int line = value.line();
@@ -263,9 +282,12 @@ class Reader {
       made = metrics_step(fields);
     } else if (fields.has("health")) {
       made = health_step(fields);
+    } else if (fields.has("holds")) {
+      made = holds_step(fields);
     } else {
       add(line,
-          "step: it is none of request, burst, retry, first_token, end, advance, metrics, health");
+          "step: it is none of request, burst, retry, first_token, end, advance, metrics, health, "
+          "holds");
       return std::nullopt;
     }
     finish(fields);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <cstring>
 #include <map>
 #include <memory>
 
@@ -12,6 +13,8 @@
 #include "scheduling/policy.h"
 #include "scheduling/scheduler.h"
 #include "score_witness.h"
+#include "serving/exact_caches_fixture.h"
+#include "serving/exact_prompt.h"
 
 namespace kvasir {
 namespace {
@@ -50,6 +53,7 @@ class Player {
       EngineMetrics metrics = endpoint.metrics;
       metrics.read_at = clock_.now() - endpoint.age;
       fleet_.set_metrics({{EndpointId(i), metrics}});
+      if (endpoint.kv_block_tokens) caches_.know(EndpointId(i), *endpoint.kv_block_tokens);
     }
   }
 
@@ -182,6 +186,17 @@ class Player {
     for (const auto& [name, healthy] : step.healthy) fleet_.set_healthy(id_of(name), healthy);
   }
 
+  void run(const HoldsStep& step) {
+    for (const auto& [name, prompt] : step.prompts) {
+      const EndpointId id = id_of(name);
+      if (!scenario_.endpoints[index_of(id)].kv_block_tokens) {
+        problem("holds: " + name + " has no kv_block, so its engine says nothing");
+        continue;
+      }
+      caches_.hold(id, tokens_of(prompt_text(prompt, block_bytes())), std::nullopt, step.model);
+    }
+  }
+
   Running* find(const std::string& name) {
     const auto found = running_.find(name);
     if (found != running_.end()) return &found->second;
@@ -203,9 +218,9 @@ class Player {
   }
 
   // The text of the prompt: a part's blocks differ from each other and from every other part's.
-  std::string prompt_text(const RequestStep& step, size_t block_bytes) const {
+  static std::string prompt_text(const std::vector<PromptPart>& prompt, size_t block_bytes) {
     std::string text;
-    for (const PromptPart& part : step.prompt) {
+    for (const PromptPart& part : prompt) {
       for (uint32_t i = 0; i < part.blocks; ++i) {
         std::string block = part.text + " " + std::to_string(i) + " ";
         block.resize(block_bytes, '.');
@@ -215,11 +230,22 @@ class Player {
     return text;
   }
 
+  size_t block_bytes() const {
+    const BlockSizes views = scheduler_->prompt_views();
+    return views.empty() ? kDefaultBlockBytes : views.begin()->units;
+  }
+
+  // Four bytes are one token.
+  static std::vector<uint32_t> tokens_of(const std::string& prompt) {
+    std::vector<uint32_t> tokens(prompt.size() / kBytesPerToken);
+    std::memcpy(tokens.data(), prompt.data(), tokens.size() * sizeof tokens[0]);
+    return tokens;
+  }
+
   Outcome choose(Running& running) {
     const RequestStep& step = running.step;
     const BlockSizes views = scheduler_->prompt_views();
-    const std::string prompt =
-        prompt_text(step, views.empty() ? kDefaultBlockBytes : views.begin()->units);
+    const std::string prompt = prompt_text(step.prompt, block_bytes());
     HashedPrompt hashed;
     HashedPrompt::Hasher hasher(hashed, views, prompt_salt(step.model, ""));
     hasher.take(prompt);
@@ -235,6 +261,12 @@ class Player {
     request.views = hashed.views();
     request.headers = headers;
     request.first_token_visible = true;
+    ExactPrompt exact(std::make_shared<const std::vector<uint32_t>>(tokens_of(prompt)),
+                      caches_.root(step.model, ""), caches_.block_sizes());
+    if (!exact.chains().empty()) {
+      request.chains = exact.chains();
+      request.cached = exact.match(caches_, *fleet_.snapshot());
+    }
     witness_.clear();
     Outcome outcome{scheduler_->schedule(request, running.excluded), witness_.scored()};
     running.endpoint = outcome.scheduled.decision.endpoint;
@@ -349,6 +381,7 @@ class Player {
   const Scenario& scenario_;
   ManualClock clock_;
   Fleet fleet_;
+  FakeExactCaches caches_;
   ScoreWitness witness_;
   Registry registry_;
   std::unique_ptr<Scheduler> scheduler_;
