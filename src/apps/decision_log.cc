@@ -157,6 +157,7 @@ void append_pick_line(LogFormat format, WallTime time, std::string_view componen
   add_choice(report, line);
   if (report.prompt_known) {
     line.number("cached_tokens", report.decision.cached_tokens);
+    if (report.decision.cached_exactly) line.text("cache_knowledge", "exact");
     line.number("prompt_tokens", report.prompt_tokens);
   }
   add_prediction(report.decision, line);

@@ -115,7 +115,7 @@ int run_epp(const EppFlags& flags, const UpstreamFlags& upstream) {
     const PoolStats stats = epp->pool().stats();
     return metrics.page(*epp->pool().snapshot(), stats.flow_control ? &stats.flow : nullptr,
                         stats.plugins) +
-           (*kube != nullptr ? (*kube)->page() : "");
+           (stats.kv ? kv_page(*stats.kv) : "") + (*kube != nullptr ? (*kube)->page() : "");
   };
   Result<std::unique_ptr<Epp>> created = Epp::create(**loop, *options, metrics, page);
   if (!created) {

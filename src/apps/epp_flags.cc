@@ -166,7 +166,7 @@ Result<void> read_pool(const EppFlags& flags, PoolOptions& options) {
   options.plugins.profile = *profile;
   options.plugins.hold_threshold = from_seconds(flags.hold_threshold_s);
   options.plugins.endpoints_per_pick = flags.endpoints_per_pick;
-  return {};
+  return read_kv_flags(flags.kv, options);
 }
 
 }  // namespace
@@ -379,6 +379,7 @@ void add_epp_flags(CLI::App& command, EppFlags& flags) {
   add_log_flags(command, flags.log);
   add_decision_log_flags(command, flags.decision_log);
   add_metrics_flags(command, flags);
+  add_kv_flags(command, flags.kv, "endpoints");
   add_kube_flags(command, flags.kube, true);
 }
 

@@ -11,6 +11,7 @@
 #include "apps/epp_metrics.h"
 #include "apps/health_flags.h"
 #include "apps/kube_flags.h"
+#include "apps/kv_flags.h"
 #include "base/result.h"
 #include "epp/epp_options.h"
 
@@ -66,6 +67,7 @@ struct EppFlags {
   EppLogFlags log;
   DecisionLogFlags decision_log{""};
   KubeFlags kube;
+  KvKnowledgeFlags kv;
   double metrics_staleness_s = 2;
   bool grpc_stream_metrics = false;
   std::string engine_profile{kDefaultEngineProfile};

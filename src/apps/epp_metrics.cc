@@ -253,6 +253,7 @@ void EppMetrics::on_answer_processed(Duration took) {
 void EppMetrics::on_ended(const EndReport& report) {
   log_request(report);
   if (!report.scheduled || report.endpoint == nullptr) return;
+  kv_predictions_.ended(report);
   requests_.of(report.labels).ended(report);
   if (Gauge* gauge = in_flight(report.labels, report.endpoint->name)) gauge->add(-1);
   if (report.processing > Duration::zero()) answering_.observe(to_seconds(report.processing));

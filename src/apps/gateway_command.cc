@@ -14,6 +14,7 @@
 #include "apps/gateway_metrics.h"
 #include "apps/health_flags.h"
 #include "apps/kube_session.h"
+#include "apps/kv_flags.h"
 #include "apps/number_checks.h"
 #include "apps/process_memory.h"
 #include "base/whole_file.h"
@@ -65,6 +66,7 @@ struct GatewayFlags {
   KubeFlags kube;
   double drain_delay_s = -1;  // negative: none, and 5 s when the workers are pods
   DecisionLogFlags decision_log{"off"};
+  KvKnowledgeFlags kv;
 };
 
 // DYN_ROUTER_MODE in the words of NVIDIA Dynamo's frontend.
@@ -207,7 +209,7 @@ Result<void> read_pool(const GatewayFlags& flags, PoolOptions& options) {
   if (!profile) return Error{"--engine-profile: " + profile.error().message};
   options.plugins.profile = *profile;
   options.time_scale = flags.time_scale;
-  return {};
+  return read_kv_flags(flags.kv, options);
 }
 
 Result<GatewayOptions> options_of(const GatewayFlags& flags) {
@@ -300,8 +302,13 @@ int run_gateway(const GatewayFlags& flags) {
   if (!signals) return fail_command("gateway", 1, signals.error().message);
   Result<std::unique_ptr<Gateway>> created =
       Gateway::create(**loop, *options, metrics, [&metrics, &serving, &kube] {
-        if (Gateway* now = serving.load()) metrics.note_flow(now->pool().stats().flow);
-        return metrics.page() + (*kube != nullptr ? (*kube)->page() : "");
+        std::string caches;
+        if (Gateway* now = serving.load()) {
+          const PoolStats stats = now->pool().stats();
+          metrics.note_flow(stats.flow);
+          if (stats.kv) caches = kv_page(*stats.kv);
+        }
+        return metrics.page() + caches + (*kube != nullptr ? (*kube)->page() : "");
       });
   if (!created) {
     if (*kube != nullptr) (*kube)->tell_start_refused(created.error().message);
@@ -429,6 +436,7 @@ void add_gateway_command(CLI::App& app, int& exit_code) {
       ->check(CLI::IsMember({"debug", "info", "warning"}))
       ->capture_default_str();
   add_decision_log_flags(*command, flags->decision_log);
+  add_kv_flags(*command, flags->kv, "workers");
   add_kube_flags(*command, flags->kube, false);
   command->footer("Example: kvasir gateway --worker-urls http://10.0.0.1:8000,http://10.0.0.2:8000 --policy kv");
   command->callback([flags, &exit_code] { exit_code = run_gateway(*flags); });

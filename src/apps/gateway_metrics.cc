@@ -147,6 +147,7 @@ void GatewayMetrics::on_ended(const EndReport& report) {
   in_flight_.add(-1);
   requests(report.status).add();
   if (!report.scheduled) return;
+  kv_predictions_.ended(report);
   duration_.observe(to_seconds(report.total));
   scheduling_.observe(to_seconds(report.preparing + report.scheduling));
   if (report.first_byte) time_to_first_token_.observe(to_seconds(*report.first_byte));

@@ -168,6 +168,20 @@ void PoolMetrics<Probe>::on_service_lost(std::string_view why) {
   log_warning("a service is asked at its old address, or not at all: " + std::string(why));
 }
 
+template <class Probe>
+void PoolMetrics<Probe>::on_cache_reset(const Endpoint& endpoint) {
+  log_repeated(LogLevel::kInfo, "resets of prefix caches",
+               "the prefix cache of " + endpoint.name + " was reset by a request");
+}
+
+template <class Probe>
+void PoolMetrics<Probe>::on_kv_news(const Endpoint& endpoint, uint32_t rank, KvNews news,
+                                    std::string_view text) {
+  const LogLevel level = is_warning(news) ? LogLevel::kWarning : LogLevel::kInfo;
+  log_repeated(level, "news of the KV events of " + endpoint.name,
+               kv_news_text(endpoint, rank, news, text));
+}
+
 template class PoolMetrics<GatewayProbe>;
 template class PoolMetrics<EppProbe>;
 

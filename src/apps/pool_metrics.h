@@ -9,6 +9,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "apps/kv_series.h"
 #include "epp/probe.h"
 #include "gateway/probe.h"
 #include "telemetry/metrics.h"
@@ -39,6 +40,10 @@ class PoolMetrics : public Probe {
   void on_configuration_read(std::string_view error) override;
   void on_fewer_plugins(size_t before, size_t now) override;
   void on_service_lost(std::string_view why) override;
+  void on_tokens(const Tokens& tokens) override { tokens_.found(tokens); }
+  void on_cache_reset(const Endpoint& endpoint) override;
+  void on_kv_news(const Endpoint& endpoint, uint32_t rank, KvNews news,
+                  std::string_view text) override;
 
   // Also told of configurations that are refused while the program runs, on the pool's thread.
   void tell_refused_configurations(std::function<void(std::string_view error)> told) {
@@ -47,6 +52,8 @@ class PoolMetrics : public Probe {
 
  protected:
   MetricRegistry registry_;
+  KvPredictionSeries kv_predictions_{registry_};
+  TokenSeries tokens_{registry_};
 
  private:
   static constexpr const char* kPrefix =

@@ -104,6 +104,11 @@ std::vector<Remark> remote_source_problems(const Policy& policy) {
     if (origin) continue;
     problems.push_back({0, "plugin '" + source.plugin + "': " + origin.error().message});
   }
+  if (const std::optional<WantedTokens> tokens = policy.wanted_knowledge().tokens) {
+    const Result<HostPort> origin = parse_http_origin(tokens->url);
+    if (!origin)
+      problems.push_back({0, "plugin '" + tokens->plugin + "': " + origin.error().message});
+  }
   return problems;
 }
 
@@ -172,6 +177,11 @@ Result<PoolConfig> compile(const ConfigReading& reading, std::string_view name,
   compiled.scrape = std::move(*plan);
   compiled.parsers = std::move(*parsers);
   compiled.discovery = std::move(*discovery);
+  if (std::any_of(config.scrapers.begin(), config.scrapers.end(),
+                  [](const ScraperConfig& scraper) { return scraper.cache_prefix_tracking; })) {
+    compiled.caches.emplace();
+    compiled.caches->replay_port = kUsualReplayPort;
+  }
   compiled.says_something = reading.says_something;
   compiled.plugins_named = reading.plugins_listed;
   for (const std::string& note : compiled.scrape.notes) {

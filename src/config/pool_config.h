@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include "config/request_parsers.h"
 #include "feeds/scrape_plan.h"
 #include "model/scheduling_config.h"
+#include "scheduling/wanted_knowledge.h"
 
 namespace kvasir {
 
@@ -27,6 +29,10 @@ struct PoolConfig {
   // no effect, and warnings; "NAME:LINE: TEXT". The notes that make_configured_policy() gives are
   // among them already.
   std::vector<std::string> notes;
+
+  // Where engines publish the events of their KV caches, when the file says so beside its plugins;
+  // nullopt: it does not.
+  std::optional<WantedCaches> caches = {};
 
   // False: the file is empty, or holds no more than apiVersion, kind and keys without a value. Such
   // a one does not replace one that says something (empty_configuration_refusal()).

@@ -80,8 +80,8 @@ dataLayer:
 )"},
     {"kv",
      R"(# kv: the endpoint where the request costs the least time, its own and everyone's: queue, prefill
-# that the endpoint's cache does not save, decode. What each cache holds is guessed from what was
-# sent there.
+# that the endpoint's cache does not save, decode. What each cache holds is known where its engine
+# says so (--kv-events), else guessed from what was sent there.
 # Its picker and ordering are no plugins of llm-d's: use it with --allow-experimental-plugins.
 apiVersion: llm-d.ai/v1
 kind: EndpointPickerConfig

@@ -7,7 +7,9 @@
 #include <fstream>
 #include <sstream>
 
+#include "config/compile.h"
 #include "config/read_endpoint_picker_config.h"
+#include "plugins/plugin_roster.h"
 
 namespace kvasir {
 namespace {
@@ -119,6 +121,25 @@ TEST(SeedConfig, EveryFieldOfAScraperIsRead) {
   EXPECT_EQ(scraper.metric_ttl, seconds(20));
   EXPECT_THAT(scraper.metrics, ElementsAre("custom_queue_depth"));
   EXPECT_EQ(scraper.health_check->unhealthy_threshold, 5);
+}
+
+TEST(SeedConfig, CachePrefixTrackingHearsTheEnginesKvEvents) {
+  for (const bool tracks : {false, true}) {
+    const std::string text =
+        "profiles: [{name: a, plugins: {score: {enabled: [{name: LoadAwareScorer}]},\n"
+        "  scrape: {enabled: [{name: KVCacheMetricScraper}]}}}]\n"
+        "pluginConfig: [{name: KVCacheMetricScraper, args: {cachePrefixTracking: " +
+        std::string(tracks ? "true" : "false") + "}}]\n";
+    CompileOptions options;
+    options.plugins.endpoints = 2;
+    const Result<PoolConfig> compiled = compile(text, "file", plugin_registry({}).value(), options);
+    ASSERT_TRUE(compiled) << compiled.error().message;
+    EXPECT_EQ(compiled->caches.has_value(), tracks);
+    if (!tracks) continue;
+    EXPECT_EQ(compiled->caches->port, 5557);
+    EXPECT_EQ(compiled->caches->replay_port, 5558);
+    EXPECT_THAT(compiled->notes, Contains(HasSubstr("cachePrefixTracking: what caches hold")));
+  }
 }
 
 TEST(SeedConfig, TheKvCacheManagerAndTheCompositeHaveTypesOfTheirOwn) {

@@ -81,7 +81,8 @@ SeedTranslation precise_prefix(Parameters& args, const Value& value) {
       Value(Value::Map{{"cacheHitThreshold", Value(threshold, line)},
                        {"maxPrefixLength", Value(longest, line)}},
             line),
-      "scores on the approximate prefix index until cache events of the endpoints are connected"};
+      "scores by what engines say of their caches where their KV events are heard (--kv-events, or "
+      "cachePrefixTracking), elsewhere by what was sent there"};
 }
 
 SeedTranslation cache_manager(Parameters& args, const Value& value) {

@@ -83,8 +83,9 @@ ScraperConfig read_seed_scraper(const SeedEntry& entry, ConfigReading& reading) 
   reading.notes.push_back(Remark{entry.line, describe(scraper)});
   if (scraper.cache_prefix_tracking) {
     reading.notes.push_back(
-        Remark{entry.line, entry.name + ": cachePrefixTracking has no effect here: what a cache "
-                                        "holds is guessed from what was sent there"});
+        Remark{entry.line, entry.name + ": cachePrefixTracking: what caches hold is read from the "
+                                        "engines' KV events, at port 5557 of each endpoint; "
+                                        "--kv-events says elsewhere"});
   }
   return scraper;
 }

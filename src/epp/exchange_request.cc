@@ -116,7 +116,14 @@ bool Exchange::keep_body(std::string_view bytes) {
 // A GET or the like: any endpoint can answer it.
 void Exchange::decide_without_body() {
   journey_.note_whole();
-  if (!journey_.start_anywhere({{}, 0, thread_.allowed(subset_)})) {
+  Journey::More more;
+  more.allowed = thread_.allowed(subset_);
+  more.resets_cache =
+      head_.find(":method") == "POST" &&
+      request_path([this](std::string_view name) -> std::optional<std::string_view> {
+        return head_.find(name);
+      }) == kResetCachePath;
+  if (!journey_.start_anywhere(std::move(more))) {
     return refuse({500, "Internal", "", "no pods available in datastore"});
   }
   send_decision();
@@ -128,7 +135,13 @@ void Exchange::decide() {
   std::optional<RequestPeek> peek;
   if (!read_body(peek)) return;
   phase_ = Phase::kHeld;
-  journey_.start(peek, {head_.fields(), request_bytes_, thread_.allowed(subset_)});
+  Journey::More more;
+  more.headers = head_.fields();
+  more.body_bytes = request_bytes_;
+  more.allowed = thread_.allowed(subset_);
+  more.body = inflated_.empty() ? body_.view() : std::string_view(inflated_);
+  more.authorization = head_.find("authorization");
+  journey_.start(peek, std::move(more));
 }
 
 // False: it was refused.

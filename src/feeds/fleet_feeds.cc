@@ -158,10 +158,12 @@ void FleetFeeds::follow(const Snapshot& before, const MembershipChange& change) 
     const Endpoint& endpoint = *before.endpoints[index_of(id)].endpoint;
     if (unchecked) probe_.on_unwatched(endpoint);
     probe_.on_left(endpoint);
+    if (options_.left) options_.left(id);
   }
   for (const EndpointId id : change.added) {
     const Endpoint& endpoint = *after->endpoints[index_of(id)].endpoint;
     probe_.on_joined(id, endpoint);
+    if (options_.joined) options_.joined(id, endpoint);
     if (!unchecked) continue;
     fleet_.set_healthy(id, true);
     probe_.on_health_changed(endpoint, true);

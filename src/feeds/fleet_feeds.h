@@ -50,6 +50,9 @@ struct FleetFeedsOptions {
   MonitorOptions monitor = {};
   // Called when an endpoint became unhealthy, and after each further check of it that failed. May be empty.
   std::function<void(EndpointId)> still_down = {};
+  // Called when an endpoint took the slot, and when it gave it up; after the probe. May be empty.
+  std::function<void(EndpointId, const Endpoint&)> joined = {};
+  std::function<void(EndpointId)> left = {};
   bool eject_outliers = false;
   EjectionOptions ejection = {};
 

@@ -187,6 +187,7 @@ class RecordingProbe final : public GatewayProbe {
     outcomes.push_back(outcome);
   }
   void on_left(const Endpoint&) override { ++left; }
+  void on_cache_reset(const Endpoint&) override { ++cache_resets; }
   void on_endpoint_refused(const Endpoint&) override { ++refused_endpoints; }
   void forget() {
     healthy = started = in_flight = retries = 0;
@@ -196,7 +197,7 @@ class RecordingProbe final : public GatewayProbe {
   }
 
   std::atomic<int> healthy{0}, started{0}, in_flight{0}, retries{0}, left{0}, refused_endpoints{0},
-      unwatched{0};
+      unwatched{0}, cache_resets{0};
   std::atomic<RetryReason> last_reason{};
   std::vector<std::string> poison, bad_answers;
   // Of each EndReport.

@@ -145,6 +145,18 @@ TEST_F(GatewayTest, WhileItWaitsToStopItSaysSoAndServes) {
   EXPECT_FALSE(answer.head.keep_alive()) << "the next request goes to another replica";
 }
 
+TEST_F(GatewayTest, AResetOfAPrefixCacheIsNoticed) {
+  start();
+  const std::string rest = " HTTP/1.1\r\nHost: g\r\nContent-Length: 0\r\n\r\n";
+  EXPECT_EQ(call("POST /reset_prefix_cache" + rest).head.status(), 200);
+  EXPECT_EQ(probe_.cache_resets, 1);
+  EXPECT_EQ(call("POST /reset_prefix_cache?reset_running_requests=true" + rest).head.status(), 200);
+  EXPECT_EQ(probe_.cache_resets, 2);
+  EXPECT_EQ(call("GET /reset_prefix_cache HTTP/1.1\r\nHost: g\r\n\r\n").head.status(), 200);
+  EXPECT_EQ(call("POST /sleep" + rest).head.status(), 200);
+  EXPECT_EQ(probe_.cache_resets, 2);
+}
+
 TEST_F(GatewayTest, WithoutAHealthyWorkerThoseThatTakeConnectionsAreTried) {
   for (const char* policy : {"kv", "least-load", "round-robin", "load-cost"}) {
     options_.pool.policy = policy;

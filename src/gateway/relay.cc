@@ -43,9 +43,17 @@ void Relay::start(const std::optional<RequestPeek>& peek) {
   if (inference_) {
     if (thread_.pool_thread().reads_headers()) read_headers();
     const std::optional<RequestPeek> rewritten = rewrite_model(peek);
-    return journey_.start(rewritten ? rewritten : peek, {headers_, body().size(), std::nullopt});
+    Journey::More more;
+    more.headers = headers_;
+    more.body_bytes = body().size();
+    more.body = exchange_.body();
+    more.authorization = exchange_.head().find("authorization").value_or("");
+    return journey_.start(rewritten ? rewritten : peek, std::move(more));
   }
-  if (journey_.start_anywhere({})) return send();
+  Journey::More more;
+  const HttpHead& head = exchange_.head();
+  more.resets_cache = head.method() == "POST" && head.path() == kResetCachePath;
+  if (journey_.start_anywhere(std::move(more))) return send();
   tell_bad_answer(kHttpServiceUnavailable, kNoWorker);
   fail(kHttpServiceUnavailable, kNoWorker);
 }

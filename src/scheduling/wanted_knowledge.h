@@ -11,6 +11,9 @@
 
 namespace kvasir {
 
+// Where vLLM's documents put what is asked for again; nothing is the default.
+inline constexpr uint16_t kUsualReplayPort = 5558;
+
 // Where engines publish the events of their KV caches.
 struct WantedCaches {
   bool by_endpoint = true;                   // each endpoint's host is connected to, at this port:

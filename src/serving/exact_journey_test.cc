@@ -12,6 +12,7 @@
 #include "serving/exact_caches_fixture.h"
 #include "serving/journey_fixture.h"
 #include "serving/pool_thread.h"
+#include "serving/token_source.h"
 
 namespace kvasir {
 namespace {
@@ -35,8 +36,21 @@ struct DecisionProbe final : PoolProbe {
     decision = report.decision;
     prompt_tokens = report.prompt_tokens;
   }
+  void on_tokens(const Tokens& tokens) override {
+    if (tokens.ids != nullptr) return static_cast<void>(++tokens_known);
+    tokens_unknown.push_back(tokens.why);
+  }
+  void on_cache_reset(const Endpoint& endpoint) override { resets.push_back(endpoint.name); }
+  void on_ended(const EndReport& report) override {
+    ended = report;
+    ended.labels = {};
+  }
 
   Decision decision;
+  std::vector<std::string> resets;
+  int tokens_known = 0;
+  std::vector<TokensUnknown> tokens_unknown;
+  EndReport ended;
   uint32_t prompt_tokens = 0;
 };
 
@@ -204,6 +218,78 @@ TEST_F(ExactJourneyTest, AnAdapterHasBlocksOfItsOwn) {
     client.journey.start(peek, std::move(more));
     EXPECT_EQ(probe_.decision.cached_tokens, peek.model == "adapter" ? 992u : 0u);
   }
+}
+
+TEST_F(ExactJourneyTest, TokenIdsAreReadFromTheBody) {
+  open();
+  for (uint32_t i = 0; i < 2; ++i) caches_.know(EndpointId(i), kBlock);
+  caches_.hold(EndpointId(1), tokens_from(1, 32));
+  std::string body = R"({"model":"m","prompt":[)";
+  for (uint32_t i = 1; i <= 40; ++i) body += (i > 1 ? "," : "") + std::to_string(i);
+  body += "]}";
+  const auto peek = peek_request(body, RequestApi::kCompletions);
+  ASSERT_TRUE(peek);
+  JourneyClient client(*thread_);
+  Journey::More more;
+  more.body = body;
+  client.journey.start(peek, std::move(more));
+  EXPECT_EQ(client.decided, 1);
+  EXPECT_EQ(probe_.decision.endpoint, EndpointId(1));
+  EXPECT_EQ(probe_.decision.cached_tokens, 32u);
+  EXPECT_EQ(probe_.tokens_known, 1);
+}
+
+TEST_F(ExactJourneyTest, WithoutTokensTheGuessCountsAndItIsTold) {
+  open();
+  caches_.know(EndpointId(0), kBlock);
+  const std::string body = R"({"model":"m","prompt":"a text that nobody here can tokenize"})";
+  const auto peek = peek_request(body, RequestApi::kCompletions);
+  ASSERT_TRUE(peek);
+  JourneyClient client(*thread_);
+  Journey::More more;
+  more.body = body;
+  client.journey.start(peek, std::move(more));
+  EXPECT_EQ(client.decided, 1);
+  EXPECT_FALSE(probe_.decision.cached_exactly);
+  EXPECT_EQ(probe_.tokens_known, 0);
+  EXPECT_THAT(probe_.tokens_unknown, ElementsAre(TokensUnknown::kNoSource));
+}
+
+TEST_F(ExactJourneyTest, WhatWasPredictedIsReportedBesideWhatTheEngineFound) {
+  open();
+  for (uint32_t i = 0; i < 2; ++i) caches_.know(EndpointId(i), kBlock);
+  caches_.hold(EndpointId(0), tokens_from(0, 64));
+  const auto client = come(tokens_from(0, 100));
+  client->journey.answer_begins(200);
+  client->journey.look(
+      R"({"usage":{"prompt_tokens":100,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":48}}})");
+  client->journey.end(Ending::kNatural);
+  EXPECT_EQ(probe_.ended.predicted_cached_tokens, 64u);
+  EXPECT_EQ(probe_.ended.cached_tokens, 48u);
+  caches_.forget(EndpointId(0));
+  caches_.forget(EndpointId(1));
+  const auto guessed = come(tokens_from(0, 100));
+  guessed->journey.end(Ending::kNatural);
+  EXPECT_EQ(probe_.ended.predicted_cached_tokens, std::nullopt);
+}
+
+TEST_F(ExactJourneyTest, AResetIsTrueWhenItsAnswerSaysSo) {
+  open();
+  const auto answered = [&](bool resets, int status) {
+    probe_.resets.clear();
+    JourneyClient client(*thread_);
+    Journey::More more;
+    more.resets_cache = resets;
+    EXPECT_TRUE(client.journey.start_anywhere(std::move(more)));
+    client.journey.answer_begins(status);
+    client.journey.end(Ending::kNatural);
+    return probe_.resets.size() == 1 && probe_.resets[0] == client.journey.endpoint()->name;
+  };
+  EXPECT_TRUE(answered(true, 200));
+  EXPECT_TRUE(answered(true, 204));
+  EXPECT_FALSE(answered(true, 404));
+  EXPECT_FALSE(answered(true, 500));
+  EXPECT_FALSE(answered(false, 200));
 }
 
 TEST_F(ExactJourneyTest, WhatOnlyARetryNeedsIsGivenBack) {

@@ -9,6 +9,7 @@
 #include "scheduling/decision_trace.h"
 #include "serving/journey_ticket.h"
 #include "serving/pool_thread.h"
+#include "serving/token_source.h"
 
 namespace kvasir {
 namespace {
@@ -26,6 +27,7 @@ JourneyRefusal refusal_of(FlowOutcome outcome) {
 struct Journey::Remote {
   FetchedScores scores;
   std::unique_ptr<RemoteScoreFetcher::Fetch> fetch;  // while it is under way
+  std::unique_ptr<TokenSource::Waiting> tokens;      // the same
 };
 
 Journey::Journey(PoolThread& thread, Owner& owner)
@@ -47,6 +49,7 @@ void Journey::begin(More more) {
   started_ = true;
   body_bytes_ = more.body_bytes;
   allowed_ = std::move(more.allowed);
+  resets_cache_ = more.resets_cache;
   thread_.pool().probe().on_started();
 }
 
@@ -61,25 +64,64 @@ void Journey::start(const std::optional<RequestPeek>& peek, More more) {
     }));
   }
   const auto tokens = std::move(more.tokens);
+  const std::string_view body = more.body, authorization = more.authorization;
   begin(std::move(more));
-  if (tokens != nullptr) set_tokens(tokens);
-  if (!peek || !ask_services(*peek)) admit();
+  bool waits = false;
+  if (tokens != nullptr) {
+    set_tokens(tokens);
+  } else if (peek) {
+    waits = ask_tokens(*peek, body, authorization);
+  }
+  if (peek && ask_services(*peek)) waits = true;
+  if (!waits) admit();
 }
 
-// Services that the configuration names; the request goes on when they have answered, or not in
-// time. False: there are none.
+// Services that the configuration names. False: there are none.
 bool Journey::ask_services(const RequestPeek& peek) {
   const auto& services = thread_.remote_services();
   if (!services) return false;
-  remote_ = std::make_unique<Remote>();
-  remote_->fetch = thread_.remote_scores().start(
+  remote().fetch = thread_.remote_scores().start(
       *services, peek, thread_.pool().snapshot(), [this](FetchedScores scores) {
         remote_->scores = std::move(scores);
         remote_->fetch.reset();
         request_.set_remote_scores(remote_->scores.view());
-        admit();
+        on_answer();
       });
   return true;
+}
+
+// False: there is nothing to wait for.
+bool Journey::ask_tokens(const RequestPeek& peek, std::string_view body,
+                         std::string_view authorization) {
+  if (!thread_.wants_tokens()) return false;
+  const TokenAsk ask{peek, body, thread_.token_model(names_.target_model),
+                     thread_.tokens_are_engines() ? authorization : std::string_view()};
+  TokenSource::Started started = thread_.token_source().start(ask, [this](Tokens tokens) {
+    const auto waited = std::move(remote_->tokens);  // lives until this is over
+    use_tokens(tokens);
+    on_answer();
+  });
+  if (started.tokens) {
+    use_tokens(*started.tokens);
+    return false;
+  }
+  remote().tokens = std::move(started.waiting);
+  return true;
+}
+
+void Journey::use_tokens(const Tokens& tokens) {
+  thread_.pool().probe().on_tokens(tokens);
+  if (tokens.ids != nullptr) set_tokens(tokens.ids);
+}
+
+Journey::Remote& Journey::remote() {
+  if (remote_ == nullptr) remote_ = std::make_unique<Remote>();
+  return *remote_;
+}
+
+// The request goes on when all have answered, or not in time.
+void Journey::on_answer() {
+  if (remote_->fetch == nullptr && remote_->tokens == nullptr) admit();
 }
 
 void Journey::set_tokens(std::shared_ptr<const std::vector<uint32_t>> tokens) {

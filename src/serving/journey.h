@@ -33,7 +33,11 @@
 
 namespace kvasir {
 
+// POST: what vLLM forgets its cache by.
+inline constexpr std::string_view kResetCachePath = "/reset_prefix_cache";
+
 class PoolThread;
+struct Tokens;
 enum class FlowOutcome : uint8_t;
 enum class Refusal : uint8_t;
 
@@ -67,6 +71,12 @@ class Journey {
     std::optional<std::vector<EndpointId>> allowed = {};
     // The prompt's token ids, when the owner knows them; null: they are looked for.
     std::shared_ptr<const std::vector<uint32_t>> tokens = {};
+    // The JSON that the peek points into, for who finds out its tokens; empty: there is none. And
+    // the request's own field Authorization, which engines that are asked for them get.
+    std::string_view body = {};
+    std::string_view authorization = {};
+    // It tells an engine to forget what its cache holds (kResetCachePath), and is for no model.
+    bool resets_cache = false;
   };
 
   // It begins now. Both must outlive it.
@@ -152,7 +162,11 @@ class Journey {
   struct Remote;  // the services that are asked, and what they said
 
   void begin(More more);
+  Remote& remote();
   bool ask_services(const RequestPeek& peek);
+  bool ask_tokens(const RequestPeek& peek, std::string_view body, std::string_view authorization);
+  void use_tokens(const Tokens& tokens);
+  void on_answer();
   void set_tokens(std::shared_ptr<const std::vector<uint32_t>> tokens);
   void admit();
   std::optional<FlowOutcome> ask_admission();
@@ -191,6 +205,7 @@ class Journey {
   EndpointConduct conduct_;
   uint32_t attempts_ = 0;
   Duration expected_for_{};  // see JourneyOptions::expected_lifetime
+  bool resets_cache_ = false;
   bool started_ = false;
   bool scheduled_ = false;
   bool underway_ = false;  // an attempt is, at endpoint_

@@ -26,6 +26,8 @@ std::optional<Duration> metrics_age(const Snapshot& fleet, EndpointId id, TimePo
 void Journey::answer_begins(int status) {
   status_ = status;
   failed_in_200_ = false;
+  const bool done = status >= kHttpOk && status < kHttpRedirects;
+  if (resets_cache_ && done) thread_.pool().cache_was_reset(decision_.endpoint, *endpoint_);
 }
 
 // Without a byte there is no answer, when a prompt was sent.
@@ -133,6 +135,7 @@ void Journey::report_end(Ending ending, int status) {
   report.prompt_tokens = usage_.prompt_tokens();
   report.completion_tokens = usage_.completion_tokens();
   report.cached_tokens = usage_.cached_tokens();
+  if (decision_.cached_exactly) report.predicted_cached_tokens = decision_.cached_tokens;
   thread_.pool().probe().on_ended(report);
 }
 

@@ -91,6 +91,9 @@ struct EndReport {
   std::optional<uint32_t> prompt_tokens;
   std::optional<uint32_t> completion_tokens;
   std::optional<uint32_t> cached_tokens;
+  // What was expected of that: by what the endpoint's engine said of its cache when it was picked;
+  // nullopt: nothing exact was known. Comparable when one prompt got one answer.
+  std::optional<uint32_t> predicted_cached_tokens;
 };
 
 // Called from every thread of a server: implementations are thread-safe and do not block.

@@ -1,6 +1,7 @@
 #include "serving/pool.h"
 
 #include <algorithm>
+#include <random>
 #include <utility>
 
 #include "config/compile.h"
@@ -22,6 +23,13 @@ AdmissionSettings admission_of(const PoolConfig& config, const PolicyWithNotes& 
   using Mode = AdmissionSettings::Mode;
   const Mode without = config.sheds ? Mode::kShedding : Mode::kOpen;
   return {policy.flow_control_enabled ? Mode::kFlowControl : without, policy.flow};
+}
+
+// A plugin says more of it than the rest of the file.
+WantedKnowledge wanted_by(const Policy& policy, const PoolConfig& config) {
+  WantedKnowledge wanted = policy.wanted_knowledge();
+  if (!wanted.caches) wanted.caches = config.caches;
+  return wanted;
 }
 
 std::optional<ScaledClock> scaled_clock(const Clock& clock, double scale) {
@@ -87,8 +95,9 @@ Pool::Pool(Executor& executor, Registry registry, PoolConfig config, PolicyWithN
       scaled_clock_(scaled_clock(executor.clock(), clock_scale(config_, options_))),
       clock_(scaled_clock_ ? static_cast<const Clock&>(*scaled_clock_) : executor.clock()),
       fleet_(options_.feeds.slots()),
+      token_cache_(options_.token_cache_bytes_max, std::random_device()()),
       sources_(policy.policy->remote_sources()),
-      wanted_(policy.policy->wanted_knowledge()),
+      wanted_(wanted_by(*policy.policy, config_)),
       exact_caches_(options_.exact_caches),
       scheduler_(fleet_, std::move(policy.policy), clock_),
       admission_(scheduler_, clock_, admission_of(config_, policy), &probe),
@@ -100,12 +109,43 @@ Pool::Pool(Executor& executor, Registry registry, PoolConfig config, PolicyWithN
 
 Result<void> Pool::feed(EventLoop& loop) {
   loop_ = &loop;
-  feeds_ = std::make_unique<FleetFeeds>(loop, resolver_, fleet_, probe_, options_.feeds);
+  if (Result<void> heard = listen_to_caches(wanted_); !heard) return heard.error();
+  FleetFeedsOptions feeds = options_.feeds;
+  feeds.joined = [this](EndpointId id, const Endpoint& endpoint) {
+    if (kv_ != nullptr) kv_->joined(id, endpoint);
+  };
+  feeds.left = [this](EndpointId id) {
+    if (kv_ != nullptr) kv_->left(id);
+  };
+  feeds_ = std::make_unique<FleetFeeds>(loop, resolver_, fleet_, probe_, std::move(feeds));
   feeds_->scrape(config_.scrape);
   if (Result<void> started = feeds_->start(); !started) return started.error();
   watch_services();
+  watch_token_service();
   watch_config();
   return {};
+}
+
+// Endpoints that joined before are told to whoever begins to listen.
+Result<void> Pool::listen_to_caches(const WantedKnowledge& wanted) {
+  const std::optional<KvPlaces> places = kv_places(options_.kv, wanted);
+  if (kv_ == nullptr) {
+    if (!places || options_.exact_caches != nullptr) return {};
+    kv_ = std::make_unique<KvKnowledge>(options_.kv, options_.feeds.slots(), probe_);
+    const std::shared_ptr<const Snapshot> fleet = snapshot();
+    for (uint32_t i = 0; i < fleet->endpoints.size(); ++i) {
+      const EndpointState& state = fleet->endpoints[i];
+      if (state.present) kv_->joined(EndpointId(i), *state.endpoint);
+    }
+    exact_caches_.store(&kv_->caches(), std::memory_order_release);
+    kv_now_.store(kv_.get(), std::memory_order_release);
+  }
+  return kv_->listen(places);
+}
+
+void Pool::cache_was_reset(EndpointId id, const Endpoint& endpoint) {
+  if (KvKnowledge* kv = kv_now_.load(std::memory_order_acquire)) kv->was_reset(id);
+  probe_.on_cache_reset(endpoint);
 }
 
 void Pool::watch_config() {
@@ -135,14 +175,19 @@ Result<std::vector<std::string>> Pool::reconfigure(PoolConfig config) {
   Checked<PolicyWithNotes> policy =
       make_configured_policy(registry_, config.scheduling, options_.plugins);
   if (!policy) return refused(policy.error());
+  WantedKnowledge wanted = wanted_by(*policy->policy, config);
+  if (loop_ != nullptr) {
+    if (const Result<void> heard = listen_to_caches(wanted); !heard) return refused(heard.error());
+  }
   sources_ = policy->policy->remote_sources();
-  set_wanted(policy->policy->wanted_knowledge());
+  set_wanted(std::move(wanted));
   // First: its plugins die with the old policy.
   admission_.reconfigure(admission_of(config, *policy));
   scheduler_.replace_policy(std::move(policy->policy));
   set_parsers(config.parsers);
   if (loop_ != nullptr) {
     watch_services();
+    watch_token_service();
     feeds_->scrape(config.scrape);
   }
   const size_t before = config_.plugins_named;
@@ -181,6 +226,24 @@ void Pool::watch_services() {
       [this](std::string_view why) { probe_.on_service_lost(why); });
 }
 
+// The service that tells the tokens of prompts.
+void Pool::watch_token_service() {
+  token_watch_.reset();
+  if (!wanted_.tokens) return;
+  const auto known = in_use().token_service;
+  token_watch_ = std::make_unique<RemoteServiceWatch>(
+      *loop_, resolver_,
+      std::vector{RemoteSource{wanted_.tokens->plugin, wanted_.tokens->url, Duration::zero()}},
+      known ? std::vector{*known} : std::vector<RemoteService>{}, options_.feeds.dns_interval,
+      [this](const std::vector<RemoteService>& found) {
+        use([&](InUse& now) {
+          now.token_service =
+              found.empty() ? nullptr : std::make_shared<const RemoteService>(found.front());
+        });
+      },
+      [this](std::string_view why) { probe_.on_service_lost(why); });
+}
+
 template <class Change>
 void Pool::use(Change&& change) {
   in_use_.with(std::forward<Change>(change));
@@ -199,6 +262,9 @@ void Pool::set_wanted(WantedKnowledge wanted) {
   wanted_ = std::move(wanted);
   use([&](InUse& now) {
     now.expected_lifetime = wanted_.expected_lifetime.value_or(options_.journey.expected_lifetime);
+    const bool same = now.tokens && wanted_.tokens && now.tokens->url == wanted_.tokens->url;
+    if (!same) now.token_service = nullptr;
+    now.tokens = wanted_.tokens;
   });
 }
 
@@ -227,7 +293,9 @@ void Pool::set_rewrites(std::shared_ptr<const ModelRewriteTable> rewrites) {
 }
 
 PoolStats Pool::stats() {
+  const KvKnowledge* kv = kv_now_.load(std::memory_order_acquire);
   return {admission_.stats(), admission_.mode() == AdmissionSettings::Mode::kFlowControl,
+          kv != nullptr ? std::optional(kv->statistics()) : std::nullopt,
           scheduler_.plugin_readings()};
 }
 

@@ -30,10 +30,12 @@
 #include "scheduling/wanted_knowledge.h"
 #include "serving/admission.h"
 #include "serving/admission_timer.h"
+#include "serving/kv_knowledge.h"
 #include "serving/pool_options.h"
 #include "serving/pool_probe.h"
 #include "serving/remote_service_watch.h"
 #include "serving/request_class.h"
+#include "serving/token_cache.h"
 #include "serving/token_estimator.h"
 
 namespace kvasir {
@@ -45,6 +47,7 @@ class ExactCaches;
 struct PoolStats {
   FlowStats flow;             // who waits, and how full the pool is
   bool flow_control = false;  // whether anybody can have to wait
+  std::optional<KvStatistics> kv;  // nullopt: nobody listens to the engines
   std::vector<PluginReading> plugins;
 };
 
@@ -98,10 +101,14 @@ class Pool {
   Scheduler& scheduler() { return scheduler_; }
   Admission& admission() { return admission_; }
   TokenEstimator& estimator() { return estimator_; }
+  TokenCache& token_cache() { return token_cache_; }
   Resolver& resolver() { return resolver_; }  // of all names
   const Clock& clock() const { return clock_; }  // of the policy: model time
-  // Who knows what engines hold; null: nobody. Stays the same from the first request on.
-  ExactCaches* exact_caches() const { return exact_caches_; }
+  // Who knows what engines hold; null: nobody. Once there is somebody it stays the
+  // same. Thread-safe.
+  ExactCaches* exact_caches() const { return exact_caches_.load(std::memory_order_acquire); }
+  // A request that went there reset its cache, as its answer says. Thread-safe.
+  void cache_was_reset(EndpointId id, const Endpoint& endpoint);
   // Null before feed().
   FleetFeeds* feeds() { return feeds_.get(); }
 
@@ -112,6 +119,8 @@ class Pool {
     std::shared_ptr<const PriorityByObjective> objectives;       // null: only the options'
     std::shared_ptr<const ModelRewriteTable> rewrites;           // null: models stay as they are
     Duration expected_lifetime{};                                // see JourneyOptions
+    std::optional<WantedTokens> tokens;                          // nullopt: of whom engines say so
+    std::shared_ptr<const RemoteService> token_service;  // of `tokens`; null: not looked up yet
   };
   InUse in_use() const {
     return in_use_.with([](const InUse& now) { return now; });
@@ -125,7 +134,9 @@ class Pool {
   static Result<PoolConfig> compile_text(std::string_view text, const Registry& registry,
                                          const PoolOptions& options);
   Result<void> check(const PoolConfig& config) const;
+  Result<void> listen_to_caches(const WantedKnowledge& wanted);
   void watch_services();
+  void watch_token_service();
   void watch_config();
   void set_wanted(WantedKnowledge wanted);
   void set_parsers(RequestParsers parsers);
@@ -143,15 +154,19 @@ class Pool {
   const Clock& clock_;
   Fleet fleet_;
   TokenEstimator estimator_;
+  TokenCache token_cache_;
   std::vector<RemoteSource> sources_;  // of the policy in use
   WantedKnowledge wanted_;             // the same
-  ExactCaches* const exact_caches_;
+  std::atomic<ExactCaches*> exact_caches_;
   Scheduler scheduler_;
   Admission admission_;
   AdmissionTimer admission_timer_;
+  std::unique_ptr<KvKnowledge> kv_;            // null: nobody has wanted it yet
+  std::atomic<KvKnowledge*> kv_now_{nullptr};  // the same, for any thread
   SystemResolver resolver_;
   std::unique_ptr<FleetFeeds> feeds_;
   std::unique_ptr<RemoteServiceWatch> service_watch_;
+  std::unique_ptr<RemoteServiceWatch> token_watch_;  // null: nobody is to be looked up
   std::unique_ptr<FileWatch> config_watch_;  // when the configuration is a file's
   Guarded<InUse> in_use_;
   std::atomic<uint64_t> version_{1};

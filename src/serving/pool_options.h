@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,11 +12,14 @@
 #include "config/compile.h"
 #include "feeds/fleet_feeds.h"
 #include "scheduling/plugin_set.h"
+#include "serving/kv_knowledge.h"
 #include "serving/request_class.h"
+#include "serving/token_source.h"
 
 namespace kvasir {
 
 class ExactCaches;
+class ModelTokenizers;
 
 // Of a request under way (serving/journey.h).
 struct JourneyOptions {
@@ -46,6 +50,15 @@ struct PoolOptions {
   PriorityOfObjective priority_of = [](std::string_view) { return std::optional<int32_t>(); };
   std::vector<int32_t> priorities = {};
   JourneyOptions journey = {};
+  // Where to listen to what engines say of their KV caches, from Pool::feed() on.
+  KvKnowledgeOptions kv = {};
+  // Tokenizer files of models; null: none. And how engines are asked for tokens beside them.
+  std::shared_ptr<const ModelTokenizers> tokenizers = {};
+  TokenSourceOptions tokens = {};
+  EngineCallLimits token_calls = {};
+  size_t token_cache_bytes_max = size_t{64} << 20;  // of tokens that engines told
+  size_t token_threads_most = 2;  // of each of the server's threads, for long texts
+  size_t token_texts_most = 64;   // that wait for these
   // Who knows what engines hold, when that is not found out by the pool itself. Outlives it.
   ExactCaches* exact_caches = nullptr;
 

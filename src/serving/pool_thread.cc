@@ -14,15 +14,19 @@ constexpr size_t kTracesKept = 64;
 
 }  // namespace
 
-PoolThread::PoolThread(Pool& pool, Executor& executor, uint32_t index)
+PoolThread::PoolThread(Pool& pool, Executor& executor, EventLoop* loop, uint32_t index)
     : pool_(pool),
       executor_(executor),
       clock_(executor.clock()),
       index_(index),
-      random_(static_cast<uint64_t>(clock_.now().time_since_epoch().count()) + index) {}
+      random_(static_cast<uint64_t>(clock_.now().time_since_epoch().count()) + index),
+      loop_(loop) {}
+
+PoolThread::PoolThread(Pool& pool, Executor& executor, uint32_t index)
+    : PoolThread(pool, executor, nullptr, index) {}
 
 PoolThread::PoolThread(Pool& pool, EventLoop& loop, uint32_t index)
-    : PoolThread(pool, static_cast<Executor&>(loop), index) {
+    : PoolThread(pool, loop, &loop, index) {
   remote_scores_.emplace(loop);
 }
 
@@ -54,6 +58,51 @@ std::span<const uint32_t> PoolThread::exact_block_sizes() {
     caches_version_ = version;
   }
   return block_sizes_;
+}
+
+TokenSource& PoolThread::token_source() {
+  const std::optional<WantedTokens>& wanted = in_use().tokens;
+  const Duration deadline =
+      wanted ? wanted->timeout.value_or(pool_.options().tokens.deadline) : Duration::zero();
+  std::unique_ptr<TokenSource>& source = token_sources_[deadline];
+  if (source == nullptr) source = make_token_source(!wanted, deadline);
+  return *source;
+}
+
+std::unique_ptr<TokenSource> PoolThread::make_token_source(bool of_engines, Duration deadline) {
+  const PoolOptions& options = pool_.options();
+  if (loop_ != nullptr && !engine_calls_) {
+    engine_calls_.emplace(*loop_, options.token_calls);
+    tokenizer_jobs_.emplace(*loop_, options.token_threads_most, options.token_texts_most);
+  }
+  TokenSource::Parts parts;
+  parts.tokenizers = options.tokenizers.get();
+  parts.cache = &pool_.token_cache();
+  parts.calls = engine_calls_ ? &*engine_calls_ : nullptr;
+  parts.jobs = tokenizer_jobs_ ? &*tokenizer_jobs_ : nullptr;
+  TokenSourceOptions source = options.tokens;
+  if (of_engines) {
+    return std::make_unique<TokenSource>(executor_, source, parts,
+                                         [this](std::string_view) { return next_engine(); });
+  }
+  source.ask = TokenSourceOptions::Ask::kRender;
+  source.deadline = deadline;
+  return std::make_unique<TokenSource>(executor_, source, parts,
+                                       [this](std::string_view) -> std::optional<EngineAddress> {
+                                         const auto& service = in_use().token_service;
+                                         if (service == nullptr) return std::nullopt;
+                                         return EngineAddress{service->host, service->address};
+                                       });
+}
+
+std::optional<EngineAddress> PoolThread::next_engine() {
+  const std::optional<EndpointId> id = next_in_turn({}, std::nullopt);
+  if (!id || pool_.feeds() == nullptr) return std::nullopt;
+  const std::shared_ptr<const Snapshot> fleet = pool_.snapshot();
+  const Endpoint& endpoint = *fleet->endpoints[index_of(*id)].endpoint;
+  const auto address = pool_.feeds()->addresses().find(endpoint.host, endpoint.port);
+  if (!address) return std::nullopt;
+  return EngineAddress{to_string(HostPort{endpoint.host, endpoint.port}), *address};
 }
 
 // While there is a healthy endpoint, tried or not, nobody goes to one that is not.

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -13,8 +14,11 @@
 #include "base/executor.h"
 #include "base/random.h"
 #include "scheduling/decision_trace.h"
+#include "serving/engine_calls.h"
 #include "serving/pool.h"
 #include "serving/remote_scores.h"
+#include "serving/token_source.h"
+#include "serving/tokenizer_jobs.h"
 
 namespace kvasir {
 
@@ -50,6 +54,18 @@ class PoolThread {
   // Sizes of the blocks of engines that say what they hold; empty: none does, or nobody listens.
   std::span<const uint32_t> exact_block_sizes();
   Duration expected_lifetime() { return in_use().expected_lifetime; }
+  // Whether anybody needs the tokens of prompts: the configuration, or engines that say what they
+  // hold.
+  bool wants_tokens() { return in_use().tokens || !exact_block_sizes().empty(); }
+  // While somebody does. After another call it may be another one.
+  TokenSource& token_source();
+  // Whether engines are asked, and not a service of its own.
+  bool tokens_are_engines() { return !in_use().tokens; }
+  // The model to ask about: as the service knows it, else `target`; empty: as the request says.
+  std::string_view token_model(std::string_view target) {
+    const auto& tokens = in_use().tokens;
+    return tokens && !tokens->model.empty() ? std::string_view(tokens->model) : target;
+  }
   // While remote_services() names somebody.
   RemoteScoreFetcher& remote_scores() { return *remote_scores_; }
 
@@ -63,6 +79,10 @@ class PoolThread {
   void give_trace(std::unique_ptr<DecisionTrace> trace);
 
  private:
+  PoolThread(Pool& pool, Executor& executor, EventLoop* loop, uint32_t index);
+  std::unique_ptr<TokenSource> make_token_source(bool of_engines, Duration deadline);
+  std::optional<EngineAddress> next_engine();
+
   const Pool::InUse& in_use() {
     if (const uint64_t version = pool_.version(); version != version_) {
       in_use_ = pool_.in_use();
@@ -83,6 +103,11 @@ class PoolThread {
   Pool::InUse in_use_;
   std::optional<uint64_t> caches_version_;  // of block_sizes_
   std::vector<uint32_t> block_sizes_;
+  EventLoop* const loop_;  // null: without a network
+  // Made when they are needed first. Sources by their deadline, those of the engines by 0.
+  std::optional<HttpEngineCalls> engine_calls_;
+  std::optional<BackgroundTokenizerJobs> tokenizer_jobs_;
+  std::map<Duration, std::unique_ptr<TokenSource>> token_sources_;
   std::vector<std::unique_ptr<DecisionTrace>> traces_;
 };
 

@@ -147,10 +147,10 @@ const std::multimap<std::string, std::string> kSettings = {
     {"dataLayer.crossReplicaSyncInterval", "dataLayer: {crossReplica: {syncInterval: 1s}}\n"},
     {"dataLayer.crossReplicaSyncInterval", "dataLayer: {crossReplica: {publishTimeout: 1s}}\n"},
     {"haPopulateNonLeaderDatastore", "featureGates: [haPopulateNonLeaderDatastore=false]\n"},
-    {"cachePrefixTracking",
-     "profiles: [{name: a, plugins: {score: {enabled: [{name: LoadAwareScorer}]},\n"
-     "  scrape: {enabled: [{name: KVCacheMetricScraper}]}}}]\n"
-     "pluginConfig: [{name: KVCacheMetricScraper, args: {cachePrefixTracking: true}}]\n"},
+    {"estimate", "plugins: [{type: token-producer, parameters: {estimate: {}}}]\n"},
+    {"vllm.mmTimeout", "plugins: [{type: token-producer, parameters: {vllm: {mmTimeout: 30s}}}]\n"},
+    {"udsTokenizerConfig",
+     "plugins: [{type: token-producer, parameters: {udsTokenizerConfig: {socketFile: s}}}]\n"},
     {"tokenProcessorConfig",
      "plugins: [{type: precise-prefix-cache-producer, parameters: {tokenProcessorConfig: "
      "{blockSize: 64}}}]\n"},

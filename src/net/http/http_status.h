@@ -7,6 +7,7 @@ namespace kvasir {
 
 inline constexpr int kHttpOk = 200;
 inline constexpr int kHttpNoContent = 204;
+inline constexpr int kHttpRedirects = 300;  // and beyond
 inline constexpr int kHttpNotModified = 304;
 inline constexpr int kHttpErrors = 400;  // and beyond
 inline constexpr int kHttpUnauthorized = 401;

@@ -13,14 +13,13 @@
 // Parameters:
 //   kvEventsConfig: discoverPods (true: each endpoint is subscribed to), podDiscoveryConfig
 //   {socketPort (5557), replaySocketPort (none; lost events cannot be made up for without it)},
-//   topicFilter (all topics; upstream "kv@"), zmqEndpoint (an address that engines connect to);
-//   engineType (vllm or sglang), concurrency, podLabelSelector and podNamespace without effect: the
-//   form is seen by each event, one thread reads all, and the endpoints are the pool's.
-//   speculativeIndexing (false) and speculativeTTL (2s): a prompt counts as held where it was sent
-//   for so long, until events say so.
-//   indexerConfig: kvCacheBackendConfigs [{name, weight}] (gpu 1, cpu 0.8, which stands for every
-//   slower tier); kvBlockIndexConfig without effect: one index in memory, --kv-index-memory says
-//   how large.
+//   topicFilter (all topics; upstream "kv@"), zmqEndpoint (engines connect to this address, and no
+//   endpoint is subscribed to); engineType (vllm or sglang), concurrency, podLabelSelector and
+//   podNamespace without effect: the form is seen by each event, one thread reads all, and the
+//   endpoints are the pool's. speculativeIndexing (false) and speculativeTTL (2s): a prompt counts
+//   as held where it was sent for so long, until events say so. indexerConfig:
+//   kvCacheBackendConfigs [{name, weight}] (gpu 1, cpu 0.8, which stands for every slower tier);
+//   kvBlockIndexConfig without effect: one index in memory, --kv-index-memory says how large.
 //   tokenProcessorConfig without effect: blocks are as large as the engines', and neither their
 //   hashes nor a seed are needed.
 //   guessWhenUnknown (true; not upstream's): false matches nothing where nothing is known.

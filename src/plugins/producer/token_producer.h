@@ -1,12 +1,18 @@
-// token-producer (deprecated name: tokenizer): how many tokens the prompt has.
+// token-producer (deprecated name: tokenizer): which tokens the prompt has.
 //
-// Formula: an estimate, one token for each four bytes; prompts that came as token ids are counted.
-// Inputs: none: Request::prompt_tokens holds that number before any plugin runs.
-// Parameters: modelName, estimate, and vllm and udsTokenizerConfig, which ask another process for the
-//   tokens, are accepted and without effect; that is told at start.
+// Formula: a prompt that came as token ids has these; of any other the service at vllm.url is asked
+//   (POST /v1/completions/render or /v1/chat/completions/render), and what it says is remembered.
+//   Without vllm and modelName nobody is asked by this plugin: then tokens come from --tokenizer or
+//   the engines, as far as somebody needs them. A prompt whose tokens are not known in time is
+//   estimated by its bytes.
+// Intent: precise-prefix-cache-producer finds a prompt by its tokens.
+// Inputs: the request's body. The tokens are there before any plugin runs.
+// Parameters: vllm {url (http://localhost:8000), timeout (250ms; upstream 5s, which a slow service
+//   adds to every request)}, modelName (the request's own; when it is given, vllm is too). Accepted
+//   without effect, which is told at start: vllm.mmTimeout, estimate, udsTokenizerConfig.
 //
 //   - type: token-producer
-//     parameters: {estimate: {}}
+//     parameters: {modelName: meta-llama/Llama-3.1-8B, vllm: {url: "http://render:8000"}}
 #pragma once
 
 #include "scheduling/registry.h"

@@ -1,0 +1,120 @@
+#include "apps/kv_flags.h"
+
+#include <CLI/CLI.hpp>
+#include <initializer_list>
+#include <string_view>
+#include <utility>
+
+#include "serving/pool_options.h"
+#include "tokens/model_tokenizers.h"
+
+namespace kvasir {
+namespace {
+
+constexpr size_t kIndexBytesLeast = size_t{16} << 20;
+constexpr size_t kIndexBytesMost = size_t{1} << 40;
+constexpr const char* kEvents = "tcp://HOST:5557";
+constexpr const char* kReplay = "tcp://HOST:5558";
+
+// By ZeroMQ's names.
+Result<void> check_address(const char* flag, const std::string& address) {
+  for (const std::string_view scheme : {"tcp://", "ipc://"}) {
+    if (address.starts_with(scheme) && address.size() > scheme.size()) return {};
+  }
+  return Error{std::string(flag) + ": '" + address +
+               "' is not an address as tcp://HOST:5557 or ipc:///run/kv-PORT"};
+}
+
+}  // namespace
+
+void add_kv_flags(CLI::App& command, KvKnowledgeFlags& flags, const std::string& engines) {
+  command.add_option(
+      "--kv-events", flags.events,
+      "Listen to what the engines of the " + engines +
+          " say of their KV caches, so that it\n"
+          "is known what each holds, and not guessed. auto: at port 5557 of each, as vLLM\n"
+          "publishes with --kv-events-config, with replays from port 5558; an address:\n"
+          "elsewhere, as in tcp://HOST:5557 or ipc:///run/kv-PORT, where HOST and PORT stand\n"
+          "for those of each; off: nowhere. Where nobody publishes the guess counts.\n"
+          "(default: as a precise-prefix-cache-producer of the configuration says, else off)");
+  command.add_option(
+      "--kv-replay", flags.replay,
+      "Where lost events are asked for (vLLM's replay_endpoint), as --kv-events; off: "
+      "nowhere");
+  command.add_option("--kv-topic", flags.topic,
+                     "Hear only topics that begin with this (default: all)");
+  command.add_option("--kv-bind", flags.bind,
+                     "An address that engines connect to instead, as tcp://*:5557; their topics\n"
+                     "say whose events they are: kv@HOST:PORT@MODEL");
+  command
+      .add_option("--kv-ranks", flags.ranks,
+                  "Data-parallel ranks behind each of the " + engines +
+                      "; each adds its number to the port")
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str();
+  command
+      .add_option("--kv-index-memory", flags.index_bytes,
+                  "What the index of all caches may take, as 512MiB or 2GiB; beyond it blocks\n"
+                  "are not known")
+      ->transform(CLI::AsSizeValue(false))
+      ->default_str("1GiB");
+  command.add_option("--tokenizer", flags.tokenizer,
+                     "With KV events: a tokenizer.json for all models, or a folder with\n"
+                     "MODEL/tokenizer.json, by which plain prompts become tokens here; others, as\n"
+                     "conversations, are asked of the engines");
+  command.add_flag("--engine-tokens,!--no-engine-tokens", flags.engine_tokens,
+                   "With KV events: ask the engines (/v1/.../render, /tokenize) for the tokens of\n"
+                   "prompts, at most 250 ms each, and remember them (default: on)");
+}
+
+Result<void> read_kv_flags(const KvKnowledgeFlags& flags, PoolOptions& options) {
+  Result<KvKnowledgeOptions> kv = kv_options(flags);
+  if (!kv) return kv.error();
+  options.kv = std::move(*kv);
+  if (!flags.engine_tokens) options.tokens.ask = TokenSourceOptions::Ask::kNobody;
+  if (flags.tokenizer.empty()) return {};
+  Result<std::unique_ptr<ModelTokenizers>> tokenizers = ModelTokenizers::load(flags.tokenizer);
+  if (!tokenizers) return Error{"--tokenizer: " + tokenizers.error().message};
+  options.tokenizers = std::move(*tokenizers);
+  return {};
+}
+
+Result<KvKnowledgeOptions> kv_options(const KvKnowledgeFlags& flags) {
+  using Listen = KvKnowledgeOptions::Listen;
+  KvKnowledgeOptions options;
+  options.addresses.ranks = flags.ranks;
+  options.topic = flags.topic;
+  if (flags.index_bytes < kIndexBytesLeast || flags.index_bytes > kIndexBytesMost) {
+    return Error{"--kv-index-memory: must be from 16MiB to 1TiB"};
+  }
+  options.index_bytes_max = flags.index_bytes;
+  if (flags.events == "off") {
+    options.listen = Listen::kNever;
+  } else if (flags.events == "auto") {
+    options.listen = Listen::kAlways;
+    options.addresses.events = kEvents;
+    options.addresses.replay = kReplay;
+  } else if (!flags.events.empty()) {
+    if (auto checked = check_address("--kv-events", flags.events); !checked) return checked.error();
+    options.listen = Listen::kAlways;
+    options.addresses.events = flags.events;
+  }
+  if (flags.replay == "off") {
+    options.addresses.replay.clear();
+  } else if (!flags.replay.empty()) {
+    if (auto checked = check_address("--kv-replay", flags.replay); !checked) return checked.error();
+    options.replay = flags.replay;
+  }
+  if (!flags.bind.empty()) {
+    if (auto checked = check_address("--kv-bind", flags.bind); !checked) return checked.error();
+    if (!flags.events.empty()) {
+      return Error{"--kv-bind: engines connect to it, so --kv-events cannot say where they are"};
+    }
+    options.listen = Listen::kAlways;
+    options.bind = flags.bind;
+    options.addresses.events.clear();
+  }
+  return options;
+}
+
+}  // namespace kvasir

@@ -1,0 +1,143 @@
+#include "serving/kv_knowledge.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "serving/pool_probe.h"
+
+namespace kvasir {
+namespace {
+
+// What an engine holds is told by each of its ranks and groups.
+constexpr size_t kHoldersOfAnEndpoint = 4;
+
+CacheTrackerOptions tracker_options(const KvKnowledgeOptions& options, size_t endpoints) {
+  CacheTrackerOptions result;
+  result.endpoints_max = endpoints;
+  result.index.memory_bytes_max = options.index_bytes_max;
+  result.index.holders_max = std::max(result.index.holders_max, endpoints * kHoldersOfAnEndpoint);
+  return result;
+}
+
+std::string host_port(uint16_t port) {
+  return "tcp://HOST:" + std::to_string(port);
+}
+
+}  // namespace
+
+bool KvPlaces::operator==(const KvPlaces& other) const {
+  return addresses.events == other.addresses.events && addresses.replay == other.addresses.replay &&
+         addresses.topic == other.addresses.topic && addresses.ranks == other.addresses.ranks &&
+         bind == other.bind;
+}
+
+std::optional<KvPlaces> kv_places(const KvKnowledgeOptions& options,
+                                  const WantedKnowledge& wanted) {
+  using Listen = KvKnowledgeOptions::Listen;
+  if (options.listen == Listen::kNever) return std::nullopt;
+  KvPlaces places{options.addresses, options.bind};
+  if (options.listen == Listen::kAsConfigured) {
+    if (!wanted.caches) return std::nullopt;
+    const WantedCaches& caches = *wanted.caches;
+    places.addresses.events = caches.by_endpoint ? host_port(caches.port) : "";
+    places.addresses.replay = caches.replay_port ? host_port(*caches.replay_port) : "";
+    places.addresses.topic = caches.topic;
+    if (places.bind.empty()) places.bind = caches.bind;
+  }
+  if (!options.replay.empty()) places.addresses.replay = options.replay;
+  if (!options.topic.empty()) places.addresses.topic = options.topic;
+  return places;
+}
+
+// In the words of the pool's probe.
+class KvKnowledge::News final : public KvEventProbe {
+ public:
+  explicit News(PoolProbe& probe) : probe_(probe) {}
+
+  void on_subscribed(const Endpoint& endpoint, uint32_t rank) override {
+    probe_.on_kv_news(endpoint, rank, KvNews::kHeard, "");
+  }
+  void on_lost(const Endpoint& endpoint, uint32_t rank, std::string_view why) override {
+    probe_.on_kv_news(endpoint, rank, KvNews::kLost, why);
+  }
+  void on_restarted(const Endpoint& endpoint, uint32_t rank) override {
+    probe_.on_kv_news(endpoint, rank, KvNews::kRestarted, "");
+  }
+  void on_recovered(const Endpoint& endpoint, uint32_t rank, uint64_t batches) override {
+    probe_.on_kv_news(endpoint, rank, KvNews::kRecovered,
+                      std::to_string(batches) + " batches were sent again");
+  }
+  void on_given_up(const Endpoint& endpoint, uint32_t rank, std::string_view why) override {
+    probe_.on_kv_news(endpoint, rank, KvNews::kGivenUp, why);
+  }
+  void on_refused(const Endpoint& endpoint, uint32_t rank, std::string_view why) override {
+    probe_.on_kv_news(endpoint, rank, KvNews::kRefused, why);
+  }
+
+ private:
+  PoolProbe& probe_;
+};
+
+KvKnowledge::KvKnowledge(const KvKnowledgeOptions& options, size_t endpoints, PoolProbe& probe)
+    : news_(std::make_unique<News>(probe)), tracker_(tracker_options(options, endpoints)) {}
+
+KvKnowledge::~KvKnowledge() = default;
+
+Result<std::unique_ptr<KvEventFeed>> KvKnowledge::start(const KvPlaces& places) {
+  KvEventFeedOptions options;
+  options.addresses = places.addresses;
+  options.bind = places.bind;
+  Result<std::unique_ptr<KvEventFeed>> feed =
+      KvEventFeed::start(std::move(options), tracker_, *news_);
+  if (!feed) return Error{"KV events: " + feed.error().message};
+  for (const auto& [id, endpoint] : endpoints_) (*feed)->joined(id, endpoint);
+  return feed;
+}
+
+// One feed at a time writes to the tracker.
+Result<void> KvKnowledge::listen(const std::optional<KvPlaces>& places) {
+  if (places == places_) return {};
+  feed_.with([](auto& feed) { return std::exchange(feed, nullptr); }).reset();
+  Result<std::unique_ptr<KvEventFeed>> feed = std::unique_ptr<KvEventFeed>();
+  if (places) feed = start(*places);
+  std::optional<Error> error;
+  if (!feed) {
+    error = feed.error();
+    if (places_) feed = start(*places_);
+  } else {
+    places_ = places;
+  }
+  if (feed) feed_.with([&](auto& now) { now = std::move(*feed); });
+  if (error) return *error;
+  return {};
+}
+
+void KvKnowledge::joined(EndpointId id, const Endpoint& endpoint) {
+  endpoints_[id] = endpoint;
+  feed_.with([&](auto& feed) {
+    if (feed != nullptr) feed->joined(id, endpoint);
+  });
+}
+
+void KvKnowledge::left(EndpointId id) {
+  endpoints_.erase(id);
+  feed_.with([&](auto& feed) {
+    if (feed != nullptr) feed->left(id);
+  });
+}
+
+void KvKnowledge::was_reset(EndpointId id) {
+  feed_.with([&](auto& feed) {
+    if (feed != nullptr) feed->was_reset(id);
+  });
+}
+
+KvStatistics KvKnowledge::statistics() const {
+  KvStatistics statistics{tracker_.statistics(), std::nullopt};
+  feed_.with([&](const auto& feed) {
+    if (feed != nullptr) statistics.feed = feed->statistics();
+  });
+  return statistics;
+}
+
+}  // namespace kvasir

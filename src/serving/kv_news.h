@@ -1,0 +1,17 @@
+// What becomes of listening to an engine's KV events.
+#pragma once
+
+#include <cstdint>
+
+namespace kvasir {
+
+enum class KvNews : uint8_t {
+  kHeard,      // its events are heard from now on
+  kLost,       // events were lost: what is known of it is not used until they are made up for
+  kRestarted,  // its engine began anew, and holds nothing
+  kRecovered,  // all that it published is known again
+  kGivenUp,    // lost events cannot be made up for
+  kRefused,    // it cannot be listened to at all
+};
+
+}  // namespace kvasir
