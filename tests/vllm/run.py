@@ -64,11 +64,12 @@ def free_ports(count):
 
 
 class Gateway:
-    def __init__(self, program, port, engines, events, logs):
+    def __init__(self, program, port, engines, logs):
         self.port = port
         self.log = logs / "gateway.log"
         urls = ",".join(f"http://127.0.0.1:{engine.port}" for engine in engines)
-        command = [program, "gateway", "--port", str(port), "--worker-urls", urls, "--policy", "kv"] + events
+        command = [program, "gateway", "--port", str(port), "--worker-urls", urls, "--policy", "kv",
+                   "--kv-events", "tcp://HOST:1PORT", "--kv-replay", "tcp://HOST:2PORT"]
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
 
@@ -81,6 +82,28 @@ class Gateway:
                     return
             time.sleep(0.2)
         raise RuntimeError(f"the gateway was not ready:\n{self.log.read_text()}")
+
+    def metric(self, ask, name, *labels):
+        """The sum of its samples that have all these labels, as 'pod="127.0.0.1:8000"'."""
+        _, _, text = ask(self.port, "GET", "/metrics")
+        return sum(float(line.split()[-1]) for line in text.splitlines()
+                   if line.startswith(name + "{") and all(label in line for label in labels))
+
+    def wait_for_batches(self, ask, engine):
+        """Until it has taken everything that the engine published."""
+        for _ in range(100):
+            if self.metric(ask, "kvasir_kv_batches_total", f'pod="127.0.0.1:{engine.port}"') >= engine.frames_in_all:
+                return
+            time.sleep(0.05)
+        raise RuntimeError(f"the gateway has not heard {engine.frames_in_all} batches of vLLM {engine.number}")
+
+    def wait_until_not_stale(self, ask, engine):
+        """Until it is sure again of what the engine's cache holds."""
+        for _ in range(300):
+            if not self.metric(ask, "kvasir_kv_knowledge", f'pod="127.0.0.1:{engine.port}"', 'state="stale"'):
+                return
+            time.sleep(0.1)
+        raise RuntimeError(f"what vLLM {engine.number} holds stays stale")
 
     def close(self):
         self.process.send_signal(signal.SIGTERM)
@@ -153,8 +176,8 @@ class Run:
         self.workload = Workload()
         self.failures = []
         self.cached = 0
+        self.hits = 0
         self.requests = 0
-        self.predicted = 0
 
     def tokens_of(self, body):
         if isinstance(body.get("prompt"), list):
@@ -176,27 +199,26 @@ class Run:
         status, fields, answer = self.ask(self.gateway.port, "POST", path, body)
         if status != 200:
             raise RuntimeError(f"{path}: {status} {answer}")
-        pod = fields["x-selected-pod"]
-        engine = next(engine for engine in self.engines if pod.endswith(f":{engine.port}"))
+        engine = self.engine_of(fields["x-selected-pod"])
         usage = answer["usage"]
         if usage["prompt_tokens"] != len(tokens):
             raise RuntimeError(f"{usage} of {len(tokens)} tokens")
         self.requests += 1
-        self.cached += usage["prompt_tokens_details"]["cached_tokens"]
+        cached = usage["prompt_tokens_details"]["cached_tokens"]
+        self.cached += cached
+        self.hits += cached > 0
         self.workload.answered(body, answer)
         self.recording.add("request", engine, prompt=tokens, usage=usage,
                            **({"cache_salt": body["cache_salt"]} if "cache_salt" in body else {}))
-        self.check_prediction(body, fields, tokens, usage["prompt_tokens_details"]["cached_tokens"])
+        self.check_prediction(body, fields, tokens, cached)
         engine.expect_events()
         for each in self.engines:
             self.recording.add_events(each)
+            self.gateway.wait_for_batches(self.ask, each)
 
     def check_prediction(self, body, fields, tokens, cached):
-        predicted = fields.get("x-kvasir-cached-tokens")
-        if predicted is None:
-            return
-        self.predicted += 1
-        if int(predicted) != cached:
+        predicted = int(fields["x-cache-prefix-length"])
+        if predicted != cached:
             how = "chat" if "messages" in body else "ids" if isinstance(body["prompt"], list) else "text"
             self.failures.append(f"request {self.requests}: {len(tokens)} tokens ({how}, salt {body.get('cache_salt')}) on "
                                  f"{fields['x-selected-pod']}: predicted {predicted}, cached {cached}")
@@ -205,17 +227,30 @@ class Run:
         for _ in range(count):
             self.one_request()
 
-    def reset(self, engine):
-        status, _, answer = self.ask(engine.port, "POST", "/reset_prefix_cache")
+    def engine_of(self, pod):
+        return next(engine for engine in self.engines if pod.endswith(f":{engine.port}"))
+
+    def reset(self):
+        """Through the gateway, which sends it to one of them."""
+        status, fields, answer = self.ask(self.gateway.port, "POST", "/reset_prefix_cache")
         if status != 200:
             raise RuntimeError(f"/reset_prefix_cache: {status} {answer}")
-        self.recording.add("reset_prefix_cache", engine)
+        self.recording.add("reset_prefix_cache", self.engine_of(fields["x-selected-pod"]))
 
     def restart(self, engine):
         engine.stop(signal.SIGKILL)
         engine.start()
         engine.wait_until_ready()
+        self.gateway.wait_until_not_stale(self.ask, engine)
         self.recording.add("restart", engine)
+
+    def check_metrics(self):
+        """The gateway says itself that each prediction came true."""
+        equal, more, less = (self.gateway.metric(self.ask, "kvasir_kv_predictions_total", f'found="{found}"')
+                             for found in ("equal", "more", "less"))
+        print(f"kvasir_kv_predictions_total: {equal:.0f} equal, {more:.0f} more, {less:.0f} less")
+        if more or less or not equal:
+            self.failures.append(f"the gateway's metric says that {more:.0f} predictions were too low, {less:.0f} too high")
 
     def check_replay(self, engine):
         """What its replay socket still has is what came live."""
@@ -243,12 +278,12 @@ def drive(arguments, folder, engines_module):
             engines[-1].start()
         for engine in engines:
             engine.wait_until_ready()
-        gateway = Gateway(arguments.kvasir, ports[2], engines, arguments.gateway_flags, folder)
+        gateway = Gateway(arguments.kvasir, ports[2], engines, folder)
         stack.callback(gateway.close)
         gateway.wait_until_ready(engines_module.request)
         run = Run(engines, gateway, engines_module.request)
         run.some_requests(45)
-        run.reset(engines[0])
+        run.reset()
         run.some_requests(15)
         for engine in engines:
             run.check_replay(engine)
@@ -257,6 +292,7 @@ def drive(arguments, folder, engines_module):
         run.some_requests(25)
         for engine in engines:
             run.check_replay(engine)
+        run.check_metrics()
         return run
 
 
@@ -275,7 +311,6 @@ def main():
         os.execv(install_vllm.python(), [install_vllm.python(), __file__, *sys.argv[1:]])
     import engines as engines_module  # noqa: PLC0415 (needs that environment)
 
-    arguments.gateway_flags = []
     with contextlib.ExitStack() as stack:
         folder = pathlib.Path(arguments.keep or stack.enter_context(tempfile.TemporaryDirectory(prefix="kvasir-vllm-")))
         folder.mkdir(parents=True, exist_ok=True)
@@ -285,7 +320,7 @@ def main():
         replay(arguments.replayer, recording, run.failures)
     for failure in run.failures:
         print(f"FAILED: {failure}")
-    print(f"{run.requests} requests, {run.cached} of their tokens cached; {run.predicted} predicted by the gateway; "
+    print(f"{run.requests} requests, {run.hits} of them with {run.cached} cached tokens, each predicted by the gateway; "
           f"{len(run.failures)} failures")
     return 1 if run.failures else 0
 
