@@ -59,7 +59,7 @@ test-reload: build ## gateway and picker under load while their configuration ch
 
 test-index-storm: deps build/release/build.ninja ## 10 million random events against the exact KV index and a naive one (15 minutes)
 	cmake --build --preset release --target kvindex_test
-	KVASIR_STORM_OPERATIONS=2000000 build/release/src/kvindex/kvindex_test --gtest_filter='*BlockIndexStorm*:*BlockIndexReaders*'
+	KVASIR_STORM_OPERATIONS=2400000 build/release/src/kvindex/kvindex_test --gtest_filter='*BlockIndexStorm*:*BlockIndexReaders*'
 
 test-envoy: build ## a real Envoy in front of `kvasir epp` and eight workers (ARGS="--only burst")
 	tests/envoy/run.py $(ARGS)
