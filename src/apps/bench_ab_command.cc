@@ -1,4 +1,5 @@
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <memory>
 
 #include "apps/bench_commands.h"
@@ -15,18 +16,40 @@ namespace {
 struct AbFlags {
   WorkloadFlags shared;
   AbOptions ab;
+  std::vector<std::string> kv_events;  // on or off, for each arm
+  uint64_t kv_tokens = 0;
+  uint32_t max_model_len = 0;
 };
 
+// What the workers are told besides the fleet's own.
+Result<std::vector<std::string>> worker_arguments(const AbFlags& flags) {
+  const std::string& name = flags.ab.fleet.engine_profile;
+  const Result<EngineProfile> profile =
+      load_engine_profile(name.empty() ? std::string(kDefaultEngineProfile) : name);
+  if (!profile) return Error{"--engine-profile: " + profile.error().message};
+  std::vector<std::string> arguments;
+  if (flags.max_model_len > 0) {
+    arguments.insert(arguments.end(), {"--max-model-len", std::to_string(flags.max_model_len)});
+  }
+  if (flags.kv_tokens > 0) {
+    const uint64_t blocks = std::max<uint64_t>(1, flags.kv_tokens / profile->block_size);
+    arguments.insert(arguments.end(), {"--num-gpu-blocks-override", std::to_string(blocks)});
+  }
+  return arguments;
+}
+
 int run_ab_command(const AbFlags& flags) {
-  const std::string& profile = flags.ab.fleet.engine_profile;
-  if (!profile.empty()) {
-    const Result<EngineProfile> loaded = load_engine_profile(profile);
-    if (!loaded) return complain("--engine-profile: " + loaded.error().message, 2);
+  Result<std::vector<std::string>> of_workers = worker_arguments(flags);
+  if (!of_workers) return complain(of_workers.error().message, 2);
+  if (flags.kv_events.size() > flags.ab.arms.size()) {
+    return complain("--kv-events: says more than there are arms", 2);
   }
   if (const Result<void> writable = check_json_file(flags.shared); !writable) {
     return complain(writable.error().message);
   }
-  for (const std::string& arm : arm_names(flags.ab.arms)) {
+  AbOptions options = flags.ab;
+  for (const std::string& word : flags.kv_events) options.kv_events.push_back(word == "on");
+  for (const std::string& arm : arm_names(options.arms, options.kv_events)) {
     const std::string file = flags.ab.output_directory + "/" + arm + ".jsonl";
     const Result<void> other = check_is_not_trace(flags.shared, file);
     if (!other) return complain("--output " + other.error().message);
@@ -38,9 +61,10 @@ int run_ab_command(const AbFlags& flags) {
   Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();
   if (!loop) return complain(loop.error().message);
 
-  AbOptions options = flags.ab;
+  options.fleet.worker_arguments = std::move(*of_workers);
   options.fleet.time_scale = flags.shared.time_scale;
   options.completion.seed = flags.shared.seed;
+  options.completion.token_ids = flags.shared.token_ids;
   options.completion.ignore_eos = flags.shared.ignore_eos;
   options.timeout = from_seconds(flags.shared.timeout_s);
   options.allow_lag = flags.shared.allow_lag;
@@ -69,6 +93,20 @@ void add_bench_ab_command(CLI::App& bench, int& exit_code) {
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
   add_engine_profile_flag(*command, ab.fleet.engine_profile, "What the workers simulate");
+  command
+      ->add_option("--kv-events", flags->kv_events,
+                   "Whether workers publish KV events and the gateway knows their caches by them:\n"
+                   "on or off, one for each arm or for all (default: off)")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"on", "off"}));
+  command
+      ->add_option("--kv-tokens", flags->kv_tokens,
+                   "KV cache of a worker, in tokens (default: the profile's)")
+      ->check(CLI::Range(1024, 1 << 28));
+  command
+      ->add_option("--max-model-len", flags->max_model_len,
+                   "Workers refuse longer rows (default: the profile's)")
+      ->check(CLI::Range(2, 1 << 24));
   command->add_option("--gateway-threads", ab.fleet.gateway_threads,
                       "Threads of the gateway (default: one for each core)");
   add_workload_flags(*command, flags->shared);
@@ -83,6 +121,7 @@ void add_bench_ab_command(CLI::App& bench, int& exit_code) {
       "  kvasir bench ab --trace conversation_trace.jsonl --requests 1000 --time-scale 5\n"
       "  kvasir bench ab --arms round-robin,kv --workers 4 --json report.json --output requests/\n"
       "  kvasir bench ab --arms kv,kv             # A/A: how far does one policy scatter?\n"
+      "  kvasir bench ab --arms kv,kv --kv-events off,on --token-ids --kv-tokens 250000\n"
       "\n"
       "The workers of all arms must be alike (number, model, sizes) and live through the run, else "
       "the\n"

@@ -24,6 +24,7 @@ struct WorkloadFlags {
   uint64_t seed = 1;
   double time_scale = 1;
   double timeout_s = 1800;
+  bool token_ids = false;
   bool ignore_eos = false;
   bool allow_lag = false;
   std::string json;

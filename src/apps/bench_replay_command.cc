@@ -60,7 +60,8 @@ int run_replay_command(const ReplayFlags& flags) {
 
   ReplayRunOptions options;
   options.replay.origin = *origin;
-  options.replay.completion = {*model, flags.shared.seed, flags.shared.ignore_eos};
+  options.replay.completion = {*model, flags.shared.seed, flags.shared.token_ids,
+                               flags.shared.ignore_eos};
   options.replay.time_scale = flags.shared.time_scale;
   options.replay.timeout = from_seconds(flags.shared.timeout_s);
   options.output_file = flags.output;

@@ -54,6 +54,9 @@ void add_workload_flags(CLI::App& command, WorkloadFlags& flags) {
   add_seconds_flag(command, "--timeout", flags.timeout_s,
                    "From the intended send to the end of an answer, in the trace's time")
       ->check(above_zero());
+  command.add_flag("--token-ids", flags.token_ids,
+                   "Send the prompts that are made up of hash_ids as token ids, not as text: who "
+                   "routes need not ask for their tokens");
   command.add_flag(
       "--ignore-eos", flags.ignore_eos,
       "Ask for answers of full length: for real engines, which else end when they like");

@@ -1,5 +1,6 @@
 #include "bench/ab.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -56,6 +57,10 @@ class Files {
   bool temporary_;
 };
 
+bool has_events(const std::vector<bool>& kv_events, size_t arm) {
+  return !kv_events.empty() && kv_events[std::min(arm, kv_events.size() - 1)];
+}
+
 Result<void> wait_ready(EventLoop& loop, FleetSupervisor& fleet) {
   bool done = false;
   Result<void> outcome;
@@ -98,7 +103,7 @@ class Ab {
 
   Result<AbOutcome> run() {
     AbOutcome result;
-    const std::vector<std::string> names = arm_names(options_.arms);
+    const std::vector<std::string> names = arm_names(options_.arms, options_.kv_events);
     for (size_t i = 0; i < names.size(); ++i) {
       Result<std::vector<Outcome>> outcomes = run_arm(i, names[i]);
       if (!outcomes) return files_.with_logs(names[i], outcomes.error());
@@ -115,6 +120,7 @@ class Ab {
   Result<std::vector<Outcome>> run_arm(size_t index, const std::string& name) {
     FleetOptions fleet_options = options_.fleet;
     fleet_options.policy = options_.arms[index];
+    fleet_options.kv_events = has_events(options_.kv_events, index);
     fleet_options.port = 0;
     fleet_options.log_directory = files_.logs(name);
     Result<std::unique_ptr<FleetSupervisor>> fleet = FleetSupervisor::start(loop_, fleet_options);
@@ -175,12 +181,14 @@ class Ab {
 
 }  // namespace
 
-std::vector<std::string> arm_names(const std::vector<std::string>& policies) {
+std::vector<std::string> arm_names(const std::vector<std::string>& policies,
+                                   const std::vector<bool>& kv_events) {
   std::map<std::string, int> times;
   std::vector<std::string> names;
-  for (const std::string& policy : policies) {
-    const int time = ++times[policy];
-    names.push_back(time == 1 ? policy : policy + "-" + std::to_string(time));
+  for (size_t i = 0; i < policies.size(); ++i) {
+    const std::string name = policies[i] + (has_events(kv_events, i) ? "+events" : "");
+    const int time = ++times[name];
+    names.push_back(time == 1 ? name : name + "-" + std::to_string(time));
   }
   return names;
 }

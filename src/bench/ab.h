@@ -13,7 +13,10 @@ namespace kvasir {
 
 struct AbOptions {
   std::vector<std::string> arms;  // policies, in the order to run; one may come twice (A/A)
-  FleetOptions fleet;             // but for policy, ports and logs
+  // Whether engines publish KV events and the gateway follows them, for each arm; of arms beyond
+  // its end, as the last one says; empty: no.
+  std::vector<bool> kv_events;
+  FleetOptions fleet;             // but for policy, events, ports and logs
   CompletionOptions completion;   // but for the model
   Duration timeout = std::chrono::minutes(30);
   std::string output_directory;  // ARM.jsonl and the logs of ARM's processes; empty: kept nowhere
@@ -31,8 +34,9 @@ struct AbOutcome {
 // restarted meanwhile.
 Result<AbOutcome> run_ab(EventLoop& loop, const Workload& workload, const AbOptions& options);
 
-// "kv", "kv-2", ...: one name for each arm.
-std::vector<std::string> arm_names(const std::vector<std::string>& policies);
+// "kv", "kv-2", "kv+events", ...: one name for each arm.
+std::vector<std::string> arm_names(const std::vector<std::string>& policies,
+                                   const std::vector<bool>& kv_events = {});
 
 // The rows that were answered in all arms, but not with the same text in all.
 std::vector<size_t> rows_that_differ(const std::vector<std::vector<Outcome>>& arms);

@@ -17,6 +17,8 @@ using ::testing::IsEmpty;
 
 TEST(ArmNames, TheSamePolicyTwiceGetsTwoNames) {
   EXPECT_THAT(arm_names({"kv", "random", "kv", "kv"}), ElementsAre("kv", "random", "kv-2", "kv-3"));
+  EXPECT_THAT(arm_names({"kv", "kv", "kv"}, {false, true}),
+              ElementsAre("kv", "kv+events", "kv+events-2"));
 }
 
 std::vector<Outcome> answers(std::initializer_list<uint64_t> hashes) {

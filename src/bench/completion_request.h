@@ -13,6 +13,7 @@ namespace kvasir {
 struct CompletionOptions {
   std::string model;
   uint64_t seed = 1;                             // of the prompts, and the request's "seed"
+  bool token_ids = false;                        // made-up prompts are sent as their token ids
   bool ignore_eos = false;                       // asks a real engine (vLLM) to go on to max_tokens
   uint32_t block_tokens = kMooncakeBlockTokens;  // of each of the row's hash_ids
 };

@@ -3,7 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
+#include <vector>
 
+#include "bench/completion_request.h"
 #include "tokens/vocabulary.h"
 
 namespace kvasir {
@@ -34,6 +37,15 @@ TEST(PromptText, SharedIdsShareTheirBytesAndNoMore) {
   const auto end = std::mismatch(b.begin(), b.end(), a.begin()).first - b.begin();
   EXPECT_GE(end, 512 * 4);
   EXPECT_LT(end, 512 * 4 + 16);
+}
+
+TEST(PromptText, MayBeSentAsTokenIds) {
+  const TraceRow row{0, 600, 5, {3, 4}};
+  CompletionOptions options;
+  options.token_ids = true;
+  const auto body = nlohmann::json::parse(completion_body(row, 0, options));
+  EXPECT_EQ(body["prompt"].get<std::vector<TokenId>>(), encode(prompt_text(row, 1)));
+  EXPECT_EQ(body["max_tokens"], 5);
 }
 
 }  // namespace

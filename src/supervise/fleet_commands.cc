@@ -34,6 +34,15 @@ Words common_words(const char* program, const FleetOptions& options, uint16_t po
   return words;
 }
 
+// Where the worker on that port publishes its KV events: a name in Linux's abstract namespace, which
+// leaves no file behind and which no other machine can reach.
+std::string events_place(const std::string& port) {
+  return "ipc://@kvasir-" + std::to_string(getpid()) + "-" + port;
+}
+std::string replay_place(const std::string& port) {
+  return events_place(port) + "-replay";
+}
+
 std::string join(const Words& words) {
   std::string joined;
   for (const std::string& word : words) joined += (joined.empty() ? "" : ",") + word;
@@ -44,6 +53,12 @@ std::string join(const Words& words) {
 
 Words worker_command(const FleetOptions& options, uint16_t port) {
   Words words = common_words("worker", options, port);
+  if (options.kv_events) {
+    const std::string text = std::to_string(port);
+    add(words, "--kv-events-config",
+        R"({"enable_kv_cache_events":true,"endpoint":")" + events_place(text) +
+            R"(","replay_endpoint":")" + replay_place(text) + R"("})");
+  }
   words.insert(words.end(), options.worker_arguments.begin(), options.worker_arguments.end());
   return words;
 }
@@ -53,6 +68,10 @@ Words gateway_command(const FleetOptions& options, uint16_t port, const Words& w
   add(words, "--worker-urls", join(worker_urls));
   if (!options.health_path.empty()) add(words, "--health-path", options.health_path);
   if (!options.policy.empty()) add(words, "--policy", options.policy);
+  if (options.kv_events && options.worker_urls.empty()) {
+    add(words, "--kv-events", events_place("PORT"));
+    add(words, "--kv-replay", replay_place("PORT"));
+  }
   if (options.gateway_threads > 0) {
     add(words, "--threads", std::to_string(options.gateway_threads));
   }

@@ -29,6 +29,9 @@ struct FleetOptions {
   double time_scale = 1;
   std::string policy = "kv";     // empty: the gateway's own default, or what DYN_ROUTER_MODE says
   std::string engine_profile;    // empty: the default
+  // Workers publish KV events, and the gateway knows by them what their caches hold. Has no effect
+  // on worker_urls.
+  bool kv_events = false;
   uint32_t gateway_threads = 0;  // 0: the gateway's own default
   std::vector<std::string> worker_arguments;  // further arguments for each worker
   std::string log_directory;  // made when missing; a file for each process; empty: they share

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
@@ -15,6 +16,7 @@
 #include "net/io/event_loop.h"
 #include "net/io/resolver_fixture.h"
 #include "net/io/socket.h"
+#include "supervise/fleet_commands.h"
 #include "supervise/health_check.h"
 #include "supervise/port_lease.h"
 #include "supervise/process.h"
@@ -302,6 +304,31 @@ TEST_F(FleetSupervisorTest, KillingTheSupervisorKillsItsChildren) {
     ASSERT_EQ(waitpid(static_cast<pid_t>(pid), &status, 0), pid);
     EXPECT_EQ(WTERMSIG(status), SIGKILL);
   }
+}
+
+std::string after(const std::vector<std::string>& words, const std::string& flag) {
+  const auto at = std::find(words.begin(), words.end(), flag);
+  return at == words.end() || at + 1 == words.end() ? "" : at[1];
+}
+
+TEST(FleetCommands, TheGatewayListensWhereEachWorkerPublishes) {
+  FleetOptions options;
+  EXPECT_EQ(after(worker_command(options, 9001), "--kv-events-config"), "");
+  EXPECT_EQ(after(gateway_command(options, 8000, {"http://127.0.0.1:9001"}), "--kv-events"), "");
+  options.kv_events = true;
+  const std::string config = after(worker_command(options, 9001), "--kv-events-config");
+  const auto gateway = gateway_command(options, 8000, {"http://127.0.0.1:9001"});
+  for (const auto& [flag, key] : {std::pair<const char*, const char*>{"--kv-events", "endpoint"},
+                                  {"--kv-replay", "replay_endpoint"}}) {
+    std::string place = after(gateway, flag);
+    ASSERT_NE(place.find("PORT"), std::string::npos) << flag;
+    place.replace(place.find("PORT"), 4, "9001");
+    const std::string member = std::string("\"") + key + "\":\"" + place + "\"";
+    EXPECT_NE(config.find(member), std::string::npos) << config << " has no " << member;
+  }
+  // Those that run already were not told to publish.
+  options.worker_urls = {"http://127.0.0.1:9001"};
+  EXPECT_EQ(after(gateway_command(options, 8000, options.worker_urls), "--kv-events"), "");
 }
 
 }  // namespace
