@@ -117,6 +117,10 @@ void add_up_command(CLI::App& app, int& exit_code) {
   command->add_option("--time-scale", options->time_scale, "Run that many times faster than life")
       ->check(time_scale_check())
       ->capture_default_str();
+  options->kv_events = true;
+  command->add_flag("--kv-events,!--no-kv-events", options->kv_events,
+                    "Workers publish KV events, and the gateway knows by them what their caches hold\n"
+                    "(default: on)");
   command
       ->add_option("--gateway-threads", options->gateway_threads,
                    "Threads of the gateway (default: one for each core)")
