@@ -48,6 +48,8 @@ class KvEventPublisher::State {
   // The thread:
   void run();
   bool take_work();
+  bool serve_replays();
+  void take_in_subscriptions();
   void send(const NumberedBatch& batch);
   void connect_to(const std::vector<std::string>& peers);
 
@@ -62,8 +64,8 @@ class KvEventPublisher::State {
   std::string bound_;
   const std::string nowhere_;
 
-  uint64_t next_sequence_ = 0;  // of whoever publishes
   Guarded<PublisherInbox> inbox_;
+  std::atomic<uint64_t> offered_{0};  // the next sequence number
   std::atomic<uint64_t> published_{0}, dropped_{0};
   std::thread thread_;
 
@@ -104,7 +106,7 @@ void KvEventPublisher::State::wake() {
 }
 
 void KvEventPublisher::State::publish(std::string batch) {
-  const uint64_t sequence = next_sequence_++;
+  const uint64_t sequence = offered_.fetch_add(1, std::memory_order_relaxed);
   bool taken = bytes_->load(std::memory_order_relaxed) + batch.size() <= options_.bytes_max;
   bool first = false;
   if (taken) {
@@ -125,7 +127,7 @@ void KvEventPublisher::State::set_peers(std::vector<std::string> peers) {
 }
 
 KvEventCounts KvEventPublisher::State::counts() const {
-  return {published_.load(), dropped_.load(), replays_ ? replays_->replayed() : 0,
+  return {offered_.load(), published_.load(), dropped_.load(), replays_ ? replays_->replayed() : 0,
           replays_ ? replays_->ignored() : 0};
 }
 
@@ -135,13 +137,30 @@ KvEventCounts KvEventPublisher::State::counts() const {
 void KvEventPublisher::State::run() {
   const int retry_ms = static_cast<int>(to_milliseconds(options_.replay_retry)) + 1;
   while (take_work()) {
-    const bool more = replays_ && replays_->serve();
+    const bool more = replays_ && serve_replays();
     std::array<zmq_pollitem_t, 2> items{};
     items[0] = {nullptr, wake_.get(), ZMQ_POLLIN, 0};
     if (replays_) items[1] = {replays_->socket(), 0, ZMQ_POLLIN, 0};
     const int slow_clients_ms = replays_ && replays_->any_under_way() ? retry_ms : -1;
     zmq_poll(items.data(), replays_ ? 2 : 1, more ? 0 : slow_clients_ms);
   }
+}
+
+// Whether more can be done at once. A client subscribes, and then asks for what it missed: from the
+// end of the answer on it must hear everything live.
+bool KvEventPublisher::State::serve_replays() {
+  const bool more_requests = replays_->read_requests();
+  if (!replays_->any_under_way()) return more_requests;
+  take_in_subscriptions();
+  return replays_->go_on() || more_requests;
+}
+
+// ZeroMQ looks for subscriptions when it sends, but not within a millisecond or so (3,000,000
+// processor cycles) of having looked: what is sent meanwhile goes to earlier subscribers alone.
+void KvEventPublisher::State::take_in_subscriptions() {
+  int events = 0;
+  size_t size = sizeof events;
+  zmq_getsockopt(publisher_.get(), ZMQ_EVENTS, &events, &size);
 }
 
 // False: it is time to go.

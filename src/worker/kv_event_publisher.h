@@ -36,7 +36,8 @@ struct KvEventPublisherOptions {
 };
 
 struct KvEventCounts {
-  uint64_t published = 0;  // batches
+  uint64_t offered = 0;  // batches that have a number, published or not
+  uint64_t published = 0;
   uint64_t dropped = 0;    // for lack of place
   uint64_t replayed = 0;
   uint64_t replay_requests_ignored = 0;

@@ -65,11 +65,53 @@ std::vector<Frames> replayed(KvEventPublisher& publisher, uint64_t from) {
   }
 }
 
+uint64_t number_of(std::string_view big_endian) {
+  uint64_t number = 0;
+  for (const char byte : big_endian) number = number << 8 | static_cast<unsigned char>(byte);
+  return number;
+}
+
 // Waits until the thread has published everything.
 void settle(const KvEventPublisher& publisher, uint64_t batches) {
   while (publisher.counts().published + publisher.counts().dropped < batches) {
     std::this_thread::yield();
   }
+}
+
+// One subscriber after the other joins, asks what it missed, and then listens. The numbers that it
+// got last by replay, and first live: the latter may not skip one.
+TEST(KvEventPublisher, WhatIsPublishedAfterAReplayIsHeardLive) {
+  constexpr int kSubscribers = 30;
+  const auto publisher = started(options_on_free_ports());
+  publisher->publish("hello");
+  settle(*publisher, 1);
+  std::atomic<bool> done{false};
+  std::thread listener([&] {
+    for (int i = 0; i < kSubscribers && !::testing::Test::HasFailure(); ++i) {
+      ZmqPeer subscriber(ZMQ_SUB);
+      subscriber.connect_and_greet(publisher->bound_endpoint());
+      ZmqPeer client(ZMQ_DEALER, subscriber);
+      client.connect(publisher->bound_replay_endpoint());
+      client.send({"", big_endian_bytes(publisher->counts().published - 1)});
+      std::string last;
+      for (Frames frames = client.receive(); frames.size() == 4; frames = client.receive()) {
+        if (frames[2] == kEnd) break;
+        last = frames[2];
+      }
+      const Frames first = subscriber.receive();
+      if (first.size() != 3 || last.size() != 8) {
+        ADD_FAILURE() << "nothing came";
+        break;
+      }
+      EXPECT_LE(number_of(first[1]), number_of(last) + 1) << "subscriber " << i;
+    }
+    done = true;
+  });
+  for (uint64_t batches = 2; !done; ++batches) {
+    publisher->publish("hello");
+    settle(*publisher, batches);
+  }
+  listener.join();
 }
 
 TEST(KvEventEndpoint, IsBoundByVllmsRule) {

@@ -39,12 +39,16 @@ void KvEventReplays::keep(const NumberedBatch& numbered) {
   }
 }
 
-bool KvEventReplays::serve() {
+bool KvEventReplays::read_requests() {
   int requests = 0;
   while (requests < kRequestsOfTurn && read_request()) ++requests;
-  bool more = requests == kRequestsOfTurn;
+  return requests == kRequestsOfTurn;
+}
+
+bool KvEventReplays::go_on() {
+  bool more = false;
   for (size_t i = 0; i < replays_.size();) {
-    const Turn turn = go_on(replays_[i]);
+    const Turn turn = send_some(replays_[i]);
     more = more || turn == Turn::kGoesOn;
     if (turn == Turn::kOver) {
       replays_.erase(replays_.begin() + static_cast<ptrdiff_t>(i));
@@ -84,7 +88,7 @@ void KvEventReplays::begin_replay(const std::vector<std::string>& frames) {
   replays_.push_back({frames[0], first, clock_.now()});
 }
 
-KvEventReplays::Turn KvEventReplays::go_on(Replay& replay) {
+KvEventReplays::Turn KvEventReplays::send_some(Replay& replay) {
   const TimePoint now = clock_.now();
   for (int sent = 0; sent < kBatchesOfTurn; ++sent) {
     const Turn turn = send_next(replay);

@@ -28,9 +28,9 @@ class KvEventReplays {
   const std::string& bound_endpoint() const { return bound_; }
 
   void keep(const NumberedBatch& numbered);
-  // Reads requests and goes on with replays, a bounded piece of both. Whether more can be done at
-  // once.
-  bool serve();
+  // A bounded piece of what waits; whether more can be done at once.
+  bool read_requests();
+  bool go_on();
   bool any_under_way() const { return !replays_.empty(); }
   // What to wait for: requests.
   void* socket() const { return router_.get(); }
@@ -49,7 +49,7 @@ class KvEventReplays {
 
   bool read_request();
   void begin_replay(const std::vector<std::string>& frames);
-  Turn go_on(Replay& replay);
+  Turn send_some(Replay& replay);
   Turn send_next(Replay& replay);
   bool reply(const std::string& client, std::string_view sequence, const SharedBatch* batch);
 

@@ -5,7 +5,9 @@
 #include <zmq.h>
 
 #include <cstdint>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace kvasir {
@@ -22,16 +24,10 @@ class ZmqPeer {
  public:
   static constexpr int kPatienceMs = 10'000;
 
-  explicit ZmqPeer(int type) : context_(zmq_ctx_new()), socket_(zmq_socket(context_, type)) {
-    const int no_linger = 0;
-    zmq_setsockopt(socket_, ZMQ_LINGER, &no_linger, sizeof no_linger);
-    zmq_setsockopt(socket_, ZMQ_RCVTIMEO, &kPatienceMs, sizeof kPatienceMs);
-    if (type == ZMQ_SUB) zmq_setsockopt(socket_, ZMQ_SUBSCRIBE, "", 0);
-  }
-  ~ZmqPeer() {
-    zmq_close(socket_);
-    zmq_ctx_term(context_);
-  }
+  explicit ZmqPeer(int type) : ZmqPeer(type, std::shared_ptr<void>(zmq_ctx_new(), zmq_ctx_term)) {}
+  // Its connections and the other's share a thread: what it sends leaves after what the other sent.
+  ZmqPeer(int type, const ZmqPeer& other) : ZmqPeer(type, other.context_) {}
+  ~ZmqPeer() { zmq_close(socket_); }
   ZmqPeer(const ZmqPeer&) = delete;
   ZmqPeer& operator=(const ZmqPeer&) = delete;
 
@@ -71,8 +67,28 @@ class ZmqPeer {
     return zmq_poll(&item, 1, 0) > 0;
   }
 
+  // Connects, and waits until the other side was found to speak ZeroMQ; a subscription is on its
+  // way then.
+  void connect_and_greet(const std::string& endpoint) {
+    static constexpr const char* kMonitor = "inproc://greetings";
+    ASSERT_EQ(zmq_socket_monitor(socket_, kMonitor, ZMQ_EVENT_HANDSHAKE_SUCCEEDED), 0);
+    ZmqPeer monitor(ZMQ_PAIR, *this);
+    monitor.connect(kMonitor);
+    connect(endpoint);
+    EXPECT_EQ(monitor.receive().size(), 2u);
+    zmq_socket_monitor(socket_, nullptr, 0);
+  }
+
  private:
-  void* const context_;
+  ZmqPeer(int type, std::shared_ptr<void> context)
+      : context_(std::move(context)), socket_(zmq_socket(context_.get(), type)) {
+    const int no_linger = 0;
+    zmq_setsockopt(socket_, ZMQ_LINGER, &no_linger, sizeof no_linger);
+    zmq_setsockopt(socket_, ZMQ_RCVTIMEO, &kPatienceMs, sizeof kPatienceMs);
+    if (type == ZMQ_SUB) zmq_setsockopt(socket_, ZMQ_SUBSCRIBE, "", 0);
+  }
+
+  const std::shared_ptr<void> context_;
   void* const socket_;
 };
 
