@@ -53,6 +53,7 @@ void EventStream::on_subscribed() {
   counters_.connected = true;
   live_last_.reset();
   replayed_to_.reset();
+  heard_ = false;
   if (replays_) return catch_up(why_);
   go_live();
 }
@@ -72,10 +73,15 @@ void EventStream::on_live(uint64_t number, std::string_view batch) {
   counters_.add(counters_.messages);
   counters_.add(counters_.bytes, batch.size());
   counters_.heard_at = executor_.now();
+  heard_ = true;
   const Judgement judgement = judge(number, batch);
   if (judgement == Judgement::kRepetition) return counters_.add(counters_.duplicates);
   if (judgement == Judgement::kRestart) restart();
   live_last_ = number;
+  if (checking_) {  // this batch shows as well whether one is missing
+    cease_replay();
+    go_live();
+  }
   if (phase_ == Phase::kCatchingUp) return wait(number, batch);
   take(number, batch);
 }
@@ -212,7 +218,8 @@ void EventStream::restart() {
 
 KvFreshness EventStream::freshness() const {
   if (!known_) return KvFreshness::kNothingYet;
-  if (phase_ != Phase::kLive || hole_ || doubt_) {
+  const bool live = phase_ == Phase::kLive || (checking_ && !reset_);
+  if (!live || hole_ || doubt_) {
     return reading_ ? KvFreshness::kNothingYet : KvFreshness::kStale;
   }
   return complete_ ? KvFreshness::kExact : KvFreshness::kIncomplete;

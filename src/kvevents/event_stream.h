@@ -5,6 +5,10 @@
 // - Each process of an engine numbers its batches 0, 1, 2, ... After each subscription, and
 //   whenever a number is missing (a gap), a replay fills what is missing; live batches wait
 //   meanwhile and the source is stale.
+// - A subscription takes effect at the engine a little later than its connection is there. A batch
+//   of that moment, published after a replay ended, comes by neither way, and only the next one
+//   would show that. So, unless a live batch comes, one more replay looks for it a while later;
+//   what is known counts meanwhile.
 // - A replay begins with the batch that was applied last. That shows whether the same process
 //   answers: another has another batch under that number, or none.
 // - A lost connection makes the source stale until a replay was read to its end. Without replays
@@ -57,6 +61,8 @@ struct EventStreamOptions {
   Duration replay_pause = std::chrono::seconds(30);
   Duration replay_spacing = std::chrono::milliseconds(100);  // from start to start, at least
   size_t live_bytes_max = size_t{16} << 20;                  // that wait for a replay's end
+  // After a subscription's replay, until another one looks whether live batches are missing.
+  Duration subscription_check = std::chrono::seconds(1);
   // So high a number shows, without a replay, that an engine did not restart while its connection
   // was lost.
   uint64_t restarted_number_max = 1000;
@@ -156,6 +162,7 @@ class EventStream {
   void catch_up(std::string_view why);
   void start_replay();
   void cease_replay();
+  void check_subscription();
   void check_process(uint64_t number, std::string_view batch);
   void take_replayed(uint64_t number, std::string_view batch);
   void end_replay(bool marked, std::string_view why);
@@ -163,6 +170,7 @@ class EventStream {
   void go_live();
   void give_up(std::string_view why);
   void start_later(Duration delay);
+  void check_later();
 
   KvFreshness freshness() const;
   void show_freshness();
@@ -188,6 +196,9 @@ class EventStream {
   bool doubt_ = false;      // the connection was lost: something may be missing
   bool reading_ = true;     // for the first time since the engine started
   std::string why_;         // it is stale
+
+  bool heard_ = false;     // a live batch on this connection, or it was checked
+  bool checking_ = false;  // the replay is one that checks the subscription
 
   bool reset_ = false;  // and no announced clear was seen since
   TimePoint reset_until_{};

@@ -24,6 +24,7 @@ bool EventStream::is_behind() const {
 }
 
 void EventStream::catch_up(std::string_view why) {
+  executor_.cancel(std::exchange(start_timer_, kNoTimer));
   phase_ = Phase::kCatchingUp;
   counters_.replaying = true;
   attempts_ = in_a_row_ = 0;
@@ -52,11 +53,25 @@ void EventStream::start_later(Duration delay) {
   });
 }
 
+void EventStream::check_later() {
+  executor_.cancel(start_timer_);
+  start_timer_ = executor_.after(options_.subscription_check, [this] {
+    start_timer_ = kNoTimer;
+    check_subscription();
+  });
+}
+
+void EventStream::check_subscription() {
+  if (heard_ || !can_replay()) return;
+  heard_ = checking_ = true;
+  catch_up("the subscription is being checked");
+}
+
 void EventStream::cease_replay() {
   executor_.cancel(start_timer_);
   start_timer_ = kNoTimer;
   watch_.stop();
-  replay_asked_ = false;
+  replay_asked_ = checking_ = false;
   host_.stop_replay();
 }
 
@@ -67,8 +82,12 @@ void EventStream::on_replay_started() {
 void EventStream::on_replayed(uint64_t number, std::string_view batch) {
   if (!replay_asked_) return;
   if (!watch_.heard(batch.size())) return end_replay(false, "it brings too many bytes");
-  if (replay_unchecked_) return check_process(number, batch);
-  take_replayed(number, batch);
+  if (replay_unchecked_) {
+    check_process(number, batch);
+  } else {
+    take_replayed(number, batch);
+  }
+  if (checking_) show_freshness();
 }
 
 // The first batch of a replay should be the last one that was applied.
@@ -117,6 +136,7 @@ void EventStream::on_replay_failed(std::string_view why) {
 
 void EventStream::end_replay(bool marked, std::string_view why) {
   const bool checked = !replay_unchecked_;
+  const bool checking = checking_;
   cease_replay();
   // Live batches that go on where it stopped show as well as its mark that nothing is missing.
   const bool continued = checked && drain();
@@ -124,9 +144,16 @@ void EventStream::end_replay(bool marked, std::string_view why) {
     if (!last_) known_ = complete_ = true;
     doubt_ = false;
     go_live();
-    return host_.on_caught_up(replayed_);
+    if (!heard_) check_later();
+    if (!checking || replayed_ > 0) host_.on_caught_up(replayed_);
+    return;
   }
   counters_.add(counters_.replays_failed);
+  if (checking) {
+    if (!replay_advanced_) return go_live();
+    why_ = "batches are missing that were published while it was subscribed";
+    show_freshness();
+  }
   attempts_ = replay_advanced_ ? 0 : attempts_ + 1;
   if (why.empty()) why = "it ends before the batches that came live";
   if (attempts_ >= options_.replay_attempts || ++in_a_row_ >= options_.replays_in_a_row) {

@@ -178,6 +178,97 @@ TEST_F(WithReplay, AGapMakesItStaleUntilItIsFilled) {
                                              "caught up: 4"}));
 }
 
+// What the engine publishes after its answer, before the subscription has reached it.
+TEST_F(WithReplay, ABatchBetweenTheReplayAndTheSubscriptionIsFoundWithoutAnotherBatch) {
+  lose("+a");
+  begin();
+  lose("-a +b");
+  pass(seconds(1));
+  EXPECT_EQ(asked_, (std::vector<uint64_t>{0, 0}));
+  EXPECT_EQ(freshness(), KvFreshness::kExact) << "what is known counts meanwhile";
+  answer();
+  expect_exact();
+  EXPECT_EQ(known().blocks, BlockNames{"b"});
+  EXPECT_EQ(said_, (std::vector<std::string>{"caught up: 1", "caught up: 1"}));
+  pass(minutes(10));
+  EXPECT_EQ(asked_.size(), 2u) << "once";
+}
+
+TEST_F(WithReplay, ASubscriptionThatWorksIsCheckedByItsFirstBatch) {
+  begin();
+  live("+a");
+  pass(minutes(10));
+  EXPECT_EQ(asked_.size(), 1u);
+  stream_->on_disconnected();
+  stream_->on_subscribed();
+  answer();
+  pass(seconds(1));
+  EXPECT_EQ(asked_.size(), 3u) << "each subscription is";
+  live("+b");
+  EXPECT_FALSE(running_);
+  expect_exact();
+}
+
+TEST_F(WithReplay, ACheckThatFindsNothingOrFailsChangesNothing) {
+  lose("+a");
+  begin();
+  pass(seconds(1));
+  answer();
+  expect_exact();
+  EXPECT_EQ(said_, std::vector<std::string>{"caught up: 1"});
+  pass(milliseconds(100));
+  stream_->on_disconnected();
+  stream_->on_subscribed();
+  answer();
+  said_.clear();
+  pass(seconds(1));
+  stream_->on_replay_started();
+  stream_->on_replay_failed("nobody answers");
+  expect_exact();
+  EXPECT_EQ(said_, std::vector<std::string>{});
+  pass(minutes(10));
+  EXPECT_EQ(asked_.size(), 4u);
+}
+
+TEST_F(WithReplay, ACheckThatShowsAnotherProcessBeginsAnew) {
+  lose("+a");
+  begin();
+  engine_.restart();
+  lose("+b");
+  pass(seconds(1));
+  answer();
+  EXPECT_EQ(said_.back(), "restarted");
+  EXPECT_EQ(freshness(), KvFreshness::kNothingYet);
+  pass(seconds(1));
+  answer();
+  expect_exact();
+}
+
+TEST_F(WithReplay, ACheckThatShowsAHoleMakesItStaleAtOnce) {
+  engine_ = WordEngine(1);
+  lose("+a");
+  begin();
+  lose("-a"), lose("+b");
+  pass(seconds(1));
+  answer(1, false);
+  EXPECT_EQ(freshness(), KvFreshness::kStale);
+  EXPECT_EQ(counters_.lost, 1u);
+}
+
+TEST_F(WithReplay, ACheckAfterAResetDoesNotBelieveWhatWasBeforeIt) {
+  lose("+a");
+  begin();
+  lose("+b");
+  engine_.reset();
+  pass(milliseconds(900));
+  stream_->on_reset();
+  pass(milliseconds(100));
+  EXPECT_EQ(freshness(), KvFreshness::kStale);
+  answer();
+  EXPECT_EQ(freshness(), KvFreshness::kIncomplete);
+  EXPECT_TRUE(known().blocks.empty());
+}
+
 TEST_F(WithReplay, ReplaysHaveADistance) {
   begin();
   live("+a");
