@@ -53,6 +53,14 @@ void add_kv_flags(CLI::App& command, KvKnowledgeFlags& flags, const std::string&
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
   command
+      .add_option(
+          "--kv-gap", flags.gap,
+          "When lost events cannot be made up for: stale (the guess counts until the cache\n"
+          "is known to be empty: a restart, an announced clear, a reset) or forget (what\n"
+          "was known is forgotten, and what comes from then on is used)")
+      ->check(CLI::IsMember({"stale", "forget"}))
+      ->capture_default_str();
+  command
       .add_option("--kv-index-memory", flags.index_bytes,
                   "What the index of all caches may take, as 512MiB or 2GiB; beyond it blocks\n"
                   "are not known")
@@ -84,6 +92,7 @@ Result<KvKnowledgeOptions> kv_options(const KvKnowledgeFlags& flags) {
   KvKnowledgeOptions options;
   options.addresses.ranks = flags.ranks;
   options.topic = flags.topic;
+  if (flags.gap == "forget") options.gap = KvGapPolicy::kForget;
   if (flags.index_bytes < kIndexBytesLeast || flags.index_bytes > kIndexBytesMost) {
     return Error{"--kv-index-memory: must be from 16MiB to 1TiB"};
   }

@@ -23,6 +23,7 @@ struct KvKnowledgeFlags {
   std::string topic;
   std::string bind;
   uint32_t ranks = 1;
+  std::string gap = "stale";
   size_t index_bytes = KvKnowledgeOptions().index_bytes_max;
   std::string tokenizer;  // a file or a folder; empty: none
   bool engine_tokens = true;

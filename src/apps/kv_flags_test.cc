@@ -57,6 +57,13 @@ TEST(KvKnowledgeFlags, SayWhereToListen) {
   EXPECT_EQ(options_of({})->index_bytes_max, size_t{1} << 30);
 }
 
+TEST(KvKnowledgeFlags, SayWhatBecomesOfLostEvents) {
+  EXPECT_EQ(options_of({})->gap, KvGapPolicy::kStale);
+  EXPECT_EQ(options_of({"--kv-gap", "stale"})->gap, KvGapPolicy::kStale);
+  EXPECT_EQ(options_of({"--kv-gap", "forget"})->gap, KvGapPolicy::kForget);
+  EXPECT_THROW(options_of({"--kv-gap", "maybe"}), CLI::ValidationError);
+}
+
 TEST(KvKnowledgeFlags, WrongOnesAreNamed) {
   const auto error = [](const std::vector<std::string>& arguments) {
     const auto options = options_of(arguments);

@@ -79,7 +79,9 @@ class KvKnowledge::News final : public KvEventProbe {
 };
 
 KvKnowledge::KvKnowledge(const KvKnowledgeOptions& options, size_t endpoints, PoolProbe& probe)
-    : news_(std::make_unique<News>(probe)), tracker_(tracker_options(options, endpoints)) {}
+    : news_(std::make_unique<News>(probe)),
+      tracker_(tracker_options(options, endpoints)),
+      gap_(options.gap) {}
 
 KvKnowledge::~KvKnowledge() = default;
 
@@ -87,6 +89,7 @@ Result<std::unique_ptr<KvEventFeed>> KvKnowledge::start(const KvPlaces& places) 
   KvEventFeedOptions options;
   options.addresses = places.addresses;
   options.bind = places.bind;
+  options.stream.gap = gap_;
   Result<std::unique_ptr<KvEventFeed>> feed =
       KvEventFeed::start(std::move(options), tracker_, *news_);
   if (!feed) return Error{"KV events: " + feed.error().message};

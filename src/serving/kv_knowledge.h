@@ -37,6 +37,8 @@ struct KvKnowledgeOptions {
   std::string replay = {};
   std::string topic = {};
   size_t index_bytes_max = size_t{1} << 30;
+  // When lost events cannot be made up for.
+  KvGapPolicy gap = KvGapPolicy::kStale;
 };
 
 // Where to listen.
@@ -83,6 +85,7 @@ class KvKnowledge {
 
   const std::unique_ptr<News> news_;
   CacheTracker tracker_;
+  const KvGapPolicy gap_;
   std::map<EndpointId, Endpoint> endpoints_;
   std::optional<KvPlaces> places_;
   Guarded<std::unique_ptr<KvEventFeed>> feed_;  // null: nobody listens
