@@ -1,11 +1,17 @@
 #include "index/answers.h"
 
+#include <algorithm>
 #include <vector>
 
+#include "base/random.h"
 #include "index/apply_event.h"
 
 namespace kvasir {
 namespace {
+
+// Operations between two lookups of a prompt that came lately.
+constexpr uint64_t kLookupEvery = 200;
+constexpr uint64_t kLately = 200;  // prompts
 
 unsigned long long wide(uint64_t value) {
   return value;
@@ -35,13 +41,13 @@ void print_event(const CacheWorkload& workload, const CacheEvent& event, std::FI
   std::fputc('\n', out);
 }
 
-void print_lookup(const CacheWorkload& workload, const PromptLookup& lookup,
+void print_lookup(const CacheWorkload& workload, uint64_t begin, uint32_t blocks,
                   const IndexContender& index, std::FILE* out) {
   std::fputc('L', out);
-  for (uint32_t i = 0; i < lookup.blocks; ++i) {
-    std::fprintf(out, " %llu", wide(workload.contents[lookup.begin + i]));
+  for (uint32_t i = 0; i < blocks; ++i) {
+    std::fprintf(out, " %llu", wide(workload.contents[begin + i]));
   }
-  KnownChain prompt(workload.prompt(lookup));
+  KnownChain prompt({workload.hashes.data() + begin, blocks});
   std::vector<HolderMatch> matches;
   index.match(prompt, matches);
   std::fputs(" =", out);
@@ -56,12 +62,22 @@ void print_lookup(const CacheWorkload& workload, const PromptLookup& lookup,
 void print_answers(const CacheWorkload& workload, uint32_t workers, IndexContender& index,
                    std::FILE* out) {
   for (uint32_t i = 0; i < workers; ++i) index.add_holder();
+  Random random(1);
   uint64_t operations = 0;
+  uint64_t next_lookup = 0;
   size_t arrived = 0;
   for (const CacheEvent& event : workload.events) {
     for (; arrived < workload.lookups.size() && workload.lookups[arrived].operations <= operations;
          ++arrived) {
-      print_lookup(workload, workload.lookups[arrived], index, out);
+      const PromptLookup& lookup = workload.lookups[arrived];
+      print_lookup(workload, lookup.begin, lookup.blocks, index, out);
+    }
+    // How many prompts arrive depends on how long they are; and one that came before finds more.
+    if (operations >= next_lookup && arrived > 0) {
+      next_lookup = operations + kLookupEvery;
+      const PromptLookup& lately =
+          workload.lookups[arrived - 1 - random.below(std::min<uint64_t>(arrived, kLately))];
+      print_lookup(workload, lately.begin, lately.with_answer, index, out);
     }
     print_event(workload, event, out);
     apply_event(workload, event, index);

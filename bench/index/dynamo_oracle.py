@@ -102,7 +102,8 @@ def main():
     passed = not differences and not refused and lookups >= LOOKUPS_LEAST and matches >= lookups
     print(f"{'pass' if passed else 'FAIL'}  Dynamo's RadixTree answers {lookups:,} lookups with {matches:,} matches as our index does"
           + (f", but for {len(differences):,}" if differences else "")
-          + (f", but it refused {refused:,} events" if refused else ""))
+          + (f", but it refused {refused:,} events" if refused else "")
+          + (f", but {LOOKUPS_LEAST:,} lookups and as many matches are wanted" if lookups < LOOKUPS_LEAST or matches < lookups else ""))
     print("\n".join(differences[:3]), end="\n" if differences else "")
     lookups, _, differences, refused = compare(answers(arguments.program, arguments.trace, "--holes"), RadixTree)
     print(f"with holes it differs in {len(differences):,} of {lookups:,} lookups and refuses {refused:,} events"
