@@ -8,6 +8,7 @@
 // One thread changes it; hash() may be asked on any thread for any place that ever was given out.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
@@ -51,6 +52,10 @@ class BlockSpace {
     names_[place] = name;
   }
   void set_run(uint32_t place, uint32_t run) { runs_[place] = run; }
+  // Of `count` places from there on.
+  void set_runs(uint32_t place, uint32_t count, uint32_t run) {
+    std::fill_n(&runs_[place], count, run);
+  }
   void prefetch(uint32_t place) const {
     __builtin_prefetch(&names_[place]);
     __builtin_prefetch(&runs_[place]);
@@ -74,6 +79,7 @@ class BlockSpace {
   void free_groups(uint32_t group, uint32_t count);
   void free_block(uint32_t group, uint32_t order);
   bool unused(uint32_t group) const;
+  void prefetch_columns(uint32_t place, uint32_t count) const;
 
   ReservedArray<std::atomic<BlockHash>> hashes_;
   ReservedArray<uint64_t> names_;

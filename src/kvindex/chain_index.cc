@@ -72,9 +72,6 @@ size_t ChainIndex::held(HolderId id, CacheTier tier, std::span<const uint64_t> n
 
 StoreOutcome ChainIndex::store(const StoredBlocks& stored) {
   Holder& holder = holder_of(stored.holder);
-  for (size_t i = 0; i < std::min(kPrefetch, stored.engine_hashes.size()); ++i) {
-    runs_.prefetch_name(stored.engine_hashes[i]);
-  }
   Before before{kNone, stored.root};
   if (stored.parent) {
     const std::optional<uint32_t> parent = find_place(holder, *stored.parent);
@@ -86,7 +83,9 @@ StoreOutcome ChainIndex::store(const StoredBlocks& stored) {
   hashes_.clear();
   for (BlockHash hash = before.hash; const uint64_t content : stored.contents) {
     hashes_.push_back(hash = chain_block(hash, content));
-    if (hashes_.size() <= kPrefetch) runs_.prefetch_hash(hash);
+    if (hashes_.size() > kPrefetchStored) continue;
+    runs_.prefetch_hash(hash);
+    runs_.prefetch_name(stored.engine_hashes[hashes_.size() - 1]);
   }
   for (size_t i = 0; i < hashes_.size();) {
     const Piece rest{std::span(hashes_).subspan(i), stored.engine_hashes.subspan(i)};
@@ -165,9 +164,9 @@ size_t ChainIndex::create(const At& at, const Before& before, const Piece& piece
   for (; count < places.count; ++count) {
     const uint64_t name = piece.names[count];
     const BlockHash hash = piece.hashes[count];
-    if (count + kPrefetch < places.count) {
-      runs_.prefetch_name(piece.names[count + kPrefetch]);
-      runs_.prefetch_hash(piece.hashes[count + kPrefetch]);
+    if (count + kPrefetchStored < places.count) {
+      runs_.prefetch_name(piece.names[count + kPrefetchStored]);
+      runs_.prefetch_hash(piece.hashes[count + kPrefetchStored]);
     }
     if (count > 0 && (runs_.find(hash) != kNone || runs_.find_name(name) != kNone ||
                       (at.holder.own.size() > 0 && at.holder.own.find(name) != nullptr))) {
@@ -299,7 +298,9 @@ size_t ChainIndex::remove(HolderId id, CacheTier tier, std::span<const uint64_t>
   Holder& holder = holder_of(id);
   size_t had = 0;
   for (size_t i = 0; i < names.size(); ++i) {
-    if (i + kPrefetch < names.size()) runs_.prefetch_name(names[i + kPrefetch]);
+    if (i + kPrefetchRemoved < names.size()) {
+      runs_.prefetch_name(names[i + kPrefetchRemoved]);
+    }
     had += remove_one(holder, tier, names[i]);
   }
   return had;
@@ -322,9 +323,8 @@ size_t ChainIndex::remove_one(Holder& holder, CacheTier tier, uint64_t name) {
   }
   const std::optional<Seat> seat = holder.seat(Naming::kCommon, tier);
   if (!seat) return 0;
-  const uint32_t guess = holder.removed_last - 1;
-  const bool guessed = runs_.is_block(guess) && runs_.space().name(guess) == name;
-  const uint32_t place = guessed ? settled(guess, name) : find_common(name);
+  const uint32_t guess = guess_removed(holder, name);
+  const uint32_t place = guess == kNone ? find_common(name) : settled(guess, name);
   if (place == kNone) return 0;
   holder.removed_last = place;
   const Found found = found_at(place);
@@ -332,6 +332,15 @@ size_t ChainIndex::remove_one(Holder& holder, CacheTier tier, uint64_t name) {
   const At at{holder, Naming::kCommon, tier, *seat};
   if (!drop_copy(at, place)) uncover(at, found);
   return 1;
+}
+
+// Where the block is if the holder goes on towards the beginning of a sequence, past a hole or
+// none; kNone: it is elsewhere.
+uint32_t ChainIndex::guess_removed(const Holder& holder, uint64_t name) const {
+  for (const uint32_t place : {holder.removed_last - 1, holder.removed_last - 2}) {
+    if (runs_.is_block(place) && runs_.space().name(place) == name) return place;
+  }
+  return kNone;
 }
 
 // nullopt: there are no seats left, even after those that were left are free again.

@@ -53,7 +53,8 @@ class ChainIndex final : public BlockIndex {
  private:
   static constexpr uint32_t kNone = ChainRuns::kNone;
   static constexpr size_t kRunsPerTidy = 512;
-  static constexpr size_t kPrefetch = 8;  // names that are looked ahead
+  static constexpr size_t kPrefetchStored = 128;  // blocks that are looked ahead: an event's
+  static constexpr size_t kPrefetchRemoved = 8;
 
   // By which names a holder has a block.
   enum class Naming : uint8_t { kCommon, kOwn };
@@ -126,6 +127,7 @@ class ChainIndex final : public BlockIndex {
   bool drop_other(Holder& holder, uint64_t name, BlockHash hash);
   void drop_name(Holder& holder, uint64_t name, uint32_t place);
   size_t remove_one(Holder& holder, CacheTier tier, uint64_t name);
+  uint32_t guess_removed(const Holder& holder, uint64_t name) const;
 
   // chain_holding.cc: who covers what.
   bool cover(const At& at, Found found, uint32_t count, uint32_t copies);

@@ -91,16 +91,16 @@ uint32_t ChainRuns::create(BlockSpace::Stretch blocks, BlockHash parent, Seat se
     give_run(run);
     return kNone;
   }
-  for (uint32_t i = 0; i < blocks.count; ++i) space_.set_run(blocks.first + i, run);
-  distinct_blocks_.fetch_add(blocks.count, kRelaxed);
+  space_.set_runs(blocks.first, blocks.count, run);
+  count_blocks(blocks.count);
   return run;
 }
 
 void ChainRuns::extend(uint32_t run, uint32_t count, Seat seat) {
   Run& changed = runs_[run];
   const uint32_t old = length(run);
-  for (uint32_t i = 0; i < count; ++i) space_.set_run(first(run) + old + i, run);
-  distinct_blocks_.fetch_add(count, kRelaxed);
+  space_.set_runs(first(run) + old, count, run);
+  count_blocks(count);
   const uint32_t i = find_member(changed, seat);
   const Change change(changed);
   changed.length.store(old + count, kRelease);
@@ -138,7 +138,7 @@ uint32_t ChainRuns::split(uint32_t run, uint32_t at) {
     give_run(tail);
     return kNone;
   }
-  for (uint32_t i = at; i < length(run); ++i) space_.set_run(first(run) + i, tail);
+  space_.set_runs(place, length(run) - at, tail);
   const Change change(before);
   for (uint32_t i = 0; i < members; ++i) {
     const RunMember of = member(before, i);
@@ -176,7 +176,7 @@ void ChainRuns::join_next(uint32_t run, uint32_t epoch) {
     before.length.store(together, kRelease);
   }
   before.stored = std::max(before.stored, after.stored);
-  for (uint32_t i = own; i < together; ++i) space_.set_run(first(run) + i, run);
+  space_.set_runs(place, together - own, run);
   heads_.erase(space_.hash(place), tail);
   give_run(tail);
 }
@@ -283,7 +283,7 @@ void ChainRuns::trim(uint32_t run) {
     const Change change(changed);
     changed.length.store(longest, kRelease);
   }
-  distinct_blocks_.fetch_sub(old - longest, kRelaxed);
+  count_blocks(-size_t{old - longest});
   forget_blocks(place + longest, old - longest);
 }
 

@@ -178,6 +178,8 @@ class ChainRuns {
   uint32_t take_run();
   void give_run(uint32_t run);
   void trim(uint32_t run);
+  // One thread writes it, so nothing is to be locked.
+  void count_blocks(size_t more) { distinct_blocks_.store(distinct_blocks() + more, kRelaxed); }
   void forget_blocks(uint32_t place, uint32_t count);
 
   BlockSpace space_;

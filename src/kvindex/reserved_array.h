@@ -23,6 +23,7 @@ class MemoryBudget {
     return true;
   }
   void give(size_t bytes) { used_.fetch_sub(bytes, std::memory_order_relaxed); }
+  size_t bytes_max() const { return bytes_max_; }
   size_t used() const { return used_.load(std::memory_order_relaxed); }
 
  private:
@@ -63,8 +64,9 @@ class ReservedArray {
   bool reach(size_t elements) {
     const size_t needed = elements * sizeof(T);
     if (needed <= bytes_) return true;
-    const size_t step = std::clamp(bytes_ / 4, kPage, kHugePage);
-    const size_t ample = round_up(std::max(needed, bytes_ + step), step < kHugePage ? kPage : step);
+    // Wherever it is touched first, a huge page is had only if all of it is usable then.
+    const size_t ample = needed > kSmall ? round_up(needed, kHugePage)
+                                         : round_up(std::max(needed, bytes_ + bytes_ / 4), kPage);
     return commit(std::min(ample, reserved_bytes_), needed) ||
            commit(round_up(needed, kPage), needed);
   }
@@ -72,6 +74,7 @@ class ReservedArray {
  private:
   static constexpr size_t kPage = 4096;
   static constexpr size_t kHugePage = size_t{2} << 20;
+  static constexpr size_t kSmall = size_t{1} << 20;
   static constexpr size_t round_up(size_t bytes, size_t unit) {
     return (bytes + unit - 1) / unit * unit;
   }

@@ -1,10 +1,25 @@
 #include "kvindex/tag_table.h"
 
+#include <new>
+
 namespace kvasir {
 
 TagTable::~TagTable() {
-  for (std::atomic<Table*>& table : tables_) destroy(table.load(kRelaxed));
-  for (Table* const table : retired_) destroy(table);
+  for (std::atomic<Table*>& table : tables_) delete table.load(kRelaxed);
+  for (Table* const table : retired_) delete table;
+}
+
+// Which entry is that one; kEntries: none.
+size_t TagTable::Bucket::entry_of(uint8_t tag, uint32_t place) const {
+  for (uint64_t tags = equal_bytes(tags_low.load(kRelaxed), tag); tags != 0; tags &= tags - 1) {
+    const size_t entry = static_cast<size_t>(std::countr_zero(tags)) / 8;
+    if (places[entry].load(kRelaxed) == place) return entry;
+  }
+  for (uint64_t tags = equal_bytes(tags_high.load(kRelaxed), tag); tags != 0; tags &= tags - 1) {
+    const size_t entry = 8 + static_cast<size_t>(std::countr_zero(tags)) / 8;
+    if (places[entry].load(kRelaxed) == place) return entry;
+  }
+  return kEntries;
 }
 
 void TagTable::Bucket::set_tag(size_t entry, uint8_t tag) {
@@ -45,22 +60,26 @@ void TagTable::erase(uint64_t key, uint32_t place) {
   Table& table = *tables_[hash.shard].load(kRelaxed);
   for (size_t at = table.home(hash);; at = table.next(at)) {
     Bucket& bucket = table.buckets[at];
-    for (size_t entry = 0; entry < kEntries; ++entry) {
-      if (bucket.places[entry].load(kRelaxed) != place || !bucket.used(entry)) continue;
-      bucket.set_tag(entry, 0);
-      --table.size;
-      for (size_t on_way = table.home(hash); on_way != at; on_way = table.next(on_way)) {
-        std::atomic<uint32_t>& passed = table.buckets[on_way].passed;
-        passed.store(passed.load(kRelaxed) - 1, std::memory_order_release);
-      }
-      return;
+    const size_t entry = bucket.entry_of(hash.tag, place);
+    if (entry == kEntries) continue;
+    bucket.set_tag(entry, 0);
+    --table.size;
+    for (size_t on_way = table.home(hash); on_way != at; on_way = table.next(on_way)) {
+      std::atomic<uint32_t>& passed = table.buckets[on_way].passed;
+      passed.store(passed.load(kRelaxed) - 1, std::memory_order_release);
     }
+    return;
   }
 }
 
 TagTable::Table* TagTable::make_table(size_t buckets) {
-  if (!budget_.take(buckets * sizeof(Bucket))) return nullptr;
-  return new Table{buckets, 0, std::make_unique<Bucket[]>(buckets)};
+  const size_t first = stretches_.take(buckets);
+  if (!buckets_.reach(first + buckets)) {
+    stretches_.give(first, buckets);
+    return nullptr;
+  }
+  for (size_t i = first; i < first + buckets; ++i) new (&buckets_[i]) Bucket;
+  return new Table{buckets, 0, first, &buckets_[first]};
 }
 
 void TagTable::retire(Table* table) {
@@ -68,14 +87,9 @@ void TagTable::retire(Table* table) {
   if (has_readers_) {
     retired_.push_back(table);
   } else {
-    destroy(table);
+    stretches_.give(table->first, table->count);
+    delete table;
   }
-}
-
-void TagTable::destroy(Table* table) {
-  if (table == nullptr) return;
-  budget_.give(table->count * sizeof(Bucket));
-  delete table;
 }
 
 }  // namespace kvasir

@@ -4,7 +4,8 @@
 // A bucket is one cache line of twelve entries. What finds its bucket full goes to the next one,
 // and the full one counts it: a search goes on only where the count is not 0, and erasing leaves
 // nothing behind. The buckets are in kShards tables, each of which grows for itself, so that no
-// growth takes long.
+// growth takes long; and all tables in one array, so that huge pages can hold them: which bucket is
+// looked at is random, and small pages cost as much again.
 //
 // One thread changes it. find() may be called on any thread meanwhile: it may miss what is inserted
 // or erased at that moment. Tables that were outgrown stay until the end for the sake of such
@@ -16,10 +17,10 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <vector>
 
 #include "base/random.h"
+#include "kvindex/free_stretches.h"
 #include "kvindex/reserved_array.h"
 
 namespace kvasir {
@@ -28,7 +29,8 @@ class TagTable {
  public:
   static constexpr uint32_t kNone = UINT32_MAX;
 
-  TagTable(bool has_readers, MemoryBudget& budget) : has_readers_(has_readers), budget_(budget) {}
+  TagTable(bool has_readers, MemoryBudget& budget)
+      : has_readers_(has_readers), buckets_(budget.bytes_max() / sizeof(Bucket) + 1, budget) {}
   ~TagTable();
   TagTable(const TagTable&) = delete;
   TagTable& operator=(const TagTable&) = delete;
@@ -112,12 +114,14 @@ class TagTable {
       const uint64_t tags = entry < 8 ? tags_low.load(kRelaxed) : tags_high.load(kRelaxed);
       return static_cast<uint8_t>(tags >> (entry % 8 * 8)) != 0;
     }
+    size_t entry_of(uint8_t tag, uint32_t place) const;
     void set_tag(size_t entry, uint8_t tag);
   };
   struct Table {
     size_t count = 0;
     size_t size = 0;
-    std::unique_ptr<Bucket[]> buckets;
+    size_t first = 0;  // in buckets_
+    Bucket* buckets = nullptr;
 
     size_t home(const Hash& hash) const { return (uint64_t{hash.where} * count) >> 32; }
     size_t next(size_t at) const { return at + 1 == count ? 0 : at + 1; }
@@ -148,10 +152,10 @@ class TagTable {
   }
   Table* make_table(size_t buckets);
   void retire(Table* table);
-  void destroy(Table* table);
 
   const bool has_readers_;
-  MemoryBudget& budget_;
+  ReservedArray<Bucket> buckets_;
+  FreeStretches stretches_;  // of buckets_
   std::array<std::atomic<Table*>, kShards> tables_{};
   std::vector<Table*> retired_;
 };
