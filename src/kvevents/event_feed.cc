@@ -1,12 +1,12 @@
 #include "kvevents/event_feed.h"
 
 #include <algorithm>
-#include <csignal>
 #include <map>
 #include <thread>
 #include <utility>
 
 #include "base/guarded.h"
+#include "base/signals_blocked.h"
 #include "kvevents/bound_events.h"
 #include "kvevents/event_address.h"
 #include "kvevents/feed_source.h"
@@ -118,14 +118,9 @@ Result<void> KvEventFeed::State::bind() {
 }
 
 void KvEventFeed::State::start() {
-  // Signals are for the thread that waits for them.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_BLOCK, &all, &before);
   loop_->post([this] { tidy(); });
+  const SignalsBlocked blocked;
   thread_ = std::thread([this] { loop_->run(); });
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 void KvEventFeed::State::tidy() {

@@ -81,7 +81,7 @@ struct PodScoreReport {
   std::optional<double> set_rate;          // blocks anywhere, of all; by names only
   std::optional<uint64_t> blocks_present;  // at the beginning
   std::optional<uint64_t> blocks_total;
-  std::optional<double> gpu_rate;  // as hit_rate, up to the first that is not in the GPU's cache
+  std::optional<double> gpu_rate;  // as hit_rate, of those blocks only what the GPU's cache has
   std::optional<uint64_t> bytes;   // of its cache
   std::string_view reason;         // why nothing is known; empty when it is
 };

@@ -23,7 +23,7 @@ struct CachedPrefix {
   // not made up for yet.
   bool known = false;
   uint32_t tokens = 0;        // of the prompt's beginning, in any tier of the cache
-  uint32_t gpu_tokens = 0;    // of them, up to the first that is not in the GPU's
+  uint32_t gpu_tokens = 0;    // of them, how many the GPU's tier has
   uint32_t block_tokens = 0;  // of the engine's blocks; 0: it has announced none
 
   // What the engine will take from its cache of a prompt of that length: not the block with the

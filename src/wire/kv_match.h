@@ -7,8 +7,8 @@
 //             its name; for each block u64: block_content() (hashing/token_blocks.h), which is
 //             XXH3_64 of its token ids as 32-bit integers
 //   answer:   "KVM1", u32 pods; for each pod u16 bytes and its name, u8 1: known, 0: nothing exact
-//             is known of it; u32 tokens of the prompt that it has, u32 of them up to the first
-//             that is not in the GPU's cache
+//             is known of it; u32 tokens of the prompt that it has, u32 of them that the
+//             GPU's cache has
 //
 // No pods in the question: all. `model` names an adapter if it is one.
 #pragma once

@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "base/guarded.h"
+#include "base/signals_blocked.h"
 #include "net/io/socket.h"
 #include "worker/kv_event_messages.h"
 #include "worker/kv_event_replays.h"
@@ -32,6 +33,7 @@ class KvEventPublisher::State {
 
   Result<void> open();
   void begin() {
+    const SignalsBlocked blocked;
     thread_ = std::thread([this] { run(); });
   }
 

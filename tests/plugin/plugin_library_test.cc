@@ -182,11 +182,10 @@ TEST(PluginLibrary, WhatCannotBeUsedIsRefusedByName) {
       {"at_all.so", "at_all.so: cannot open shared object file: No such file or directory"},
       {NO_PLUGIN, ": is no plugin library: it lacks KVASIR_PLUGIN_LIBRARY(...)"},
       {OTHER_VERSION,
-       ": was built for version 4711 of the plugin interface, this program has 7: build it against "
-       "this "
-       "program's headers"},
+       ": was built for version 4711 of the plugin interface, this program has 8: build it against "
+       "this program's headers"},
       {OTHER_HEADERS,
-       ": was built for other headers of version 7 of the plugin interface: build it "
+       ": was built for other headers of version 8 of the plugin interface: build it "
        "against this program's headers"},
       {TAKEN_NAME, ": type 'queue-scorer' exists already"},
   };

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -191,6 +192,17 @@ TEST_F(KvEvents, ARestartedWorkerHoldsNothing) {
     const Told told = complete(prompt);
     return told.predicted == 304 && told.found == 304;
   })) << gateway_->output();
+}
+
+// A thread that handles SIGTERM itself ends the program in the middle of its requests.
+TEST_F(KvEvents, WhoPublishesAndWhoListensEndAsTheyAreAsked) {
+  settle();
+  gateway_->signal(SIGTERM);
+  EXPECT_EQ(gateway_->wait(), 0);
+  for (const auto& worker : workers_) {
+    worker->signal(SIGTERM);
+    EXPECT_EQ(worker->wait(), 0);
+  }
 }
 
 }  // namespace
