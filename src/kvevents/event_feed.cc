@@ -1,6 +1,7 @@
 #include "kvevents/event_feed.h"
 
 #include <algorithm>
+#include <deque>
 #include <map>
 #include <thread>
 #include <utility>
@@ -66,7 +67,7 @@ class KvEventFeed::State {
 
   Result<void> bind();
   void start();
-  void post(std::function<void()> work) { loop_->post(std::move(work)); }
+  void post(std::function<void()> work);
   void join(EndpointId id, const Endpoint& endpoint, const KvEventAddresses& addresses);
   void leave(EndpointId id);
   void reset(EndpointId id);
@@ -89,6 +90,7 @@ class KvEventFeed::State {
 
   void subscribe(EndpointId id, Member& member);
   FeedSource* add(Member& member, const FeedSourceName& name, bool bound);
+  void run_commands();
   FeedSource* find_publisher(std::string_view topic);
   Member* find_member(std::string_view topic, EndpointId& id);
   void refuse(const FeedSourceName& name, std::string_view why);
@@ -101,6 +103,7 @@ class KvEventFeed::State {
   FeedTools tools_;
   BoundEventsCounters bound_counters_;
   std::unique_ptr<BoundEvents> bound_;
+  Guarded<std::deque<std::function<void()>>> commands_;  // of other threads, in their order
   std::map<EndpointId, Member> members_;
   size_t sources_ = 0;
   EventStreamCounters::Count refused_{0};
@@ -121,6 +124,17 @@ void KvEventFeed::State::start() {
   loop_->post([this] { tidy(); });
   const SignalsBlocked blocked;
   thread_ = std::thread([this] { loop_->run(); });
+}
+
+void KvEventFeed::State::post(std::function<void()> work) {
+  commands_.with([&](auto& commands) { commands.push_back(std::move(work)); });
+  loop_->post([this] { run_commands(); });
+}
+
+void KvEventFeed::State::run_commands() {
+  std::deque<std::function<void()>> commands;
+  commands_.with([&](auto& waiting) { commands.swap(waiting); });
+  for (const auto& command : commands) command();
 }
 
 void KvEventFeed::State::tidy() {
@@ -221,6 +235,7 @@ KvEventFeed::State::Member* KvEventFeed::State::find_member(std::string_view top
 }
 
 FeedSource* KvEventFeed::State::find_publisher(std::string_view topic) {
+  run_commands();  // sockets have their turn before what was posted: it may have joined by now
   EndpointId id{};
   Member* member = find_member(topic, id);
   if (member == nullptr && options_.publishers != nullptr) {
