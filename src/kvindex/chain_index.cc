@@ -31,7 +31,7 @@ std::optional<HolderId> ChainIndex::add_holder() {
   if (id == options_.holders_max) return std::nullopt;
   if (id == holders_.size()) holders_.emplace_back();
   holders_[id] = std::make_unique<Holder>(
-      Holder{HolderId{static_cast<uint32_t>(id)}, {}, 0, 0, 0, NumberMap(budget_), 1});
+      Holder{HolderId{static_cast<uint32_t>(id)}, {}, 0, 0, 0, NumberMap(budget_), 1, 1});
   return holders_[id]->id;
 }
 
@@ -326,6 +326,7 @@ size_t ChainIndex::remove_one(Holder& holder, CacheTier tier, uint64_t name) {
   const uint32_t guess = guess_removed(holder, name);
   const uint32_t place = guess == kNone ? find_common(name) : settled(guess, name);
   if (place == kNone) return 0;
+  if (guess == kNone) holder.removed_before = holder.removed_last;
   holder.removed_last = place;
   const Found found = found_at(place);
   if (runs_.covered(found.run, *seat) <= found.offset) return 0;
@@ -335,9 +336,10 @@ size_t ChainIndex::remove_one(Holder& holder, CacheTier tier, uint64_t name) {
 }
 
 // Where the block is if the holder goes on towards the beginning of a sequence, past a hole or
-// none; kNone: it is elsewhere.
+// none, perhaps after one block elsewhere. kNone: it is none of these.
 uint32_t ChainIndex::guess_removed(const Holder& holder, uint64_t name) const {
-  for (const uint32_t place : {holder.removed_last - 1, holder.removed_last - 2}) {
+  for (const uint32_t place : {holder.removed_last - 1, holder.removed_last - 2,
+                               holder.removed_before - 1, holder.removed_before - 2}) {
     if (runs_.is_block(place) && runs_.space().name(place) == name) return place;
   }
   return kNone;

@@ -67,6 +67,7 @@ class ChainIndex final : public BlockIndex {
     NumberMap own;  // its own names -> OwnName
     // Engines forget the end of a sequence first, block by block: the next is the one before.
     uint32_t removed_last = 1;
+    uint32_t removed_before = 1;  // the end of what was removed so before that
 
     std::optional<Seat>& seat(Naming naming, CacheTier tier) {
       return seats[static_cast<size_t>(naming)][static_cast<size_t>(tier)];
