@@ -132,9 +132,10 @@ void PeerWatch::compare(Peer& peer, const KvDigests& mine) {
   PeerState& state = states_[peer.url];
   const bool was_reached = std::exchange(state.reached, true);
   state.problem.clear();
-  state.compared = peer.comparison.compared();
+  const bool had_pods = std::exchange(state.compared, peer.comparison.compared()) > 0;
   state.differing = peer.comparison.differing();
-  if (differs || !was_reached) changed_(peer.url, state);
+  const bool has_pods = !had_pods && state.compared > 0;  // for the first time, or again
+  if (differs || !was_reached || has_pods) changed_(peer.url, state);
 }
 
 void PeerWatch::set_problem(const std::string& url, const std::string& problem) {
