@@ -90,9 +90,10 @@ Result<void> check_event_pattern(std::string_view pattern) {
 EventTopic read_event_topic(std::string_view topic) {
   const size_t first = topic.find('@');
   const size_t second = first == std::string_view::npos ? first : topic.find('@', first + 1);
-  if (second == std::string_view::npos) return {topic, std::nullopt, {}};
-  EventTopic read{topic.substr(first + 1, second - first - 1), std::nullopt,
-                  topic.substr(second + 1)};
+  if (second == std::string_view::npos) return {topic, std::nullopt, {}, topic};
+  EventTopic read{
+      topic.substr(first + 1, second - first - 1), std::nullopt, topic.substr(second + 1), {}};
+  read.name = read.pod;
   // An IPv6 address without brackets has colons, and no port.
   const size_t colon = read.pod.rfind(':');
   const bool one = colon != std::string_view::npos && read.pod.find(':') == colon;

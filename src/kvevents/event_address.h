@@ -25,6 +25,7 @@ struct EventTopic {
   std::string_view pod;  // a name or an address, without brackets; of another topic: all of it
   std::optional<uint16_t> port;
   std::string_view model;
+  std::string_view name;  // POD or POD:PORT as it stands there
 };
 
 EventTopic read_event_topic(std::string_view topic);

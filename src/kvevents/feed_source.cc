@@ -71,6 +71,7 @@ Result<std::unique_ptr<FeedSource>> FeedSource::subscribe(FeedTools& tools, Feed
                                               tools.sockets, made);
   if (!subscription) return subscription.error();
   made.subscription_ = std::move(*subscription);
+  tools.tracker.set_connected(made.source_, false);
   return added;
 }
 
@@ -83,15 +84,21 @@ Result<std::unique_ptr<FeedSource>> FeedSource::bound(FeedTools& tools, FeedSour
 void FeedSource::on_message(ZmqFrames frames) {
   const Result<EventMessage> message = read_event_message(frames);
   if (!message || message->json) return on_error(KvFeedOperation::kFrames);
+  if (topic_ != message->topic) {
+    topic_.emplace(message->topic);
+    tools_.tracker.set_topic(source_, *topic_);
+  }
   stream_.on_live(message->number, message->batch);
 }
 
 void FeedSource::on_connected() {
   stream_.on_subscribed();
+  if (subscription_ != nullptr) tools_.tracker.set_connected(source_, true);
   tools_.probe.on_subscribed(counters_->name.endpoint, counters_->name.rank);
 }
 
 void FeedSource::on_disconnected() {
+  tools_.tracker.set_connected(source_, false);
   stream_.on_disconnected();
 }
 

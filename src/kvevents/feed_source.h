@@ -100,6 +100,7 @@ class FeedSource final : private EventStreamHost,
   std::unique_ptr<EventSubscription> subscription_;
   std::shared_ptr<EventReplay> replay_;
   uint64_t replay_from_ = 0;
+  std::optional<std::string> topic_;  // of the last live message
 };
 
 }  // namespace kvasir

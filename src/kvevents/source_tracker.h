@@ -74,6 +74,16 @@ class KvSourceTracker {
     static_cast<void>(source), static_cast<void>(position);
   }
 
+  // Under which topic its live messages come: with the first one, and when it changes. A replay
+  // says none.
+  virtual void set_topic(KvSourceId source, std::string_view topic) {
+    static_cast<void>(source), static_cast<void>(topic);
+  }
+  // Whether the connection to its engine is there; never told of one that connects to us.
+  virtual void set_connected(KvSourceId source, bool connected) {
+    static_cast<void>(source), static_cast<void>(connected);
+  }
+
   // Does what was put off, a bounded piece. False: nothing is left.
   virtual bool tidy(TimePoint now) = 0;
 };

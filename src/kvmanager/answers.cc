@@ -54,6 +54,7 @@ void append_more_pod_fields(const PodState& state, JsonObjectWriter& pod) {
   pod.number("ranks", state.ranks);
   pod.number("block_size", state.block_tokens);
   pod.decimal("seconds_since_last_event", state.silent_s);
+  pod.truth("connected", state.connected);
 }
 
 void append_peer(const std::string& url, const PeerState& state, std::string& json) {

@@ -6,6 +6,7 @@
 
 #include "base/random.h"
 #include "hashing/token_blocks.h"
+#include "kvevents/event_address.h"
 
 namespace kvasir {
 namespace {
@@ -16,12 +17,8 @@ double seconds_since_1970() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-// kv@POD@MODEL, or kv@POD:PORT@MODEL; any other topic is a name as a whole.
 std::string_view pod_of_topic(std::string_view topic) {
-  const size_t first = topic.find('@');
-  const size_t second = first == std::string_view::npos ? first : topic.find('@', first + 1);
-  std::string_view name = topic;
-  if (second != std::string_view::npos) name = topic.substr(first + 1, second - first - 1);
+  const std::string_view name = read_event_topic(topic).name;
   return name.empty() ? "unnamed" : name;
 }
 
@@ -68,13 +65,22 @@ std::vector<KnownPod> CacheManager::asked_pods(const ScoreQuery& query) const {
   return pods;
 }
 
+bool CacheManager::names_adapter(std::string_view model) const {
+  return tracker_->root(model, {}) != token_root({}, {});
+}
+
 ScoreReport CacheManager::score(const ScoreQuery& query) {
   const std::vector<KnownPod> pods = asked_pods(query);
+  const bool for_adapter = query.model == query.lora || names_adapter(query.model);
   ScoreReport report;
   for (const KnownPod& pod : pods) {
     PodScoreReport& one = report.pods.emplace_back();
     one.pod = pod.name;
-    if (index_of(pod.id) == UINT32_MAX) one.reason = "unknown pod";
+    if (index_of(pod.id) == UINT32_MAX) {
+      one.reason = "unknown pod";
+    } else if (!for_adapter && publishers_.serve_another(pod.id, query.model)) {
+      one.reason = "its engine serves another model";
+    }
   }
   if (!query.blocks.empty()) {
     for (size_t i = 0; i < pods.size(); ++i) {
@@ -209,9 +215,11 @@ MatchAnswer CacheManager::match(const MatchQuestion& question) const {
   }
   std::vector<CachedPrefix> cached(options_.tracker.endpoints_max);
   tracker_->match(prompt, ids, cached);
+  const bool for_adapter = names_adapter(question.model);
   MatchAnswer answer;
   for (const KnownPod& pod : pods) {
-    const bool is_known = index_of(pod.id) != UINT32_MAX;
+    const bool is_known = index_of(pod.id) != UINT32_MAX &&
+                          (for_adapter || !publishers_.serve_another(pod.id, question.model));
     const CachedPrefix has = is_known ? cached[index_of(pod.id)] : CachedPrefix{};
     answer.pods.push_back({pod.name, has.known, has.tokens, has.gpu_tokens});
   }
@@ -248,6 +256,7 @@ PodState CacheManager::state_of(const KnownPod& pod,
   state.hit_rate = hit_rates_.of(pod.id);
   state.eviction_rate = evictions_.of(pod.id);
   if (pod.heard) state.silent_s = to_seconds(clock_.now() - pod.heard_at);
+  state.connected = publishers_.connected(pod.id);
   return state;
 }
 
@@ -404,7 +413,21 @@ std::optional<KvSourceId> CacheManager::add_source(EndpointId endpoint, uint32_t
 
 void CacheManager::remove_source(KvSourceId source) {
   tracker_->remove_source(source);
-  endpoint_of_.erase(source);
+  const auto found = endpoint_of_.find(source);
+  if (found == endpoint_of_.end()) return;
+  publishers_.remove(found->second, source);
+  endpoint_of_.erase(found);
+}
+
+void CacheManager::set_topic(KvSourceId source, std::string_view topic) {
+  const auto found = endpoint_of_.find(source);
+  if (found == endpoint_of_.end()) return;
+  publishers_.set_model(found->second, source, read_event_topic(topic).model);
+}
+
+void CacheManager::set_connected(KvSourceId source, bool connected) {
+  const auto found = endpoint_of_.find(source);
+  if (found != endpoint_of_.end()) publishers_.set_connected(found->second, source, connected);
 }
 
 void CacheManager::set_freshness(KvSourceId source, KvFreshness freshness) {

@@ -22,6 +22,7 @@
 #include "kvmanager/measures.h"
 #include "kvmanager/named_blocks.h"
 #include "kvmanager/pod_table.h"
+#include "kvmanager/publisher_table.h"
 #include "kvmanager/snapshot.h"
 #include "wire/kv_digest.h"
 #include "wire/kv_events/kv_event_decoder.h"
@@ -102,6 +103,7 @@ struct PodState {
   std::optional<double> hit_rate;
   std::optional<double> eviction_rate;
   std::optional<double> silent_s;  // since an event came
+  std::optional<bool> connected;   // nullopt: its engine connects to us
 };
 struct FleetState {
   uint64_t blocks = 0;         // of each pod
@@ -170,6 +172,8 @@ class CacheManager final : public KvSourceTracker, public KvPublishers {
   void set_position(KvSourceId source, const std::optional<KvStreamPosition>& position) override {
     tracker_->set_position(source, position);
   }
+  void set_topic(KvSourceId source, std::string_view topic) override;
+  void set_connected(KvSourceId source, bool connected) override;
   // Sources of load() that were not added since go.
   void forget_unclaimed();
   std::optional<std::pair<EndpointId, Endpoint>> find(std::string_view topic) override;
@@ -181,6 +185,7 @@ class CacheManager final : public KvSourceTracker, public KvPublishers {
   };
 
   std::vector<KnownPod> asked_pods(const ScoreQuery& query) const;
+  bool names_adapter(std::string_view model) const;
   void score_by_names(const ScoreQuery& query, const KnownPod& pod, PodScoreReport& report) const;
   void score_by_tokens(const ScoreQuery& query, const std::vector<uint32_t>& tokens,
                        const std::vector<KnownPod>& pods, ScoreReport& report) const;
@@ -197,6 +202,7 @@ class CacheManager final : public KvSourceTracker, public KvPublishers {
   CacheManagerProbe& probe_;
   const std::unique_ptr<CacheTracker> tracker_;
   PodTable pods_;
+  PublisherTable publishers_;
   NamedBlockSets named_;
   Counts counts_;
   Tokenize tokenize_;

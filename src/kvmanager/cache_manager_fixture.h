@@ -44,6 +44,7 @@ class ManagedFleet {
   KvSourceId publisher(const std::string& topic, KvFreshness freshness = KvFreshness::kExact) {
     const auto found = manager->find(topic);
     const KvSourceId source = *manager->add_source(found->first, 0, found->second.name);
+    manager->set_topic(source, topic);
     manager->set_freshness(source, freshness);
     return source;
   }

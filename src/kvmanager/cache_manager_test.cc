@@ -164,6 +164,64 @@ TEST(CacheManager, WhatIsNotKnownIsNullWithTheReason) {
             "nothing exact is known of it");
 }
 
+TEST(CacheManager, EqualTokensOfAnotherModelAreNotTheSameBlocks) {
+  ManagedFleet fleet;
+  fleet.store(fleet.publisher("kv@a@big"), {1, 2, 3, 4}, 10);
+  fleet.store(fleet.publisher("kv@b@small"), {1, 2, 3, 4}, 10);
+  fleet.store(fleet.publisher("c"), {1, 2, 3, 4}, 10);  // says nothing of models
+  fleet.store(fleet.publisher("kv@d@big"), {1, 2, 3, 4}, 10, "Alice");
+  struct Case {
+    const char* model;
+    std::vector<std::optional<uint64_t>> present;  // of a, b, c and d
+  };
+  const std::optional<uint64_t> null;
+  const Case cases[] = {
+      {"", {1, 1, 1, 0}},
+      {"big", {1, null, 1, 0}},
+      {"small", {null, 1, 1, null}},
+      {"unknown", {null, null, 1, null}},
+      {"Alice", {0, 0, 0, 1}},
+  };
+  for (const Case& each : cases) {
+    const ScoreReport report =
+        fleet.score(R"({"token_ids":[1,2,3,4],"model":")" + std::string(each.model) + "\"}");
+    const ScoreReport by_names =
+        fleet.score(R"({"prompt_blocks":[10],"model":")" + std::string(each.model) + "\"}");
+    MatchQuestion question;
+    question.block_tokens = 4;
+    question.model = each.model;
+    question.contents = {block_content(std::vector<uint32_t>{1, 2, 3, 4})};
+    const MatchAnswer match = fleet.manager->match(question);
+    for (size_t i = 0; i < each.present.size(); ++i) {
+      const std::string where = std::string(each.model) + " at " + report.pods[i].pod;
+      EXPECT_EQ(report.pods[i].blocks_present, each.present[i]) << where;
+      EXPECT_EQ(report.pods[i].reason,
+                each.present[i] ? std::string_view() : "its engine serves another model")
+          << where;
+      EXPECT_EQ(by_names.pods[i].blocks_present.has_value(), each.present[i].has_value()) << where;
+      EXPECT_EQ(match.pods[i].known, each.present[i].has_value()) << where;
+    }
+  }
+  // An adapter that no engine has named yet is still none of the model's.
+  EXPECT_EQ(fleet.score(R"({"token_ids":[1,2,3,4],"model":"Bob","lora":"Bob"})").pods[0].hit_rate,
+            0.0);
+}
+
+TEST(CacheManager, AConnectionThatIsNotThereIsSaid) {
+  ManagedFleet fleet;
+  const KvSourceId a = fleet.publisher("kv@a@m");
+  fleet.store(a, {1, 2, 3, 4}, 10);
+  EXPECT_EQ(fleet.manager->pod_state("a")->connected, std::nullopt);
+  fleet.manager->set_connected(a, true);
+  EXPECT_EQ(fleet.manager->pod_state("a")->connected, true);
+  fleet.manager->set_connected(a, false);
+  EXPECT_EQ(fleet.manager->pod_state("a")->connected, false);
+  EXPECT_NE(pod_json(*fleet.manager->pod_state("a"), {}).find("\"connected\":false"),
+            std::string::npos);
+  fleet.manager->remove_source(a);
+  EXPECT_EQ(fleet.manager->pod_state("a")->connected, std::nullopt);
+}
+
 TEST(CacheManager, ATokenizerMakesTokensOfText) {
   ManagedFleet fleet;
   fleet.store(fleet.publisher("kv@a@m"), {1, 2, 3, 4}, 10);

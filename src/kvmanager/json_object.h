@@ -36,9 +36,9 @@ class JsonObjectWriter {
     if (!value || !std::isfinite(*value)) return void(json_.append("null"));
     append_real(std::round(*value * 10000) / 10000, json_);
   }
-  void truth(std::string_view name, bool value) {
+  void truth(std::string_view name, std::optional<bool> value) {
     key(name);
-    json_.append(value ? "true" : "false");
+    json_.append(!value ? "null" : *value ? "true" : "false");
   }
 
  private:

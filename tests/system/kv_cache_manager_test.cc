@@ -257,6 +257,11 @@ TEST(KvCacheManager, EnginesAreSubscribedToAndTokensScored) {
   EXPECT_THAT(score,
               HasSubstr(R"("a":{"cache_hit_rate":0.5,"blocks_present":1,"blocks_total":2,)"));
   EXPECT_THAT(score, HasSubstr(R"("b":{"cache_hit_rate":null,)"));
+  EXPECT_THAT(manager.post("/api/v1/score", R"({"token_ids":[1,2,3,4],"model":"m"})"),
+              HasSubstr(R"("a":{"cache_hit_rate":1.0,)"));
+  EXPECT_THAT(manager.post("/api/v1/score", R"({"token_ids":[1,2,3,4],"model":"another"})"),
+              HasSubstr("\"reason\":\"its engine serves another model\""));
+  EXPECT_THAT(manager.get("/api/v1/cache/pod/a"), HasSubstr("\"connected\":true"));
   EXPECT_THAT(manager.program().output(), HasSubstr("first KVEvent received of pod a"));
   EXPECT_THAT(manager.program().output(), Not(HasSubstr("block_hash")));
 }
@@ -376,7 +381,7 @@ TEST(KvCacheManager, OurOwnGatewayRoutesByItsScores) {
   const std::vector<uint32_t> prompts[] = {{11, 12, 13, 14}, {21, 22, 23, 24}};
   for (int i = 0; i < 2; ++i) {
     ASSERT_TRUE(engines[i].gets_subscriber());
-    engines[i].batch("kv@pod@m", stored_batch(7 + i, prompts[i]));
+    engines[i].batch("kv@pod@Qwen/Qwen3-32B", stored_batch(7 + i, prompts[i]));
     ASSERT_TRUE(
         manager.comes_to_know("/api/v1/cache/pod/" + names[i], "\"blocks_cached\":1,", [] {}));
   }
