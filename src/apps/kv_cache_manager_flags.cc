@@ -8,6 +8,7 @@
 #include "apps/duration_flag.h"
 #include "apps/number_checks.h"
 #include "base/text.h"
+#include "kvevents/event_address.h"
 #include "wire/quantity.h"
 
 namespace kvasir {
@@ -91,6 +92,9 @@ Result<void> read_pods(const KvCacheManagerFlags& flags, KvCacheManagerSettings&
   if (!flags.bind.empty() && !settings.pods.empty()) {
     return Error{"--bind and --subscribe: engines connect, or are connected to; only one of them"};
   }
+  if (const Result<void> bind = check_bind_address(flags.bind); !bind) {
+    return Error{"--bind: " + bind.error().message};
+  }
   settings.feed.bind = flags.bind;
   if (flags.bind.empty() && settings.pods.empty()) settings.feed.bind = kTutorialBind;
   return {};
@@ -114,6 +118,12 @@ Result<SubscribedPod> parse_subscription(const std::string& text) {
         read_subscription_part(text.substr(comma + 1, next - comma - 1), pod.addresses);
     if (!read) return Error{"'" + text + "': " + read.error().message};
     comma = next;
+  }
+  // Such a pod has a name alone: HOST and PORT stand for nothing.
+  for (const std::string& address : {pod.addresses.events, pod.addresses.replay}) {
+    if (address.empty()) continue;
+    const Result<std::string> last = event_address(address, Endpoint{}, pod.addresses.ranks - 1);
+    if (!last) return last.error();
   }
   return pod;
 }

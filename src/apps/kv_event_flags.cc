@@ -5,6 +5,8 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
+#include "kvevents/event_address.h"
+
 namespace kvasir {
 namespace {
 
@@ -142,6 +144,14 @@ Result<Duration> interval() {
   return Duration(std::chrono::milliseconds(ms));
 }
 
+// `name`: which field the address stands in.
+Result<void> move_to_rank(const std::string& name, uint32_t rank, std::string& address) {
+  Result<std::string> moved = publishing_address(address, rank);
+  if (!moved) return Error{name + ": " + moved.error().message};
+  address = std::move(*moved);
+  return {};
+}
+
 }  // namespace
 
 Result<std::optional<KvEventWriterOptions>> kv_event_options(const KvEventFlags& flags,
@@ -162,20 +172,20 @@ Result<std::optional<KvEventWriterOptions>> kv_event_options(const KvEventFlags&
   const Result<Duration> pause = interval();
   if (!pause) return pause.error();
   options.interval = *pause;
-  std::string& endpoint = options.publisher.endpoint;
-  const char* names = kConfigFlag;
+  KvEventPublisherOptions& of = options.publisher;
+  std::string name = std::string(kConfigFlag) + ": 'endpoint'";
+  uint32_t rank = flags.data_parallel_rank;
   if (const char* given = variable_text(kEndpointVariable); given && !asked->endpoint_given) {
-    names = kEndpointVariable;
-    endpoint = given;
-    if (options.publisher.topic.empty()) options.publisher.topic = pod_topic;
+    name = kEndpointVariable;
+    rank = 0;  // the ranks of one worker share the manager's port
+    of.endpoint = given;
+    if (of.topic.empty()) of.topic = pod_topic;
   }
-  for (std::string* each : {&endpoint, &options.publisher.replay_endpoint}) {
-    // The ranks of one worker share the manager's port.
-    if (each == &endpoint && names == kEndpointVariable) continue;
-    Result<std::string> of_rank = endpoint_of_rank(*each, flags.data_parallel_rank);
-    if (!of_rank) return Error{std::string(names) + ": " + of_rank.error().message};
-    *each = std::move(*of_rank);
-  }
+  const Result<void> events = move_to_rank(name, rank, of.endpoint);
+  if (!events) return events.error();
+  const Result<void> replay = move_to_rank(std::string(kConfigFlag) + ": 'replay_endpoint'",
+                                           flags.data_parallel_rank, of.replay_endpoint);
+  if (!replay) return replay.error();
   return std::optional(std::move(options));
 }
 

@@ -123,14 +123,20 @@ TEST_F(KvEventFlagsTest, WhatIsWrongIsNamed) {
       {R"({"max_queue_size": -1})", "'max_queue_size' is not a whole number"},
       {R"({"publisher": "kafka"})", "'publisher' is 'kafka'"},
       {R"({"end_point": ""})", "'end_point' is not one of its keys"},
+      {R"({"enable_kv_cache_events": true, "endpoint": "tcp://*:99999"})",
+       "--kv-events-config: 'endpoint': 'tcp://*:99999': its port"},
+      {R"({"enable_kv_cache_events": true, "replay_endpoint": "tcp://*:65536"})",
+       "--kv-events-config: 'replay_endpoint': 'tcp://*:65536': its port"},
   };
   for (const auto& test : cases) EXPECT_THAT(refusal_of(test.json), HasSubstr(test.says));
   EXPECT_THAT(
       refusal({R"({"enable_kv_cache_events": true, "endpoint": "ipc:///tmp/x"})", false, 1}),
-      HasSubstr("--kv-events-config: 'ipc:///tmp/x': rank 1"));
+      HasSubstr("--kv-events-config: 'endpoint': 'ipc:///tmp/x': rank 1"));
   setenv("VLLM_KV_EVENT_ENABLED", "perhaps", 1);
   EXPECT_THAT(refusal_of(""), HasSubstr("VLLM_KV_EVENT_ENABLED: 'perhaps'"));
   setenv("VLLM_KV_EVENT_ENABLED", "1", 1);
+  setenv("VLLM_KV_EVENT_ZMQ_ENDPOINT", "tcp://manager:70000", 1);
+  EXPECT_THAT(refusal_of(""), HasSubstr("VLLM_KV_EVENT_ZMQ_ENDPOINT: 'tcp://manager:70000'"));
   setenv("VLLM_KV_EVENT_INTERVAL_MS", "soon", 1);
   EXPECT_THAT(refusal_of(""), HasSubstr("VLLM_KV_EVENT_INTERVAL_MS: 'soon'"));
 }

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <utility>
 
+#include "kvevents/event_address.h"
 #include "serving/pool_options.h"
 #include "tokens/model_tokenizers.h"
 
@@ -16,10 +17,14 @@ constexpr size_t kIndexBytesMost = size_t{1} << 40;
 constexpr const char* kEvents = "tcp://HOST:5557";
 constexpr const char* kReplay = "tcp://HOST:5558";
 
-// By ZeroMQ's names.
-Result<void> check_address(const char* flag, const std::string& address) {
+// By ZeroMQ's names. `check`: what it must be besides.
+Result<void> check_address(const char* flag, const std::string& address,
+                           Result<void> (*check)(std::string_view)) {
   for (const std::string_view scheme : {"tcp://", "ipc://"}) {
-    if (address.starts_with(scheme) && address.size() > scheme.size()) return {};
+    if (!address.starts_with(scheme) || address.size() == scheme.size()) continue;
+    const Result<void> checked = check(address);
+    if (!checked) return Error{std::string(flag) + ": " + checked.error().message};
+    return {};
   }
   return Error{std::string(flag) + ": '" + address +
                "' is not an address as tcp://HOST:5557 or ipc:///run/kv-PORT"};
@@ -104,18 +109,21 @@ Result<KvKnowledgeOptions> kv_options(const KvKnowledgeFlags& flags) {
     options.addresses.events = kEvents;
     options.addresses.replay = kReplay;
   } else if (!flags.events.empty()) {
-    if (auto checked = check_address("--kv-events", flags.events); !checked) return checked.error();
+    const auto checked = check_address("--kv-events", flags.events, check_event_pattern);
+    if (!checked) return checked.error();
     options.listen = Listen::kAlways;
     options.addresses.events = flags.events;
   }
   if (flags.replay == "off") {
     options.addresses.replay.clear();
   } else if (!flags.replay.empty()) {
-    if (auto checked = check_address("--kv-replay", flags.replay); !checked) return checked.error();
+    const auto checked = check_address("--kv-replay", flags.replay, check_event_pattern);
+    if (!checked) return checked.error();
     options.replay = flags.replay;
   }
   if (!flags.bind.empty()) {
-    if (auto checked = check_address("--kv-bind", flags.bind); !checked) return checked.error();
+    const auto checked = check_address("--kv-bind", flags.bind, check_bind_address);
+    if (!checked) return checked.error();
     if (!flags.events.empty()) {
       return Error{"--kv-bind: engines connect to it, so --kv-events cannot say where they are"};
     }

@@ -11,7 +11,9 @@
 namespace kvasir {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 using Listen = KvKnowledgeOptions::Listen;
 
 Result<KvKnowledgeOptions> options_of(std::vector<std::string> arguments) {
@@ -75,6 +77,11 @@ TEST(KvKnowledgeFlags, WrongOnesAreNamed) {
   EXPECT_THAT(error({"--kv-replay", "5558"}), HasSubstr("--kv-replay"));
   EXPECT_THAT(error({"--kv-bind", "*:5555"}), HasSubstr("--kv-bind"));
   EXPECT_THAT(error({"--kv-events", "off", "--kv-bind", "tcp://*:1"}), HasSubstr("--kv-bind"));
+  for (const char* flag : {"--kv-events", "--kv-replay", "--kv-bind"}) {
+    EXPECT_THAT(error({flag, "tcp://host:99999"}),
+                AllOf(StartsWith(std::string(flag) + ": 'tcp://host:99999'"),
+                      HasSubstr("from 1 to 65535")));
+  }
   EXPECT_THAT(error({"--kv-index-memory", "1KiB"}), HasSubstr("--kv-index-memory"));
 }
 

@@ -1,18 +1,20 @@
 #include "kvevents/event_address.h"
 
-#include <charconv>
+#include "net/io/flag_address.h"
 
 namespace kvasir {
 namespace {
 
 constexpr std::string_view kTcp = "tcp://";
+constexpr const char* kWrongPort = "its port, and the rank added to it, must be from 1 to 65535";
 
-std::optional<uint32_t> read_port(std::string_view text) {
-  uint32_t port = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  if (port == 0 || port > UINT16_MAX) return std::nullopt;
-  return port;
+// tcp://HOST:PORT with the rank added to its port; nullopt: that is none. ZeroMQ itself takes any
+// number modulo 65536.
+std::optional<std::string> of_rank(const std::string& address, uint32_t rank) {
+  const size_t colon = address.rfind(':');
+  const std::optional<uint16_t> port = parse_port(std::string_view(address).substr(colon + 1));
+  if (!port || rank > UINT16_MAX - uint32_t{*port}) return std::nullopt;
+  return address.substr(0, colon + 1) + std::to_string(*port + rank);
 }
 
 // IPv6 addresses get the brackets that tell them from their port.
@@ -56,11 +58,9 @@ Result<std::string> tcp_address(const std::string& address, uint32_t rank) {
   if (host.find(':') != std::string::npos && host.back() != ']') {
     return wrong(address, "an IPv6 address stands in brackets");
   }
-  const std::optional<uint32_t> port = read_port(std::string_view(address).substr(colon + 1));
-  if (!port || *port + rank > UINT16_MAX) {
-    return wrong(address, "its port, and the rank added to it, must be from 1 to 65535");
-  }
-  return address.substr(0, colon + 1) + std::to_string(*port + rank);
+  const std::optional<std::string> moved = of_rank(address, rank);
+  if (!moved) return wrong(address, kWrongPort);
+  return *moved;
 }
 
 }  // namespace
@@ -87,6 +87,27 @@ Result<void> check_event_pattern(std::string_view pattern) {
   return {};
 }
 
+Result<void> check_bind_address(std::string_view address) {
+  const Result<std::string> checked = publishing_address(std::string(address), 0);
+  if (!checked) return checked.error();
+  return {};
+}
+
+Result<std::string> publishing_address(const std::string& address, uint32_t rank) {
+  if (rank > 0 && address.rfind("inproc://", 0) == 0) {
+    return address + "_dp" + std::to_string(rank);
+  }
+  if (address.rfind(kTcp, 0) == 0) {
+    const std::string_view port = std::string_view(address).substr(address.rfind(':') + 1);
+    if (rank == 0 && (port == "*" || port == "0")) return address;  // the system chooses
+    if (const std::optional<std::string> moved = of_rank(address, rank)) return *moved;
+    return Error{"'" + address + "': " + kWrongPort};
+  }
+  if (address.empty() || rank == 0) return address;
+  return Error{"'" + address + "': rank " + std::to_string(rank) +
+               " has a port of its own, which only tcp://HOST:PORT and inproc:// can have"};
+}
+
 EventTopic read_event_topic(std::string_view topic) {
   const size_t first = topic.find('@');
   const size_t second = first == std::string_view::npos ? first : topic.find('@', first + 1);
@@ -98,8 +119,8 @@ EventTopic read_event_topic(std::string_view topic) {
   const size_t colon = read.pod.rfind(':');
   const bool one = colon != std::string_view::npos && read.pod.find(':') == colon;
   if (one || (colon != std::string_view::npos && colon > 0 && read.pod[colon - 1] == ']')) {
-    if (const std::optional<uint32_t> port = read_port(read.pod.substr(colon + 1))) {
-      read.port = static_cast<uint16_t>(*port);
+    if (const std::optional<uint16_t> port = parse_port(read.pod.substr(colon + 1))) {
+      read.port = port;
       read.pod = read.pod.substr(0, colon);
     }
   }

@@ -20,6 +20,14 @@ Result<std::string> event_address(std::string_view pattern, const Endpoint& endp
 // What is wrong with the pattern for every endpoint.
 Result<void> check_event_pattern(std::string_view pattern);
 
+// What is wrong with an address to listen on.
+Result<void> check_bind_address(std::string_view address);
+
+// Where the engine of that rank publishes, or answers replays, that was told `address`: by vLLM's
+// rule the rank is added to the port of tcp://HOST:PORT, and inproc:// gets the suffix _dpRANK.
+// With rank 0 and without a port the address stays as it is; PORT may be *, or 0, then.
+Result<std::string> publishing_address(const std::string& address, uint32_t rank);
+
 // kv@POD@MODEL or kv@POD:PORT@MODEL, as llm-d's engines call themselves. Views into the topic.
 struct EventTopic {
   std::string_view pod;  // a name or an address, without brackets; of another topic: all of it

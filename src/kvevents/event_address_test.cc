@@ -61,6 +61,29 @@ TEST(EventAddress, HostPortAndRankAreFilledIn) {
   }
 }
 
+TEST(PublishingAddress, EachRankHasItsOwnPort) {
+  EXPECT_EQ(*publishing_address("tcp://*:5557", 0), "tcp://*:5557");
+  EXPECT_EQ(*publishing_address("tcp://*:5557", 3), "tcp://*:5560");
+  EXPECT_EQ(*publishing_address("inproc://x", 3), "inproc://x_dp3");
+  EXPECT_EQ(*publishing_address("", 3), "");
+  EXPECT_FALSE(publishing_address("ipc:///tmp/x", 3).ok());
+  EXPECT_FALSE(publishing_address("tcp://*:65535", 3).ok());
+}
+
+TEST(PublishingAddress, APortIsOneOfThoseThatThereAre) {
+  for (const char* good : {"tcp://*:1", "tcp://*:65535", "tcp://127.0.0.1:*", "tcp://[::]:0"}) {
+    EXPECT_EQ(publishing_address(good, 0).value(), good);
+  }
+  for (const char* wrong : {"tcp://*:65536", "tcp://*:99999", "tcp://[::]:99999999999",
+                            "tcp://*:5557x", "tcp://*:-1", "tcp://*:", "tcp://*"}) {
+    const Result<std::string> address = publishing_address(wrong, 0);
+    ASSERT_FALSE(address.ok()) << wrong;
+    EXPECT_THAT(address.error().message, HasSubstr(wrong));
+    EXPECT_THAT(address.error().message, HasSubstr("from 1 to 65535"));
+  }
+  EXPECT_FALSE(publishing_address("tcp://*:1", UINT32_MAX).ok());
+}
+
 struct TopicCase {
   const char* topic;
   const char* pod;

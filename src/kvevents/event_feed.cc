@@ -35,6 +35,8 @@ Result<void> check_addresses(const KvEventFeedOptions& options) {
   if (options.bind.empty()) {
     const Result<void> events = check_event_pattern(options.addresses.events);
     if (!events) return events;
+  } else if (const Result<void> bind = check_bind_address(options.bind); !bind) {
+    return bind;
   }
   if (options.addresses.replay.empty()) return {};
   return check_event_pattern(options.addresses.replay);

@@ -358,6 +358,11 @@ TEST_F(EventFeedTest, AnAddressThatIsNoneIsRefusedAtStart) {
   const auto feed = KvEventFeed::start(options_, tracker_, reports_);
   ASSERT_FALSE(feed.ok());
   EXPECT_THAT(feed.error().message, HasSubstr("tcp://host:0"));
+  options_.addresses.replay.clear();
+  options_.bind = "tcp://127.0.0.1:99999";
+  const auto bound = KvEventFeed::start(options_, tracker_, reports_);
+  ASSERT_FALSE(bound.ok());
+  EXPECT_THAT(bound.error().message, HasSubstr("from 1 to 65535"));
 }
 
 TEST_F(EventFeedTest, ABoundAddressInUseIsRefusedAtStart) {

@@ -1,6 +1,5 @@
 #include "worker/kv_event_writer.h"
 
-#include <charconv>
 #include <chrono>
 #include <utility>
 
@@ -154,22 +153,6 @@ std::string KvEventWriter::description() const {
   return publisher_->bound_replay_endpoint().empty()
              ? text + "no replay"
              : text + "replay on " + publisher_->bound_replay_endpoint();
-}
-
-Result<std::string> endpoint_of_rank(const std::string& endpoint, uint32_t rank) {
-  if (endpoint.empty() || rank == 0) return endpoint;
-  if (endpoint.rfind("inproc://", 0) == 0) return endpoint + "_dp" + std::to_string(rank);
-  const size_t colon = endpoint.rfind(':');
-  uint32_t port = 0;
-  if (endpoint.rfind(kTcp, 0) == 0 && colon >= kTcp.size()) {
-    const char* end = endpoint.data() + endpoint.size();
-    const auto [stop, failure] = std::from_chars(endpoint.data() + colon + 1, end, port);
-    if (failure == std::errc() && stop == end && port > 0 && port + rank <= 65535) {
-      return endpoint.substr(0, colon + 1) + std::to_string(port + rank);
-    }
-  }
-  return Error{"'" + endpoint + "': rank " + std::to_string(rank) +
-               " has a port of its own, which only tcp://HOST:PORT and inproc:// can have"};
 }
 
 }  // namespace kvasir

@@ -87,8 +87,4 @@ class KvEventWriter final : public KvEventSink {
   uint64_t drops_told_ = 0;
 };
 
-// tcp://HOST:PORT with the rank added to the port, as vLLM does it for each data-parallel rank;
-// inproc:// gets the suffix _dpRANK. Rank 0 and an empty endpoint stay as they are.
-Result<std::string> endpoint_of_rank(const std::string& endpoint, uint32_t rank);
-
 }  // namespace kvasir

@@ -300,14 +300,5 @@ TEST_F(KvEventWriterTest, ItsCountersAreMetrics) {
   EXPECT_EQ(metric("kvasir:kv_event_batches_dropped_total"), 0);
 }
 
-TEST(KvEventRank, HasItsOwnPort) {
-  EXPECT_EQ(*endpoint_of_rank("tcp://*:5557", 0), "tcp://*:5557");
-  EXPECT_EQ(*endpoint_of_rank("tcp://*:5557", 3), "tcp://*:5560");
-  EXPECT_EQ(*endpoint_of_rank("inproc://x", 3), "inproc://x_dp3");
-  EXPECT_EQ(*endpoint_of_rank("", 3), "");
-  EXPECT_FALSE(endpoint_of_rank("ipc:///tmp/x", 3).ok());
-  EXPECT_FALSE(endpoint_of_rank("tcp://*:65535", 3).ok());
-}
-
 }  // namespace
 }  // namespace kvasir

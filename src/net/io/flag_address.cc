@@ -7,12 +7,6 @@
 namespace kvasir {
 namespace {
 
-bool is_port(std::string_view digits, uint16_t& port) {
-  const char* end = digits.data() + digits.size();
-  const auto [read, error] = std::from_chars(digits.data(), end, port);
-  return error == std::errc() && read == end && port != 0;
-}
-
 // Without its brackets; empty: it is none.
 std::string_view bare_host(std::string_view host) {
   if (host.starts_with("[") && host.ends_with("]")) return host.substr(1, host.size() - 2);
@@ -20,6 +14,14 @@ std::string_view bare_host(std::string_view host) {
 }
 
 }  // namespace
+
+std::optional<uint16_t> parse_port(std::string_view digits) {
+  uint16_t port = 0;
+  const char* end = digits.data() + digits.size();
+  const auto [read, error] = std::from_chars(digits.data(), end, port);
+  if (error != std::errc() || read != end || port == 0) return std::nullopt;
+  return port;
+}
 
 Result<HostPort> parse_address(std::string_view text, std::string_view form) {
   // Lists are written with a blank behind the comma.
@@ -45,14 +47,11 @@ Result<HostPort> parse_address(std::string_view text, std::string_view form) {
     return Error{quoted + " has a path: leave out '" + std::string(path) + "'" + advice};
   }
   const size_t colon = rest.rfind(':');
-  HostPort address;
-  if (!equal_ignoring_case(scheme, "http") || colon == std::string_view::npos ||
-      !is_port(rest.substr(colon + 1), address.port)) {
-    return Error{quoted + " is not an address" + advice};
-  }
-  address.host = bare_host(rest.substr(0, colon));
-  if (address.host.empty()) return Error{quoted + " is not an address" + advice};
-  return address;
+  const bool has_port = equal_ignoring_case(scheme, "http") && colon != std::string_view::npos;
+  const auto port = has_port ? parse_port(rest.substr(colon + 1)) : std::nullopt;
+  const std::string_view host = port ? bare_host(rest.substr(0, colon)) : std::string_view();
+  if (host.empty()) return Error{quoted + " is not an address" + advice};
+  return HostPort{std::string(host), *port};
 }
 
 Result<HostPort> parse_host_port(std::string_view text) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -10,6 +11,9 @@
 #include "net/io/socket.h"
 
 namespace kvasir {
+
+// From 1 to 65535, in digits and nothing else; nullopt: it is none.
+std::optional<uint16_t> parse_port(std::string_view digits);
 
 // HOST:PORT, with or without http:// before it. Errors say how to write it: as `form`.
 Result<HostPort> parse_address(std::string_view text, std::string_view form);

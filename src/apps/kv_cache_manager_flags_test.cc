@@ -1,0 +1,33 @@
+#include "apps/kv_cache_manager_flags.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace kvasir {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+std::string refusal(const KvCacheManagerFlags& flags) {
+  const auto settings = kv_cache_manager_settings(flags);
+  return settings ? "" : settings.error().message;
+}
+
+TEST(KvCacheManagerFlagsTest, APortThatThereIsNotIsRefused) {
+  KvCacheManagerFlags flags;
+  flags.bind = "tcp://*:99999";
+  EXPECT_THAT(refusal(flags), StartsWith("--bind: 'tcp://*:99999': its port"));
+  flags.bind.clear();
+  for (const char* pod : {"a=tcp://host:99999", "a=tcp://host:1,replay=tcp://host:99999",
+                          "a=tcp://host:65535,ranks=2"}) {
+    flags.subscribe = {pod};
+    EXPECT_THAT(refusal(flags), StartsWith("--subscribe: 'tcp://host:")) << pod;
+    EXPECT_THAT(refusal(flags), HasSubstr("from 1 to 65535")) << pod;
+  }
+  flags.subscribe = {"a=tcp://host:65534,ranks=2", "b=ipc:///run/b,replay=ipc:///run/b-replay"};
+  EXPECT_EQ(refusal(flags), "");
+}
+
+}  // namespace
+}  // namespace kvasir
