@@ -189,4 +189,20 @@ Result<std::optional<KvEventWriterOptions>> kv_event_options(const KvEventFlags&
   return std::optional(std::move(options));
 }
 
+std::vector<std::string> kv_event_warnings(const KvEventWriterOptions& options,
+                                           bool prefix_caching) {
+  constexpr std::string_view kAnyAddress = "tcp://0.0.0.0:";
+  std::vector<std::string> warnings;
+  const std::string& endpoint = options.publisher.endpoint;
+  if (endpoint.rfind(kAnyAddress, 0) == 0 && !is_bound_endpoint(endpoint)) {
+    const std::string bound = "tcp://*:" + endpoint.substr(kAnyAddress.size());
+    warnings.push_back(endpoint + " is connected to, by vLLM's rule: nobody can subscribe there; " +
+                       bound + " is listened on");
+  }
+  if (!prefix_caching) {
+    warnings.push_back("prefix caching is off (--no-enable-prefix-caching): no block is told of");
+  }
+  return warnings;
+}
+
 }  // namespace kvasir

@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "worker/kv_event_writer.h"
@@ -22,5 +23,9 @@ struct KvEventFlags {
 // go to the endpoint of the variable, which hears many workers. The error names flag or variable.
 Result<std::optional<KvEventWriterOptions>> kv_event_options(const KvEventFlags& flags,
                                                              const std::string& pod_topic);
+
+// What of it is allowed and yet hardly meant, each in words that say what to do.
+std::vector<std::string> kv_event_warnings(const KvEventWriterOptions& options,
+                                           bool prefix_caching);
 
 }  // namespace kvasir

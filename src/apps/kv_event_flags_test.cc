@@ -9,7 +9,10 @@
 namespace kvasir {
 namespace {
 
+using testing::AllOf;
+using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
 
 class KvEventFlagsTest : public testing::Test {
  protected:
@@ -139,6 +142,23 @@ TEST_F(KvEventFlagsTest, WhatIsWrongIsNamed) {
   EXPECT_THAT(refusal_of(""), HasSubstr("VLLM_KV_EVENT_ZMQ_ENDPOINT: 'tcp://manager:70000'"));
   setenv("VLLM_KV_EVENT_INTERVAL_MS", "soon", 1);
   EXPECT_THAT(refusal_of(""), HasSubstr("VLLM_KV_EVENT_INTERVAL_MS: 'soon'"));
+}
+
+TEST_F(KvEventFlagsTest, WhatIsHardlyMeantIsSaid) {
+  const auto warnings = [](const std::string& endpoint, bool prefix_caching) {
+    KvEventWriterOptions asked;
+    asked.publisher.endpoint = endpoint;
+    asked.publisher.replay_endpoint = "tcp://0.0.0.0:5558";  // always listened on
+    return kv_event_warnings(asked, prefix_caching);
+  };
+  EXPECT_THAT(warnings("tcp://0.0.0.0:23009", true),
+              ElementsAre(AllOf(HasSubstr("tcp://0.0.0.0:23009 is connected to"),
+                                HasSubstr("tcp://*:23009 is listened on"))));
+  for (const char* endpoint :
+       {"tcp://*:5557", "tcp://[::]:5557", "tcp://manager:5555", "ipc:///x"}) {
+    EXPECT_THAT(warnings(endpoint, true), IsEmpty()) << endpoint;
+  }
+  EXPECT_THAT(warnings("tcp://*:5557", false), ElementsAre(HasSubstr("prefix caching is off")));
 }
 
 }  // namespace

@@ -88,15 +88,18 @@ int wait_for_end(EventLoop& loop, const WorkerFlags& flags) {
 
 // Null: events are off.
 Result<std::unique_ptr<KvEventWriter>> start_events(EventLoop& loop, Resolver& resolver,
-                                                    std::optional<KvEventWriterOptions> asked) {
+                                                    std::optional<KvEventWriterOptions> asked,
+                                                    bool prefix_caching) {
   if (!asked) {
     log_info("KV_EVENT publishing is off (--kv-events-config, --enable-kv-events)");
     return std::unique_ptr<KvEventWriter>();
   }
+  const std::vector<std::string> warnings = kv_event_warnings(*asked, prefix_caching);
   Result<std::unique_ptr<KvEventWriter>> events =
       KvEventWriter::start(loop, resolver, std::move(*asked));
   if (!events) return Error{"KV events: " + events.error().message};
   log_info("KV_EVENT publishing " + (*events)->description());
+  for (const std::string& warning : warnings) log_warning("KV_EVENT " + warning);
   for (const std::string& bound :
        {(*events)->publisher().bound_endpoint(), (*events)->publisher().bound_replay_endpoint()}) {
     if (bound.rfind("tcp://0.0.0.0:", 0) != 0 && bound.rfind("tcp://[::]:", 0) != 0) continue;
@@ -112,7 +115,7 @@ int serve(EventLoop& loop, const WorkerFlags& flags, WorkerOptions options,
   if (!listener) return fail_command("worker", 1, listener.error().message);
   SystemResolver resolver;
   const Result<std::unique_ptr<KvEventWriter>> events =
-      start_events(loop, resolver, std::move(asked));
+      start_events(loop, resolver, std::move(asked), options.engine.prefix_caching);
   if (!events) return fail_command("worker", 1, events.error().message);
   WorkerServer server(loop, std::move(*listener), options, events->get());
   std::unique_ptr<HealthServer> health;
