@@ -30,7 +30,6 @@ WAITS = {
     "an operator": "an operator for SchedulerInstall and DynamoGraphDeployment",
     "Gateway API": "Gateway API objects served by Kvasir",
     "prefill and decode": "separate prefill and decode workers, with their sidecar and proxies",
-    "KV events": "KV events and the KV cache manager",
 }
 
 
