@@ -4,29 +4,11 @@
 #include <benchmark/benchmark.h>
 #include <fcntl.h>
 
-#include <atomic>
-#include <cstdlib>
-#include <new>
 
 #include "apps/decision_log.h"
 #include "apps/epp_fixture.h"
 #include "apps/epp_metrics.h"
-
-namespace {
-std::atomic<uint64_t> allocations{0};
-}  // namespace
-
-[[gnu::noinline]] void* operator new(size_t size) {
-  allocations.fetch_add(1, std::memory_order_relaxed);
-  if (void* memory = std::malloc(size)) return memory;
-  std::abort();
-}
-[[gnu::noinline]] void operator delete(void* memory) noexcept {
-  std::free(memory);
-}
-[[gnu::noinline]] void operator delete(void* memory, size_t) noexcept {
-  std::free(memory);
-}
+#include "base/allocation_count_fixture.h"
 
 namespace kvasir {
 namespace {

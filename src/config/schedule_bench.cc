@@ -6,32 +6,14 @@
 // half is new each time.
 #include <benchmark/benchmark.h>
 
-#include <atomic>
-#include <cstdlib>
-#include <new>
 
+#include "base/allocation_count_fixture.h"
 #include "base/random.h"
 #include "config/preset_fixture.h"
 #include "fleet/fleet.h"
 #include "plugins/plugin_roster.h"
 #include "scheduling/plugin_set.h"
 #include "scheduling/scheduler.h"
-
-namespace {
-std::atomic<uint64_t> allocations{0};
-}  // namespace
-
-[[gnu::noinline]] void* operator new(size_t size) {
-  allocations.fetch_add(1, std::memory_order_relaxed);
-  if (void* memory = std::malloc(size)) return memory;
-  std::abort();
-}
-[[gnu::noinline]] void operator delete(void* memory) noexcept {
-  std::free(memory);
-}
-[[gnu::noinline]] void operator delete(void* memory, size_t) noexcept {
-  std::free(memory);
-}
 
 namespace kvasir {
 namespace {

@@ -4,36 +4,19 @@
 // `allocations` counts operator new per batch.
 #include <benchmark/benchmark.h>
 
-#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
-#include <new>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "base/allocation_count_fixture.h"
 #include "base/random.h"
 #include "wire/kv_events/kv_event_decoder.h"
 #include "wire/kv_events/kv_event_encoder.h"
 #include "wire/kv_events/kv_event_fixture.h"
-
-namespace {
-std::atomic<uint64_t> kv_allocations{0};
-}  // namespace
-
-[[gnu::noinline]] void* operator new(size_t size) {
-  kv_allocations.fetch_add(1, std::memory_order_relaxed);
-  if (void* memory = std::malloc(size)) return memory;
-  std::abort();
-}
-[[gnu::noinline]] void operator delete(void* memory) noexcept {
-  std::free(memory);
-}
-[[gnu::noinline]] void operator delete(void* memory, size_t) noexcept {
-  std::free(memory);
-}
 
 namespace kvasir {
 namespace {
@@ -105,13 +88,13 @@ void over_all(benchmark::State& state, const Frames& frames, Decode decode) {
   size_t bytes = 0;
   for (const std::string& frame : frames) bytes += frame.size();
   for (const std::string& frame : frames) decode(frame);  // buffers grow now
-  const uint64_t before = kv_allocations;
+  const uint64_t before = allocations;
   for (auto _ : state) {
     for (const std::string& frame : frames) decode(frame);
   }
   const double batches =
       static_cast<double>(state.iterations()) * static_cast<double>(frames.size());
-  state.counters["allocations"] = static_cast<double>(kv_allocations - before) / batches;
+  state.counters["allocations"] = static_cast<double>(allocations - before) / batches;
   state.SetBytesProcessed(static_cast<int64_t>(state.iterations()) * static_cast<int64_t>(bytes));
 }
 
