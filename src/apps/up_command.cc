@@ -118,9 +118,12 @@ void add_up_command(CLI::App& app, int& exit_code) {
       ->check(time_scale_check())
       ->capture_default_str();
   options->kv_events = true;
-  command->add_flag("--kv-events,!--no-kv-events", options->kv_events,
-                    "Workers publish KV events, and the gateway knows by them what their caches hold\n"
-                    "(default: on)");
+  const CLI::Option* kv_events = command->add_flag(
+      "--kv-events,!--no-kv-events", options->kv_events,
+      "Workers publish KV events, and the gateway knows by them what their caches hold\n"
+      "(default: on). With --worker-urls, when it is given: those workers publish at port\n"
+      "5557 of their hosts, as vLLM does with --kv-events-config (the gateway's\n"
+      "--kv-events auto)");
   command
       ->add_option("--gateway-threads", options->gateway_threads,
                    "Threads of the gateway (default: one for each core)")
@@ -128,7 +131,10 @@ void add_up_command(CLI::App& app, int& exit_code) {
   command->add_option("--log-dir", options->log_directory,
                       "Where each process logs (default: a fresh directory under $TMPDIR)");
   command->footer("Example: kvasir up --workers 4 --port 8000 --policy kv");
-  command->callback([options, &exit_code] { exit_code = run_up(*options); });
+  command->callback([options, kv_events, &exit_code] {
+    options->given_workers_publish = options->kv_events && kv_events->count() > 0;
+    exit_code = run_up(*options);
+  });
 }
 
 }  // namespace kvasir

@@ -72,6 +72,9 @@ Words gateway_command(const FleetOptions& options, uint16_t port, const Words& w
     add(words, "--kv-events", events_place("PORT"));
     add(words, "--kv-replay", replay_place("PORT"));
   }
+  if (options.given_workers_publish && !options.worker_urls.empty()) {
+    add(words, "--kv-events", "auto");
+  }
   if (options.gateway_threads > 0) {
     add(words, "--threads", std::to_string(options.gateway_threads));
   }

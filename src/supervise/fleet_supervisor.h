@@ -32,6 +32,8 @@ struct FleetOptions {
   // Workers publish KV events, and the gateway knows by them what their caches hold. Has no effect
   // on worker_urls.
   bool kv_events = false;
+  // The same of worker_urls, which publish at the usual ports of their hosts.
+  bool given_workers_publish = false;
   uint32_t gateway_threads = 0;  // 0: the gateway's own default
   std::vector<std::string> worker_arguments;  // further arguments for each worker
   std::string log_directory;  // made when missing; a file for each process; empty: they share

@@ -329,6 +329,8 @@ TEST(FleetCommands, TheGatewayListensWhereEachWorkerPublishes) {
   // Those that run already were not told to publish.
   options.worker_urls = {"http://127.0.0.1:9001"};
   EXPECT_EQ(after(gateway_command(options, 8000, options.worker_urls), "--kv-events"), "");
+  options.given_workers_publish = true;
+  EXPECT_EQ(after(gateway_command(options, 8000, options.worker_urls), "--kv-events"), "auto");
 }
 
 }  // namespace

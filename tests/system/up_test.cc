@@ -112,6 +112,29 @@ TEST(Up, OneWorkerOfTwoIsEnough) {
     EXPECT_EQ(up.post("/v1/completions", completion(up))->head.status(), 200);
 }
 
+// With zeros between the words.
+std::string command_line_of(int64_t pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/cmdline");
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+TEST(Up, KvEventsOfWorkersThatRunAlreadyAreHeardWhenThatIsSaid) {
+  RunningUp workers(kTwoWorkers);
+  ASSERT_TRUE(workers.wait_until_ready()) << workers.output();
+  const std::string urls = "http://" + to_string(workers.endpoint());
+  const std::string wanted = std::string("--kv-events") + '\0' + "auto";
+  for (const bool said : {true, false}) {
+    std::vector<std::string> arguments = {"--port", "0", "--worker-urls", urls};
+    if (said) arguments.push_back("--kv-events");
+    RunningUp up(std::move(arguments));
+    ASSERT_TRUE(up.wait_until_ready()) << up.output();
+    ASSERT_THAT(up.children(), SizeIs(1));
+    const std::string gateway = command_line_of(up.children()[0]);
+    EXPECT_EQ(gateway.find(wanted) != std::string::npos, said) << gateway;
+    EXPECT_EQ(gateway.find("--kv-events") != std::string::npos, said) << gateway;
+  }
+}
+
 namespace fs = std::filesystem;
 
 // What a user may name with --log-dir, in a directory that goes with the test.
