@@ -1,8 +1,6 @@
 #include "apps/kv_flags.h"
 
 #include <CLI/CLI.hpp>
-#include <initializer_list>
-#include <string_view>
 #include <utility>
 
 #include "kvevents/event_address.h"
@@ -17,17 +15,10 @@ constexpr size_t kIndexBytesMost = size_t{1} << 40;
 constexpr const char* kEvents = "tcp://HOST:5557";
 constexpr const char* kReplay = "tcp://HOST:5558";
 
-// By ZeroMQ's names. `check`: what it must be besides.
-Result<void> check_address(const char* flag, const std::string& address,
-                           Result<void> (*check)(std::string_view)) {
-  for (const std::string_view scheme : {"tcp://", "ipc://"}) {
-    if (!address.starts_with(scheme) || address.size() == scheme.size()) continue;
-    const Result<void> checked = check(address);
-    if (!checked) return Error{std::string(flag) + ": " + checked.error().message};
-    return {};
-  }
-  return Error{std::string(flag) + ": '" + address +
-               "' is not an address as tcp://HOST:5557 or ipc:///run/kv-PORT"};
+// `checked`: of the address that the flag names.
+Result<void> about(const char* flag, const Result<void>& checked) {
+  if (checked) return {};
+  return Error{std::string(flag) + ": " + checked.error().message};
 }
 
 }  // namespace
@@ -109,7 +100,7 @@ Result<KvKnowledgeOptions> kv_options(const KvKnowledgeFlags& flags) {
     options.addresses.events = kEvents;
     options.addresses.replay = kReplay;
   } else if (!flags.events.empty()) {
-    const auto checked = check_address("--kv-events", flags.events, check_event_pattern);
+    const auto checked = about("--kv-events", check_event_pattern(flags.events));
     if (!checked) return checked.error();
     options.listen = Listen::kAlways;
     options.addresses.events = flags.events;
@@ -117,12 +108,12 @@ Result<KvKnowledgeOptions> kv_options(const KvKnowledgeFlags& flags) {
   if (flags.replay == "off") {
     options.addresses.replay.clear();
   } else if (!flags.replay.empty()) {
-    const auto checked = check_address("--kv-replay", flags.replay, check_event_pattern);
+    const auto checked = about("--kv-replay", check_event_pattern(flags.replay));
     if (!checked) return checked.error();
     options.replay = flags.replay;
   }
   if (!flags.bind.empty()) {
-    const auto checked = check_address("--kv-bind", flags.bind, check_bind_address);
+    const auto checked = about("--kv-bind", check_bind_address(flags.bind));
     if (!checked) return checked.error();
     if (!flags.events.empty()) {
       return Error{"--kv-bind: engines connect to it, so --kv-events cannot say where they are"};

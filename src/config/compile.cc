@@ -7,6 +7,7 @@
 #include "config/presets.h"
 #include "config/read_endpoint_picker_config.h"
 #include "config/read_scrape_plan.h"
+#include "kvevents/event_address.h"
 #include "net/io/socket.h"
 #include "scheduling/policy.h"
 #include "scheduling/remote_source.h"
@@ -97,17 +98,23 @@ SchedulingConfig scheduling_part(const EndpointPickerConfig& config, const Regis
   return scheduling;
 }
 
-std::vector<Remark> remote_source_problems(const Policy& policy) {
+// Of addresses that plugins name and others use.
+std::vector<Remark> address_problems(const Policy& policy) {
   std::vector<Remark> problems;
   for (const RemoteSource& source : policy.remote_sources()) {
     const Result<HostPort> origin = parse_http_origin(source.url);
     if (origin) continue;
     problems.push_back({0, "plugin '" + source.plugin + "': " + origin.error().message});
   }
-  if (const std::optional<WantedTokens> tokens = policy.wanted_knowledge().tokens) {
-    const Result<HostPort> origin = parse_http_origin(tokens->url);
+  const WantedKnowledge wanted = policy.wanted_knowledge();
+  if (wanted.tokens) {
+    const Result<HostPort> origin = parse_http_origin(wanted.tokens->url);
     if (!origin)
-      problems.push_back({0, "plugin '" + tokens->plugin + "': " + origin.error().message});
+      problems.push_back({0, "plugin '" + wanted.tokens->plugin + "': " + origin.error().message});
+  }
+  if (wanted.caches && !wanted.caches->bind.empty()) {
+    const Result<void> bind = check_bind_address(wanted.caches->bind);
+    if (!bind) problems.push_back({0, "kvEventsConfig: zmqEndpoint: " + bind.error().message});
   }
   return problems;
 }
@@ -168,7 +175,7 @@ Result<PoolConfig> compile(const ConfigReading& reading, std::string_view name,
   Checked<ScrapePlan> plan = make_scrape_plan(config, registry, options.refresh_interval);
   Problems problems(name);
   problems.add_of_plugins(policy.problems());
-  if (policy) problems.add(remote_source_problems(*policy->policy));
+  if (policy) problems.add(address_problems(*policy->policy));
   problems.add(parsers.problems());
   problems.add(discovery.problems());
   problems.add(plan.problems());

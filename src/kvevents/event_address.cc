@@ -17,6 +17,15 @@ std::optional<std::string> of_rank(const std::string& address, uint32_t rank) {
   return address.substr(0, colon + 1) + std::to_string(*port + rank);
 }
 
+// To listen on one that the system chooses.
+bool is_any_port(std::string_view port) {
+  return port == "*" || port == "0";
+}
+
+bool has_space(std::string_view text) {
+  return text.find_first_of(" \t\r\n") != std::string_view::npos;
+}
+
 // IPv6 addresses get the brackets that tell them from their port.
 std::string bracketed(const std::string& host) {
   const bool bare = host.find(':') != std::string::npos && host.front() != '[';
@@ -68,9 +77,7 @@ Result<std::string> tcp_address(const std::string& address, uint32_t rank) {
 Result<std::string> event_address(std::string_view pattern, const Endpoint& endpoint,
                                   uint32_t rank) {
   const std::string address = filled_in(pattern, endpoint);
-  if (address.find_first_of(" \t\r\n") != std::string::npos) {
-    return wrong(address, "it has a space");
-  }
+  if (has_space(address)) return wrong(address, "it has a space");
   if (address.rfind(kTcp, 0) == 0) return tcp_address(address, rank);
   for (const std::string_view scheme : {"ipc://", "inproc://"}) {
     if (address.rfind(scheme, 0) != 0) continue;
@@ -88,9 +95,25 @@ Result<void> check_event_pattern(std::string_view pattern) {
 }
 
 Result<void> check_bind_address(std::string_view address) {
-  const Result<std::string> checked = publishing_address(std::string(address), 0);
-  if (!checked) return checked.error();
-  return {};
+  const auto wrong = [address](const char* why) {
+    return Error{"'" + std::string(address) + "' is not an address to listen on: " + why};
+  };
+  if (has_space(address)) return wrong("it has a space");
+  for (const std::string_view scheme : {"ipc://", "inproc://"}) {
+    if (!address.starts_with(scheme)) continue;
+    if (address == scheme) return wrong("it has no name");
+    return {};
+  }
+  if (!address.starts_with(kTcp)) return wrong("it begins with neither tcp:// nor ipc://");
+  const std::string_view place = address.substr(kTcp.size());
+  const size_t colon = place.rfind(':');
+  if (colon == std::string_view::npos || place.back() == ']') {
+    return wrong("it has no port; tcp://*:5555 has");
+  }
+  if (colon == 0) return wrong("it has no host; * is every address of this machine");
+  const std::string_view port = place.substr(colon + 1);
+  if (is_any_port(port) || parse_port(port)) return {};
+  return wrong("its port must be from 1 to 65535");
 }
 
 Result<std::string> publishing_address(const std::string& address, uint32_t rank) {
@@ -99,7 +122,7 @@ Result<std::string> publishing_address(const std::string& address, uint32_t rank
   }
   if (address.rfind(kTcp, 0) == 0) {
     const std::string_view port = std::string_view(address).substr(address.rfind(':') + 1);
-    if (rank == 0 && (port == "*" || port == "0")) return address;  // the system chooses
+    if (rank == 0 && is_any_port(port)) return address;
     if (const std::optional<std::string> moved = of_rank(address, rank)) return *moved;
     return Error{"'" + address + "': " + kWrongPort};
   }

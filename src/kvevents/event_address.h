@@ -20,7 +20,7 @@ Result<std::string> event_address(std::string_view pattern, const Endpoint& endp
 // What is wrong with the pattern for every endpoint.
 Result<void> check_event_pattern(std::string_view pattern);
 
-// What is wrong with an address to listen on.
+// What is wrong with an address to listen on, as tcp://*:5555, as far as its text says it.
 Result<void> check_bind_address(std::string_view address);
 
 // Where the engine of that rank publishes, or answers replays, that was told `address`: by vLLM's

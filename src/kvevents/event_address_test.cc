@@ -84,6 +84,32 @@ TEST(PublishingAddress, APortIsOneOfThoseThatThereAre) {
   EXPECT_FALSE(publishing_address("tcp://*:1", UINT32_MAX).ok());
 }
 
+TEST(EventAddress, OfOursSaysWhatIsWrongWithIt) {
+  for (const char* good : {"tcp://*:5555", "tcp://0.0.0.0:5555", "tcp://[::]:5555", "tcp://eth0:*",
+                           "tcp://*:0", "ipc:///run/kv", "ipc://@kv"}) {
+    EXPECT_TRUE(check_bind_address(good)) << good;
+  }
+  const std::pair<const char*, const char*> cases[] = {
+      {"", "neither tcp:// nor ipc://"},
+      {"*:5555", "neither tcp:// nor ipc://"},
+      {"tcp://", "no port"},
+      {"tcp://*", "no port"},
+      {"tcp://[::]", "no port"},
+      {"tcp://:5555", "no host"},
+      {"tcp://*:", "from 1 to 65535"},
+      {"tcp://*:65536", "from 1 to 65535"},
+      {"tcp://*:PORT", "from 1 to 65535"},
+      {"tcp://*: 5555", "a space"},
+      {"ipc://", "no name"},
+      {"http://*:5555", "neither tcp:// nor ipc://"},
+  };
+  for (const auto& [address, why] : cases) {
+    const Result<void> checked = check_bind_address(address);
+    ASSERT_FALSE(checked) << address;
+    EXPECT_NE(checked.error().message.find(why), std::string::npos) << checked.error().message;
+  }
+}
+
 struct TopicCase {
   const char* topic;
   const char* pod;

@@ -113,6 +113,18 @@ const Case kCases[] = {
      "plugins: [{type: precise-prefix-cache-producer, parameters: {kvEventsConfig: {engineType: "
      "x}}}]\n",
      "kvEventsConfig: engineType is 'x' but must be"},
+    {"an address for KV events that is none",
+     "plugins: [{type: precise-prefix-cache-producer, parameters: {kvEventsConfig: {zmqEndpoint: "
+     "'*:5557'}}}]\n",
+     "kvEventsConfig: zmqEndpoint: '*:5557' is not an address to listen on: it begins with "
+     "neither"},
+    {"an address for KV events without a port",
+     "plugins: [{type: precise-prefix-cache-scorer, parameters: {kvEventsConfig: {zmqEndpoint: "
+     "'tcp://*'}}}]\n",
+     "kvEventsConfig: zmqEndpoint: 'tcp://*' is not an address to listen on: it has no port"},
+    {"an address for KV events",
+     "plugins: [{type: precise-prefix-cache-producer, parameters: {kvEventsConfig: {zmqEndpoint: "
+     "'tcp://127.0.0.1:*'}}}]\n"},
     {"an unknown parameter",
      "plugins: [{type: prefix-cache-scorer, parameters: {blockSize: 64}}]\n",
      "unknown parameter 'blockSize'"},
