@@ -71,9 +71,11 @@ class EventFeedTest : public ::testing::Test {
     publishers_.push_back(std::make_unique<EventPublisher>(host, unsent_max));
     return *publishers_.back();
   }
-  void join(const EventPublisher& of, uint32_t id = 0, bool replay = true) {
+  void join(const EventPublisher& of, uint32_t id = 0, bool replay = true,
+            const std::string& topic = "") {
     KvEventAddresses addresses;
     addresses.events = of.events();
+    addresses.topic = topic;
     if (replay) addresses.replay = of.replay();
     feed_->joined(EndpointId{id}, endpoint(id), addresses);
   }
@@ -150,6 +152,56 @@ TEST_F(EventFeedTest, ReplaysOfEveryShapeAreRead) {
     EXPECT_TRUE(wait_until_exact(of, id)) << id;
     ++id;
   }
+}
+
+// --- A subscription to some topics only ---
+
+TEST_F(EventFeedTest, WhatIsReplayedUnderATopicThatIsNotHeardIsNotBelieved) {
+  start();
+  uint32_t id = 0;
+  for (const char* topic : {"", "kv", "other@pod@model"}) {
+    EventPublisher& of = publisher();
+    of.set_topic(topic);
+    of.lose("+a");
+    join(of, id, true, "kv@");
+    const std::string told = "refused: replayed batches have the topic '" + std::string(topic) +
+                             "', the filter is 'kv@': nothing will be heard: pod-" +
+                             std::to_string(id);
+    const auto times_told = [&] {
+      const std::string all = reports_.all();
+      size_t times = 0;
+      for (size_t at = 0; (at = all.find(told, at)) != std::string::npos; ++at) ++times;
+      return times;
+    };
+    ASSERT_TRUE(wait_for([&] { return times_told() == 1; })) << reports_.all();
+    ASSERT_TRUE(wait_for([&] { return !statistics(id).replaying; }));
+    of.drop_connections();
+    ASSERT_TRUE(wait_for([&] { return statistics(id).replays_failed == 2; }));
+    EXPECT_EQ(times_told(), 1u);
+    EXPECT_EQ(statistics(id).freshness, KvFreshness::kNothingYet);
+    EXPECT_TRUE(tracker_.sources()[id].blocks.empty());
+    ++id;
+  }
+}
+
+TEST_F(EventFeedTest, WhatIsReplayedUnderATopicThatIsHeardIsExact) {
+  start();
+  EventPublisher& of = publisher();
+  of.lose("+a");
+  join(of, 0, true, "kv@pod");
+  EXPECT_TRUE(wait_until_exact(of));
+}
+
+TEST_F(EventFeedTest, AReplayThatSaysNoTopicIsBelievedOnceALiveBatchPassedTheFilter) {
+  start();
+  EventPublisher& of = publisher();
+  of.set_replays(EventPublisher::Replays::kWithoutTopic);
+  of.lose("+a");
+  join(of, 0, true, "kv@");
+  ASSERT_TRUE(wait_for([&] { return statistics().next_number == 1 && !statistics().replaying; }));
+  EXPECT_EQ(statistics().freshness, KvFreshness::kNothingYet);
+  ASSERT_TRUE(publish_until_heard(of));
+  EXPECT_TRUE(wait_until_exact(of));
 }
 
 TEST_F(EventFeedTest, WhatTheSubscriptionMissesIsReplayed) {

@@ -51,6 +51,9 @@ Result<ReplayMessage> read_replay_message(ZmqFrames frames) {
   if (message.end) return message;
   if (!number) return not_a_number(frames[frames.size() - 2]);
   message.number = *number;
+  // Of three frames the first is the empty one of every answer, or a topic without it.
+  const size_t before = frames.size() - 2;
+  if (before > 1 || (before == 1 && !frames.front().empty())) message.topic = frames[before - 1];
   return message;
 }
 

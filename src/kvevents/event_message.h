@@ -29,6 +29,7 @@ Result<EventMessage> read_event_message(ZmqFrames frames);
 
 struct ReplayMessage {
   bool end = false;
+  std::optional<std::string_view> topic;  // nullopt: the answer does not say
   uint64_t number = 0;
   std::string_view batch;
 };

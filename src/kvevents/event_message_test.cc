@@ -54,6 +54,15 @@ TEST(ReplayMessage, EveryShapeIsRead) {
   }
 }
 
+TEST(ReplayMessage, ATopicIsSaidByNewerEnginesOnly) {
+  const auto topic_of = [](const Frames& frames) { return read_replay_message(frames)->topic; };
+  EXPECT_EQ(topic_of({"", "kv@a@m", kSeven, "\x93"}), "kv@a@m");
+  EXPECT_EQ(topic_of({"kv@a@m", kSeven, "\x93"}), "kv@a@m");
+  EXPECT_EQ(topic_of({"", "", kSeven, "\x93"}), "") << "it has none, and says so";
+  EXPECT_EQ(topic_of({"", kSeven, "\x93"}), std::nullopt);
+  EXPECT_EQ(topic_of({kSeven, "\x93"}), std::nullopt);
+}
+
 TEST(ReplayMessage, TheEndIsMarkedInSeveralWays) {
   for (const Frames& frames : {Frames{"", kEnd, ""}, Frames{"", "", kEnd, ""}, Frames{"", ""},
                                Frames{"", kSeven, ""}, Frames{"", kEnd, "\x93"}}) {

@@ -40,6 +40,7 @@ class EventPublisher {
   std::string replay() const { return replay_; }
   const WordEngine& engine() const { return engine_; }
   void set_replays(Replays replays) { replays_ = replays; }
+  void set_topic(const std::string& topic) { topic_ = topic; }
   size_t requests() const { return requests_; }
 
   void publish(const std::string& words) {
@@ -159,7 +160,7 @@ class EventPublisher {
 
   const std::string host_;
   const int unsent_max_;
-  const std::string topic_ = "kv@pod@model";
+  std::string topic_ = "kv@pod@model";
   WordEngine engine_;
   Replays replays_ = Replays::kAsNow;
   std::string events_;

@@ -1,7 +1,5 @@
 #include "kvevents/event_replay.h"
 
-#include "kvevents/event_message.h"
-
 namespace kvasir {
 namespace {
 
@@ -42,7 +40,7 @@ void EventReplay::on_message(ZmqFrames frames) {
   const Result<ReplayMessage> message = read_replay_message(frames);
   if (!message) return fail("the answer cannot be read: " + message.error().message);
   if (message->end) return listener_.on_replay_ended();
-  listener_.on_replayed(message->number, message->batch);
+  listener_.on_replayed(*message);
 }
 
 void EventReplay::on_event(int event) {

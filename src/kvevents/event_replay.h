@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "kvevents/event_message.h"
 #include "kvevents/zmq_socket.h"
 #include "net/io/event_loop.h"
 
@@ -18,7 +19,7 @@ class EventReplay {
   class Listener {
    public:
     virtual ~Listener() = default;
-    virtual void on_replayed(uint64_t number, std::string_view batch) = 0;
+    virtual void on_replayed(const ReplayMessage& message) = 0;
     virtual void on_replay_ended() = 0;
     // Nothing more is told of it.
     virtual void on_replay_failed(std::string_view why) = 0;

@@ -75,8 +75,12 @@ void EventStream::on_live(uint64_t number, std::string_view batch) {
   counters_.heard_at = executor_.now();
   heard_ = true;
   const Judgement judgement = judge(number, batch);
-  if (judgement == Judgement::kRepetition) return counters_.add(counters_.duplicates);
   if (judgement == Judgement::kRestart) restart();
+  topic_seen_ = true;
+  if (judgement == Judgement::kRepetition) {
+    counters_.add(counters_.duplicates);
+    return show_freshness();
+  }
   live_last_ = number;
   if (checking_) {  // this batch shows as well whether one is missing
     cease_replay();
@@ -210,6 +214,7 @@ void EventStream::restart() {
   waiting_.clear();
   known_ = complete_ = hole_ = doubt_ = false;
   reading_ = true;
+  topic_seen_ = !filtered_;
   counters_.next = 0;
   host_.on_restarted();
   if (replays_ && phase_ != Phase::kConnecting) return catch_up({});
@@ -217,7 +222,7 @@ void EventStream::restart() {
 }
 
 KvFreshness EventStream::freshness() const {
-  if (!known_) return KvFreshness::kNothingYet;
+  if (!known_ || (!topic_seen_ && !doubt_)) return KvFreshness::kNothingYet;
   const bool live = phase_ == Phase::kLive || (checking_ && !reset_);
   if (!live || hole_ || doubt_) {
     return reading_ ? KvFreshness::kNothingYet : KvFreshness::kStale;

@@ -21,6 +21,9 @@
 //   subscribed are no hole: without them the knowledge is incomplete, and what is known is right.
 // - An announced clear (AllBlocksCleared), a restart, or a reset by way of us means that the cache
 //   is empty, and so ends every hole. Nothing else does.
+// - A subscription to some topics only hears nothing of an engine that publishes under another one,
+//   and replays say nothing of that where they bring no topic. So nothing counts until a batch
+//   under a topic that is heard was seen; meanwhile a replay looks for one now and then.
 // - What the tracker knows of the source from before (KvStreamPosition) is as after a lost
 //   connection: it is stale until a replay was read, which shows whether the same process answers.
 //
@@ -135,12 +138,19 @@ class EventStream {
   // A reset of its cache was done by way of us.
   void on_reset();
 
+  // The subscription is to some topics only. Before on_subscribed().
+  void expect_topic() { filtered_ = true, topic_seen_ = false; }
+  // What is replayed has one of them.
+  void on_topic_seen() { topic_seen_ = true; }
+
   // Of the replay that was asked for last: the request is on its way; a batch; the end's mark; or
   // it cannot be had.
   void on_replay_started();
   void on_replayed(uint64_t number, std::string_view batch);
   void on_replay_ended();
   void on_replay_failed(std::string_view why);
+  // It brings what the subscription will never hear: no other is asked for. The host knows.
+  void on_replay_refused(std::string_view why);
 
  private:
   enum class Phase : uint8_t { kConnecting, kLive, kCatchingUp };
@@ -199,6 +209,9 @@ class EventStream {
 
   bool heard_ = false;     // a live batch on this connection, or it was checked
   bool checking_ = false;  // the replay is one that checks the subscription
+
+  bool filtered_ = false;   // the subscription is to some topics only,
+  bool topic_seen_ = true;  // and this process publishes under one of them
 
   bool reset_ = false;  // and no announced clear was seen since
   TimePoint reset_until_{};

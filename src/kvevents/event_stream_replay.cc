@@ -54,15 +54,17 @@ void EventStream::start_later(Duration delay) {
 }
 
 void EventStream::check_later() {
+  if (heard_ && topic_seen_) return;
   executor_.cancel(start_timer_);
-  start_timer_ = executor_.after(options_.subscription_check, [this] {
+  const Duration delay = heard_ ? options_.replay_pause : options_.subscription_check;
+  start_timer_ = executor_.after(delay, [this] {
     start_timer_ = kNoTimer;
     check_subscription();
   });
 }
 
 void EventStream::check_subscription() {
-  if (heard_ || !can_replay()) return;
+  if ((heard_ && topic_seen_) || !can_replay()) return;
   heard_ = checking_ = true;
   catch_up("the subscription is being checked");
 }
@@ -134,6 +136,13 @@ void EventStream::on_replay_failed(std::string_view why) {
   if (replay_asked_) end_replay(false, why);
 }
 
+void EventStream::on_replay_refused(std::string_view why) {
+  if (!replay_asked_) return;
+  cease_replay();
+  counters_.add(counters_.replays_failed);
+  give_up(why);
+}
+
 void EventStream::end_replay(bool marked, std::string_view why) {
   const bool checked = !replay_unchecked_;
   const bool checking = checking_;
@@ -144,20 +153,26 @@ void EventStream::end_replay(bool marked, std::string_view why) {
     if (!last_) known_ = complete_ = true;
     doubt_ = false;
     go_live();
-    if (!heard_) check_later();
-    if (!checking || replayed_ > 0) host_.on_caught_up(replayed_);
+    check_later();
+    if (topic_seen_ && (!checking || replayed_ > 0)) host_.on_caught_up(replayed_);
     return;
   }
   counters_.add(counters_.replays_failed);
   if (checking) {
-    if (!replay_advanced_) return go_live();
+    if (!replay_advanced_) {
+      go_live();
+      return check_later();
+    }
     why_ = "batches are missing that were published while it was subscribed";
     show_freshness();
   }
   attempts_ = replay_advanced_ ? 0 : attempts_ + 1;
   if (why.empty()) why = "it ends before the batches that came live";
   if (attempts_ >= options_.replay_attempts || ++in_a_row_ >= options_.replays_in_a_row) {
-    return give_up(why);
+    const uint64_t holes = counters_.holes;
+    give_up(why);
+    if (counters_.holes == holes) host_.on_given_up(why);
+    return;
   }
   if (replay_advanced_) return start_replay();
   const Duration first = options_.replay_pause / kFirstPauseShare;
@@ -197,7 +212,6 @@ void EventStream::go_live() {
 void EventStream::give_up(std::string_view why) {
   no_replay_before_ =
       time_after(executor_.now(), std::max<Duration>(options_.replay_pause, kPauseLeast));
-  const uint64_t holes = counters_.holes;
   while (!waiting_.empty()) {
     const WaitingBatches::Batch& batch = waiting_.front();
     if (!last_ || batch.number > *last_) take(batch.number, batch.bytes);
@@ -205,7 +219,6 @@ void EventStream::give_up(std::string_view why) {
   }
   if (last_ && is_behind()) doubt_ = true;  // the next one will show what is missing
   why_ = why;
-  if (counters_.holes == holes) host_.on_given_up(why);
   go_live();
 }
 

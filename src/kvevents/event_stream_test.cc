@@ -129,6 +129,62 @@ TEST_F(WithReplay, AnEngineWithoutEventsHasAnEmptyCache) {
   expect_exact();
 }
 
+// A subscription to some topics only: of an engine that has said nothing yet nobody can tell
+// whether it will be heard.
+TEST_F(WithReplay, UnderATopicFilterNothingCountsUntilABatchPassedIt) {
+  stream_->expect_topic();
+  begin();
+  EXPECT_EQ(freshness(), KvFreshness::kNothingYet);
+  live("+a");
+  expect_exact();
+}
+
+TEST_F(WithReplay, UnderATopicFilterASilentEngineIsAskedAgainAndAgain) {
+  stream_->expect_topic();
+  begin();
+  pass(seconds(1));
+  ASSERT_EQ(asked_.size(), 2u);
+  answer();
+  pass(options_.replay_pause);
+  ASSERT_EQ(asked_.size(), 3u);
+  stream_->on_replay_failed("nobody is there");
+  pass(options_.replay_pause);
+  ASSERT_EQ(asked_.size(), 4u);
+  stream_->on_replay_started();
+  stream_->on_replay_refused("another topic");
+  EXPECT_EQ(freshness(), KvFreshness::kNothingYet);
+  EXPECT_TRUE(said_.empty()) << "known exactly, or lost: neither is true";
+  pass(options_.replay_pause * 10);
+  EXPECT_EQ(asked_.size(), 4u) << "it is known why nothing comes";
+}
+
+TEST_F(WithReplay, UnderATopicFilterANewProcessHasToShowItsTopic) {
+  stream_->expect_topic();
+  begin();
+  live("+a");
+  expect_exact();
+  stream_->on_disconnected();
+  engine_.restart();
+  stream_->on_subscribed();
+  pass(seconds(1));
+  answer();
+  pass(seconds(1));
+  answer();
+  EXPECT_EQ(counters_.restarts, 1u);
+  EXPECT_EQ(freshness(), KvFreshness::kNothingYet);
+  EXPECT_TRUE(known().blocks.empty());
+}
+
+TEST_F(WithReplay, UnderATopicFilterARepetitionShowsTheTopicToo) {
+  stream_->expect_topic();
+  stream_->on_subscribed();
+  const auto [number, batch] = engine_.publish("+a");
+  answer();
+  EXPECT_EQ(freshness(), KvFreshness::kNothingYet);
+  stream_->on_live(number, batch);
+  expect_exact();
+}
+
 TEST_F(WithReplay, BatchesThatTheEngineNoLongerKeepsMakeItIncomplete) {
   engine_ = WordEngine(2);
   for (const char* words : {"+a", "+b", "+c", "-a"}) lose(words);

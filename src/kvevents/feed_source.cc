@@ -1,8 +1,15 @@
 #include "kvevents/feed_source.h"
 
+#include <fmt/format.h>
+
 #include <utility>
 
 namespace kvasir {
+namespace {
+
+constexpr size_t kTopicShown = 256;  // bytes of a topic in a message
+
+}  // namespace
 
 std::string_view name_of(KvFeedOperation operation) {
   constexpr std::array<std::string_view, kKvFeedOperations> kNames = {"connect", "handshake",
@@ -67,6 +74,7 @@ Result<std::unique_ptr<FeedSource>> FeedSource::subscribe(FeedTools& tools, Feed
   if (!added) return added;
   FeedSource& made = **added;
   const FeedSourceName& its = made.counters_->name;
+  if (!its.topic.empty()) made.stream_.expect_topic();
   auto subscription = EventSubscription::open(tools.context, tools.loop, its.events, its.topic,
                                               tools.sockets, made);
   if (!subscription) return subscription.error();
@@ -128,8 +136,27 @@ void FeedSource::stop_replay() {
   replay_ = nullptr;
 }
 
-void FeedSource::on_replayed(uint64_t number, std::string_view batch) {
-  stream_.on_replayed(number, batch);
+void FeedSource::on_replayed(const ReplayMessage& message) {
+  const std::string& heard = counters_->name.topic;
+  if (message.topic && !heard.empty()) {
+    if (!message.topic->starts_with(heard)) return refuse_topic(*message.topic);
+    topic_refused_ = false;
+    stream_.on_topic_seen();
+  }
+  stream_.on_replayed(message.number, message.batch);
+}
+
+// Told once: whoever publishes under it goes on doing so.
+void FeedSource::refuse_topic(std::string_view topic) {
+  const FeedSourceName& its = counters_->name;
+  const std::string why =
+      fmt::format("replayed batches have the topic '{}', the filter is '{}': nothing will be heard",
+                  topic.substr(0, kTopicShown), its.topic);
+  if (!std::exchange(topic_refused_, true)) {
+    tools_.probe.on_refused(its.endpoint, its.rank, why);
+  }
+  on_error(KvFeedOperation::kReplay);
+  stream_.on_replay_refused(why);
 }
 
 void FeedSource::on_replay_ended() {

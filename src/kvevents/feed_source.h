@@ -89,9 +89,11 @@ class FeedSource final : private EventStreamHost,
   void on_error(KvFeedOperation operation) override;
   // Of the replay.
   void on_turn() override;
-  void on_replayed(uint64_t number, std::string_view batch) override;
+  void on_replayed(const ReplayMessage& message) override;
   void on_replay_ended() override;
   void on_replay_failed(std::string_view why) override;
+
+  void refuse_topic(std::string_view topic);
 
   FeedTools& tools_;
   const KvSourceId source_;
@@ -101,6 +103,7 @@ class FeedSource final : private EventStreamHost,
   std::shared_ptr<EventReplay> replay_;
   uint64_t replay_from_ = 0;
   std::optional<std::string> topic_;  // of the last live message
+  bool topic_refused_ = false;  // what is replayed has a topic that is not heard, and it was told
 };
 
 }  // namespace kvasir
