@@ -92,11 +92,12 @@ Result<void> read_pods(const KvCacheManagerFlags& flags, KvCacheManagerSettings&
   if (!flags.bind.empty() && !settings.pods.empty()) {
     return Error{"--bind and --subscribe: engines connect, or are connected to; only one of them"};
   }
-  if (const Result<void> bind = check_bind_address(flags.bind); !bind) {
-    return Error{"--bind: " + bind.error().message};
-  }
   settings.feed.bind = flags.bind;
   if (flags.bind.empty() && settings.pods.empty()) settings.feed.bind = kTutorialBind;
+  if (settings.feed.bind.empty()) return {};
+  if (const Result<void> bind = check_bind_address(settings.feed.bind); !bind) {
+    return Error{"--bind: " + bind.error().message};
+  }
   return {};
 }
 

@@ -96,21 +96,22 @@ Result<void> check_event_pattern(std::string_view pattern) {
 
 Result<void> check_bind_address(std::string_view address) {
   const auto wrong = [address](const char* why) {
-    return Error{"'" + std::string(address) + "' is not an address to listen on: " + why};
+    return Error{"'" + std::string(address) + "': " + why};
   };
   if (has_space(address)) return wrong("it has a space");
   for (const std::string_view scheme : {"ipc://", "inproc://"}) {
     if (!address.starts_with(scheme)) continue;
-    if (address == scheme) return wrong("it has no name");
+    if (address == scheme) return wrong("it needs a name behind the scheme");
     return {};
   }
-  if (!address.starts_with(kTcp)) return wrong("it begins with neither tcp:// nor ipc://");
+  if (!address.starts_with(kTcp))
+    return wrong("it must begin with tcp:// or ipc://, as tcp://*:5555");
   const std::string_view place = address.substr(kTcp.size());
   const size_t colon = place.rfind(':');
   if (colon == std::string_view::npos || place.back() == ']') {
-    return wrong("it has no port; tcp://*:5555 has");
+    return wrong("it needs a port, as tcp://*:5555 has");
   }
-  if (colon == 0) return wrong("it has no host; * is every address of this machine");
+  if (colon == 0) return wrong("it needs a host, as * for every address of this machine");
   const std::string_view port = place.substr(colon + 1);
   if (is_any_port(port) || parse_port(port)) return {};
   return wrong("its port must be from 1 to 65535");

@@ -90,18 +90,18 @@ TEST(EventAddress, OfOursSaysWhatIsWrongWithIt) {
     EXPECT_TRUE(check_bind_address(good)) << good;
   }
   const std::pair<const char*, const char*> cases[] = {
-      {"", "neither tcp:// nor ipc://"},
-      {"*:5555", "neither tcp:// nor ipc://"},
-      {"tcp://", "no port"},
-      {"tcp://*", "no port"},
-      {"tcp://[::]", "no port"},
-      {"tcp://:5555", "no host"},
+      {"", "must begin with tcp:// or ipc://"},
+      {"*:5555", "must begin with tcp:// or ipc://"},
+      {"tcp://", "needs a port"},
+      {"tcp://*", "needs a port"},
+      {"tcp://[::]", "needs a port"},
+      {"tcp://:5555", "needs a host"},
       {"tcp://*:", "from 1 to 65535"},
       {"tcp://*:65536", "from 1 to 65535"},
       {"tcp://*:PORT", "from 1 to 65535"},
       {"tcp://*: 5555", "a space"},
-      {"ipc://", "no name"},
-      {"http://*:5555", "neither tcp:// nor ipc://"},
+      {"ipc://", "needs a name"},
+      {"http://*:5555", "must begin with tcp:// or ipc://"},
   };
   for (const auto& [address, why] : cases) {
     const Result<void> checked = check_bind_address(address);

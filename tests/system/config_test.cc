@@ -116,12 +116,11 @@ const Case kCases[] = {
     {"an address for KV events that is none",
      "plugins: [{type: precise-prefix-cache-producer, parameters: {kvEventsConfig: {zmqEndpoint: "
      "'*:5557'}}}]\n",
-     "kvEventsConfig: zmqEndpoint: '*:5557' is not an address to listen on: it begins with "
-     "neither"},
+     "kvEventsConfig: zmqEndpoint: '*:5557': it must begin with tcp:// or ipc://"},
     {"an address for KV events without a port",
      "plugins: [{type: precise-prefix-cache-scorer, parameters: {kvEventsConfig: {zmqEndpoint: "
      "'tcp://*'}}}]\n",
-     "kvEventsConfig: zmqEndpoint: 'tcp://*' is not an address to listen on: it has no port"},
+     "kvEventsConfig: zmqEndpoint: 'tcp://*': it needs a port"},
     {"an address for KV events",
      "plugins: [{type: precise-prefix-cache-producer, parameters: {kvEventsConfig: {zmqEndpoint: "
      "'tcp://127.0.0.1:*'}}}]\n"},
