@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "wire/kv_events/kv_event_decoder.h"
+
 namespace kvasir {
 
 Result<std::unique_ptr<BoundEvents>> BoundEvents::open(FeedTools& tools, const std::string& address,
@@ -32,17 +34,29 @@ void BoundEvents::on_message(ZmqFrames frames) {
     if (publishers != nullptr) publishers->on_json(message->topic, message->batch);
     return;
   }
-  auto found = by_topic_.find(message->topic);
-  if (found == by_topic_.end()) {
-    FeedSource* const source = find_(message->topic);
-    if (source == nullptr) return EventStreamCounters::add(counters_.unknown);
-    found = by_topic_.emplace(message->topic, source).first;
+  FeedSource* const source = source_of(*message);
+  if (source == nullptr) return EventStreamCounters::add(counters_.unknown);
+  source->on_message(frames);
+}
+
+FeedSource* BoundEvents::source_of(const EventMessage& message) {
+  const uint32_t rank = data_parallel_rank(message.batch).value_or(0);
+  const auto found = by_topic_.find(message.topic);
+  if (found != by_topic_.end()) {
+    for (const Publisher& each : found->second) {
+      if (each.rank == rank) return each.source;
+    }
   }
-  found->second->on_message(frames);
+  FeedSource* const source = find_(message.topic, rank);
+  if (source != nullptr) by_topic_[std::string(message.topic)].push_back({rank, source});
+  return source;
 }
 
 void BoundEvents::forget(const FeedSource& source) {
-  std::erase_if(by_topic_, [&](const auto& entry) { return entry.second == &source; });
+  for (auto& [topic, publishers] : by_topic_) {
+    std::erase_if(publishers, [&](const Publisher& each) { return each.source == &source; });
+  }
+  std::erase_if(by_topic_, [](const auto& entry) { return entry.second.empty(); });
 }
 
 }  // namespace kvasir

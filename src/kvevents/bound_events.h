@@ -1,5 +1,6 @@
 // The port to which engines connect by themselves: one SUB socket for all of them. The topic of a
-// message says whose it is.
+// message says whose it is; the ranks of an engine, each of which numbers its own batches, may
+// share a topic: their batches say the rank.
 //
 // Lives on the feed's thread.
 #pragma once
@@ -10,8 +11,10 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
+#include "kvevents/event_message.h"
 #include "kvevents/feed_source.h"
 #include "kvevents/zmq_socket.h"
 
@@ -26,9 +29,9 @@ struct BoundEventsCounters {
 
 class BoundEvents {
  public:
-  // The source of a topic that had none until now; null: nobody's, for now. It lives until
-  // forget().
-  using Find = std::function<FeedSource*(std::string_view topic)>;
+  // The source of a topic and rank that had none until now; null: nobody's, for now. It lives
+  // until forget().
+  using Find = std::function<FeedSource*(std::string_view topic, uint32_t rank)>;
 
   static Result<std::unique_ptr<BoundEvents>> open(FeedTools& tools, const std::string& address,
                                                    BoundEventsCounters& counters, Find find);
@@ -40,11 +43,17 @@ class BoundEvents {
   BoundEvents(FeedTools& tools, BoundEventsCounters& counters, Find find,
               std::unique_ptr<ZmqSocket> socket);
   void on_message(ZmqFrames frames);
+  FeedSource* source_of(const EventMessage& message);
+
+  struct Publisher {
+    uint32_t rank = 0;
+    FeedSource* source = nullptr;
+  };
 
   FeedTools& tools_;
   BoundEventsCounters& counters_;
   const Find find_;
-  std::map<std::string, FeedSource*, std::less<>> by_topic_;
+  std::map<std::string, std::vector<Publisher>, std::less<>> by_topic_;
   const std::unique_ptr<ZmqSocket> socket_;
 };
 

@@ -10,8 +10,10 @@
 #include <vector>
 
 #include "base/guarded.h"
+#include "kvevents/cache_tracker.h"
 #include "kvevents/event_feed.h"
 #include "kvevents/event_publisher_fixture.h"
+#include "wire/kv_events/kv_event_encoder.h"
 
 namespace kvasir {
 namespace {
@@ -52,7 +54,8 @@ class BoundEventsTest : public ::testing::Test {
     for (void* socket : sockets_) zmq_close(socket);
     zmq_ctx_term(context_);
   }
-  void start() {
+  void start() { start(tracker_); }
+  void start(KvSourceTracker& tracker) {
     // A port that is free, as the test's own socket finds out.
     {
       EventPublisher free;
@@ -60,7 +63,7 @@ class BoundEventsTest : public ::testing::Test {
     }
     Result<std::unique_ptr<KvEventFeed>> feed{Error{}};
     for (int tries = 0; tries < 1000 && !feed; ++tries) {
-      feed = KvEventFeed::start(options_, tracker_, probe_);
+      feed = KvEventFeed::start(options_, tracker, probe_);
       if (!feed) zmq_poll(nullptr, 0, 1);
     }
     ASSERT_TRUE(feed.ok()) << feed.error().message;
@@ -170,6 +173,56 @@ TEST_F(BoundEventsTest, AGapIsReplayedFromTheEngineWhenItsAddressIsKnown) {
            tracker_.sources().front().freshness == KvFreshness::kExact;
   }));
   EXPECT_EQ(tracker_.sources().front().blocks, (BlockNames{"b", "c"}));
+}
+
+// A batch that stores one block that begins a sequence.
+std::string stored(uint64_t name, uint32_t rank) {
+  const std::vector<uint32_t> tokens(16, static_cast<uint32_t>(name));
+  KvEventEncoder encoder;
+  encoder.begin(1.0);
+  encoder.stored({.block_hashes = {&name, 1}, .token_ids = tokens, .block_size = 16});
+  return encoder.finish(rank);
+}
+
+// vLLM gives all data-parallel ranks the same topic, and each numbers its batches itself.
+TEST_F(BoundEventsTest, RanksThatShareATopicAreToldApart) {
+  CacheTracker tracker{CacheTrackerOptions{}};
+  options_.publishers = &pods_;
+  start(tracker);
+  void* const ranks[] = {engine(), engine()};
+  for (uint64_t number = 0; number < 3; ++number) {
+    for (const uint32_t rank : {1u, 0u}) {
+      publish(ranks[rank], "kv@pod@m", number, stored(10 * rank + number, rank));
+    }
+  }
+  ASSERT_TRUE(wait_for([&] { return tracker.statistics().stored == 6; }));
+  const CacheTrackerStatistics all = tracker.statistics();
+  ASSERT_EQ(all.sources.size(), 2u);
+  for (const KvSourceStatistics& source : all.sources) {
+    EXPECT_EQ(source.endpoint, all.sources.front().endpoint);
+    EXPECT_EQ(source.blocks, 3u);
+    EXPECT_EQ(source.freshness, KvFreshness::kExact);
+  }
+  EXPECT_EQ(all.sources[0].rank + all.sources[1].rank, 1u) << "0 and 1";
+  for (const KvFeedSourceStatistics& source : feed_->statistics().sources) {
+    EXPECT_EQ(source.restarts, 0u);
+  }
+  feed_.reset();
+}
+
+TEST_F(BoundEventsTest, TopicsOfOnePodThatSayTheSameRankAreToldApart) {
+  CacheTracker tracker{CacheTrackerOptions{}};
+  start(tracker);
+  feed_->joined(EndpointId{0}, {"pod", "10.0.0.1", 8000});
+  void* const one = engine();
+  for (uint64_t number = 0; number < 2; ++number) {
+    publish(one, "kv@pod@m", number, stored(number, 0));
+    publish(one, "kv@10.0.0.1@m", number, stored(10 + number, 0));
+  }
+  ASSERT_TRUE(wait_for([&] { return tracker.statistics().stored == 4; }));
+  ASSERT_EQ(tracker.statistics().sources.size(), 2u);
+  EXPECT_EQ(tracker.statistics().sources[1].blocks, 2u);
+  feed_.reset();
 }
 
 TEST_F(BoundEventsTest, JsonGoesToWhoReadsIt) {

@@ -90,10 +90,22 @@ class KvEventFeed::State {
   }
   using SharedCounters = std::shared_ptr<const FeedSourceCounters>;
 
+  // Who says the rank of another, under another topic of the same pod, is counted as one more.
+  static uint32_t free_rank(const Member& member, uint32_t wished) {
+    const auto is_taken = [&](uint32_t rank) {
+      return std::any_of(member.sources.begin(), member.sources.end(),
+                         [&](const auto& source) { return source->counters()->name.rank == rank; });
+    };
+    if (!is_taken(wished)) return wished;
+    uint32_t rank = 0;
+    while (is_taken(rank)) ++rank;
+    return rank;
+  }
+
   void subscribe(EndpointId id, Member& member);
   FeedSource* add(Member& member, const FeedSourceName& name, bool bound);
   void run_commands();
-  FeedSource* find_publisher(std::string_view topic);
+  FeedSource* find_publisher(std::string_view topic, uint32_t rank);
   Member* find_member(std::string_view topic, EndpointId& id);
   void refuse(const FeedSourceName& name, std::string_view why);
   void tidy();
@@ -115,8 +127,9 @@ class KvEventFeed::State {
 
 Result<void> KvEventFeed::State::bind() {
   if (options_.bind.empty()) return {};
-  auto bound = BoundEvents::open(tools_, options_.bind, bound_counters_,
-                                 [this](std::string_view topic) { return find_publisher(topic); });
+  auto bound = BoundEvents::open(
+      tools_, options_.bind, bound_counters_,
+      [this](std::string_view topic, uint32_t rank) { return find_publisher(topic, rank); });
   if (!bound) return bound.error();
   bound_ = std::move(*bound);
   return {};
@@ -236,7 +249,7 @@ KvEventFeed::State::Member* KvEventFeed::State::find_member(std::string_view top
   return nullptr;
 }
 
-FeedSource* KvEventFeed::State::find_publisher(std::string_view topic) {
+FeedSource* KvEventFeed::State::find_publisher(std::string_view topic, uint32_t rank) {
   run_commands();  // sockets have their turn before what was posted: it may have joined by now
   EndpointId id{};
   Member* member = find_member(topic, id);
@@ -248,7 +261,7 @@ FeedSource* KvEventFeed::State::find_publisher(std::string_view topic) {
     member = &members_[id];
   }
   if (member == nullptr) return nullptr;
-  const uint32_t rank = static_cast<uint32_t>(member->sources.size());
+  rank = free_rank(*member, rank);
   FeedSourceName name{id, member->endpoint, rank, std::string(topic), {}, {}};
   if (!member->addresses.replay.empty()) {
     const Result<std::string> replay =

@@ -64,8 +64,8 @@ class KvPublishers {
 struct KvEventFeedOptions {
   KvEventAddresses addresses;
   // Engines connect to this one (tcp://*:5555) instead; the topic, kv@POD[:PORT]@MODEL, says whose
-  // events they are. Empty: not. Each publisher needs a topic of its own, every rank too: their
-  // numbers are told apart by nothing else.
+  // events they are. Empty: not. Each engine needs a topic of its own; its ranks may share one when
+  // their batches say the rank. Numbers are told apart by nothing else.
   std::string bind = {};
   // Must outlive the feed. Null: only endpoints that joined, by name or HOST:PORT.
   KvPublishers* publishers = nullptr;

@@ -30,6 +30,16 @@ uint64_t big_endian(const char* bytes) {
   return number;
 }
 
+bool names_the_rank(const MsgpackItem& name) {
+  return name.kind == MsgpackKind::kText &&
+         (name.bytes == "data_parallel_rank" || name.bytes == "attn_dp_rank");
+}
+
+std::optional<uint32_t> rank_of(const MsgpackItem& item) {
+  if (item.kind != MsgpackKind::kInteger || item.number > UINT32_MAX) return std::nullopt;
+  return static_cast<uint32_t>(item.number);
+}
+
 template <class T>
 void make_room(std::vector<T>& buffer, size_t count) {
   if (buffer.size() < count) buffer.resize(count);
@@ -85,7 +95,7 @@ class KvEventDecoder::Reader {
         read = read_time();
       } else if (text && name.bytes == "events") {
         read = read_events();
-      } else if (text && (name.bytes == "data_parallel_rank" || name.bytes == "attn_dp_rank")) {
+      } else if (names_the_rank(name)) {
         read = read_rank();
       } else {
         read = reader_.skip(values_inside(name) + 1);
@@ -110,9 +120,7 @@ class KvEventDecoder::Reader {
 
   bool read_rank() {
     const MsgpackItem rank = reader_.next();
-    if (rank.kind == MsgpackKind::kInteger && rank.number <= UINT32_MAX) {
-      head_.data_parallel_rank = static_cast<uint32_t>(rank.number);
-    }
+    if (const std::optional<uint32_t> number = rank_of(rank)) head_.data_parallel_rank = number;
     return rank.kind != MsgpackKind::kNothing && reader_.skip(values_inside(rank));
   }
 
@@ -438,6 +446,21 @@ Result<KvBatchHead> KvEventDecoder::decode(std::string_view batch, KvEventSink& 
                  std::to_string(limits_.batch_bytes_max)};
   }
   return Reader(*this, batch, sink).read();
+}
+
+std::optional<uint32_t> data_parallel_rank(std::string_view batch) {
+  MsgpackReader reader(batch);
+  const MsgpackItem head = reader.next();
+  if (head.kind == MsgpackKind::kArray) {
+    return head.number > 2 && reader.skip(2) ? rank_of(reader.next()) : std::nullopt;
+  }
+  if (head.kind != MsgpackKind::kMap) return std::nullopt;
+  for (uint64_t pairs = head.number; pairs > 0; --pairs) {
+    const MsgpackItem name = reader.next();
+    if (names_the_rank(name)) return rank_of(reader.next());
+    if (!reader.skip(values_inside(name) + 1)) return std::nullopt;
+  }
+  return std::nullopt;
 }
 
 }  // namespace kvasir

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -42,5 +43,8 @@ class KvEventDecoder {
   std::vector<uint32_t> tokens_;
   std::vector<uint64_t> extras_;
 };
+
+// The data-parallel rank that a batch says, without its events; nullopt: none, or not a batch.
+std::optional<uint32_t> data_parallel_rank(std::string_view batch);
 
 }  // namespace kvasir

@@ -85,6 +85,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::vector<RecordedKvEvent> events = decode(batch);
   for (const RecordedKvEvent& event : events) check(event, size);
   KVASIR_ASSERT(decode(batch) == events, "a decoder is used again");
+  (void)kvasir::data_parallel_rank(batch);
   check_written(events, kvasir::KvEventForm::kMap);
   check_written(events, kvasir::KvEventForm::kArray);
   return 0;

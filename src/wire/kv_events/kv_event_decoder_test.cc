@@ -81,6 +81,15 @@ TEST(KvEventDecoder, BatchMayBeAMap) {
   EXPECT_THAT(decoded.events, ElementsAre(RecordedKvEvent{.type = "cleared"}));
 }
 
+TEST(KvEventDecoder, TheRankIsReadWithoutTheEvents) {
+  EXPECT_EQ(data_parallel_rank(from_hex("93 01 91 92 a1 78 c0 03")), 3u);
+  EXPECT_EQ(data_parallel_rank(from_hex("94 01 90 cc c8 c0")), 200u) << "more items may follow";
+  EXPECT_EQ(data_parallel_rank(from_hex("81 ac 617474 6e5f64705f72616e6b 05")), 5u);
+  for (const char* none : {"92 01 90", "93 01 90 c0", "93 01 90 ff", "93 01 91", "80", "05", ""}) {
+    EXPECT_EQ(data_parallel_rank(from_hex(none)), std::nullopt) << none;
+  }
+}
+
 TEST(KvEventDecoder, BatchMayLackTheRankOrHaveMoreItems) {
   EXPECT_TRUE(decode(from_hex("92 01 90")).head);
   EXPECT_EQ(decode(from_hex("92 01 90")).head->data_parallel_rank, std::nullopt);
