@@ -58,7 +58,8 @@ void CacheEventApplier::on_stored(const KvBlocksStored& event) {
                      event.token_ids.size() / event.block_hashes.size() < event.block_size)) {
     return skip();
   }
-  CacheGroup* group = group_for(event.group, has_tokens ? event.block_size : 0);
+  CacheGroup* group =
+      group_for(event.group, has_tokens ? event.block_size : 0, event.medium == KvMedium::kGpu);
   if (group == nullptr) return skip();
   StoredBlocks blocks;
   blocks.holder = group->holder;
@@ -78,12 +79,29 @@ void CacheEventApplier::on_stored(const KvBlocksStored& event) {
         block_content(event.token_ids.subspan(i * event.block_size, event.block_size), extra));
   }
   blocks.contents = contents_;
-  store(blocks);
+  if (blocks.tier != CacheTier::kGpu) attach_held(blocks);
+  if (!blocks.engine_hashes.empty()) store(blocks);
+}
+
+// What the GPU's cache has under the same names is where the GPU's own events said. Connectors that
+// offload name as parent only what they have offloaded themselves, or nothing.
+void CacheEventApplier::attach_held(StoredBlocks& blocks) {
+  size_t held = 0;
+  const auto on_gpu = [&](size_t block) {
+    return index_.held(blocks.holder, CacheTier::kGpu, blocks.engine_hashes.subspan(block, 1)) > 0;
+  };
+  while (held < blocks.engine_hashes.size() && on_gpu(held)) ++held;
+  if (held == 0) return;
+  index_.attach(blocks.holder, blocks.tier, blocks.engine_hashes.first(held));
+  blocks.parent = blocks.engine_hashes[held - 1];
+  blocks.engine_hashes = blocks.engine_hashes.subspan(held);
+  blocks.contents = blocks.contents.subspan(held);
 }
 
 // The group's holder; made when it is new. Null: there is no place for it, or its blocks are of
-// another size than those that it has.
-CacheGroup* CacheEventApplier::group_for(uint32_t number, uint32_t block_tokens) {
+// another size than those that it has. Whoever offloads may do so in blocks of another size; then
+// the GPU's size counts, and what is held of the other's is forgotten.
+CacheGroup* CacheEventApplier::group_for(uint32_t number, uint32_t block_tokens, bool gpu) {
   std::vector<CacheGroup>& groups = source_->groups;
   auto found = std::find_if(groups.begin(), groups.end(),
                             [&](const CacheGroup& group) { return group.number == number; });
@@ -93,19 +111,28 @@ CacheGroup* CacheEventApplier::group_for(uint32_t number, uint32_t block_tokens)
                          [](const CacheGroup& group) { return !group.announced; });
   }
   if (found != groups.end()) {
-    if (found->announced && found->block_tokens == block_tokens) return &*found;
-    if (found->block_tokens != block_tokens &&
-        (index_.blocks_of(found->holder) > 0 || !sources_.can_have_size(block_tokens))) {
-      return nullptr;
+    if (found->announced && found->block_tokens == block_tokens) {
+      found->sized_by_gpu |= gpu;
+      return &*found;
+    }
+    if (found->block_tokens != block_tokens) {
+      if (!sources_.can_have_size(block_tokens)) return nullptr;
+      if (index_.blocks_of(found->holder) > 0) {
+        if (found->sized_by_gpu || !gpu) return nullptr;
+        index_.clear(found->holder);
+      }
     }
     orphans_.forget(found->holder);
     sources_.announce(*source_, *found, number, block_tokens);
+    found->sized_by_gpu = gpu;
     return &*found;
   }
   if (groups.size() >= options_.groups_max || !sources_.can_have_size(block_tokens)) return nullptr;
   const std::optional<HolderId> holder = index_.add_holder();
   if (!holder) return nullptr;
-  sources_.add_group(*source_, {number, *holder, block_tokens});
+  sources_.add_group(
+      *source_,
+      {.number = number, .holder = *holder, .block_tokens = block_tokens, .sized_by_gpu = gpu});
   return &groups.back();
 }
 
@@ -270,7 +297,7 @@ std::optional<HolderId> CacheEventApplier::add_holder(CacheSource& source, uint3
                                                       uint32_t block_tokens) {
   if (block_tokens == 0) return std::nullopt;
   source_ = &source;
-  const CacheGroup* const added = group_for(group, block_tokens);
+  const CacheGroup* const added = group_for(group, block_tokens, false);
   source_ = nullptr;
   return added == nullptr ? std::nullopt : std::optional(added->holder);
 }

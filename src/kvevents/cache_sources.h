@@ -31,6 +31,9 @@ struct CacheGroup {
   // Blocks of it were, since the cache was cleared. Else it has none, and perhaps it never will:
   // an engine that restarted may have other groups.
   bool announced = true;
+  // Blocks in the GPU's cache are of this size: so no other tier's blocks say another. Of the
+  // writing thread alone.
+  bool sized_by_gpu = false;
 };
 
 // Written by the writing thread only, read by any.

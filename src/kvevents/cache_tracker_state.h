@@ -42,8 +42,9 @@ class CacheEventApplier final : public KvEventSink {
   uint64_t full() const { return full_.load(std::memory_order_relaxed); }
 
  private:
-  CacheGroup* group_for(uint32_t number, uint32_t block_tokens);
+  CacheGroup* group_for(uint32_t number, uint32_t block_tokens, bool gpu);
   void store(const StoredBlocks& blocks);
+  void attach_held(StoredBlocks& blocks);
   void store_missing(const StoredBlocks& blocks);
   bool was_announced(const StoredBlocks& blocks);
   bool has_room(CacheSource& source, size_t blocks);

@@ -179,6 +179,48 @@ TEST(CacheTracker, TiersAreToldApart) {
   EXPECT_EQ(fleet.tokens(0, tokens), 8u);
 }
 
+// Connectors that offload name as parent only what they have offloaded themselves, or nothing.
+TEST(CacheTracker, WhatAnotherTierSaysOfABlocksPlaceMovesNoBlockOfTheGpu) {
+  TrackedFleet fleet;
+  const KvSourceId a = fleet.add(0);
+  const std::vector<uint32_t> tokens = some_tokens(1, 4);
+  fleet.store(a, {.hashes = {1, 2, 3}, .tokens = some_tokens(1, 3)});
+  const std::vector<uint32_t> end(tokens.begin() + 8, tokens.end());
+  fleet.store(a, {.hashes = {3, 4}, .tokens = end, .medium = KvMedium::kCpu});
+  EXPECT_EQ(fleet.cached(0, tokens).tokens, 16u);
+  EXPECT_EQ(fleet.cached(0, tokens).gpu_tokens, 12u);
+  EXPECT_EQ(fleet.tokens(0, end), 0u) << "no sequence begins with it";
+  fleet.remove(a, {3});
+  EXPECT_EQ(fleet.cached(0, tokens).tokens, 16u);
+  EXPECT_EQ(fleet.cached(0, tokens).gpu_tokens, 8u);
+  fleet.remove(a, {3}, KvMedium::kCpu);
+  EXPECT_EQ(fleet.tokens(0, tokens), 8u);
+}
+
+TEST(CacheTracker, TheGpusBlockSizeCountsWhoeverSpeaksFirst) {
+  TrackedFleet fleet;
+  const KvSourceId a = fleet.add(0);
+  const std::vector<uint32_t> tokens = some_tokens(1, 4);
+  const ScriptedStore large = {
+      .hashes = {99}, .tokens = tokens, .block_size = 16, .medium = KvMedium::kCpu};
+  fleet.store(a, large);
+  EXPECT_EQ(fleet.tokens(0, tokens), 16u) << "as long as nothing else is said";
+  fleet.store(a, {.hashes = {1, 2}, .tokens = some_tokens(1, 2)});
+  EXPECT_EQ(fleet.cached(0, tokens).gpu_tokens, 8u);
+  EXPECT_EQ(fleet.tokens(0, tokens), 8u);
+  fleet.store(a, large);
+  EXPECT_EQ(fleet.tokens(0, tokens), 8u);
+  EXPECT_EQ(fleet.statistics_of(a).skipped, 1u);
+  EXPECT_EQ(fleet.statistics_of(a).blocks, 2u);
+  // Blocks of the same size first, too.
+  const KvSourceId b = fleet.add(1);
+  fleet.store(b, {.hashes = {1, 2}, .tokens = some_tokens(1, 2), .medium = KvMedium::kCpu});
+  fleet.store(b, {.hashes = {3}, .parent = 2, .tokens = some_tokens(2, 1)});
+  fleet.store(b, {.hashes = {98}, .tokens = some_tokens(3, 1, 16), .block_size = 16});
+  EXPECT_EQ(fleet.statistics_of(b).skipped, 1u);
+  EXPECT_EQ(fleet.tokens(1, tokens), 8u);
+}
+
 // --- Copies --------------------------------------------------------------------------------------
 
 TEST(CacheTracker, ACopyIsGoneWithItsOwnRemovalOnly) {
