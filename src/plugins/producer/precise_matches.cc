@@ -22,14 +22,7 @@ class Reader {
     nested(all, "kvEventsConfig", [this](Parameters& fields) { read_events(fields); });
     if (!all.has("kvEventsConfig")) settings_.caches.emplace();
     nested(all, "indexerConfig", [this](Parameters& fields) { read_indexer(fields); });
-    nested(all, "tokenProcessorConfig", [this](Parameters& fields) {
-      for (const char* key : {"blockSize", "blockSizeTokens"}) {
-        without_effect(fields, key, "blocks are as large as the engines'");
-      }
-      for (const char* key : {"hashSeed", "hashAlgorithm"}) {
-        without_effect(fields, key, "engines' hashes are names, and tokens are hashed our own way");
-      }
-    });
+    read_token_processor(all);
     const bool speculative = all.boolean("speculativeIndexing", false);
     const Duration lifetime = all.duration("speculativeTTL", std::chrono::seconds(2));
     if (lifetime <= Duration::zero()) all.fail("speculativeTTL", "must be longer than 0");
@@ -76,7 +69,20 @@ class Reader {
     if (caches.by_endpoint || !caches.bind.empty()) settings_.caches = std::move(caches);
   }
 
+  void read_token_processor(Parameters& parent) {
+    nested(parent, "tokenProcessorConfig", [this](Parameters& fields) {
+      for (const char* key : {"blockSize", "blockSizeTokens"}) {
+        without_effect(fields, key, "blocks are as large as the engines'");
+      }
+      for (const char* key : {"hashSeed", "hashAlgorithm"}) {
+        without_effect(fields, key, "engines' hashes are names, and tokens are hashed our own way");
+      }
+    });
+  }
+
   void read_indexer(Parameters& fields) {
+    read_token_processor(fields);  // where releases before 2026 had it
+    without_effect(fields, "prefixStoreConfig", "texts are tokenized as a whole");
     nested(fields, "kvBlockIndexConfig", [this](Parameters& index) {
       for (const char* key : {"inMemoryConfig", "inMemory", "costAwareMemoryConfig", "costAware"}) {
         without_effect(index, key, "there is one index; --kv-index-memory says how large");

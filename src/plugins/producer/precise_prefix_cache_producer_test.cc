@@ -181,6 +181,14 @@ TEST_F(PrecisePrefixCache, WhatHasNoEffectIsTold) {
   const Value index = parameters({{"kvBlockIndexConfig", parameters({{"enableMetrics", true}})}});
   EXPECT_THAT(notes_of("indexerConfig", index),
               ElementsAre(HasSubstr("enableMetrics has no effect here")));
+  // As older releases of llm-d have it, and files that were written for them.
+  const Value older =
+      parameters({{"tokenProcessorConfig", parameters({{"blockSize", 64}, {"hashSeed", "42"}})},
+                  {"prefixStoreConfig", parameters({{"blockSize", 16}})}});
+  EXPECT_THAT(notes_of("indexerConfig", older),
+              ElementsAre(HasSubstr("blockSize has no effect here"),
+                          HasSubstr("hashSeed has no effect here"),
+                          HasSubstr("prefixStoreConfig has no effect here")));
   const Value pods = parameters(
       {{"podDiscoveryConfig", parameters({{"podLabelSelector", "a=b"}})}, {"concurrency", 4}});
   EXPECT_THAT(notes_of("kvEventsConfig", pods),
