@@ -261,7 +261,7 @@ void KvCacheManagerMetrics::on_pod(std::string_view pod) {
 }
 void KvCacheManagerMetrics::on_bad_batch(std::string_view pod, std::string_view why) {
   log_repeated(LogLevel::kWarning, "messages that cannot be read",
-               "event_subscriber: a message of pod " + std::string(pod) +
+               "event_subscriber: a message" + (pod.empty() ? "" : " of pod " + std::string(pod)) +
                    " cannot be read: " + std::string(why));
 }
 void KvCacheManagerMetrics::on_subscribed(const Endpoint& endpoint, uint32_t rank) {
@@ -288,6 +288,9 @@ void KvCacheManagerMetrics::on_refused(const Endpoint& endpoint, uint32_t rank,
                                        std::string_view why) {
   log_warning("event_subscriber: cannot subscribe to " + of_rank(endpoint, rank) + ": " +
               std::string(why));
+}
+void KvCacheManagerMetrics::on_unnamed_publisher(std::string_view why) {
+  log_warning("event_subscriber: " + std::string(why));
 }
 
 }  // namespace kvasir

@@ -40,6 +40,7 @@ class KvCacheManagerMetrics final : public CacheManagerProbe, public KvEventProb
   void on_recovered(const Endpoint& endpoint, uint32_t rank, uint64_t batches) override;
   void on_given_up(const Endpoint& endpoint, uint32_t rank, std::string_view why) override;
   void on_refused(const Endpoint& endpoint, uint32_t rank, std::string_view why) override;
+  void on_unnamed_publisher(std::string_view why) override;
 
  private:
   const LogFormat format_;

@@ -1,10 +1,18 @@
 #include "kvevents/bound_events.h"
 
+#include <fmt/format.h>
+
 #include <utility>
 
+#include "kvevents/event_address.h"
 #include "wire/kv_events/kv_event_decoder.h"
 
 namespace kvasir {
+namespace {
+
+constexpr size_t kUnnamedTopicShown = 256;  // bytes of it in a message
+
+}  // namespace
 
 Result<std::unique_ptr<BoundEvents>> BoundEvents::open(FeedTools& tools, const std::string& address,
                                                        BoundEventsCounters& counters, Find find) {
@@ -47,9 +55,22 @@ FeedSource* BoundEvents::source_of(const EventMessage& message) {
       if (each.rank == rank) return each.source;
     }
   }
+  if (read_event_topic(message.topic).name.empty()) {
+    refuse_unnamed(message.topic);
+    return nullptr;
+  }
   FeedSource* const source = find_(message.topic, rank);
   if (source != nullptr) by_topic_[std::string(message.topic)].push_back({rank, source});
   return source;
+}
+
+// Engines that do not say who they are cannot be told from one another.
+void BoundEvents::refuse_unnamed(std::string_view topic) {
+  if (std::exchange(unnamed_told_, true)) return;
+  tools_.probe.on_unnamed_publisher(
+      fmt::format("the topic '{}' of KV events names no pod, and they are dropped: the engine's "
+                  "--kv-events-config needs \"topic\": \"kv@POD@MODEL\"",
+                  topic.substr(0, kUnnamedTopicShown)));
 }
 
 void BoundEvents::forget(const FeedSource& source) {

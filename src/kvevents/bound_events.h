@@ -44,6 +44,7 @@ class BoundEvents {
               std::unique_ptr<ZmqSocket> socket);
   void on_message(ZmqFrames frames);
   FeedSource* source_of(const EventMessage& message);
+  void refuse_unnamed(std::string_view topic);
 
   struct Publisher {
     uint32_t rank = 0;
@@ -55,6 +56,7 @@ class BoundEvents {
   const Find find_;
   std::map<std::string, std::vector<Publisher>, std::less<>> by_topic_;
   const std::unique_ptr<ZmqSocket> socket_;
+  bool unnamed_told_ = false;
 };
 
 }  // namespace kvasir

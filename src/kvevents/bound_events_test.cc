@@ -23,6 +23,17 @@ class Silence final : public KvEventProbe {
   void on_lost(const Endpoint&, uint32_t, std::string_view) override {}
   void on_restarted(const Endpoint&, uint32_t) override {}
   void on_recovered(const Endpoint&, uint32_t, uint64_t) override {}
+  void on_unnamed_publisher(std::string_view why) override {
+    unnamed_.with([&](auto& all) { all.emplace_back(why); });
+  }
+
+ public:
+  std::vector<std::string> unnamed() const {
+    return unnamed_.with([](const auto& all) { return all; });
+  }
+
+ private:
+  Guarded<std::vector<std::string>> unnamed_;
 };
 
 // Knows every pod but those called stranger.
@@ -143,6 +154,24 @@ TEST_F(BoundEventsTest, PublishersNobodyKnewAreMadeOnFirstSight) {
   EXPECT_EQ(tracker_.sources().front().freshness, KvFreshness::kIncomplete);
   EXPECT_EQ(feed_->statistics().unknown_messages, 1u);
   EXPECT_EQ(feed_->statistics().sources.front().address, "kv@new@m");
+}
+
+// Not "unnamed", nor a further rank of a pod whose host is not known either.
+TEST_F(BoundEventsTest, WhoDoesNotSayWhoItIsIsRefusedAndTheRemedyIsToldOnce) {
+  options_.publishers = &pods_;
+  start();
+  feed_->joined(EndpointId{99}, {"a", "", 0});
+  void* const one = engine();
+  publish(one, "kv@a@m", 0, "1 +a");
+  for (const char* topic : {"", "kv@@m", ""}) publish(one, topic, 0, "2 +b");
+  publish(one, "kv@a@m", 1, "3 +c");
+  ASSERT_TRUE(wait_for_blocks(0, {"a", "c"}));
+  EXPECT_EQ(tracker_.sources().size(), 1u);
+  EXPECT_EQ(feed_->statistics().unknown_messages, 3u);
+  ASSERT_EQ(probe_.unnamed().size(), 1u);
+  EXPECT_THAT(probe_.unnamed().front(),
+              testing::AllOf(testing::HasSubstr("--kv-events-config"),
+                             testing::HasSubstr("\"topic\": \"kv@POD@MODEL\"")));
 }
 
 TEST_F(BoundEventsTest, ARestartAndAGapAreNoticedWithoutConnections) {

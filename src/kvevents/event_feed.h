@@ -106,6 +106,9 @@ class KvEventProbe {
   virtual void on_refused(const Endpoint& endpoint, uint32_t rank, std::string_view why) {
     static_cast<void>(endpoint), static_cast<void>(rank), static_cast<void>(why);
   }
+  // Somebody publishes to the bound address without saying who it is; what is to be done about it.
+  // Told once.
+  virtual void on_unnamed_publisher(std::string_view why) { static_cast<void>(why); }
 };
 
 // What a ZeroMQ error befell.
@@ -144,7 +147,7 @@ struct KvFeedSourceStatistics {
 
 struct KvEventFeedStatistics {
   uint64_t refused_sources = 0;   // that could not be subscribed to
-  uint64_t unknown_messages = 0;  // whose topic nobody knew
+  uint64_t unknown_messages = 0;  // whose topic nobody knew, or which names nobody
   uint64_t faulty_messages = 0;   // to the bound address, whose frames could not be read
   uint64_t json_messages = 0;
   std::vector<KvFeedSourceStatistics> sources;

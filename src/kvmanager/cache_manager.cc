@@ -17,11 +17,6 @@ double seconds_since_1970() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-std::string_view pod_of_topic(std::string_view topic) {
-  const std::string_view name = read_event_topic(topic).name;
-  return name.empty() ? "unnamed" : name;
-}
-
 double share_of(uint64_t part, uint64_t whole) {
   return static_cast<double>(part) / static_cast<double>(whole);
 }
@@ -460,7 +455,7 @@ Result<KvBatchApplied> CacheManager::apply(KvSourceId source, std::string_view b
 void CacheManager::on_json(std::string_view topic, std::string_view text) {
   ++counts_.messages;
   const TimePoint begin = clock_.now();
-  const std::string publisher(pod_of_topic(topic));
+  const std::string_view publisher = read_event_topic(topic).name;
   const Result<KvJsonEvents> events = read_kv_json_events(text);
   if (!events) {
     ++counts_.bad;
@@ -474,8 +469,12 @@ void CacheManager::on_json(std::string_view topic, std::string_view text) {
 void CacheManager::apply_json_event(std::string_view publisher, const KvJsonEvent& event,
                                     TimePoint now) {
   const TimePoint begin = clock_.now();
-  const std::optional<EndpointId> seen =
-      see(event.pod_id.empty() ? publisher : std::string_view(event.pod_id), now);
+  const std::string_view whose = event.pod_id.empty() ? publisher : std::string_view(event.pod_id);
+  if (whose.empty()) {
+    ++counts_.bad;
+    return probe_.on_bad_batch(whose, "neither its pod_id nor its topic names a pod");
+  }
+  const std::optional<EndpointId> seen = see(whose, now);
   if (!seen) return;
   const EndpointId pod = *seen;
   named_.apply(pod, event);
@@ -547,7 +546,8 @@ std::optional<EndpointId> CacheManager::see(std::string_view name, TimePoint now
 }
 
 std::optional<std::pair<EndpointId, Endpoint>> CacheManager::find(std::string_view topic) {
-  const std::string_view name = pod_of_topic(topic);
+  const std::string_view name = read_event_topic(topic).name;
+  if (name.empty()) return std::nullopt;
   const std::optional<EndpointId> id = see(name, clock_.now());
   if (!id) return std::nullopt;
   Endpoint endpoint;

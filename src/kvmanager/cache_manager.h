@@ -61,6 +61,7 @@ class CacheManagerProbe {
   virtual void on_batch(Duration took) = 0;
   // The first event of a pod.
   virtual void on_pod(std::string_view pod) = 0;
+  // `pod` is empty when the message names none.
   virtual void on_bad_batch(std::string_view pod, std::string_view why) = 0;
 };
 

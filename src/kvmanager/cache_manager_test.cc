@@ -354,5 +354,17 @@ TEST(CacheManager, EventsAreToldOneByOneToWhoWantsThem) {
                                                           "BLOCK_EVICTED a", "BLOCK_CREATED p"}));
 }
 
+TEST(CacheManager, NobodyIsMadeOfAMessageThatNamesNoPod) {
+  ManagedFleet fleet;
+  EXPECT_FALSE(fleet.manager->find(""));
+  EXPECT_FALSE(fleet.manager->find("kv@@m"));
+  const std::string event = R"({"event_type": "BLOCK_CREATED", "block_hash": "sha256:ab"})";
+  fleet.json(event, "");
+  EXPECT_TRUE(fleet.manager->state().pods.empty());
+  EXPECT_EQ(fleet.manager->state().events.bad_messages, 1u);
+  fleet.json(event, "pod-a");
+  EXPECT_EQ(fleet.manager->state().pods.size(), 1u);
+}
+
 }  // namespace
 }  // namespace kvasir

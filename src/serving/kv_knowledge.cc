@@ -73,6 +73,9 @@ class KvKnowledge::News final : public KvEventProbe {
   void on_refused(const Endpoint& endpoint, uint32_t rank, std::string_view why) override {
     probe_.on_kv_news(endpoint, rank, KvNews::kRefused, why);
   }
+  void on_unnamed_publisher(std::string_view why) override {
+    probe_.on_kv_news({"an engine that connected", "", 0}, 0, KvNews::kRefused, why);
+  }
 
  private:
   PoolProbe& probe_;
