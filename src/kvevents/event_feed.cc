@@ -81,6 +81,12 @@ class KvEventFeed::State {
     Endpoint endpoint;
     KvEventAddresses addresses;
     std::vector<std::unique_ptr<FeedSource>> sources;
+    bool waits = false;  // for an address that another one has
+  };
+  // Who has an address, and whether it was told that others want it.
+  struct AddressOwner {
+    EndpointId endpoint{};
+    bool told = false;
   };
   static bool is_same(const Member& member, const Endpoint& endpoint,
                       const KvEventAddresses& addresses) {
@@ -104,6 +110,8 @@ class KvEventFeed::State {
 
   void subscribe(EndpointId id, Member& member);
   FeedSource* add(Member& member, const FeedSourceName& name, bool bound);
+  bool claim_address(const FeedSourceName& name);
+  void release_addresses(EndpointId id);
   void run_commands();
   FeedSource* find_publisher(std::string_view topic, uint32_t rank);
   Member* find_member(std::string_view topic, EndpointId& id);
@@ -119,6 +127,7 @@ class KvEventFeed::State {
   std::unique_ptr<BoundEvents> bound_;
   Guarded<std::deque<std::function<void()>>> commands_;  // of other threads, in their order
   std::map<EndpointId, Member> members_;
+  std::map<std::string, AddressOwner> owners_;  // of addresses of events
   size_t sources_ = 0;
   EventStreamCounters::Count refused_{0};
   Guarded<std::map<const FeedSource*, SharedCounters>> counters_;
@@ -175,8 +184,10 @@ void KvEventFeed::State::join(EndpointId id, const Endpoint& endpoint,
   if (options_.bind.empty()) subscribe(id, member);
 }
 
+// From the first rank on that is not subscribed to yet.
 void KvEventFeed::State::subscribe(EndpointId id, Member& member) {
-  for (uint32_t rank = 0; rank < member.addresses.ranks; ++rank) {
+  const auto subscribed = static_cast<uint32_t>(member.sources.size());
+  for (uint32_t rank = subscribed; rank < member.addresses.ranks; ++rank) {
     FeedSourceName name{id, member.endpoint, rank, {}, {}, member.addresses.topic};
     const Result<std::string> events =
         event_address(member.addresses.events, member.endpoint, rank);
@@ -188,7 +199,32 @@ void KvEventFeed::State::subscribe(EndpointId id, Member& member) {
       if (!replay) return refuse(name, replay.error().message);
       name.replay = *replay;
     }
-    if (add(member, name, false) == nullptr) return;
+    member.waits = !claim_address(name);
+    if (member.waits || add(member, name, false) == nullptr) return;
+  }
+}
+
+// Events do not say whose they are: who publishes at an address is one endpoint, and the first that
+// joined it is. False: it is another one's.
+bool KvEventFeed::State::claim_address(const FeedSourceName& name) {
+  AddressOwner& owner = owners_.try_emplace(name.events, AddressOwner{name.id}).first->second;
+  if (owner.endpoint == name.id) return true;
+  EventStreamCounters::add(refused_);
+  if (!std::exchange(owner.told, true)) {
+    tools_.probe.on_refused(name.endpoint, name.rank,
+                            name.events + " is already the address of the events of " +
+                                members_[owner.endpoint].endpoint.name +
+                                ", and they do not say whose they are: each needs its own, as by "
+                                "HOST and PORT in the address");
+  }
+  return false;
+}
+
+// Who waits for one of them has it now.
+void KvEventFeed::State::release_addresses(EndpointId id) {
+  if (std::erase_if(owners_, [&](const auto& of) { return of.second.endpoint == id; }) == 0) return;
+  for (auto& [its_id, member] : members_) {
+    if (member.waits) subscribe(its_id, member);
   }
 }
 
@@ -224,6 +260,7 @@ void KvEventFeed::State::leave(EndpointId id) {
     --sources_;
   }
   members_.erase(found);
+  release_addresses(id);
 }
 
 void KvEventFeed::State::reset(EndpointId id) {

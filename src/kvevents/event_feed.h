@@ -101,8 +101,8 @@ class KvEventProbe {
   virtual void on_given_up(const Endpoint& endpoint, uint32_t rank, std::string_view why) {
     static_cast<void>(endpoint), static_cast<void>(rank), static_cast<void>(why);
   }
-  // It cannot be heard at all: its address is none, there are too many sources, or its topic is not
-  // what is listened to.
+  // It cannot be heard at all: its address is none or another one's, there are too many sources, or
+  // its topic is not what is listened to.
   virtual void on_refused(const Endpoint& endpoint, uint32_t rank, std::string_view why) {
     static_cast<void>(endpoint), static_cast<void>(rank), static_cast<void>(why);
   }

@@ -20,6 +20,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using testing::HasSubstr;
+using testing::Not;
 
 class Reports final : public KvEventProbe {
  public:
@@ -435,6 +436,26 @@ TEST_F(EventFeedTest, MoreSourcesThanThereMayBeAreRefused) {
   feed_->left(EndpointId{0});
   join(publisher(), 3);
   EXPECT_TRUE(wait_for([&] { return feed_->statistics().sources.size() == 2; }));
+}
+
+TEST_F(EventFeedTest, AnAddressOfTwoEndpointsIsTheFirstOnes) {
+  EventPublisher& of = publisher();
+  of.lose("+a");
+  start();
+  for (uint32_t id = 0; id < 3; ++id) join(of, id);
+  ASSERT_TRUE(wait_until_exact(of));
+  ASSERT_TRUE(wait_for([&] { return feed_->statistics().refused_sources == 2; }));
+  EXPECT_EQ(tracker_.sources().size(), 1u);
+  EXPECT_EQ(tracker_.sources().front().endpoint, EndpointId{0});
+  EXPECT_THAT(reports_.all(), HasSubstr("refused: " + of.events() +
+                                        " is already the address of the events of pod-0"));
+  EXPECT_THAT(reports_.all(), Not(HasSubstr(": pod-2/0"))) << "told once";
+  feed_->left(EndpointId{0});
+  ASSERT_TRUE(wait_for([&] {
+    const auto sources = tracker_.sources();
+    return sources.size() == 1 && sources.front().endpoint == EndpointId{1};
+  }));
+  EXPECT_TRUE(wait_until_exact(of));
 }
 
 // --- Hostile publishers ---
