@@ -96,8 +96,6 @@ void append_events(const FleetState& state, ManagerPage& page) {
   page.value(static_cast<double>(state.events.evicted), {{"type", "BLOCK_EVICTED"}});
   page.value(static_cast<double>(state.events.updated), {{"type", "BLOCK_UPDATED"}});
   page.value(static_cast<double>(state.events.cleared), {{"type", "ALL_BLOCKS_CLEARED"}});
-  page.counter("kv_cache_manager_bad_messages_total", "Messages that could not be read.",
-               static_cast<double>(state.events.bad_messages));
   uint64_t unknown_parent = 0, again = 0, skipped = 0, partial = 0, refused = 0, unknown_blocks = 0;
   for (const KvSourceStatistics& source : state.tracker.sources) {
     unknown_parent += source.unknown_parent;
@@ -220,6 +218,9 @@ std::string KvCacheManagerMetrics::page(const FleetState& state, const KvEventFe
   append_index(state, page);
   append_measures(state, page);
   append_events(state, page);
+  page.counter("kv_cache_manager_bad_messages_total",
+               "Messages that could not be read, or some of whose events could not.",
+               static_cast<double>(state.events.bad_messages + unreadable_));
   append_feed(feed, page);
   append_peers(peers, page);
   return page.take() + log_page();
@@ -263,6 +264,17 @@ void KvCacheManagerMetrics::on_bad_batch(std::string_view pod, std::string_view 
   log_repeated(LogLevel::kWarning, "messages that cannot be read",
                "event_subscriber: a message" + (pod.empty() ? "" : " of pod " + std::string(pod)) +
                    " cannot be read: " + std::string(why));
+}
+void KvCacheManagerMetrics::on_unreadable(std::string_view of, std::string_view why) {
+  ++unreadable_;
+  on_bad_batch(of, why);
+}
+void KvCacheManagerMetrics::on_unreached(const Endpoint& endpoint, uint32_t rank,
+                                         std::string_view address) {
+  log_warning("event_subscriber: nobody answers at " + std::string(address) + " for " +
+              of_rank(endpoint, rank) +
+              ", so nothing is known of it; it is tried again. Does its engine run, and publish "
+              "there (--kv-events-config)?");
 }
 void KvCacheManagerMetrics::on_subscribed(const Endpoint& endpoint, uint32_t rank) {
   log_info("event_subscriber: subscribed to " + of_rank(endpoint, rank));

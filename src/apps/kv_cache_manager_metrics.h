@@ -34,6 +34,8 @@ class KvCacheManagerMetrics final : public CacheManagerProbe, public KvEventProb
   void on_pod(std::string_view pod) override;
   void on_bad_batch(std::string_view pod, std::string_view why) override;
   // KvEventProbe
+  void on_unreadable(std::string_view of, std::string_view why) override;
+  void on_unreached(const Endpoint& endpoint, uint32_t rank, std::string_view address) override;
   void on_subscribed(const Endpoint& endpoint, uint32_t rank) override;
   void on_lost(const Endpoint& endpoint, uint32_t rank, std::string_view why) override;
   void on_restarted(const Endpoint& endpoint, uint32_t rank) override;
@@ -52,6 +54,7 @@ class KvCacheManagerMetrics final : public CacheManagerProbe, public KvEventProb
   Histogram& lookup_latency_;
   Gauge& batch_duration_;
   Counter& batches_;
+  std::atomic<uint64_t> unreadable_{0};  // messages whose frames are none of ours
 };
 
 }  // namespace kvasir

@@ -10,7 +10,7 @@
 namespace kvasir {
 namespace {
 
-constexpr size_t kUnnamedTopicShown = 256;  // bytes of it in a message
+constexpr size_t kTopicShown = 256;  // bytes of it in a message
 
 }  // namespace
 
@@ -35,7 +35,12 @@ BoundEvents::BoundEvents(FeedTools& tools, BoundEventsCounters& counters, Find f
 
 void BoundEvents::on_message(ZmqFrames frames) {
   const Result<EventMessage> message = read_event_message(frames);
-  if (!message) return EventStreamCounters::add(counters_.faulty);
+  if (!message) {
+    // The last frame of a message is its content.
+    const std::string_view topic = frames.size() > 1 ? frames.front() : "";
+    tools_.probe.on_unreadable(topic.substr(0, kTopicShown), message.error().message);
+    return EventStreamCounters::add(counters_.faulty);
+  }
   if (message->json) {
     EventStreamCounters::add(counters_.json);
     KvPublishers* const publishers = tools_.options.publishers;
@@ -70,7 +75,7 @@ void BoundEvents::refuse_unnamed(std::string_view topic) {
   tools_.probe.on_unnamed_publisher(
       fmt::format("the topic '{}' of KV events names no pod, and they are dropped: the engine's "
                   "--kv-events-config needs \"topic\": \"kv@POD@MODEL\"",
-                  topic.substr(0, kUnnamedTopicShown)));
+                  topic.substr(0, kTopicShown)));
 }
 
 void BoundEvents::forget(const FeedSource& source) {

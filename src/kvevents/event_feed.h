@@ -83,6 +83,7 @@ struct KvEventFeedOptions {
   Duration reconnect_first = std::chrono::milliseconds(100);
   Duration reconnect_max = std::chrono::seconds(5);
   Duration connect_timeout = std::chrono::seconds(5);  // and as long again for ZeroMQ's handshake
+  Duration unreached_after = std::chrono::seconds(5);  // an engine, since it joined
   // Between calls of KvSourceTracker::tidy() when it has nothing to do.
   Duration tidy_interval = std::chrono::seconds(1);
 };
@@ -100,6 +101,15 @@ class KvEventProbe {
   // Lost events cannot be made up for; KvGapPolicy says what follows.
   virtual void on_given_up(const Endpoint& endpoint, uint32_t rank, std::string_view why) {
     static_cast<void>(endpoint), static_cast<void>(rank), static_cast<void>(why);
+  }
+  // A message whose frames cannot be read. `of`: the pod, or the topic; it may be empty.
+  virtual void on_unreadable(std::string_view of, std::string_view why) {
+    static_cast<void>(of), static_cast<void>(why);
+  }
+  // It was not reached at `address` in KvEventFeedOptions::unreached_after; told once. It is tried
+  // again.
+  virtual void on_unreached(const Endpoint& endpoint, uint32_t rank, std::string_view address) {
+    static_cast<void>(endpoint), static_cast<void>(rank), static_cast<void>(address);
   }
   // It cannot be heard at all: its address is none or another one's, there are too many sources, or
   // its topic is not what is listened to.

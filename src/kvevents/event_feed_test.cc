@@ -42,6 +42,14 @@ class Reports final : public KvEventProbe {
   void on_refused(const Endpoint& of, uint32_t rank, std::string_view why) override {
     add("refused: " + std::string(why) + ":", of, rank);
   }
+  void on_unreadable(std::string_view of, std::string_view why) override {
+    said_.with([&](std::string& said) {
+      said += "unreadable of " + std::string(of) + ": " + std::string(why) + "\n";
+    });
+  }
+  void on_unreached(const Endpoint& of, uint32_t rank, std::string_view address) override {
+    add("unreached at " + std::string(address) + ":", of, rank);
+  }
   std::string all() const {
     return said_.with([](const std::string& said) { return said; });
   }
@@ -510,6 +518,38 @@ TEST_F(EventFeedTest, AMessageThatIsTooLargeCutsTheConnection) {
   of.send({"topic", EventPublisher::number_frame(7), std::string(2000, 'x')});
   ASSERT_TRUE(wait_for([&] { return statistics().connections >= 2; }));
   EXPECT_TRUE(wait_until_exact(of));
+}
+
+TEST_F(EventFeedTest, AnEngineThatIsNotThereIsToldOfOnce) {
+  options_.unreached_after = milliseconds(20);
+  EventPublisher& there = publisher();
+  EventPublisher& missing = publisher();
+  missing.close();
+  start();
+  join(there, 0);
+  ASSERT_TRUE(wait_until_exact(there));
+  join(missing, 1);
+  const std::string told = "unreached at " + missing.events() + ": pod-1/0\n";
+  ASSERT_TRUE(wait_for([&] { return reports_.all().find(told) != std::string::npos; }));
+  EXPECT_FALSE(tracker_.sources().at(1).connected.value());
+  missing.open();
+  ASSERT_TRUE(wait_until_exact(missing, 1));
+  EXPECT_TRUE(tracker_.sources().at(1).connected.value());
+  EXPECT_EQ(reports_.all().find("unreached"), reports_.all().rfind("unreached"));
+}
+
+TEST_F(EventFeedTest, WhatIsNoMessageOfEventsIsToldAndCounted) {
+  EventPublisher& of = publisher();
+  start();
+  join(of);
+  ASSERT_TRUE(publish_until_heard(of));
+  EXPECT_EQ(tracker_.sources().at(0).topic, "kv@pod@model");
+  of.send({"topic", "number", "batch"});
+  of.send({"topic", "[{}]"});
+  ASSERT_TRUE(wait_for([&] { return errors(KvFeedOperation::kFrames) == 2; }));
+  EXPECT_THAT(reports_.all(),
+              HasSubstr("unreadable of pod-0: its number has 6 bytes instead of 8\n"));
+  EXPECT_THAT(reports_.all(), HasSubstr("unreadable of pod-0: JSON is read on the bound port"));
 }
 
 // ZeroMQ gives such an address up for good.

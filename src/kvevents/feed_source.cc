@@ -58,6 +58,7 @@ FeedSource::FeedSource(FeedTools& tools, KvSourceId source, FeedSourceName name)
 }
 
 FeedSource::~FeedSource() {
+  tools_.loop.cancel(unreached_);
   stop_replay();
   tools_.tracker.remove_source(source_);
 }
@@ -80,6 +81,11 @@ Result<std::unique_ptr<FeedSource>> FeedSource::subscribe(FeedTools& tools, Feed
   if (!subscription) return subscription.error();
   made.subscription_ = std::move(*subscription);
   tools.tracker.set_connected(made.source_, false);
+  made.unreached_ = tools.loop.after(tools.options.unreached_after, [&made] {
+    const FeedSourceName& unreached = made.counters_->name;
+    made.unreached_ = kNoTimer;
+    made.tools_.probe.on_unreached(unreached.endpoint, unreached.rank, unreached.events);
+  });
   return added;
 }
 
@@ -91,7 +97,12 @@ Result<std::unique_ptr<FeedSource>> FeedSource::bound(FeedTools& tools, FeedSour
 
 void FeedSource::on_message(ZmqFrames frames) {
   const Result<EventMessage> message = read_event_message(frames);
-  if (!message || message->json) return on_error(KvFeedOperation::kFrames);
+  if (!message || message->json) {
+    tools_.probe.on_unreadable(counters_->name.endpoint.name,
+                               message ? "JSON is read on the bound port only"
+                                       : std::string_view(message.error().message));
+    return on_error(KvFeedOperation::kFrames);
+  }
   if (topic_ != message->topic) {
     topic_.emplace(message->topic);
     tools_.tracker.set_topic(source_, *topic_);
@@ -100,6 +111,7 @@ void FeedSource::on_message(ZmqFrames frames) {
 }
 
 void FeedSource::on_connected() {
+  tools_.loop.cancel(std::exchange(unreached_, kNoTimer));
   stream_.on_subscribed();
   if (subscription_ != nullptr) tools_.tracker.set_connected(source_, true);
   tools_.probe.on_subscribed(counters_->name.endpoint, counters_->name.rank);

@@ -102,6 +102,7 @@ class FeedSource final : private EventStreamHost,
   std::unique_ptr<EventSubscription> subscription_;
   std::shared_ptr<EventReplay> replay_;
   uint64_t replay_from_ = 0;
+  TimerId unreached_ = kNoTimer;      // until it is connected for the first time
   std::optional<std::string> topic_;  // of the last live message
   bool topic_refused_ = false;  // what is replayed has a topic that is not heard, and it was told
 };

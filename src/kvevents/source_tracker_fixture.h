@@ -48,6 +48,8 @@ class WordTracker final : public KvSourceTracker {
     uint64_t cleared = 0;
     std::string last;  // batch, since it was cleared from outside
     std::optional<KvStreamPosition> position = {};
+    std::string topic = {};
+    std::optional<bool> connected = {};
   };
 
  private:
@@ -91,6 +93,12 @@ class WordTracker final : public KvSourceTracker {
     change(source, [&](Source& of) { of.blocks.clear(), of.last.clear(), ++of.cleared; });
   }
   bool tidy(TimePoint) override { return false; }
+  void set_topic(KvSourceId source, std::string_view topic) override {
+    change(source, [&](Source& of) { of.topic = topic; });
+  }
+  void set_connected(KvSourceId source, bool connected) override {
+    change(source, [&](Source& of) { of.connected = connected; });
+  }
   std::optional<KvStreamPosition> position(KvSourceId source) override {
     return change(source, [](const Source& of) { return of.position; });
   }

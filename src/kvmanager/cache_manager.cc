@@ -461,6 +461,7 @@ void CacheManager::on_json(std::string_view topic, std::string_view text) {
     ++counts_.bad;
     return probe_.on_bad_batch(publisher, events.error().message);
   }
+  if (!events->skipped.empty()) ++counts_.bad;
   for (const std::string& why : events->skipped) probe_.on_bad_batch(publisher, why);
   for (const KvJsonEvent& event : events->events) apply_json_event(publisher, event, begin);
   probe_.on_batch(clock_.now() - begin);

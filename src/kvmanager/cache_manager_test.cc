@@ -339,6 +339,12 @@ TEST(CacheManager, BadMessagesAreCountedAndSaid) {
   fleet.json("{\"event_type\":");
   EXPECT_FALSE(fleet.manager->apply(a, "\xc1", fleet.clock.now()));
   EXPECT_EQ(fleet.manager->state().events.bad_messages, 2u);
+  // One message of which two events are none.
+  fleet.json(R"([{"event_type":"NONE"},7,)" + created("p", "h") + "]");
+  EXPECT_EQ(fleet.manager->state().events.bad_messages, 3u);
+  EXPECT_EQ(fleet.probe.bad.size(), 4u);
+  EXPECT_EQ(fleet.manager->pod_state("p")->blocks, 1u);
+  fleet.probe.bad.resize(2);
   ASSERT_EQ(fleet.probe.bad.size(), 2u);
   EXPECT_EQ(fleet.probe.bad[1].substr(0, 3), "a: ");
 }

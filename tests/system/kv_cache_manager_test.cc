@@ -74,7 +74,6 @@ class Publisher {
     send({topic, number_frame(next_++), bytes});
   }
 
- private:
   void send(const std::vector<std::string>& frames) {
     for (size_t i = 0; i < frames.size(); ++i) {
       zmq_send(socket_, frames[i].data(), frames[i].size(),
@@ -82,6 +81,7 @@ class Publisher {
     }
   }
 
+ private:
   void* const context_;
   void* const socket_;
   std::string address_;
@@ -264,6 +264,28 @@ TEST(KvCacheManager, EnginesAreSubscribedToAndTokensScored) {
   EXPECT_THAT(manager.get("/api/v1/cache/pod/a"), HasSubstr("\"connected\":true"));
   EXPECT_THAT(manager.program().output(), HasSubstr("first KVEvent received of pod a"));
   EXPECT_THAT(manager.program().output(), Not(HasSubstr("block_hash")));
+}
+
+TEST(KvCacheManager, AnEngineThatIsNotThereIsSaid) {
+  const std::string nobody = "tcp://127.0.0.1:" + std::to_string(leased_port());
+  RunningManager manager({"--subscribe", "a=" + nobody}, false);
+  EXPECT_TRUE(manager.program().comes_to_say("nobody answers at " + nobody + " for pod a"))
+      << manager.program().output();
+  EXPECT_THAT(manager.get("/api/v1/cache/pod/a"), HasSubstr("\"connected\":false"));
+}
+
+TEST(KvCacheManager, EveryMessageThatCannotBeReadIsCounted) {
+  RunningManager manager;
+  ASSERT_TRUE(manager.program().comes_to_say("serving on http://")) << manager.program().output();
+  Publisher engine(manager.events());
+  ASSERT_TRUE(manager.comes_to_know("/api/v1/cache/state", "\"total_blocks\":1,",
+                                    [&] { engine.json(tutorial_event("p", "h")); }));
+  ASSERT_THAT(manager.get("/metrics"), HasSubstr("kv_cache_manager_bad_messages_total 0\n"));
+  engine.send({"kv@p@m", "no number", "batch"});
+  engine.json("{");
+  engine.json("[{}]");
+  EXPECT_TRUE(manager.comes_to_know("/metrics", "kv_cache_manager_bad_messages_total 3\n", [] {}));
+  EXPECT_TRUE(manager.program().comes_to_say("a message of pod kv@p@m cannot be read"));
 }
 
 TEST(KvCacheManager, EachEventIsLoggedWithTheTutorialsKeysWhenAsked) {
