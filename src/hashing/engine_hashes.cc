@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "base/assert.h"
+#include "base/big_endian.h"
 #include "base/text.h"
 #include "hashing/cbor_writer.h"
 #include "hashing/vllm_preimage.h"
@@ -29,12 +30,6 @@ std::string little_endian_bytes(uint64_t value) {
 uint64_t from_little_endian(std::string_view bytes) {
   uint64_t value = 0;
   for (size_t i = bytes.size(); i > 0; --i) value = value << 8 | static_cast<uint8_t>(bytes[i - 1]);
-  return value;
-}
-
-uint64_t from_big_endian(std::string_view bytes) {
-  uint64_t value = 0;
-  for (const char byte : bytes) value = value << 8 | static_cast<uint8_t>(byte);
   return value;
 }
 

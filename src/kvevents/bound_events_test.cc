@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/big_endian.h"
 #include "base/guarded.h"
 #include "kvevents/cache_tracker.h"
 #include "kvevents/event_feed.h"
@@ -98,7 +99,7 @@ class BoundEventsTest : public ::testing::Test {
   }
   static void publish(void* socket, const std::string& topic, uint64_t number,
                       const std::string& batch) {
-    send(socket, {topic, EventPublisher::number_frame(number), batch});
+    send(socket, {topic, big_endian_bytes(number), batch});
   }
   bool wait_for(const std::function<bool()>& done) {
     for (int i = 0; i < 30'000; ++i) {

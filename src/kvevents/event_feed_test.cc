@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/big_endian.h"
 #include "base/guarded.h"
 #include "kvevents/event_publisher_fixture.h"
 #include "kvevents/source_tracker_fixture.h"
@@ -475,14 +476,14 @@ TEST_F(EventFeedTest, MessagesOfAnyFramesAreCountedAndSurvived) {
   of.publish("+a");
   ASSERT_TRUE(wait_until_exact(of));
   ASSERT_TRUE(publish_until_heard(of));
-  const std::string number = EventPublisher::number_frame(1);
+  const std::string number = big_endian_bytes(1);
   const std::vector<std::vector<std::string>> messages = {
       {""},
       {"topic"},
       {"topic", "batch"},
       {"topic", "short", "batch"},
       {"topic", number, ""},
-      {"topic", EventPublisher::number_frame(UINT64_MAX), "batch"},
+      {"topic", big_endian_bytes(UINT64_MAX), "batch"},
       {number + "1", "batch"},
       {"{\"event_type\":1}"},
       {"topic", "[1]"},
@@ -515,7 +516,7 @@ TEST_F(EventFeedTest, AMessageThatIsTooLargeCutsTheConnection) {
   of.publish("+a");
   ASSERT_TRUE(wait_until_exact(of));
   ASSERT_TRUE(publish_until_heard(of));
-  of.send({"topic", EventPublisher::number_frame(7), std::string(2000, 'x')});
+  of.send({"topic", big_endian_bytes(7), std::string(2000, 'x')});
   ASSERT_TRUE(wait_for([&] { return statistics().connections >= 2; }));
   EXPECT_TRUE(wait_until_exact(of));
 }

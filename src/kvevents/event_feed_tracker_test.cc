@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/big_endian.h"
 #include "base/random.h"
 #include "hashing/token_blocks.h"
 #include "kvevents/cache_tracker.h"
@@ -78,7 +79,7 @@ class FeedAndTracker : public ::testing::Test {
   // Each is heard before the next one is sent, a few aside: nothing is dropped.
   void publish(const std::string& batch) {
     const uint64_t number = next_++;
-    publisher_.send({"topic", EventPublisher::number_frame(number), batch});
+    publisher_.send({"topic", big_endian_bytes(number), batch});
     if (number % 100 != 99) return;
     ASSERT_TRUE(wait_for([&] { return statistics().messages >= number; }));
   }

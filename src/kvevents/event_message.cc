@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include "base/big_endian.h"
+
 namespace kvasir {
 namespace {
 
@@ -9,9 +11,7 @@ constexpr uint64_t kEndNumber = UINT64_MAX;
 
 std::optional<uint64_t> read_number(std::string_view frame) {
   if (frame.size() != 8) return std::nullopt;
-  uint64_t number = 0;
-  for (const char byte : frame) number = number << 8 | static_cast<unsigned char>(byte);
-  return number;
+  return from_big_endian(frame);
 }
 
 // No batch in msgpack begins so.
@@ -55,10 +55,6 @@ Result<ReplayMessage> read_replay_message(ZmqFrames frames) {
   const size_t before = frames.size() - 2;
   if (before > 1 || (before == 1 && !frames.front().empty())) message.topic = frames[before - 1];
   return message;
-}
-
-ReplayRequest::ReplayRequest(uint64_t number) {
-  for (int i = 7; i >= 0; --i, number >>= 8) bytes[i] = static_cast<char>(number);
 }
 
 }  // namespace kvasir

@@ -4,7 +4,7 @@
 // is ["", topic, number, batch], or without the topic (vLLM before the middle of 2026), and the end
 // of a replay is a message with number -1 or without a batch. So the last two frames are read, and
 // those before them may be missing. Publishers of the tutorial's JSON events may leave out the
-// number, too.
+// number, too. ["", number] asks for all batches from that one on.
 #pragma once
 
 #include <cstdint>
@@ -35,12 +35,5 @@ struct ReplayMessage {
 };
 
 Result<ReplayMessage> read_replay_message(ZmqFrames frames);
-
-// The frames of a request for all batches from `number` on, behind the empty one.
-struct ReplayRequest {
-  explicit ReplayRequest(uint64_t number);
-  std::string_view frame() const { return {bytes, sizeof bytes}; }
-  char bytes[8];
-};
 
 }  // namespace kvasir

@@ -78,11 +78,5 @@ TEST(ReplayMessage, WhatIsNoneIsAnError) {
   }
 }
 
-TEST(ReplayRequest, IsTheNumberInEightBytes) {
-  EXPECT_EQ(ReplayRequest(7).frame(), kSeven);
-  EXPECT_EQ(ReplayRequest(0x0102030405060708).frame(), "\x01\x02\x03\x04\x05\x06\x07\x08");
-  EXPECT_EQ(ReplayRequest(UINT64_MAX).frame(), kEnd);
-}
-
 }  // namespace
 }  // namespace kvasir

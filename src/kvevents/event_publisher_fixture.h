@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "base/assert.h"
-#include "kvevents/event_message.h"
+#include "base/big_endian.h"
 #include "kvevents/source_tracker_fixture.h"
 
 namespace kvasir {
@@ -45,7 +45,7 @@ class EventPublisher {
 
   void publish(const std::string& words) {
     const auto [number, batch] = engine_.publish(words);
-    send({topic_, number_frame(number), batch});
+    send({topic_, big_endian_bytes(number), batch});
   }
   // It is kept for replays, and that is all.
   void lose(const std::string& words) { engine_.publish(words); }
@@ -80,26 +80,17 @@ class EventPublisher {
       const std::optional<std::vector<std::string>> request = receive(router_);
       if (!request) break;
       ++requests_;
-      if (request->size() == 3) answer(request->front(), read_frame(request->back()));
+      if (request->size() == 3) answer(request->front(), from_big_endian(request->back()));
     }
     // A little of it each time: it has no end.
     if (!endless_to_.empty()) {
       for (int i = 0; i < 100; ++i) {
-        send_to(router_, {endless_to_, "", topic_, number_frame(endless_++), "0 +endless"});
+        send_to(router_, {endless_to_, "", topic_, big_endian_bytes(endless_++), "0 +endless"});
       }
     }
   }
 
-  static std::string number_frame(uint64_t number) {
-    return std::string(ReplayRequest(number).frame());
-  }
-
  private:
-  static uint64_t read_frame(const std::string& frame) {
-    uint64_t number = 0;
-    for (const char byte : frame) number = number << 8 | static_cast<unsigned char>(byte);
-    return number;
-  }
   void* bind(int type, std::string& address) {
     void* const socket = zmq_socket(context_, type);
     const int linger = 0;
@@ -143,18 +134,18 @@ class EventPublisher {
     if (replays_ == Replays::kSilently) return;
     for (const auto& [number, batch] : engine_.kept_from(from)) {
       if (replays_ == Replays::kWithoutTopic) {
-        send_to(router_, {to, "", number_frame(number), batch});
+        send_to(router_, {to, "", big_endian_bytes(number), batch});
       } else {
-        send_to(router_, {to, "", topic_, number_frame(number), batch});
+        send_to(router_, {to, "", topic_, big_endian_bytes(number), batch});
       }
     }
     if (replays_ == Replays::kEndlessly) {
       endless_to_ = to;
       endless_ = std::max(endless_, engine_.next());
     } else if (replays_ == Replays::kAsTheSimulator) {
-      send_to(router_, {to, "", "", number_frame(UINT64_MAX), ""});
+      send_to(router_, {to, "", "", big_endian_bytes(UINT64_MAX), ""});
     } else if (replays_ != Replays::kWithoutEnd) {
-      send_to(router_, {to, "", number_frame(UINT64_MAX), ""});
+      send_to(router_, {to, "", big_endian_bytes(UINT64_MAX), ""});
     }
   }
 

@@ -1,5 +1,7 @@
 #include "kvevents/event_replay.h"
 
+#include "base/big_endian.h"
+
 namespace kvasir {
 namespace {
 
@@ -23,8 +25,8 @@ Result<std::unique_ptr<EventReplay>> EventReplay::open(ZmqContext& context, Even
   made->monitor_ = std::move(*monitor);
   const Result<void> connected = made->socket_->connect(address);
   if (!connected) return connected.error();
-  const ReplayRequest request(from);
-  const std::string_view frames[] = {"", request.frame()};
+  const std::string first = big_endian_bytes(from);
+  const std::string_view frames[] = {"", first};
   if (!made->socket_->send(frames)) return Error{"the request for a replay cannot be sent"};
   made->socket_->listen(loop, [raw](ZmqFrames message) { raw->on_message(message); });
   return made;

@@ -5,6 +5,7 @@
 #include <functional>
 #include <string>
 
+#include "base/big_endian.h"
 #include "kvevents/event_publisher_fixture.h"
 #include "serving/pool_probe.h"
 #include "wire/kv_events/kv_event_encoder.h"
@@ -47,7 +48,7 @@ KvFreshness freshness_after_a_loss(KvGapPolicy gap) {
   KvEventEncoder encoder;
   for (const uint64_t number : {0, 2}) {
     encoder.begin(1.5);
-    publisher.send({"topic", EventPublisher::number_frame(number), encoder.finish(0)});
+    publisher.send({"topic", big_endian_bytes(number), encoder.finish(0)});
   }
   EXPECT_TRUE(wait_for([&] { return source().batches == 2; }));
   EXPECT_EQ(source().lost_batches, 1u);

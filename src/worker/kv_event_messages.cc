@@ -13,12 +13,6 @@ bool is_v6(const std::string& endpoint) {
 
 }  // namespace
 
-std::string big_endian(uint64_t value) {
-  std::string bytes(8, '\0');
-  for (size_t i = 0; i < 8; ++i) bytes[i] = static_cast<char>(value >> (8 * (7 - i)));
-  return bytes;
-}
-
 bool send_frame(void* socket, std::string_view bytes, bool more) {
   const int flags = ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0);
   return zmq_send(socket, bytes.data(), bytes.size(), flags) >= 0;

@@ -55,7 +55,6 @@ Result<std::string> bind_publisher_socket(const PublisherSocket& socket,
                                           const std::string& endpoint);
 Error zmq_error(const std::string& what);
 
-std::string big_endian(uint64_t value);
 // Neither waits. False: the peer takes nothing now, or is gone.
 bool send_frame(void* socket, std::string_view bytes, bool more);
 // The last frame; the batch lives until the message is gone.

@@ -10,6 +10,7 @@
 #include <set>
 #include <thread>
 
+#include "base/big_endian.h"
 #include "base/guarded.h"
 #include "base/signals_blocked.h"
 #include "net/io/socket.h"
@@ -184,7 +185,7 @@ void KvEventPublisher::State::send(const NumberedBatch& numbered) {
   if (replays_) replays_->keep(numbered);
   void* socket = publisher_.get();
   const bool sent = send_frame(socket, topic_, true) &&
-                    send_frame(socket, big_endian(numbered.sequence), true) &&
+                    send_frame(socket, big_endian_bytes(numbered.sequence), true) &&
                     send_batch(socket, numbered.batch);
   (sent ? published_ : dropped_).fetch_add(1, std::memory_order_relaxed);
 }

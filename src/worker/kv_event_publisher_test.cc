@@ -7,6 +7,7 @@
 #include <atomic>
 #include <thread>
 
+#include "base/big_endian.h"
 #include "worker/zmq_peer_fixture.h"
 
 namespace kvasir {
@@ -65,12 +66,6 @@ std::vector<Frames> replayed(KvEventPublisher& publisher, uint64_t from) {
   }
 }
 
-uint64_t number_of(std::string_view big_endian) {
-  uint64_t number = 0;
-  for (const char byte : big_endian) number = number << 8 | static_cast<unsigned char>(byte);
-  return number;
-}
-
 // Waits until the thread has published everything.
 void settle(const KvEventPublisher& publisher, uint64_t batches) {
   while (publisher.counts().published + publisher.counts().dropped < batches) {
@@ -103,7 +98,7 @@ TEST(KvEventPublisher, WhatIsPublishedAfterAReplayIsHeardLive) {
         ADD_FAILURE() << "nothing came";
         break;
       }
-      EXPECT_LE(number_of(first[1]), number_of(last) + 1) << "subscriber " << i;
+      EXPECT_LE(from_big_endian(first[1]), from_big_endian(last) + 1) << "subscriber " << i;
     }
     done = true;
   });

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/big_endian.h"
+
 namespace kvasir {
 namespace {
 
@@ -83,9 +85,7 @@ void KvEventReplays::begin_replay(const std::vector<std::string>& frames) {
     ignored_.fetch_add(1, std::memory_order_relaxed);
     return;
   }
-  uint64_t first = 0;
-  for (const char byte : frames[2]) first = first << 8 | static_cast<unsigned char>(byte);
-  replays_.push_back({frames[0], first, clock_.now()});
+  replays_.push_back({frames[0], from_big_endian(frames[2]), clock_.now()});
 }
 
 KvEventReplays::Turn KvEventReplays::send_some(Replay& replay) {
@@ -106,7 +106,7 @@ KvEventReplays::Turn KvEventReplays::send_next(Replay& replay) {
       kept_.begin(), kept_.end(), replay.next,
       [](const NumberedBatch& kept, uint64_t sequence) { return kept.sequence < sequence; });
   const bool last = batch == kept_.end();
-  const std::string sequence = last ? std::string(8, '\xff') : big_endian(batch->sequence);
+  const std::string sequence = last ? std::string(8, '\xff') : big_endian_bytes(batch->sequence);
   if (!reply(replay.client, sequence, last ? nullptr : &batch->batch)) {
     return zmq_errno() == EAGAIN ? Turn::kWaits : Turn::kOver;
   }

@@ -6,6 +6,7 @@
 
 #include <thread>
 
+#include "base/big_endian.h"
 #include "base/virtual_executor_fixture.h"
 #include "hashing/token_blocks.h"
 #include "net/io/socket_address.h"

@@ -14,12 +14,6 @@ namespace kvasir {
 
 using Frames = std::vector<std::string>;
 
-inline std::string big_endian_bytes(uint64_t value) {
-  std::string bytes;
-  for (int shift = 56; shift >= 0; shift -= 8) bytes.push_back(static_cast<char>(value >> shift));
-  return bytes;
-}
-
 class ZmqPeer {
  public:
   static constexpr int kPatienceMs = 10'000;

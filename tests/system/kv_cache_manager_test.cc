@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "base/big_endian.h"
 #include "leased_port.h"
 #include "program.h"
 #include "wire/kv_events/kv_event_encoder.h"
@@ -24,12 +25,6 @@ namespace {
 
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-std::string number_frame(uint64_t number) {
-  std::string bytes;
-  for (int shift = 56; shift >= 0; shift -= 8) bytes.push_back(static_cast<char>(number >> shift));
-  return bytes;
-}
 
 // An engine's publisher: it listens, as vLLM does, or connects, as the tutorial's does.
 class Publisher {
@@ -71,7 +66,7 @@ class Publisher {
   void count_from(uint64_t number) { next_ = number; }
   void json(const std::string& text) { send({"kv-events", text}); }
   void batch(const std::string& topic, const std::string& bytes) {
-    send({topic, number_frame(next_++), bytes});
+    send({topic, big_endian_bytes(next_++), bytes});
   }
 
   void send(const std::vector<std::string>& frames) {
