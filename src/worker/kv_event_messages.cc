@@ -44,13 +44,6 @@ Result<PublisherSocket> make_publisher_socket(void* context, int type, int hwm,
   zmq_setsockopt(socket.get(), ZMQ_LINGER, &no_linger, sizeof no_linger);
   zmq_setsockopt(socket.get(), ZMQ_SNDHWM, &hwm, sizeof hwm);
   if (is_v6(endpoint)) zmq_setsockopt(socket.get(), ZMQ_IPV6, &on, sizeof on);
-  if (type == ZMQ_ROUTER) {
-    zmq_setsockopt(socket.get(), ZMQ_ROUTER_MANDATORY, &on, sizeof on);
-    const int requests_max = 1000;
-    zmq_setsockopt(socket.get(), ZMQ_RCVHWM, &requests_max, sizeof requests_max);
-    const int64_t request_bytes_max = 1024;
-    zmq_setsockopt(socket.get(), ZMQ_MAXMSGSIZE, &request_bytes_max, sizeof request_bytes_max);
-  }
   return socket;
 }
 

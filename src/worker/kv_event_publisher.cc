@@ -28,8 +28,7 @@ struct PublisherInbox {
 
 class KvEventPublisher::State {
  public:
-  explicit State(KvEventPublisherOptions options)
-      : options_(std::move(options)), topic_(options_.topic) {}
+  explicit State(KvEventPublisherOptions options) : options_(std::move(options)) {}
   ~State();
 
   Result<void> open();
@@ -57,7 +56,6 @@ class KvEventPublisher::State {
   void connect_to(const std::vector<std::string>& peers);
 
   const KvEventPublisherOptions options_;
-  const std::string topic_;
   const std::shared_ptr<std::atomic<size_t>> bytes_ = std::make_shared<std::atomic<size_t>>(0);
   // Closed in the opposite order: sockets before their context.
   PublisherContext context_;
@@ -134,8 +132,7 @@ KvEventCounts KvEventPublisher::State::counts() const {
           replays_ ? replays_->ignored() : 0};
 }
 
-// --- The thread
-// ---------------------------------------------------------------------------------------
+// --- The thread ---
 
 void KvEventPublisher::State::run() {
   const int retry_ms = static_cast<int>(to_milliseconds(options_.replay_retry)) + 1;
@@ -184,7 +181,7 @@ bool KvEventPublisher::State::take_work() {
 void KvEventPublisher::State::send(const NumberedBatch& numbered) {
   if (replays_) replays_->keep(numbered);
   void* socket = publisher_.get();
-  const bool sent = send_frame(socket, topic_, true) &&
+  const bool sent = send_frame(socket, options_.topic, true) &&
                     send_frame(socket, big_endian_bytes(numbered.sequence), true) &&
                     send_batch(socket, numbered.batch);
   (sent ? published_ : dropped_).fetch_add(1, std::memory_order_relaxed);

@@ -57,8 +57,7 @@ KvEventWriter::~KvEventWriter() {
   executor_.cancel(look_up_timer_);
 }
 
-// --- Events
-// -----------------------------------------------------------------------------------------
+// --- Events ---
 
 void KvEventWriter::gather(size_t tokens) {
   if (!gathered_) encoder_.begin(unix_time());
@@ -116,8 +115,7 @@ void KvEventWriter::tell_drops() {
   drops_told_ = dropped;
 }
 
-// --- Whom they go to
-// --------------------------------------------------------------------------------
+// --- Whom they go to ---
 
 void KvEventWriter::look_up() {
   look_up_ =
