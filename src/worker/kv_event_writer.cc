@@ -15,10 +15,6 @@ double unix_time() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-std::string_view medium_name(KvMedium medium) {
-  return medium == KvMedium::kCpu ? "CPU" : "GPU";
-}
-
 // Whom an endpoint names whose addresses are to be looked up; an empty host: nobody.
 Result<HostPort> peer_of(const std::string& endpoint) {
   if (is_bound_endpoint(endpoint) || endpoint.rfind(kTcp, 0) != 0) return HostPort{};
@@ -67,12 +63,12 @@ void KvEventWriter::gather(size_t tokens) {
 
 void KvEventWriter::on_stored(const KvBlocksStored& event) {
   gather(event.token_ids.size());
-  encoder_.stored(names_ ? names_->stored(event) : event, medium_name(event.medium));
+  encoder_.stored(names_ ? names_->stored(event) : event);
 }
 
 void KvEventWriter::on_removed(const KvBlocksRemoved& event) {
   gather(event.block_hashes.size());
-  encoder_.removed(names_ ? names_->removed(event) : event, medium_name(event.medium));
+  encoder_.removed(names_ ? names_->removed(event) : event);
 }
 
 void KvEventWriter::on_all_cleared() {

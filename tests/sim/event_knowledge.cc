@@ -12,11 +12,11 @@ class EventKnowledge::Publisher final : public KvEventSink {
  public:
   void on_stored(const KvBlocksStored& event) override {
     begin();
-    encoder_.stored(event, event.medium == KvMedium::kCpu ? "CPU" : "GPU");
+    encoder_.stored(event);
   }
   void on_removed(const KvBlocksRemoved& event) override {
     begin();
-    encoder_.removed(event, event.medium == KvMedium::kCpu ? "CPU" : "GPU");
+    encoder_.removed(event);
   }
   void on_all_cleared() override {
     begin();

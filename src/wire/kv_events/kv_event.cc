@@ -27,6 +27,11 @@ KvMedium kv_medium(std::string_view name) {
   return storage ? KvMedium::kStorage : KvMedium::kOther;
 }
 
+std::string_view kv_medium_name(KvMedium medium) {
+  constexpr std::array<std::string_view, 4> kNames = {"GPU", "CPU", "SHARED_STORAGE", "OTHER"};
+  return kNames[static_cast<size_t>(medium)];
+}
+
 KvSpecKind kv_spec_kind(std::string_view name) {
   constexpr std::array<std::string_view, 5> kWhole = {"", "full_attention", "mla_attention",
                                                       "sink_full_attention", "sink_full"};

@@ -13,6 +13,8 @@ namespace kvasir {
 // "DISK", ...: upper or lower case.
 enum class KvMedium : uint8_t { kGpu, kCpu, kStorage, kOther };
 KvMedium kv_medium(std::string_view name);
+// One of the names that kv_medium() reads as `medium`.
+std::string_view kv_medium_name(KvMedium medium);
 
 // Which kind of attention reads the blocks (kv_cache_spec_kind). Only a cache that keeps every
 // block of a prefix tells by its blocks whether the prefix can be used.

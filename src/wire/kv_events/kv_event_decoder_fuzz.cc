@@ -32,27 +32,22 @@ void check(const RecordedKvEvent& event, size_t batch_bytes) {
                 "one for each block");
 }
 
-const char* name_of(kvasir::KvMedium medium) {
-  constexpr const char* kNames[] = {"GPU", "CPU", "DISK", "OTHER"};
-  return kNames[static_cast<size_t>(medium)];
-}
-
 void write(const RecordedKvEvent& event, kvasir::KvEventEncoder& encoder) {
   if (event.type == "cleared") {
     encoder.all_cleared();
   } else if (event.type == "removed") {
-    encoder.removed({.block_hashes = event.hashes, .group = event.group}, name_of(event.medium));
+    encoder.removed({.block_hashes = event.hashes, .medium = event.medium, .group = event.group});
   } else if (event.type == "stored") {
     encoder.stored({.block_hashes = event.hashes,
                     .parent_block_hash = event.parent,
                     .token_ids = event.tokens,
                     .block_size = event.block_size,
+                    .medium = event.medium,
                     .lora_name = event.lora_name,
                     .cache_salt = event.cache_salt,
                     .extras = event.extras,
                     .group = event.group,
-                    .spec = event.spec},
-                   name_of(event.medium));
+                    .spec = event.spec});
   }
 }
 

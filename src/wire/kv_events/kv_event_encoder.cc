@@ -87,7 +87,7 @@ void KvEventEncoder::begin(double timestamp) {
   put_real(batch_, timestamp);
 }
 
-void KvEventEncoder::stored(const KvBlocksStored& event, std::string_view medium) {
+void KvEventEncoder::stored(const KvBlocksStored& event) {
   ++events_;
   const bool map = form_ == KvEventForm::kMap;
   // Arrays leave out what stands last and is as it always is.
@@ -117,7 +117,7 @@ void KvEventEncoder::stored(const KvBlocksStored& event, std::string_view medium
   field("lora_id");
   put_nil(body_);
   field("medium");
-  put_text_or_nil(body_, medium);
+  put_text(body_, kv_medium_name(event.medium));
   field("lora_name");
   put_text_or_nil(body_, event.lora_name);
   if (!more) return;
@@ -148,7 +148,7 @@ void KvEventEncoder::keys_of_block(const KvBlocksStored& event, size_t block) {
   for (int shift = 56; shift >= 0; shift -= 8) body_.push_back(static_cast<char>(extra >> shift));
 }
 
-void KvEventEncoder::removed(const KvBlocksRemoved& event, std::string_view medium) {
+void KvEventEncoder::removed(const KvBlocksRemoved& event) {
   ++events_;
   const bool map = form_ == KvEventForm::kMap;
   const bool more = map || event.group != 0;
@@ -165,7 +165,7 @@ void KvEventEncoder::removed(const KvBlocksRemoved& event, std::string_view medi
   field("block_hashes");
   put_numbers(body_, event.block_hashes);
   field("medium");
-  put_text_or_nil(body_, medium);
+  put_text(body_, kv_medium_name(event.medium));
   if (!more) return;
   field("group_idx");
   put_number(body_, event.group);

@@ -19,10 +19,10 @@ class KvEventEncoder {
   explicit KvEventEncoder(KvEventForm form = KvEventForm::kMap) : form_(form) {}
 
   void begin(double timestamp);
-  // `medium` stands on the wire as it is given. `event.extras` are written as digests: whoever
-  // reads them sees that something else is in the block, and whether it is the same.
-  void stored(const KvBlocksStored& event, std::string_view medium = "GPU");
-  void removed(const KvBlocksRemoved& event, std::string_view medium = "GPU");
+  // `event.extras` are written as digests: whoever reads them sees that something else is in the
+  // block, and whether it is the same.
+  void stored(const KvBlocksStored& event);
+  void removed(const KvBlocksRemoved& event);
   void all_cleared();
   size_t events() const { return events_; }
   // Ends the batch: valid until begin().

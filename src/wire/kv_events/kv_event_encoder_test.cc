@@ -109,14 +109,14 @@ TEST(KvEventEncoder, WhatItWritesIsReadAgain) {
       encoder.stored({.block_hashes = kHash,
                       .token_ids = kTokens,
                       .block_size = 4,
+                      .medium = KvMedium::kCpu,
                       .lora_name = name,
                       .cache_salt = name,
                       .group = 3,
-                      .spec = KvSpecKind::kPartial},
-                     "CPU");
+                      .spec = KvSpecKind::kPartial});
     }
     encoder.stored({.block_hashes = kHash, .parent_block_hash = 9});
-    encoder.removed({.block_hashes = hashes, .group = 300}, "SHARED_STORAGE");
+    encoder.removed({.block_hashes = hashes, .medium = KvMedium::kStorage, .group = 300});
     KvEventRecorder recorder;
     KvEventDecoder decoder;
     const Result<KvBatchHead> head = decoder.decode(encoder.finish(200), recorder);
@@ -142,6 +142,13 @@ TEST(KvEventEncoder, WhatItWritesIsReadAgain) {
         recorder.events[5],
         (RecordedKvEvent{
             .type = "removed", .hashes = hashes, .medium = KvMedium::kStorage, .group = 300}));
+  }
+}
+
+TEST(KvMedium, IsReadAsItIsWritten) {
+  for (const KvMedium medium :
+       {KvMedium::kGpu, KvMedium::kCpu, KvMedium::kStorage, KvMedium::kOther}) {
+    EXPECT_EQ(kv_medium(kv_medium_name(medium)), medium);
   }
 }
 
