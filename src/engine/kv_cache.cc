@@ -109,14 +109,14 @@ uint32_t KvCache::take_block() {
 // it.
 void KvCache::on_evicted(BlockHash hash) {
   if (cpu_.capacity() > 0 && pool_.find(hash) == kNoBlock) keep_on_cpu(hash);
-  tell_moved(hash, false, KvMedium::kGpu);
+  tell_removed(hash, KvMedium::kGpu);
 }
 
 void KvCache::keep_on_cpu(BlockHash hash) {
   if (cpu_.holds(hash)) return cpu_.touch(hash);
-  if (const auto evicted = cpu_.next_evicted()) tell_moved(*evicted, false, KvMedium::kCpu);
+  if (const auto evicted = cpu_.next_evicted()) tell_removed(*evicted, KvMedium::kCpu);
   cpu_.insert(hash);
-  tell_moved(hash, true, KvMedium::kCpu);
+  tell_kept_on_cpu(hash);
 }
 
 void KvCache::name_full_blocks(Sequence& sequence, uint32_t tokens) {
@@ -142,21 +142,19 @@ void KvCache::tell_stored(const Sequence& sequence, uint32_t first, uint32_t end
   options_.events->on_stored(stored);
 }
 
-// One block of which only the name is told: vLLM's offloading knows no tokens.
-void KvCache::tell_moved(BlockHash hash, bool stored, KvMedium medium) {
+// vLLM's offloading knows no tokens: only the block's name is told.
+void KvCache::tell_kept_on_cpu(BlockHash hash) {
   if (options_.events == nullptr) return;
-  const std::span<const uint64_t> hashes(&hash, 1);
-  if (!stored) {
-    KvBlocksRemoved removed;
-    removed.block_hashes = hashes;
-    removed.medium = medium;
-    return options_.events->on_removed(removed);
-  }
-  KvBlocksStored event;
-  event.block_hashes = hashes;
-  event.block_size = block_size_;
-  event.medium = medium;
-  options_.events->on_stored(event);
+  KvBlocksStored stored;
+  stored.block_hashes = std::span(&hash, 1);
+  stored.block_size = block_size_;
+  stored.medium = KvMedium::kCpu;
+  options_.events->on_stored(stored);
+}
+
+void KvCache::tell_removed(BlockHash hash, KvMedium medium) {
+  if (options_.events == nullptr) return;
+  options_.events->on_removed({.block_hashes = std::span(&hash, 1), .medium = medium});
 }
 
 void KvCache::release(Sequence& sequence) {

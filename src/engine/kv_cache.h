@@ -59,7 +59,8 @@ class KvCache {
   void keep_on_cpu(BlockHash hash);
   void name_full_blocks(Sequence& sequence, uint32_t tokens);
   void tell_stored(const Sequence& sequence, uint32_t first, uint32_t end);
-  void tell_moved(BlockHash hash, bool stored, KvMedium medium);
+  void tell_kept_on_cpu(BlockHash hash);
+  void tell_removed(BlockHash hash, KvMedium medium);
 
   const KvCacheOptions options_;
   const uint32_t block_size_;
