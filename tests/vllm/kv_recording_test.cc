@@ -51,10 +51,7 @@ class RecordedFleet {
     const EndpointId id{worker};
     std::vector<CachedPrefix> cached(worker + 1);
     tracker_.match(of_sizes, std::span(&id, 1), cached);
-    if (of_sizes.empty() || prompt.empty()) return 0;
-    const uint32_t size = of_sizes.front().block_tokens;
-    const auto tokens = static_cast<uint32_t>(prompt.size());
-    return std::min(cached[worker].tokens, (tokens - 1) / size * size);
+    return cached[worker].usable_tokens(static_cast<uint32_t>(prompt.size()));
   }
 
   CacheTrackerStatistics statistics() const { return tracker_.statistics(); }
