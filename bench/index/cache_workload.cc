@@ -13,6 +13,11 @@ namespace {
 constexpr uint32_t kBlockTokens = 16;
 constexpr uint32_t kParts = kMooncakeBlockTokens / kBlockTokens;
 
+// Engines with another seed call the same block by another name.
+uint64_t engine_name(BlockHash hash, uint64_t seed) {
+  return mix64(hash ^ (seed == 0 ? 0 : mix64(seed)));
+}
+
 // Which workers have the first part of a block of the trace.
 using Workers = std::array<uint64_t, CacheWorkloadOptions::kWorkersMost / 64>;
 
@@ -98,14 +103,14 @@ void FleetOfCaches::arrive() {
   const TraceRow& row = rows_[next_row_ % rows_.size()];
   // Engine hashes depend on the worker, which depends on the blocks: made first with seed 0.
   const RowBlocks blocks =
-      append_row(made_, row, next_row_, next_row_ / rows_.size(), options_.prompt_blocks_max, 0);
+      append_row(made_, row, next_row_, next_row_ / rows_.size(), options_.prompt_blocks_max);
   ++next_row_;
   if (blocks.prompt == 0) return;
   const uint32_t number = route(blocks);
   if (engine_seed(number) != 0) {
     for (uint32_t i = 0; i < blocks.all; ++i) {
       made_.engine_hashes[blocks.begin + i] =
-          mix64(made_.hashes[blocks.begin + i] ^ mix64(engine_seed(number)));
+          engine_name(made_.hashes[blocks.begin + i], engine_seed(number));
     }
   }
   for (uint32_t i = 0; i < blocks.prompt; i += kParts) heads_.at(made_.hashes[blocks.begin + i]);
@@ -238,8 +243,7 @@ void FleetOfCaches::evicted(uint32_t number, const SimulatedCache::Taken& taken)
   if (!taken.evicted) return;
   if (taken.last_copy) note_gone(number, *taken.evicted);
   --held_;
-  const uint64_t seed = engine_seed(number);
-  emit({mix64(*taken.evicted ^ (seed == 0 ? 0 : mix64(seed))), 1, static_cast<uint16_t>(number),
+  emit({engine_name(*taken.evicted, engine_seed(number)), 1, static_cast<uint16_t>(number),
         CacheEvent::Kind::kRemove, false});
 }
 
@@ -258,7 +262,7 @@ void FleetOfCaches::note_gone(uint32_t number, BlockHash hash) {
 }  // namespace
 
 RowBlocks append_row(CacheWorkload& workload, const TraceRow& row, uint64_t row_number,
-                     uint64_t repetition, uint32_t prompt_blocks_max, uint64_t engine_seed) {
+                     uint64_t repetition, uint32_t prompt_blocks_max) {
   const uint32_t prompt = std::min(row.input_length / kBlockTokens, prompt_blocks_max);
   const uint32_t all =
       prompt + (row.input_length % kBlockTokens + row.output_length) / kBlockTokens;
@@ -276,7 +280,7 @@ RowBlocks append_row(CacheWorkload& workload, const TraceRow& row, uint64_t row_
     hash = chain_block(hash, content);
     workload.hashes.push_back(hash);
     workload.contents.push_back(content);
-    workload.engine_hashes.push_back(mix64(hash ^ (engine_seed == 0 ? 0 : mix64(engine_seed))));
+    workload.engine_hashes.push_back(engine_name(hash, 0));
   }
   return made;
 }

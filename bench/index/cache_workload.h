@@ -95,13 +95,13 @@ constexpr uint64_t operations_of(const CacheEvent& event) {
 }
 
 // The blocks of one row appended to the columns, its root before them: the prompt's full blocks and
-// then those that its answer fills. Answers where they begin.
+// then those that its answer fills, with the names of engines of seed 0. Answers where they begin.
 struct RowBlocks {
   uint64_t begin = 0;
   uint32_t prompt = 0, all = 0;
 };
 RowBlocks append_row(CacheWorkload& workload, const TraceRow& row, uint64_t row_number,
-                     uint64_t repetition, uint32_t prompt_blocks_max, uint64_t engine_seed);
+                     uint64_t repetition, uint32_t prompt_blocks_max);
 
 // Precondition: rows is not empty.
 CacheWorkload make_cache_workload(std::span<const TraceRow> rows,

@@ -187,7 +187,7 @@ CapacityWorkload make_capacity_workload(std::span<const TraceRow> rows,
   CapacityMaker maker(options, made);
   while (made.memberships < options.memberships || made.distinct < options.distinct) {
     for (size_t i = 0; i < rows.size(); ++i) {
-      const RowBlocks row = append_row(made.columns, rows[i], i, made.salts, UINT32_MAX, 0);
+      const RowBlocks row = append_row(made.columns, rows[i], i, made.salts, UINT32_MAX);
       maker.keep(row);
       if (made.memberships >= options.memberships && made.distinct >= options.distinct) break;
     }

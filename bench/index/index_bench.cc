@@ -3,13 +3,13 @@
 //
 //   index_bench TRACE [--rounds 3] [--operations 12000000] [--only NAME]...
 //   index_bench TRACE --capacity [--holders 1000] [--memberships 30000000]
-//   index_bench TRACE --apply NAME [--operations 12000000]   events alone, as fast as it can: to
-//   profile index_bench TRACE --answers [--holes]        a workload and our answers, for
-//   dynamo_oracle.py
+//   index_bench TRACE --apply NAME [--operations 12000000]
+//     events alone, as fast as it can: to profile
+//   index_bench TRACE --answers [--holes]
+//     a workload and our answers, for dynamo_oracle.py
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <string>
 #include <vector>
 
