@@ -7,20 +7,6 @@
 
 namespace kvasir {
 
-namespace {
-
-void append_ids(const std::vector<TokenId>& ids, std::string& body) {
-  char separator = '[';
-  for (const TokenId id : ids) {
-    body.push_back(separator);
-    body.append(std::to_string(id));
-    separator = ',';
-  }
-  body.append(ids.empty() ? "[]" : "]");
-}
-
-}  // namespace
-
 std::string completion_body(const TraceRow& row, size_t row_number,
                             const CompletionOptions& options) {
   std::string body = "{\"model\":" + nlohmann::json(options.model).dump();
@@ -31,8 +17,8 @@ std::string completion_body(const TraceRow& row, size_t row_number,
     body += ",\"prompt\":";
     body += nlohmann::json(row.text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   } else if (options.token_ids) {
-    body += ",\"prompt\":";
-    append_ids(encode(prompt_text(row, options.seed, row_number, options.block_tokens)), body);
+    const auto ids = encode(prompt_text(row, options.seed, row_number, options.block_tokens));
+    body += ",\"prompt\":" + nlohmann::json(ids).dump();
   } else {
     body +=
         ",\"prompt\":\"" + prompt_text(row, options.seed, row_number, options.block_tokens) + "\"";
