@@ -483,6 +483,18 @@ class GatewayApiTest : public GatewayTest {
   }
 };
 
+TEST_F(GatewayApiTest, AResetOfAPrefixCacheEndsWhatWasGuessedOfIt) {
+  start();
+  const ApiRequest request = api_requests().front();
+  const std::string body = body_with(request, long_words(7), "1");
+  EXPECT_EQ(cached(post(request.path, body)), 0);
+  const Answer guessed = post(request.path, body);
+  EXPECT_GT(cached(guessed), 2000);
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(post("/reset_prefix_cache", "").head.status(), 200);
+  EXPECT_EQ(cached(post(request.path, body)), 0);
+  EXPECT_GT(cached(post(request.path, body)), 2000);
+}
+
 TEST_F(GatewayApiTest, OnePromptStaysOnOneWorkerWhateverTheApi) {
   start();
   int seed = 100'000;

@@ -45,4 +45,10 @@ void PoolKnowledge::endpoint_replaced(EndpointId endpoint) {
   }
 }
 
+void PoolKnowledge::forget(EndpointId endpoint) {
+  for (const Known& known : known_) {
+    if (index_of(endpoint) < known.endpoints) known.index->forget(endpoint);
+  }
+}
+
 }  // namespace kvasir

@@ -48,6 +48,9 @@ class PoolKnowledge {
   // use. Of the others the policy forgets it.
   void endpoint_replaced(EndpointId endpoint);
 
+  // Its engine forgot what it held: so do all indexes.
+  void forget(EndpointId endpoint);
+
   // How many indexes there are, in use or not.
   size_t indexes() const { return known_.size(); }
 

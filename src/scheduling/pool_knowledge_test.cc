@@ -72,6 +72,23 @@ TEST(PoolKnowledge, AnIndexIsKeptThroughOneConfigurationThatDoesNotUseIt) {
   EXPECT_EQ(knowledge.indexes(), 0u) << "nothing feeds it and nothing reads it";
 }
 
+TEST(PoolKnowledge, WhatAnEngineForgotIsForgottenInAllIndexes) {
+  PoolKnowledge knowledge;
+  Used unused({{PromptUnit::kTokens, kSmall.units}});
+  knowledge.share(unused.indexes);
+  Used used({kSmall});
+  knowledge.share(used.indexes);
+  for (Used* of : {&unused, &used}) {
+    of->insert(0, EndpointId(0));
+    of->insert(0, EndpointId(1));
+  }
+  knowledge.forget(EndpointId(1));
+  for (Used* of : {&unused, &used}) {
+    EXPECT_EQ(of->match(0, EndpointId(0)), 3u);
+    EXPECT_EQ(of->match(0, EndpointId(1)), 0u);
+  }
+}
+
 TEST(PoolKnowledge, AFleetOfAnotherSizeIsNotMixedUp) {
   PoolKnowledge knowledge;
   Used small({kSmall}, 1);

@@ -107,6 +107,11 @@ Scheduled Scheduler::schedule_among(const Request& request, const Choice& choice
   return {Refusal::kNone, *decision};
 }
 
+void Scheduler::forget_cache(EndpointId endpoint) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  knowledge_.forget(endpoint);
+}
+
 void Scheduler::avoid(EndpointId endpoint, Duration time) {
   std::lock_guard<std::mutex> lock(mutex_);
   const TimePoint until = clock_.now() + time;

@@ -144,6 +144,7 @@ Result<void> Pool::listen_to_caches(const WantedKnowledge& wanted) {
 }
 
 void Pool::cache_was_reset(EndpointId id, const Endpoint& endpoint) {
+  scheduler_.forget_cache(id);
   if (KvKnowledge* kv = kv_now_.load(std::memory_order_acquire)) kv->was_reset(id);
   probe_.on_cache_reset(endpoint);
 }
