@@ -96,6 +96,8 @@ class KvEventProbe {
   // Its knowledge is stale.
   virtual void on_lost(const Endpoint& endpoint, uint32_t rank, std::string_view why) = 0;
   virtual void on_restarted(const Endpoint& endpoint, uint32_t rank) = 0;
+  // A rank's cache was empty at that moment: it restarted, or its events say so.
+  virtual void on_emptied(EndpointId endpoint) { static_cast<void>(endpoint); }
   // All that it published is known, so many batches by replay.
   virtual void on_recovered(const Endpoint& endpoint, uint32_t rank, uint64_t batches) = 0;
   // Lost events cannot be made up for; KvGapPolicy says what follows.

@@ -162,6 +162,7 @@ void EventStream::apply(uint64_t number, std::string_view batch) {
   if (applied->cleared) {
     hole_ = false;
     complete_ = true;
+    host_.on_emptied();
   }
   empty_if_reset(applied->cleared);
   note_position(hash);
@@ -216,6 +217,7 @@ void EventStream::restart() {
   reading_ = true;
   topic_seen_ = !filtered_;
   counters_.next = 0;
+  host_.on_emptied();
   host_.on_restarted();
   if (replays_ && phase_ != Phase::kConnecting) return catch_up({});
   if (phase_ == Phase::kLive) go_live();

@@ -113,6 +113,8 @@ class EventStreamHost {
 
   virtual void on_lost(std::string_view why) = 0;  // it is stale
   virtual void on_restarted() = 0;
+  // Its cache was empty at that moment: it restarted, or a batch says so. Before on_restarted().
+  virtual void on_emptied() = 0;
   // All that was published is known, so many batches of it by replay.
   virtual void on_caught_up(uint64_t batches) = 0;
   // What was lost cannot be made up for.

@@ -48,6 +48,7 @@ class Storm final : public EventStreamHost {
   void stop_replay() override { asked_.reset(); }
   void on_lost(std::string_view) override {}
   void on_restarted() override {}
+  void on_emptied() override {}
   void on_caught_up(uint64_t) override {}
   void on_given_up(std::string_view) override {}
 

@@ -32,6 +32,7 @@ class StreamScene : public ::testing::Test, public EventStreamHost {
   void stop_replay() override { running_ = false; }
   void on_lost(std::string_view why) override { said_.push_back("lost: " + std::string(why)); }
   void on_restarted() override { said_.push_back("restarted"); }
+  void on_emptied() override { ++emptied_; }
   void on_caught_up(uint64_t batches) override {
     said_.push_back("caught up: " + std::to_string(batches));
   }
@@ -76,6 +77,7 @@ class StreamScene : public ::testing::Test, public EventStreamHost {
   std::vector<uint64_t> asked_;
   bool running_ = false;
   std::vector<std::string> said_;
+  int emptied_ = 0;
   std::unique_ptr<EventStream> stream_;
 };
 
@@ -535,11 +537,26 @@ TEST_F(WithReplay, ANumberThatGoesBackIsARestart) {
   EXPECT_TRUE(known().blocks.empty());
   EXPECT_EQ(freshness(), KvFreshness::kNothingYet);
   EXPECT_EQ(said_.back(), "restarted");
+  EXPECT_EQ(emptied_, 1);
   pass(milliseconds(100));
   EXPECT_EQ(asked_.back(), 0u);
   answer();
   expect_exact();
   EXPECT_EQ(known().cleared, 1u);
+}
+
+TEST_F(WithReplay, AnAnnouncedClearIsTold) {
+  begin();
+  live("+a"), live("-a");
+  EXPECT_EQ(emptied_, 0) << "it may have been empty, but nobody says so";
+  live("+a"), live("!");
+  EXPECT_EQ(emptied_, 1);
+  EXPECT_EQ(counters_.restarts, 0u);
+  lose("! +b"), live("+c");
+  pass(milliseconds(100));
+  answer();
+  EXPECT_EQ(emptied_, 2) << "that is so of one that is replayed, too";
+  expect_exact();
 }
 
 TEST_F(WithReplay, ARestartIsFoundWhenTheFirstBatchesOfTheNewProcessWereLost) {

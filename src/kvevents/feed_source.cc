@@ -188,6 +188,10 @@ void FeedSource::on_restarted() {
   tools_.probe.on_restarted(counters_->name.endpoint, counters_->name.rank);
 }
 
+void FeedSource::on_emptied() {
+  tools_.probe.on_emptied(counters_->name.id);
+}
+
 void FeedSource::on_caught_up(uint64_t batches) {
   tools_.probe.on_recovered(counters_->name.endpoint, counters_->name.rank, batches);
 }

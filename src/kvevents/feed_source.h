@@ -81,6 +81,7 @@ class FeedSource final : private EventStreamHost,
   void stop_replay() override;
   void on_lost(std::string_view why) override;
   void on_restarted() override;
+  void on_emptied() override;
   void on_caught_up(uint64_t batches) override;
   void on_given_up(std::string_view why) override;
   // Of the subscription.

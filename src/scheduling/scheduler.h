@@ -66,7 +66,8 @@ class Scheduler {
   // A request failed there. For so long it is picked only when there is nobody else, or when this is true of more than
   // half of the candidates: failing is quick, and leaves an endpoint idle that must not be taken for a fast one.
   void avoid(EndpointId endpoint, Duration time);
-  // Its engine holds nothing any more. What was sent there before counts no more.
+  // Its engine holds nothing any more: it began anew, or was told to forget. What was sent there
+  // before counts no more.
   void forget_cache(EndpointId endpoint);
   // Whether there is a healthy endpoint that `choice` leaves.
   bool has_healthy(const Choice& choice);

@@ -52,7 +52,8 @@ std::optional<KvPlaces> kv_places(const KvKnowledgeOptions& options,
 // In the words of the pool's probe.
 class KvKnowledge::News final : public KvEventProbe {
  public:
-  explicit News(PoolProbe& probe) : probe_(probe) {}
+  News(PoolProbe& probe, std::function<void(EndpointId)> emptied)
+      : probe_(probe), emptied_(std::move(emptied)) {}
 
   void on_subscribed(const Endpoint& endpoint, uint32_t rank) override {
     probe_.on_kv_news(endpoint, rank, KvNews::kHeard, "");
@@ -63,6 +64,7 @@ class KvKnowledge::News final : public KvEventProbe {
   void on_restarted(const Endpoint& endpoint, uint32_t rank) override {
     probe_.on_kv_news(endpoint, rank, KvNews::kRestarted, "");
   }
+  void on_emptied(EndpointId endpoint) override { emptied_(endpoint); }
   void on_recovered(const Endpoint& endpoint, uint32_t rank, uint64_t batches) override {
     probe_.on_kv_news(endpoint, rank, KvNews::kRecovered,
                       std::to_string(batches) + " batches were sent again");
@@ -79,10 +81,12 @@ class KvKnowledge::News final : public KvEventProbe {
 
  private:
   PoolProbe& probe_;
+  const std::function<void(EndpointId)> emptied_;
 };
 
-KvKnowledge::KvKnowledge(const KvKnowledgeOptions& options, size_t endpoints, PoolProbe& probe)
-    : news_(std::make_unique<News>(probe)),
+KvKnowledge::KvKnowledge(const KvKnowledgeOptions& options, size_t endpoints, PoolProbe& probe,
+                         std::function<void(EndpointId)> emptied)
+    : news_(std::make_unique<News>(probe, std::move(emptied))),
       tracker_(tracker_options(options, endpoints)),
       gap_(options.gap) {}
 

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -60,8 +61,10 @@ struct KvStatistics {
 class KvKnowledge {
  public:
   // For endpoints with ids below `endpoints`. `probe` must outlive it, and is told on the thread
-  // that listens.
-  KvKnowledge(const KvKnowledgeOptions& options, size_t endpoints, PoolProbe& probe);
+  // that listens. There `emptied` is called, too, without any lock: an engine began anew, or says
+  // that its cache was emptied.
+  KvKnowledge(const KvKnowledgeOptions& options, size_t endpoints, PoolProbe& probe,
+              std::function<void(EndpointId)> emptied);
   ~KvKnowledge();
   KvKnowledge(const KvKnowledge&) = delete;
   KvKnowledge& operator=(const KvKnowledge&) = delete;

@@ -3,19 +3,30 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/big_endian.h"
 #include "kvevents/event_publisher_fixture.h"
-#include "serving/pool_probe.h"
+#include "net/io/event_loop.h"
+#include "serving/journey_fixture.h"
+#include "serving/pool.h"
+#include "serving/pool_thread.h"
 #include "wire/kv_events/kv_event_encoder.h"
 
 namespace kvasir {
 namespace {
 
-class SilentPoolProbe final : public PoolProbe {
+class QuietPoolProbe final : public PoolProbe {
  public:
   void on_health_changed(const Endpoint&, bool) override {}
+  void on_picked(const PickReport& report) override {
+    cached_tokens = report.decision.cached_tokens;
+  }
+
+  uint32_t cached_tokens = 0;  // of the last pick
 };
 
 bool wait_for(const std::function<bool()>& done) {
@@ -29,10 +40,10 @@ bool wait_for(const std::function<bool()>& done) {
 // What is said of an engine of whose three batches the second one was lost for good.
 KvFreshness freshness_after_a_loss(KvGapPolicy gap) {
   EventPublisher publisher;
-  SilentPoolProbe probe;
+  QuietPoolProbe probe;
   KvKnowledgeOptions options;
   options.gap = gap;
-  KvKnowledge knowledge(options, 4, probe);
+  KvKnowledge knowledge(options, 4, probe, [](EndpointId) {});
   KvPlaces places;
   places.addresses.events = publisher.events();
   EXPECT_TRUE(knowledge.listen(places).ok());
@@ -59,6 +70,48 @@ KvFreshness freshness_after_a_loss(KvGapPolicy gap) {
 TEST(KvKnowledge, ALossForGoodIsTreatedAsTheOptionsSay) {
   EXPECT_EQ(freshness_after_a_loss(KvGapPolicy::kStale), KvFreshness::kStale);
   EXPECT_EQ(freshness_after_a_loss(KvGapPolicy::kForget), KvFreshness::kIncomplete);
+}
+
+// Its events say nothing of the prompt: it is a text whose tokens nobody knows.
+TEST(KvKnowledge, WhatWasGuessedOfAnEngineIsForgottenWhenItSaysThatItsCacheIsEmpty) {
+  EventPublisher publisher;
+  QuietPoolProbe probe;
+  PoolOptions options;
+  options.policy = "kv";
+  options.plugins.profile = load_engine_profile(std::string(kDefaultEngineProfile)).value();
+  options.feeds.endpoints = {{"pod", "127.0.0.1", 8000, {}}};
+  options.kv.listen = KvKnowledgeOptions::Listen::kAlways;
+  options.kv.addresses.events = publisher.events();
+  const std::unique_ptr<EventLoop> loop = std::move(EventLoop::create().value());
+  const std::unique_ptr<Pool> pool = std::move(Pool::open(*loop, options, probe).value());
+  ASSERT_TRUE(pool->feed(*loop).ok());
+  pool->fleet().set_healthy(EndpointId(0), true);
+  PoolThread thread(*pool, *loop, 0);
+  const auto cached_tokens = [&] {
+    JourneyClient client(thread);
+    client.start(std::string(8000, 'x'));
+    return probe.cached_tokens;
+  };
+  EXPECT_EQ(cached_tokens(), 0u);
+  EXPECT_GT(cached_tokens(), 1000u);
+  KvEventEncoder encoder;
+  const auto publish = [&](uint64_t number, double time, bool cleared = false) {
+    encoder.begin(time);
+    if (cleared) encoder.all_cleared();
+    publisher.send({"topic", EventPublisher::number_frame(number), encoder.finish(0)});
+  };
+  ASSERT_TRUE(wait_for([&] {
+    publish(0, 1.5);  // again and again: it counts once
+    const std::vector<KvFeedSourceStatistics> sources = pool->stats().kv->feed->sources;
+    return !sources.empty() && sources[0].batches == 1;
+  }));
+  EXPECT_GT(cached_tokens(), 1000u);
+  publish(0, 2.5);  // it began anew
+  EXPECT_TRUE(wait_for([&] { return cached_tokens() == 0; }));
+  EXPECT_GT(cached_tokens(), 1000u);
+  publish(1, 3.5, true);
+  EXPECT_TRUE(wait_for([&] { return cached_tokens() == 0; }));
+  EXPECT_GT(cached_tokens(), 1000u);
 }
 
 }  // namespace

@@ -131,7 +131,9 @@ Result<void> Pool::listen_to_caches(const WantedKnowledge& wanted) {
   const std::optional<KvPlaces> places = kv_places(options_.kv, wanted);
   if (kv_ == nullptr) {
     if (!places || options_.exact_caches != nullptr) return {};
-    kv_ = std::make_unique<KvKnowledge>(options_.kv, options_.feeds.slots(), probe_);
+    kv_ = std::make_unique<KvKnowledge>(
+        options_.kv, options_.feeds.slots(), probe_,
+        [this](EndpointId endpoint) { scheduler_.forget_cache(endpoint); });
     const std::shared_ptr<const Snapshot> fleet = snapshot();
     for (uint32_t i = 0; i < fleet->endpoints.size(); ++i) {
       const EndpointState& state = fleet->endpoints[i];
