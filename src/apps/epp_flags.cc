@@ -338,7 +338,8 @@ void add_epp_flags(CLI::App& command, EppFlags& flags) {
   command.add_flag("--keep-control-headers", flags.keep_control_headers,
                    "Let headers through by which a client could choose endpoints itself");
   command.add_flag("--answer-headers", flags.answer_headers,
-                   "Tell clients x-selected-pod, x-cache-hit, x-scheduling-time-ms");
+                   "Tell clients x-selected-pod, x-cache-hit, x-cache-prefix-length, "
+                   "x-cache-knowledge,\nx-scheduling-time-ms");
   command.add_flag("--skip-answers", flags.skip_answers,
                    "Measure no answers: when neither a plugin nor flow control needs them, they\n"
                    "pass by the picker");

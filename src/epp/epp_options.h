@@ -46,7 +46,7 @@ struct EppOptions {
   ReplicaOptions replicas;
   SubsetMode subset = SubsetMode::kAddress;
   bool keep_control_headers = false;  // of clients; see control_headers.h
-  bool answer_headers = false;        // x-selected-pod, x-cache-hit, x-scheduling-time-ms and more
+  bool answer_headers = false;        // x-selected-pod, x-cache-hit, x-cache-knowledge and more
   bool emit_scores = false;
   bool measure_answers = true;  // metrics and logs of answers: they need the response phase
 };

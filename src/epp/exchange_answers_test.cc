@@ -1,9 +1,11 @@
 // What answers say of their endpoints, and what their clients are told.
 #include "epp/exchange_fixture.h"
+#include "serving/exact_caches_fixture.h"
 
 namespace kvasir {
 namespace {
 
+using ::testing::Contains;
 using ::testing::ElementsAre;
 
 TEST_F(ExchangeTest, AnAnswersEndReleasesItsEndpoint) {
@@ -89,6 +91,32 @@ TEST_F(ExchangeTest, AnswersTellTheClientWhenAsked) {
   EXPECT_EQ(answer.set_header("x-selected-pod"), "a");
   EXPECT_EQ(answer.set_header("x-cache-hit"), "false");
   EXPECT_TRUE(answer.set_header("x-scheduling-time-ms"));
+}
+
+TEST_F(ExchangeTest, WhatIsKnownOfACacheIsToldFromAGuess) {
+  FakeExactCaches caches;
+  options_.answer_headers = true;
+  options_.pool.exact_caches = &caches;
+  std::string ids = "7";
+  for (int i = 1; i < 64; ++i) ids += ",7";
+  for (const bool known : {true, false}) {
+    for (uint32_t i = 0; i < 2; ++i) {
+      caches.forget(EndpointId(i));
+      if (!known) continue;
+      caches.know(EndpointId(i), 16);
+      caches.hold(EndpointId(i), std::vector<uint32_t>(64, 7), std::nullopt, "m");
+    }
+    FakeStream stream(epp());
+    stream.headers({});
+    stream.body(R"({"model":"m","prompt":[)" + ids + "]}");
+    stream.headers({{":status", "200"}, {"x-cache-knowledge", "its own"}}, true, {},
+                   ExtProcSide::kResponse);
+    const ExtProcAnswer answer = stream.answer(2);
+    EXPECT_EQ(answer.set_header("x-cache-prefix-length"), known ? "48" : "0");
+    EXPECT_EQ(answer.set_header("x-cache-knowledge").value_or("nothing"),
+              known ? "exact" : "nothing");
+    EXPECT_THAT(answer.removed_headers, Contains("x-cache-knowledge").Times(known ? 0 : 1));
+  }
 }
 
 TEST_F(ExchangeTest, AnEndpointWithoutANameIsToldByItsAddress) {

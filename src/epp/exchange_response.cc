@@ -9,6 +9,8 @@
 namespace kvasir {
 namespace {
 
+constexpr std::string_view kCacheKnowledge = "x-cache-knowledge";
+
 int status_of(const ExtProcRequest& request) {
   const std::string_view text = request.header(":status").value_or("");
   int status = 0;
@@ -43,6 +45,10 @@ void Exchange::on_response_headers(const ExtProcRequest& request) {
   std::vector<std::pair<std::string, std::string>> fields;
   if (journey_.endpoint() != nullptr) fields = answer_fields(served);
   for (const auto& [name, value] : fields) answer.mutation.set.push_back({name, value});
+  const bool tells = thread_.options().answer_headers && journey_.endpoint() != nullptr;
+  if (tells && !journey_.decision().cached_exactly && request.header(kCacheKnowledge)) {
+    answer.mutation.remove.push_back(kCacheKnowledge);  // the endpoint's own is not of our number
+  }
   if (restorer_ && restores_body()) answer.mutation.remove.push_back("content-length");
   write_headers_answer(ExtProcSide::kResponse, answer, thread_.message());
   send();
@@ -154,6 +160,7 @@ std::vector<std::pair<std::string, std::string>> Exchange::answer_fields(std::st
   fields.emplace_back("x-selected-pod", pod_name(*journey_.endpoint()));
   fields.emplace_back("x-cache-hit", decision.cached_tokens > 0 ? "true" : "false");
   fields.emplace_back("x-cache-prefix-length", std::to_string(decision.cached_tokens));
+  if (decision.cached_exactly) fields.emplace_back(kCacheKnowledge, "exact");
   fields.emplace_back("x-scheduling-time-ms", text);
   if (decision.prefill) {
     fields.emplace_back("x-prefill-pod", pod_name(*journey_.endpoint_at(*decision.prefill)));

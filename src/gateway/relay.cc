@@ -171,6 +171,7 @@ void Relay::send_withheld() {
   added.selected_pod = selected_;
   added.scheduling_ms = to_milliseconds(journey_.preparing() + journey_.scheduling());
   added.cache_prefix_tokens = journey_.decision().cached_tokens;
+  added.cache_is_known = journey_.decision().cached_exactly;
   std::vector<std::pair<std::string, std::string>> of_plugins;
   if (journey_.scheduled() && thread_.pool().options().policy.empty()) {
     of_plugins = journey_.answer_fields();

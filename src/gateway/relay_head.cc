@@ -67,7 +67,8 @@ class ConnectionFields {
 // Written by the gateway itself, so a worker's own are dropped.
 bool is_ours(std::string_view name) {
   static constexpr std::string_view kOurs[] = {"x-selected-pod", "x-request-id",
-                                               "x-scheduling-time-ms", "x-cache-prefix-length"};
+                                               "x-scheduling-time-ms", "x-cache-prefix-length",
+                                               "x-cache-knowledge"};
   return is_one_of(name, kOurs, std::size(kOurs));
 }
 
@@ -124,6 +125,7 @@ std::string relayed_fields(const HttpHead& answer, const RelayFields& added) {
   std::snprintf(number, sizeof number, "%.3f", added.scheduling_ms);
   append_field(fields, "x-scheduling-time-ms", number);
   append_field(fields, "x-cache-prefix-length", std::to_string(added.cache_prefix_tokens));
+  if (added.cache_is_known) append_field(fields, "x-cache-knowledge", "exact");
   return fields;
 }
 

@@ -22,6 +22,7 @@ struct RelayFields {
   std::string_view selected_pod;
   double scheduling_ms = 0;
   uint32_t cache_prefix_tokens = 0;
+  bool cache_is_known = false;  // its engine says so; else that is guessed
   // What plugins add; a worker's own fields of these names are dropped.
   std::span<const std::pair<std::string, std::string>> of_plugins = {};
 };

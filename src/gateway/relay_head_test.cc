@@ -76,5 +76,18 @@ TEST(RelayedHead, FramingFollowsTheWorkersAndOurFieldsAreAdded) {
             "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n");
 }
 
+TEST(RelayedHead, WhatIsKnownOfACacheIsToldFromAGuess) {
+  HttpHead answer;
+  answer.set_status_line(200, "OK", 1);
+  answer.add_field("X-Cache-Knowledge", "the worker's");
+  RelayFields added;
+  for (const bool known : {false, true}) {
+    added.cache_is_known = known;
+    const std::string fields = relayed_fields(answer, added);
+    EXPECT_EQ(fields.find("x-cache-knowledge: exact\r\n") != std::string::npos, known) << fields;
+    EXPECT_EQ(fields.find("the worker's"), std::string::npos) << fields;
+  }
+}
+
 }  // namespace
 }  // namespace kvasir

@@ -116,6 +116,7 @@ class KvEvents : public ::testing::Test {
       ADD_FAILURE() << answer;
       return {};
     }
+    told_exact_ = field(answer, "x-cache-knowledge") == "exact";
     return {std::stoi(field(answer, "x-cache-prefix-length")),
             body["usage"]["prompt_tokens_details"]["cached_tokens"].get<int>(),
             field(answer, "x-selected-pod")};
@@ -131,6 +132,7 @@ class KvEvents : public ::testing::Test {
   uint16_t gateway_port_ = 0;
   std::unique_ptr<Program> gateway_;
   std::string model_;
+  bool told_exact_ = false;  // of the last request
 };
 
 TEST_F(KvEvents, WhatIsPredictedIsWhatWorkersFind) {
@@ -157,6 +159,10 @@ TEST_F(KvEvents, WhatIsPredictedIsWhatWorkersFind) {
     }
   }
   EXPECT_THAT(page(), HasSubstr("kvasir_prompt_tokens_known_total{from=\"engine\"}"));
+  EXPECT_TRUE(comes([&] {
+    complete(text);
+    return told_exact_;
+  })) << "the answer says that it is no guess";
 }
 
 TEST_F(KvEvents, AResetThroughTheGatewayIsKnownAtOnce) {
