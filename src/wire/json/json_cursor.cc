@@ -164,6 +164,7 @@ class ContainerSkip {
     const uint64_t opening = brackets.opening & ~inside;
     const uint64_t closing = brackets.closing & ~inside;
     const uint64_t broken = strings.controls & inside;
+    if ((opening | closing | quotes | broken) == 0) return kBlock;  // long lists of numbers
     if (broken != 0) {
       // What closes before it is whole.
       const uint64_t before = (broken & (~broken + 1)) - 1;
