@@ -56,7 +56,7 @@ struct PoolOptions {
   std::shared_ptr<const ModelTokenizers> tokenizers = {};
   TokenSourceOptions tokens = {};
   EngineCallLimits token_calls = {};
-  size_t token_cache_bytes_max = size_t{64} << 20;  // of tokens that engines told
+  size_t token_cache_bytes_max = size_t{64} << 20;  // of tokens that are remembered
   size_t token_threads_most = 2;  // of each of the server's threads, for long texts
   size_t token_texts_most = 64;   // that wait for these
   // Who knows what engines hold, when that is not found out by the pool itself. Outlives it.

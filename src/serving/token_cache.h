@@ -1,4 +1,5 @@
-// Tokens that engines told, by what was asked: of so many bytes, the least recently used go first.
+// Tokens that engines told, or that were found out here, by what was asked: of so many bytes, the
+// least recently used go first.
 // Thread-safe.
 #pragma once
 

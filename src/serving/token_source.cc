@@ -19,6 +19,8 @@ namespace kvasir {
 namespace {
 
 constexpr int kOk = 200;
+// Shorter lists of ids are read as fast as they are found again.
+constexpr size_t kIdsBytesRememberedFrom = 4096;
 constexpr int kDisabledRoute = 403;  // vLLM's render endpoints without --enable-scale-out
 constexpr int kUnknownRoute = 404;
 constexpr int kUnknownMethod = 405;
@@ -29,6 +31,7 @@ Tokens unknown(TokensUnknown why) {
 }
 
 Tokens known(std::vector<uint32_t> ids, TokenOrigin origin) {
+  ids.shrink_to_fit();  // they may be remembered
   return {std::make_shared<const std::vector<uint32_t>>(std::move(ids)), TokensUnknown::kNo,
           origin};
 }
@@ -145,17 +148,26 @@ class TokenSource::State {
         tokenize_body;  // to ask when the engine cannot render; empty: that is not to be asked
   };
 
+  // The first byte of a key: no API has such a number.
+  enum class BytesKind : uint8_t { kIds = 0xf0, kPackedIds, kText, kEscapedText };
+
   static Started at_once(Tokens tokens) { return {std::move(tokens), nullptr}; }
   static Started at_once(TokensUnknown why) { return at_once(unknown(why)); }
-  Tokens tokens_of_ids(const RequestPeek& peek) const;
+  Tokens tokens_of_ids(const RequestPeek& peek);
+  Tokens read_ids(const RequestPeek& peek) const;
   // `is_json`: the text has JSON's escapes.
   Started tokenize(const BpeTokenizer& tokenizer, std::string_view text, bool is_json, bool special,
-                   Done done);
+                   std::string_view model, Done done);
   Started ask_engine(const TokenAsk& ask, std::string_view model, const TokenQuestion& question,
                      Done done);
   std::optional<Question> what_to_ask(const TokenQuestion& question, std::string_view model) const;
   TokenCache::Key key_of(const TokenQuestion& question, RequestApi api,
                          std::string_view model) const;
+  // Of what is asked of nobody: lists of ids, and texts for a tokenizer.
+  TokenCache::Key key_of_bytes(BytesKind kind, bool special, std::string_view model,
+                               std::string_view bytes) const;
+  TokenIds find(const TokenCache::Key& key);
+  void remember(const TokenCache::Key& key, const Tokens& tokens);
   Started wait_for(const std::shared_ptr<Work>& work, Done done);
   void call(const std::shared_ptr<Work>& work, const EngineAddress& engine, Question question);
   void on_answer(const std::shared_ptr<Work>& work, const EngineAddress& engine, Question question,
@@ -244,7 +256,7 @@ TokenSource::Started TokenSource::State::start(const TokenAsk& ask, Done done) {
   }
   if (peek.kind == PromptKind::kRawText) {
     if (tokenizer == nullptr) return at_once(TokensUnknown::kNoSource);
-    return tokenize(*tokenizer, peek.prompt, false, true, std::move(done));
+    return tokenize(*tokenizer, peek.prompt, false, true, model, std::move(done));
   }
   if (is_grpc(peek.api)) return at_once(TokensUnknown::kNoSource);
   if (tokenizer == nullptr && options_.ask == TokenSourceOptions::Ask::kNobody) {
@@ -256,12 +268,25 @@ TokenSource::Started TokenSource::State::start(const TokenAsk& ask, Done done) {
   if (question->has_media()) return at_once(TokensUnknown::kMedia);
   if (tokenizer != nullptr && question->text() && !question->truncates()) {
     return tokenize(*tokenizer, *question->text(), !peek.prompt_is_plain,
-                    question->adds_special_tokens(), std::move(done));
+                    question->adds_special_tokens(), model, std::move(done));
   }
   return ask_engine(ask, model, *question, std::move(done));
 }
 
-Tokens TokenSource::State::tokens_of_ids(const RequestPeek& peek) const {
+Tokens TokenSource::State::tokens_of_ids(const RequestPeek& peek) {
+  if (peek.prompt.size() < kIdsBytesRememberedFrom) return read_ids(peek);
+  const bool packed = peek.kind == PromptKind::kRawIds;
+  const TokenCache::Key key =
+      key_of_bytes(packed ? BytesKind::kPackedIds : BytesKind::kIds, false, {}, peek.prompt);
+  if (TokenIds ids = find(key); ids && (!packed || ids->size() == peek.prompt_ids)) {
+    return {std::move(ids), TokensUnknown::kNo, TokenOrigin::kBody};
+  }
+  const Tokens tokens = read_ids(peek);
+  remember(key, tokens);
+  return tokens;
+}
+
+Tokens TokenSource::State::read_ids(const RequestPeek& peek) const {
   std::vector<uint32_t> ids;
   const PromptIds read = peek.kind == PromptKind::kRawIds
                              ? read_packed_ids(peek.prompt, options_.ids_most, ids)
@@ -275,23 +300,54 @@ Tokens TokenSource::State::tokens_of_ids(const RequestPeek& peek) const {
 
 TokenSource::Started TokenSource::State::tokenize(const BpeTokenizer& tokenizer,
                                                   std::string_view text, bool is_json, bool special,
-                                                  Done done) {
+                                                  std::string_view model, Done done) {
+  const TokenCache::Key key =
+      key_of_bytes(is_json ? BytesKind::kEscapedText : BytesKind::kText, special, model, text);
+  if (TokenIds ids = find(key)) {
+    return at_once({std::move(ids), TokensUnknown::kNo, TokenOrigin::kRemembered});
+  }
   if (parts_.jobs == nullptr || text.size() <= options_.text_bytes_in_place) {
-    return at_once(encoded(tokenizer, text, is_json, special));
+    Tokens tokens = encoded(tokenizer, text, is_json, special);
+    remember(key, tokens);
+    return at_once(std::move(tokens));
   }
   if (waiting_.size() >= options_.waiting_most) return at_once(TokensUnknown::kBusy);
   auto work = std::make_shared<Work>();
   const bool started =
-      parts_.jobs->start([alive = lifeline_.token(), work, own_text = std::string(text), is_json,
-                          special, &tokenizer]() -> BackgroundJob::Use {
+      parts_.jobs->start([this, alive = lifeline_.token(), work, key, own_text = std::string(text),
+                          is_json, special, &tokenizer]() -> BackgroundJob::Use {
         Tokens tokens = unknown(TokensUnknown::kNoPrompt);
         if (work->wanted) tokens = encoded(tokenizer, own_text, is_json, special);
-        return [alive, work, tokens] {
-          if (*alive) work->finish(tokens);
+        return [this, alive, work, key, tokens] {
+          if (!*alive) return;
+          remember(key, tokens);
+          work->finish(tokens);
         };
       });
   if (!started) return at_once(TokensUnknown::kBusy);
   return wait_for(work, std::move(done));
+}
+
+TokenCache::Key TokenSource::State::key_of_bytes(BytesKind kind, bool special,
+                                                 std::string_view model,
+                                                 std::string_view bytes) const {
+  if (parts_.cache == nullptr) return {};
+  TokenCache::Question key(*parts_.cache);
+  const char head[] = {static_cast<char>(kind), special ? '\1' : '\0'};
+  const size_t model_bytes = model.size();
+  key.take({head, sizeof head});
+  key.take({reinterpret_cast<const char*>(&model_bytes), sizeof model_bytes});
+  key.take(model);
+  key.take(bytes);
+  return key.key();
+}
+
+TokenIds TokenSource::State::find(const TokenCache::Key& key) {
+  return parts_.cache == nullptr ? nullptr : parts_.cache->find(key);
+}
+
+void TokenSource::State::remember(const TokenCache::Key& key, const Tokens& tokens) {
+  if (parts_.cache != nullptr && tokens.ids != nullptr) parts_.cache->put(key, tokens.ids);
 }
 
 TokenCache::Key TokenSource::State::key_of(const TokenQuestion& question, RequestApi api,
@@ -333,7 +389,7 @@ TokenSource::Started TokenSource::State::ask_engine(const TokenAsk& ask, std::st
     return at_once(TokensUnknown::kNoSource);
   }
   const TokenCache::Key key = key_of(question, ask.peek.api, model);
-  if (TokenIds ids = parts_.cache->find(key)) {
+  if (TokenIds ids = find(key)) {
     return at_once({std::move(ids), TokensUnknown::kNo, TokenOrigin::kRemembered});
   }
   if (waiting_.size() >= options_.waiting_most) return at_once(TokensUnknown::kBusy);
@@ -401,9 +457,8 @@ Tokens TokenSource::State::read_answer(const Question& question, const Work& wor
   if (!work.was_late) knowledge_.answered(question.model, question.path);
   if (read == EngineTokens::kMedia) return unknown(TokensUnknown::kMedia);
   if (read == EngineTokens::kSeveral) return unknown(TokensUnknown::kSeveralPrompts);
-  ids.shrink_to_fit();
   const Tokens tokens = known(std::move(ids), TokenOrigin::kEngine);
-  parts_.cache->put(question.key, tokens.ids);
+  remember(question.key, tokens);
   return tokens;
 }
 

@@ -1,7 +1,7 @@
 // Where a request's token ids come from, before it is scheduled: the body itself, a tokenizer file
-// (tokens/model_tokenizers.h), or the engines' own /render and /tokenize; answers of engines are
-// remembered. What cannot be had in time is unknown, with a reason: the request goes on by the
-// byte estimate.
+// (tokens/model_tokenizers.h), or the engines' own /render and /tokenize; what was found is
+// remembered, short lists of ids aside. What cannot be had in time is unknown, with a reason: the
+// request goes on by the byte estimate.
 //
 // One for each thread of a server, on that thread.
 #pragma once

@@ -172,6 +172,51 @@ TEST_F(TokenSourceTest, ATokenizerFileIsUsedForTexts) {
   EXPECT_EQ(why(ask_text(R"({"prompt":" bab","truncate_prompt_tokens":1})")), "waits");
 }
 
+TEST_F(TokenSourceTest, ATextIsTokenizedOnce) {
+  use_simulated_tokenizer();
+  const std::string text = R"({"model":"m","prompt":" bab bac"})";
+  EXPECT_EQ(why(ask_text(text)), "tokenizer");
+  const Request& again = ask_text(text);
+  EXPECT_EQ(why(again), "remembered");
+  EXPECT_EQ(*again.tokens()->ids, encode(" bab bac"));
+  // What may change the tokens makes another question of it.
+  EXPECT_EQ(why(ask_text(R"({"model":"n","prompt":" bab bac"})")), "tokenizer");
+  EXPECT_EQ(why(ask_text(R"({"model":"m","prompt":" bab bac","add_special_tokens":false})")),
+            "tokenizer");
+  // A backslash of JSON is another than one of a gRPC message.
+  EXPECT_EQ(*ask_text(R"({"model":"m","prompt":" bab\n"})").tokens()->ids, encode(" bab\n"));
+  RequestPeek raw;
+  raw.api = RequestApi::kVllmGrpcGenerate;
+  raw.kind = PromptKind::kRawText;
+  raw.model = "m";
+  raw.prompt = R"( bab\n)";
+  const TokenSource::Started started = source().start({raw, "", "", ""}, {});
+  EXPECT_EQ(*started.tokens->ids, encode(R"( bab\n)"));
+}
+
+TEST_F(TokenSourceTest, LongTextsAreTokenizedOnceToo) {
+  use_simulated_tokenizer();
+  options_.text_bytes_in_place = 100;
+  const std::string body = R"({"prompt":")" + std::string(101, 'x') + R"("})";
+  const Request& first = ask_text(body);
+  jobs_.run();
+  EXPECT_EQ(why(first), "tokenizer");
+  EXPECT_EQ(why(ask_text(body)), "remembered");
+}
+
+TEST_F(TokenSourceTest, ALongListOfIdsIsReadOnce) {
+  std::string list = "[1";
+  for (int i = 2; i <= 2000; ++i) list += "," + std::to_string(i);
+  const Request& first = ask_text("{\"prompt\":" + list + "]}");
+  const Request& again = ask_text("{\"prompt\":" + list + "],\"max_tokens\":7}");
+  EXPECT_EQ(why(again), "body");
+  EXPECT_EQ(first.tokens()->ids->size(), 2000u);
+  EXPECT_EQ(again.tokens()->ids, first.tokens()->ids);
+  EXPECT_EQ(ask_text("{\"prompt\":" + list + ",2001]}").tokens()->ids->size(), 2001u);
+  // What is no list of ids is none the second time either.
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(why(ask_text("{\"prompt\":" + list + ",-1]}")), "bad_ids");
+}
+
 TEST_F(TokenSourceTest, LongTextsAreTokenizedElsewhere) {
   use_simulated_tokenizer();
   options_.text_bytes_in_place = 10;
@@ -181,7 +226,7 @@ TEST_F(TokenSourceTest, LongTextsAreTokenizedElsewhere) {
   EXPECT_EQ(why(request), "tokenizer");
   EXPECT_EQ(*request.tokens()->ids, encode(" bab bac bad"));
   jobs_.full_ = true;
-  EXPECT_EQ(why(ask_text(R"({"prompt":" bab bac bad"})")), "busy");
+  EXPECT_EQ(why(ask_text(R"({"prompt":" bab bac bae"})")), "busy");
 }
 
 TEST_F(TokenSourceTest, ATextThatTakesTooLongToTokenizeIsNotWaitedFor) {
