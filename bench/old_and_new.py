@@ -39,6 +39,27 @@ def verdict(what, new, old):
     return low <= LIMIT, sentence
 
 
+def costs(result, number, names):
+    return [[round_[number] for round_ in result["rounds"].get(name, [])] for name in names]
+
+
+def verdicts(results, number, options):
+    """[(passed, sentence)] of each load with --against: `number` is the cost of a round. With KV events the older program, which
+    hears none, is beside the new one without them."""
+    new = "off" if options.kv_events else "kvasir"
+    return [verdict(f"{result['name']}, {new} against old", *costs(result, number, (new, "old"))) for result in results
+            if options.against]
+
+
+def prices(results, number, options):
+    """Sentences: what it costs to hear KV events."""
+    for result in results if options.kv_events else []:
+        on, off = costs(result, number, ("kvasir", "off"))
+        if on and len(on) == len(off):
+            low, middle, high = interval([n / o for n, o in zip(on, off)])
+            yield f"{result['name']}: with KV events / without = {middle:.3f}, {low:.3f} to {high:.3f} over {len(on)} rounds"
+
+
 def in_turn(items, number):
     """The items in the order of round `number`: begun at another one each round, and backwards in every second one, so that
     none always runs after the same neighbour."""

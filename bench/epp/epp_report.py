@@ -68,28 +68,28 @@ def number(value):
 
 
 def check(results):
-    """[(passed, sentence)] of every prompt size; `results`: {tokens: {picker: summary}}."""
-    return [verdict for tokens, summaries in results.items() for verdict in check_size(tokens, summaries)]
+    """[(passed, sentence)] of every prompt size."""
+    return [verdict for result in results for verdict in check_size(result["name"], result["tokens"], result["summary"])]
 
 
-def check_size(tokens, summaries):
+def check_size(what, tokens, summaries):
     missing = [name for name in ("none", "kvasir") if name not in summaries]
     if missing:
-        return [(False, f"{tokens} tokens: not measured: {', '.join(missing)}")]
-    verdicts = [(s["errors"] == 0, f"{tokens} tokens, {name}: {s['errors']} errors") for name, s in summaries.items()]
+        return [(False, f"{what}: not measured: {', '.join(missing)}")]
+    verdicts = [(s["errors"] == 0, f"{what}, {name}: {s['errors']} errors") for name, s in summaries.items()]
     if tokens in LIMITS:
         part = picker_ratio(summaries)
-        verdicts.append((part <= LIMITS[tokens], f"{tokens} tokens: the picker spends {part:.2f} times what Envoy alone does "
+        verdicts.append((part <= LIMITS[tokens], f"{what}: the picker spends {part:.2f} times what Envoy alone does "
                                                  f"(limit {LIMITS[tokens]}, goal {GOALS[tokens]}: {reached(part, GOALS[tokens])})"))
     return verdicts
 
 
-def envoy_goal(tokens, summaries):
+def envoy_goal(what, summaries):
     """A sentence on Envoy's own cost, which only Envoy and the shape of our messages decide; None without both."""
     if "bare" not in summaries or "kvasir" not in summaries:
         return None
     part = envoy_ratio(summaries)
-    return (f"{tokens} tokens: Envoy spends {part:.2f} times what it does with the bare picker "
+    return (f"{what}: Envoy spends {part:.2f} times what it does with the bare picker "
             f"(goal {ENVOY_GOAL}: {reached(part, ENVOY_GOAL)})")
 
 

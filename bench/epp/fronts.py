@@ -37,15 +37,20 @@ def kvasir(tools, port, backend):
     return [tools["kvasir"], "epp", "--endpoints", ",".join(f"127.0.0.1:{port}" for port in backend.ports),
             "--config-file", HERE / "kvasir.yaml", "--host", "127.0.0.1", "--grpc-port", port, "--grpc-health-port", free_port(),
             "--metrics-port", free_port(), "--secure-serving=false", "--threads", 1,
-            "--health-interval", SCRAPE_SECONDS, *tools["flags"]]
+            "--health-interval", SCRAPE_SECONDS, *tools["flags"], *tools.get("kv_flags", [])]
+
+
+def off(tools, port, backend):
+    """The same kvasir without KV events."""
+    return kvasir(tools | {"kv_flags": []}, port, backend)
 
 
 def old(tools, port, backend):
-    """An older kvasir, started as the new one is."""
-    return kvasir(tools | {"kvasir": tools["old"]}, port, backend)
+    """An older kvasir, without KV events."""
+    return off(tools | {"kvasir": tools["old"]}, port, backend)
 
 
-PICKERS = {"none": no_picker, "bare": bare, "kvasir": kvasir, "old": old}
+PICKERS = {"none": no_picker, "bare": bare, "kvasir": kvasir, "off": off, "old": old}
 
 
 class Front:
@@ -56,6 +61,8 @@ class Front:
         self.port, admin_port, picker_port = free_port(), free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.port}/v1/completions"
         command = PICKERS[name](tools, picker_port, backend)
+        if command and "--metrics-port" in command:
+            self.metrics_url = f"http://127.0.0.1:{command[command.index('--metrics-port') + 1]}/metrics"
         self.picker = Child(f"picker-{name}", command, directory) if command else None
         workers = tuple(("127.0.0.1", port) for port in backend.ports)
         shape = Shape(picker=command is not None, watched=False, endpoints=workers)

