@@ -206,7 +206,7 @@ void paste_document(const std::string& name, size_t blocks_least) {
 }
 
 TEST(Documents, WhatTheKvPageShowsIsPrinted) {
-  paste_document("docs/KV.md", 9);
+  paste_document("docs/KV.md", 15);
 }
 
 TEST(Documents, WhatTheReadmeShowsIsPrinted) {
