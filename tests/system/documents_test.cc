@@ -32,9 +32,13 @@ constexpr Duration kPatience = std::chrono::seconds(60);  // with one block
 constexpr Duration kPause = std::chrono::milliseconds(100);
 constexpr char kOver[] = "THIS-BLOCK-IS-OVER";
 
-std::string text_of_document(const std::string& name) {
+std::string path_of(const std::string& name) {
   const char* root = std::getenv("KVASIR_SOURCE_DIR");
-  std::ifstream file(std::string(root != nullptr ? root : ".") + "/" + name);
+  return std::string(root != nullptr ? root : ".") + "/" + name;
+}
+
+std::string text_of_document(const std::string& name) {
+  const std::ifstream file(path_of(name));
   std::ostringstream text;
   text << file.rdbuf();
   return text.str();
@@ -207,6 +211,20 @@ void paste_document(const std::string& name, size_t blocks_least) {
 
 TEST(Documents, WhatTheKvPageShowsIsPrinted) {
   paste_document("docs/KV.md", 15);
+}
+
+// Nobody can look it up here.
+TEST(Documents, APageThatSpeaksOfTheTutorialSaysWhichItIs) {
+  std::vector<std::string> pages = {"README.md"};
+  for (const auto& entry : std::filesystem::directory_iterator(path_of("docs"))) {
+    pages.push_back("docs/" + entry.path().filename().string());
+  }
+  EXPECT_GT(pages.size(), 10u);
+  for (const std::string& page : pages) {
+    const std::string text = text_of_document(page);
+    if (text.find("he tutorial") == std::string::npos) continue;
+    EXPECT_NE(text.find("llm_d_inference_service"), std::string::npos) << page;
+  }
 }
 
 TEST(Documents, WhatTheReadmeShowsIsPrinted) {
