@@ -117,8 +117,9 @@ class ContainerSkip {
   size_t skip(std::string_view text, size_t at) {
 #ifdef __SSE2__
     for (; at + kBlock <= text.size(); at += kBlock) {
-      // Prompts are long: most blocks lie within one string.
+      // Prompts are long: most blocks lie within one string, or one list of token ids.
       if (in_string_ != 0 && escaped_ == 0) at += plain_json_text(text.substr(at));
+      if (in_numbers_ && escaped_ == 0) at += plain_json_numbers(text.substr(at));
       if (at + kBlock > text.size()) break;
       const size_t end = take_block(text.data() + at);
       if (end == kBroken) return std::string_view::npos;
@@ -164,7 +165,8 @@ class ContainerSkip {
     const uint64_t opening = brackets.opening & ~inside;
     const uint64_t closing = brackets.closing & ~inside;
     const uint64_t broken = strings.controls & inside;
-    if ((opening | closing | quotes | broken) == 0) return kBlock;  // long lists of numbers
+    in_numbers_ = (opening | closing | quotes | broken) == 0;
+    if (in_numbers_) return kBlock;
     if (broken != 0) {
       // What closes before it is whole.
       const uint64_t before = (broken & (~broken + 1)) - 1;
@@ -197,6 +199,7 @@ class ContainerSkip {
   size_t depth_ = 0;
   uint64_t in_string_ = 0;  // all ones within a string
   uint64_t escaped_ = 0;    // 1 behind a backslash
+  bool in_numbers_ = false;  // the last block had no string and no bracket
 };
 
 std::optional<uint32_t> hex_unit(std::string_view digits) {

@@ -126,6 +126,20 @@ TEST(PlainJsonText, StopsBeforeWhatMustBeLookedAt) {
   }
 }
 
+TEST(PlainJsonNumbers, StopsBeforeWhatMustBeLookedAt) {
+  for (const size_t size : {0u, 63u, 64u, 127u, 128u, 200u}) {
+    for (int byte = 0; byte < 256; ++byte) {
+      for (size_t at = 0; at < size; at += 7) {
+        std::string text(size, ',');
+        text[at] = static_cast<char>(byte);
+        const bool stops = byte > ':' || byte == '"';
+        const size_t whole = (stops ? at : size) / kJsonPlainBlock * kJsonPlainBlock;
+        ASSERT_EQ(plain_json_numbers(text), whole) << size << " " << byte << " at " << at;
+      }
+    }
+  }
+}
+
 // Against a reader that goes byte by byte.
 TEST(JsonCursor, SkipsContainersAsANaiveReaderDoes) {
   const auto naive_end = [](std::string_view text) -> size_t {
