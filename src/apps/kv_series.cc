@@ -15,6 +15,15 @@ constexpr std::pair<KvFreshness, const char*> kStates[] = {{KvFreshness::kNothin
                                                            {KvFreshness::kExact, "exact"},
                                                            {KvFreshness::kStale, "stale"}};
 
+// To the bound address, and of sources.
+uint64_t unreadable_messages(const KvEventFeedStatistics& feed) {
+  uint64_t messages = feed.faulty_messages;
+  for (const KvFeedSourceStatistics& source : feed.sources) {
+    messages += source.errors[static_cast<size_t>(KvFeedOperation::kFrames)];
+  }
+  return messages;
+}
+
 void add_source(MetricRegistry& page, const KvSourceStatistics& source) {
   const Labels labels = {{"pod", source.name}, {"rank", std::to_string(source.rank)}};
   for (const auto& [freshness, name] : kStates) {
@@ -146,6 +155,9 @@ std::string kv_page(const KvStatistics& statistics) {
     page.counter("kvasir_kv_unknown_messages_total",
                  "Messages with KV events under a topic that no endpoint has.")
         .add(statistics.feed->unknown_messages);
+    page.counter("kvasir_kv_unreadable_messages_total",
+                 "Messages whose frames are not those of KV events.")
+        .add(unreadable_messages(*statistics.feed));
     for (const KvFeedSourceStatistics& source : statistics.feed->sources) {
       add_feed_source(page, source);
     }
@@ -170,12 +182,19 @@ std::string kv_news_text(const Endpoint& endpoint, uint32_t rank, KvNews news,
       return fmt::format("KV events of {} from before cannot be asked for again{}", of, why);
     case KvNews::kRefused:
       return fmt::format("KV events of {} cannot be heard, its cache is guessed{}", of, why);
+    case KvNews::kUnreached:
+      return fmt::format(
+          "nobody answers at {} for the KV events of {}, its cache is guessed until then", text,
+          of);
+    case KvNews::kUnreadable:
+      return fmt::format("a message of {} is no KV events, and left out{}", of, why);
   }
   return {};
 }
 
 bool is_warning(KvNews news) {
-  return news == KvNews::kLost || news == KvNews::kRefused;
+  return news == KvNews::kLost || news == KvNews::kRefused || news == KvNews::kUnreached ||
+         news == KvNews::kUnreadable;
 }
 
 }  // namespace kvasir

@@ -75,10 +75,13 @@ TEST(KvPage, SaysTheStateOfEachCache) {
   statistics.feed->sources.emplace_back();
   statistics.feed->sources[0].name = "a";
   statistics.feed->sources[0].connections = 3;
+  statistics.feed->faulty_messages = 2;
+  statistics.feed->sources[0].errors[static_cast<size_t>(KvFeedOperation::kFrames)] = 5;
   page = kv_page(statistics);
   EXPECT_THAT(page, HasSubstr("llm_d_epp_kv_cache_events_active_subscribers "));
   EXPECT_THAT(page, HasSubstr("llm_d_epp_kv_cache_events_subscriber_reconnections_total"
                               "{pod_identifier=\"a\"} 2\n"));
+  EXPECT_THAT(page, HasSubstr("kvasir_kv_unreadable_messages_total 7\n"));
 }
 
 TEST(KvNewsText, NamesTheEndpointAndTheReason) {
@@ -89,6 +92,12 @@ TEST(KvNewsText, NamesTheEndpointAndTheReason) {
   EXPECT_THAT(kv_news_text(a, 2, KvNews::kLost, "a gap of 3"), HasSubstr(": a gap of 3"));
   EXPECT_TRUE(is_warning(KvNews::kLost));
   EXPECT_FALSE(is_warning(KvNews::kRecovered));
+  EXPECT_EQ(kv_news_text(a, 0, KvNews::kUnreadable, "it has one frame"),
+            "a message of a is no KV events, and left out: it has one frame");
+  EXPECT_TRUE(is_warning(KvNews::kUnreadable));
+  EXPECT_THAT(kv_news_text(a, 1, KvNews::kUnreached, "tcp://10.0.0.1:5557"),
+              HasSubstr("nobody answers at tcp://10.0.0.1:5557 for the KV events of a rank 1"));
+  EXPECT_TRUE(is_warning(KvNews::kUnreached));
 }
 
 }  // namespace

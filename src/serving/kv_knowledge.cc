@@ -75,6 +75,13 @@ class KvKnowledge::News final : public KvEventProbe {
   void on_refused(const Endpoint& endpoint, uint32_t rank, std::string_view why) override {
     probe_.on_kv_news(endpoint, rank, KvNews::kRefused, why);
   }
+  void on_unreached(const Endpoint& endpoint, uint32_t rank, std::string_view address) override {
+    probe_.on_kv_news(endpoint, rank, KvNews::kUnreached, address);
+  }
+  void on_unreadable(std::string_view of, std::string_view why) override {
+    const std::string_view whose = of.empty() ? "an engine that connected" : of;
+    probe_.on_kv_news({std::string(whose), "", 0}, 0, KvNews::kUnreadable, why);
+  }
   void on_unnamed_publisher(std::string_view why) override {
     probe_.on_kv_news({"an engine that connected", "", 0}, 0, KvNews::kRefused, why);
   }
@@ -88,7 +95,8 @@ KvKnowledge::KvKnowledge(const KvKnowledgeOptions& options, size_t endpoints, Po
                          std::function<void(EndpointId)> emptied)
     : news_(std::make_unique<News>(probe, std::move(emptied))),
       tracker_(tracker_options(options, endpoints)),
-      gap_(options.gap) {}
+      gap_(options.gap),
+      unreached_after_(options.unreached_after) {}
 
 KvKnowledge::~KvKnowledge() = default;
 
@@ -97,6 +105,7 @@ Result<std::unique_ptr<KvEventFeed>> KvKnowledge::start(const KvPlaces& places) 
   options.addresses = places.addresses;
   options.bind = places.bind;
   options.stream.gap = gap_;
+  options.unreached_after = unreached_after_;
   Result<std::unique_ptr<KvEventFeed>> feed =
       KvEventFeed::start(std::move(options), tracker_, *news_);
   if (!feed) return Error{"KV events: " + feed.error().message};

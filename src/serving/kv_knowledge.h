@@ -40,6 +40,8 @@ struct KvKnowledgeOptions {
   size_t index_bytes_max = size_t{1} << 30;
   // When lost events cannot be made up for.
   KvGapPolicy gap = KvGapPolicy::kStale;
+  // It is told of an engine that was not reached for so long.
+  Duration unreached_after = KvEventFeedOptions().unreached_after;
 };
 
 // Where to listen.
@@ -89,6 +91,7 @@ class KvKnowledge {
   const std::unique_ptr<News> news_;
   CacheTracker tracker_;
   const KvGapPolicy gap_;
+  const Duration unreached_after_;
   std::map<EndpointId, Endpoint> endpoints_;
   std::optional<KvPlaces> places_;
   Guarded<std::unique_ptr<KvEventFeed>> feed_;  // null: nobody listens

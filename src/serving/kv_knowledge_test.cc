@@ -3,12 +3,14 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "base/big_endian.h"
+#include "base/guarded.h"
 #include "kvevents/event_publisher_fixture.h"
 #include "net/io/event_loop.h"
 #include "serving/journey_fixture.h"
@@ -19,7 +21,7 @@
 namespace kvasir {
 namespace {
 
-class QuietPoolProbe final : public PoolProbe {
+class QuietPoolProbe : public PoolProbe {
  public:
   void on_health_changed(const Endpoint&, bool) override {}
   void on_picked(const PickReport& report) override {
@@ -27,6 +29,24 @@ class QuietPoolProbe final : public PoolProbe {
   }
 
   uint32_t cached_tokens = 0;  // of the last pick
+};
+
+class NewsPoolProbe final : public QuietPoolProbe {
+ public:
+  void on_kv_news(const Endpoint& of, uint32_t, KvNews news, std::string_view text) override {
+    told_.with([&](std::map<KvNews, std::string>& told) {
+      told.emplace(news, of.name + ": " + std::string(text));
+    });
+  }
+  std::string told(KvNews news) const {
+    return told_.with([&](const std::map<KvNews, std::string>& told) {
+      const auto found = told.find(news);
+      return found == told.end() ? "" : found->second;
+    });
+  }
+
+ private:
+  Guarded<std::map<KvNews, std::string>> told_;
 };
 
 bool wait_for(const std::function<bool()>& done) {
@@ -98,7 +118,7 @@ TEST(KvKnowledge, WhatWasGuessedOfAnEngineIsForgottenWhenItSaysThatItsCacheIsEmp
   const auto publish = [&](uint64_t number, double time, bool cleared = false) {
     encoder.begin(time);
     if (cleared) encoder.all_cleared();
-    publisher.send({"topic", EventPublisher::number_frame(number), encoder.finish(0)});
+    publisher.send({"topic", big_endian_bytes(number), encoder.finish(0)});
   };
   ASSERT_TRUE(wait_for([&] {
     publish(0, 1.5);  // again and again: it counts once
@@ -112,6 +132,29 @@ TEST(KvKnowledge, WhatWasGuessedOfAnEngineIsForgottenWhenItSaysThatItsCacheIsEmp
   publish(1, 3.5, true);
   EXPECT_TRUE(wait_for([&] { return cached_tokens() == 0; }));
   EXPECT_GT(cached_tokens(), 1000u);
+}
+
+TEST(KvKnowledge, WhoDoesNotAnswerAndWhatCannotBeReadAreNews) {
+  EventPublisher there;
+  EventPublisher missing;
+  missing.close();
+  NewsPoolProbe probe;
+  KvKnowledgeOptions options;
+  options.unreached_after = std::chrono::milliseconds(20);
+  KvKnowledge knowledge(options, 4, probe);
+  KvPlaces places;
+  places.addresses.events = missing.events();
+  ASSERT_TRUE(knowledge.listen(places).ok());
+  knowledge.joined(EndpointId{0}, {"pod", "127.0.0.1", 8000});
+  EXPECT_TRUE(wait_for([&] { return !probe.told(KvNews::kUnreached).empty(); }));
+  EXPECT_EQ(probe.told(KvNews::kUnreached), "pod: " + missing.events());
+  places.addresses.events = there.events();
+  ASSERT_TRUE(knowledge.listen(places).ok());
+  EXPECT_TRUE(wait_for([&] {
+    there.send({"topic", "no number", "x"});
+    return !probe.told(KvNews::kUnreadable).empty();
+  }));
+  EXPECT_EQ(probe.told(KvNews::kUnreadable), "pod: its number has 9 bytes instead of 8");
 }
 
 }  // namespace

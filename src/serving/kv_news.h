@@ -12,6 +12,8 @@ enum class KvNews : uint8_t {
   kRecovered,  // all that it published is known again
   kGivenUp,    // lost events cannot be made up for
   kRefused,    // it cannot be listened to at all
+  kUnreached,  // nobody answers at its address; it is tried again
+  kUnreadable  // what it sends is no KV events
 };
 
 }  // namespace kvasir
