@@ -20,7 +20,7 @@ constexpr size_t kNamedWorkersMost = 8;  // in one line
 
 }  // namespace
 
-// Workers first; the gateway when all of them answer, so that its first look finds them healthy.
+// Workers first; the gateways when all of them answer, so that their first look finds them healthy.
 // Workers that others run may be down for long: some of those are enough.
 class FleetSupervisor::State final : public Child::Observer {
  public:
@@ -34,14 +34,14 @@ class FleetSupervisor::State final : public Child::Observer {
   void when_ready(std::function<void(Result<void>)> ready);
   void stop(Duration grace, std::function<void()> stopped);
 
-  uint16_t gateway_port() const { return gateway_->port(); }
+  uint16_t gateway_port(size_t which) const { return gateways_.at(which)->port(); }
   const std::vector<std::string>& worker_urls() const { return worker_urls_; }
   std::vector<ProcessStatus> processes() const;
 
  private:
   Result<void> prepare();
   Result<void> add_workers();
-  Result<void> add_gateway(PortLease lease);
+  Result<void> add_gateways(PortLease first);
   Result<void> watch_worker_urls();
   std::unique_ptr<Child> make_child(std::string name, PortLease lease,
                                     std::vector<std::string> arguments);
@@ -52,7 +52,7 @@ class FleetSupervisor::State final : public Child::Observer {
   bool enough_are_healthy() const;
   std::string unhealthy_worker_urls() const;
   void on_workers_missing();
-  void start_gateway();
+  void start_gateways();
   void on_too_late();
   // What workers that run already are asked for.
   std::string health_path() const {
@@ -69,12 +69,12 @@ class FleetSupervisor::State final : public Child::Observer {
   FleetOptions options_;
   SystemResolver resolver_;
   std::vector<std::unique_ptr<Child>> workers_;
-  std::unique_ptr<Child> gateway_;
+  std::vector<std::unique_ptr<Child>> gateways_;
   std::vector<std::string> worker_urls_;
   std::vector<std::unique_ptr<HealthCheck>> external_checks_;
   std::vector<bool> external_healthy_;
   bool wait_for_every_worker_ = true;
-  bool gateway_started_ = false;
+  bool gateways_started_ = false;
   std::optional<Result<void>> outcome_;  // of starting
   std::function<void(Result<void>)> ready_;
   std::function<void()> stopped_;
@@ -113,7 +113,7 @@ Result<void> FleetSupervisor::State::prepare() {
     Result<void> added = add_workers();
     if (!added) return added;
   }
-  return add_gateway(std::move(*gateway_lease));
+  return add_gateways(std::move(*gateway_lease));
 }
 
 Result<void> FleetSupervisor::State::add_workers() {
@@ -128,10 +128,18 @@ Result<void> FleetSupervisor::State::add_workers() {
   return {};
 }
 
-Result<void> FleetSupervisor::State::add_gateway(PortLease lease) {
+Result<void> FleetSupervisor::State::add_gateways(PortLease first) {
   if (worker_urls_.empty()) return Error{"a fleet needs at least one worker"};
-  const uint16_t port = lease.port();
-  gateway_ = make_child("gateway", std::move(lease), gateway_command(options_, port, worker_urls_));
+  if (options_.gateways == 0) return Error{"a fleet needs at least one gateway"};
+  Result<PortLease> lease = std::move(first);
+  for (uint32_t i = 0; i < options_.gateways; ++i) {
+    if (i > 0) lease = PortLease::take(options_.host, 0);
+    if (!lease) return lease.error();
+    const uint16_t port = lease->port();
+    const std::string number = options_.gateways > 1 ? "-" + std::to_string(i) : "";
+    gateways_.push_back(make_child("gateway" + number, std::move(*lease),
+                                   gateway_command(options_, port, worker_urls_)));
+  }
   return {};
 }
 
@@ -173,8 +181,10 @@ void FleetSupervisor::State::advance() {
     if (!worker->ready()) return;
   }
   if (!enough_are_healthy()) return;
-  if (!gateway_started_) return start_gateway();
-  if (gateway_->ready()) settle({});
+  if (!gateways_started_) return start_gateways();
+  const bool ready = std::all_of(gateways_.begin(), gateways_.end(),
+                                 [](const auto& gateway) { return gateway->ready(); });
+  if (ready) settle({});
 }
 
 // Of the workers that run already.
@@ -201,21 +211,23 @@ std::string FleetSupervisor::State::unhealthy_worker_urls() const {
 
 void FleetSupervisor::State::on_workers_missing() {
   wait_for_every_worker_ = false;
-  if (gateway_started_ || outcome_) return;
+  if (gateways_started_ || outcome_) return;
   if (!enough_are_healthy()) return tell("Waiting for one of: " + unhealthy_worker_urls());
   advance();
 }
 
-void FleetSupervisor::State::start_gateway() {
-  gateway_started_ = true;
+void FleetSupervisor::State::start_gateways() {
+  gateways_started_ = true;
   const std::string missing = unhealthy_worker_urls();
   if (!missing.empty()) {
     tell("warning: going on without " + missing + "; the gateway sends requests there once GET " +
          health_path() + " answers 200");
   }
   soon([this] { external_checks_.clear(); });  // one of them may be calling
-  const Result<void> started = gateway_->start();
-  if (!started) settle(started);
+  for (const auto& gateway : gateways_) {
+    const Result<void> started = gateway->start();
+    if (!started) return settle(started);
+  }
 }
 
 void FleetSupervisor::State::tell(const std::string& line) const {
@@ -228,12 +240,14 @@ void FleetSupervisor::State::on_child_failed(const Error& reason) {
 
 void FleetSupervisor::State::on_too_late() {
   std::string silent;
-  if (!gateway_started_ && !external_checks_.empty()) silent = unhealthy_worker_urls();
-  for (const auto& worker : workers_) {
-    if (silent.empty() && !worker->ready())
-      silent = worker->name() + " (" + worker->log_words() + ")";
+  if (!gateways_started_ && !external_checks_.empty()) silent = unhealthy_worker_urls();
+  for (const auto* children : {&workers_, &gateways_}) {
+    for (const auto& child : *children) {
+      if (silent.empty() && !child->ready()) {
+        silent = child->name() + " (" + child->log_words() + ")";
+      }
+    }
   }
-  if (silent.empty()) silent = "the gateway (" + gateway_->log_words() + ")";
   const int64_t seconds =
       std::chrono::duration_cast<std::chrono::seconds>(options_.ready_timeout).count();
   settle(Error{silent + " did not answer GET " + health_path() + " with 200 within " +
@@ -267,22 +281,21 @@ void FleetSupervisor::State::stop(Duration grace, std::function<void()> stopped)
   settle(Error{"it was stopped before it was ready"});
   stopped_ = std::move(stopped);
   external_checks_.clear();
-  gateway_->stop();
+  for (const auto& gateway : gateways_) gateway->stop();
   for (const auto& worker : workers_) worker->stop();
   timer_ = loop_.after(grace, [this] { kill_all(); });
   on_child_stopped();
 }
 
 void FleetSupervisor::State::kill_all() {
-  gateway_->kill();
+  for (const auto& gateway : gateways_) gateway->kill();
   for (const auto& worker : workers_) worker->kill();
 }
 
 void FleetSupervisor::State::on_child_stopped() {
-  if (gateway_->alive()) return;
-  for (const auto& worker : workers_) {
-    if (worker->alive()) return;
-  }
+  const auto is_alive = [](const auto& child) { return child->alive(); };
+  if (std::any_of(gateways_.begin(), gateways_.end(), is_alive)) return;
+  if (std::any_of(workers_.begin(), workers_.end(), is_alive)) return;
   if (stopped_) soon(std::exchange(stopped_, nullptr));
 }
 
@@ -297,7 +310,7 @@ std::vector<ProcessStatus> FleetSupervisor::State::processes() const {
     status.restarts = child.restarts();
     all.push_back(std::move(status));
   };
-  add(*gateway_);
+  for (const auto& gateway : gateways_) add(*gateway);
   for (const auto& worker : workers_) add(*worker);
   return all;
 }
@@ -316,8 +329,8 @@ FleetSupervisor::~FleetSupervisor() = default;
 void FleetSupervisor::when_ready(std::function<void(Result<void>)> ready) {
   state_->when_ready(std::move(ready));
 }
-uint16_t FleetSupervisor::gateway_port() const {
-  return state_->gateway_port();
+uint16_t FleetSupervisor::gateway_port(size_t which) const {
+  return state_->gateway_port(which);
 }
 const std::vector<std::string>& FleetSupervisor::worker_urls() const {
   return state_->worker_urls();

@@ -1,4 +1,4 @@
-// Starts workers and a gateway as one tree of processes, watches them, and stops them. Used by
+// Starts workers and gateways as one tree of processes, watches them, and stops them. Used by
 // `kvasir up` and, once for each arm, by `kvasir bench ab`.
 //
 // A worker that dies is started again on its port, with growing pauses; a gateway that dies too.
@@ -6,6 +6,7 @@
 // (PR_SET_PDEATHSIG). All calls happen on the loop's thread.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -25,7 +26,8 @@ struct FleetOptions {
   uint32_t workers = 8;                   // to start; ignored when worker_urls is not empty
   std::vector<std::string> worker_urls;   // workers that run already: none is started
   std::string health_path;                // of those; empty: /health
-  uint16_t port = 8000;                   // of the gateway; 0: a free one
+  uint32_t gateways = 1;                  // in front of the same workers, each on its own
+  uint16_t port = 8000;                   // of the first gateway; 0: a free one, as the others'
   double time_scale = 1;
   std::string policy = "kv";     // empty: the gateway's own default, or what DYN_ROUTER_MODE says
   std::string engine_profile;    // empty: the default
@@ -34,7 +36,7 @@ struct FleetOptions {
   bool kv_events = false;
   // The same of worker_urls, which publish at the usual ports of their hosts.
   bool given_workers_publish = false;
-  uint32_t gateway_threads = 0;  // 0: the gateway's own default
+  uint32_t gateway_threads = 0;               // of each; 0: the gateway's own default
   std::vector<std::string> worker_arguments;  // further arguments for each worker
   std::string log_directory;  // made when missing; a file for each process; empty: they share
                               // standard error
@@ -46,7 +48,7 @@ struct FleetOptions {
 };
 
 struct ProcessStatus {
-  std::string name;  // "gateway", "worker-0", ...
+  std::string name;  // "gateway" (of several "gateway-0", ...), "worker-0", ...
   uint16_t port = 0;
   int64_t pid = 0;
   bool alive = false;
@@ -64,14 +66,14 @@ class FleetSupervisor {
   FleetSupervisor(const FleetSupervisor&) = delete;
   FleetSupervisor& operator=(const FleetSupervisor&) = delete;
 
-  // Calls back once, from the loop: when the gateway and every worker (of worker_urls: at least
+  // Calls back once, from the loop: when every gateway and every worker (of worker_urls: at least
   // one) answer /health, or with the reason why not (a process exited while starting, with the last
   // lines it logged; or ready_timeout passed).
   void when_ready(std::function<void(Result<void>)> ready);
 
-  uint16_t gateway_port() const;
+  uint16_t gateway_port(size_t which = 0) const;
   const std::vector<std::string>& worker_urls() const;
-  std::vector<ProcessStatus> processes() const;
+  std::vector<ProcessStatus> processes() const;  // gateways first
 
   // SIGTERM to all, SIGKILL to what is left after `grace`; calls back when none is left. Once.
   void stop(Duration grace, std::function<void()> stopped);

@@ -109,6 +109,22 @@ TEST_F(FleetSupervisorTest, StartsAnswersAndStops) {
   for (const ProcessStatus& process : processes) EXPECT_FALSE(process_exists(process.pid));
 }
 
+TEST_F(FleetSupervisorTest, SeveralGatewaysStandInFrontOfTheSameWorkers) {
+  options_.gateways = 2;
+  ASSERT_TRUE(start().ok());
+  const std::vector<ProcessStatus> processes = fleet_->processes();
+  ASSERT_EQ(processes.size(), 4u);
+  for (size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(processes[i].name, "gateway-" + std::to_string(i));
+    EXPECT_EQ(processes[i].port, fleet_->gateway_port(i));
+    EXPECT_TRUE(answers(fleet_->gateway_port(i)));
+  }
+  EXPECT_NE(fleet_->gateway_port(0), fleet_->gateway_port(1));
+  EXPECT_EQ(processes[2].name, "worker-0");
+  stop(seconds(10));
+  for (const ProcessStatus& process : processes) EXPECT_FALSE(process_exists(process.pid));
+}
+
 TEST_F(FleetSupervisorTest, AKilledProcessComesBackOnItsPort) {
   ASSERT_TRUE(start().ok());
   for (const size_t index : {size_t{0}, size_t{1}}) {
