@@ -107,8 +107,15 @@ void add_bench_ab_command(CLI::App& bench, int& exit_code) {
       ->add_option("--max-model-len", flags->max_model_len,
                    "Workers refuse longer rows (default: the profile's)")
       ->check(CLI::Range(2, 1 << 24));
+  command
+      ->add_option(
+          "--gateways", ab.fleet.gateways,
+          "Gateways in front of each arm's workers: requests are dealt to them in turn, and\n"
+          "none sees what the others were sent")
+      ->check(CLI::Range(1, 16))
+      ->capture_default_str();
   command->add_option("--gateway-threads", ab.fleet.gateway_threads,
-                      "Threads of the gateway (default: one for each core)");
+                      "Threads of each gateway (default: one for each core)");
   add_workload_flags(*command, flags->shared);
   command->add_option(
       "--output", ab.output_directory,
@@ -122,6 +129,7 @@ void add_bench_ab_command(CLI::App& bench, int& exit_code) {
       "  kvasir bench ab --arms round-robin,kv --workers 4 --json report.json --output requests/\n"
       "  kvasir bench ab --arms kv,kv             # A/A: how far does one policy scatter?\n"
       "  kvasir bench ab --arms kv,kv --kv-events off,on --token-ids --kv-tokens 250000\n"
+      "  kvasir bench ab --arms kv,kv --kv-events off,on --token-ids --gateways 2\n"
       "\n"
       "The workers of all arms must be alike (number, model, sizes) and live through the run, else "
       "the\n"

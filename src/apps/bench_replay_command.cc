@@ -59,7 +59,7 @@ int run_replay_command(const ReplayFlags& flags) {
   if (!model) return complain(model.error().message);
 
   ReplayRunOptions options;
-  options.replay.origin = *origin;
+  options.replay.origins = {*origin};
   options.replay.completion = {*model, flags.shared.seed, flags.shared.token_ids,
                                flags.shared.ignore_eos};
   options.replay.time_scale = flags.shared.time_scale;

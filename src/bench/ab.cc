@@ -140,7 +140,9 @@ class Ab {
     if (!equal) return equal.error();
     FleetWatch watch(loop_, fleet);
     ReplayRunOptions run;
-    run.replay.origin = HostPort{options_.fleet.host, fleet.gateway_port()};
+    for (uint32_t i = 0; i < options_.fleet.gateways; ++i) {
+      run.replay.origins.push_back({options_.fleet.host, fleet.gateway_port(i)});
+    }
     run.replay.completion = options_.completion;
     run.replay.completion.model = first_->worker.model;
     run.replay.time_scale = options_.fleet.time_scale;

@@ -13,7 +13,7 @@ namespace kvasir {
 
 struct AbOptions {
   std::vector<std::string> arms;  // policies, in the order to run; one may come twice (A/A)
-  // Whether engines publish KV events and the gateway follows them, for each arm; of arms beyond
+  // Whether engines publish KV events and the gateways follow them, for each arm; of arms beyond
   // its end, as the last one says; empty: no.
   std::vector<bool> kv_events;
   FleetOptions fleet;             // but for policy, events, ports and logs

@@ -32,11 +32,11 @@ std::string_view reason_of(HttpFailure::Kind kind) {
 
 }  // namespace
 
-LiveRequest::LiveRequest(EventLoop& loop, HttpClient& client, const ReplayOptions& options,
+LiveRequest::LiveRequest(EventLoop& loop, ReplayTarget& target, const ReplayOptions& options,
                          Owner& owner, const TraceRow& row, size_t row_number, TimePoint start,
                          TimePoint due)
     : loop_(loop),
-      client_(client),
+      target_(target),
       options_(options),
       owner_(owner),
       row_(row),
@@ -54,14 +54,14 @@ LiveRequest::~LiveRequest() {
 
 void LiveRequest::send() {
   body_ = completion_body(row_, outcome_.row, options_.completion);
-  head_ = completion_head(options_.origin, row_, outcome_.request_id, body_.size());
+  head_ = completion_head(target_.origin, row_, outcome_.request_id, body_.size());
   const TimePoint sent = loop_.clock().now();
   if (timer_ == kNoTimer) {
     outcome_.sent_ms = trace_ms(sent);
     const Duration timeout = bounded_duration(to_seconds(options_.timeout) / options_.time_scale);
     timer_ = loop_.after(due_ + timeout - sent, [this] { on_timeout(); });
   }
-  call_ = &client_.start(head_, body_, *this);
+  call_ = &target_.client.start(head_, body_, *this);
 }
 
 bool LiveRequest::free_sent_bytes() {

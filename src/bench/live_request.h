@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "bench/completion_request.h"
 #include "bench/outcome.h"
@@ -16,11 +17,17 @@ namespace kvasir {
 
 // What is the same for all requests of a replay.
 struct ReplayOptions {
-  HostPort origin;
+  std::vector<HostPort> origins;  // at least one; rows are dealt to them in turn
   CompletionOptions completion;
   double time_scale = 1;  // wall seconds are this many times shorter than those of the trace
   Duration timeout = std::chrono::minutes(30);  // from the intended time; of the trace's time
   std::string request_id_prefix = "replay-";    // the row's number follows
+};
+
+// One of ReplayOptions::origins.
+struct ReplayTarget {
+  HostPort origin;
+  HttpClient client;
 };
 
 class LiveRequest final : public HttpCallObserver, private SseScanner::Sink {
@@ -34,7 +41,7 @@ class LiveRequest final : public HttpCallObserver, private SseScanner::Sink {
 
   // All but the values must outlive the request. `start` is when the first row was due, `due` when
   // this one is.
-  LiveRequest(EventLoop& loop, HttpClient& client, const ReplayOptions& options, Owner& owner,
+  LiveRequest(EventLoop& loop, ReplayTarget& target, const ReplayOptions& options, Owner& owner,
               const TraceRow& row, size_t row_number, TimePoint start, TimePoint due);
   ~LiveRequest() override;
   LiveRequest(const LiveRequest&) = delete;
@@ -65,7 +72,7 @@ class LiveRequest final : public HttpCallObserver, private SseScanner::Sink {
   static constexpr size_t kErrorBodyBytesMax = 16 * 1024;
 
   EventLoop& loop_;
-  HttpClient& client_;
+  ReplayTarget& target_;
   const ReplayOptions& options_;
   Owner& owner_;
   const TraceRow& row_;

@@ -31,21 +31,26 @@ ReplayOptions for_workload(ReplayOptions options, const Workload& workload) {
 
 Result<std::unique_ptr<Replay>> Replay::start(EventLoop& loop, const Workload& workload,
                                               ReplayOptions options, Observer& observer) {
+  KVASIR_ASSERT(!options.origins.empty(), "a replay has somewhere to send rows to");
   SystemResolver resolver;
-  const Result<SocketAddress> address = look_up_first(loop, resolver, options.origin);
-  if (!address) return address.error();
+  Targets targets;
+  for (const HostPort& origin : options.origins) {
+    const Result<SocketAddress> address = look_up_first(loop, resolver, origin);
+    if (!address) return address.error();
+    targets.emplace_back(new ReplayTarget{origin, {loop, *address, client_limits(options)}});
+  }
   return std::unique_ptr<Replay>(
-      new Replay(loop, *address, workload, std::move(options), observer));
+      new Replay(loop, std::move(targets), workload, std::move(options), observer));
 }
 
-Replay::Replay(EventLoop& loop, const SocketAddress& address, const Workload& workload,
-               ReplayOptions options, Observer& observer)
+Replay::Replay(EventLoop& loop, Targets targets, const Workload& workload, ReplayOptions options,
+               Observer& observer)
     : loop_(loop),
       workload_(workload),
       options_(for_workload(std::move(options), workload)),
       observer_(observer),
       start_(loop.clock().now()),
-      client_(loop, address, client_limits(options_)),
+      targets_(std::move(targets)),
       requests_(workload.size()) {
   progress_.total = workload.size();
   for (const size_t index : workload.first) due_rows_.emplace(due(index), index);
@@ -86,8 +91,8 @@ void Replay::send(const DueRow& row) {
   const auto& [at, index] = row;
   LiveRequest::Owner& owner = *this;
   requests_[index] =
-      std::make_unique<LiveRequest>(loop_, client_, options_, owner, workload_.rows[index],
-                                    workload_.first_row + index, start_, at);
+      std::make_unique<LiveRequest>(loop_, *targets_[index % targets_.size()], options_, owner,
+                                    workload_.rows[index], workload_.first_row + index, start_, at);
   ++progress_.sent;
   uploading_.push_back(index);
   requests_[index]->send();

@@ -46,8 +46,10 @@ class Replay final : private LiveRequest::Owner {
   ReplayProgress progress() const { return progress_; }
 
  private:
-  Replay(EventLoop& loop, const SocketAddress& address, const Workload& workload,
-         ReplayOptions options, Observer& observer);
+  using Targets = std::vector<std::unique_ptr<ReplayTarget>>;
+
+  Replay(EventLoop& loop, Targets targets, const Workload& workload, ReplayOptions options,
+         Observer& observer);
   void send_due_rows();
   // A row with the time at which it is to be sent; the earliest comes first, then the lowest row.
   using DueRow = std::pair<TimePoint, size_t>;
@@ -64,7 +66,7 @@ class Replay final : private LiveRequest::Owner {
   const ReplayOptions options_;
   Observer& observer_;
   const TimePoint start_;
-  HttpClient client_;
+  const Targets targets_;                               // in the order of the origins
   std::vector<std::unique_ptr<LiveRequest>> requests_;  // by row; null before and after
   std::vector<size_t> uploading_;                       // rows whose bytes are not all sent
   Lifeline lifeline_;

@@ -20,6 +20,7 @@ using ::testing::AllOf;
 using ::testing::Gt;
 using ::testing::HasSubstr;
 using ::testing::Lt;
+using ::testing::UnorderedElementsAre;
 
 constexpr Duration kTokenTime = std::chrono::milliseconds(2);
 
@@ -144,7 +145,7 @@ class Server final : public HttpHandler {
 class ReplayTest : public ::testing::Test {
  protected:
   ReplayTest() : loop_(std::move(EventLoop::create().value())), server_(*loop_) {
-    options_.replay.origin = {"127.0.0.1", server_.port()};
+    options_.replay.origins = {{"127.0.0.1", server_.port()}};
     options_.replay.completion.model = "m";
   }
 
@@ -318,8 +319,16 @@ TEST_F(ReplayTest, WhatGoesWrongIsAnOutcomeWithAReason) {
   }
 }
 
+TEST_F(ReplayTest, RowsAreDealtToSeveralServersInTurn) {
+  Server other(*loop_);
+  options_.replay.origins.push_back({"127.0.0.1", other.port()});
+  for (const Outcome& outcome : replay(rows(5, 1))) EXPECT_EQ(outcome.error, "");
+  EXPECT_THAT(server_.ids, UnorderedElementsAre("replay-0", "replay-2", "replay-4"));
+  EXPECT_THAT(other.ids, UnorderedElementsAre("replay-1", "replay-3"));
+}
+
 TEST_F(ReplayTest, NothingToConnectToIsAnOutcomeToo) {
-  options_.replay.origin.port = local_port(listen_tcp("127.0.0.1", 0, false).value());
+  options_.replay.origins[0].port = local_port(listen_tcp("127.0.0.1", 0, false).value());
   EXPECT_EQ(replay_one(Manner::kWell).error, "cannot connect");
 }
 

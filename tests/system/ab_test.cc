@@ -149,6 +149,24 @@ TEST_F(AbTest, FourPoliciesAnswerEveryRowWithTheSameTokens) {
   EXPECT_GT(report["arms"][3]["hit_ratio"], report["arms"][0]["hit_ratio"]);
 }
 
+// Each counts its turns by itself: 20 requests for 3 workers are 7, 7 and 6.
+TEST_F(AbTest, TwoGatewaysEachDecideForHalfOfTheRequests) {
+  std::string output;
+  const fs::path report_file = folder_ / "report.json";
+  const int code = bench(
+      {"ab", "--trace", small_trace(), "--workers", "3", "--gateways", "2", "--arms", "round-robin",
+       "--time-scale", "10", "--allow-lag", "--json", report_file, "--output", folder_ / "rows"},
+      output);
+  ASSERT_EQ(code, 0) << output;
+  const json arm = json::parse(read_file(report_file))["arms"][0];
+  EXPECT_EQ(arm["errors"], 0);
+  EXPECT_EQ(arm["requests"], 40);
+  EXPECT_EQ(spread(arm["requests_by_endpoint"]), 2u) << arm["requests_by_endpoint"];
+  for (const char* log : {"gateway-0.log", "gateway-1.log"}) {
+    EXPECT_TRUE(fs::exists(folder_ / "rows" / "round-robin-logs" / log)) << log;
+  }
+}
+
 TEST_F(AbTest, AWorkerThatDiesCallsTheComparisonOff) {
   Program program({"bench", "ab", "--trace", small_trace(), "--workers", "2", "--arms", "kv",
                    "--output", folder_ / "rows"},
@@ -177,6 +195,7 @@ TEST_F(AbTest, WrongFlagsAreNamed) {
       {{"ab", "--engine-profile", "banana"}, "--engine-profile"},
       {{"ab", "--time-scale", "0"}, "--time-scale"},
       {{"ab", "--workers", "0"}, "--workers"},
+      {{"ab", "--gateways", "0"}, "--gateways"},
       {{"ab", "--start", "1000000"}, "--start"},
       {{"replay", "--url", "nonsense"}, "--url"},
       {{"replay", "--bins", "sideways"}, "--bins"},
