@@ -151,7 +151,9 @@ class Shell {
       char bytes[4096];
       const ssize_t size = read(out_, bytes, sizeof bytes);
       if (size <= 0) break;
-      printed.append(bytes, static_cast<size_t>(size));
+      for (const char byte : std::string_view(bytes, static_cast<size_t>(size))) {
+        if (byte != '\r') printed.push_back(byte);  // at the ends of HTTP fields
+      }
     }
     return printed.substr(0, printed.find(kOver));
   }
@@ -225,6 +227,10 @@ TEST(Documents, APageThatSpeaksOfTheTutorialSaysWhichItIs) {
     if (text.find("he tutorial") == std::string::npos) continue;
     EXPECT_NE(text.find("llm_d_inference_service"), std::string::npos) << page;
   }
+}
+
+TEST(Documents, WhatTheGatewayPageShowsIsPrinted) {
+  paste_document("docs/GATEWAY.md", 2);
 }
 
 TEST(Documents, WhatTheReadmeShowsIsPrinted) {
