@@ -141,7 +141,7 @@ TEST(KvKnowledge, WhoDoesNotAnswerAndWhatCannotBeReadAreNews) {
   NewsPoolProbe probe;
   KvKnowledgeOptions options;
   options.unreached_after = std::chrono::milliseconds(20);
-  KvKnowledge knowledge(options, 4, probe);
+  KvKnowledge knowledge(options, 4, probe, [](EndpointId) {});
   KvPlaces places;
   places.addresses.events = missing.events();
   ASSERT_TRUE(knowledge.listen(places).ok());
