@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 namespace kvasir {
@@ -46,7 +48,56 @@ Result<void> check_kind(const std::string& path, const struct stat& status) {
                ", and only regular files are read"};
 }
 
+Error unwritable(const std::string& path) {
+  return Error{"cannot write " + path + ": " + std::strerror(errno)};
+}
+
+// A rename would put a file in the place of, say, /dev/null.
+Error irreplaceable(const std::string& path, mode_t mode) {
+  return Error{"cannot write " + path + ": it is " + kind_of(mode) +
+               ", and only regular files are replaced"};
+}
+
+bool write_all(int file, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = write(file, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) return false;
+    bytes.remove_prefix(static_cast<size_t>(written));
+  }
+  return true;
+}
+
 }  // namespace
+
+Result<void> replace_file(const std::string& path, std::string_view bytes) {
+  struct stat status {};
+  const bool exists = stat(path.c_str(), &status) == 0;
+  if (exists && !S_ISREG(status.st_mode)) return irreplaceable(path, status.st_mode);
+  std::string unfinished = path + ".XXXXXX";
+  const int file = mkostemp(unfinished.data(), O_CLOEXEC);
+  if (file < 0) return unwritable(path);
+  bool done = !exists || fchmod(file, status.st_mode & 0777) == 0;
+  done = done && write_all(file, bytes) && fsync(file) == 0;
+  done = close(file) == 0 && done;
+  if (done && std::rename(unfinished.c_str(), path.c_str()) == 0) return {};
+  const Error error = unwritable(path);
+  unlink(unfinished.c_str());
+  return error;
+}
+
+Result<void> check_replaceable(const std::string& path) {
+  struct stat status {};
+  if (stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) {
+    return irreplaceable(path, status.st_mode);
+  }
+  std::string beside = path + ".XXXXXX";
+  const int file = mkostemp(beside.data(), O_CLOEXEC);
+  if (file < 0) return unwritable(path);
+  close(file);
+  unlink(beside.c_str());
+  return {};
+}
 
 Result<void> check_regular_file(const std::string& path) {
   struct stat status {};

@@ -90,5 +90,43 @@ TEST_F(WholeFile, SaysWhyAFileCannotBeRead) {
   }
 }
 
+TEST_F(WholeFile, IsReplacedWholeAndKeepsItsPermissions) {
+  const std::string file = path("file");
+  ASSERT_TRUE(check_replaceable(file).ok());
+  EXPECT_FALSE(fs::exists(file));
+  ASSERT_TRUE(replace_file(file, "first").ok());
+  EXPECT_EQ(fs::status(file).permissions(), fs::perms::owner_read | fs::perms::owner_write);
+  const fs::perms shared = fs::perms::owner_read | fs::perms::owner_write | fs::perms::group_read;
+  fs::permissions(file, shared);
+  const std::string text("two\nlines\0and a zero", 20);
+  ASSERT_TRUE(check_replaceable(file).ok());
+  ASSERT_TRUE(replace_file(file, text).ok());
+  EXPECT_EQ(read_whole_file(file, 1000).value(), text);
+  EXPECT_EQ(fs::status(file).permissions(), shared);
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder_), fs::directory_iterator()), 1)
+      << "something was left beside it";
+}
+
+TEST_F(WholeFile, WhatCannotBeReplacedIsLeftAsItIs) {
+  ASSERT_EQ(mkfifo(path("pipe").c_str(), 0600), 0);
+  fs::create_symlink("/dev/null", path("link to a device"));
+  const struct {
+    std::string file;
+    const char* why;
+  } cases[] = {{path("pipe"), ": it is a pipe, and only regular files are replaced"},
+               {path("link to a device"), ": it is a device, and only regular files are replaced"},
+               {folder_.string(), ": it is a directory, and only regular files are replaced"},
+               {path("no folder") + "/file", ": No such file or directory"},
+               {write("no folder either", "x") + "/file", ": Not a directory"}};
+  for (const auto& [file, why] : cases) {
+    for (const Result<void>& refused : {check_replaceable(file), replace_file(file, "x")}) {
+      ASSERT_FALSE(refused) << file;
+      EXPECT_EQ(refused.error().message, "cannot write " + file + why);
+    }
+  }
+  EXPECT_TRUE(fs::is_fifo(path("pipe")));
+  EXPECT_TRUE(fs::is_symlink(path("link to a device")));
+}
+
 }  // namespace
 }  // namespace kvasir

@@ -1,13 +1,8 @@
 #include "kvindex/index_snapshot.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cerrno>
-#include <cstdio>
 #include <cstring>
 #include <unordered_map>
 #include <vector>
@@ -230,20 +225,6 @@ Result<std::string_view> checked_body(std::string_view bytes) {
   return checked.substr(kSnapshotMagic.size());
 }
 
-Error file_trouble(const std::string& what, const std::string& path) {
-  return {"cannot " + what + " " + path + ": " + std::strerror(errno)};
-}
-
-bool write_all(int file, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(file, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return false;
-    bytes.remove_prefix(static_cast<size_t>(written));
-  }
-  return true;
-}
-
 }  // namespace
 
 std::string index_snapshot(const BlockIndex& index, std::span<const SnapshotHolder> holders) {
@@ -279,16 +260,7 @@ Result<RestoredSnapshot> restore_snapshot(std::string_view bytes, BlockIndex& in
 
 Result<void> write_index_snapshot(const std::string& path, const BlockIndex& index,
                                   std::span<const SnapshotHolder> holders) {
-  const std::string bytes = index_snapshot(index, holders);
-  std::string unfinished = path + ".XXXXXX";
-  const int file = mkostemp(unfinished.data(), O_CLOEXEC);
-  if (file < 0) return file_trouble("create", unfinished);
-  bool done = write_all(file, bytes) && fsync(file) == 0;
-  done = close(file) == 0 && done;
-  if (done && std::rename(unfinished.c_str(), path.c_str()) == 0) return {};
-  const Error error = file_trouble("write", path);
-  unlink(unfinished.c_str());
-  return error;
+  return replace_file(path, index_snapshot(index, holders));
 }
 
 Result<RestoredSnapshot> load_index_snapshot(const std::string& path, BlockIndex& index,
