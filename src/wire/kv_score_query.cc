@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <charconv>
+#include <unordered_set>
 
 #include "wire/json/json_cursor.h"
 #include "wire/kv_events/kv_event_json.h"
@@ -38,8 +39,15 @@ std::optional<uint64_t> block_name(std::string_view text) {
   return std::nullopt;
 }
 
+constexpr size_t kQuotedMost = 32;
+
 Error not_tokens(std::string_view key) {
   return Error{std::string(key) + ": not a list of token ids"};
+}
+Error not_a_token(std::string_view key, size_t element, std::string_view text) {
+  return Error{not_tokens(key).message + ": element " + std::to_string(element) + ", '" +
+               std::string(text.substr(0, kQuotedMost)) +
+               "', is no whole number from 0 to 4294967295"};
 }
 
 // A list of numbers, read in one go: a long prompt has a hundred thousand of them.
@@ -51,15 +59,16 @@ Result<std::vector<uint32_t>> read_tokens(std::string_view key, std::string_view
   tokens.reserve(std::min(most, rest.size() / 4));
   while (!rest.empty()) {
     const size_t comma = rest.find(',');
-    const auto token = integer_of<uint32_t>(without_space(rest.substr(0, comma)));
-    if (!token) return not_tokens(key);
+    const std::string_view element = without_space(rest.substr(0, comma));
+    const auto token = integer_of<uint32_t>(element);
+    if (!token) return not_a_token(key, tokens.size(), element);
     if (tokens.size() == most) {
       return Error{std::string(key) + ": more than " + std::to_string(most) + " tokens"};
     }
     tokens.push_back(*token);
     if (comma == std::string_view::npos) return tokens;
     rest.remove_prefix(comma + 1);
-    if (rest.empty()) return not_tokens(key);
+    if (rest.empty()) return not_a_token(key, tokens.size(), rest);
   }
   return tokens;
 }
@@ -101,11 +110,13 @@ Result<void> read_blocks(std::string_view list, size_t most,
 }
 
 Result<void> read_pods(std::string_view list, size_t most, std::vector<std::string>& pods) {
+  std::unordered_set<std::string> names;
   bool too_many = false;
   const bool sound = each_element(list, [&](std::string_view value) {
     too_many = pods.size() == most;
     if (too_many || !is_text(value)) return false;
-    pods.push_back(text_of(value));
+    std::string name = text_of(value);
+    if (names.insert(name).second) pods.push_back(std::move(name));
     return true;
   });
   if (too_many) return Error{"candidate_pods: more than " + std::to_string(most) + " pods"};
@@ -133,6 +144,8 @@ Result<void> read_prompt(std::string_view value, const ScoreQueryLimits& limits,
 
 Result<void> read_member(std::string_view key, std::string_view value,
                          const ScoreQueryLimits& limits, ScoreQuery& query) {
+  // Our own gateway's, of a prompt that cannot be passed on.
+  if (key == "prompt" && value == "null") query.other_prompt = true;
   if (value == "null") return {};
   if (key == "model") return read_text(key, value, query.model);
   if (key == "lora" || key == "lora_name") return read_text(key, value, query.lora);

@@ -40,9 +40,14 @@ struct ScoreQuery {
   std::string cache_salt;
   std::optional<std::string> prompt;               // a text
   std::optional<std::vector<uint32_t>> token_ids;  // "token_ids", or "prompt" as a list of them
-  bool other_prompt = false;                       // "messages", or a prompt that is neither
+  bool other_prompt = false;  // "messages", or a prompt that is neither, or null
   std::vector<Block> blocks;                       // "prompt_blocks", in the order of the prompt
-  std::optional<std::vector<std::string>> pods;    // "candidate_pods"; absent: all
+  std::optional<std::vector<std::string>> pods;    // "candidate_pods"; each once; absent: all
+
+  // Whether there is a prompt to score, in whatever form.
+  bool has_prompt() const {
+    return !blocks.empty() || prompt || other_prompt || (token_ids && !token_ids->empty());
+  }
 };
 struct ScoreQueryLimits {
   size_t tokens_max = 16 * 1024 * 1024;

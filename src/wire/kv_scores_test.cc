@@ -70,6 +70,32 @@ TEST(KvScores, QuestionsMayCarryTokensAndTheirNamespace) {
   EXPECT_TRUE(read_score_query(R"({"prompt":["a","b"]})")->other_prompt);
 }
 
+TEST(KvScores, APodThatIsNamedTwiceIsAskedForOnce) {
+  const auto query = read_score_query(R"({"candidate_pods":["b","a","b"]})");
+  ASSERT_TRUE(query);
+  EXPECT_EQ(*query->pods, (std::vector<std::string>{"b", "a"}));
+}
+
+TEST(KvScores, AQuestionHasAPromptOrNone) {
+  const std::pair<const char*, bool> cases[] = {
+      {R"({})", false},
+      {R"({"model":"m","candidate_pods":["a"]})", false},
+      {R"({"prompt_blocks":[],"token_ids":[]})", false},
+      {R"({"token_ids":null})", false},
+      {R"({"token_ids":[1]})", true},
+      {R"({"prompt":[1]})", true},
+      {R"({"prompt":"text"})", true},
+      {R"({"prompt_blocks":["h"]})", true},
+      {R"({"messages":[]})", true},
+      {R"({"prompt":null})", true},
+  };
+  for (const auto& [body, has_prompt] : cases) {
+    const auto query = read_score_query(body);
+    ASSERT_TRUE(query) << body;
+    EXPECT_EQ(query->has_prompt(), has_prompt) << body;
+  }
+}
+
 TEST(KvScores, WhatIsNoQuestionIsAnErrorThatSaysWhatIsWrong) {
   const std::pair<const char*, const char*> cases[] = {
       {"", "the body is not a JSON object"},
@@ -78,9 +104,21 @@ TEST(KvScores, WhatIsNoQuestionIsAnErrorThatSaysWhatIsWrong) {
       {R"({} x)", "something follows the JSON object"},
       {R"({"model":3})", "model: not a text"},
       {R"({"token_ids":"1"})", "token_ids: not a list of token ids"},
-      {R"({"token_ids":[1,]})", "token_ids: not a list of token ids"},
-      {R"({"token_ids":[1,-1]})", "token_ids: not a list of token ids"},
-      {R"({"token_ids":[1.5]})", "token_ids: not a list of token ids"},
+      {R"({"token_ids":[1,]})",
+       "token_ids: not a list of token ids: element 1, '', is no whole number from 0 to "
+       "4294967295"},
+      {R"({"token_ids":[1,-1]})",
+       "token_ids: not a list of token ids: element 1, '-1', is no whole number from 0 to "
+       "4294967295"},
+      {R"({"token_ids":[1.5]})",
+       "token_ids: not a list of token ids: element 0, '1.5', is no whole number from 0 to "
+       "4294967295"},
+      {R"({"token_ids":[0,4294967296]})",
+       "token_ids: not a list of token ids: element 1, '4294967296', is no whole number from 0 to "
+       "4294967295"},
+      {R"({"token_ids":[...]})",
+       "token_ids: not a list of token ids: element 0, '...', is no whole number from 0 to "
+       "4294967295"},
       {R"({"token_ids":[1,2,3,4]})", "token_ids: more than 3 tokens"},
       {R"({"candidate_pods":["a",3]})", "candidate_pods: not a list of names"},
       {R"({"candidate_pods":"a"})", "candidate_pods: not a list of names"},
