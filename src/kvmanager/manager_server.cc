@@ -106,6 +106,10 @@ void ManagerServer::score(HttpExchange& exchange) {
   const TimePoint begin = clock_.now();
   const Result<ScoreQuery> query = read_score_query(exchange.body());
   if (!query) return refuse(exchange, kHttpErrors, query.error().message);
+  if (!query->has_prompt()) {
+    return refuse(exchange, kHttpErrors,
+                  "there is nothing to score: token_ids, prompt or prompt_blocks is wanted");
+  }
   answer_json(exchange, kHttpOk, score_json(manager_->score(*query)));
   if (options_.scored) options_.scored(clock_.now() - begin);
 }

@@ -104,6 +104,12 @@ TEST(ManagerServer, QuestionsAreAnsweredAndMeasured) {
   EXPECT_EQ(api.post("/api/v1/score", "[]").body,
             "{\"error\":\"the body is not a JSON object\"}\n");
   EXPECT_EQ(api.post("/api/v1/match", "KVM0").head.status(), 400);
+  const HttpAnswer empty = api.post("/api/v1/score", R"({"candidate_pods":["a"]})");
+  EXPECT_EQ(empty.head.status(), 400);
+  EXPECT_EQ(empty.body,
+            "{\"error\":\"there is nothing to score: token_ids, prompt or prompt_blocks is "
+            "wanted\"}\n");
+  EXPECT_EQ(scored, 2);
 }
 
 TEST(ManagerServer, ScoresAreThoseThatOurOwnGatewayReads) {
