@@ -112,6 +112,17 @@ TEST(ManagerServer, QuestionsAreAnsweredAndMeasured) {
   EXPECT_EQ(scored, 2);
 }
 
+TEST(ManagerServer, ABodyThatIsTooLargeIsRefusedWithTheLimit) {
+  ManagerServerOptions options;
+  options.limits.body_bytes = 100;
+  ManagerApi api(std::move(options));
+  const HttpAnswer answer = api.post("/api/v1/score", std::string(101, ' '));
+  EXPECT_EQ(answer.head.status(), 413);
+  EXPECT_EQ(answer.body,
+            "{\"error\":\"the request body is larger than the 100 bytes that this server "
+            "accepts\"}\n");
+}
+
 TEST(ManagerServer, ScoresAreThoseThatOurOwnGatewayReads) {
   ManagerApi api;
   api.fleet.store(api.fleet.publisher("kv@a@m"), {1, 2, 3, 4}, 10);

@@ -178,7 +178,7 @@ size_t Http1Connection::parse(std::string_view bytes) {
     } else if (!had_head && parser_.head_complete()) {
       charge() ? on_parsed_head() : refuse(503, kBodiesRefused);
     } else if (body_.size() > server_.limits.body_bytes) {
-      refuse(413, "the request body is larger than this server accepts");
+      refuse_large_body();
     } else if (!charge()) {
       refuse(503, kBodiesRefused);
     } else if (parser_.complete()) {
@@ -194,6 +194,11 @@ void Http1Connection::on_body(std::string_view bytes) {
   if (body_.size() <= server_.limits.body_bytes) body_.append(bytes);
 }
 
+void Http1Connection::refuse_large_body() {
+  refuse(413, "the request body is larger than the " + std::to_string(server_.limits.body_bytes) +
+                  " bytes that this server accepts");
+}
+
 void Http1Connection::refuse_malformed() {
   switch (parser_.failure()) {
     case Http1Parser::Failure::kHeadTooLarge: return refuse(431, parser_.fault());
@@ -207,7 +212,7 @@ void Http1Connection::on_parsed_head() {
   const uint64_t announced = head.content_length().value_or(0);
   if (!expectation_is_met()) return refuse(417, "the only expectation that is understood is 100-continue");
   if (announced > server_.limits.body_bytes) {
-    return refuse(413, "the request body is larger than this server accepts");
+    return refuse_large_body();
   }
   if (announced > kKeptBodyBytes && server_.bodies != nullptr &&
       !server_.bodies->has_room_for(announced)) {

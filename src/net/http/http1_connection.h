@@ -76,6 +76,7 @@ class Http1Connection final : public IoHandler,
   void answer_request();
   void refuse(int status, std::string_view reason);
   void refuse_malformed();
+  void refuse_large_body();
   void on_end_of_input();
   void probe_client();
 
