@@ -126,6 +126,10 @@ Result<SubscribedPod> parse_subscription(const std::string& text) {
     const Result<std::string> last = event_address(address, Endpoint{}, pod.addresses.ranks - 1);
     if (!last) return last.error();
   }
+  if (pod.addresses.replay == pod.addresses.events) {
+    return Error{"'" + text +
+                 "': replay is where events come from; engines have another address for it"};
+  }
   return pod;
 }
 

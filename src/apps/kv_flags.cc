@@ -112,6 +112,10 @@ Result<KvKnowledgeOptions> kv_options(const KvKnowledgeFlags& flags) {
     if (!checked) return checked.error();
     options.replay = flags.replay;
   }
+  if (!options.replay.empty() && options.replay == options.addresses.events) {
+    return Error{"--kv-replay: '" + flags.replay +
+                 "' is where events come from (--kv-events); replays have an address of their own"};
+  }
   if (!flags.bind.empty()) {
     const auto checked = about("--kv-bind", check_bind_address(flags.bind));
     if (!checked) return checked.error();

@@ -76,6 +76,10 @@ TEST(KvKnowledgeFlags, WrongOnesAreNamed) {
   EXPECT_THAT(error({"--kv-events", "tcp://"}), HasSubstr("--kv-events"));
   EXPECT_THAT(error({"--kv-replay", "5558"}), HasSubstr("--kv-replay"));
   EXPECT_THAT(error({"--kv-bind", "*:5555"}), HasSubstr("--kv-bind"));
+  EXPECT_THAT(error({"--kv-events", "tcp://HOST:1", "--kv-replay", "tcp://HOST:1"}),
+              HasSubstr("--kv-replay: 'tcp://HOST:1' is where events come from"));
+  EXPECT_THAT(error({"--kv-events", "auto", "--kv-replay", "tcp://HOST:5557"}),
+              HasSubstr("--kv-replay: 'tcp://HOST:5557' is where events come from"));
   EXPECT_THAT(error({"--kv-events", "off", "--kv-bind", "tcp://*:1"}), HasSubstr("--kv-bind"));
   for (const char* flag : {"--kv-events", "--kv-replay", "--kv-bind"}) {
     EXPECT_THAT(error({flag, "tcp://host:99999"}),

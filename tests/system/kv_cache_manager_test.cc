@@ -485,6 +485,7 @@ TEST(KvCacheManager, BadFlagsAreRefusedByName) {
       {{"--bind", "tcp://*:1", "--subscribe", "a=tcp://x:1"}, "--bind and --subscribe: "},
       {{"--log-level", "loud"}, "--log-level: 'loud' is none of"},
       {{"--tokenizer", "/nowhere.json"}, "--tokenizer: "},
+      {{"--subscribe", "a=tcp://x:1,replay=tcp://x:1"}, "--subscribe: 'a=tcp://x:1,replay="},
   };
   for (const auto& [flags, message] : cases) {
     std::vector<std::string> arguments = {"kv-cache-manager", "--http-port", "0"};
