@@ -175,7 +175,11 @@ Result<void> KvCacheManagerProgram::start_feed() {
     if (KvEventFeed* const feed = running_feed_.load()) feed->left(pod);
   });
   Result<std::unique_ptr<KvEventFeed>> feed = KvEventFeed::start(options, *manager_, metrics_);
-  if (!feed) return feed.error();
+  if (!feed) {
+    const std::string& message = feed.error().message;
+    const bool of_bind = !options.bind.empty() && message.find(options.bind) != std::string::npos;
+    return Error{(of_bind ? "--bind: " : "KV events: ") + message};
+  }
   feed_ = std::move(*feed);
   running_feed_ = feed_.get();
   for (size_t i = 0; i < listed_.size(); ++i) {

@@ -114,8 +114,15 @@ Result<void> ZmqSocket::connect(const std::string& address) {
 }
 
 Result<void> ZmqSocket::bind(const std::string& address) {
-  if (zmq_bind(socket_, address.c_str()) != 0) return zmq_error("cannot listen on " + address);
-  return {};
+  if (zmq_bind(socket_, address.c_str()) == 0) return {};
+  const int why = zmq_errno();
+  Error error = zmq_error("cannot listen on " + address);
+  if (why == EADDRINUSE) error.message += "; end what listens there, or take another port";
+  if (why == ENODEV || why == EADDRNOTAVAIL) {
+    error.message += "; no interface of this machine has that name or address, tcp://*:PORT is all";
+  }
+  if (why == EACCES) error.message += "; ports above 1023 are free to take";
+  return error;
 }
 
 std::string ZmqSocket::bound_address() const {

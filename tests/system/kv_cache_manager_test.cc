@@ -486,6 +486,7 @@ TEST(KvCacheManager, BadFlagsAreRefusedByName) {
       {{"--log-level", "loud"}, "--log-level: 'loud' is none of"},
       {{"--tokenizer", "/nowhere.json"}, "--tokenizer: "},
       {{"--subscribe", "a=tcp://x:1,replay=tcp://x:1"}, "--subscribe: 'a=tcp://x:1,replay="},
+      {{"--bind", "tcp://nowhere0:1"}, "--bind: cannot listen on tcp://nowhere0:1: "},
   };
   for (const auto& [flags, message] : cases) {
     std::vector<std::string> arguments = {"kv-cache-manager", "--http-port", "0"};
@@ -494,6 +495,16 @@ TEST(KvCacheManager, BadFlagsAreRefusedByName) {
     EXPECT_EQ(program.wait(), 2) << message;
     EXPECT_THAT(program.output(), HasSubstr(message));
   }
+}
+
+TEST(KvCacheManager, APortThatIsTakenIsToldWithTheFlagAndTheRemedy) {
+  RunningManager manager;
+  ASSERT_TRUE(manager.program().comes_to_say("serving on http://")) << manager.program().output();
+  Program second({"kv-cache-manager", "--http-port", "0", "--bind", manager.events()});
+  EXPECT_EQ(second.wait(), 2);
+  EXPECT_THAT(second.output(),
+              HasSubstr("--bind: cannot listen on " + manager.events() +
+                        ": Address already in use; end what listens there, or take another port"));
 }
 
 }  // namespace
