@@ -3,7 +3,6 @@
 #include <atomic>
 #include <csignal>
 #include <filesystem>
-#include <fstream>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -99,17 +98,9 @@ class KvCacheManagerProgram {
   Duration snapshot_interval_{};
 };
 
-// Written whole or not at all: a reader never sees half of it.
 Result<void> write_snapshot_file(const CacheManager& manager, const std::string& file) {
-  const std::string bytes = write_snapshot(manager.snapshot());
-  const std::string next = file + ".next";
-  std::ofstream stream(next, std::ios::binary | std::ios::trunc);
-  stream.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  stream.close();
-  if (!stream) return Error{"--snapshot: cannot write " + next};
-  std::error_code error;
-  std::filesystem::rename(next, file, error);
-  if (error) return Error{"--snapshot: " + file + ": " + error.message()};
+  const Result<void> written = replace_file(file, write_snapshot(manager.snapshot()));
+  if (!written) return Error{"--snapshot: " + written.error().message};
   return {};
 }
 
@@ -240,37 +231,44 @@ void log_manager_start(const KvCacheManagerFlags& flags, const KvCacheManagerSet
 
 int run_kv_cache_manager(const KvCacheManagerFlags& flags) {
   set_log_component(kManagerCommand);
+  const auto fail = [](int code, const Error& error) {
+    return fail_command(kManagerCommand, code, error.message);
+  };
   Result<KvCacheManagerSettings> settings = kv_cache_manager_settings(flags);
-  if (!settings) return fail_command(kManagerCommand, 2, settings.error().message);
+  if (!settings) return fail(2, settings.error());
   set_log_level(settings->level);
   set_log_encoding(settings->encoding);
   raise_descriptor_limit();
+  if (!flags.snapshot.empty()) {
+    const Result<void> writable = check_replaceable(flags.snapshot);
+    if (!writable) return fail(2, Error{"--snapshot: " + writable.error().message});
+  }
   std::unique_ptr<LineWriter> events;
   if (settings->level == LogLevel::kDebug) {
     Result<std::unique_ptr<LineWriter>> writer = LineWriter::open("");
-    if (!writer) return fail_command(kManagerCommand, 1, writer.error().message);
+    if (!writer) return fail(1, writer.error());
     events = std::move(*writer);
   }
   Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();
-  if (!loop) return fail_command(kManagerCommand, 1, loop.error().message);
+  if (!loop) return fail(1, loop.error());
   Result<Descriptor> listener = listen_on_flag("--http-port", flags.host, flags.http_port, false);
-  if (!listener) return fail_command(kManagerCommand, 1, listener.error().message);
+  if (!listener) return fail(1, listener.error());
   KvCacheManagerProgram program(**loop, *settings, std::move(events));
   if (!flags.tokenizer.empty()) {
     const Result<void> used = program.use_tokenizer(flags.tokenizer);
-    if (!used) return fail_command(kManagerCommand, 2, used.error().message);
+    if (!used) return fail(2, used.error());
   }
   const Result<void> prepared = program.prepare(flags.load);
-  if (!prepared) return fail_command(kManagerCommand, 2, prepared.error().message);
+  if (!prepared) return fail(2, prepared.error());
   const Result<void> started = program.start(std::move(*listener));
-  if (!started) return fail_command(kManagerCommand, 2, started.error().message);
+  if (!started) return fail(2, started.error());
   Result<std::unique_ptr<SignalWatcher>> signals =
       SignalWatcher::create(**loop, {SIGINT, SIGTERM, SIGHUP}, [&, stopping = false](int) mutable {
         if (std::exchange(stopping, true)) return (*loop)->stop();
         log_info("stopping: answering questions under way, refusing new ones");
         program.drain(from_seconds(flags.drain_timeout_s));
       });
-  if (!signals) return fail_command(kManagerCommand, 1, signals.error().message);
+  if (!signals) return fail(1, signals.error());
   log_manager_start(flags, *settings, program.port());
   if (!flags.snapshot.empty()) {
     program.save_regularly(flags.snapshot, from_seconds(flags.snapshot_interval_s));
@@ -278,7 +276,7 @@ int run_kv_cache_manager(const KvCacheManagerFlags& flags) {
   (*loop)->run();
   if (flags.snapshot.empty()) return 0;
   const Result<void> saved = program.save(flags.snapshot);
-  return saved ? 0 : fail_command(kManagerCommand, 1, saved.error().message);
+  return saved ? 0 : fail(1, saved.error());
 }
 
 }  // namespace

@@ -1,6 +1,5 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <fstream>
 #include <iostream>
 #include <map>
 #include <memory>
@@ -48,10 +47,8 @@ int run_dump(const KvFlags& flags) {
   if (!bytes) return fail_command("kv dump", 1, bytes.error().message);
   const Result<KvSnapshot> snapshot = read_snapshot(*bytes);
   if (!snapshot) return fail_command("kv dump", 1, flags.url + ": " + snapshot.error().message);
-  std::ofstream file(flags.output, std::ios::binary | std::ios::trunc);
-  file.write(bytes->data(), static_cast<std::streamsize>(bytes->size()));
-  file.close();
-  if (!file) return fail_command("kv dump", 1, "cannot write " + flags.output);
+  const Result<void> written = replace_file(flags.output, *bytes);
+  if (!written) return fail_command("kv dump", 1, written.error().message);
   std::cout << "what is known of " << snapshot->sources.size() << " publishers, " << bytes->size()
             << " bytes, in " << flags.output << "\n";
   return 0;

@@ -486,6 +486,8 @@ TEST(KvCacheManager, BadFlagsAreRefusedByName) {
       {{"--log-level", "loud"}, "--log-level: 'loud' is none of"},
       {{"--tokenizer", "/nowhere.json"}, "--tokenizer: "},
       {{"--subscribe", "a=tcp://x:1,replay=tcp://x:1"}, "--subscribe: 'a=tcp://x:1,replay="},
+      {{"--snapshot", "/nowhere/kv.snapshot"}, "--snapshot: cannot write /nowhere/kv.snapshot: "},
+      {{"--snapshot", "/dev/null"}, "--snapshot: cannot write /dev/null: it is a device"},
       {{"--bind", "tcp://nowhere0:1"}, "--bind: cannot listen on tcp://nowhere0:1: "},
   };
   for (const auto& [flags, message] : cases) {
