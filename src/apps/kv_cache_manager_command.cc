@@ -11,6 +11,7 @@
 #include "apps/kv_cache_manager_flags.h"
 #include "apps/kv_cache_manager_metrics.h"
 #include "apps/open_ports.h"
+#include "apps/usage_error.h"
 #include "base/whole_file.h"
 #include "kvevents/event_feed.h"
 #include "kvmanager/manager_server.h"
@@ -229,10 +230,10 @@ void log_manager_start(const KvCacheManagerFlags& flags, const KvCacheManagerSet
   }
 }
 
-int run_kv_cache_manager(const KvCacheManagerFlags& flags) {
+int run_kv_cache_manager(const CLI::App& command, const KvCacheManagerFlags& flags) {
   set_log_component(kManagerCommand);
-  const auto fail = [](int code, const Error& error) {
-    return fail_command(kManagerCommand, code, error.message);
+  const auto fail = [&command](int code, const Error& error) {
+    return fail_command(kManagerCommand, code, with_variables(command, error.message));
   };
   Result<KvCacheManagerSettings> settings = kv_cache_manager_settings(flags);
   if (!settings) return fail(2, settings.error());
@@ -289,7 +290,8 @@ void add_kv_cache_manager_command(CLI::App& app, int& exit_code) {
   auto flags = std::make_shared<KvCacheManagerFlags>();
   add_kv_cache_manager_flags(*command, *flags);
   command->footer(kManagerExamples);
-  command->callback([flags, &exit_code] { exit_code = run_kv_cache_manager(*flags); });
+  command->callback(
+      [command, flags, &exit_code] { exit_code = run_kv_cache_manager(*command, *flags); });
 }
 
 }  // namespace kvasir

@@ -1,13 +1,13 @@
 // The binary: one subcommand for each program.
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdio>
 #include <iostream>
 #include <string>
 #include <string_view>
-
-#include <fcntl.h>
-#include <unistd.h>
 
 #include "apps/commands.h"
 #include "apps/standard_output.h"
@@ -47,7 +47,8 @@ int run(int argument_count, char** arguments) {
   try {
     app.parse(argument_count, arguments);
   } catch (const CLI::ParseError& error) {
-    const std::string problem = kvasir::usage_error(app, error);
+    std::string problem = kvasir::usage_error(app, error);
+    if (problem.empty()) problem = kvasir::variable_error(app, error);
     if (!problem.empty()) {
       std::cerr << problem << "\n";
       return 2;

@@ -1,5 +1,7 @@
 #include "apps/usage_error.h"
 
+#include <algorithm>
+#include <cstdlib>
 #include <string_view>
 #include <vector>
 
@@ -77,6 +79,14 @@ std::string unknown_word(const CLI::App& command, const std::string& word) {
   return "'" + word + "': there is no such subcommand" + meant(word, names);
 }
 
+// The parser takes variables for flags that the command line does not have.
+bool is_of_environment(const CLI::App& command, const CLI::Option& option) {
+  const std::string& variable = option.get_envname();
+  if (variable.empty() || std::getenv(variable.c_str()) == nullptr) return false;
+  const std::vector<CLI::Option*>& given = command.parse_order();
+  return std::find(given.begin(), given.end(), &option) == given.end();
+}
+
 std::string missing_subcommand(const CLI::App& command) {
   std::string all;
   for (const std::string& name : subcommands_of(command)) {
@@ -102,6 +112,24 @@ std::string usage_error(const CLI::App& app, const CLI::ParseError& error) {
   }
   const std::string name = full_name(*command);
   return name + ": " + problem + " (" + name + " --help lists them)";
+}
+
+std::string with_variables(const CLI::App& command, std::string message) {
+  for (const CLI::Option* option : command.get_options()) {
+    if (!is_of_environment(command, *option)) continue;
+    const std::string flag = option->get_name();
+    const size_t at = message.find(flag);
+    const size_t end = at + flag.size();
+    if (at == std::string::npos || (end < message.size() && message[end] == '-')) continue;
+    message.replace(at, flag.size(), option->get_envname() + " (" + flag + ")");
+  }
+  return message;
+}
+
+std::string variable_error(const CLI::App& app, const CLI::ParseError& error) {
+  const CLI::App& command = *innermost(app, false);
+  const std::string message = with_variables(command, error.what());
+  return message == error.what() ? "" : full_name(command) + ": " + message;
 }
 
 }  // namespace kvasir

@@ -11,4 +11,10 @@ namespace kvasir {
 // parser's own message says it. `app` is the one that was parsed.
 std::string usage_error(const CLI::App& app, const CLI::ParseError& error);
 
+// `message` with the variables of the environment in place of those flags of `command` that got
+// their values from them.
+std::string with_variables(const CLI::App& command, std::string message);
+// The same for what is wrong with the command line that `app` parsed; "": no variable is to blame.
+std::string variable_error(const CLI::App& app, const CLI::ParseError& error);
+
 }  // namespace kvasir

@@ -3,11 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <vector>
 
 namespace kvasir {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
@@ -99,6 +101,48 @@ TEST(UsageError, TheParsersOwnWordsAreLeftWhereTheyNameTheFault) {
   EXPECT_EQ(told({"gateway", "--worker-urls"}), "");  // its value is missing
   EXPECT_EQ(told({"gateway", "--help"}), "");
   EXPECT_EQ(told({"gateway"}), "fine");
+}
+
+// Of a program whose flags also come from variables of the environment.
+class VariableError : public testing::Test {
+ protected:
+  VariableError() {
+    manager_->add_option("--ttl", ttl_)->envname("KVASIR_TEST_TTL");
+    manager_->add_option("--ttl-check", ttl_);
+  }
+  ~VariableError() override { unsetenv("KVASIR_TEST_TTL"); }
+
+  std::string told(std::vector<const char*> arguments) {
+    arguments.insert(arguments.begin(), {"kvasir", "manager"});
+    try {
+      app_.parse(static_cast<int>(arguments.size()), arguments.data());
+    } catch (const CLI::ParseError& error) {
+      return variable_error(app_, error);
+    }
+    return "fine";
+  }
+
+  CLI::App app_{"", "kvasir"};
+  CLI::App* const manager_ = app_.add_subcommand("manager");
+  int ttl_ = 0;
+};
+
+TEST_F(VariableError, AVariableIsNamedWhereItsValueIsWrong) {
+  setenv("KVASIR_TEST_TTL", "soon", 1);
+  EXPECT_THAT(told({}), StartsWith("kvasir manager: "));
+  EXPECT_THAT(told({}), AllOf(HasSubstr("KVASIR_TEST_TTL (--ttl)"), HasSubstr("soon")));
+  EXPECT_EQ(with_variables(*manager_, "--ttl: too long"), "KVASIR_TEST_TTL (--ttl): too long");
+  EXPECT_EQ(with_variables(*manager_, "--ttl-check: too long"), "--ttl-check: too long");
+}
+
+TEST_F(VariableError, AFlagOfTheCommandLineIsNamedAsItWasGiven) {
+  setenv("KVASIR_TEST_TTL", "5", 1);
+  EXPECT_EQ(told({"--ttl", "soon"}), "");
+  EXPECT_EQ(told({"--ttl", "7"}), "fine");
+  EXPECT_EQ(ttl_, 7);
+  EXPECT_EQ(with_variables(*manager_, "--ttl: too long"), "--ttl: too long");
+  unsetenv("KVASIR_TEST_TTL");
+  EXPECT_EQ(told({"--ttl", "soon"}), "");
 }
 
 }  // namespace

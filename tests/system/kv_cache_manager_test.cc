@@ -509,5 +509,16 @@ TEST(KvCacheManager, APortThatIsTakenIsToldWithTheFlagAndTheRemedy) {
                         ": Address already in use; end what listens there, or take another port"));
 }
 
+TEST(KvCacheManager, AVariableWhoseValueIsWrongIsNamed) {
+  const std::string kvasir = std::getenv("KVASIR_BINARY");
+  for (const char* variable : {"HTTP_PORT=none", "INDEX_TTL=-1", "INDEX_MAX_BLOCKS=all",
+                               "INDEX_CLEANUP_INTERVAL=0", "LOG_LEVEL=loud",
+                               "ZMQ_BIND_ADDRESS=tcp://*:99999"}) {
+    const std::string text = variable;
+    const std::string said = output_of(text + " timeout 10 " + kvasir + " kv-cache-manager 2>&1");
+    EXPECT_THAT(said, HasSubstr(text.substr(0, text.find('=')) + " (--")) << text;
+  }
+}
+
 }  // namespace
 }  // namespace kvasir
