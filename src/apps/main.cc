@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "apps/commands.h"
+#include "apps/number_checks.h"
 #include "apps/standard_output.h"
 #include "apps/usage_error.h"
 #include "telemetry/log.h"
@@ -41,6 +42,7 @@ int run(int argument_count, char** arguments) {
   kvasir::add_conformance_command(app, exit_code);
   kvasir::add_kv_cache_manager_command(app, exit_code);
   kvasir::add_kv_command(app, exit_code);
+  kvasir::refuse_negative_counts(app);
   if (argument_count > 1 && std::string_view(arguments[1]) == "worker") {
     return kvasir::run_worker_command({arguments + 2, arguments + argument_count});
   }

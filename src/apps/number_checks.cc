@@ -39,4 +39,18 @@ CLI::Validator hold_threshold_check() {
   return between(0.001, false, 600, "FLOAT in [0.001 - 600]");
 }
 
+void refuse_negative_counts(CLI::App& app) {
+  const CLI::Validator check(
+      [](const std::string& text) {
+        return text.find('-') == std::string::npos ? "" : "'" + text + "' is below 0";
+      },
+      "");
+  for (CLI::Option* option : app.get_options([](CLI::Option*) { return true; })) {
+    if (option->get_type_name().starts_with("UINT")) option->check(check);
+  }
+  for (CLI::App* command : app.get_subcommands([](CLI::App*) { return true; })) {
+    refuse_negative_counts(*command);
+  }
+}
+
 }  // namespace kvasir

@@ -21,4 +21,8 @@ CLI::Validator time_scale_check();
 // Seconds of predicted work from which an endpoint is full: from a millisecond to ten minutes.
 CLI::Validator hold_threshold_check();
 
+// For all options of `app` and its subcommands that hold a number without a sign: CLI11 takes -1 as
+// the largest one.
+void refuse_negative_counts(CLI::App& app);
+
 }  // namespace kvasir

@@ -489,6 +489,7 @@ TEST(KvCacheManager, BadFlagsAreRefusedByName) {
       {{"--snapshot", "/nowhere/kv.snapshot"}, "--snapshot: cannot write /nowhere/kv.snapshot: "},
       {{"--snapshot", "/dev/null"}, "--snapshot: cannot write /dev/null: it is a device"},
       {{"--bind", "tcp://nowhere0:1"}, "--bind: cannot listen on tcp://nowhere0:1: "},
+      {{"--index-max-blocks", "-1"}, "--index-max-blocks: '-1' is below 0"},
   };
   for (const auto& [flags, message] : cases) {
     std::vector<std::string> arguments = {"kv-cache-manager", "--http-port", "0"};
@@ -511,9 +512,9 @@ TEST(KvCacheManager, APortThatIsTakenIsToldWithTheFlagAndTheRemedy) {
 
 TEST(KvCacheManager, AVariableWhoseValueIsWrongIsNamed) {
   const std::string kvasir = std::getenv("KVASIR_BINARY");
-  for (const char* variable : {"HTTP_PORT=none", "INDEX_TTL=-1", "INDEX_MAX_BLOCKS=all",
-                               "INDEX_CLEANUP_INTERVAL=0", "LOG_LEVEL=loud",
-                               "ZMQ_BIND_ADDRESS=tcp://*:99999"}) {
+  for (const char* variable :
+       {"HTTP_PORT=none", "INDEX_TTL=-1", "INDEX_MAX_BLOCKS=-1", "INDEX_CLEANUP_INTERVAL=0",
+        "LOG_LEVEL=loud", "ZMQ_BIND_ADDRESS=tcp://*:99999"}) {
     const std::string text = variable;
     const std::string said = output_of(text + " timeout 10 " + kvasir + " kv-cache-manager 2>&1");
     EXPECT_THAT(said, HasSubstr(text.substr(0, text.find('=')) + " (--")) << text;
