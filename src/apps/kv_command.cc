@@ -14,6 +14,7 @@
 #include "kvindex/chain_index.h"
 #include "kvindex/index_snapshot.h"
 #include "kvmanager/snapshot.h"
+#include "net/http/http_status.h"
 #include "net/io/event_loop.h"
 #include "net/io/socket.h"
 #include "net/io/system_resolver.h"
@@ -39,7 +40,13 @@ Result<std::string> fetch_from_manager(const KvFlags& flags, const std::string& 
   Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();
   if (!loop) return loop.error();
   SystemResolver resolver;
-  return fetch_body(**loop, resolver, *origin, path, from_seconds(flags.timeout_s));
+  Result<HttpAnswer> answer = fetch(**loop, resolver, *origin, path, from_seconds(flags.timeout_s));
+  if (!answer) return Error{flags.url + ": " + answer.error().message};
+  const int status = answer->head.status();
+  if (status == kHttpOk) return std::move(answer->body);
+  // A manager always has these.
+  return Error{flags.url + " answers " + std::to_string(status) + " to " + path +
+               ": it is not a KV-cache manager (kvasir kv-cache-manager)"};
 }
 
 int run_dump(const KvFlags& flags) {
@@ -134,7 +141,7 @@ int run_watch(const KvFlags& flags) {
     if (!body) return fail_command("kv watch", 1, body.error().message);
     const nlohmann::json answer = nlohmann::json::parse(*body, nullptr, false);
     if (!answer.is_object() || !answer.contains("pods")) {
-      return fail_command("kv watch", 1, flags.url + " is no KV-cache manager");
+      return fail_command("kv watch", 1, flags.url + " is not a KV-cache manager");
     }
     if (flags.json) {
       std::cout << answer.dump() << std::endl;

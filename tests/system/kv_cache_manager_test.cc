@@ -521,5 +521,23 @@ TEST(KvCacheManager, AVariableWhoseValueIsWrongIsNamed) {
   }
 }
 
+TEST(KvCacheManager, WhatIsNoManagerIsToldSo) {
+  const uint16_t port = leased_port();
+  Program gateway(
+      {"gateway", "--port", std::to_string(port), "--worker-urls", "http://127.0.0.1:1"});
+  ASSERT_TRUE(gateway.comes_to_say("serving on http")) << gateway.output();
+  const std::string url = "http://127.0.0.1:" + std::to_string(port);
+  const std::string file = testing::TempDir() + "kv-cache-manager.of-a-gateway";
+  const std::vector<std::string> commands[] = {{"kv", "watch", "--count", "1", url},
+                                               {"kv", "dump", "-o", file, url}};
+  for (const std::vector<std::string>& command : commands) {
+    Program asking(command);
+    EXPECT_EQ(asking.wait(), 1);
+    EXPECT_THAT(asking.output(), HasSubstr(url + " answers 503 to /api/v1/cache/"));
+    EXPECT_THAT(asking.output(), HasSubstr(": it is not a KV-cache manager"));
+  }
+  EXPECT_FALSE(std::filesystem::exists(file));
+}
+
 }  // namespace
 }  // namespace kvasir
