@@ -9,6 +9,9 @@
 
 namespace kvasir {
 
+// By which batches are told apart (KvStreamPosition::hash).
+uint64_t hash_of_batch(std::string_view batch);
+
 class BatchMemory {
  public:
   static constexpr size_t kBatches = 64;

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "base/big_endian.h"
 #include "kvevents/event_address.h"
 #include "wire/kv_events/kv_event_decoder.h"
 
@@ -30,6 +31,7 @@ Result<std::unique_ptr<BoundEvents>> BoundEvents::open(FeedTools& tools, const s
 BoundEvents::BoundEvents(FeedTools& tools, BoundEventsCounters& counters, Find find,
                          std::unique_ptr<ZmqSocket> socket)
     : tools_(tools), counters_(counters), find_(std::move(find)), socket_(std::move(socket)) {
+  if (tools.options.hold) held_.emplace(tools.options.waiting_bytes_max);
   socket_->listen(tools.loop, [this](ZmqFrames frames) { on_message(frames); });
 }
 
@@ -47,13 +49,37 @@ void BoundEvents::on_message(ZmqFrames frames) {
     if (publishers != nullptr) publishers->on_json(message->topic, message->batch);
     return;
   }
-  FeedSource* const source = source_of(*message);
+  const uint32_t rank = data_parallel_rank(message->batch).value_or(0);
+  if (held_ && held_->push(*message, rank)) return;
+  if (held_) release();  // there is no more room
+  deliver(*message, rank, frames);
+}
+
+void BoundEvents::deliver(const EventMessage& message, uint32_t rank, ZmqFrames frames) {
+  FeedSource* const source = source_of(message, rank);
   if (source == nullptr) return EventStreamCounters::add(counters_.unknown);
   source->on_message(frames);
 }
 
-FeedSource* BoundEvents::source_of(const EventMessage& message) {
-  const uint32_t rank = data_parallel_rank(message.batch).value_or(0);
+void BoundEvents::look_at_held(const LookAtHeld& look) {
+  if (look(held_ ? &*held_ : nullptr) && held_) release();
+}
+
+void BoundEvents::release() {
+  std::map<HeldMessages::PublisherName, HeldMessages::Publisher> publishers;
+  publishers.swap(held_->publishers());
+  held_.reset();
+  for (auto& [name, publisher] : publishers) {
+    for (; !publisher.batches.empty(); publisher.batches.pop_front()) {
+      const auto& [number, batch] = publisher.batches.front();
+      const std::string number_frame = big_endian_bytes(number);
+      const std::string_view frames[] = {name.topic, number_frame, batch};
+      deliver({name.topic, number, batch}, name.rank, frames);
+    }
+  }
+}
+
+FeedSource* BoundEvents::source_of(const EventMessage& message, uint32_t rank) {
   const auto found = by_topic_.find(message.topic);
   if (found != by_topic_.end()) {
     for (const Publisher& each : found->second) {

@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +17,7 @@
 #include "base/result.h"
 #include "kvevents/event_message.h"
 #include "kvevents/feed_source.h"
+#include "kvevents/held_messages.h"
 #include "kvevents/zmq_socket.h"
 
 namespace kvasir {
@@ -37,13 +39,16 @@ class BoundEvents {
                                                    BoundEventsCounters& counters, Find find);
 
   void forget(const FeedSource& source);
+  void look_at_held(const LookAtHeld& look);
   std::string address() const { return socket_->bound_address(); }
 
  private:
   BoundEvents(FeedTools& tools, BoundEventsCounters& counters, Find find,
               std::unique_ptr<ZmqSocket> socket);
   void on_message(ZmqFrames frames);
-  FeedSource* source_of(const EventMessage& message);
+  FeedSource* source_of(const EventMessage& message, uint32_t rank);
+  void deliver(const EventMessage& message, uint32_t rank, ZmqFrames frames);
+  void release();
   void refuse_unnamed(std::string_view topic);
 
   struct Publisher {
@@ -57,6 +62,7 @@ class BoundEvents {
   std::map<std::string, std::vector<Publisher>, std::less<>> by_topic_;
   const std::unique_ptr<ZmqSocket> socket_;
   bool unnamed_told_ = false;
+  std::optional<HeldMessages> held_;  // what came so far; nullopt: it is not held any more
 };
 
 }  // namespace kvasir

@@ -274,6 +274,45 @@ TEST_F(BoundEventsTest, WhatCannotBeReadIsCounted) {
   EXPECT_TRUE(wait_for([&] { return feed_->statistics().faulty_messages == 3; }));
 }
 
+TEST_F(BoundEventsTest, MessagesAreHeldUntilSomebodySaysWhatIsKnown) {
+  options_.publishers = &pods_;
+  options_.hold = true;
+  start();
+  void* const one = engine();
+  for (uint64_t number = 3; number < 6; ++number) {
+    publish(one, "kv@a@m", number, "1 +" + std::to_string(number));
+  }
+  publish(one, "kv@b@m", 0, "1 +b");
+  send(one, {"{\"event_type\":\"BLOCK_CREATED\"}"});
+  ASSERT_TRUE(wait_for([&] { return feed_->statistics().json_messages == 1; }));
+  EXPECT_TRUE(tracker_.sources().empty());
+  Guarded<std::vector<size_t>> seen;
+  for (const bool over : {false, true, true}) {
+    feed_->look_at_held([&seen, over](HeldMessages* held) {
+      seen.with([&](auto& all) { all.push_back(held == nullptr ? 0 : held->publishers().size()); });
+      if (over && held != nullptr) held->publishers()[{"kv@a@m", 0}].begin_with(4);
+      return over;
+    });
+  }
+  ASSERT_TRUE(wait_for_blocks(0, {"4", "5"}));
+  ASSERT_TRUE(wait_for_blocks(1, {"b"}));
+  publish(one, "kv@a@m", 6, "1 +6");
+  ASSERT_TRUE(wait_for_blocks(0, {"4", "5", "6"}));
+  EXPECT_EQ(seen.with([](const auto& all) { return all; }), (std::vector<size_t>{2, 2, 0}));
+}
+
+TEST_F(BoundEventsTest, WhatFindsNoRoomEndsTheHolding) {
+  options_.publishers = &pods_;
+  options_.hold = true;
+  options_.waiting_bytes_max = 3 * HeldMessages::kOverhead;
+  start();
+  void* const one = engine();
+  for (uint64_t number = 0; number < 5; ++number) {
+    publish(one, "kv@a@m", number, "1 +" + std::to_string(number));
+  }
+  EXPECT_TRUE(wait_for_blocks(0, {"0", "1", "2", "3", "4"}));
+}
+
 TEST_F(BoundEventsTest, AnEndpointThatLeftIsAStranger) {
   start();
   feed_->joined(EndpointId{0}, {"pod-a", "10.0.0.1", 8000});

@@ -73,6 +73,13 @@ class KvEventFeed::State {
   void join(EndpointId id, const Endpoint& endpoint, const KvEventAddresses& addresses);
   void leave(EndpointId id);
   void reset(EndpointId id);
+  void look_at_held(const LookAtHeld& look) {
+    if (bound_ == nullptr) {
+      look(nullptr);
+    } else {
+      bound_->look_at_held(look);
+    }
+  }
   KvEventFeedStatistics statistics() const;
   const KvEventAddresses& addresses() const { return options_.addresses; }
 
@@ -376,6 +383,10 @@ void KvEventFeed::was_reset(EndpointId id) {
 
 void KvEventFeed::post(std::function<void()> work) {
   state_->post(std::move(work));
+}
+
+void KvEventFeed::look_at_held(LookAtHeld look) {
+  state_->post([state = state_.get(), look = std::move(look)] { state->look_at_held(look); });
 }
 
 KvEventFeedStatistics KvEventFeed::statistics() const {

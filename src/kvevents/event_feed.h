@@ -28,6 +28,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "kvevents/event_stream.h"
+#include "kvevents/held_messages.h"
 #include "kvevents/source_tracker.h"
 #include "model/endpoint.h"
 
@@ -67,12 +68,16 @@ struct KvEventFeedOptions {
   // events they are. Empty: not. Each engine needs a topic of its own; its ranks may share one when
   // their batches say the rank. Numbers are told apart by nothing else.
   std::string bind = {};
+  // What engines publish to `bind` is held until look_at_held() ends it, or more than
+  // `waiting_bytes_max` came.
+  bool hold = false;
   // Must outlive the feed. Null: only endpoints that joined, by name or HOST:PORT.
   KvPublishers* publishers = nullptr;
 
   EventStreamOptions stream;
   uint32_t replays_max = 16;                   // under way at once, of all sources
-  size_t waiting_bytes_max = size_t{256} << 20;  // of all sources, that wait for a replay's end
+  // Of all sources, that wait for a replay's end; and as much again of what is held.
+  size_t waiting_bytes_max = size_t{256} << 20;
 
   size_t sources_max = 4096;  // each takes three descriptors, and one for its connection
   // Messages of one socket that wait in ZeroMQ. Above it the connection is not read, and they wait
@@ -190,6 +195,8 @@ class KvEventFeed {
   void was_reset(EndpointId id);
   // Runs `work`, which may write to the tracker, on the feed's thread.
   void post(std::function<void()> work);
+  // Calls `look` on the feed's thread.
+  void look_at_held(LookAtHeld look);
 
   // Any thread; waits for nobody.
   KvEventFeedStatistics statistics() const;

@@ -79,6 +79,8 @@ void EventStream::on_live(uint64_t number, std::string_view batch) {
   topic_seen_ = true;
   if (judgement == Judgement::kRepetition) {
     counters_.add(counters_.duplicates);
+    // The very batch that was applied last: nothing was published in between.
+    if (number == last_ && phase_ == Phase::kLive && !is_behind()) doubt_ = false;
     return show_freshness();
   }
   live_last_ = number;

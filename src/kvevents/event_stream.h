@@ -13,7 +13,7 @@
 //   answers: another has another batch under that number, or none.
 // - A lost connection makes the source stale until a replay was read to its end. Without replays
 //   the next number ends the doubt, if it follows the last one and is so high that an engine that
-//   restarted meanwhile cannot have come to it.
+//   restarted meanwhile cannot have come to it; or the last batch itself, when it comes again.
 // - A number that goes back, with another batch than before, means that the engine restarted: its
 //   cache was empty then, and its events are read from the first on.
 // - What cannot be filled in (no replay, or the engine keeps too few batches) is a hole;

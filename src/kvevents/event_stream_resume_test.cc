@@ -129,5 +129,25 @@ TEST_F(ResumedStream, WithoutReplayTheNextNumberDecides) {
   EXPECT_EQ(known().freshness, KvFreshness::kStale);
 }
 
+// As when another subscriber said what it knows: what was heard here begins with its last batch.
+TEST_F(ResumedStream, WithoutReplayTheLastBatchItselfShowsThatNothingIsMissing) {
+  read_all(false);
+  for (const char* words : {"+a", "+b"}) live(words);
+  start(false);
+  stream_->on_subscribed();
+  EXPECT_EQ(known().freshness, KvFreshness::kStale);
+  const auto [number, batch] = engine_.kept_from(1).front();
+  stream_->on_live(number, batch);
+  EXPECT_EQ(known().freshness, KvFreshness::kExact);
+  EXPECT_EQ(known().batches, 2u);  // it counts once
+  live("-a");
+  EXPECT_EQ(known().freshness, KvFreshness::kExact);
+  EXPECT_EQ(known().blocks, engine_.blocks());
+  start(false);
+  stream_->on_subscribed();
+  stream_->on_live(number, "of another process");
+  EXPECT_EQ(restarts_, 1);
+}
+
 }  // namespace
 }  // namespace kvasir
