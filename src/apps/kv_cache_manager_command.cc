@@ -14,6 +14,7 @@
 #include "apps/usage_error.h"
 #include "base/whole_file.h"
 #include "kvevents/event_feed.h"
+#include "kvmanager/hand_over.h"
 #include "kvmanager/manager_server.h"
 #include "kvmanager/peer_watch.h"
 #include "kvmanager/snapshot.h"
@@ -80,6 +81,9 @@ class KvCacheManagerProgram {
 
  private:
   Result<void> start_feed();
+  void learn_from_peers();
+  void take_over(std::optional<KvSnapshot> snapshot, bool last, const HandOver::Decided& decided);
+  void end_learning(const std::optional<Result<CacheManager::TakenOver>>& taken);
   void tick();
   void save_soon();
 
@@ -92,6 +96,8 @@ class KvCacheManagerProgram {
   std::unique_ptr<KvEventFeed> feed_;
   std::unique_ptr<PeerWatch> peers_;
   std::unique_ptr<ManagerServer> server_;
+  bool learns_ = false;  // from peers, at the start
+  std::unique_ptr<HandOver> hand_over_;
   std::vector<std::optional<EndpointId>> listed_;  // of settings_.pods
   TimerId tick_ = kNoTimer;
   BackgroundJob saving_{loop_};
@@ -110,6 +116,7 @@ Result<void> KvCacheManagerProgram::prepare(const std::string& snapshot_file) {
     listed_.push_back(manager_->list_pod(pod.name));
     if (!listed_.back()) return Error{"--subscribe: no place for pod '" + pod.name + "'"};
   }
+  learns_ = !settings_.feed.bind.empty() && !settings_.peers.urls.empty();
   if (snapshot_file.empty()) return {};
   if (!std::filesystem::exists(snapshot_file)) {
     log_info("--load: " + snapshot_file + " is not there: beginning with nothing");
@@ -121,6 +128,7 @@ Result<void> KvCacheManagerProgram::prepare(const std::string& snapshot_file) {
   if (!snapshot) return Error{"--load: " + snapshot_file + ": " + snapshot.error().message};
   const Result<size_t> restored = manager_->load(*snapshot);
   if (!restored) return Error{"--load: " + snapshot_file + ": " + restored.error().message};
+  learns_ = learns_ && *restored == 0;
   log_info("--load: " + std::to_string(*restored) + " blocks of " + snapshot_file +
            " are known, and stale until their engines' events were read");
   return {};
@@ -162,6 +170,7 @@ Result<void> KvCacheManagerProgram::use_tokenizer(const std::string& file) {
 Result<void> KvCacheManagerProgram::start_feed() {
   KvEventFeedOptions options = settings_.feed;
   options.publishers = manager_.get();
+  options.hold = learns_;
   options.sources_max = std::max(options.sources_max, settings_.manager.tracker.endpoints_max);
   manager_->set_departed([this](EndpointId pod) {
     if (KvEventFeed* const feed = running_feed_.load()) feed->left(pod);
@@ -197,8 +206,49 @@ Result<void> KvCacheManagerProgram::start(Descriptor listener) {
   options.peers = [this]() -> const PeerStates& { return peers_->states(); };
   server_ =
       std::make_unique<ManagerServer>(loop_, std::move(listener), manager_, std::move(options));
+  if (learns_) learn_from_peers();
   tick();
   return {};
+}
+
+void KvCacheManagerProgram::learn_from_peers() {
+  log_info("learning what other managers know (--peer); what engines publish waits meanwhile");
+  server_->set_learning(true);
+  hand_over_ = std::make_unique<HandOver>(
+      loop_, HandOverOptions{}, [this] { return peers_->addresses(); },
+      [this](std::optional<KvSnapshot> snapshot, bool last, const HandOver::Decided& decided) {
+        take_over(std::move(snapshot), last, decided);
+      });
+}
+
+// On the feed's thread, for what is held lives there.
+void KvCacheManagerProgram::take_over(std::optional<KvSnapshot> snapshot, bool last,
+                                      const HandOver::Decided& decided) {
+  auto known = std::make_shared<std::optional<KvSnapshot>>(std::move(snapshot));
+  feed_->look_at_held([this, known, last, decided](HeldMessages* held) {
+    std::optional<Result<CacheManager::TakenOver>> taken;
+    if (held != nullptr && *known) taken = manager_->take_over(std::move(**known), *held, last);
+    const bool over = held == nullptr || taken || last;
+    loop_.post([this, taken, over, decided] {
+      if (over) end_learning(taken);
+      decided(over);
+    });
+    return over;
+  });
+}
+
+void KvCacheManagerProgram::end_learning(
+    const std::optional<Result<CacheManager::TakenOver>>& taken) {
+  server_->set_learning(false);
+  if (!taken) return log_info("no other manager knows anything: beginning with nothing");
+  if (!*taken) {
+    return log_warning("what another manager knows cannot be used: " + taken->error().message);
+  }
+  const CacheManager::TakenOver& of = **taken;
+  log_info("what another manager knows was taken over: " + std::to_string(of.blocks) +
+           " blocks of " + std::to_string(of.publishers) + " engines, of which " +
+           std::to_string(of.silent) + " were silent since; " + std::to_string(of.left_out) +
+           " engines were left out");
 }
 
 void KvCacheManagerProgram::tick() {

@@ -219,8 +219,9 @@ void add_kv_cache_manager_flags(CLI::App& command, KvCacheManagerFlags& flags) {
       ->type_name("QUANTITY");
   command
       .add_option("--peer", flags.peers,
-                  "Another manager of the same fleet: say when it knows something else. A name\n"
-                  "with several addresses stands for all of them; may be given several times")
+                  "Another manager of the same fleet: say when it knows something else, and when\n"
+                  "engines connect here (--bind), begin with what it knows. A name with several\n"
+                  "addresses stands for all of them; may be given several times")
       ->expected(1)
       ->type_name("http://HOST:PORT")
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);

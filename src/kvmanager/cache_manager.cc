@@ -377,6 +377,36 @@ Result<size_t> CacheManager::load(const KvSnapshot& snapshot) {
   return restored->blocks;
 }
 
+std::optional<Result<CacheManager::TakenOver>> CacheManager::take_over(KvSnapshot snapshot,
+                                                                       HeldMessages& held,
+                                                                       bool last) {
+  std::map<std::pair<std::string, uint32_t>, HeldMessages::Publisher*> publishers;
+  for (auto& [name, publisher] : held.publishers()) {
+    publishers[{std::string(read_event_topic(name.topic).name), name.rank}] = &publisher;
+  }
+  TakenOver taken;
+  std::vector<std::pair<HeldMessages::Publisher*, uint64_t>> begins;
+  for (KvSnapshot::Source& source : snapshot.sources) {
+    if (!source.position) continue;
+    const auto found = publishers.find({source.pod, source.rank});
+    const bool is_silent = found == publishers.end();
+    if (!is_silent && found->second->goes_on_after(*source.position)) {
+      begins.emplace_back(found->second, source.position->number);
+      continue;
+    }
+    if (!last) return std::nullopt;
+    const bool can_go_on = source.position->number > EventStreamOptions{}.restarted_number_max;
+    ++(is_silent && can_go_on ? taken.silent : taken.left_out);
+    if (!is_silent || !can_go_on) source.position.reset();
+  }
+  const Result<size_t> blocks = load(snapshot);
+  if (!blocks) return blocks.error();
+  for (const auto& [publisher, number] : begins) publisher->begin_with(number);
+  taken.publishers = begins.size() + taken.silent;
+  taken.blocks = *blocks;
+  return taken;
+}
+
 void CacheManager::forget_unclaimed() {
   for (const auto& [place, source] : loaded_) tracker_->remove_source(source);
   loaded_.clear();

@@ -155,8 +155,9 @@ void ManagerServer::health(HttpExchange& exchange) {
 }
 
 void ManagerServer::readiness(HttpExchange& exchange) {
-  if (ready_) return exchange.respond(kHttpOk, kTextField, "ok\n");
-  exchange.respond(kHttpServiceUnavailable, kTextField, "stopping\n");
+  if (ready_ && !learning_) return exchange.respond(kHttpOk, kTextField, "ok\n");
+  exchange.respond(kHttpServiceUnavailable, kTextField,
+                   ready_ ? "learning what other managers know\n" : "stopping\n");
 }
 
 void ManagerServer::metrics(HttpExchange& exchange) {

@@ -34,6 +34,8 @@ class ManagerServer final : private HttpHandler {
   uint16_t port() const { return server_.port(); }
   // Says 503 at /readyz; each answer ends its connection.
   void say_not_ready();
+  // Says 503 at /readyz as long as it learns from others what they know.
+  void set_learning(bool learning) { learning_ = learning; }
   // Stops accepting; `drained` is called when the requests under way are answered.
   void drain(std::function<void()> drained) { server_.drain(std::move(drained)); }
 
@@ -68,6 +70,7 @@ class ManagerServer final : private HttpHandler {
   const ManagerServerOptions options_;
   const Clock& clock_;
   bool ready_ = true;
+  bool learning_ = false;
   HttpServer server_;
   SlowAnswers slow_;  // last: it lets go of the server's exchanges
 };

@@ -8,11 +8,15 @@
 namespace kvasir {
 
 struct PeerWatch::Peer {
-  Peer(EventLoop& loop, const SocketAddress& address, const HttpClientLimits& limits,
-       std::string with_url, const HostPort& origin)
-      : url(std::move(with_url)), client(loop, address, limits), query(client, origin) {}
+  Peer(EventLoop& loop, const SocketAddress& its_address, const HttpClientLimits& limits,
+       std::string with_url, const HostPort& its_origin)
+      : url(std::move(with_url)),
+        address{its_address, its_origin},
+        client(loop, its_address, limits),
+        query(client, its_origin) {}
 
   const std::string url;
+  const PeerAddress address;
   PeerComparison comparison;
   KvDigests theirs;
   HttpClient client;
@@ -53,6 +57,12 @@ PeerWatch::PeerWatch(EventLoop& loop, Resolver& resolver, PeerWatchOptions optio
 
 PeerWatch::~PeerWatch() {
   loop_.cancel(timer_);
+}
+
+std::vector<PeerWatch::PeerAddress> PeerWatch::addresses() const {
+  std::vector<PeerAddress> all;
+  for (const auto& [url, peer] : peers_) all.push_back(peer->address);
+  return all;
 }
 
 void PeerWatch::begin_round() {

@@ -43,6 +43,12 @@ class PeerWatch {
   PeerWatch& operator=(const PeerWatch&) = delete;
 
   const PeerStates& states() const { return states_; }
+  // Where the managers are that were found by now.
+  struct PeerAddress {
+    SocketAddress address;
+    HostPort origin;
+  };
+  std::vector<PeerAddress> addresses() const;
 
  private:
   struct Peer;

@@ -4,8 +4,8 @@
 
 namespace kvasir {
 
-HttpQuery::HttpQuery(HttpClient& client, const HostPort& origin)
-    : client_(client), host_(to_string(origin)) {}
+HttpQuery::HttpQuery(HttpClient& client, const HostPort& origin, size_t body_bytes_max)
+    : client_(client), host_(to_string(origin)), body_bytes_max_(body_bytes_max) {}
 
 void HttpQuery::get(std::string_view target, Done done) {
   body_.clear();
@@ -31,9 +31,9 @@ void HttpQuery::send(std::string_view method, std::string_view target, std::stri
 
 void HttpQuery::on_body(std::string_view bytes) {
   answer_.body += bytes;
-  if (answer_.body.size() <= kBodyBytesMax) return;
+  if (answer_.body.size() <= body_bytes_max_) return;
   call_->cancel();
-  finish(Error{"the answer is larger than " + std::to_string(kBodyBytesMax) + " bytes"});
+  finish(Error{"the answer is larger than " + std::to_string(body_bytes_max_) + " bytes"});
 }
 
 void HttpQuery::finish(Result<HttpAnswer> outcome) {

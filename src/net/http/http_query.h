@@ -24,7 +24,7 @@ class HttpQuery final : public HttpCallObserver {
   using Done = std::function<void(Result<HttpAnswer>)>;
 
   // `client` must outlive the query, and the query its request. `origin` goes into the Host field.
-  HttpQuery(HttpClient& client, const HostPort& origin);
+  HttpQuery(HttpClient& client, const HostPort& origin, size_t body_bytes_max = kBodyBytesMax);
 
   // Calls `done` once; it may begin the next request, but not destroy the query. Precondition:
   // !busy().
@@ -43,6 +43,7 @@ class HttpQuery final : public HttpCallObserver {
 
   HttpClient& client_;
   const std::string host_;
+  const size_t body_bytes_max_;
   std::string request_;
   std::string body_;
   HttpAnswer answer_;
