@@ -288,6 +288,7 @@ Tokens TokenSource::State::tokens_of_ids(const RequestPeek& peek) {
 
 Tokens TokenSource::State::read_ids(const RequestPeek& peek) const {
   std::vector<uint32_t> ids;
+  ids.reserve(std::min<size_t>(peek.prompt_ids.value_or(0), options_.ids_most));
   const PromptIds read = peek.kind == PromptKind::kRawIds
                              ? read_packed_ids(peek.prompt, options_.ids_most, ids)
                              : read_prompt_ids(peek.prompt, options_.ids_most, ids);

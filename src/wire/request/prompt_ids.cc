@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "base/text.h"
+#include "wire/request/prompt_id_blocks.h"
 
 namespace kvasir {
 namespace {
@@ -38,13 +39,18 @@ class IdList {
  public:
   // From behind the opening bracket on.
   IdList(std::string_view text, size_t ids_max, std::vector<uint32_t>& ids)
-      : at_(text.data()), end_(at_ + text.size()), ids_max_(ids_max), ids_(ids) {}
+      : at_(text.data()),
+        end_(at_ + text.size()),
+        blocks_from_(at_ + std::min(text.size(), kIdBlockBefore)),
+        ids_max_(ids_max),
+        ids_(ids) {}
 
   // Up to behind the closing bracket. False: it is no list of ids.
   bool read() {
     skip_space();
     if (take(']')) return true;
     for (;;) {
+      if (at_ >= blocks_from_) read_blocks();
       if (used_ == ids_.size() && !make_room()) return false;
       if (!read_id(ids_[used_])) return false;
       ++used_;
@@ -73,11 +79,21 @@ class IdList {
   void finish() { ids_.resize(used_); }
 
  private:
+  // As far as it is as most lists are. What stops it is read one by one, and a block later it is
+  // tried again.
+  void read_blocks() {
+    const IdsRead read = read_id_blocks(at_, end_, ids_.data() + used_, ids_.size() - used_);
+    at_ = read.at;
+    used_ += read.count;
+    blocks_from_ = at_ + std::min<size_t>(end_ - at_, kIdBlockBytes);
+  }
+
   // An id takes two bytes at least, so that room is bounded by the text, too.
   bool make_room() {
     if (used_ == ids_max_) return false;
     const size_t rest = static_cast<size_t>(end_ - at_) / 2 + 1;
-    const size_t wanted = std::max<size_t>(used_ * 2, rest / 3 + 1);
+    const size_t wanted =
+        std::max<size_t>(used_ * 2, ids_.capacity() > used_ ? ids_.capacity() : rest / 3 + 1);
     ids_.resize(std::min({used_ + rest, wanted, ids_max_}));
     return used_ < ids_.size();
   }
@@ -107,6 +123,7 @@ class IdList {
 
   const char* at_;
   const char* const end_;
+  const char* blocks_from_;
   const size_t ids_max_;
   std::vector<uint32_t>& ids_;
   size_t used_ = 0;

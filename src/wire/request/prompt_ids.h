@@ -15,7 +15,8 @@ enum class PromptIds : uint8_t {
 };
 
 // `json`: the array as RequestPeek has it, of kTokenIds: ids, or one list of ids. Writes them to
-// `ids`, whose content is undefined when there are none.
+// `ids`, whose content is undefined when there are none. Room that was reserved there is used: with
+// as much as there are ids, nothing is copied.
 PromptIds read_prompt_ids(std::string_view json, size_t ids_max, std::vector<uint32_t>& ids);
 // Of kRawIds: one varint behind another.
 PromptIds read_packed_ids(std::string_view varints, size_t ids_max, std::vector<uint32_t>& ids);

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "base/random.h"
@@ -91,6 +93,54 @@ TEST(PromptIdsReading, AllIdsComeBackHoweverTheyAreSpaced) {
     ASSERT_EQ(read_prompt_ids(json, kMany, ids), PromptIds::kOne) << json;
     ASSERT_EQ(ids, expected) << json;
   }
+}
+
+std::string long_list(Random& random, std::string_view comma) {
+  std::string json = "[";
+  for (int i = 0; i < 200; ++i) {
+    json.append(i == 0 ? "" : comma);
+    json += std::to_string(random.below(uint64_t{1} << (1 + random.below(27))));
+  }
+  return json + "]";
+}
+
+// Against a reader of JSON: most are still lists, of other numbers.
+TEST(PromptIdsReading, AnotherByteAnywhereInALongListIsSeen) {
+  Random random(2);
+  size_t lists = 0;
+  for (int round = 0; round < 20'000; ++round) {
+    std::string json = long_list(random, random.below(2) == 0 ? "," : ", ");
+    for (uint64_t changes = random.below(3); changes > 0; --changes) {
+      constexpr std::string_view kBytes = "0019, -x.]\n";
+      json[1 + random.below(json.size() - 2)] = kBytes[random.below(kBytes.size())];
+    }
+    const auto expected = nlohmann::json::parse(json, nullptr, false);
+    const bool is_list =
+        !expected.is_discarded() &&
+        std::all_of(expected.begin(), expected.end(), [](const auto& id) {
+          return id.is_number_unsigned() && id.template get<uint64_t>() <= UINT32_MAX;
+        });
+    Ids ids;
+    ASSERT_EQ(read_prompt_ids(json, kMany, ids) == PromptIds::kOne, is_list) << json;
+    if (!is_list) continue;
+    ++lists;
+    ASSERT_EQ(ids, expected.get<Ids>()) << json;
+  }
+  EXPECT_GT(lists, 5'000u);
+  EXPECT_LT(lists, 19'000u);
+}
+
+TEST(PromptIdsReading, RoomThatIsThereIsUsed) {
+  Random random(3);
+  const std::string json = long_list(random, ",");
+  Ids ids;
+  ids.reserve(200);
+  const uint32_t* const room = ids.data();
+  EXPECT_EQ(read_prompt_ids(json, kMany, ids), PromptIds::kOne);
+  EXPECT_EQ(ids.data(), room);
+  EXPECT_EQ(ids.size(), 200u);
+  EXPECT_EQ(read_prompt_ids(json, 200, ids), PromptIds::kOne);
+  EXPECT_EQ(read_prompt_ids(json, 199, ids), PromptIds::kNone);
 }
 
 TEST(PromptIdsReading, MoreIdsThanTheLimitAreNone) {
