@@ -7,9 +7,10 @@
 #include <deque>
 #include <memory>
 #include <shared_mutex>
-#include <unordered_map>
 
 #include "base/clock.h"
+#include "kvindex/number_map.h"
+#include "kvindex/reserved_array.h"
 #include "model/block_chain.h"
 #include "model/endpoint.h"
 
@@ -35,22 +36,25 @@ class ExpectedPrefixes {
     std::atomic<uint32_t> blocks{0};
     std::atomic<uint32_t> generation{0};  // counts forget()
   };
-  struct Record {
-    uint64_t key = 0;
+  // What one prompt brought.
+  struct Prompt {
     TimePoint until{};
     uint32_t endpoint = 0;
     uint32_t generation = 0;
+    size_t blocks = 0;
   };
 
-  uint64_t key_of(EndpointId endpoint, BlockHash hash) const;
-  void drop_oldest();
+  uint64_t secret_of(EndpointId endpoint) const;
+  void drop_oldest(size_t blocks);
 
   const size_t blocks_max_;
   const size_t endpoints_;
   const std::unique_ptr<State[]> states_;
   mutable std::shared_mutex mutex_;
-  std::unordered_map<uint64_t, TimePoint> until_;  // by key
-  std::deque<Record> records_;                     // as they came
+  MemoryBudget budget_;
+  NumberMap until_;             // by key; as ticks
+  std::deque<Prompt> prompts_;  // as they came
+  std::deque<uint64_t> keys_;   // of all their blocks
 };
 
 }  // namespace kvasir
