@@ -93,14 +93,14 @@ policy-table: deps build/release/build.ninja ## every way to route on virtual ti
 	cmake --build --preset release --target policy_table
 	build/release/tests/sim/policy_table --trace $(or $(TRACE),examples/conversation_small.jsonl) $(ARGS)
 
-bench-gateway: build ## compares the cost of a request with nginx, HAProxy and other gateways
+bench-gateway: build ## compares the cost of a request with nginx, HAProxy and other gateways (ARGS=--kv-events: with exact knowledge of caches)
 	python3 bench/gateway/run.py $(ARGS)
 
 bench-scrape: deps build/release/build.ninja ## the CPU that scraping 1,000 endpoints takes (ARGS="--check")
 	cmake --build --preset release --target scrape_bench
 	bench/scrape/run.py $(ARGS)
 
-bench-epp: build ## what a request costs in `kvasir epp` and in the Envoy that asks it (ARGS=--check)
+bench-epp: build ## what a request costs in `kvasir epp` and in the Envoy that asks it (ARGS="--kv-events --check")
 	cmake --build --preset release --target bare_picker
 	bench/epp/run.py $(ARGS)
 
