@@ -11,6 +11,8 @@ namespace {
 
 // An entry of the map, and room for it to grow.
 constexpr size_t kBlockBytes = 64;
+// So many blocks ahead the map's places are fetched.
+constexpr size_t kFetchedAhead = 16;
 
 uint64_t ticks_of(TimePoint time) {
   return static_cast<uint64_t>(time.time_since_epoch().count());
@@ -55,8 +57,11 @@ void ExpectedPrefixes::add(EndpointId endpoint, BlockChain& chain, size_t first,
   while (keys_.size() > room) drop_oldest(keys_.size() - room);
   prompts_.push_back({until, index_of(endpoint), state.generation, hashes.size()});
   const uint64_t secret = secret_of(endpoint);
-  for (const BlockHash hash : hashes) {
-    const uint64_t key = key_of(hash, secret);
+  for (size_t i = 0; i < hashes.size(); ++i) {
+    if (i + kFetchedAhead < hashes.size()) {
+      until_.prefetch(key_of(hashes[i + kFetchedAhead], secret));
+    }
+    const uint64_t key = key_of(hashes[i], secret);
     keys_.push_back(key);
     if (uint64_t* const known = until_.find(key)) {
       *known = ticks_of(until);
@@ -72,6 +77,7 @@ void ExpectedPrefixes::drop_oldest(size_t blocks) {
   Prompt& prompt = prompts_.front();
   blocks = std::min(blocks, prompt.blocks);
   for (size_t i = 0; i < blocks; ++i, keys_.pop_front()) {
+    if (i + kFetchedAhead < blocks) until_.prefetch(keys_[kFetchedAhead]);
     const uint64_t* const found = until_.find(keys_.front());
     if (found != nullptr && *found <= ticks_of(prompt.until)) until_.erase(keys_.front());
   }
@@ -92,6 +98,9 @@ size_t ExpectedPrefixes::count(EndpointId endpoint, BlockChain& chain, size_t fi
   for (size_t block = first; block < blocks;) {
     const std::span<const BlockHash> hashes = chain.at_least(block + 1);
     for (; block < hashes.size(); ++block) {
+      if (block + kFetchedAhead < hashes.size() && block > first) {
+        until_.prefetch(key_of(hashes[block + kFetchedAhead], secret));
+      }
       const uint64_t* const until = until_.find(key_of(hashes[block], secret));
       if (until == nullptr || *until <= ticks_of(now)) return block - first;
     }

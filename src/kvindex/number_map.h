@@ -31,6 +31,10 @@ class NumberMap {
     return entry.value == 0 ? nullptr : &entry.value;
   }
   const uint64_t* find(uint64_t key) const { return const_cast<NumberMap*>(this)->find(key); }
+  // For a find(), insert() or erase() that comes soon: places are seldom in the processor's cache.
+  void prefetch(uint64_t key) const {
+    if (capacity_ > 0) __builtin_prefetch(&entries_[home(key)], 1);
+  }
   // False: there is no memory. Precondition: the key is not there, and the value is not 0.
   bool insert(uint64_t key, uint64_t value) {
     if (4 * (size_ + 1) > 3 * capacity_ && !grow()) return false;
