@@ -44,15 +44,17 @@ constexpr const char* kManagerExamples =
     "  kvasir kv-cache-manager --subscribe a=tcp://10.0.0.7:5557,replay=tcp://10.0.0.7:5558 \\\n"
     "                          --subscribe b=tcp://10.0.0.8:5557,replay=tcp://10.0.0.8:5558\n"
     "  vllm serve MODEL --kv-events-config "
-    "'{\"enable_kv_cache_events\":true,\"publisher\":\"zmq\",\n"
-    "      \"endpoint\":\"tcp://*:5557\",\"replay_endpoint\":\"tcp://*:5558\"}'      such an "
-    "engine\n"
-    "  curl localhost:8080/api/v1/score -d "
-    "'{\"token_ids\":[1,2,3],\"candidate_pods\":[\"a\",\"b\"]}'\n"
-    "  curl localhost:8080/api/v1/cache/state\n"
-    "  kvasir kv-cache-manager --load kv.snapshot --snapshot kv.snapshot      warm restarts\n"
+    "'{\"enable_kv_cache_events\": true, \"publisher\": \"zmq\",\n"
+    "      \"endpoint\": \"tcp://*:5557\", \"replay_endpoint\": \"tcp://*:5558\"}'    such an "
+    "engine;\n"
+    "                                                  kvasir worker, the simulated one, takes\n"
+    "                                                  the same flag\n"
+    "  curl localhost:8080/api/v1/score -d \"{\\\"token_ids\\\": [$(seq -s , 1 40)]}\"\n"
+    "                                                  which pods have the prompt 1, 2, ... 40\n"
+    "  curl localhost:8080/api/v1/cache/state          all pods together\n"
     "  kvasir kv watch http://localhost:8080           pods, blocks and events as they come\n"
-    "docs/KV.md says what each field of the answers means and where it comes from.";
+    "  kvasir kv-cache-manager --load kv.snapshot --snapshot kv.snapshot ...     warm restarts\n"
+    "docs/KV.md begins with commands to paste, and says what each field of the answers means.";
 
 // The program: what it knows, its feed and its API.
 class KvCacheManagerProgram {

@@ -175,12 +175,13 @@ void add_kv_cache_manager_flags(CLI::App& command, KvCacheManagerFlags& flags) {
       ->type_name("FILE");
   command
       .add_option("--pods-max", flags.pods_max,
-                  "Pods at a time; the one heard longest ago makes room")
+                  "Pods at a time. Of those that are not subscribed to, the one heard longest ago\n"
+                  "makes room")
       ->check(CLI::Range(1, 16384))
       ->capture_default_str();
   command
       .add_option("--index-memory", flags.index_memory,
-                  "What the index may take; blocks beyond it are not known")
+                  "Memory that the index may take, as 512Mi or 2Gi; blocks beyond it are not known")
       ->capture_default_str();
   add_seconds_flag(command, "--index-ttl", flags.index_ttl_s,
                    "Forget blocks that no event named for so long. 0: never, since what an\n"

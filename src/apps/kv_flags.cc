@@ -35,8 +35,9 @@ void add_kv_flags(CLI::App& command, KvKnowledgeFlags& flags, const std::string&
           "(default: as a precise-prefix-cache-producer of the configuration says, else off)");
   command.add_option(
       "--kv-replay", flags.replay,
-      "Where lost events are asked for (vLLM's replay_endpoint), as --kv-events; off: "
-      "nowhere");
+      "Where lost events are asked for (vLLM's replay_endpoint): an address as that of\n"
+      "--kv-events, as tcp://HOST:5558; off: nowhere, so they are not made up for.\n"
+      "(default: port 5558 with --kv-events auto, or as the configuration says, else nowhere)");
   command.add_option("--kv-topic", flags.topic,
                      "Hear only topics that begin with this (default: all)");
   command.add_option("--kv-bind", flags.bind,
