@@ -74,6 +74,9 @@ void add_feed_source(MetricRegistry& page, const KvFeedSourceStatistics& source)
   };
   page.gauge("kvasir_kv_connected", "Whether the endpoint's event socket is connected.", labels)
       .set(source.connected ? 1 : 0);
+  page.gauge("kvasir_kv_silence_seconds",
+             "Since the endpoint's last live message, or since it was added.", labels)
+      .set(to_seconds(source.silence));
   counter("kvasir_kv_batches_total", "Batches of KV events that were used.", source.batches);
   counter("kvasir_kv_lost_batches_total", "Batches that were never heard.", source.lost_batches);
   counter("kvasir_kv_gaps_total", "Gaps in the numbers of batches.", source.gaps);

@@ -22,10 +22,16 @@ Result<std::unique_ptr<BoundEvents>> BoundEvents::open(FeedTools& tools, const s
   if (!socket) return socket.error();
   const Result<void> subscribed = (*socket)->subscribe(tools.options.addresses.topic);
   if (!subscribed) return subscribed.error();
-  const Result<void> bound = (*socket)->bind(address);
-  if (!bound) return bound.error();
-  return std::unique_ptr<BoundEvents>(
+  std::unique_ptr<BoundEvents> made(
       new BoundEvents(tools, counters, std::move(find), std::move(*socket)));
+  Result<std::unique_ptr<ZmqMonitor>> monitor = ZmqMonitor::open(
+      tools.context, *made->socket_, ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED, tools.loop,
+      [made = made.get()](int event, int descriptor) { made->on_connection(event, descriptor); });
+  if (!monitor) return monitor.error();
+  made->monitor_ = std::move(*monitor);
+  const Result<void> bound = made->socket_->bind(address);
+  if (!bound) return bound.error();
+  return made;
 }
 
 BoundEvents::BoundEvents(FeedTools& tools, BoundEventsCounters& counters, Find find,
@@ -35,7 +41,31 @@ BoundEvents::BoundEvents(FeedTools& tools, BoundEventsCounters& counters, Find f
   socket_->listen(tools.loop, [this](ZmqFrames frames) { on_message(frames); });
 }
 
+// Messages of a connection that has ended may still come.
+void BoundEvents::on_connection(int event, int descriptor) {
+  if (event == ZMQ_EVENT_ACCEPTED) {
+    descriptors_[descriptor] = ++last_connection_;
+    connections_[last_connection_] = {};
+    return;
+  }
+  const auto found = descriptors_.find(descriptor);
+  if (found == descriptors_.end()) return;
+  const uint64_t number = found->second;
+  descriptors_.erase(found);
+  const auto ended = connections_.extract(number);
+  for (FeedSource* source : ended.mapped().sources) source->on_connection_lost(number);
+}
+
+// nullopt: ZeroMQ does not say it.
+std::optional<uint64_t> BoundEvents::connection_of_message() const {
+  const int descriptor = socket_->connection();
+  if (descriptor < 0) return std::nullopt;
+  const auto found = descriptors_.find(descriptor);
+  return found == descriptors_.end() ? FeedSource::kNoConnection : found->second;
+}
+
 void BoundEvents::on_message(ZmqFrames frames) {
+  monitor_->turn();  // which connections there are: a new one is announced before its messages
   const Result<EventMessage> message = read_event_message(frames);
   if (!message) {
     // The last frame of a message is its content.
@@ -50,15 +80,31 @@ void BoundEvents::on_message(ZmqFrames frames) {
     return;
   }
   const uint32_t rank = data_parallel_rank(message->batch).value_or(0);
-  if (held_ && held_->push(*message, rank)) return;
+  const std::optional<uint64_t> connection = connection_of_message();
+  if (held_ && held_->push(*message, rank, connection)) return;
   if (held_) release();  // there is no more room
-  deliver(*message, rank, frames);
+  deliver(*message, rank, connection, frames);
 }
 
-void BoundEvents::deliver(const EventMessage& message, uint32_t rank, ZmqFrames frames) {
+void BoundEvents::deliver(const EventMessage& message, uint32_t rank,
+                          std::optional<uint64_t> connection, ZmqFrames frames) {
   FeedSource* const source = source_of(message, rank);
   if (source == nullptr) return EventStreamCounters::add(counters_.unknown);
-  source->on_message(frames);
+  hear(*source, connection, frames);
+}
+
+void BoundEvents::hear(FeedSource& source, std::optional<uint64_t> connection, ZmqFrames frames) {
+  if (!connection) return source.on_message(frames);
+  const auto found = connections_.find(*connection);
+  if (found == connections_.end()) {
+    source.on_message(frames);
+    return source.on_connection_lost(FeedSource::kNoConnection);
+  }
+  if (source.connection() != *connection) {
+    found->second.sources.insert(&source);
+    source.on_connection(*connection);
+  }
+  source.on_message(frames);
 }
 
 void BoundEvents::look_at_held(const LookAtHeld& look) {
@@ -74,7 +120,7 @@ void BoundEvents::release() {
       const auto& [number, batch] = publisher.batches.front();
       const std::string number_frame = big_endian_bytes(number);
       const std::string_view frames[] = {name.topic, number_frame, batch};
-      deliver({name.topic, number, batch}, name.rank, frames);
+      deliver({name.topic, number, batch}, name.rank, publisher.connection, frames);
     }
   }
 }
@@ -104,11 +150,12 @@ void BoundEvents::refuse_unnamed(std::string_view topic) {
                   topic.substr(0, kTopicShown)));
 }
 
-void BoundEvents::forget(const FeedSource& source) {
+void BoundEvents::forget(FeedSource& source) {
   for (auto& [topic, publishers] : by_topic_) {
     std::erase_if(publishers, [&](const Publisher& each) { return each.source == &source; });
   }
   std::erase_if(by_topic_, [](const auto& entry) { return entry.second.empty(); });
+  for (auto& [number, connection] : connections_) connection.sources.erase(&source);
 }
 
 }  // namespace kvasir

@@ -92,6 +92,20 @@ class BoundEventsTest : public ::testing::Test {
     zmq_recv(socket, subscription, sizeof subscription, 0);  // from now on it is heard
     return socket;
   }
+  // Its process ends.
+  void die(void* engine) {
+    std::erase(sockets_, engine);
+    zmq_close(engine);
+  }
+  std::optional<WordTracker::Source> pod(const std::string& name) const {
+    for (const WordTracker::Source& source : tracker_.sources()) {
+      if (source.name == name) return source;
+    }
+    return std::nullopt;
+  }
+  bool wait_for_freshness(const std::string& name, KvFreshness freshness) {
+    return wait_for([&] { return pod(name) && pod(name)->freshness == freshness; });
+  }
   static void send(void* socket, const std::vector<std::string>& frames) {
     for (size_t i = 0; i < frames.size(); ++i) {
       zmq_send(socket, frames[i].data(), frames[i].size(), i + 1 < frames.size() ? ZMQ_SNDMORE : 0);
@@ -187,6 +201,62 @@ TEST_F(BoundEventsTest, ARestartAndAGapAreNoticedWithoutConnections) {
   publish(one, "kv@a@m", 7, "4 +d");
   EXPECT_TRUE(
       wait_for([&] { return tracker_.sources().front().freshness == KvFreshness::kStale; }));
+}
+
+// A process that has ended says nothing, as one does that is idle: its connection tells them apart.
+TEST_F(BoundEventsTest, WhoseConnectionEndsIsStaleUntilItIsHeardAgain) {
+  options_.publishers = &pods_;
+  start();
+  void* const dies = engine();
+  publish(dies, "kv@dies@m", 0, "1 +a");
+  publish(engine(), "kv@idle@m", 0, "1 +b");
+  ASSERT_TRUE(wait_for_freshness("kv@dies@m", KvFreshness::kExact));
+  ASSERT_TRUE(wait_for_freshness("kv@idle@m", KvFreshness::kExact));
+  EXPECT_EQ(feed_->statistics().active_subscribers(), 2u);
+  EXPECT_EQ(pod("kv@dies@m")->connected, true);
+  die(dies);
+  ASSERT_TRUE(wait_for_freshness("kv@dies@m", KvFreshness::kStale));
+  EXPECT_EQ(feed_->statistics().active_subscribers(), 1u);
+  EXPECT_EQ(pod("kv@dies@m")->connected, false);
+  EXPECT_EQ(pod("kv@idle@m")->freshness, KvFreshness::kExact);
+  publish(engine(), "kv@dies@m", 0, "2 +c");  // another process
+  ASSERT_TRUE(wait_for_freshness("kv@dies@m", KvFreshness::kExact));
+  EXPECT_EQ(pod("kv@dies@m")->blocks, BlockNames{"c"});
+  EXPECT_EQ(pod("kv@dies@m")->connected, true);
+  EXPECT_EQ(feed_->statistics().active_subscribers(), 2u);
+}
+
+TEST_F(BoundEventsTest, AllThatCameByAConnectionThatEndsAreStale) {
+  options_.publishers = &pods_;
+  start();
+  void* const proxy = engine();
+  for (const char* topic : {"kv@a@m", "kv@b@m"}) publish(proxy, topic, 0, "1 +a");
+  void* const moved_to = engine();
+  ASSERT_TRUE(wait_for_freshness("kv@b@m", KvFreshness::kExact));
+  publish(moved_to, "kv@b@m", 1, "2 +b");
+  ASSERT_TRUE(wait_for([&] { return pod("kv@b@m")->blocks.size() == 2; }));
+  die(proxy);
+  ASSERT_TRUE(wait_for_freshness("kv@a@m", KvFreshness::kStale));
+  EXPECT_EQ(pod("kv@b@m")->freshness, KvFreshness::kExact);
+  die(moved_to);
+  EXPECT_TRUE(wait_for_freshness("kv@b@m", KvFreshness::kStale));
+}
+
+// What it said last is still there to be read when its connection has gone.
+TEST_F(BoundEventsTest, WhoEndsRightAfterItsFirstMessageIsStale) {
+  options_.publishers = &pods_;
+  start();
+  for (int i = 0; i < 20; ++i) {
+    const std::string topic = "kv@" + std::to_string(i) + "@m";
+    void* const socket = zmq_socket(context_, ZMQ_XPUB);
+    ASSERT_EQ(zmq_connect(socket, options_.bind.c_str()), 0);
+    char subscription[64];
+    zmq_recv(socket, subscription, sizeof subscription, 0);
+    publish(socket, topic, 0, "1 +a");
+    zmq_close(socket);  // when that was sent
+    EXPECT_TRUE(wait_for_freshness(topic, KvFreshness::kStale)) << i;
+  }
+  EXPECT_EQ(feed_->statistics().active_subscribers(), 0u);
 }
 
 TEST_F(BoundEventsTest, AGapIsReplayedFromTheEngineWhenItsAddressIsKnown) {

@@ -17,7 +17,7 @@
 namespace kvasir {
 namespace {
 
-// A subscription or a replay: the socket, its monitor, and the monitor's other end.
+// A subscription, a replay or the bound one: the socket, its monitor, and the monitor's other end.
 constexpr size_t kSocketsEach = 3;
 
 ZmqSocketOptions socket_options(const KvEventFeedOptions& options) {
@@ -351,7 +351,7 @@ Result<std::unique_ptr<KvEventFeed>> KvEventFeed::start(KvEventFeedOptions optio
   const Result<void> addresses = check_addresses(options);
   if (!addresses) return addresses.error();
   Result<std::unique_ptr<ZmqContext>> context =
-      ZmqContext::create((options.sources_max + options.replays_max) * kSocketsEach + 1);
+      ZmqContext::create((options.sources_max + options.replays_max + 1) * kSocketsEach);
   if (!context) return context.error();
   Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();
   if (!loop) return loop.error();

@@ -19,8 +19,9 @@ Result<std::unique_ptr<EventReplay>> EventReplay::open(ZmqContext& context, Even
   if (!socket) return socket.error();
   std::unique_ptr<EventReplay> made(new EventReplay(std::move(*socket), listener));
   EventReplay* const raw = made.get();
-  Result<std::unique_ptr<ZmqMonitor>> monitor = ZmqMonitor::open(
-      context, *made->socket_, kReplayEvents, loop, [raw](int event) { raw->on_event(event); });
+  Result<std::unique_ptr<ZmqMonitor>> monitor =
+      ZmqMonitor::open(context, *made->socket_, kReplayEvents, loop,
+                       [raw](int event, int) { raw->on_event(event); });
   if (!monitor) return monitor.error();
   made->monitor_ = std::move(*monitor);
   const Result<void> connected = made->socket_->connect(address);

@@ -31,7 +31,7 @@ Result<void> EventSubscription::connect() {
   monitor_.reset();
   socket_ = std::move(*socket);
   Result<std::unique_ptr<ZmqMonitor>> monitor = ZmqMonitor::open(
-      context_, *socket_, kSubscriptionEvents, loop_, [this](int event) { on_event(event); });
+      context_, *socket_, kSubscriptionEvents, loop_, [this](int event, int) { on_event(event); });
   if (!monitor) return monitor.error();
   monitor_ = std::move(*monitor);
   const Result<void> subscribed = socket_->subscribe(topic_);

@@ -110,6 +110,18 @@ void FeedSource::on_message(ZmqFrames frames) {
   stream_.on_live(message->number, message->batch);
 }
 
+// By another connection than before: that one may have ended without a word. Numbers say whether
+// anything is missing.
+void FeedSource::on_connection(uint64_t connection) {
+  connection_ = connection;
+  if (!counters_->stream.connected) on_connected();
+  tools_.tracker.set_connected(source_, true);
+}
+
+void FeedSource::on_connection_lost(uint64_t connection) {
+  if (connection == connection_ && counters_->stream.connected) on_disconnected();
+}
+
 void FeedSource::on_connected() {
   tools_.loop.cancel(std::exchange(unreached_, kNoTimer));
   stream_.on_subscribed();

@@ -61,7 +61,8 @@ class FeedSource final : private EventStreamHost,
  public:
   // Adds it to the tracker and subscribes. `tools` must outlive it.
   static Result<std::unique_ptr<FeedSource>> subscribe(FeedTools& tools, FeedSourceName name);
-  // One whose messages somebody else receives: on_message().
+  // One whose messages somebody else receives, and knows by which connection: on_connection(),
+  // on_message().
   static Result<std::unique_ptr<FeedSource>> bound(FeedTools& tools, FeedSourceName name);
   // Removes it from the tracker.
   ~FeedSource() override;
@@ -69,6 +70,12 @@ class FeedSource final : private EventStreamHost,
   FeedSource& operator=(const FeedSource&) = delete;
 
   void on_message(ZmqFrames frames) override;
+  // Of a bound one. From now on its messages come by that connection; it has ended. Of one that
+  // has been heard on none the last is kNoConnection.
+  static constexpr uint64_t kNoConnection = 0;
+  void on_connection(uint64_t connection);
+  void on_connection_lost(uint64_t connection);
+  uint64_t connection() const { return connection_; }
   void on_reset() { stream_.on_reset(); }
   std::shared_ptr<const FeedSourceCounters> counters() const { return counters_; }
 
@@ -103,6 +110,7 @@ class FeedSource final : private EventStreamHost,
   std::unique_ptr<EventSubscription> subscription_;
   std::shared_ptr<EventReplay> replay_;
   uint64_t replay_from_ = 0;
+  uint64_t connection_ = kNoConnection;
   TimerId unreached_ = kNoTimer;      // until it is connected for the first time
   std::optional<std::string> topic_;  // of the last live message
   bool topic_refused_ = false;  // what is replayed has a topic that is not heard, and it was told

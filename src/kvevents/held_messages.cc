@@ -16,12 +16,14 @@ void HeldMessages::Publisher::begin_with(uint64_t number) {
   while (!batches.empty() && batches.front().number != number) batches.pop_front();
 }
 
-bool HeldMessages::push(const EventMessage& message, uint32_t rank) {
+bool HeldMessages::push(const EventMessage& message, uint32_t rank,
+                        std::optional<uint64_t> connection) {
   const size_t bytes = message.batch.size() + kOverhead;
   if (bytes > bytes_max_ - bytes_) return false;
   bytes_ += bytes;
-  publishers_[{std::string(message.topic), rank}].batches.push_back(
-      {message.number, std::string(message.batch)});
+  Publisher& publisher = publishers_[{std::string(message.topic), rank}];
+  publisher.batches.push_back({message.number, std::string(message.batch)});
+  publisher.connection = connection;
   return true;
 }
 

@@ -9,6 +9,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -32,7 +33,8 @@ class HeldMessages {
       uint64_t number = 0;
       std::string bytes;
     };
-    std::deque<Batch> batches;  // as they came
+    std::deque<Batch> batches;  // as they came,
+    std::optional<uint64_t> connection;  // and by which connection the last did
 
     // The batch of that number is there, and has that hash: what is known up to it is of the same
     // process, and goes on with what follows here.
@@ -44,7 +46,8 @@ class HeldMessages {
   explicit HeldMessages(size_t bytes_max) : bytes_max_(bytes_max) {}
 
   // False: there is no room, and it was not taken.
-  bool push(const EventMessage& message, uint32_t rank);
+  bool push(const EventMessage& message, uint32_t rank,
+            std::optional<uint64_t> connection = std::nullopt);
   std::map<PublisherName, Publisher>& publishers() { return publishers_; }
 
  private:

@@ -79,7 +79,8 @@ class KvSourceTracker {
   virtual void set_topic(KvSourceId source, std::string_view topic) {
     static_cast<void>(source), static_cast<void>(topic);
   }
-  // Whether the connection to its engine is there; never told of one that connects to us.
+  // Whether the connection to its engine is there. Not told of one that connects to us in a way
+  // that does not show it.
   virtual void set_connected(KvSourceId source, bool connected) {
     static_cast<void>(source), static_cast<void>(connected);
   }

@@ -71,7 +71,7 @@ class WordTracker final : public KvSourceTracker {
                                        std::string name) override {
     return state_.with([&](State& state) {
       const KvSourceId id{++state.last_id};
-      state.sources[id] = {endpoint, rank, std::move(name), KvFreshness::kNothingYet, {}, 0, 0,
+      state.sources[id] = {endpoint, rank, std::move(name), KvFreshness::kNothingYet, {}, 0, 0, {},
                            {},       {}};
       return std::optional(id);
     });

@@ -213,8 +213,7 @@ void ZmqSocket::release() {
 }
 
 Result<std::unique_ptr<ZmqMonitor>> ZmqMonitor::open(ZmqContext& context, ZmqSocket& of, int events,
-                                                     EventLoop& loop,
-                                                     std::function<void(int event)> on_event) {
+                                                     EventLoop& loop, OnEvent on_event) {
   const std::string address =
       "inproc://monitor-" + std::to_string(reinterpret_cast<uintptr_t>(of.raw()));
   if (zmq_socket_monitor(of.raw(), address.c_str(), events) != 0) {
@@ -229,9 +228,11 @@ Result<std::unique_ptr<ZmqMonitor>> ZmqMonitor::open(ZmqContext& context, ZmqSoc
   if (!connected) return connected.error();
   made->socket_->listen(loop, [on_event = std::move(on_event)](ZmqFrames frames) {
     uint16_t event = 0;
-    if (frames.empty() || frames.front().size() < sizeof event) return;
+    int32_t value = 0;
+    if (frames.empty() || frames.front().size() < sizeof event + sizeof value) return;
     std::memcpy(&event, frames.front().data(), sizeof event);
-    on_event(event);
+    std::memcpy(&value, frames.front().data() + sizeof event, sizeof value);
+    on_event(event, value);
   });
   return made;
 }

@@ -78,6 +78,9 @@ class ZmqSocket final : private IoHandler {
   bool turn();
   // Nothing is told any more.
   void deafen();
+  // By which connection the message came that on_message is told of: its descriptor, as in
+  // ZmqMonitor's events. Who closed it may be gone by now. -1: ZeroMQ does not say.
+  int connection() const { return zmq_msg_get(&parts_.front(), ZMQ_SRCFD); }
 
   void* raw() { return socket_; }
 
@@ -105,16 +108,19 @@ class ZmqSocket final : private IoHandler {
 // What a socket's connections do: ZMQ_EVENT_* and its value.
 class ZmqMonitor {
  public:
+  using OnEvent = std::function<void(int event, int value)>;
   // `of` must outlive it.
   static Result<std::unique_ptr<ZmqMonitor>> open(ZmqContext& context, ZmqSocket& of, int events,
-                                                  EventLoop& loop,
-                                                  std::function<void(int event)> on_event);
+                                                  EventLoop& loop, OnEvent on_event);
   ~ZmqMonitor();
   ZmqMonitor(const ZmqMonitor&) = delete;
   ZmqMonitor& operator=(const ZmqMonitor&) = delete;
 
   // What happened until now is told at once.
-  void turn() { socket_->turn(); }
+  void turn() {
+    while (socket_->turn()) {
+    }
+  }
   void deafen() { socket_->deafen(); }
 
  private:

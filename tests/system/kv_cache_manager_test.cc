@@ -283,6 +283,25 @@ TEST(KvCacheManager, EveryMessageThatCannotBeReadIsCounted) {
   EXPECT_TRUE(manager.program().comes_to_say("a message of pod kv@p@m cannot be read"));
 }
 
+TEST(KvCacheManager, AnEngineThatConnectedAndEndedIsStale) {
+  RunningManager manager;
+  ASSERT_TRUE(manager.program().comes_to_say("serving on http://")) << manager.program().output();
+  {
+    Publisher engine(manager.events());
+    ASSERT_TRUE(engine.gets_subscriber());
+    engine.batch("kv@a@m", stored_batch(7, {1, 2, 3, 4}));
+    ASSERT_TRUE(manager.comes_to_know("/api/v1/cache/pod/a", "\"freshness\":\"exact\"", [] {}))
+        << manager.get("/api/v1/cache/pod/a") << manager.program().output();
+    EXPECT_THAT(manager.get("/api/v1/cache/pod/a"), HasSubstr("\"connected\":true"));
+  }
+  ASSERT_TRUE(manager.comes_to_know("/api/v1/cache/pod/a", "\"status\":\"stale\"", [] {}));
+  EXPECT_THAT(manager.get("/api/v1/cache/pod/a"), HasSubstr("\"connected\":false"));
+  EXPECT_THAT(manager.get("/metrics"),
+              HasSubstr("llm_d_epp_kv_cache_events_active_subscribers 0\n"));
+  EXPECT_THAT(manager.post("/api/v1/score", R"({"token_ids":[1,2,3,4]})"),
+              HasSubstr("\"cache_hit_rate\":null"));
+}
+
 TEST(KvCacheManager, EachEventIsLoggedWithTheTutorialsKeysWhenAsked) {
   Publisher engine;
   RunningManager manager(
