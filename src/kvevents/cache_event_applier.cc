@@ -44,7 +44,13 @@ void CacheEventApplier::count_blocks(CacheSource& source) {
 }
 
 void CacheEventApplier::recount() {
-  for (const auto& [id, source] : sources_.all()) count_blocks(*source);
+  for (const auto& [id, source] : sources_.all()) {
+    const uint64_t before = source->counters.blocks.load(std::memory_order_relaxed);
+    count_blocks(*source);
+    if (source->counters.blocks.load(std::memory_order_relaxed) < before) {
+      sources_.lose_blocks(*source);
+    }
+  }
 }
 
 void CacheEventApplier::on_stored(const KvBlocksStored& event) {
@@ -52,15 +58,15 @@ void CacheEventApplier::on_stored(const KvBlocksStored& event) {
   if (event.spec != KvSpecKind::kFull) return count(source_->counters.partial);
   if (event.block_hashes.empty()) return;
   count(source_->counters.stored, event.block_hashes.size());
-  if (!event.lora_name.empty() && !sources_.add_adapter(event.lora_name)) return skip();
+  if (!event.lora_name.empty() && !sources_.add_adapter(event.lora_name)) return skip_stored();
   const bool has_tokens = !event.token_ids.empty();
   if (has_tokens && (event.block_size == 0 ||
                      event.token_ids.size() / event.block_hashes.size() < event.block_size)) {
-    return skip();
+    return skip_stored();
   }
   CacheGroup* group =
       group_for(event.group, has_tokens ? event.block_size : 0, event.medium == KvMedium::kGpu);
-  if (group == nullptr) return skip();
+  if (group == nullptr) return skip_stored();
   StoredBlocks blocks;
   blocks.holder = group->holder;
   blocks.tier = tier_of(event.medium);
@@ -68,6 +74,7 @@ void CacheEventApplier::on_stored(const KvBlocksStored& event) {
   if (!has_room(*source_, event.block_hashes.size())) return;
   if (!has_tokens) {
     const size_t known = index_.attach(blocks.holder, blocks.tier, blocks.engine_hashes);
+    if (known < blocks.engine_hashes.size()) sources_.lose_blocks(*source_);
     return count(source_->counters.unknown_blocks, blocks.engine_hashes.size() - known);
   }
   blocks.parent = event.parent_block_hash;
@@ -120,6 +127,7 @@ CacheGroup* CacheEventApplier::group_for(uint32_t number, uint32_t block_tokens,
       if (index_.blocks_of(found->holder) > 0) {
         if (found->sized_by_gpu || !gpu) return nullptr;
         index_.clear(found->holder);
+        sources_.lose_blocks(*source_);
       }
     }
     orphans_.forget(found->holder);
@@ -146,6 +154,21 @@ bool CacheEventApplier::has_room(CacheSource& source, size_t blocks) {
   return false;
 }
 
+void CacheEventApplier::skip_stored() {
+  skip();
+  sources_.lose_blocks(*source_);
+}
+
+void CacheEventApplier::note_full(CacheSource& source) {
+  full_.fetch_add(1, std::memory_order_relaxed);
+  sources_.lose_blocks(source);
+}
+
+void CacheEventApplier::lose_orphan(CacheSource& source) {
+  count(source.counters.unknown_parent);
+  sources_.lose_blocks(source);
+}
+
 void CacheEventApplier::store(const StoredBlocks& blocks) {
   if (!blocks.parent && options_.index.count_copies && options_.find_announced_again &&
       was_announced(blocks)) {
@@ -155,7 +178,7 @@ void CacheEventApplier::store(const StoredBlocks& blocks) {
     case StoreOutcome::kStored:
       break;
     case StoreOutcome::kFull:
-      full_.fetch_add(1, std::memory_order_relaxed);
+      note_full(*source_);
       break;
     case StoreOutcome::kUnknownParent:
       orphans_.add({blocks.holder,
@@ -203,9 +226,7 @@ void CacheEventApplier::store_missing(const StoredBlocks& blocks) {
     if (begin > 0) missing.parent = hashes[begin - 1];
     missing.engine_hashes = hashes.subspan(begin, end - begin);
     missing.contents = blocks.contents.subspan(begin, end - begin);
-    if (index_.store(missing) == StoreOutcome::kFull) {
-      full_.fetch_add(1, std::memory_order_relaxed);
-    }
+    if (index_.store(missing) == StoreOutcome::kFull) note_full(*source_);
     adopt(missing.engine_hashes);
     begin = end;
   }
@@ -235,10 +256,10 @@ void CacheEventApplier::adopt_one(OrphanBlocks orphan, std::vector<uint64_t>& pa
     case StoreOutcome::kStored:
       break;
     case StoreOutcome::kFull:
-      full_.fetch_add(1, std::memory_order_relaxed);
+      note_full(*source);
       break;
     case StoreOutcome::kUnknownParent:
-      return count(source->counters.unknown_parent);
+      return lose_orphan(*source);
   }
   index_.remove(orphan.holder, orphan.tier, orphan.removed);
   if (source != source_) count_blocks(*source);
@@ -281,7 +302,7 @@ void CacheEventApplier::clear(CacheSource& source) {
   sources_.doubt_groups(source);
   expected_.forget(source.endpoint);
   source.announces_again = false;
-  source.overflowed = false;
+  source.overflowed = source.lacks_blocks = false;
   count(source.counters.cleared);
   source.counters.blocks.store(0, std::memory_order_relaxed);
   sources_.update_freshness(source);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <utility>
 
 namespace kvasir {
 
@@ -65,11 +66,17 @@ void CacheSources::drop(CacheSource& source) {
 }
 
 void CacheSources::update_freshness(CacheSource& source) {
-  const KvFreshness freshness = source.overflowed ? KvFreshness::kStale : source.told;
+  KvFreshness freshness = source.overflowed ? KvFreshness::kStale : source.told;
+  if (freshness == KvFreshness::kExact && source.lacks_blocks) freshness = KvFreshness::kIncomplete;
   if (source.freshness == freshness) return;
   std::unique_lock lock(mutex_);
   source.freshness = freshness;
   refresh(source.endpoint);
+}
+
+void CacheSources::lose_blocks(CacheSource& source) {
+  if (std::exchange(source.lacks_blocks, true)) return;
+  update_freshness(source);
 }
 
 bool CacheSources::can_have_size(uint32_t block_tokens) const {

@@ -59,7 +59,14 @@ struct CacheSource {
   std::optional<KvStreamPosition> position = {};
   bool announces_again = false;
   bool overflowed = false;  // source_blocks_max: stale until it is cleared, whatever is told
+  // It announced blocks that are not known: incomplete until it is cleared, where exact is told.
+  bool lacks_blocks = false;
 
+  std::optional<KvStreamPosition> known_position() const {
+    std::optional<KvStreamPosition> known = position;
+    if (known && lacks_blocks) known->complete = false;
+    return known;
+  }
   size_t announced_groups() const {
     return static_cast<size_t>(std::count_if(groups.begin(), groups.end(),
                                              [](const auto& group) { return group.announced; }));
@@ -115,6 +122,8 @@ class CacheSources {
   }
   // After a change of what it depends on.
   void update_freshness(CacheSource& source);
+  // Blocks that it has are not known from now on.
+  void lose_blocks(CacheSource& source);
   // False: there are block_sizes_max others.
   bool can_have_size(uint32_t block_tokens) const;
   void add_group(CacheSource& source, const CacheGroup& group);

@@ -45,9 +45,7 @@ CacheTracker::State::State(const CacheTrackerOptions& given, std::unique_ptr<Blo
       orphans(options.orphan_bytes_max, options.orphan_lifetime,
               [this](HolderId holder) {
                 CacheSource* const source = sources.holder(holder).source;
-                if (source != nullptr) {
-                  source->counters.unknown_parent.fetch_add(1, std::memory_order_relaxed);
-                }
+                if (source != nullptr) applier.lose_orphan(*source);
               }),
       expected(options.expected_blocks_max, options.endpoints_max),
       applier(options, *index, sources, orphans, expected) {}
@@ -212,7 +210,7 @@ void CacheTracker::visit(Visitor& visitor) const {
   };
   std::lock_guard writing(state_->writing);
   for (const KvSourceStatistics& source : statistics().sources) {
-    visitor.on_source(source, state_->sources.find(source.source)->position);
+    visitor.on_source(source, state_->sources.find(source.source)->known_position());
   }
   Named named(state_->sources, visitor);
   state_->index->visit(named);
@@ -377,7 +375,7 @@ void CacheTracker::State::LockedSink::on_skipped(std::string_view why) {
 std::optional<KvStreamPosition> CacheTracker::position(KvSourceId id) {
   std::lock_guard writing(state_->writing);
   const CacheSource* const source = state_->sources.find(id);
-  return source == nullptr ? std::nullopt : source->position;
+  return source == nullptr ? std::nullopt : source->known_position();
 }
 
 void CacheTracker::set_position(KvSourceId id, const std::optional<KvStreamPosition>& position) {
@@ -404,6 +402,9 @@ Result<RestoredSnapshot> CacheTracker::restore(std::string_view blocks,
         return found == by_name.end() ? std::nullopt : std::optional(found->second);
       });
   state_->applier.recount();
+  if (restored && restored->refused > 0) {
+    for (const auto& [id, source] : state_->sources.all()) state_->sources.lose_blocks(*source);
+  }
   return restored;
 }
 
@@ -412,7 +413,7 @@ CacheTracker::Snapshot CacheTracker::snapshot() const {
   Snapshot snapshot;
   std::vector<SnapshotHolder> holders;
   for (const auto& [id, source] : state_->sources.all()) {
-    snapshot.sources.push_back({id, source->endpoint, source->rank, source->position});
+    snapshot.sources.push_back({id, source->endpoint, source->rank, source->known_position()});
     for (const CacheGroup& group : source->groups) {
       holders.push_back({group.holder, std::to_string(holders.size())});
       snapshot.holders.push_back(

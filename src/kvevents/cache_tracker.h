@@ -17,6 +17,10 @@
 // and from then on no sequence's beginning of that source is. Two requests that really computed one
 // prompt twice can look the same; then the second copy is missed, and less is known than there is.
 //
+// Exact knowledge of a source of which an announced block is not known is incomplete until the
+// cache is cleared: blocks that are older than CacheTrackerOptions::lifetime, or had no room, or
+// whose parent never came.
+//
 // One thread writes (the feed's, event_feed.h; or a simulation). What ExactCaches and statistics()
 // answer may be asked on any thread, and waits for no writing but that of a source which comes or
 // goes.

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "hashing/token_blocks.h"
@@ -40,7 +41,9 @@ struct ScriptedStore {
 class TrackedFleet {
  public:
   explicit TrackedFleet(const CacheTrackerOptions& options = {})
-      : tracker(options, std::make_unique<NaiveBlockIndex>(options.index)) {}
+      : TrackedFleet(options, std::make_unique<NaiveBlockIndex>(options.index)) {}
+  TrackedFleet(const CacheTrackerOptions& options, std::unique_ptr<BlockIndex> index)
+      : tracker(options, std::move(index)) {}
 
   KvSourceId add(uint32_t endpoint, uint32_t rank = 0,
                  KvFreshness freshness = KvFreshness::kExact) {

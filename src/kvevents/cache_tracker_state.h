@@ -37,8 +37,10 @@ class CacheEventApplier final : public KvEventSink {
   std::optional<HolderId> add_holder(CacheSource& source, uint32_t group, uint32_t block_tokens);
   // Forgets the holders of a source that is about to go.
   void remove(CacheSource& source);
-  // After blocks were forgotten that no event named.
+  // After blocks were forgotten that no event named, or restored.
   void recount();
+  // An event of it waited in vain for its parent.
+  void lose_orphan(CacheSource& source);
   uint64_t full() const { return full_.load(std::memory_order_relaxed); }
 
  private:
@@ -48,6 +50,8 @@ class CacheEventApplier final : public KvEventSink {
   void store_missing(const StoredBlocks& blocks);
   bool was_announced(const StoredBlocks& blocks);
   bool has_room(CacheSource& source, size_t blocks);
+  void note_full(CacheSource& source);
+  void skip_stored();
   void adopt(std::span<const uint64_t> engine_hashes);
   void adopt_one(OrphanBlocks orphan, std::vector<uint64_t>& parents);
   void count_blocks(CacheSource& source);

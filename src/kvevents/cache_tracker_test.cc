@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "kvevents/cache_tracker_fixture.h"
+#include "kvindex/chain_index.h"
 #include "wire/kv_events/kv_event_fixture.h"
 
 namespace kvasir {
@@ -530,6 +531,92 @@ TEST(CacheTracker, LifetimeAndBlocksMaxAreHonouredWhenSet) {
   fleet.tracker.tidy(fleet.now + options.cleanup_interval);
   EXPECT_LE(fleet.tracker.statistics().distinct_blocks, 16u);
   EXPECT_EQ(fleet.statistics_of(a).blocks, fleet.tracker.statistics().memberships);
+}
+
+TEST(CacheTracker, WhoHasBlocksThatAreNotKnownIsIncompleteUntilItIsCleared) {
+  const auto hour = std::chrono::hours(1);
+  CacheTrackerOptions options;
+  options.adapters_max = 1;
+  options.groups_max = 1;
+  CacheTrackerOptions aging = options;
+  aging.lifetime = hour;
+  CacheTrackerOptions few = options;
+  few.blocks_max = 1;
+  const ScriptedStore one = {.hashes = {1}, .tokens = some_tokens(1, 1)};
+  const ScriptedStore orphan = {.hashes = {9}, .parent = 8, .tokens = some_tokens(9, 1)};
+  const ScriptedStore other_group = {.hashes = {1}, .tokens = some_tokens(1, 1), .group = 1};
+  const ScriptedStore alice = {.hashes = {2}, .tokens = some_tokens(1, 1), .lora = "Alice"};
+  const ScriptedStore bob = {.hashes = {3}, .tokens = some_tokens(1, 1), .lora = "Bob"};
+  const ScriptedStore in_cpu = {.hashes = {1, 7}, .medium = KvMedium::kCpu};
+  const ScriptedStore window = {
+      .hashes = {7}, .tokens = some_tokens(7, 1), .spec = KvSpecKind::kPartial};
+  struct Case {
+    const char* what;
+    const CacheTrackerOptions* options;
+    std::vector<ScriptedStore> stores;
+    Duration passes;
+    KvFreshness expected;
+  };
+  const Case cases[] = {
+      {"all is known", &options, {one, alice}, 2 * hour, KvFreshness::kExact},
+      {"none are too old", &aging, {one}, hour / 2, KvFreshness::kExact},
+      {"blocks that are too old", &aging, {one}, 2 * hour, KvFreshness::kIncomplete},
+      {"more than --index-max-blocks", &few, {one, alice, bob}, {}, KvFreshness::kIncomplete},
+      {"a parent that may come", &options, {one, orphan}, {}, KvFreshness::kExact},
+      {"a parent that did not come", &options, {one, orphan}, 2 * hour, KvFreshness::kIncomplete},
+      {"more groups than there may be", &options, {one, other_group}, {}, KvFreshness::kIncomplete},
+      {"more adapters", &options, {alice, bob}, {}, KvFreshness::kIncomplete},
+      {"no tokens, and unknown", &options, {one, in_cpu}, {}, KvFreshness::kIncomplete},
+      {"blocks that tell nothing of prefixes", &options, {one, window}, {}, KvFreshness::kExact},
+  };
+  for (const Case& each : cases) {
+    TrackedFleet fleet(*each.options);
+    const KvSourceId a = fleet.add(0);
+    const KvSourceId other = fleet.add(1);
+    fleet.tracker.set_position(a, KvStreamPosition{0, 0, true});
+    for (const ScriptedStore& store : each.stores) fleet.store(a, store);
+    fleet.now += each.passes;
+    fleet.tracker.tidy(fleet.now);
+    EXPECT_EQ(fleet.statistics_of(a).freshness, each.expected) << each.what;
+    EXPECT_EQ(fleet.tracker.position(a)->complete, each.expected == KvFreshness::kExact)
+        << each.what;
+    EXPECT_TRUE(fleet.cached(0, some_tokens(1, 1)).known) << each.what;
+    EXPECT_EQ(fleet.statistics_of(other).freshness, KvFreshness::kExact) << each.what;
+    fleet.tracker.set_freshness(a, KvFreshness::kStale);
+    EXPECT_EQ(fleet.statistics_of(a).freshness, KvFreshness::kStale) << each.what;
+    fleet.tracker.set_freshness(a, KvFreshness::kExact);
+    EXPECT_EQ(fleet.statistics_of(a).freshness, each.expected) << each.what;
+    fleet.tracker.clear(a);
+    EXPECT_EQ(fleet.statistics_of(a).freshness, KvFreshness::kExact) << each.what;
+  }
+}
+
+TEST(CacheTracker, WhoHasBlocksThatAreNotStoredForLackOfMemoryIsIncomplete) {
+  CacheTrackerOptions options;
+  options.index.memory_bytes_max = 1;
+  TrackedFleet fleet(options, std::make_unique<ChainIndex>(options.index));
+  const KvSourceId a = fleet.add(0);
+  fleet.store(a, {.hashes = {1}, .tokens = some_tokens(1, 1)});
+  EXPECT_EQ(fleet.tracker.statistics().full, 1u);
+  EXPECT_EQ(fleet.statistics_of(a).freshness, KvFreshness::kIncomplete);
+}
+
+TEST(CacheTracker, ASnapshotThatWasNotTakenInWholeLeavesItsSourcesIncomplete) {
+  TrackedFleet before;
+  const KvSourceId a = before.add(0);
+  before.store(a, {.hashes = {1, 2}, .tokens = some_tokens(1, 2)});
+  for (const size_t memory : {size_t{1}, size_t{1} << 30}) {
+    CacheTrackerOptions options;
+    options.index.memory_bytes_max = memory;
+    TrackedFleet after(options, std::make_unique<ChainIndex>(options.index));
+    const KvSourceId again = after.add(0);
+    const CacheTracker::RestoredHolder holder = {again, 0, 4};
+    const auto restored = after.tracker.restore(before.tracker.snapshot().blocks, {&holder, 1});
+    ASSERT_TRUE(restored) << restored.error().message;
+    EXPECT_EQ(restored->refused, memory == 1 ? 2u : 0u);
+    EXPECT_EQ(after.statistics_of(again).freshness,
+              memory == 1 ? KvFreshness::kIncomplete : KvFreshness::kExact);
+  }
 }
 
 // --- What is expected ----------------------------------------------------------------------------

@@ -23,10 +23,12 @@ enum class KvSourceId : uint64_t {};
 enum class KvFreshness : uint8_t {
   kNothingYet,  // nothing: no event came, or what came is being read still
   // Each block that is known is there, but there may be more: the source had published before
-  // somebody listened, or what was known was given up after a loss. Good to use.
+  // somebody listened, or what was known was given up: after a loss or a reset, by a limit of
+  // blocks or of their age, or because it could not be understood. Good to use.
   kIncomplete,
   kExact,  // each block that is there is known, and no other
-  kStale,  // events were lost and not made up for: blocks that are known may be gone. Not to be used
+  kStale,  // events were lost and not made up for: blocks that are known may be gone. Not to be
+           // used
 };
 
 // How far a source's batches were applied: what is known of its cache is as of then.

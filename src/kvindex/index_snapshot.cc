@@ -251,9 +251,13 @@ Result<RestoredSnapshot> restore_snapshot(std::string_view bytes, BlockIndex& in
       },
       [&](uint32_t number, BlockIndex::KnownBlock block) {
         const std::optional<HolderId> holder = holders[number];
-        if (holder) block.holder = *holder;
-        const bool done = holder && index.restore(block) == StoreOutcome::kStored;
-        ++(done ? restored.blocks : restored.left_out);
+        if (!holder) {
+          ++restored.left_out;
+          return;
+        }
+        block.holder = *holder;
+        const bool done = index.restore(block) == StoreOutcome::kStored;
+        ++(done ? restored.blocks : restored.refused);
       });
   return restored;
 }

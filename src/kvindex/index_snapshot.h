@@ -32,7 +32,8 @@ struct SnapshotHolder {
 struct RestoredSnapshot {
   size_t holders = 0;   // that were found again
   size_t blocks = 0;    // of a holder in a tier
-  size_t left_out = 0;  // others': of holders that were not found, or for lack of memory
+  size_t left_out = 0;  // others': of holders that were not found,
+  size_t refused = 0;   // and of holders that were: for lack of memory, or at odds with others
 };
 
 // The holder of that name in the index; nullopt: its blocks are left out.
