@@ -273,6 +273,41 @@ TEST_F(ExactJourneyTest, WhatWasPredictedIsReportedBesideWhatTheEngineFound) {
   EXPECT_EQ(probe_.ended.predicted_cached_tokens, std::nullopt);
 }
 
+TEST_F(ExactJourneyTest, WhatIsPredictedOfOneIsNotComparedWithWhatAnotherFound) {
+  options_.feeds.endpoints = {{"p", "10.0.0.1", 8000, {{"llm-d.ai/role", "prefill"}}},
+                              {"d", "10.0.0.2", 8000, {{"llm-d.ai/role", "decode"}}}};
+  const std::string plugins =
+      "- type: disagg-profile-handler\n"
+      "  parameters: {deciders: {prefill: always-disagg-pd-decider}}\n"
+      "- {type: always-disagg-pd-decider}\n- {type: decode-filter}\n- {type: prefill-filter}\n"
+      "- {type: precise-prefix-cache-producer}\n";
+  const std::string profiles =
+      "schedulingProfiles:\n- {name: decode, plugins: [{pluginRef: decode-filter}]}\n"
+      "- {name: prefill, plugins: [{pluginRef: prefill-filter}]}\n";
+  for (uint32_t i = 0; i < 2; ++i) {
+    caches_.know(EndpointId(i), kBlock);
+    caches_.hold(EndpointId(i), tokens_from(0, 64));
+  }
+  const struct {
+    bool prefilled, elsewhere;
+    std::optional<uint32_t> predicted;
+  } cases[] = {{false, false, 64}, {false, true, {}}, {true, false, {}}};
+  for (const auto& one : cases) {
+    configure(one.prefilled ? plugins + profiles
+                            : "- {type: decode-filter}\n- {type: precise-prefix-cache-producer}\n");
+    thread_.reset();
+    open();
+    const auto client = come(tokens_from(0, 100));
+    ASSERT_EQ(client->decided, 1);
+    EXPECT_TRUE(probe_.decision.cached_exactly);
+    EXPECT_EQ(probe_.decision.prefill.has_value(), one.prefilled);
+    client->journey.answer_begins(200);
+    if (one.elsewhere) client->journey.note_served_elsewhere();
+    client->journey.end(Ending::kNatural);
+    EXPECT_EQ(probe_.ended.predicted_cached_tokens, one.predicted);
+  }
+}
+
 TEST_F(ExactJourneyTest, AResetIsTrueWhenItsAnswerSaysSo) {
   open();
   const auto answered = [&](bool resets, int status) {

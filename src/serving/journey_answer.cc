@@ -135,7 +135,11 @@ void Journey::report_end(Ending ending, int status) {
   report.prompt_tokens = usage_.prompt_tokens();
   report.completion_tokens = usage_.completion_tokens();
   report.cached_tokens = usage_.cached_tokens();
-  if (decision_.cached_exactly) report.predicted_cached_tokens = decision_.cached_tokens;
+  // The usage says nothing of a prefiller's cache, nor of one whose endpoint did not answer.
+  const bool its_own = !decision_.prefill && !served_elsewhere_;
+  if (decision_.cached_exactly && its_own) {
+    report.predicted_cached_tokens = decision_.cached_tokens;
+  }
   thread_.pool().probe().on_ended(report);
 }
 

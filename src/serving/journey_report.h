@@ -92,7 +92,8 @@ struct EndReport {
   std::optional<uint32_t> completion_tokens;
   std::optional<uint32_t> cached_tokens;
   // What was expected of that: by what the endpoint's engine said of its cache when it was picked;
-  // nullopt: nothing exact was known. Comparable when one prompt got one answer.
+  // nullopt: nothing exact was known, or another one prefilled or answered. Comparable when one
+  // prompt got one answer.
   std::optional<uint32_t> predicted_cached_tokens;
 };
 
