@@ -115,6 +115,22 @@ TEST_F(EppMetricsTest, CountsAPickUnderTheTutorialsNames) {
   EXPECT_NEAR(*value("llmd_epp_scheduling_duration_seconds{quantile=\"0.5\"}"), 7e-6, 7e-6 / 32);
 }
 
+TEST_F(EppMetricsTest, WhatWasKnownOfACacheIsComparedWithWhatItsEngineFound) {
+  EndReport report = fixture_.end();
+  metrics_.on_ended(report);
+  EXPECT_FALSE(value("kvasir_kv_predicted_cached_tokens_total{pod=\"pod-1\"}")) << "guessed";
+  report.predicted_cached_tokens = *report.cached_tokens + 16;
+  metrics_.on_ended(report);
+  for (const auto& [series, expected] : std::map<std::string, double>{
+           {"kvasir_kv_predicted_cached_tokens_total{pod=\"pod-1\"}", 272},
+           {"kvasir_kv_actual_cached_tokens_total{pod=\"pod-1\"}", 256},
+           {"kvasir_kv_predictions_total{pod=\"pod-1\",found=\"equal\"}", 0},
+           {"kvasir_kv_predictions_total{pod=\"pod-1\",found=\"less\"}", 1}}) {
+    ASSERT_TRUE(value(series)) << series;
+    EXPECT_DOUBLE_EQ(*value(series), expected) << series;
+  }
+}
+
 TEST_F(EppMetricsTest, MeasuresACompleteAnswer) {
   metrics_.on_picked(fixture_.pick());
   metrics_.on_ended(fixture_.end());

@@ -72,6 +72,23 @@ TEST_F(GatewayLogTest, AnEndpointThatLeftIsNotCalledUnhealthy) {
   EXPECT_THAT(metrics_.page(), HasSubstr("kvasir_gateway_upstream_healthy{endpoint=\"a\"} 0"));
 }
 
+TEST_F(GatewayLogTest, WhatWasKnownOfACacheIsComparedWithWhatItsEngineFound) {
+  const Endpoint a{"a", "10.0.0.1", 8000}, b{"b", "10.0.0.2", 8000};
+  for (const Endpoint* endpoint : {&a, &b}) {
+    EndReport report;
+    report.endpoint = endpoint;
+    report.scheduled = true;
+    report.status = 200;
+    report.predicted_cached_tokens = 64;
+    report.cached_tokens = endpoint == &a ? 64 : 48;
+    metrics_.on_ended(report);
+  }
+  EXPECT_THAT(metrics_.page(),
+              AllOf(HasSubstr("kvasir_kv_predictions_total{pod=\"a\",found=\"equal\"} 1\n"),
+                    HasSubstr("kvasir_kv_predictions_total{pod=\"b\",found=\"less\"} 1\n"),
+                    HasSubstr("kvasir_kv_actual_cached_tokens_total{pod=\"b\"} 48\n")));
+}
+
 TEST_F(GatewayLogTest, AServiceWithoutAnAddressIsTold) {
   metrics_.on_service_lost("manager.svc has no address");
   EXPECT_THAT(written(), HasSubstr("not at all: manager.svc has no address"));
