@@ -85,7 +85,9 @@ class KvCacheManagerProgram {
   Result<void> start_feed();
   void learn_from_peers();
   void take_over(std::optional<KvSnapshot> snapshot, bool last, const HandOver::Decided& decided);
-  void end_learning(const std::optional<Result<CacheManager::TakenOver>>& taken);
+  // `why_nothing`: when nothing was taken over.
+  void end_learning(const std::optional<Result<CacheManager::TakenOver>>& taken,
+                    const char* why_nothing);
   void tick();
   void save_soon();
 
@@ -231,8 +233,10 @@ void KvCacheManagerProgram::take_over(std::optional<KvSnapshot> snapshot, bool l
     std::optional<Result<CacheManager::TakenOver>> taken;
     if (held != nullptr && *known) taken = manager_->take_over(std::move(**known), *held, last);
     const bool over = held == nullptr || taken || last;
-    loop_.post([this, taken, over, decided] {
-      if (over) end_learning(taken);
+    const char* const why = held == nullptr ? "engines published more than can wait"
+                                            : "no other manager knows anything";
+    loop_.post([this, taken, over, why, decided] {
+      if (over) end_learning(taken, why);
       decided(over);
     });
     return over;
@@ -240,17 +244,16 @@ void KvCacheManagerProgram::take_over(std::optional<KvSnapshot> snapshot, bool l
 }
 
 void KvCacheManagerProgram::end_learning(
-    const std::optional<Result<CacheManager::TakenOver>>& taken) {
+    const std::optional<Result<CacheManager::TakenOver>>& taken, const char* why_nothing) {
   server_->set_learning(false);
-  if (!taken) return log_info("no other manager knows anything: beginning with nothing");
+  if (!taken) return log_info(std::string(why_nothing) + ": beginning with nothing");
   if (!*taken) {
     return log_warning("what another manager knows cannot be used: " + taken->error().message);
   }
   const CacheManager::TakenOver& of = **taken;
   log_info("what another manager knows was taken over: " + std::to_string(of.blocks) +
-           " blocks of " + std::to_string(of.publishers) + " engines, of which " +
-           std::to_string(of.silent) + " were silent since; " + std::to_string(of.left_out) +
-           " engines were left out");
+           " blocks of " + std::to_string(of.publishers) + " engines; " +
+           std::to_string(of.left_out) + " were left out, for they were not heard here in time");
 }
 
 void KvCacheManagerProgram::tick() {

@@ -389,20 +389,18 @@ std::optional<Result<CacheManager::TakenOver>> CacheManager::take_over(KvSnapsho
   for (KvSnapshot::Source& source : snapshot.sources) {
     if (!source.position) continue;
     const auto found = publishers.find({source.pod, source.rank});
-    const bool is_silent = found == publishers.end();
-    if (!is_silent && found->second->goes_on_after(*source.position)) {
+    if (found != publishers.end() && found->second->goes_on_after(*source.position)) {
       begins.emplace_back(found->second, source.position->number);
       continue;
     }
     if (!last) return std::nullopt;
-    const bool can_go_on = source.position->number > EventStreamOptions{}.restarted_number_max;
-    ++(is_silent && can_go_on ? taken.silent : taken.left_out);
-    if (!is_silent || !can_go_on) source.position.reset();
+    ++taken.left_out;
+    source.position.reset();
   }
   const Result<size_t> blocks = load(snapshot);
   if (!blocks) return blocks.error();
   for (const auto& [publisher, number] : begins) publisher->begin_with(number);
-  taken.publishers = begins.size() + taken.silent;
+  taken.publishers = begins.size();
   taken.blocks = *blocks;
   return taken;
 }

@@ -154,14 +154,13 @@ class CacheManager final : public KvSourceTracker, public KvPublishers {
   // goes on where it was. Answers how many blocks. Sources without a position are left out. The
   // error: the blocks cannot be read; then nothing is known.
   Result<size_t> load(const KvSnapshot& snapshot);
-  // Takes in what another manager knows, while nothing is known here and what comes is held: of each
-  // publisher of which batches are held that go on where the other one is. So none is missing, and
-  // none counts twice. Of one that was silent since, its next number decides, as after load().
-  // nullopt: not yet, for of some nothing is held that goes on. With `last` those are left out.
+  // Takes in what another manager knows, while nothing is known here and what comes is held: of
+  // each publisher of which batches are held that go on where the other one is. So none is missing,
+  // and none counts twice. nullopt: not yet, for of some nothing is held that goes on. With `last`
+  // those are left out: whether what follows goes on there, nobody could say.
   struct TakenOver {
     size_t publishers = 0;
-    size_t silent = 0;    // of them
-    size_t left_out = 0;  // publishers
+    size_t left_out = 0;  // further ones
     size_t blocks = 0;
   };
   std::optional<Result<TakenOver>> take_over(KvSnapshot snapshot, HeldMessages& held, bool last);
