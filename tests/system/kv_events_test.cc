@@ -21,6 +21,7 @@ namespace kvasir {
 namespace {
 
 using nlohmann::json;
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 
 constexpr int kTriesMost = 300;
@@ -159,6 +160,7 @@ TEST_F(KvEvents, WhatIsPredictedIsWhatWorkersFind) {
     }
   }
   EXPECT_THAT(page(), HasSubstr("kvasir_prompt_tokens_known_total{from=\"engine\"}"));
+  EXPECT_THAT(page(), ContainsRegex("kvasir_kv_predictions_total.*found=\"equal\"} [1-9]"));
   EXPECT_TRUE(comes([&] {
     complete(text);
     return told_exact_;
