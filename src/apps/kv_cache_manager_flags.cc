@@ -175,8 +175,8 @@ void add_kv_cache_manager_flags(CLI::App& command, KvCacheManagerFlags& flags) {
       ->type_name("FILE");
   command
       .add_option("--pods-max", flags.pods_max,
-                  "Pods at a time. Of those that are not subscribed to, the one heard longest ago\n"
-                  "makes room")
+                  "Pods at a time. Who came first stays: a new one is refused until the\n"
+                  "connection of another has ended")
       ->check(CLI::Range(1, 16384))
       ->capture_default_str();
   command

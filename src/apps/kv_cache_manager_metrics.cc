@@ -128,7 +128,7 @@ void append_events(const FleetState& state, ManagerPage& page) {
   skip("no_tokens", unknown_blocks);
 }
 
-void append_feed(const KvEventFeedStatistics& feed, ManagerPage& page) {
+void append_feed(const FleetState& state, const KvEventFeedStatistics& feed, ManagerPage& page) {
   page.gauge("llm_d_epp_kv_cache_events_active_subscribers", "Engines whose connection is there.",
              static_cast<double>(feed.active_subscribers()));
   page.gauge("kv_cache_manager_stale_sources", "Publishers of which events were lost.",
@@ -138,7 +138,7 @@ void append_feed(const KvEventFeedStatistics& feed, ManagerPage& page) {
   page.counter("llm_d_epp_kv_cache_events_messages_received_total", "Messages of engines.",
                static_cast<double>(messages));
   page.counter("kv_cache_manager_unknown_messages_total", "Messages of publishers without a place.",
-               static_cast<double>(feed.unknown_messages));
+               static_cast<double>(feed.unknown_messages + state.events.unplaced_json));
   const auto of_sources = [&](std::string_view name, std::string_view help, auto value) {
     page.family(name, help, "counter");
     for (const KvFeedSourceStatistics& source : feed.sources) {
@@ -221,7 +221,7 @@ std::string KvCacheManagerMetrics::page(const FleetState& state, const KvEventFe
   page.counter("kv_cache_manager_bad_messages_total",
                "Messages that could not be read, or some of whose events could not.",
                static_cast<double>(state.events.bad_messages + unreadable_));
-  append_feed(feed, page);
+  append_feed(state, feed, page);
   append_peers(peers, page);
   return page.take() + log_page();
 }
@@ -275,6 +275,14 @@ void KvCacheManagerMetrics::on_unreached(const Endpoint& endpoint, uint32_t rank
               of_rank(endpoint, rank) +
               ", so nothing is known of it; it is tried again. Does its engine run, and publish "
               "there (--kv-events-config)?");
+}
+void KvCacheManagerMetrics::on_no_place(std::string_view pod) {
+  log_warning("event_subscriber: there is no place for pod " + std::string(pod) +
+              ": there are as many pods as there may be (--pods-max), and those that came first "
+              "stay. Messages of new ones are dropped");
+}
+void KvCacheManagerMetrics::on_forgotten(std::string_view pod) {
+  log_info("event_subscriber: pod " + std::string(pod) + " is gone, and forgotten");
 }
 void KvCacheManagerMetrics::on_subscribed(const Endpoint& endpoint, uint32_t rank) {
   log_info("event_subscriber: subscribed to " + of_rank(endpoint, rank));

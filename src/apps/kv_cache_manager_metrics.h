@@ -33,6 +33,8 @@ class KvCacheManagerMetrics final : public CacheManagerProbe, public KvEventProb
   void on_batch(Duration took) override;
   void on_pod(std::string_view pod) override;
   void on_bad_batch(std::string_view pod, std::string_view why) override;
+  void on_no_place(std::string_view pod) override;
+  void on_forgotten(std::string_view pod) override;
   // KvEventProbe
   void on_unreadable(std::string_view of, std::string_view why) override;
   void on_unreached(const Endpoint& endpoint, uint32_t rank, std::string_view address) override;

@@ -43,7 +43,8 @@ CacheManager::CacheManager(const CacheManagerOptions& options, const Clock& cloc
       clock_(clock),
       probe_(probe),
       tracker_(std::move(tracker)),
-      pods_(options.tracker.endpoints_max / kIdsForEachPod, options.tracker.endpoints_max),
+      pods_(options.tracker.endpoints_max / kIdsForEachPod, options.tracker.endpoints_max,
+            [this](const KnownPod& pod, TimePoint now) { return may_go(pod, now); }),
       named_(options.named_blocks_max) {}
 
 // --- Scores --------------------------------------------------------------------------------------
@@ -276,8 +277,8 @@ FleetState CacheManager::state() const {
   fleet.unique_blocks = fleet.tracker.distinct_blocks + named_.distinct();
   if (utilized > 0) fleet.utilization = utilization / static_cast<double>(utilized);
   fleet.hit_rate = hit_rates_.of_best();
-  fleet.events = {counts_.created, counts_.evicted,  counts_.updated,
-                  counts_.cleared, counts_.messages, counts_.bad};
+  fleet.events = {counts_.created,  counts_.evicted, counts_.updated,      counts_.cleared,
+                  counts_.messages, counts_.bad,     counts_.unplaced_json};
   fleet.events.created += fleet.tracker.stored;
   fleet.events.evicted += fleet.tracker.removed;
   fleet.events.cleared += fleet.tracker.cleared;
@@ -415,6 +416,10 @@ void CacheManager::tick() {
   const CacheTrackerStatistics statistics = tracker_->statistics();
   for (const KnownPod& pod : pods_.all()) {
     evictions_.sample(pod.id, state_of(pod, statistics).removed, now);
+    if (pod.listed || publishers_.any_connected(pod.id).value_or(true)) continue;
+    if (now - pod.heard_at < options_.gone_after) continue;
+    pods_.remove(pod.id);
+    forget_pod(pod.id, pod.name);
   }
 }
 
@@ -491,20 +496,25 @@ void CacheManager::on_json(std::string_view topic, std::string_view text) {
   }
   if (!events->skipped.empty()) ++counts_.bad;
   for (const std::string& why : events->skipped) probe_.on_bad_batch(publisher, why);
-  for (const KvJsonEvent& event : events->events) apply_json_event(publisher, event, begin);
+  bool placed = true;
+  for (const KvJsonEvent& event : events->events) {
+    placed &= apply_json_event(publisher, event, begin);
+  }
+  if (!placed) ++counts_.unplaced_json;
   probe_.on_batch(clock_.now() - begin);
 }
 
-void CacheManager::apply_json_event(std::string_view publisher, const KvJsonEvent& event,
+bool CacheManager::apply_json_event(std::string_view publisher, const KvJsonEvent& event,
                                     TimePoint now) {
   const TimePoint begin = clock_.now();
   const std::string_view whose = event.pod_id.empty() ? publisher : std::string_view(event.pod_id);
   if (whose.empty()) {
     ++counts_.bad;
-    return probe_.on_bad_batch(whose, "neither its pod_id nor its topic names a pod");
+    probe_.on_bad_batch(whose, "neither its pod_id nor its topic names a pod");
+    return true;
   }
   const std::optional<EndpointId> seen = see(whose, now);
-  if (!seen) return;
+  if (!seen) return false;
   const EndpointId pod = *seen;
   named_.apply(pod, event);
   hear(pod, now);
@@ -522,11 +532,12 @@ void CacheManager::apply_json_event(std::string_view publisher, const KvJsonEven
       type = "BLOCK_UPDATED";
       break;
   }
-  if (!probe_.wants_events()) return;
+  if (!probe_.wants_events()) return true;
   const std::string name = pods_.name_of(pod);
   probe_.on_event(
       {type, name, event.block_hash, kv_block_name(event.block_hash), event.num_tokens.value_or(0)},
       clock_.now() - begin);
+  return true;
 }
 
 void CacheManager::report_events(EndpointId pod, std::string_view batch, Duration took) {
@@ -563,15 +574,28 @@ void CacheManager::hear(EndpointId pod, TimePoint now) {
   if (pods_.hear(pod, now)) probe_.on_pod(pods_.name_of(pod));
 }
 
-// What is known of a pod that has to make room goes when its sources do.
 std::optional<EndpointId> CacheManager::see(std::string_view name, TimePoint now) {
   const std::optional<PodTable::Seen> seen = pods_.see(name, now);
-  if (!seen) return std::nullopt;
-  if (seen->made_room) {
-    named_.forget(*seen->made_room);
-    if (departed_) departed_(*seen->made_room);
+  if (!seen) {
+    if (!no_place_told_.exchange(true)) probe_.on_no_place(name);
+    return std::nullopt;
   }
+  if (seen->made_room) forget_pod(seen->made_room->id, seen->made_room->name);
   return seen->id;
+}
+
+// Whether its connections ended; else how long it has been silent, for an idle engine is silent.
+bool CacheManager::may_go(const KnownPod& pod, TimePoint now) const {
+  const std::optional<bool> connected = publishers_.any_connected(pod.id);
+  return connected ? !*connected : now - pod.heard_at >= options_.gone_after;
+}
+
+// What its sources brought goes when they do.
+void CacheManager::forget_pod(EndpointId pod, std::string_view name) {
+  no_place_told_ = false;
+  named_.forget(pod);
+  probe_.on_forgotten(name);
+  if (departed_) departed_(pod);
 }
 
 std::optional<std::pair<EndpointId, Endpoint>> CacheManager::find(std::string_view topic) {

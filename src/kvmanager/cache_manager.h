@@ -41,6 +41,9 @@ struct CacheManagerOptions {
   size_t top_blocks = 10;
   // Of one question by names, how many blocks are counted for top_blocks.
   size_t counted_blocks_max = 256;
+  // A pod that the program was not told of is forgotten when its connections ended so long ago; of
+  // which connections are not seen, it makes room for another when it was silent so long.
+  Duration gone_after = std::chrono::minutes(10);
 };
 
 // Told of each batch, on the feed's thread.
@@ -63,6 +66,11 @@ class CacheManagerProbe {
   virtual void on_pod(std::string_view pod) = 0;
   // `pod` is empty when the message names none.
   virtual void on_bad_batch(std::string_view pod, std::string_view why) = 0;
+  // Nobody had heard of it, and all places are taken: its messages are dropped, and those of others
+  // like it. Told of the first one since a pod was forgotten.
+  virtual void on_no_place(std::string_view pod) = 0;
+  // It is gone, and what was known of it: it made room, or was silent for too long.
+  virtual void on_forgotten(std::string_view pod) = 0;
 };
 
 // How often what came, since the start.
@@ -73,6 +81,7 @@ struct EventCounts {
   uint64_t cleared = 0;
   uint64_t messages = 0;
   uint64_t bad_messages = 0;
+  uint64_t unplaced_json = 0;  // JSON messages with an event of a pod without a place
 };
 
 struct PodScoreReport {
@@ -129,7 +138,7 @@ class CacheManager final : public KvSourceTracker, public KvPublishers {
 
   // --- Before the feed starts ---
   std::optional<EndpointId> list_pod(const std::string& name) { return pods_.list(name); }
-  // Told of pods that made room for others, on the feed's thread: their sources are to be removed.
+  // Told of pods that are forgotten, on the thread that did it: their sources are to be removed.
   void set_departed(std::function<void(EndpointId)> departed) { departed_ = std::move(departed); }
   void set_tokenizer(Tokenize tokenize) { tokenize_ = std::move(tokenize); }
 
@@ -192,7 +201,8 @@ class CacheManager final : public KvSourceTracker, public KvPublishers {
 
  private:
   struct Counts {
-    std::atomic<uint64_t> created{0}, evicted{0}, updated{0}, cleared{0}, messages{0}, bad{0};
+    std::atomic<uint64_t> created{0}, evicted{0}, updated{0}, cleared{0}, messages{0}, bad{0},
+        unplaced_json{0};
   };
 
   std::vector<KnownPod> asked_pods(const ScoreQuery& query) const;
@@ -203,9 +213,12 @@ class CacheManager final : public KvSourceTracker, public KvPublishers {
   void measure(const ScoreQuery& query, const std::vector<KnownPod>& pods, ScoreReport& report);
   PodState state_of(const KnownPod& pod, const CacheTrackerStatistics& statistics) const;
   std::optional<uint64_t> bytes_of(EndpointId pod, uint64_t blocks) const;
-  void apply_json_event(std::string_view publisher, const KvJsonEvent& event, TimePoint now);
+  // False: there is no place for its pod.
+  bool apply_json_event(std::string_view publisher, const KvJsonEvent& event, TimePoint now);
   void hear(EndpointId pod, TimePoint now);
   std::optional<EndpointId> see(std::string_view name, TimePoint now);
+  bool may_go(const KnownPod& pod, TimePoint now) const;
+  void forget_pod(EndpointId pod, std::string_view name);
   void report_events(EndpointId pod, std::string_view batch, Duration took);
 
   const CacheManagerOptions options_;
@@ -216,6 +229,7 @@ class CacheManager final : public KvSourceTracker, public KvPublishers {
   PublisherTable publishers_;
   NamedBlockSets named_;
   Counts counts_;
+  std::atomic<bool> no_place_told_{false};
   Tokenize tokenize_;
   std::function<void(EndpointId)> departed_;
   HitRates hit_rates_;

@@ -25,8 +25,11 @@ class SilentManagerProbe final : public CacheManagerProbe {
     bad.push_back(std::string(pod) + ": " + std::string(why));
   }
 
+  void on_no_place(std::string_view pod) override { unplaced.emplace_back(pod); }
+  void on_forgotten(std::string_view pod) override { forgotten.emplace_back(pod); }
+
   bool wants = false;
-  std::vector<std::string> events, pods, bad;
+  std::vector<std::string> events, pods, bad, unplaced, forgotten;
   size_t batches = 0;
 };
 

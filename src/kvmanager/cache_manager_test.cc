@@ -360,6 +360,65 @@ TEST(CacheManager, EventsAreToldOneByOneToWhoWantsThem) {
                                                           "BLOCK_EVICTED a", "BLOCK_CREATED p"}));
 }
 
+TEST(CacheManager, WhoCameFirstKeepsItsPlaceUntilItsConnectionEnds) {
+  CacheManagerOptions options;
+  options.tracker.endpoints_max = 12;  // 3 pods
+  ManagedFleet fleet(options);
+  std::vector<EndpointId> departed;
+  fleet.manager->set_departed([&](EndpointId pod) { departed.push_back(pod); });
+  const KvSourceId a = fleet.publisher("kv@a@m");
+  const KvSourceId second_rank =
+      *fleet.manager->add_source(fleet.manager->find("kv@a@m")->first, 1, "a");
+  fleet.store(a, {1, 2, 3, 4}, 10);
+  for (const KvSourceId source : {a, second_rank}) fleet.manager->set_connected(source, true);
+  fleet.publisher("kv@old@m");  // whose connection nobody sees
+  fleet.json(created("b", "h"));
+  fleet.clock.advance(options.gone_after - std::chrono::seconds(10));
+  fleet.json(created("b", "h"));
+  for (int i = 0; i < 3000; ++i) {
+    EXPECT_FALSE(fleet.manager->find("kv@name-" + std::to_string(i) + "@m"));
+  }
+  fleet.json(created("name", "h"));
+  EXPECT_EQ(fleet.probe.unplaced, std::vector<std::string>{"name-0"}) << "told once";
+  EXPECT_EQ(fleet.manager->state().events.unplaced_json, 1u);
+  EXPECT_EQ(fleet.manager->pod_state("a")->blocks, 1u);
+  // An idle engine is silent as well: only of a connection that nobody sees silence is a sign.
+  fleet.manager->set_connected(second_rank, false);
+  fleet.clock.advance(std::chrono::seconds(10));
+  ASSERT_TRUE(fleet.manager->find("kv@c@m"));
+  EXPECT_FALSE(fleet.manager->find("kv@d@m"));
+  fleet.manager->set_connected(a, false);
+  fleet.clock.advance(std::chrono::seconds(1));
+  EXPECT_TRUE(fleet.manager->find("kv@d@m"));
+  EXPECT_EQ(fleet.probe.forgotten, (std::vector<std::string>{"old", "a"}));
+  EXPECT_EQ(departed.size(), 2u);
+  EXPECT_EQ(fleet.manager->pod_state("b")->blocks, 1u);
+}
+
+TEST(CacheManager, WhoseConnectionEndedLongAgoIsForgotten) {
+  CacheManagerOptions options;
+  ManagedFleet fleet(options);
+  std::vector<EndpointId> departed;
+  fleet.manager->set_departed([&](EndpointId pod) { departed.push_back(pod); });
+  ASSERT_TRUE(fleet.manager->list_pod("listed"));
+  for (const char* topic : {"kv@ends@m", "kv@idle@m", "kv@listed@m", "kv@unseen@m"}) {
+    const KvSourceId source = fleet.publisher(topic);
+    fleet.store(source, {1, 2, 3, 4}, 10);
+    if (topic != std::string_view("kv@unseen@m")) {
+      fleet.manager->set_connected(source, topic == std::string_view("kv@idle@m"));
+    }
+  }
+  fleet.clock.advance(options.gone_after - std::chrono::seconds(1));
+  fleet.manager->tick();
+  EXPECT_EQ(fleet.manager->state().pods.size(), 4u);
+  fleet.clock.advance(std::chrono::seconds(1));
+  fleet.manager->tick();
+  EXPECT_EQ(fleet.probe.forgotten, (std::vector<std::string>{"ends"}));
+  EXPECT_EQ(departed.size(), 1u);
+  EXPECT_FALSE(fleet.manager->pod_state("ends"));
+  EXPECT_EQ(fleet.manager->state().pods.size(), 3u);
+}
+
 TEST(CacheManager, NobodyIsMadeOfAMessageThatNamesNoPod) {
   ManagedFleet fleet;
   EXPECT_FALSE(fleet.manager->find(""));

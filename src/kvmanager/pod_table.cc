@@ -19,7 +19,7 @@ std::optional<PodTable::Seen> PodTable::see(std::string_view name, TimePoint now
   const auto known = by_name_.find(name);
   if (known != by_name_.end()) return Seen{known->second.id, std::nullopt};
   Seen seen;
-  if (by_name_.size() >= pods_max_ && !make_room(seen.made_room)) return std::nullopt;
+  if (by_name_.size() >= pods_max_ && !make_room(now, seen.made_room)) return std::nullopt;
   const std::optional<EndpointId> id = next_id();
   if (!id) return std::nullopt;
   seen.id = *id;
@@ -39,18 +39,33 @@ std::optional<EndpointId> PodTable::next_id() {
   return id;
 }
 
-bool PodTable::make_room(std::optional<EndpointId>& made_room) {
+bool PodTable::make_room(TimePoint now, std::optional<KnownPod>& made_room) {
+  if (now < no_room_before_) return false;
   auto oldest = by_name_.end();
   for (auto pod = by_name_.begin(); pod != by_name_.end(); ++pod) {
-    if (pod->second.listed) continue;
+    if (pod->second.listed || !may_go_(pod->second, now)) continue;
     if (oldest == by_name_.end() || pod->second.heard_at < oldest->second.heard_at) oldest = pod;
   }
-  if (oldest == by_name_.end()) return false;
-  made_room = oldest->second.id;
-  names_[index_of(*made_room)].clear();
-  free_.push_back(*made_room);
-  by_name_.erase(oldest);
+  if (oldest == by_name_.end()) {
+    no_room_before_ = time_after(now, kRoomSoughtEvery);
+    return false;
+  }
+  made_room = oldest->second;
+  erase(oldest);
   return true;
+}
+
+void PodTable::erase(std::map<std::string, KnownPod, std::less<>>::iterator pod) {
+  names_[index_of(pod->second.id)].clear();
+  free_.push_back(pod->second.id);
+  by_name_.erase(pod);
+}
+
+void PodTable::remove(EndpointId id) {
+  std::lock_guard lock(mutex_);
+  if (index_of(id) >= names_.size()) return;
+  const auto pod = by_name_.find(names_[index_of(id)]);
+  if (pod != by_name_.end() && !pod->second.listed) erase(pod);
 }
 
 bool PodTable::hear(EndpointId id, TimePoint now) {

@@ -35,4 +35,12 @@ std::optional<bool> PublisherTable::connected(EndpointId pod) const {
   return all;
 }
 
+std::optional<bool> PublisherTable::any_connected(EndpointId pod) const {
+  std::optional<bool> any;
+  each(pod, [&](const Publisher& publisher) {
+    if (publisher.connected) any = any.value_or(false) || *publisher.connected;
+  });
+  return any;
+}
+
 }  // namespace kvasir

@@ -23,8 +23,10 @@ class PublisherTable {
 
   // Whether the topics of the pod's publishers name models, and all of them others than this one.
   bool serve_another(EndpointId pod, std::string_view model) const;
-  // Of all publishers of the pod to which we connect; nullopt: there are none.
+  // Of all publishers of the pod whose connections are seen; nullopt: there are none.
   std::optional<bool> connected(EndpointId pod) const;
+  // Of any of them.
+  std::optional<bool> any_connected(EndpointId pod) const;
 
  private:
   struct Publisher {
