@@ -1,11 +1,18 @@
 #include "kvevents/event_address.h"
 
+#include <sys/un.h>
+
 #include "net/io/flag_address.h"
 
 namespace kvasir {
 namespace {
 
 constexpr std::string_view kTcp = "tcp://";
+constexpr std::string_view kIpc = "ipc://";
+constexpr size_t kIpcPathMost = sizeof(sockaddr_un::sun_path) - 1;
+constexpr const char* kLongPath =
+    "its path has more than 107 bytes, the most that a socket may have";
+static_assert(kIpcPathMost == 107);
 constexpr const char* kWrongPort = "its port, and the rank added to it, must be from 1 to 65535";
 
 // tcp://HOST:PORT with the rank added to its port; nullopt: that is none. ZeroMQ itself takes any
@@ -24,6 +31,10 @@ bool is_any_port(std::string_view port) {
 
 bool has_space(std::string_view text) {
   return text.find_first_of(" \t\r\n") != std::string_view::npos;
+}
+
+bool has_long_path(std::string_view address) {
+  return address.starts_with(kIpc) && address.size() > kIpc.size() + kIpcPathMost;
 }
 
 // IPv6 addresses get the brackets that tell them from their port.
@@ -82,7 +93,9 @@ Result<std::string> event_address(std::string_view pattern, const Endpoint& endp
   for (const std::string_view scheme : {"ipc://", "inproc://"}) {
     if (address.rfind(scheme, 0) != 0) continue;
     if (address.size() == scheme.size()) return wrong(address, "it has no name");
-    return rank == 0 ? address : address + "_dp" + std::to_string(rank);
+    std::string ranked = rank == 0 ? address : address + "_dp" + std::to_string(rank);
+    if (has_long_path(ranked)) return wrong(address, kLongPath);
+    return ranked;
   }
   return wrong(address, "it begins with neither tcp:// nor ipc://");
 }
@@ -102,6 +115,7 @@ Result<void> check_bind_address(std::string_view address) {
   for (const std::string_view scheme : {"ipc://", "inproc://"}) {
     if (!address.starts_with(scheme)) continue;
     if (address == scheme) return wrong("it needs a name behind the scheme");
+    if (has_long_path(address)) return wrong(kLongPath);
     return {};
   }
   if (!address.starts_with(kTcp))

@@ -110,6 +110,19 @@ TEST(EventAddress, OfOursSaysWhatIsWrongWithIt) {
   }
 }
 
+// ZeroMQ says so first when it is used.
+TEST(EventAddress, AnIpcPathIsNoLongerThanASocketsMayBe) {
+  const std::string longest = "ipc://" + std::string(107, 'p');
+  EXPECT_TRUE(check_bind_address(longest));
+  EXPECT_TRUE(check_event_pattern(longest));
+  for (const Result<void>& refused :
+       {check_bind_address(longest + "p"), check_event_pattern(longest + "p")}) {
+    ASSERT_FALSE(refused);
+    EXPECT_NE(refused.error().message.find("more than 107 bytes"), std::string::npos);
+  }
+  EXPECT_FALSE(event_address(longest, Endpoint{}, 1)) << "_dp1 is part of it";
+}
+
 struct TopicCase {
   const char* topic;
   const char* pod;
