@@ -91,9 +91,10 @@ int run_load(const KvFlags& flags) {
     char line[256];
     std::snprintf(line, sizeof line, "%-40s %4u %11llu  ", source.pod.c_str(), source.rank,
                   static_cast<unsigned long long>(blocks[i]));
+    // An engine that never published has no position, and no blocks that could be of use.
+    const char* const without = blocks[i] == 0 ? "none yet" : "unknown: it will be left out";
     std::cout << line
-              << (source.position ? std::to_string(source.position->number)
-                                  : std::string("unknown: it will be left out"))
+              << (source.position ? std::to_string(source.position->number) : std::string(without))
               << "\n";
   }
   std::cout << "The file is whole. Begin with it: kvasir kv-cache-manager --load " << flags.file

@@ -267,6 +267,11 @@ TEST(KvCacheManager, AnEngineThatIsNotThereIsSaid) {
   EXPECT_TRUE(manager.program().comes_to_say("nobody answers at " + nobody + " for pod a"))
       << manager.program().output();
   EXPECT_THAT(manager.get("/api/v1/cache/pod/a"), HasSubstr("\"connected\":false"));
+  const std::string kvasir = std::getenv("KVASIR_BINARY");
+  const std::string dump = testing::TempDir() + "kv-cache-manager.of-nobody";
+  output_of(kvasir + " kv dump " + manager.url() + " -o " + dump);
+  EXPECT_THAT(output_of(kvasir + " kv load " + dump),
+              testing::ContainsRegex("a +0 +0  none yet\n"));
 }
 
 TEST(KvCacheManager, EveryMessageThatCannotBeReadIsCounted) {
