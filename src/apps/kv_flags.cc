@@ -107,13 +107,13 @@ Result<KvKnowledgeOptions> kv_options(const KvKnowledgeFlags& flags) {
     options.addresses.events = flags.events;
   }
   if (flags.replay == "off") {
-    options.addresses.replay.clear();
+    options.replay = "";
   } else if (!flags.replay.empty()) {
     const auto checked = about("--kv-replay", check_event_pattern(flags.replay));
     if (!checked) return checked.error();
     options.replay = flags.replay;
   }
-  if (!options.replay.empty() && options.replay == options.addresses.events) {
+  if (options.replay && !options.replay->empty() && options.replay == options.addresses.events) {
     return Error{"--kv-replay: '" + flags.replay +
                  "' is where events come from (--kv-events); replays have an address of their own"};
   }

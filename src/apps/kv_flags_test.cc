@@ -53,6 +53,7 @@ TEST(KvKnowledgeFlags, SayWhereToListen) {
             "ipc:///run/kv-PORT ipc:///run/r-PORT kv@ ");
   EXPECT_EQ(places_of({"--kv-replay", "tcp://HOST:7"}, wanted()),
             "tcp://HOST:6000 tcp://HOST:7 kv@ ");
+  EXPECT_EQ(places_of({"--kv-replay", "off"}, wanted()), "tcp://HOST:6000  kv@ ");
   EXPECT_EQ(places_of({"--kv-bind", "tcp://*:5555"}, {}), "   tcp://*:5555");
   EXPECT_EQ(options_of({"--kv-events", "auto", "--kv-ranks", "4"})->addresses.ranks, 4u);
   EXPECT_EQ(options_of({"--kv-index-memory", "512MiB"})->index_bytes_max, size_t{512} << 20);

@@ -44,7 +44,7 @@ std::optional<KvPlaces> kv_places(const KvKnowledgeOptions& options,
     places.addresses.topic = caches.topic;
     if (places.bind.empty()) places.bind = caches.bind;
   }
-  if (!options.replay.empty()) places.addresses.replay = options.replay;
+  if (options.replay) places.addresses.replay = *options.replay;
   if (!options.topic.empty()) places.addresses.topic = options.topic;
   return places;
 }

@@ -34,9 +34,9 @@ struct KvKnowledgeOptions {
   KvEventAddresses addresses = {};
   // Engines connect to this address instead; empty: not.
   std::string bind = {};
-  // In place of what the configuration says; empty: as it says.
-  std::string replay = {};
-  std::string topic = {};
+  // In place of what the configuration says.
+  std::optional<std::string> replay = {};  // empty: no replays
+  std::string topic = {};                  // empty: as it says
   size_t index_bytes_max = size_t{1} << 30;
   // When lost events cannot be made up for.
   KvGapPolicy gap = KvGapPolicy::kStale;
