@@ -17,11 +17,14 @@ namespace {
 constexpr const char* kTutorialBind = "tcp://*:5555";
 constexpr uint32_t kRanksMost = 64;
 
-Result<void> read_subscription_part(const std::string& part, KvEventAddresses& addresses) {
+// `keys`: those that were read before.
+Result<void> read_subscription_part(const std::string& part, std::set<std::string>& keys,
+                                    KvEventAddresses& addresses) {
   const size_t equals = part.find('=');
   const std::string key = part.substr(0, equals);
   const std::string value = equals == std::string::npos ? "" : part.substr(equals + 1);
   if (value.empty()) return Error{"'" + part + "' is not KEY=VALUE"};
+  if (!keys.insert(key).second) return Error{key + " appears twice"};
   if (key == "replay") {
     addresses.replay = value;
   } else if (key == "topic") {
@@ -113,16 +116,21 @@ Result<SubscribedPod> parse_subscription(const std::string& text) {
   size_t comma = text.find(',', equals);
   pod.addresses.events = text.substr(equals + 1, comma - equals - 1);
   if (pod.addresses.events.empty()) return Error{"'" + text + "': the address is empty"};
+  std::set<std::string> keys;
   while (comma != std::string::npos) {
     const size_t next = text.find(',', comma + 1);
     const Result<void> read =
-        read_subscription_part(text.substr(comma + 1, next - comma - 1), pod.addresses);
+        read_subscription_part(text.substr(comma + 1, next - comma - 1), keys, pod.addresses);
     if (!read) return Error{"'" + text + "': " + read.error().message};
     comma = next;
   }
-  // Such a pod has a name alone: HOST and PORT stand for nothing.
+  // Such a pod has a name alone.
   for (const std::string& address : {pod.addresses.events, pod.addresses.replay}) {
     if (address.empty()) continue;
+    if (address.find("HOST") != std::string::npos || address.find("PORT") != std::string::npos) {
+      return Error{"'" + address +
+                   "': HOST and PORT stand for nothing here; the engine's own are wanted"};
+    }
     const Result<std::string> last = event_address(address, Endpoint{}, pod.addresses.ranks - 1);
     if (!last) return last.error();
   }

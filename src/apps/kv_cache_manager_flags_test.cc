@@ -29,5 +29,20 @@ TEST(KvCacheManagerFlagsTest, APortThatThereIsNotIsRefused) {
   EXPECT_EQ(refusal(flags), "");
 }
 
+TEST(KvCacheManagerFlagsTest, AnAddressThatCannotBeSubscribedToIsRefused) {
+  const std::pair<std::string, const char*> cases[] = {
+      {"a=tcp://HOST:5557", "HOST and PORT stand for nothing here"},
+      {"a=tcp://host:1,replay=tcp://host:1PORT", "HOST and PORT stand for nothing here"},
+      {"a=tcp://host:1,topic=x,topic=y", "topic appears twice"},
+      {"a=tcp://host:1,replay=tcp://host:1", "replay is where events come from"},
+      {"a=ipc:///" + std::string(200, 'p'), "more than 107 bytes"}};
+  for (const auto& [pod, why] : cases) {
+    KvCacheManagerFlags flags;
+    flags.subscribe = {pod};
+    EXPECT_THAT(refusal(flags), StartsWith("--subscribe: '")) << pod;
+    EXPECT_THAT(refusal(flags), HasSubstr(why)) << pod;
+  }
+}
+
 }  // namespace
 }  // namespace kvasir
