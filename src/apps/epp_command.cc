@@ -10,6 +10,7 @@
 #include "apps/epp_metrics.h"
 #include "apps/epp_upstream_flags.h"
 #include "apps/kube_session.h"
+#include "apps/kv_flags.h"
 #include "apps/open_ports.h"
 #include "apps/process_memory.h"
 #include "epp/epp.h"
@@ -126,6 +127,8 @@ int run_epp(const EppFlags& flags, const UpstreamFlags& upstream) {
   if (*kube != nullptr) serve_kube(**kube, *epp, metrics);
   if (const std::string warning = upstream.warning(); !warning.empty()) log_warning(warning);
   for (const std::string& note : epp->pool().config().notes) log_info(note);
+  const std::string unused = unused_kv_flags(flags.kv);
+  if (!unused.empty() && !epp->pool().stats().kv) log_warning(unused);
   log_info("picking on " + options->host + ":" + std::to_string(epp->grpc_port()) +
            " (ext_proc), health on " + std::to_string(epp->health_port()) + ", metrics on " +
            std::to_string(epp->metrics_port()) + ", " +

@@ -323,6 +323,8 @@ int run_gateway(const GatewayFlags& flags) {
         [&kube](std::string_view error) { (*kube)->on_configuration_refused(error); });
   }
   for (const std::string& note : gateway->pool().config().notes) log_info(note);
+  const std::string unused = unused_kv_flags(flags.kv);
+  if (!unused.empty() && !gateway->pool().stats().kv) log_warning(unused);
   log_info("serving on http://" + to_string(HostPort{options->host, gateway->port()}) +
            ", policy " + policy + ", " + workers_of(gateway->pool().options().feeds, kube->get()) +
            ", " + std::to_string(options->threads) + " threads");

@@ -269,16 +269,19 @@ void KvCacheManagerProgram::drain(Duration most) {
 
 void log_manager_start(const KvCacheManagerFlags& flags, const KvCacheManagerSettings& settings,
                        uint16_t port) {
-  std::string sources = std::to_string(settings.pods.size()) + " engines are subscribed to";
+  const size_t pods = settings.pods.size();
+  std::string sources =
+      "subscribed to " + std::to_string(pods) + (pods == 1 ? " engine" : " engines");
   if (!settings.feed.bind.empty()) sources = "engines connect to " + settings.feed.bind;
   log_info("serving on http://" + to_string(HostPort{flags.host, port}) + ", " + sources +
            ", index of " + flags.index_memory + " at most");
   if (flags.index_ttl_s > 0 || flags.index_max_blocks > 0) {
     log_warning(
         "--index-ttl or --index-max-blocks (INDEX_TTL, INDEX_MAX_BLOCKS) is set: blocks that "
-        "engines "
-        "still have are forgotten. Without them the index is exact, and --index-memory bounds it");
+        "engines still have are forgotten. Without them the index is exact, and --index-memory "
+        "bounds it");
   }
+  for (const std::string& unused : unused_manager_flags(flags)) log_warning(unused);
   std::vector<OpenPort> ports = {{"HTTP", port}};
   if (const std::string open = open_ports_warning(flags.host, ports); !open.empty()) {
     log_warning(open);

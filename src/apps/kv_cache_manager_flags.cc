@@ -158,6 +158,24 @@ Result<KvCacheManagerSettings> kv_cache_manager_settings(const KvCacheManagerFla
   return settings;
 }
 
+std::vector<std::string> unused_manager_flags(const KvCacheManagerFlags& flags) {
+  const KvCacheManagerFlags defaults;
+  std::vector<std::string> unused;
+  if (flags.snapshot.empty() && flags.snapshot_interval_s != defaults.snapshot_interval_s) {
+    unused.push_back("--snapshot-interval: no effect without --snapshot");
+  }
+  if (flags.peers.empty() && flags.peer_interval_s != defaults.peer_interval_s) {
+    unused.push_back("--peer-interval: no effect without --peer");
+  }
+  if (flags.index_ttl_s == 0 && flags.index_max_blocks == 0 &&
+      flags.index_cleanup_interval_s != defaults.index_cleanup_interval_s) {
+    unused.push_back(
+        "--index-cleanup-interval: no effect without --index-ttl or "
+        "--index-max-blocks");
+  }
+  return unused;
+}
+
 void add_kv_cache_manager_flags(CLI::App& command, KvCacheManagerFlags& flags) {
   command.add_option("--http-port", flags.http_port, "Port of the API; 0 takes a free one")
       ->envname("HTTP_PORT")

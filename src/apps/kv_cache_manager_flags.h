@@ -60,6 +60,8 @@ struct KvCacheManagerSettings {
 void add_kv_cache_manager_flags(CLI::App& command, KvCacheManagerFlags& flags);
 // The error names the flag.
 Result<KvCacheManagerSettings> kv_cache_manager_settings(const KvCacheManagerFlags& flags);
+// For each flag that has no effect beside the others, a line that says why.
+std::vector<std::string> unused_manager_flags(const KvCacheManagerFlags& flags);
 // POD=tcp://HOST:PORT[,replay=tcp://HOST:PORT][,topic=PREFIX][,ranks=N]
 Result<SubscribedPod> parse_subscription(const std::string& text);
 

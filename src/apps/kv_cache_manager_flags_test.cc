@@ -6,7 +6,9 @@
 namespace kvasir {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using ::testing::StartsWith;
 
 std::string refusal(const KvCacheManagerFlags& flags) {
@@ -42,6 +44,21 @@ TEST(KvCacheManagerFlagsTest, AnAddressThatCannotBeSubscribedToIsRefused) {
     EXPECT_THAT(refusal(flags), StartsWith("--subscribe: '")) << pod;
     EXPECT_THAT(refusal(flags), HasSubstr(why)) << pod;
   }
+}
+
+TEST(KvCacheManagerFlagsTest, FlagsWithoutEffectAreNamed) {
+  KvCacheManagerFlags flags;
+  EXPECT_THAT(unused_manager_flags(flags), IsEmpty());
+  flags.snapshot_interval_s = 5;
+  flags.peer_interval_s = 5;
+  flags.index_cleanup_interval_s = 5;
+  EXPECT_THAT(unused_manager_flags(flags),
+              ElementsAre(StartsWith("--snapshot-interval: "), StartsWith("--peer-interval: "),
+                          StartsWith("--index-cleanup-interval: ")));
+  flags.snapshot = "file";
+  flags.peers = {"http://host:1"};
+  flags.index_max_blocks = 7;
+  EXPECT_THAT(unused_manager_flags(flags), IsEmpty());
 }
 
 }  // namespace

@@ -72,6 +72,24 @@ void add_kv_flags(CLI::App& command, KvKnowledgeFlags& flags, const std::string&
                    "prompts, at most 250 ms each, and remember them (default: on)");
 }
 
+std::string unused_kv_flags(const KvKnowledgeFlags& flags) {
+  const KvKnowledgeFlags defaults;
+  const std::pair<const char*, bool> given[] = {
+      {"--kv-replay", flags.replay != defaults.replay},
+      {"--kv-topic", flags.topic != defaults.topic},
+      {"--kv-ranks", flags.ranks != defaults.ranks},
+      {"--kv-gap", flags.gap != defaults.gap},
+      {"--kv-index-memory", flags.index_bytes != defaults.index_bytes}};
+  std::string unused;
+  for (const auto& [flag, is_given] : given) {
+    if (is_given) unused.append(unused.empty() ? "" : ", ").append(flag);
+  }
+  if (unused.empty()) return "";
+  return unused +
+         ": no effect, for nobody listens to KV events; --kv-events, --kv-bind or a "
+         "precise-prefix-cache-producer in the configuration say where";
+}
+
 Result<void> read_kv_flags(const KvKnowledgeFlags& flags, PoolOptions& options) {
   Result<KvKnowledgeOptions> kv = kv_options(flags);
   if (!kv) return kv.error();

@@ -35,5 +35,7 @@ void add_kv_flags(CLI::App& command, KvKnowledgeFlags& flags, const std::string&
 Result<KvKnowledgeOptions> kv_options(const KvKnowledgeFlags& flags);
 // The same, and what says where tokens come from; reads the tokenizer's files.
 Result<void> read_kv_flags(const KvKnowledgeFlags& flags, PoolOptions& options);
+// Says which flags have no effect while nobody listens to KV events; "": none.
+std::string unused_kv_flags(const KvKnowledgeFlags& flags);
 
 }  // namespace kvasir

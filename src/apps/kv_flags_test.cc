@@ -67,6 +67,23 @@ TEST(KvKnowledgeFlags, SayWhatBecomesOfLostEvents) {
   EXPECT_THROW(options_of({"--kv-gap", "maybe"}), CLI::ValidationError);
 }
 
+TEST(KvKnowledgeFlags, ThoseWithoutEffectAreNamed) {
+  EXPECT_EQ(unused_kv_flags({}), "");
+  KvKnowledgeFlags flags;
+  flags.events = "off";
+  flags.tokenizer = "tokenizer.json";  // prompts' tokens have other uses
+  EXPECT_EQ(unused_kv_flags(flags), "");
+  flags.topic = "kv@";
+  EXPECT_THAT(unused_kv_flags(flags), StartsWith("--kv-topic: no effect"));
+  flags.replay = "off";
+  flags.ranks = 2;
+  flags.gap = "forget";
+  flags.index_bytes = 1;
+  EXPECT_THAT(
+      unused_kv_flags(flags),
+      StartsWith("--kv-replay, --kv-topic, --kv-ranks, --kv-gap, --kv-index-memory: no effect"));
+}
+
 TEST(KvKnowledgeFlags, WrongOnesAreNamed) {
   const auto error = [](const std::vector<std::string>& arguments) {
     const auto options = options_of(arguments);
