@@ -299,6 +299,11 @@ void KvCacheManagerMetrics::on_recovered(const Endpoint& endpoint, uint32_t rank
   log_info("event_subscriber: " + of_rank(endpoint, rank) + " is known exactly, " +
            std::to_string(batches) + " messages by replay");
 }
+void KvCacheManagerMetrics::on_unusable(const Endpoint& endpoint, uint32_t rank,
+                                        std::string_view why) {
+  log_warning("event_subscriber: none of the events of " + of_rank(endpoint, rank) +
+              " can be used, so nothing is known of it: " + std::string(why));
+}
 void KvCacheManagerMetrics::on_given_up(const Endpoint& endpoint, uint32_t rank,
                                         std::string_view why) {
   log_warning("event_subscriber: lost events of " + of_rank(endpoint, rank) +

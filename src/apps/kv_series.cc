@@ -11,6 +11,7 @@ namespace kvasir {
 namespace {
 
 constexpr std::pair<KvFreshness, const char*> kStates[] = {{KvFreshness::kNothingYet, "nothing"},
+                                                           {KvFreshness::kUnusable, "unusable"},
                                                            {KvFreshness::kIncomplete, "incomplete"},
                                                            {KvFreshness::kExact, "exact"},
                                                            {KvFreshness::kStale, "stale"}};
@@ -189,6 +190,9 @@ std::string kv_news_text(const Endpoint& endpoint, uint32_t rank, KvNews news,
       return fmt::format(
           "nobody answers at {} for the KV events of {}, its cache is guessed until then", text,
           of);
+    case KvNews::kUnusable:
+      return fmt::format("none of the KV events of {} can be used, its cache is guessed{}", of,
+                         why);
     case KvNews::kUnreadable:
       return fmt::format("a message of {} is no KV events, and left out{}", of, why);
   }
@@ -197,7 +201,7 @@ std::string kv_news_text(const Endpoint& endpoint, uint32_t rank, KvNews news,
 
 bool is_warning(KvNews news) {
   return news == KvNews::kLost || news == KvNews::kRefused || news == KvNews::kUnreached ||
-         news == KvNews::kUnreadable;
+         news == KvNews::kUnreadable || news == KvNews::kUnusable;
 }
 
 }  // namespace kvasir

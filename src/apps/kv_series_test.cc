@@ -98,6 +98,9 @@ TEST(KvNewsText, NamesTheEndpointAndTheReason) {
   EXPECT_THAT(kv_news_text(a, 1, KvNews::kUnreached, "tcp://10.0.0.1:5557"),
               HasSubstr("nobody answers at tcp://10.0.0.1:5557 for the KV events of a rank 1"));
   EXPECT_TRUE(is_warning(KvNews::kUnreached));
+  EXPECT_EQ(kv_news_text(a, 0, KvNews::kUnusable, "tokens in pairs"),
+            "none of the KV events of a can be used, its cache is guessed: tokens in pairs");
+  EXPECT_TRUE(is_warning(KvNews::kUnusable));
 }
 
 }  // namespace

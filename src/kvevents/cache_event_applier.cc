@@ -30,11 +30,18 @@ void CacheEventApplier::begin(CacheSource& source, TimePoint now) {
   source_ = &source;
   now_ = now;
   cleared_ = false;
+  unusable_.clear();
 }
 
 void CacheEventApplier::end() {
   count_blocks(*source_);
+  if (!unusable_.empty() && source_->announced_groups() > 0) unusable_.clear();
   source_ = nullptr;
+}
+
+void CacheEventApplier::skip(std::string_view why) {
+  count(source_->counters.skipped);
+  unusable_ = why;
 }
 
 void CacheEventApplier::count_blocks(CacheSource& source) {
@@ -55,18 +62,27 @@ void CacheEventApplier::recount() {
 
 void CacheEventApplier::on_stored(const KvBlocksStored& event) {
   count(source_->counters.stored_events);
-  if (event.spec != KvSpecKind::kFull) return count(source_->counters.partial);
+  if (event.spec != KvSpecKind::kFull) {
+    unusable_ =
+        "its blocks are of sliding windows or states, which do not say what of a prefix is "
+        "there";
+    return count(source_->counters.partial);
+  }
   if (event.block_hashes.empty()) return;
   count(source_->counters.stored, event.block_hashes.size());
-  if (!event.lora_name.empty() && !sources_.add_adapter(event.lora_name)) return skip_stored();
+  if (!event.lora_name.empty() && !sources_.add_adapter(event.lora_name)) {
+    return skip_stored("there are too many adapters");
+  }
   const bool has_tokens = !event.token_ids.empty();
   if (has_tokens && (event.block_size == 0 ||
                      event.token_ids.size() / event.block_hashes.size() < event.block_size)) {
-    return skip_stored();
+    return skip_stored("its tokens are not those of its blocks");
   }
   CacheGroup* group =
       group_for(event.group, has_tokens ? event.block_size : 0, event.medium == KvMedium::kGpu);
-  if (group == nullptr) return skip_stored();
+  if (group == nullptr) {
+    return skip_stored("there is no place for blocks of its size, or of its group");
+  }
   StoredBlocks blocks;
   blocks.holder = group->holder;
   blocks.tier = tier_of(event.medium);
@@ -154,8 +170,8 @@ bool CacheEventApplier::has_room(CacheSource& source, size_t blocks) {
   return false;
 }
 
-void CacheEventApplier::skip_stored() {
-  skip();
+void CacheEventApplier::skip_stored(std::string_view why) {
+  skip(why);
   sources_.lose_blocks(*source_);
 }
 
@@ -287,11 +303,12 @@ void CacheEventApplier::on_removed(const KvBlocksRemoved& event) {
 
 void CacheEventApplier::on_all_cleared() {
   cleared_ = true;
+  unusable_.clear();
   clear(*source_);
 }
 
-void CacheEventApplier::on_skipped(std::string_view) {
-  skip();
+void CacheEventApplier::on_skipped(std::string_view why) {
+  skip(why);
 }
 
 void CacheEventApplier::clear(CacheSource& source) {

@@ -338,7 +338,8 @@ Result<KvBatchApplied> CacheTracker::apply(KvSourceId id, std::string_view batch
   state_->applier.end();
   state_->heard(*source, head ? *head : KvBatchHead{}, now);
   if (!head) return head.error();
-  return KvBatchApplied{state_->applier.cleared()};
+  return KvBatchApplied{state_->applier.cleared(), source->announced_groups() > 0,
+                        state_->applier.unusable()};
 }
 
 KvEventSink& CacheTracker::events_of(KvSourceId source, TimePoint now) {

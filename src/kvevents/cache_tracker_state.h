@@ -26,6 +26,8 @@ class CacheEventApplier final : public KvEventSink {
   void end();
   // Whether an event since begin() said that the cache is empty.
   bool cleared() const { return cleared_; }
+  // Why an event since begin() could not be used, when the source has no group of blocks; else "".
+  std::string_view unusable() const { return unusable_; }
 
   void on_stored(const KvBlocksStored& event) override;
   void on_removed(const KvBlocksRemoved& event) override;
@@ -51,11 +53,11 @@ class CacheEventApplier final : public KvEventSink {
   bool was_announced(const StoredBlocks& blocks);
   bool has_room(CacheSource& source, size_t blocks);
   void note_full(CacheSource& source);
-  void skip_stored();
+  void skip_stored(std::string_view why);
   void adopt(std::span<const uint64_t> engine_hashes);
   void adopt_one(OrphanBlocks orphan, std::vector<uint64_t>& parents);
   void count_blocks(CacheSource& source);
-  void skip() { count(source_->counters.skipped); }
+  void skip(std::string_view why);
   static void count(CacheSourceCounters::Count& counter, uint64_t by = 1) {
     counter.fetch_add(by, std::memory_order_relaxed);
   }
@@ -68,6 +70,7 @@ class CacheEventApplier final : public KvEventSink {
   CacheSource* source_ = nullptr;
   TimePoint now_{};
   bool cleared_ = false;
+  std::string unusable_;
   std::vector<uint64_t> contents_;
   std::atomic<uint64_t> full_{0};
 };

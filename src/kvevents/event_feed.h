@@ -113,6 +113,10 @@ class KvEventProbe {
   virtual void on_unreadable(std::string_view of, std::string_view why) {
     static_cast<void>(of), static_cast<void>(why);
   }
+  // None of its events can be used, so nothing is known of its cache. Told once.
+  virtual void on_unusable(const Endpoint& endpoint, uint32_t rank, std::string_view why) {
+    static_cast<void>(endpoint), static_cast<void>(rank), static_cast<void>(why);
+  }
   // It was not reached at `address` in KvEventFeedOptions::unreached_after; told once. It is tried
   // again.
   virtual void on_unreached(const Endpoint& endpoint, uint32_t rank, std::string_view address) {

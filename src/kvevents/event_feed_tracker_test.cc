@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/big_endian.h"
+#include "base/guarded.h"
 #include "base/random.h"
 #include "hashing/token_blocks.h"
 #include "kvevents/cache_tracker.h"
@@ -20,11 +21,22 @@ namespace {
 
 constexpr uint32_t kBlockTokens = 16;
 
-class NobodyToTell final : public KvEventProbe {
+class Listener final : public KvEventProbe {
+ public:
+  std::string unusable() const {
+    return unusable_.with([](const std::string& why) { return why; });
+  }
+
+ private:
   void on_subscribed(const Endpoint&, uint32_t) override {}
   void on_lost(const Endpoint&, uint32_t, std::string_view) override {}
   void on_restarted(const Endpoint&, uint32_t) override {}
   void on_recovered(const Endpoint&, uint32_t, uint64_t) override {}
+  void on_unusable(const Endpoint&, uint32_t, std::string_view why) override {
+    unusable_.with([&](std::string& all) { all += std::string(why) + "\n"; });
+  }
+
+  Guarded<std::string> unusable_;
 };
 
 std::vector<uint32_t> tokens_of(uint32_t sequence, size_t blocks) {
@@ -63,7 +75,8 @@ class FeedAndTracker : public ::testing::Test {
   }
 
   // A batch that stores a sequence from its first block on.
-  std::string stored(uint32_t sequence, size_t blocks, bool clear_before = false) {
+  std::string stored(uint32_t sequence, size_t blocks, bool clear_before = false,
+                     KvSpecKind spec = KvSpecKind::kFull) {
     const std::vector<uint32_t> tokens = tokens_of(sequence, blocks);
     std::vector<uint64_t> hashes(blocks);
     for (size_t i = 0; i < blocks; ++i) hashes[i] = sequence * 1000 + i;
@@ -71,6 +84,7 @@ class FeedAndTracker : public ::testing::Test {
     event.block_hashes = hashes;
     event.token_ids = tokens;
     event.block_size = kBlockTokens;
+    event.spec = spec;
     encoder_.begin(1.5);
     if (clear_before) encoder_.all_cleared();
     encoder_.stored(event);
@@ -94,7 +108,7 @@ class FeedAndTracker : public ::testing::Test {
   }
 
   CacheTracker tracker_{CacheTrackerOptions{}};
-  NobodyToTell probe_;
+  Listener probe_;
   EventPublisher publisher_;
   KvEventEncoder encoder_;
   uint64_t next_ = 0;
@@ -134,6 +148,51 @@ TEST_F(FeedAndTracker, BrokenBatchesAreCountedAndSurvived) {
   ASSERT_TRUE(wait_for([&] { return cached(2, 4).known; }));
   EXPECT_EQ(cached(2, 4).tokens, 4 * kBlockTokens);
   EXPECT_EQ(cached(1, 8).tokens, 0u);
+}
+
+// An empty cache, as far as anybody knows it, would be worse than a guess.
+TEST_F(FeedAndTracker, AnEngineWhoseEventsCannotBeUsedIsGuessed) {
+  const auto becomes = [&](KvFreshness freshness) {
+    return wait_for([&] { return statistics().freshness == freshness; });
+  };
+  const std::string partial = stored(1, 2, false, KvSpecKind::kPartial);
+  publish(partial);
+  EXPECT_TRUE(becomes(KvFreshness::kUnusable));
+  EXPECT_FALSE(cached(1, 2).known);
+  // SGLang's, with speculative decoding.
+  const std::string in_pairs = std::string("\x92\xcb\x3f\xf8\0\0\0\0\0\0\x91\x96\xab", 13) +
+                               "BlockStored\x91\x07\xc0\x92\x92\x01\x02\x92\x02\x03\x02\xc0";
+  publish(in_pairs);
+  publish(stored(2, 4));
+  EXPECT_TRUE(becomes(KvFreshness::kExact));
+  EXPECT_EQ(cached(2, 4).tokens, 4 * kBlockTokens);
+  publish(in_pairs);  // not alone: more is there than is known
+  publish(partial);
+  EXPECT_TRUE(wait_for([&] { return statistics().next_number == next_; }));
+  EXPECT_EQ(cached(2, 4).tokens, 4 * kBlockTokens);
+  encoder_.begin(1.5);
+  encoder_.all_cleared();
+  publish(encoder_.finish(0));
+  EXPECT_TRUE(wait_for([&] { return cached(2, 4).known && cached(2, 4).tokens == 0; }));
+  publish(in_pairs);
+  EXPECT_TRUE(becomes(KvFreshness::kUnusable));
+  EXPECT_FALSE(cached(2, 4).known);
+  EXPECT_EQ(probe_.unusable(),
+            "its blocks are of sliding windows or states, which do not say what of a prefix is "
+            "there\n")
+      << "once";
+}
+
+// ATOM's publisher, before its pull request 2203: it numbers nothing.
+TEST_F(FeedAndTracker, AnEngineWhoseMessagesCannotBeReadIsGuessed) {
+  publish(stored(1, 2));
+  ASSERT_TRUE(wait_for([&] { return cached(1, 2).known; }));
+  publisher_.send({"topic", stored(1, 4)});
+  ASSERT_TRUE(wait_for([&] { return !cached(1, 2).known; }));
+  EXPECT_EQ(statistics().freshness, KvFreshness::kUnusable);
+  publish(stored(2, 2));  // nothing is missing before it
+  ASSERT_TRUE(wait_for([&] { return cached(2, 2).known; }));
+  EXPECT_EQ(cached(1, 2).tokens, 2 * kBlockTokens);
 }
 
 }  // namespace

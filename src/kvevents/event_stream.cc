@@ -166,8 +166,23 @@ void EventStream::apply(uint64_t number, std::string_view batch) {
     complete_ = true;
     host_.on_emptied();
   }
+  note_use(*applied);
   empty_if_reset(applied->cleared);
   note_position(hash);
+}
+
+void EventStream::note_use(const KvBatchApplied& applied) {
+  unreadable_ = false;
+  if (applied.usable || applied.cleared) unusable_ = false;
+  if (applied.unusable.empty()) return;
+  unusable_ = true;
+  host_.on_unusable(applied.unusable);
+}
+
+// Whether a batch is missing now, the number of the next one will say.
+void EventStream::on_unreadable() {
+  unreadable_ = true;
+  show_freshness();
 }
 
 // Between a reset and its announcement come batches from before it. Whether a replayed one is from
@@ -184,7 +199,7 @@ void EventStream::empty_if_reset(bool cleared) {
 
 void EventStream::on_reset() {
   tracker_.clear(source_);
-  hole_ = false;
+  hole_ = unusable_ = false;
   complete_ = false;
   reset_ = true;
   reset_until_ = time_after(executor_.now(), options_.reset_grace);
@@ -215,7 +230,7 @@ void EventStream::restart() {
   replayed_to_.reset();
   memory_.forget();
   waiting_.clear();
-  known_ = complete_ = hole_ = doubt_ = false;
+  known_ = complete_ = hole_ = doubt_ = unusable_ = unreadable_ = false;
   reading_ = true;
   topic_seen_ = !filtered_;
   counters_.next = 0;
@@ -231,6 +246,7 @@ KvFreshness EventStream::freshness() const {
   if (!live || hole_ || doubt_) {
     return reading_ ? KvFreshness::kNothingYet : KvFreshness::kStale;
   }
+  if (unusable_ || unreadable_) return KvFreshness::kUnusable;
   return complete_ ? KvFreshness::kExact : KvFreshness::kIncomplete;
 }
 

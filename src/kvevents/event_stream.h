@@ -119,6 +119,8 @@ class EventStreamHost {
   virtual void on_caught_up(uint64_t batches) = 0;
   // What was lost cannot be made up for.
   virtual void on_given_up(std::string_view why) = 0;
+  // Of what it publishes nothing can be used.
+  virtual void on_unusable(std::string_view why) { static_cast<void>(why); }
 };
 
 class EventStream {
@@ -137,6 +139,8 @@ class EventStream {
   void on_subscribed();
   void on_disconnected();
   void on_live(uint64_t number, std::string_view batch);
+  // A live message that cannot be read; nobody knows its number.
+  void on_unreadable();
   // A reset of its cache was done by way of us.
   void on_reset();
 
@@ -163,6 +167,7 @@ class EventStream {
   bool fill_before(uint64_t number, std::string_view batch);
   void wait(uint64_t number, std::string_view batch);
   void apply(uint64_t number, std::string_view batch);
+  void note_use(const KvBatchApplied& applied);
   void empty_if_reset(bool cleared);
   void resume(const KvStreamPosition& position);
   void note_position(uint64_t hash);
@@ -205,6 +210,8 @@ class EventStream {
   bool known_ = false;      // something was applied, or a replay said that there is nothing
   bool complete_ = false;   // all of the cache is known
   bool hole_ = false;       // what is known may be gone
+  bool unusable_ = false;   // no event could be used since its cache was empty, but some came
+  bool unreadable_ = false;  // the last message
   bool doubt_ = false;      // the connection was lost: something may be missing
   bool reading_ = true;     // for the first time since the engine started
   std::string why_;         // it is stale

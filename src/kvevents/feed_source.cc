@@ -101,6 +101,7 @@ void FeedSource::on_message(ZmqFrames frames) {
     tools_.probe.on_unreadable(counters_->name.endpoint.name,
                                message ? "JSON is read on the bound port only"
                                        : std::string_view(message.error().message));
+    stream_.on_unreadable();
     return on_error(KvFeedOperation::kFrames);
   }
   if (topic_ != message->topic) {
@@ -198,6 +199,11 @@ void FeedSource::on_lost(std::string_view why) {
 
 void FeedSource::on_restarted() {
   tools_.probe.on_restarted(counters_->name.endpoint, counters_->name.rank);
+}
+
+void FeedSource::on_unusable(std::string_view why) {
+  const FeedSourceName& its = counters_->name;
+  if (!std::exchange(unusable_told_, true)) tools_.probe.on_unusable(its.endpoint, its.rank, why);
 }
 
 void FeedSource::on_emptied() {

@@ -89,6 +89,7 @@ class FeedSource final : private EventStreamHost,
   void on_lost(std::string_view why) override;
   void on_restarted() override;
   void on_emptied() override;
+  void on_unusable(std::string_view why) override;
   void on_caught_up(uint64_t batches) override;
   void on_given_up(std::string_view why) override;
   // Of the subscription.
@@ -113,6 +114,7 @@ class FeedSource final : private EventStreamHost,
   uint64_t connection_ = kNoConnection;
   TimerId unreached_ = kNoTimer;      // until it is connected for the first time
   std::optional<std::string> topic_;  // of the last live message
+  bool unusable_told_ = false;
   bool topic_refused_ = false;  // what is replayed has a topic that is not heard, and it was told
 };
 

@@ -22,6 +22,7 @@ enum class KvSourceId : uint64_t {};
 // What is known of a source's cache.
 enum class KvFreshness : uint8_t {
   kNothingYet,  // nothing: no event came, or what came is being read still
+  kUnusable,    // nothing: of what it publishes nothing can be used
   // Each block that is known is there, but there may be more: the source had published before
   // somebody listened, or what was known was given up: after a loss or a reset, by a limit of
   // blocks or of their age, or because it could not be understood. Good to use.
@@ -44,6 +45,10 @@ struct KvBatchApplied {
   // An event of the batch said that the cache is empty (AllBlocksCleared): of it is known what the
   // rest of the batch says, and that is all there is.
   bool cleared = false;
+  // Some event of the source could be used since its cache was last empty.
+  bool usable = false;
+  // None could, and one of this batch could not: why. Valid until the next call.
+  std::string_view unusable = {};
 };
 
 class KvSourceTracker {

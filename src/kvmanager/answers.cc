@@ -34,6 +34,7 @@ std::string_view status_of(const PodState& state) {
     case KvFreshness::kStale:
       return "stale";
     case KvFreshness::kNothingYet:
+    case KvFreshness::kUnusable:
       break;
   }
   return "unknown";

@@ -27,6 +27,8 @@ std::string_view freshness_text(KvFreshness freshness) {
   switch (freshness) {
     case KvFreshness::kNothingYet:
       return "nothing yet";
+    case KvFreshness::kUnusable:
+      return "unusable";
     case KvFreshness::kIncomplete:
       return "incomplete";
     case KvFreshness::kExact:

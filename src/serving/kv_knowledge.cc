@@ -75,6 +75,9 @@ class KvKnowledge::News final : public KvEventProbe {
   void on_refused(const Endpoint& endpoint, uint32_t rank, std::string_view why) override {
     probe_.on_kv_news(endpoint, rank, KvNews::kRefused, why);
   }
+  void on_unusable(const Endpoint& endpoint, uint32_t rank, std::string_view why) override {
+    probe_.on_kv_news(endpoint, rank, KvNews::kUnusable, why);
+  }
   void on_unreached(const Endpoint& endpoint, uint32_t rank, std::string_view address) override {
     probe_.on_kv_news(endpoint, rank, KvNews::kUnreached, address);
   }

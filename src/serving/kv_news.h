@@ -6,14 +6,15 @@
 namespace kvasir {
 
 enum class KvNews : uint8_t {
-  kHeard,      // its events are heard from now on
-  kLost,       // events were lost: what is known of it is not used until they are made up for
-  kRestarted,  // its engine began anew, and holds nothing
-  kRecovered,  // all that it published is known again
-  kGivenUp,    // lost events cannot be made up for
-  kRefused,    // it cannot be listened to at all
-  kUnreached,  // nobody answers at its address; it is tried again
-  kUnreadable  // what it sends is no KV events
+  kHeard,       // its events are heard from now on
+  kLost,        // events were lost: what is known of it is not used until they are made up for
+  kRestarted,   // its engine began anew, and holds nothing
+  kRecovered,   // all that it published is known again
+  kGivenUp,     // lost events cannot be made up for
+  kRefused,     // it cannot be listened to at all
+  kUnreached,   // nobody answers at its address; it is tried again
+  kUnreadable,  // what it sends is no KV events
+  kUnusable     // they are, but none of them can be used
 };
 
 }  // namespace kvasir
