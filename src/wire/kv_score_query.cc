@@ -1,7 +1,7 @@
 #include <algorithm>
-#include <charconv>
 #include <unordered_set>
 
+#include "base/integer_text.h"
 #include "wire/json/json_cursor.h"
 #include "wire/kv_events/kv_event_json.h"
 #include "wire/kv_scores.h"
@@ -21,15 +21,6 @@ std::string_view without_space(std::string_view text) {
   const size_t begin = text.find_first_not_of(kSpace);
   if (begin == std::string_view::npos) return {};
   return text.substr(begin, text.find_last_not_of(kSpace) + 1 - begin);
-}
-
-template <class Integer>
-std::optional<Integer> integer_of(std::string_view text) {
-  Integer value{};
-  const char* const end = text.data() + text.size();
-  const auto [stopped, error] = std::from_chars(text.data(), end, value);
-  if (error != std::errc() || stopped != end) return std::nullopt;
-  return value;
 }
 
 // A name is 64 bits, signed or not.
