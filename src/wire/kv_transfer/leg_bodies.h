@@ -1,0 +1,84 @@
+// The bodies of the two legs of a request whose prompt is prefilled on one worker and whose answer
+// is decoded on another, made from the client's bytes by splicing: what is not named here reaches
+// both workers as it was sent.
+//
+// Source of the fields: llm-d's routing sidecar, by dialect; what it leaves on the prefill leg and
+// ours does not is said at each function.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "wire/json/json_edit.h"
+#include "wire/request/request_api.h"
+
+namespace kvasir {
+
+// How the two workers of a request learn of each other. The names are those of the sidecar's
+// --kv-connector.
+enum class KvDialect : uint8_t {
+  kNixl,           // "nixl" (sidecars of 2025): members of the body itself
+  kNixlV2,         // "nixlv2": kv_transfer_params, which the prefiller answers with
+  kLmcache,        // "lmcache" (sidecars of 2025): a store that both read
+  kSharedStorage,  // "shared-storage": the same, and the decoder may look there first
+  kSglang,         // "sglang": bootstrap_host, bootstrap_port and bootstrap_room in both bodies
+  kMooncake,       // "mooncake": kv_transfer_params on both legs
+  kOffloading,     // "offloading": the same with other members
+  kP2p,            // P2pNcclConnector: the request id names both (p2p_request_id.h)
+};
+
+// The APIs whose requests have two legs: completions, chat, responses, messages and vLLM's
+// /inference/v1/generate.
+bool has_two_legs(RequestApi api);
+
+// What a dialect adds to one leg.
+struct LegFields {
+  // The value of kv_transfer_params, JSON; empty: it has none. Where the engine looks for it
+  // depends on the API: /inference/v1/generate reads sampling_params.extra_args alone.
+  std::string_view params = {};
+  // More members of the body, JSON. kSglang: bootstrap_host, bootstrap_port, bootstrap_room. kNixl:
+  // remote_block_ids, remote_engine_id, remote_host, remote_port.
+  std::span<const JsonEdit> members = {};
+};
+
+// A request's body, read once. Views: the body must outlive it.
+class LegBodies {
+ public:
+  // Precondition: has_two_legs(api). An error says what is no JSON object.
+  static Result<LegBodies> read(RequestApi api, std::string_view body);
+
+  bool stream() const;
+  // Whether the client asks the decoder to look into its own caches first (shared-storage).
+  bool has_cache_hit_threshold() const { return body_.find("cache_hit_threshold").has_value(); }
+
+  // The prompt's leg: an answer of one token, whole, of one choice, without what costs and changes
+  // nothing of the prompt's KV (probabilities, an echo, a grammar of the answer, stop texts that
+  // would end it without a handoff). The llm-d sidecar leaves all of the latter, and n, as sent.
+  std::string prefill(KvDialect dialect, const LegFields& fields) const;
+  // The answer's leg: as the client sent it but for what the dialect needs.
+  std::string decode(KvDialect dialect, const LegFields& fields) const;
+  // For a worker that does both. Every leg loses what a client says about workers and their caches:
+  // a decoder would fetch KV from whom it names, and answer with another request's.
+  std::string local() const;
+
+ private:
+  struct Edits;
+
+  LegBodies(RequestApi api, JsonEditor body) : api_(api), body_(std::move(body)) {}
+
+  void end_after_one_token(KvDialect dialect, Edits& edits) const;
+  std::string write(Edits edits) const;
+
+  RequestApi api_;
+  JsonEditor body_;
+};
+
+// kv_transfer_params of a prefill leg of nixlv2.
+inline constexpr std::string_view kNixlPrefillParams =
+    R"({"do_remote_decode":true,"do_remote_prefill":false,"remote_engine_id":null,)"
+    R"("remote_block_ids":null,"remote_host":null,"remote_port":null})";
+
+}  // namespace kvasir

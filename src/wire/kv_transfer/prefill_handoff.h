@@ -1,0 +1,46 @@
+// What a prefiller answers with for the decoder: kv_transfer_params of vLLM's NixlConnector, in all
+// of its generations, and the same as members of the answer ("nixl" of 2025).
+//
+// The decoder gets the value back byte for byte; it is read here only to find out whether the
+// decoder could use it. A decoder that cannot computes the prompt again without a word, or fails.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace kvasir {
+
+struct PrefillHandoff {
+  enum class State : uint8_t {
+    kUsable,
+    kEmpty,    // it names no blocks, as older engines do of a prompt shorter than one
+    kNone,     // the answer has none, or null: the prefiller keeps nothing for anybody
+    kInvalid,  // `problem` says why no decoder can use it
+  };
+  State state = State::kNone;
+  std::string problem = {};
+  // As it stands in the answer; a view of it. Of members of the answer: empty.
+  std::string_view params = {};
+
+  std::string engine_id = {};
+  std::string request_id = {};  // the prefiller's own; empty in the first generation
+  std::string host = {};        // of the side channel
+  uint16_t port = 0;
+  uint64_t blocks = 0;                  // of all KV groups together
+  std::optional<uint64_t> tokens = {};  // remote_num_tokens
+  bool push = false;                    // transfer_mode "push": the prefiller writes to the decoder
+};
+
+// Of the whole answer of a prefill leg. `answer`: must outlive the result.
+PrefillHandoff read_nixl_v2_handoff(std::string_view answer);
+
+// Of the first dialect; the members that decode gets back are views of the answer.
+struct NixlMembers {
+  PrefillHandoff handoff;
+  std::string_view block_ids = {}, engine_id = {}, host = {}, port = {};
+};
+NixlMembers read_nixl_handoff(std::string_view answer);
+
+}  // namespace kvasir
