@@ -193,10 +193,20 @@ std::string LegBodies::prefill(KvDialect dialect, const LegFields& fields) const
   return write(std::move(edits));
 }
 
-std::string LegBodies::decode(KvDialect dialect, const LegFields& fields) const {
+LegBodies::Edits LegBodies::of_decode(KvDialect dialect, const LegFields& fields) const {
   Edits edits{{fields.members.begin(), fields.members.end()}, {}, fields.params};
   if (dialect == KvDialect::kNixl) edits.body.push_back({"do_remote_prefill", "true"});
   if (dialect == KvDialect::kSharedStorage) edits.body.push_back({kHitThreshold, "0"});
+  return edits;
+}
+
+std::string LegBodies::decode(KvDialect dialect, const LegFields& fields) const {
+  return write(of_decode(dialect, fields));
+}
+
+std::string LegBodies::release(KvDialect dialect, const LegFields& fields) const {
+  Edits edits = of_decode(dialect, fields);
+  end_after_one_token(dialect, edits);
   return write(std::move(edits));
 }
 

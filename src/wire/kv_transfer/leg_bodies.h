@@ -60,6 +60,9 @@ class LegBodies {
   std::string prefill(KvDialect dialect, const LegFields& fields) const;
   // The answer's leg: as the client sent it but for what the dialect needs.
   std::string decode(KvDialect dialect, const LegFields& fields) const;
+  // A decode leg that fetches what was handed over and answers nothing: a prefiller has no other
+  // call that lets go of it.
+  std::string release(KvDialect dialect, const LegFields& fields) const;
   // For a worker that does both. Every leg loses what a client says about workers and their caches:
   // a decoder would fetch KV from whom it names, and answer with another request's.
   std::string local() const;
@@ -69,6 +72,7 @@ class LegBodies {
 
   LegBodies(RequestApi api, JsonEditor body) : api_(api), body_(std::move(body)) {}
 
+  Edits of_decode(KvDialect dialect, const LegFields& fields) const;
   void end_after_one_token(KvDialect dialect, Edits& edits) const;
   std::string write(Edits edits) const;
 

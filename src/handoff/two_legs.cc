@@ -1,0 +1,264 @@
+#include "handoff/two_legs.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/assert.h"
+#include "handoff/concurrent_fields.h"
+#include "wire/kv_transfer/prefill_handoff.h"
+
+namespace kvasir {
+namespace {
+
+constexpr int kOk = 200;
+constexpr int kRequestTimeout = 408;
+constexpr int kTooManyRequests = 429;
+constexpr int kBadGateway = 502;
+constexpr int kUnavailable = 503;
+constexpr int kGatewayTimeout = 504;
+
+bool is_success(int status) { return status / 100 == 2; }
+
+// The request itself is refused: every worker would.
+bool is_the_clients(int status) {
+  return status / 100 == 4 && status != kRequestTimeout && status != kTooManyRequests;
+}
+
+// Whether what a prefiller answers with is looked at.
+bool hands_over_in_answer(KvDialect dialect) {
+  return dialect == KvDialect::kNixl || dialect == KvDialect::kNixlV2;
+}
+
+LegRefusal refusal_of(LegFailure failure, std::string_view why) {
+  if (failure == LegFailure::kTimeout) {
+    return {kGatewayTimeout, "prefill_upstream_timeout", std::string(why)};
+  }
+  return {kBadGateway, "prefill_upstream_error", "the prefill worker: " + std::string(why)};
+}
+
+}  // namespace
+
+TwoLegs::TwoLegs(const HandoffOptions& options, const LegBodies& bodies,
+                 std::vector<PrefillCandidate> candidates, uint64_t prompt_tokens, uint64_t unique,
+                 Executor& executor, Carrier& carrier)
+    : options_(options),
+      bodies_(bodies),
+      candidates_(std::move(candidates)),
+      prompt_tokens_(prompt_tokens),
+      unique_(unique),
+      executor_(executor),
+      carrier_(carrier) {}
+
+TwoLegs::~TwoLegs() {
+  executor_.cancel(hedge_);
+  for (const Leg& leg : legs_) executor_.cancel(leg.deadline);
+}
+
+bool TwoLegs::is_concurrent() const {
+  return options_.dialect == KvDialect::kSglang || options_.dialect == KvDialect::kOffloading;
+}
+
+void TwoLegs::start() {
+  begun_ = executor_.now();
+  if (candidates_.empty()) return decode_alone(HandoffReport::Path::kLocal);
+  send_prefill();
+}
+
+void TwoLegs::send_prefill() {
+  const size_t leg = legs_.size(), candidate = next_candidate_++;
+  legs_.emplace_back();
+  legs_[leg].candidate = candidate;
+  legs_[leg].running = true;
+  report_.prefills = legs_.size();
+  const Duration deadline =
+      options_.prefill_deadline + prompt_tokens_ * options_.prefill_deadline_per_token;
+  legs_[leg].deadline = executor_.after(deadline, [this, leg] {
+    legs_[leg].deadline = kNoTimer;
+    carrier_.end_prefill(leg);
+    on_prefill_failed(leg, LegFailure::kTimeout, "the prefill worker has not answered in time");
+  });
+  if (is_concurrent()) {
+    const ConcurrentFields both(options_.dialect, candidates_[candidate], unique_);
+    state_ = State::kDecoding;
+    carrier_.send_prefill(leg, candidate, bodies_.prefill(options_.dialect, both.prefill()));
+    carrier_.send_decode(bodies_.decode(options_.dialect, both.decode()));
+    return;
+  }
+  const bool may_hedge = options_.hedge_after > Duration::zero() && leg == 0 &&
+                         options_.prefill_attempts_most > 1 && candidates_.size() > 1;
+  if (may_hedge) {
+    hedge_ = executor_.after(options_.hedge_after, [this] {
+      hedge_ = kNoTimer;
+      report_.hedged = true;
+      send_prefill();
+    });
+  }
+  LegFields fields;
+  if (options_.dialect == KvDialect::kNixlV2) fields.params = kNixlPrefillParams;
+  carrier_.send_prefill(leg, candidate, bodies_.prefill(options_.dialect, fields));
+}
+
+void TwoLegs::on_prefill_head(size_t leg, int status) { legs_[leg].status = status; }
+
+void TwoLegs::on_prefill_body(size_t index, std::string_view bytes) {
+  Leg& leg = legs_[index];
+  if (!leg.running) return;
+  if (is_success(leg.status) && !hands_over_in_answer(options_.dialect)) return;
+  const size_t room = options_.prefill_answer_bytes_max - leg.body.size();
+  leg.body += bytes.substr(0, room);
+  if (bytes.size() <= room || !is_success(leg.status)) return;
+  end(leg);
+  carrier_.end_prefill(index);
+  refuse({kBadGateway, "prefill_response_too_large",
+          "the prefill worker's answer is larger than " +
+              std::to_string(options_.prefill_answer_bytes_max) + " bytes"});
+}
+
+void TwoLegs::on_prefill_end(size_t index) {
+  Leg& leg = legs_[index];
+  if (!leg.running || state_ == State::kFinished) return;
+  end(leg);
+  if (is_success(leg.status)) {
+    executor_.cancel(std::exchange(hedge_, kNoTimer));
+    report_.prefiller = leg.candidate;
+    report_.prefill_time = executor_.now() - begun_;
+    end_prefills();
+    if (!is_concurrent()) hand_over(leg);
+    return;
+  }
+  if (state_ == State::kAnswering) return;  // the decoder had what it needed
+  LastFailure failure{index, {leg.status, "prefill_upstream_error", {}}};
+  if (!is_the_clients(leg.status)) return failed(std::move(failure));
+  end_prefills();
+  if (is_concurrent()) carrier_.end_decode();
+  report_.path = HandoffReport::Path::kRefused;
+  finish();
+  carrier_.pass_on(index, leg.status, leg.body);
+}
+
+void TwoLegs::on_prefill_failed(size_t index, LegFailure failure, std::string_view why) {
+  Leg& leg = legs_[index];
+  if (!leg.running || state_ == State::kFinished) return;
+  end(leg);
+  if (state_ == State::kAnswering) return;
+  failed({std::nullopt, refusal_of(failure, why)});
+}
+
+void TwoLegs::end(Leg& leg) {
+  leg.running = false;
+  executor_.cancel(std::exchange(leg.deadline, kNoTimer));
+}
+
+void TwoLegs::end_prefills() {
+  for (size_t i = 0; i < legs_.size(); ++i) {
+    if (!legs_[i].running) continue;
+    end(legs_[i]);
+    carrier_.end_prefill(i);
+  }
+}
+
+void TwoLegs::failed(LastFailure failure) {
+  last_failure_ = std::move(failure);
+  const auto runs = [](const Leg& leg) { return leg.running; };
+  if (std::any_of(legs_.begin(), legs_.end(), runs)) return;  // the other one may answer
+  executor_.cancel(std::exchange(hedge_, kNoTimer));
+  if (is_concurrent()) carrier_.end_decode();
+  send_next_or_fail();
+}
+
+void TwoLegs::send_next_or_fail() {
+  if (next_candidate_ < candidates_.size() && legs_.size() < options_.prefill_attempts_most) {
+    return send_prefill();
+  }
+  if (options_.on_prefill_failure == HandoffOptions::OnPrefillFailure::kLocalDecode) {
+    return decode_alone(HandoffReport::Path::kLocal);
+  }
+  if (!last_failure_.answered) return refuse(last_failure_.refusal);
+  report_.path = HandoffReport::Path::kRefused;
+  finish();
+  const Leg& leg = legs_[*last_failure_.answered];
+  carrier_.pass_on(*last_failure_.answered, leg.status, leg.body);
+}
+
+void TwoLegs::hand_over(const Leg& leg) {
+  if (!hands_over_in_answer(options_.dialect)) return decode(HandoffReport::Path::kTwoLegs, {});
+  const bool by_members = options_.dialect == KvDialect::kNixl;
+  const NixlMembers members = by_members ? read_nixl_handoff(leg.body) : NixlMembers{};
+  const PrefillHandoff handoff = by_members ? members.handoff : read_nixl_v2_handoff(leg.body);
+  report_.problem = handoff.problem;
+  report_.blocks = handoff.blocks;
+  switch (handoff.state) {
+    case PrefillHandoff::State::kInvalid:
+      return refuse({kBadGateway, "invalid_prefill_handoff",
+                     "what the prefill worker hands over cannot be used: " + handoff.problem});
+    case PrefillHandoff::State::kNone:
+      if (options_.on_no_handoff == HandoffOptions::OnNoHandoff::kError) {
+        return refuse({kBadGateway, "invalid_prefill_handoff",
+                       "the prefill worker handed nothing over; its engine has no KV connector, "
+                       "or the answer ended before its first token"});
+      }
+      return decode_alone(HandoffReport::Path::kNoHandoff);
+    case PrefillHandoff::State::kEmpty: return decode_alone(HandoffReport::Path::kNoHandoff);
+    case PrefillHandoff::State::kUsable: break;
+  }
+  const JsonEdit remote[] = {{"remote_block_ids", members.block_ids},
+                             {"remote_engine_id", members.engine_id},
+                             {"remote_host", members.host},
+                             {"remote_port", members.port}};
+  LegFields fields{handoff.params, {}};
+  if (by_members) fields.members = remote;
+  release_body_ = bodies_.release(options_.dialect, fields);
+  decode(HandoffReport::Path::kTwoLegs, fields);
+}
+
+void TwoLegs::decode(HandoffReport::Path path, const LegFields& fields) {
+  report_.path = path;
+  state_ = State::kDecoding;
+  carrier_.send_decode(bodies_.decode(options_.dialect, fields));
+}
+
+void TwoLegs::decode_alone(HandoffReport::Path path) {
+  report_.path = path;
+  state_ = State::kDecoding;
+  carrier_.send_decode(bodies_.local());
+}
+
+void TwoLegs::on_decode_begun() {
+  if (state_ == State::kFinished) return;
+  if (is_concurrent() && report_.path == HandoffReport::Path::kUndecided) {
+    report_.path = HandoffReport::Path::kTwoLegs;
+  }
+  state_ = State::kAnswering;
+  release_body_.clear();
+}
+
+void TwoLegs::on_decode_failed(LegFailure failure, std::string_view why) {
+  if (state_ != State::kDecoding) return;
+  const bool refused = failure == LegFailure::kNotConnected;
+  refuse({refused ? kUnavailable : kBadGateway, "decode_upstream_error",
+          "the decode worker: " + std::string(why)});
+}
+
+void TwoLegs::on_client_left() {
+  if (state_ == State::kFinished) return;
+  const bool decoding = state_ == State::kDecoding || state_ == State::kAnswering;
+  const std::string release = std::move(release_body_);
+  end_prefills();
+  finish();
+  if (decoding) carrier_.end_decode();
+  if (!release.empty()) carrier_.send_release(release);
+}
+
+void TwoLegs::refuse(const LegRefusal& refusal) {
+  end_prefills();
+  report_.path = HandoffReport::Path::kRefused;
+  finish();
+  carrier_.refuse(refusal);
+}
+
+void TwoLegs::finish() {
+  state_ = State::kFinished;
+  executor_.cancel(std::exchange(hedge_, kNoTimer));
+}
+
+}  // namespace kvasir

@@ -1,0 +1,345 @@
+#include "handoff/two_legs.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+
+#include "base/random.h"
+#include "base/virtual_executor_fixture.h"
+
+namespace kvasir {
+namespace {
+
+using std::chrono::milliseconds, std::chrono::seconds;
+using ::testing::HasSubstr, ::testing::ElementsAre, ::testing::IsEmpty;
+using Path = HandoffReport::Path;
+
+constexpr std::string_view kBody = R"({"prompt":"p","max_tokens":9,"stream":true})";
+constexpr std::string_view kAnswer =
+    R"({"kv_transfer_params":{"do_remote_prefill":true,"remote_block_ids":[[1,2]],)"
+    R"("remote_engine_id":"e","remote_request_id":"r","remote_host":"h","remote_port":5600}})";
+
+class TwoLegsTest : public ::testing::Test, public TwoLegs::Carrier {
+ public:
+  void send_prefill(size_t leg, size_t candidate, std::string body) override {
+    done_.push_back("prefill " + std::to_string(leg) + " at " + std::to_string(candidate));
+    prefill_body_ = std::move(body);
+  }
+  void end_prefill(size_t leg) override { done_.push_back("end prefill " + std::to_string(leg)); }
+  void send_decode(std::string body) override {
+    done_.push_back("decode");
+    decode_body_ = std::move(body);
+  }
+  void end_decode() override { done_.push_back("end decode"); }
+  void send_release(std::string body) override {
+    done_.push_back("release");
+    release_body_ = std::move(body);
+  }
+  void refuse(const LegRefusal& refusal) override {
+    done_.push_back("refuse " + std::to_string(refusal.status) + " " + std::string(refusal.code));
+  }
+  void pass_on(size_t leg, int status, std::string_view body) override {
+    done_.push_back("pass on " + std::to_string(leg) + ": " + std::to_string(status) + " " +
+                    std::string(body));
+  }
+
+ protected:
+  void start(size_t candidates) {
+    std::vector<PrefillCandidate> workers;
+    for (size_t i = 0; i < candidates; ++i) {
+      workers.push_back({"10.0.0." + std::to_string(i), 8000, 8998});
+    }
+    legs_ = std::make_unique<TwoLegs>(options_, *bodies_, std::move(workers), 1000, 0xabc, executor_,
+                                      *this);
+    legs_->start();
+  }
+  void prefill_answers(size_t leg, int status, std::string_view body) {
+    legs_->on_prefill_head(leg, status);
+    legs_->on_prefill_body(leg, body.substr(0, 5));
+    if (body.size() > 5) legs_->on_prefill_body(leg, body.substr(5));
+    legs_->on_prefill_end(leg);
+  }
+  void prefill_fails(size_t leg) {
+    legs_->on_prefill_failed(leg, LegFailure::kNotConnected, "connection refused");
+  }
+  void pass(Duration time) { executor_.run_until(executor_.now() + time); }
+  std::vector<std::string> done() { return std::exchange(done_, {}); }
+  const HandoffReport& report() const { return legs_->report(); }
+
+  HandoffOptions options_;
+  VirtualExecutor executor_;
+  Result<LegBodies> bodies_ = LegBodies::read(RequestApi::kCompletions, kBody);
+  std::unique_ptr<TwoLegs> legs_;
+  std::vector<std::string> done_;
+  std::string prefill_body_, decode_body_, release_body_;
+};
+
+TEST_F(TwoLegsTest, WhatThePrefillerHandsOverReachesTheDecoderAsItStands) {
+  start(2);
+  EXPECT_THAT(done(), ElementsAre("prefill 0 at 0"));
+  EXPECT_THAT(prefill_body_, HasSubstr(R"("stream":false)"));
+  pass(milliseconds(70));
+  prefill_answers(0, 200, kAnswer);
+  EXPECT_THAT(done(), ElementsAre("decode"));
+  EXPECT_EQ(decode_body_, R"({"prompt":"p","max_tokens":9,"stream":true,)" +
+                              std::string(kAnswer.substr(1)));
+  legs_->on_decode_begun();
+  EXPECT_EQ(report().path, Path::kTwoLegs);
+  EXPECT_EQ(report().prefiller, 0u);
+  EXPECT_EQ(report().prefill_time, milliseconds(70));
+  EXPECT_EQ(report().blocks, 2u);
+  legs_->on_client_left();
+  EXPECT_THAT(done(), ElementsAre("end decode")) << "what was handed over is fetched by now";
+}
+
+TEST_F(TwoLegsTest, WithoutAPrefillerTheDecoderDoesBoth) {
+  start(0);
+  EXPECT_THAT(done(), ElementsAre("decode"));
+  EXPECT_EQ(decode_body_, kBody);
+  EXPECT_EQ(report().path, Path::kLocal);
+}
+
+TEST_F(TwoLegsTest, TheNextPrefillerIsAskedAsLongAsNoneAnswered) {
+  start(4);
+  prefill_fails(0);
+  prefill_answers(1, 503, "busy");
+  EXPECT_THAT(done(), ElementsAre("prefill 0 at 0", "prefill 1 at 1", "prefill 2 at 2"));
+  legs_->on_prefill_head(2, 200);
+  legs_->on_prefill_failed(2, LegFailure::kBroken, "connection reset");
+  EXPECT_THAT(done(), ElementsAre("refuse 502 prefill_upstream_error")) << "three are enough";
+  EXPECT_EQ(report().path, Path::kRefused);
+  EXPECT_EQ(report().prefills, 3u);
+}
+
+TEST_F(TwoLegsTest, TheLastPrefillersOwnErrorIsTheClients) {
+  start(1);
+  prefill_answers(0, 429, "slow down");
+  EXPECT_THAT(done(), ElementsAre("prefill 0 at 0", "pass on 0: 429 slow down"));
+}
+
+TEST_F(TwoLegsTest, ByPolicyTheDecoderDoesBothWhenPrefillersFail) {
+  options_.on_prefill_failure = HandoffOptions::OnPrefillFailure::kLocalDecode;
+  start(2);
+  prefill_fails(0);
+  prefill_answers(1, 500, "{}");
+  EXPECT_THAT(done(), ElementsAre("prefill 0 at 0", "prefill 1 at 1", "decode"));
+  EXPECT_EQ(decode_body_, kBody);
+  EXPECT_EQ(report().path, Path::kLocal);
+}
+
+TEST_F(TwoLegsTest, WhatIsTheClientsFaultIsToldAtOnce) {
+  start(3);
+  prefill_answers(0, 400, R"({"error":{"message":"no"}})");
+  EXPECT_THAT(done(), ElementsAre("prefill 0 at 0", R"(pass on 0: 400 {"error":{"message":"no"}})"));
+}
+
+TEST_F(TwoLegsTest, APrefillerHasSoMuchTimeForEachToken) {
+  options_.prefill_deadline = seconds(1);
+  options_.prefill_deadline_per_token = milliseconds(1);
+  start(2);
+  pass(milliseconds(1999));
+  EXPECT_THAT(done(), ElementsAre("prefill 0 at 0"));
+  pass(milliseconds(1));
+  EXPECT_THAT(done(), ElementsAre("end prefill 0", "prefill 1 at 1"));
+  pass(seconds(2));
+  EXPECT_THAT(done(), ElementsAre("end prefill 1", "refuse 504 prefill_upstream_timeout"));
+  prefill_answers(0, 200, kAnswer);
+  EXPECT_THAT(done(), IsEmpty()) << "too late";
+}
+
+TEST_F(TwoLegsTest, ASecondOneIsAskedWhenTheFirstIsSlowAndTheFirstAnswerCounts) {
+  options_.hedge_after = milliseconds(100);
+  start(3);
+  pass(milliseconds(100));
+  EXPECT_THAT(done(), ElementsAre("prefill 0 at 0", "prefill 1 at 1"));
+  prefill_fails(0);
+  EXPECT_THAT(done(), IsEmpty()) << "the other one is on its way";
+  prefill_answers(1, 200, kAnswer);
+  EXPECT_THAT(done(), ElementsAre("decode"));
+  EXPECT_TRUE(report().hedged);
+  EXPECT_EQ(report().prefiller, 1u);
+  pass(seconds(100));
+  EXPECT_THAT(done(), IsEmpty());
+}
+
+TEST_F(TwoLegsTest, TheSlowerOneOfTwoIsEnded) {
+  options_.hedge_after = milliseconds(100);
+  start(2);
+  pass(milliseconds(150));
+  prefill_answers(0, 200, kAnswer);
+  EXPECT_THAT(done(),
+              ElementsAre("prefill 0 at 0", "prefill 1 at 1", "end prefill 1", "decode"));
+}
+
+TEST_F(TwoLegsTest, NothingHandedOverIsAPolicyAndNeverANull) {
+  start(2);
+  prefill_answers(0, 200, R"({"kv_transfer_params":null})");
+  EXPECT_THAT(done(), ElementsAre("prefill 0 at 0", "decode"));
+  EXPECT_EQ(decode_body_, kBody);
+  EXPECT_EQ(report().path, Path::kNoHandoff);
+
+  options_.on_no_handoff = HandoffOptions::OnNoHandoff::kError;
+  start(2);
+  prefill_answers(0, 200, "{}");
+  EXPECT_THAT(done(), ElementsAre("prefill 0 at 0", "refuse 502 invalid_prefill_handoff"));
+  start(2);
+  prefill_answers(0, 200, R"({"kv_transfer_params":{"do_remote_prefill":true,"remote_block_ids":[]}})");
+  EXPECT_THAT(done(), ElementsAre("prefill 0 at 0", "decode")) << "a prompt shorter than a block";
+}
+
+TEST_F(TwoLegsTest, AHandoffThatNoDecoderCanUseReachesNone) {
+  for (const char* answer : {"data: {}", R"({"kv_transfer_params":{}})",
+                             R"({"kv_transfer_params":{"do_remote_prefill":true,"remote_block_ids":[1]}})"}) {
+    start(3);
+    prefill_answers(0, 200, answer);
+    EXPECT_THAT(done(), ElementsAre("prefill 0 at 0", "refuse 502 invalid_prefill_handoff"))
+        << answer;
+    EXPECT_NE(report().problem, "");
+  }
+}
+
+TEST_F(TwoLegsTest, AnAnswerWithoutEndIsRefused) {
+  options_.prefill_answer_bytes_max = 1000;
+  start(2);
+  legs_->on_prefill_head(0, 200);
+  legs_->on_prefill_body(0, std::string(1000, ' '));
+  EXPECT_THAT(done(), ElementsAre("prefill 0 at 0"));
+  legs_->on_prefill_body(0, " ");
+  EXPECT_THAT(done(), ElementsAre("end prefill 0", "refuse 502 prefill_response_too_large"));
+}
+
+// Vector T8.
+TEST_F(TwoLegsTest, AClientThatLeavesEndsBothLegs) {
+  start(2);
+  legs_->on_client_left();
+  EXPECT_THAT(done(), ElementsAre("prefill 0 at 0", "end prefill 0"));
+  prefill_answers(0, 200, kAnswer);
+  EXPECT_THAT(done(), IsEmpty());
+
+  start(2);
+  prefill_answers(0, 200, kAnswer);
+  legs_->on_client_left();
+  EXPECT_THAT(done(), ElementsAre("prefill 0 at 0", "decode", "end decode", "release"));
+  EXPECT_THAT(release_body_, HasSubstr(R"("max_tokens":1,)"));
+  EXPECT_THAT(release_body_, HasSubstr(R"("remote_request_id":"r")"));
+}
+
+TEST_F(TwoLegsTest, ADecoderThatCannotBeReachedIsToldApart) {
+  start(1);
+  prefill_answers(0, 200, kAnswer);
+  legs_->on_decode_failed(LegFailure::kNotConnected, "connection refused");
+  EXPECT_THAT(done(), ElementsAre("prefill 0 at 0", "decode", "refuse 503 decode_upstream_error"));
+  start(1);
+  prefill_answers(0, 200, kAnswer);
+  legs_->on_decode_failed(LegFailure::kBroken, "connection reset");
+  EXPECT_THAT(done(), ElementsAre("prefill 0 at 0", "decode", "refuse 502 decode_upstream_error"));
+}
+
+TEST_F(TwoLegsTest, ASharedStoreNeedsNoHandoff) {
+  options_.dialect = KvDialect::kSharedStorage;
+  start(1);
+  prefill_answers(0, 200, "data: {}\n\n");
+  EXPECT_THAT(done(), ElementsAre("prefill 0 at 0", "decode"));
+  EXPECT_THAT(decode_body_, HasSubstr(R"("cache_hit_threshold":0)"));
+}
+
+TEST_F(TwoLegsTest, ConcurrentLegsAreTiedToEachOther) {
+  options_.dialect = KvDialect::kSglang;
+  start(2);
+  EXPECT_THAT(done(), ElementsAre("prefill 0 at 0", "decode"));
+  EXPECT_EQ(prefill_body_, decode_body_);
+  EXPECT_THAT(decode_body_,
+              HasSubstr(R"("bootstrap_host":"10.0.0.0","bootstrap_port":8998,"bootstrap_room":2748)"));
+  prefill_fails(0);
+  EXPECT_THAT(done(), ElementsAre("end decode", "prefill 1 at 1", "decode"));
+  EXPECT_THAT(decode_body_, HasSubstr(R"("bootstrap_host":"10.0.0.1")"));
+  prefill_answers(1, 400, "no");
+  EXPECT_THAT(done(), ElementsAre("end decode", "pass on 1: 400 no"));
+
+  start(1);
+  legs_->on_decode_begun();
+  prefill_answers(0, 500, "late");
+  EXPECT_THAT(done(), ElementsAre("prefill 0 at 0", "decode")) << "the answer has begun";
+  EXPECT_EQ(report().path, Path::kTwoLegs);
+}
+
+TEST_F(TwoLegsTest, OffloadingNamesEachWorkerToTheOther) {
+  options_.dialect = KvDialect::kOffloading;
+  start(1);
+  EXPECT_THAT(prefill_body_,
+              HasSubstr(R"("kv_transfer_params":{"remote_decoder":{"kv_request_id":"0000000000000abc"}})"));
+  EXPECT_THAT(decode_body_, HasSubstr(R"("kv_transfer_params":{"remote_prefiller":)"
+                                      R"({"kv_request_id":"0000000000000abc","remote_host":"10.0.0.0","remote_port":8998}})"));
+}
+
+// Whatever comes in whatever order: the client gets one thing, and nothing is left running.
+TEST_F(TwoLegsTest, AnyOrderOfEventsEndsInOneWay) {
+  Random random(11);
+  for (int round = 0; round < 20'000; ++round) {
+    options_ = {};
+    constexpr KvDialect kDialects[] = {KvDialect::kNixlV2, KvDialect::kNixl, KvDialect::kSglang,
+                                       KvDialect::kSharedStorage, KvDialect::kOffloading};
+    options_.dialect = kDialects[random.below(5)];
+    if (random.below(2) == 0) options_.hedge_after = milliseconds(5);
+    if (random.below(2) == 0) {
+      options_.on_prefill_failure = HandoffOptions::OnPrefillFailure::kLocalDecode;
+    }
+    options_.prefill_deadline = milliseconds(20);
+    options_.prefill_deadline_per_token = Duration::zero();
+    done_.clear();
+    start(random.below(4));
+    bool begun = false, answered = false, left = false;
+    for (int i = 0; i < 12; ++i) {
+      const size_t legs = report().prefills, sent = legs;
+      const size_t leg = legs == 0 ? 0 : random.below(legs);
+      const auto last = [this](std::string_view what) {
+        return !done_.empty() && done_.back().starts_with(what);
+      };
+      switch (random.below(7)) {
+        case 0: pass(milliseconds(random.below(15))); break;
+        case 1:
+          if (legs > 0) prefill_answers(leg, 200, kAnswer);
+          break;
+        case 2:
+          if (legs > 0) prefill_answers(leg, random.below(2) == 0 ? 503 : 404, "x");
+          break;
+        case 3:
+          if (legs > 0) prefill_fails(leg);
+          break;
+        case 4:
+          if (last("decode") && !left) legs_->on_decode_begun(), begun = true;
+          break;
+        case 5:
+          if (last("decode") && !begun) legs_->on_decode_failed(LegFailure::kBroken, "x");
+          break;
+        default:
+          if (random.below(4) == 0) legs_->on_client_left(), left = true;
+      }
+      if (answered) {
+        ASSERT_EQ(report().prefills, sent) << "a prefill is paid for once";
+      }
+      answered |= report().prefiller.has_value();
+    }
+    pass(seconds(10));
+    int told = 0, decodes = 0, running = 0;
+    for (const std::string& what : done_) {
+      told += what.starts_with("refuse") || what.starts_with("pass on");
+      decodes += what == "decode" ? 1 : what == "end decode" ? -1 : 0;
+      running += what.starts_with("prefill") ? 1 : what.starts_with("end prefill") ? -1 : 0;
+    }
+    ASSERT_LE(told, 1);
+    ASSERT_GE(decodes, 0);
+    ASSERT_LE(decodes, 1);
+    ASSERT_GE(running, 0);
+    if (begun) {
+      ASSERT_EQ(told, 0) << "an answer that has begun is only cut";
+    }
+    if (!left) {
+      ASSERT_TRUE(told == 1 || decodes == 1) << "the client gets something";
+    }
+  }
+}
+
+}  // namespace
+}  // namespace kvasir
