@@ -1,75 +1,21 @@
 #include "gateway/relay_head.h"
 
-#include <algorithm>
 #include <cstdio>
 #include <optional>
-#include <vector>
 
 #include "base/text.h"
+#include "net/http/hop_fields.h"
 #include "net/http/http_server.h"
 
 namespace kvasir {
 namespace {
-
-constexpr std::string_view kConnectionFields[] = {
-    "Connection", "Keep-Alive", "TE", "Trailer", "Transfer-Encoding", "Upgrade", "HTTP2-Settings", "Content-Length"};
-
-char folded(char c) {
-  return c == '_' ? '-' : lower_case(c);
-}
-
-// Programs behind the worker may read "Content_Length" as the field that has a hyphen there.
-bool reads_as(std::string_view name, std::string_view known) {
-  return name.size() == known.size() &&
-         std::equal(name.begin(), name.end(), known.begin(),
-                    [](char a, char b) { return folded(a) == folded(b); });
-}
-
-bool is_one_of(std::string_view name, const std::string_view* first, size_t count) {
-  for (size_t i = 0; i < count; ++i) {
-    if (reads_as(name, first[i])) return true;
-  }
-  return false;
-}
-
-// Which fields of a message do not go beyond one connection: RFC 9110 §7.6.1, and those that its Connection fields
-// name.
-class ConnectionFields {
- public:
-  explicit ConnectionFields(const HttpHead& head) {
-    for (size_t i = 0; i < head.field_count(); ++i) {
-      const HttpHead::Field field = head.field(i);
-      if (equal_ignoring_case(field.name, "Connection")) add(field.value);
-    }
-  }
-
-  bool hold(std::string_view name) const {
-    if (is_one_of(name, kConnectionFields, std::size(kConnectionFields))) return true;
-    if (reads_as(name.substr(0, 6), "Proxy-")) return true;
-    return !named_.empty() && is_one_of(name, named_.data(), named_.size());
-  }
-
- private:
-  void add(std::string_view list) {
-    while (!list.empty()) {
-      const size_t comma = std::min(list.find(','), list.size());
-      const std::string_view option = trimmed(list.substr(0, comma));
-      list.remove_prefix(std::min(comma + 1, list.size()));
-      const bool about_itself =
-          equal_ignoring_case(option, "keep-alive") || equal_ignoring_case(option, "close");
-      if (!option.empty() && !about_itself) named_.push_back(option);
-    }
-  }
-
-  std::vector<std::string_view> named_;
-};
 
 // Written by the gateway itself, so a worker's own are dropped.
 bool is_ours(std::string_view name) {
   static constexpr std::string_view kOurs[] = {"x-selected-pod", "x-request-id",
                                                "x-scheduling-time-ms", "x-cache-prefix-length",
                                                "x-cache-knowledge"};
-  return is_one_of(name, kOurs, std::size(kOurs));
+  return reads_as_any(name, kOurs);
 }
 
 bool is_added(std::string_view name, const RelayFields& added) {
@@ -94,10 +40,10 @@ std::string upstream_request_head(const HttpHead& request, size_t body_bytes, st
   head.reserve(512);
   head.append(request.method()).append(" ").append(request.target()).append(" HTTP/1.1\r\n");
   append_field(head, "Host", request.find("Host").value_or(host));
-  const ConnectionFields connection(request);
+  const HopFields connection(request);
   for (size_t i = 0; i < request.field_count(); ++i) {
     const HttpHead::Field field = request.field(i);
-    if (connection.hold(field.name) || is_one_of(field.name, kWrittenAnew, std::size(kWrittenAnew))) {
+    if (connection.hold(field.name) || reads_as_any(field.name, kWrittenAnew)) {
       continue;
     }
     append_field(head, field.name, field.value);
@@ -111,7 +57,7 @@ std::string upstream_request_head(const HttpHead& request, size_t body_bytes, st
 std::string relayed_fields(const HttpHead& answer, const RelayFields& added) {
   std::string fields;
   fields.reserve(512);
-  const ConnectionFields connection(answer);
+  const HopFields connection(answer);
   for (size_t i = 0; i < answer.field_count(); ++i) {
     const HttpHead::Field field = answer.field(i);
     if (!connection.hold(field.name) && !is_ours(field.name) && !is_added(field.name, added)) {

@@ -27,7 +27,7 @@ enum class KvDialect : uint8_t {
   kSglang,         // "sglang": bootstrap_host, bootstrap_port and bootstrap_room in both bodies
   kMooncake,       // "mooncake": kv_transfer_params on both legs
   kOffloading,     // "offloading": the same with other members
-  kP2p,            // P2pNcclConnector: the request id names both (p2p_request_id.h)
+  kP2p,            // P2pNcclConnector: the request id names both
 };
 
 // The APIs whose requests have two legs: completions, chat, responses, messages and vLLM's

@@ -1,0 +1,51 @@
+// The routing sidecar as a whole: it stands beside a decode worker, has a request's prompt prefilled
+// where the picker says, and gives everything else to its worker as it comes. One SidecarThread for
+// each thread.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "base/result.h"
+#include "net/http/body_budget.h"
+#include "net/io/system_resolver.h"
+#include "serving/server_threads.h"
+#include "sidecar/sidecar_options.h"
+#include "sidecar/sidecar_probe.h"
+
+namespace kvasir {
+
+class SidecarThread;
+
+class Sidecar {
+ public:
+  // Binds the port and looks the decoder's name up. `loop` is the calling thread's and runs the
+  // first thread's connections. All must outlive the sidecar.
+  static Result<std::unique_ptr<Sidecar>> create(EventLoop& loop, const SidecarOptions& options,
+                                                 SidecarProbe& probe);
+  ~Sidecar();
+
+  uint16_t port() const { return threads_->port(); }
+  // Takes no more connections and lets running requests end, for drain_timeout at most; then calls
+  // `drained` on the loop's thread.
+  void drain(std::function<void()> drained);
+
+  // For its threads.
+  const SidecarOptions& options() const { return options_; }
+  SidecarProbe& probe() { return probe_; }
+  Resolver& resolver() { return resolver_; }
+  BodyBudget& bodies() { return bodies_; }
+  const SocketAddress& decoder() const { return decoder_; }
+
+ private:
+  Sidecar(const SidecarOptions& options, SidecarProbe& probe);
+
+  const SidecarOptions options_;
+  SidecarProbe& probe_;
+  SystemResolver resolver_;
+  BodyBudget bodies_;
+  SocketAddress decoder_;
+  std::unique_ptr<ServerThreads<SidecarThread>> threads_;
+};
+
+}  // namespace kvasir

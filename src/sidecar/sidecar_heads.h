@@ -1,0 +1,23 @@
+// The heads that the sidecar writes. Fields of one connection and those by which pickers and
+// coordinators speak to sidecars stay behind; all others pass in order, the client's credentials
+// included: prefill and decode workers are one service to it.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "net/http/http_head.h"
+
+namespace kvasir {
+
+// A leg of `request`. The client's Host stays; `host` stands in for a missing one.
+std::string leg_head(const HttpHead& request, size_t body_bytes, std::string_view host,
+                     std::string_view request_id);
+
+// The whole head of the decoder's answer, whose body is relayed as it is framed. `added`: header
+// lines, each "Name: value\r\n", whose names start with x-; the decoder's own of x-request-id goes.
+std::string decode_answer_head(const HttpHead& answer, std::string_view added, bool keep_alive);
+// The same as fields, for a body that is framed anew.
+std::string decode_answer_fields(const HttpHead& answer, std::string_view added);
+
+}  // namespace kvasir

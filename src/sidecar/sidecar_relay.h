@@ -1,0 +1,98 @@
+// One request on its way through the sidecar: to a prefill worker and then to the decoder, or to the
+// decoder alone; the decoder's answer goes back byte for byte. Owns itself: it is deleted when the
+// request is over. Private to sidecar/.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/lifeline.h"
+#include "handoff/two_legs.h"
+#include "net/http/http_call.h"
+#include "net/http/http_exchange.h"
+#include "net/io/socket.h"
+#include "wire/kv_transfer/leg_bodies.h"
+
+namespace kvasir {
+
+class SidecarThread;
+
+class SidecarRelay final : private HttpCallObserver,
+                           private HttpExchange::Observer,
+                           private TwoLegs::Carrier {
+ public:
+  SidecarRelay(SidecarThread& thread, HttpExchange& exchange);
+  ~SidecarRelay() override;
+
+  // To the decoder as it came.
+  void start();
+  // By the candidates, if there are any.
+  void start(LegBodies bodies, std::vector<HostPort> candidates);
+
+ private:
+  class PrefillCall;
+  enum class Mode : uint8_t { kHeld, kRaw, kReframed };
+
+  // The decoder's answer.
+  void on_head(const HttpHead& head) override { answer_ = head; }
+  void on_body(std::string_view bytes) override;
+  void on_raw(std::string_view bytes) override;
+  void on_end() override;
+  void on_failure(const HttpFailure& failure) override;
+  // The client.
+  void on_client_gone() override;
+  void on_drained() override;
+  // What the two legs decide.
+  void send_prefill(size_t leg, size_t candidate, std::string body) override;
+  void end_prefill(size_t leg) override;
+  void send_decode(std::string body) override;
+  void end_decode() override;
+  void send_release(std::string body) override;
+  void refuse(const LegRefusal& refusal) override;
+  void pass_on(size_t leg, int status, std::string_view body) override;
+
+  void call_decoder(std::string_view body);
+  void begin_answer();
+  std::string added_fields() const;
+  void respond(int status, std::string_view fields, std::string_view body);
+  // It is over. Goes in a later turn: the two legs may stand further up on the stack.
+  void finish(int status, bool is_cut);
+
+  SidecarThread& thread_;
+  HttpExchange* exchange_;  // null: it is answered, or its client has left
+  const HttpHead request_;  // outlives the exchange, for a release
+  const TimePoint begun_;
+  std::string request_id_;
+  std::optional<LegBodies> bodies_;
+  std::vector<HostPort> candidates_;
+  std::unique_ptr<TwoLegs> legs_;  // null: there is one leg only
+  std::vector<std::unique_ptr<PrefillCall>> prefills_;
+
+  HttpCall* call_ = nullptr;  // to the decoder
+  std::string decode_head_, decode_body_;
+  HttpHead answer_;       // withheld until the first byte of its body
+  std::string withheld_;  // framing before it
+  RawRelay* raw_ = nullptr;
+  Mode mode_ = Mode::kHeld;
+  bool paused_ = false;
+  Lifeline lifeline_;
+};
+
+// A decode leg of one token for a handoff whose client has left. Owns itself, as a relay does.
+class ReleaseCall final : private HttpCallObserver {
+ public:
+  ReleaseCall(SidecarThread& thread, std::string head, std::string body);
+
+ private:
+  void on_head(const HttpHead&) override {}
+  void on_end() override;
+  void on_failure(const HttpFailure&) override { on_end(); }
+
+  SidecarThread& thread_;
+  const std::string head_, body_;
+};
+
+}  // namespace kvasir

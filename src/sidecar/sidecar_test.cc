@@ -1,0 +1,260 @@
+#include "sidecar/sidecar.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "base/text.h"
+#include "net/http/http_fixture.h"
+
+namespace kvasir {
+namespace {
+
+using ::testing::HasSubstr, ::testing::Not, ::testing::StartsWith;
+
+constexpr std::string_view kAnswer =
+    R"({"kv_transfer_params":{"do_remote_prefill":true,"remote_block_ids":[[1,2]],)"
+    R"("remote_engine_id":"e","remote_request_id":"r","remote_host":"h","remote_port":5600}})";
+constexpr std::string_view kEvents = "data: {\"a\":1}\n\ndata: [DONE]\n\n";
+
+// A worker that answers as it is told, and remembers what it was asked.
+class FakeWorker final : public HttpHandler, public HttpExchange::Observer {
+ public:
+  explicit FakeWorker(EventLoop& loop)
+      : server_(loop, std::move(listen_tcp("127.0.0.1", 0, false).value()), *this) {}
+
+  void on_request(HttpExchange& exchange) override {
+    ++requests;
+    const HttpHead& head = exchange.head();
+    line = std::string(head.method()) + " " + std::string(head.target());
+    fields.clear();
+    for (size_t i = 0; i < head.field_count(); ++i) {
+      fields.emplace(lower_case(head.field(i).name), head.field(i).value);
+    }
+    body = exchange.body();
+    if (holds) return exchange.set_observer(this);
+    if (!streams) return exchange.respond(status, "Content-Type: application/json\r\n", answer);
+    exchange.start(200, "Content-Type: text/event-stream\r\n");
+    exchange.write(answer);
+    breaks ? exchange.abort() : exchange.finish();
+  }
+  Refusal on_refused(int, std::string_view) override { return {}; }
+  void on_client_gone() override { ++left; }
+  std::string address() const { return "127.0.0.1:" + std::to_string(server_.port()); }
+  uint16_t port() const { return server_.port(); }
+
+  int status = 200;
+  std::string answer = "{}";
+  bool holds = false, streams = false, breaks = false;
+  int requests = 0, left = 0;
+  std::string line, body;
+  std::multimap<std::string, std::string> fields;
+
+ private:
+  HttpServer server_;
+};
+
+class Told final : public SidecarProbe {
+ public:
+  void on_done(const SidecarReport& report) override {
+    status = report.status;
+    is_cut = report.is_cut;
+    path = report.handoff == nullptr ? HandoffReport::Path::kUndecided : report.handoff->path;
+    prefiller = report.prefiller;
+    ++done;
+  }
+  void on_refused(int, std::string_view why) override { refused = why; }
+
+  int status = 0, done = 0;
+  bool is_cut = false;
+  HandoffReport::Path path{};
+  std::string prefiller, refused;
+};
+
+class SidecarTest : public ::testing::Test {
+ protected:
+  void start() {
+    options_.host = "127.0.0.1";
+    options_.port = 0;
+    options_.server.half_close_patience = std::chrono::milliseconds(10);
+    options_.decoder = {"127.0.0.1", decoder_.port()};
+    sidecar_ = std::move(Sidecar::create(*loop_, options_, told_).value());
+    client_ = std::make_unique<HttpClient>(*loop_, resolve("127.0.0.1", sidecar_->port()).value());
+  }
+  Recorder ask(std::string_view method, std::string_view target, std::string_view fields,
+               std::string_view body = {}) {
+    std::string head = std::string(method) + " " + std::string(target) + " HTTP/1.1\r\nHost: h\r\n";
+    head.append(fields);
+    if (!body.empty()) head += "Content-Length: " + std::to_string(body.size()) + "\r\n";
+    head += "\r\n";
+    Recorder recorder(*loop_);
+    client_->start(head, body, recorder);
+    loop_->run();
+    return recorder;
+  }
+  Recorder complete(std::string_view prefillers, std::string_view body) {
+    const std::string field =
+        prefillers.empty() ? "" : "x-prefiller-host-port: " + std::string(prefillers) + "\r\n";
+    return ask("POST", "/v1/completions", field, body);
+  }
+  std::string free_address() {
+    const Descriptor socket = std::move(listen_tcp("127.0.0.1", 0, false).value());
+    return "127.0.0.1:" + std::to_string(local_port(socket));
+  }
+
+  std::unique_ptr<EventLoop> loop_ = std::move(EventLoop::create().value());
+  FakeWorker prefiller_{*loop_}, decoder_{*loop_};
+  Told told_;
+  SidecarOptions options_;
+  std::unique_ptr<Sidecar> sidecar_;
+  std::unique_ptr<HttpClient> client_;
+};
+
+TEST_F(SidecarTest, APromptIsPrefilledWhereThePickerSays) {
+  start();
+  prefiller_.answer = kAnswer;
+  decoder_.streams = true;
+  decoder_.answer = kEvents;
+  const Recorder answer =
+      ask("POST", "/v1/completions?x=1",
+          "x-prefiller-host-port: " + prefiller_.address() +
+              "\r\nx-request-id: r-1\r\nAuthorization: Bearer t\r\nConnection: x-secret\r\n"
+              "x-secret: 1\r\nx-kv-cache-source-host-port: a:1\r\n",
+          R"({"prompt":"p","stream":true,"kv_transfer_params":{"remote_host":"evil"}})");
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_EQ(answer.body, kEvents);
+  EXPECT_EQ(prefiller_.line, "POST /v1/completions?x=1");
+  EXPECT_THAT(prefiller_.body, HasSubstr(R"("stream":false,"kv_transfer_params":{"do_remote_decode":true,)"));
+  EXPECT_THAT(prefiller_.body, Not(HasSubstr("evil")));
+  EXPECT_EQ(decoder_.body,
+            R"({"prompt":"p","stream":true,"kv_transfer_params":)" +
+                std::string(kAnswer.substr(22, kAnswer.size() - 23)) + "}");
+  for (const FakeWorker* worker : {&prefiller_, &decoder_}) {
+    EXPECT_EQ(worker->fields.count("x-request-id"), 1u);
+    EXPECT_EQ(worker->fields.find("x-request-id")->second, "r-1");
+    EXPECT_EQ(worker->fields.find("authorization")->second, "Bearer t");
+    for (const char* gone : {"x-prefiller-host-port", "x-kv-cache-source-host-port", "x-secret"}) {
+      EXPECT_EQ(worker->fields.count(gone), 0u) << gone;
+    }
+  }
+  EXPECT_EQ(told_.path, HandoffReport::Path::kTwoLegs);
+  EXPECT_EQ(told_.prefiller, prefiller_.address());
+}
+
+TEST_F(SidecarTest, WithoutAPrefillerTheDecoderGetsTheBodyAsItCame) {
+  start();
+  decoder_.answer = R"({"text":"t"})";
+  const std::string body = R"({ "prompt":"p" , "seed":9007199254740993})";
+  EXPECT_EQ(complete("", body).body, decoder_.answer);
+  EXPECT_EQ(decoder_.body, body);
+  EXPECT_EQ(complete("  ", R"({"prompt":"p","kv_transfer_params":{}})").status, 200);
+  EXPECT_EQ(decoder_.body, R"({"prompt":"p"})") << "whatever a client says of workers";
+  EXPECT_EQ(prefiller_.requests, 0);
+}
+
+TEST_F(SidecarTest, EverythingElseIsTheDecoders) {
+  start();
+  decoder_.status = 404;
+  decoder_.answer = "no such page";
+  const Recorder answer = ask("GET", "/metrics?x", "");
+  EXPECT_EQ(answer.status, 404);
+  EXPECT_EQ(answer.body, "no such page");
+  EXPECT_EQ(decoder_.line, "GET /metrics?x");
+  EXPECT_EQ(ask("GET", "/health", "").status, 200);
+  EXPECT_EQ(decoder_.requests, 1) << "that is the sidecar's own";
+}
+
+// A path that the decoder would read as another one must not go around the rules of that one.
+TEST_F(SidecarTest, APathIsReadInOneWay) {
+  start();
+  ask("POST", "/v1/./completions", "", R"({"prompt":"p","kv_transfer_params":{"a":1}})");
+  EXPECT_EQ(decoder_.line, "POST /v1/completions");
+  EXPECT_EQ(decoder_.body, R"({"prompt":"p"})");
+  EXPECT_EQ(ask("POST", "/v1%2fcompletions", "", "{}").status, 400);
+}
+
+TEST_F(SidecarTest, TheNextPrefillerIsTriedAndTheLastErrorIsTold) {
+  start();
+  prefiller_.answer = kAnswer;
+  EXPECT_EQ(complete(free_address() + "," + prefiller_.address(), R"({"prompt":"p"})").status, 200);
+  EXPECT_EQ(prefiller_.requests, 1);
+  prefiller_.status = 503;
+  prefiller_.answer = "{\"busy\":1}";
+  const Recorder busy = complete(prefiller_.address(), R"({"prompt":"p"})");
+  EXPECT_EQ(busy.status, 503);
+  EXPECT_EQ(busy.body, "{\"busy\":1}");
+  const Recorder dead = complete(free_address(), R"({"prompt":"p"})");
+  EXPECT_EQ(dead.status, 502);
+  EXPECT_THAT(dead.body, HasSubstr(R"("type":"prefill_upstream_error")"));
+  EXPECT_EQ(decoder_.requests, 1);
+}
+
+TEST_F(SidecarTest, ADecoderThatIsNotThereIsSaidSo) {
+  start();
+  prefiller_.answer = kAnswer;
+  options_.decoder = {"127.0.0.1", 1};
+  sidecar_.reset();
+  sidecar_ = std::move(Sidecar::create(*loop_, options_, told_).value());
+  client_ = std::make_unique<HttpClient>(*loop_, resolve("127.0.0.1", sidecar_->port()).value());
+  for (const std::string& prefillers : {std::string(), prefiller_.address()}) {
+    const Recorder answer = complete(prefillers, R"({"prompt":"p"})");
+    EXPECT_EQ(answer.status, 503);
+    EXPECT_THAT(answer.body, HasSubstr(R"("type":"decode_upstream_error")"));
+  }
+  EXPECT_EQ(ask("GET", "/v1/models", "").status, 503);
+}
+
+TEST_F(SidecarTest, AnAnswerThatBreaksIsCut) {
+  start();
+  decoder_.streams = decoder_.breaks = true;
+  decoder_.answer = "data: {}\n\n";
+  const Recorder answer = complete("", R"({"prompt":"p","stream":true})");
+  EXPECT_EQ(answer.body, "data: {}\n\n");
+  EXPECT_TRUE(answer.failure.has_value()) << "no end that the decoder did not send";
+  EXPECT_TRUE(told_.is_cut);
+}
+
+TEST_F(SidecarTest, WhatIsWrongIsToldBeforeAnyWorkerIsAsked) {
+  start();
+  EXPECT_EQ(complete("", "[1]").status, 400);
+  for (const char* header : {"a", "a:0", "a:99999", "https://a:1", "user@a:1", "a:1/path", "::1:1"}) {
+    const Recorder answer = complete(header, R"({"prompt":"p"})");
+    EXPECT_EQ(answer.status, 400) << header;
+    EXPECT_THAT(answer.body, HasSubstr("x-prefiller-host-port")) << header;
+  }
+  EXPECT_EQ(decoder_.requests + prefiller_.requests, 0);
+}
+
+// Vector T8: the connection to the worker is closed, which is what aborts a request there; and what
+// was handed over is fetched.
+TEST_F(SidecarTest, AClientThatLeavesEndsWhatItBegan) {
+  start();
+  prefiller_.holds = decoder_.holds = true;
+  for (FakeWorker* worker : {&prefiller_, &decoder_}) {
+    const int before = worker->left;
+    RawClient client(sidecar_->port());
+    client.send("POST /v1/completions HTTP/1.1\r\nHost: h\r\nContent-Length: 14\r\n"
+                "x-prefiller-host-port: " + prefiller_.address() + "\r\n\r\n{\"prompt\":\"p\"}");
+    const int asked = worker->requests;
+    const auto until = [this](const auto& done) {
+      while (!done()) {
+        loop_->after(std::chrono::milliseconds(1), [this] { loop_->stop(); });
+        loop_->run();
+      }
+    };
+    until([&] { return worker->requests > asked; });
+    client.close();
+    until([&] { return worker->left > before; });
+    prefiller_.holds = false;
+    prefiller_.answer = kAnswer;
+    if (worker == &decoder_) {
+      until([&] { return decoder_.requests == 2; });
+      EXPECT_THAT(decoder_.body, HasSubstr(R"("max_tokens":1,)")) << "the release";
+    }
+  }
+  EXPECT_EQ(told_.status, 499);
+}
+
+}  // namespace
+}  // namespace kvasir
