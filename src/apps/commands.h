@@ -31,5 +31,6 @@ void add_kube_apply_command(CLI::App& kube, int& exit_code);
 void add_conformance_command(CLI::App& app, int& exit_code);
 void add_kv_cache_manager_command(CLI::App& app, int& exit_code);
 void add_kv_command(CLI::App& app, int& exit_code);
+void add_sidecar_command(CLI::App& app, int& exit_code);
 
 }  // namespace kvasir

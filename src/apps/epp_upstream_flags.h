@@ -1,62 +1,13 @@
-// Every flag of upstream's picker, and what becomes of it here: honoured, taken without effect (and
-// said so in one warning), or refused with a way out. docs/EPP.md shows the same table.
+// Every flag of upstream's picker. docs/EPP.md shows the same table.
 #pragma once
 
-#include <cstdint>
-#include <memory>
 #include <span>
-#include <string>
-#include <string_view>
-#include <vector>
 
-#include "base/result.h"
-
-namespace CLI {
-class App;
-}
+#include "apps/upstream_flags.h"
 
 namespace kvasir {
 
-enum class FlagEffect : uint8_t {
-  kHonoured,       // src/apps/epp_flags.cc adds it
-  kWithoutEffect,  // taken
-  kRefused,        // unless its value asks for what happens anyway
-};
-
-struct UpstreamFlag {
-  std::string_view name;
-  FlagEffect effect;
-  // What happens anyway, so that asking for it is neither refused nor warned of; empty: nothing.
-  std::string_view harmless;
-  std::string_view text;     // what it does, why it does nothing, or what to do instead
-  bool is_switch = false;    // the flag alone means true, and a value stands behind "="
-  bool is_duration = false;  // what is not one is refused, whatever becomes of the flag
-};
-
-// In the order of upstream's own list.
-std::span<const UpstreamFlag> upstream_flags();
-std::string_view to_string(FlagEffect effect);
-
-// What the command line says of those that are not honoured.
-class UpstreamFlags {
- public:
-  // Adds them to `command`, hidden in a group of their own.
-  static std::shared_ptr<UpstreamFlags> add_to(CLI::App& command);
-
-  // What was asked for and is not there.
-  Result<void> check() const;
-  // One line of those that were taken without effect; empty when there are none.
-  std::string warning() const;
-
- private:
-  struct Written {
-    const UpstreamFlag& flag;
-    std::string value;  // empty: not written
-  };
-
-  static std::string normal(const Written& written);
-
-  std::vector<std::unique_ptr<Written>> written_;
-};
+// In the order of upstream's own list; src/apps/epp_flags.cc adds the honoured ones.
+std::span<const UpstreamFlag> epp_upstream_flags();
 
 }  // namespace kvasir

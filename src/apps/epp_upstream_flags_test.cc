@@ -4,11 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <CLI/CLI.hpp>
-#include <cstdlib>
-#include <fstream>
 #include <sstream>
 
 #include "apps/epp_flags.h"
+#include "apps/upstream_flags_fixture.h"
 
 namespace kvasir {
 namespace {
@@ -21,7 +20,7 @@ struct Understood {
   explicit Understood(const std::string& line) {
     CLI::App app;
     add_epp_flags(app, flags);
-    upstream = UpstreamFlags::add_to(app);
+    upstream = UpstreamFlags::add_to(app, epp_upstream_flags());
     try {
       app.parse(line, false);
     } catch (const CLI::ParseError& error) {
@@ -53,7 +52,7 @@ std::string value_for(std::string_view flag) {
 }
 
 TEST(UpstreamFlags, EveryOneOfUpstreamsIsTakenRefusedOrWarnedOfAsTheTableSays) {
-  for (const UpstreamFlag& flag : upstream_flags()) {
+  for (const UpstreamFlag& flag : epp_upstream_flags()) {
     const std::string name(flag.name);
     const bool is_switch = flag.is_switch || name == "--zap-devel" || name == "--secure-serving" ||
                            name == "--enable-cert-reload" || name.starts_with("--disable-") ||
@@ -204,22 +203,9 @@ TEST(LogFlags, DecisionsAreWrittenAsTheOtherLinesUnlessTheirFlagSaysOtherwise) {
 
 // docs/EPP.md has a row for each flag, and for no other.
 TEST(UpstreamFlags, TheTableInTheDocumentationIsThisOne) {
-  const char* root = std::getenv("KVASIR_SOURCE_DIR");
-  if (root == nullptr) GTEST_SKIP() << "KVASIR_SOURCE_DIR is not set: run it with ctest";
-  std::ifstream file(std::string(root) + "/docs/EPP.md");
-  std::string found;
-  bool inside = false;
-  for (std::string line; std::getline(file, line);) {
-    if (line.starts_with("## ")) inside = line == "## Upstream's flags";
-    if (inside && line.starts_with("| `-")) found.append(line).append("\n");
-  }
-  std::string wanted;
-  for (const UpstreamFlag& flag : upstream_flags()) {
-    wanted.append("| `").append(flag.name).append("` | ").append(to_string(flag.effect));
-    if (!flag.harmless.empty()) wanted.append(", unless `").append(flag.harmless).append("`");
-    wanted.append(" | ").append(flag.text).append(" |\n");
-  }
-  EXPECT_EQ(found, wanted);
+  const std::optional<std::string> found = documented_flags("EPP.md");
+  if (!found) GTEST_SKIP() << "KVASIR_SOURCE_DIR is not set: run it with ctest";
+  EXPECT_EQ(*found, rows_of_flags(epp_upstream_flags()));
 }
 
 }  // namespace

@@ -3,14 +3,17 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <iostream>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "apps/commands.h"
 #include "apps/number_checks.h"
+#include "apps/sidecar_flags.h"
 #include "apps/standard_output.h"
 #include "apps/usage_error.h"
 #include "telemetry/log.h"
@@ -42,12 +45,16 @@ int run(int argument_count, char** arguments) {
   kvasir::add_conformance_command(app, exit_code);
   kvasir::add_kv_cache_manager_command(app, exit_code);
   kvasir::add_kv_command(app, exit_code);
+  kvasir::add_sidecar_command(app, exit_code);
   kvasir::refuse_negative_counts(app);
   if (argument_count > 1 && std::string_view(arguments[1]) == "worker") {
     return kvasir::run_worker_command({arguments + 2, arguments + argument_count});
   }
   try {
-    app.parse(argument_count, arguments);
+    std::vector<std::string> words(arguments + 1, arguments + argument_count);
+    if (!words.empty() && words.front() == "sidecar") words = kvasir::with_two_dashes(words);
+    std::reverse(words.begin(), words.end());  // as CLI11 takes them
+    app.parse(std::move(words));
   } catch (const CLI::ParseError& error) {
     std::string problem = kvasir::usage_error(app, error);
     if (problem.empty()) problem = kvasir::variable_error(app, error);

@@ -1,0 +1,107 @@
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <memory>
+#include <utility>
+
+#include "apps/commands.h"
+#include "apps/process_memory.h"
+#include "apps/sidecar_flags.h"
+#include "net/io/event_loop.h"
+#include "net/io/signal_watcher.h"
+#include "net/io/socket.h"
+#include "sidecar/sidecar.h"
+#include "telemetry/log.h"
+
+namespace kvasir {
+namespace {
+
+constexpr const char* kExamples =
+    R"(The pod's port is the sidecar's; the decode worker listens behind it on this machine:
+  vllm serve MODEL --port 8200 --kv-transfer-config '{"kv_connector":"NixlConnector","kv_role":"kv_both"}'
+  kvasir sidecar --port 8000 --model-server-port 8200
+
+A request with the field  x-prefiller-host-port: 10.0.0.7:8000  is prefilled there first. Flags of
+llm-d's sidecar may have one dash: kvasir sidecar -port=8000 -vllm-port=8001 -connector=nixlv2)";
+
+std::string_view words_of(HandoffReport::Path path) {
+  switch (path) {
+    case HandoffReport::Path::kTwoLegs: return "prefilled elsewhere";
+    case HandoffReport::Path::kNoHandoff: return "prefilled elsewhere, and here again";
+    case HandoffReport::Path::kLocal: return "prefilled here";
+    case HandoffReport::Path::kRefused: return "refused";
+    case HandoffReport::Path::kUndecided: return "given up";
+  }
+  return "?";
+}
+
+// What went wrong, in the log; every request at level debug.
+class SidecarLog final : public SidecarProbe {
+ public:
+  void on_done(const SidecarReport& report) override {
+    const HandoffReport* const handoff = report.handoff;
+    const bool failed = report.status >= 500 || report.is_cut;
+    if (!failed && !log_takes(LogLevel::kDebug)) return;
+    std::string line = "request " + std::string(report.request_id) + ": " +
+                       std::to_string(report.status) + (report.is_cut ? ", cut" : "");
+    if (handoff != nullptr) {
+      line += ", prefill_decision: ";
+      line += words_of(handoff->path);
+      if (!report.prefiller.empty()) line += " by " + std::string(report.prefiller);
+      if (!handoff->problem.empty()) line += ", connector_error: " + handoff->problem;
+    }
+    failed ? log_repeated(LogLevel::kWarning, "requests that failed", line) : log_debug(line);
+  }
+  void on_refused(int status, std::string_view why) override {
+    log_repeated(LogLevel::kInfo, "requests that were refused",
+                 "refused with " + std::to_string(status) + ": " + std::string(why));
+  }
+};
+
+int run_sidecar(const SidecarFlags& flags, const UpstreamFlags& upstream) {
+  set_log_component("sidecar");
+  if (flags.log_level == "warning") set_log_level(LogLevel::kWarning);
+  if (flags.log_level == "error") set_log_level(LogLevel::kError);
+  if (flags.log_level == "debug") set_log_level(LogLevel::kDebug);
+  keep_freed_memory();
+  raise_descriptor_limit();
+  if (const Result<void> checked = upstream.check(); !checked) {
+    return fail_command("sidecar", 2, checked.error().message);
+  }
+  Result<SidecarOptions> options = sidecar_options(flags);
+  if (!options) return fail_command("sidecar", 2, options.error().message);
+  if (const std::string warning = upstream.warning(); !warning.empty()) log_warning(warning);
+  Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();
+  if (!loop) return fail_command("sidecar", 1, loop.error().message);
+  SidecarLog log;
+  std::unique_ptr<Sidecar> sidecar;
+  Result<std::unique_ptr<SignalWatcher>> signals = SignalWatcher::create(
+      **loop, {SIGINT, SIGTERM, SIGHUP}, [&loop, &sidecar, stopping = false](int) mutable {
+        if (std::exchange(stopping, true)) return (*loop)->stop();
+        log_info("stopping: running requests end, new ones are not taken");
+        sidecar->drain([&loop] { (*loop)->stop(); });
+      });
+  if (!signals) return fail_command("sidecar", 1, signals.error().message);
+  Result<std::unique_ptr<Sidecar>> created = Sidecar::create(**loop, *options, log);
+  if (!created) return fail_command("sidecar", 1, created.error().message);
+  sidecar = std::move(*created);
+  log_info("serving on http://" + to_string(HostPort{options->host, sidecar->port()}) +
+           " in front of the decode worker at " + to_string(options->decoder) + ", connector " +
+           flags.connector + ", " + std::to_string(options->threads) + " threads");
+  (*loop)->run();
+  return 0;
+}
+
+}  // namespace
+
+void add_sidecar_command(CLI::App& app, int& exit_code) {
+  CLI::App* command = app.add_subcommand(
+      "sidecar", "Stand beside a decode worker: have prompts prefilled where the picker says");
+  auto flags = std::make_shared<SidecarFlags>();
+  add_sidecar_flags(*command, *flags);
+  auto upstream = UpstreamFlags::add_to(*command, sidecar_upstream_flags());
+  command->footer(kExamples);
+  command->callback(
+      [flags, upstream, &exit_code] { exit_code = run_sidecar(*flags, *upstream); });
+}
+
+}  // namespace kvasir

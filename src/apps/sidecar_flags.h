@@ -1,0 +1,48 @@
+// The flags of `kvasir sidecar`: those of llm-d's routing sidecar, in all their generations, and a
+// few of our own. docs/SIDECAR.md shows the table.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "apps/upstream_flags.h"
+#include "base/result.h"
+#include "sidecar/sidecar_options.h"
+
+namespace CLI {
+class App;
+}
+
+namespace kvasir {
+
+struct SidecarFlags {
+  std::string host = "0.0.0.0";
+  uint16_t port = 8000;
+  uint16_t model_server_port = 8200;
+  std::string connector = "nixlv2";
+  uint16_t offloading_port = 7777;
+  uint32_t threads = 0;
+  double drain_timeout_s = 60;
+  uint32_t prefill_attempts = 3;
+  double prefill_deadline_s = 30;
+  double prefill_deadline_ms_per_token = 0.5;
+  double hedge_after_ms = 0;
+  std::string on_prefill_failure = "error";
+  std::string on_no_handoff = "local-decode";
+  size_t body_mib = 64;
+  std::string log_level = "info";
+};
+
+void add_sidecar_flags(CLI::App& command, SidecarFlags& flags);
+// In the order of upstream's own list.
+std::span<const UpstreamFlag> sidecar_upstream_flags();
+
+Result<SidecarOptions> sidecar_options(const SidecarFlags& flags);
+
+// Go's flags have one dash or two: those of `arguments` that have one, and a name of several
+// letters, get another.
+std::vector<std::string> with_two_dashes(std::vector<std::string> arguments);
+
+}  // namespace kvasir
