@@ -415,7 +415,10 @@ CacheTracker::Snapshot CacheTracker::snapshot() const {
   std::vector<SnapshotHolder> holders;
   for (const auto& [id, source] : state_->sources.all()) {
     snapshot.sources.push_back({id, source->endpoint, source->rank, source->known_position()});
+    std::optional<KvStreamPosition>& position = snapshot.sources.back().position;
     for (const CacheGroup& group : source->groups) {
+      // What waits for its parent is no part of the snapshot.
+      if (position && state_->orphans.has(group.holder)) position->complete = false;
       holders.push_back({group.holder, std::to_string(holders.size())});
       snapshot.holders.push_back(
           {id, source->endpoint, source->rank, group.number, group.block_tokens});

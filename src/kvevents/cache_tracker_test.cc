@@ -619,6 +619,18 @@ TEST(CacheTracker, ASnapshotThatWasNotTakenInWholeLeavesItsSourcesIncomplete) {
   }
 }
 
+TEST(CacheTracker, ASnapshotWithoutWhatWaitsForItsParentIsIncomplete) {
+  TrackedFleet fleet;
+  const KvSourceId a = fleet.add(0);
+  fleet.tracker.set_position(a, KvStreamPosition{1, 2, true});
+  const auto complete = [&] { return fleet.tracker.snapshot().sources.at(0).position->complete; };
+  EXPECT_TRUE(complete());
+  fleet.store(a, {.hashes = {2}, .parent = 1, .tokens = some_tokens(2, 1)});
+  EXPECT_FALSE(complete());
+  fleet.store(a, {.hashes = {1}, .tokens = some_tokens(1, 1)});
+  EXPECT_TRUE(complete()) << "its parent came";
+}
+
 // --- What is expected ----------------------------------------------------------------------------
 
 TEST(CacheTracker, APromptThatWasSentCountsAsHeldForAWhile) {

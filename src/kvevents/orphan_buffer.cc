@@ -16,6 +16,11 @@ size_t OrphanBuffer::bytes_of(const OrphanBlocks& orphan) {
   return kBytesPerOrphan + orphan.engine_hashes.size() * kBytesPerOrphanBlock;
 }
 
+bool OrphanBuffer::has(HolderId holder) const {
+  const auto own = by_holder_.lower_bound({holder, 0});
+  return own != by_holder_.end() && own->first.first == holder;
+}
+
 void OrphanBuffer::add(OrphanBlocks orphan, TimePoint now) {
   const size_t bytes = bytes_of(orphan);
   if (bytes > bytes_max_) return lost_(orphan.holder);

@@ -41,6 +41,9 @@ class OrphanBuffer {
   size_t size() const { return waiting_.size(); }
   size_t bytes() const { return bytes_; }
 
+  // Whether events of that holder wait.
+  bool has(HolderId holder) const;
+
   void add(OrphanBlocks orphan, TimePoint now);
   // Takes out those that wait for that block.
   std::vector<OrphanBlocks> take(uint64_t parent);

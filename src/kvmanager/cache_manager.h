@@ -33,7 +33,7 @@ namespace kvasir {
 
 struct CacheManagerOptions {
   CacheTrackerOptions tracker;
-  // Blocks that JSON events announce, of one pod.
+  // Blocks that JSON events announce, of all pods together.
   size_t named_blocks_max = 1'000'000;
   // What engines do not report; absent: unknown, and so is what follows from it.
   std::optional<uint64_t> pod_blocks;   // that the cache of each pod has room for
