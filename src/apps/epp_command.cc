@@ -150,7 +150,8 @@ void add_epp_command(CLI::App& app, int& exit_code) {
       "epp", "Pick endpoints for Envoy or any Gateway API data plane, over ext_proc");
   auto flags = std::make_shared<EppFlags>();
   add_epp_flags(*command, *flags);
-  const std::shared_ptr<UpstreamFlags> upstream = UpstreamFlags::add_to(*command, epp_upstream_flags());
+  const std::shared_ptr<UpstreamFlags> upstream =
+      UpstreamFlags::add_to(*command, epp_upstream_flags());
   command->footer(
       "Example: kvasir epp --endpoints 10.0.0.1:8000,10.0.0.2:8000 --config-file epp.yaml "
       "--secure-serving=false");

@@ -83,7 +83,8 @@ void add_feed_source(MetricRegistry& page, const KvFeedSourceStatistics& source)
   counter("kvasir_kv_gaps_total", "Gaps in the numbers of batches.", source.gaps);
   counter("kvasir_kv_replayed_batches_total", "Batches that were asked for again and came.",
           source.replayed_batches);
-  counter("kvasir_kv_failed_replays_total", "Replays that did not bring all that was lost.", source.replays_failed);
+  counter("kvasir_kv_failed_replays_total", "Replays that did not bring all that was lost.",
+          source.replays_failed);
   counter("kvasir_kv_restarts_total", "Times that the endpoint's engine began anew.",
           source.restarts);
   const Labels pod = {{"pod_identifier", source.name}};

@@ -25,11 +25,16 @@ llm-d's sidecar may have one dash: kvasir sidecar -port=8000 -vllm-port=8001 -co
 
 std::string_view words_of(HandoffReport::Path path) {
   switch (path) {
-    case HandoffReport::Path::kTwoLegs: return "prefilled elsewhere";
-    case HandoffReport::Path::kNoHandoff: return "prefilled elsewhere, and here again";
-    case HandoffReport::Path::kLocal: return "prefilled here";
-    case HandoffReport::Path::kRefused: return "refused";
-    case HandoffReport::Path::kUndecided: return "given up";
+    case HandoffReport::Path::kTwoLegs:
+      return "prefilled elsewhere";
+    case HandoffReport::Path::kNoHandoff:
+      return "prefilled elsewhere, and here again";
+    case HandoffReport::Path::kLocal:
+      return "prefilled here";
+    case HandoffReport::Path::kRefused:
+      return "refused";
+    case HandoffReport::Path::kUndecided:
+      return "given up";
   }
   return "?";
 }
@@ -100,8 +105,7 @@ void add_sidecar_command(CLI::App& app, int& exit_code) {
   add_sidecar_flags(*command, *flags);
   auto upstream = UpstreamFlags::add_to(*command, sidecar_upstream_flags());
   command->footer(kExamples);
-  command->callback(
-      [flags, upstream, &exit_code] { exit_code = run_sidecar(*flags, *upstream); });
+  command->callback([flags, upstream, &exit_code] { exit_code = run_sidecar(*flags, *upstream); });
 }
 
 }  // namespace kvasir

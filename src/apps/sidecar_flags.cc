@@ -79,12 +79,9 @@ constexpr UpstreamFlag kFlags[] = {
 
 const std::map<std::string, KvDialect>& dialects() {
   static const std::map<std::string, KvDialect> kDialects = {
-      {"nixl", KvDialect::kNixl},
-      {"nixlv2", KvDialect::kNixlV2},
-      {"lmcache", KvDialect::kLmcache},
-      {"shared-storage", KvDialect::kSharedStorage},
-      {"sglang", KvDialect::kSglang},
-      {"offloading", KvDialect::kOffloading}};
+      {"nixl", KvDialect::kNixl},       {"nixlv2", KvDialect::kNixlV2},
+      {"lmcache", KvDialect::kLmcache}, {"shared-storage", KvDialect::kSharedStorage},
+      {"sglang", KvDialect::kSglang},   {"offloading", KvDialect::kOffloading}};
   return kDialects;
 }
 
@@ -95,37 +92,44 @@ std::vector<std::string> names_of(const std::map<std::string, KvDialect>& table)
 }
 
 void add_handoff_flags(CLI::App& command, SidecarFlags& flags) {
-  command.add_option("--prefill-attempts", flags.prefill_attempts,
-                     "Prefill workers that one request is sent to, one after another, until one\n"
-                     "answers; they are named in x-prefiller-host-port")
+  command
+      .add_option("--prefill-attempts", flags.prefill_attempts,
+                  "Prefill workers that one request is sent to, one after another, until one\n"
+                  "answers; they are named in x-prefiller-host-port")
       ->check(CLI::Range(1, 16))
       ->capture_default_str();
   add_seconds_flag(command, "--prefill-deadline", flags.prefill_deadline_s,
                    "A prefill worker that has not answered by then has failed; to it comes\n"
                    "--prefill-deadline-per-token for each token of the prompt");
-  command.add_option("--prefill-deadline-per-token", flags.prefill_deadline_ms_per_token,
-                     "Milliseconds")
+  command
+      .add_option("--prefill-deadline-per-token", flags.prefill_deadline_ms_per_token,
+                  "Milliseconds")
       ->check(CLI::Range(0.0, 1000.0))
       ->capture_default_str();
-  command.add_option("--hedge-after", flags.hedge_after_ms,
-                     "Milliseconds without an answer after which a second prefill worker is asked\n"
-                     "as well, and the first answer counts; 0: never")
+  command
+      .add_option("--hedge-after", flags.hedge_after_ms,
+                  "Milliseconds without an answer after which a second prefill worker is asked\n"
+                  "as well, and the first answer counts; 0: never")
       ->check(CLI::Range(0.0, 600'000.0))
       ->capture_default_str();
-  command.add_option("--on-prefill-failure", flags.on_prefill_failure,
-                     "When no prefill worker is left: error, or local-decode (the decode worker\n"
-                     "computes the prompt)")
+  command
+      .add_option("--on-prefill-failure", flags.on_prefill_failure,
+                  "When no prefill worker is left: error, or local-decode (the decode worker\n"
+                  "computes the prompt)")
       ->check(CLI::IsMember({"error", "local-decode"}))
       ->capture_default_str();
-  command.add_option("--on-no-handoff", flags.on_no_handoff,
-                     "When a prefill worker answers and hands nothing over: local-decode or error")
+  command
+      .add_option("--on-no-handoff", flags.on_no_handoff,
+                  "When a prefill worker answers and hands nothing over: local-decode or error")
       ->check(CLI::IsMember({"error", "local-decode"}))
       ->capture_default_str();
 }
 
 }  // namespace
 
-std::span<const UpstreamFlag> sidecar_upstream_flags() { return kFlags; }
+std::span<const UpstreamFlag> sidecar_upstream_flags() {
+  return kFlags;
+}
 
 void add_sidecar_flags(CLI::App& command, SidecarFlags& flags) {
   command.add_option("--host", flags.host, "Address to listen on")->capture_default_str();
@@ -143,8 +147,9 @@ void add_sidecar_flags(CLI::App& command, SidecarFlags& flags) {
                   "How prefill and decode worker learn of each other")
       ->check(CLI::IsMember(names_of(dialects())))
       ->capture_default_str();
-  command.add_option("--p2p-connector-port", flags.offloading_port,
-                     "Of prefill workers, with offloading")
+  command
+      .add_option("--p2p-connector-port", flags.offloading_port,
+                  "Of prefill workers, with offloading")
       ->check(CLI::Range(1, 65535))
       ->capture_default_str();
   add_handoff_flags(command, flags);

@@ -118,11 +118,11 @@ void Exchange::decide_without_body() {
   journey_.note_whole();
   Journey::More more;
   more.allowed = thread_.allowed(subset_);
-  more.resets_cache =
-      head_.find(":method") == "POST" &&
+  const std::string_view target =
       request_path([this](std::string_view name) -> std::optional<std::string_view> {
         return head_.find(name);
-      }) == kResetCachePath;
+      });
+  more.resets_cache = resets_cache(head_.find(":method"), target);
   if (!journey_.start_anywhere(std::move(more))) {
     return refuse({500, "Internal", "", "no pods available in datastore"});
   }

@@ -153,8 +153,16 @@ TEST_F(GatewayTest, AResetOfAPrefixCacheIsNoticed) {
   EXPECT_EQ(call("POST /reset_prefix_cache?reset_running_requests=true" + rest).head.status(), 200);
   EXPECT_EQ(probe_.cache_resets, 2);
   EXPECT_EQ(call("GET /reset_prefix_cache HTTP/1.1\r\nHost: g\r\n\r\n").head.status(), 200);
-  EXPECT_EQ(call("POST /sleep" + rest).head.status(), 200);
-  EXPECT_EQ(probe_.cache_resets, 2);
+  for (const char* none : {"POST /wake_up", "POST /sleep?level=0", "POST /sleep?mode=a&level=0"}) {
+    EXPECT_EQ(call(none + rest).head.status(), 200);
+    EXPECT_EQ(probe_.cache_resets, 2) << none;
+  }
+  EXPECT_EQ(call("POST /sleep" + rest).head.status(), 200)
+      << "vLLM: of level 1 then, which empties it";
+  EXPECT_EQ(probe_.cache_resets, 3);
+  EXPECT_EQ(call("POST /sleep?level=10" + rest).head.status(), 200);
+  EXPECT_EQ(call("POST /flush_cache" + rest).head.status(), 200) << "SGLang's";
+  EXPECT_EQ(probe_.cache_resets, 5);
 }
 
 TEST_F(GatewayTest, WithoutAHealthyWorkerThoseThatTakeConnectionsAreTried) {
@@ -491,9 +499,11 @@ TEST_F(GatewayApiTest, AResetOfAPrefixCacheEndsWhatWasGuessedOfIt) {
   const Answer guessed = post(request.path, body);
   EXPECT_GT(cached(guessed), 2000);
   EXPECT_EQ(guessed.field("x-cache-knowledge"), "");
-  for (int i = 0; i < 2; ++i) EXPECT_EQ(post("/reset_prefix_cache", "").head.status(), 200);
-  EXPECT_EQ(cached(post(request.path, body)), 0);
-  EXPECT_GT(cached(post(request.path, body)), 2000);
+  for (const char* reset : {"/reset_prefix_cache", "/sleep?level=1", "/flush_cache"}) {
+    for (int i = 0; i < 2; ++i) EXPECT_EQ(post(reset, "").head.status(), 200);
+    EXPECT_EQ(cached(post(request.path, body)), 0) << reset;
+    EXPECT_GT(cached(post(request.path, body)), 2000) << reset;
+  }
 }
 
 TEST_F(GatewayApiTest, OnePromptStaysOnOneWorkerWhateverTheApi) {

@@ -52,7 +52,7 @@ void Relay::start(const std::optional<RequestPeek>& peek) {
   }
   Journey::More more;
   const HttpHead& head = exchange_.head();
-  more.resets_cache = head.method() == "POST" && head.path() == kResetCachePath;
+  more.resets_cache = resets_cache(head.method(), head.target());
   if (journey_.start_anywhere(std::move(more))) return send();
   tell_bad_answer(kHttpServiceUnavailable, kNoWorker);
   fail(kHttpServiceUnavailable, kNoWorker);

@@ -29,7 +29,8 @@ ConcurrentFields::ConcurrentFields(KvDialect dialect, const PrefillCandidate& pr
   prefill_params_ = "{\"remote_decoder\":" + id + "}}";
   decode_params_ = "{\"remote_prefiller\":" + id + ",\"remote_host\":" + host_ +
                    ",\"remote_port\":" + port_ + "}}";
-  room_members_ = {{{"bootstrap_host", host_}, {"bootstrap_port", port_}, {"bootstrap_room", room_}}};
+  room_members_ = {
+      {{"bootstrap_host", host_}, {"bootstrap_port", port_}, {"bootstrap_room", room_}}};
 }
 
 LegFields ConcurrentFields::prefill() const {

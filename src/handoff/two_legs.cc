@@ -17,7 +17,9 @@ constexpr int kBadGateway = 502;
 constexpr int kUnavailable = 503;
 constexpr int kGatewayTimeout = 504;
 
-bool is_success(int status) { return status / 100 == 2; }
+bool is_success(int status) {
+  return status / 100 == 2;
+}
 
 // The request itself is refused: every worker would.
 bool is_the_clients(int status) {
@@ -98,7 +100,9 @@ void TwoLegs::send_prefill() {
   carrier_.send_prefill(leg, candidate, bodies_.prefill(options_.dialect, fields));
 }
 
-void TwoLegs::on_prefill_head(size_t leg, int status) { legs_[leg].status = status; }
+void TwoLegs::on_prefill_head(size_t leg, int status) {
+  legs_[leg].status = status;
+}
 
 void TwoLegs::on_prefill_body(size_t index, std::string_view bytes) {
   Leg& leg = legs_[index];
@@ -198,8 +202,10 @@ void TwoLegs::hand_over(const Leg& leg) {
                        "or the answer ended before its first token"});
       }
       return decode_alone(HandoffReport::Path::kNoHandoff);
-    case PrefillHandoff::State::kEmpty: return decode_alone(HandoffReport::Path::kNoHandoff);
-    case PrefillHandoff::State::kUsable: break;
+    case PrefillHandoff::State::kEmpty:
+      return decode_alone(HandoffReport::Path::kNoHandoff);
+    case PrefillHandoff::State::kUsable:
+      break;
   }
   const JsonEdit remote[] = {{"remote_block_ids", members.block_ids},
                              {"remote_engine_id", members.engine_id},

@@ -3,8 +3,8 @@
 // goes where and when, what a failure leads to. Without I/O: who owns it carries the bytes, and
 // tells it what came of them.
 //
-// Serial dialects: the prefill leg is sent, its answer read, then the decode leg is sent. Concurrent
-// ones (kSglang, kOffloading): both at once; the decoder waits for KV by itself.
+// Serial dialects: the prefill leg is sent, its answer read, then the decode leg is sent.
+// Concurrent ones (kSglang, kOffloading): both at once; the decoder waits for KV by itself.
 //
 // What holds, whatever happens:
 // - A worker that answered a prefill leg with 200, to its end, was the last one that is asked to
@@ -57,18 +57,18 @@ struct LegRefusal {
 struct HandoffReport {
   enum class Path : uint8_t {
     kUndecided,
-    kTwoLegs,     // decode got a handoff
-    kNoHandoff,   // the prefill answered, and decode computes the prompt again
-    kLocal,       // no candidate, or policy after their failures
-    kRefused,     // the client got an error
+    kTwoLegs,    // decode got a handoff
+    kNoHandoff,  // the prefill answered, and decode computes the prompt again
+    kLocal,      // no candidate, or policy after their failures
+    kRefused,    // the client got an error
   };
   Path path = Path::kUndecided;
-  size_t prefills = 0;                     // legs that were sent
-  bool hedged = false;                     // two at once
-  std::optional<size_t> prefiller;         // the candidate whose answer counted
-  std::optional<Duration> prefill_time;    // from the first leg's start to that answer's end
-  uint64_t blocks = 0;                     // that were handed over
-  std::string problem;                     // of the handoff
+  size_t prefills = 0;                   // legs that were sent
+  bool hedged = false;                   // two at once
+  std::optional<size_t> prefiller;       // the candidate whose answer counted
+  std::optional<Duration> prefill_time;  // from the first leg's start to that answer's end
+  uint64_t blocks = 0;                   // that were handed over
+  std::string problem;                   // of the handoff
 };
 
 class TwoLegs {

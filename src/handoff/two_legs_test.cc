@@ -50,8 +50,8 @@ class TwoLegsTest : public ::testing::Test, public TwoLegs::Carrier {
     for (size_t i = 0; i < candidates; ++i) {
       workers.push_back({"10.0.0." + std::to_string(i), 8000, 8998});
     }
-    legs_ = std::make_unique<TwoLegs>(options_, *bodies_, std::move(workers), 1000, 0xabc, executor_,
-                                      *this);
+    legs_ = std::make_unique<TwoLegs>(options_, *bodies_, std::move(workers), 1000, 0xabc,
+                                      executor_, *this);
     legs_->start();
   }
   void prefill_answers(size_t leg, int status, std::string_view body) {
@@ -82,8 +82,8 @@ TEST_F(TwoLegsTest, WhatThePrefillerHandsOverReachesTheDecoderAsItStands) {
   pass(milliseconds(70));
   prefill_answers(0, 200, kAnswer);
   EXPECT_THAT(done(), ElementsAre("decode"));
-  EXPECT_EQ(decode_body_, R"({"prompt":"p","max_tokens":9,"stream":true,)" +
-                              std::string(kAnswer.substr(1)));
+  EXPECT_EQ(decode_body_,
+            R"({"prompt":"p","max_tokens":9,"stream":true,)" + std::string(kAnswer.substr(1)));
   legs_->on_decode_begun();
   EXPECT_EQ(report().path, Path::kTwoLegs);
   EXPECT_EQ(report().prefiller, 0u);
@@ -131,7 +131,8 @@ TEST_F(TwoLegsTest, ByPolicyTheDecoderDoesBothWhenPrefillersFail) {
 TEST_F(TwoLegsTest, WhatIsTheClientsFaultIsToldAtOnce) {
   start(3);
   prefill_answers(0, 400, R"({"error":{"message":"no"}})");
-  EXPECT_THAT(done(), ElementsAre("prefill 0 at 0", R"(pass on 0: 400 {"error":{"message":"no"}})"));
+  EXPECT_THAT(done(),
+              ElementsAre("prefill 0 at 0", R"(pass on 0: 400 {"error":{"message":"no"}})"));
 }
 
 TEST_F(TwoLegsTest, APrefillerHasSoMuchTimeForEachToken) {
@@ -168,8 +169,7 @@ TEST_F(TwoLegsTest, TheSlowerOneOfTwoIsEnded) {
   start(2);
   pass(milliseconds(150));
   prefill_answers(0, 200, kAnswer);
-  EXPECT_THAT(done(),
-              ElementsAre("prefill 0 at 0", "prefill 1 at 1", "end prefill 1", "decode"));
+  EXPECT_THAT(done(), ElementsAre("prefill 0 at 0", "prefill 1 at 1", "end prefill 1", "decode"));
 }
 
 TEST_F(TwoLegsTest, NothingHandedOverIsAPolicyAndNeverANull) {
@@ -184,13 +184,15 @@ TEST_F(TwoLegsTest, NothingHandedOverIsAPolicyAndNeverANull) {
   prefill_answers(0, 200, "{}");
   EXPECT_THAT(done(), ElementsAre("prefill 0 at 0", "refuse 502 invalid_prefill_handoff"));
   start(2);
-  prefill_answers(0, 200, R"({"kv_transfer_params":{"do_remote_prefill":true,"remote_block_ids":[]}})");
+  prefill_answers(0, 200,
+                  R"({"kv_transfer_params":{"do_remote_prefill":true,"remote_block_ids":[]}})");
   EXPECT_THAT(done(), ElementsAre("prefill 0 at 0", "decode")) << "a prompt shorter than a block";
 }
 
 TEST_F(TwoLegsTest, AHandoffThatNoDecoderCanUseReachesNone) {
-  for (const char* answer : {"data: {}", R"({"kv_transfer_params":{}})",
-                             R"({"kv_transfer_params":{"do_remote_prefill":true,"remote_block_ids":[1]}})"}) {
+  for (const char* answer :
+       {"data: {}", R"({"kv_transfer_params":{}})",
+        R"({"kv_transfer_params":{"do_remote_prefill":true,"remote_block_ids":[1]}})"}) {
     start(3);
     prefill_answers(0, 200, answer);
     EXPECT_THAT(done(), ElementsAre("prefill 0 at 0", "refuse 502 invalid_prefill_handoff"))
@@ -249,8 +251,9 @@ TEST_F(TwoLegsTest, ConcurrentLegsAreTiedToEachOther) {
   start(2);
   EXPECT_THAT(done(), ElementsAre("prefill 0 at 0", "decode"));
   EXPECT_EQ(prefill_body_, decode_body_);
-  EXPECT_THAT(decode_body_,
-              HasSubstr(R"("bootstrap_host":"10.0.0.0","bootstrap_port":8998,"bootstrap_room":2748)"));
+  EXPECT_THAT(
+      decode_body_,
+      HasSubstr(R"("bootstrap_host":"10.0.0.0","bootstrap_port":8998,"bootstrap_room":2748)"));
   prefill_fails(0);
   EXPECT_THAT(done(), ElementsAre("end decode", "prefill 1 at 1", "decode"));
   EXPECT_THAT(decode_body_, HasSubstr(R"("bootstrap_host":"10.0.0.1")"));
@@ -267,10 +270,14 @@ TEST_F(TwoLegsTest, ConcurrentLegsAreTiedToEachOther) {
 TEST_F(TwoLegsTest, OffloadingNamesEachWorkerToTheOther) {
   options_.dialect = KvDialect::kOffloading;
   start(1);
-  EXPECT_THAT(prefill_body_,
-              HasSubstr(R"("kv_transfer_params":{"remote_decoder":{"kv_request_id":"0000000000000abc"}})"));
-  EXPECT_THAT(decode_body_, HasSubstr(R"("kv_transfer_params":{"remote_prefiller":)"
-                                      R"({"kv_request_id":"0000000000000abc","remote_host":"10.0.0.0","remote_port":8998}})"));
+  EXPECT_THAT(
+      prefill_body_,
+      HasSubstr(R"("kv_transfer_params":{"remote_decoder":{"kv_request_id":"0000000000000abc"}})"));
+  EXPECT_THAT(
+      decode_body_,
+      HasSubstr(
+          R"("kv_transfer_params":{"remote_prefiller":)"
+          R"({"kv_request_id":"0000000000000abc","remote_host":"10.0.0.0","remote_port":8998}})"));
 }
 
 // Whatever comes in whatever order: the client gets one thing, and nothing is left running.
@@ -297,7 +304,9 @@ TEST_F(TwoLegsTest, AnyOrderOfEventsEndsInOneWay) {
         return !done_.empty() && done_.back().starts_with(what);
       };
       switch (random.below(7)) {
-        case 0: pass(milliseconds(random.below(15))); break;
+        case 0:
+          pass(milliseconds(random.below(15)));
+          break;
         case 1:
           if (legs > 0) prefill_answers(leg, 200, kAnswer);
           break;

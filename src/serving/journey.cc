@@ -30,6 +30,16 @@ struct Journey::Remote {
   std::unique_ptr<TokenSource::Waiting> tokens;      // the same
 };
 
+bool resets_cache(std::string_view method, std::string_view target) {
+  const std::string_view path = target.substr(0, target.find('?'));
+  const std::string_view query = target.substr(std::min(path.size() + 1, target.size()));
+  if (method != "POST") return false;
+  // vLLM's sleep mode empties the cache from level 1 on, which is the one that is not named.
+  if (path == "/sleep")
+    return ("&" + std::string(query) + "&").find("&level=0&") == std::string::npos;
+  return path == "/reset_prefix_cache" || path == "/flush_cache";  // vLLM's, SGLang's
+}
+
 Journey::Journey(PoolThread& thread, Owner& owner)
     : thread_(thread),
       owner_(owner),

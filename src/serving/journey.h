@@ -33,8 +33,9 @@
 
 namespace kvasir {
 
-// POST: what vLLM forgets its cache by.
-inline constexpr std::string_view kResetCachePath = "/reset_prefix_cache";
+// Whether an engine that takes such a request forgets what its cache holds. `target`: the path,
+// with its query or without.
+bool resets_cache(std::string_view method, std::string_view target);
 
 class PoolThread;
 struct Tokens;
@@ -75,7 +76,7 @@ class Journey {
     // the request's own field Authorization, which engines that are asked for them get.
     std::string_view body = {};
     std::string_view authorization = {};
-    // It tells an engine to forget what its cache holds (kResetCachePath), and is for no model.
+    // It tells an engine to forget what its cache holds, and is for no model.
     bool resets_cache = false;
   };
 

@@ -27,6 +27,8 @@ Sidecar::Sidecar(const SidecarOptions& options, SidecarProbe& probe)
 
 Sidecar::~Sidecar() = default;
 
-void Sidecar::drain(std::function<void()> drained) { threads_->drain(std::move(drained)); }
+void Sidecar::drain(std::function<void()> drained) {
+  threads_->drain(std::move(drained));
+}
 
 }  // namespace kvasir

@@ -1,6 +1,6 @@
-// The routing sidecar as a whole: it stands beside a decode worker, has a request's prompt prefilled
-// where the picker says, and gives everything else to its worker as it comes. One SidecarThread for
-// each thread.
+// The routing sidecar as a whole: it stands beside a decode worker, has a request's prompt
+// prefilled where the picker says, and gives everything else to its worker as it comes. One
+// SidecarThread for each thread.
 #pragma once
 
 #include <functional>

@@ -1,18 +1,21 @@
 #include "sidecar/sidecar_heads.h"
 
 #include "net/http/hop_fields.h"
-#include "net/http/http_status.h"
 #include "net/http/http_server.h"
+#include "net/http/http_status.h"
 
 namespace kvasir {
 namespace {
 
 // What is said to a sidecar, and what it writes anew.
-constexpr std::string_view kNotPassedOn[] = {
-    "Host",         "Expect",
-    "x-request-id", "x-prefiller-host-port",
-    "x-prefiller-url", "x-encoder-hosts-ports",
-    "x-data-parallel-host-port", "x-kv-cache-source-host-port"};
+constexpr std::string_view kNotPassedOn[] = {"Host",
+                                             "Expect",
+                                             "x-request-id",
+                                             "x-prefiller-host-port",
+                                             "x-prefiller-url",
+                                             "x-encoder-hosts-ports",
+                                             "x-data-parallel-host-port",
+                                             "x-kv-cache-source-host-port"};
 constexpr std::string_view kAnswersOwn[] = {"x-request-id", "x-prefill-pod", "x-decode-pod",
                                             "x-prefill-time-ms"};
 

@@ -11,9 +11,9 @@ namespace kvasir {
 struct SidecarReport {
   std::string_view request_id;
   std::string_view path;
-  int status = 0;        // as the client saw it; 499: it left before
-  bool is_cut = false;   // the answer had begun and could not be completed
-  Duration time{};       // from the request's last byte to its end
+  int status = 0;                          // as the client saw it; 499: it left before
+  bool is_cut = false;                     // the answer had begun and could not be completed
+  Duration time{};                         // from the request's last byte to its end
   const HandoffReport* handoff = nullptr;  // null: it went to the decoder as it came
   std::string_view prefiller;              // HOST:PORT whose handoff was used; empty: none
 };

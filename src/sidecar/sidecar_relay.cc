@@ -89,7 +89,8 @@ SidecarRelay::SidecarRelay(SidecarThread& thread, HttpExchange& exchange)
       request_(exchange.head()),
       begun_(thread.loop().now()) {
   const auto given = request_.find("x-request-id");
-  request_id_ = given && !given->empty() ? std::string(*given) : hexadecimal(thread.random().next());
+  request_id_ =
+      given && !given->empty() ? std::string(*given) : hexadecimal(thread.random().next());
 }
 
 SidecarRelay::~SidecarRelay() {
@@ -125,7 +126,9 @@ void SidecarRelay::send_prefill(size_t leg, size_t candidate, std::string body) 
   prefills_.back()->start();
 }
 
-void SidecarRelay::end_prefill(size_t leg) { prefills_[leg]->cancel(); }
+void SidecarRelay::end_prefill(size_t leg) {
+  prefills_[leg]->cancel();
+}
 
 void SidecarRelay::send_decode(std::string body) {
   decode_body_ = std::move(body);
@@ -133,8 +136,7 @@ void SidecarRelay::send_decode(std::string body) {
 }
 
 void SidecarRelay::call_decoder(std::string_view body) {
-  decode_head_ =
-      leg_head(request_, body.size(), to_string(thread_.options().decoder), request_id_);
+  decode_head_ = leg_head(request_, body.size(), to_string(thread_.options().decoder), request_id_);
   call_ = &thread_.decoder().start(decode_head_, body, *this, request_.method() == "HEAD");
 }
 
@@ -275,6 +277,8 @@ ReleaseCall::ReleaseCall(SidecarThread& thread, std::string head, std::string bo
   thread_.decoder().start(head_, body_, *this);
 }
 
-void ReleaseCall::on_end() { thread_.remove(*this); }
+void ReleaseCall::on_end() {
+  thread_.remove(*this);
+}
 
 }  // namespace kvasir

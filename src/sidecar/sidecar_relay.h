@@ -1,6 +1,6 @@
-// One request on its way through the sidecar: to a prefill worker and then to the decoder, or to the
-// decoder alone; the decoder's answer goes back byte for byte. Owns itself: it is deleted when the
-// request is over. Private to sidecar/.
+// One request on its way through the sidecar: to a prefill worker and then to the decoder, or to
+// the decoder alone; the decoder's answer goes back byte for byte. Owns itself: it is deleted when
+// the request is over. Private to sidecar/.
 #pragma once
 
 #include <memory>

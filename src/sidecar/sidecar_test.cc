@@ -125,11 +125,11 @@ TEST_F(SidecarTest, APromptIsPrefilledWhereThePickerSays) {
   EXPECT_EQ(answer.status, 200);
   EXPECT_EQ(answer.body, kEvents);
   EXPECT_EQ(prefiller_.line, "POST /v1/completions?x=1");
-  EXPECT_THAT(prefiller_.body, HasSubstr(R"("stream":false,"kv_transfer_params":{"do_remote_decode":true,)"));
+  EXPECT_THAT(prefiller_.body,
+              HasSubstr(R"("stream":false,"kv_transfer_params":{"do_remote_decode":true,)"));
   EXPECT_THAT(prefiller_.body, Not(HasSubstr("evil")));
-  EXPECT_EQ(decoder_.body,
-            R"({"prompt":"p","stream":true,"kv_transfer_params":)" +
-                std::string(kAnswer.substr(22, kAnswer.size() - 23)) + "}");
+  EXPECT_EQ(decoder_.body, R"({"prompt":"p","stream":true,"kv_transfer_params":)" +
+                               std::string(kAnswer.substr(22, kAnswer.size() - 23)) + "}");
   for (const FakeWorker* worker : {&prefiller_, &decoder_}) {
     EXPECT_EQ(worker->fields.count("x-request-id"), 1u);
     EXPECT_EQ(worker->fields.find("x-request-id")->second, "r-1");
@@ -218,7 +218,8 @@ TEST_F(SidecarTest, AnAnswerThatBreaksIsCut) {
 TEST_F(SidecarTest, WhatIsWrongIsToldBeforeAnyWorkerIsAsked) {
   start();
   EXPECT_EQ(complete("", "[1]").status, 400);
-  for (const char* header : {"a", "a:0", "a:99999", "https://a:1", "user@a:1", "a:1/path", "::1:1"}) {
+  for (const char* header :
+       {"a", "a:0", "a:99999", "https://a:1", "user@a:1", "a:1/path", "::1:1"}) {
     const Recorder answer = complete(header, R"({"prompt":"p"})");
     EXPECT_EQ(answer.status, 400) << header;
     EXPECT_THAT(answer.body, HasSubstr("x-prefiller-host-port")) << header;
@@ -234,8 +235,10 @@ TEST_F(SidecarTest, AClientThatLeavesEndsWhatItBegan) {
   for (FakeWorker* worker : {&prefiller_, &decoder_}) {
     const int before = worker->left;
     RawClient client(sidecar_->port());
-    client.send("POST /v1/completions HTTP/1.1\r\nHost: h\r\nContent-Length: 14\r\n"
-                "x-prefiller-host-port: " + prefiller_.address() + "\r\n\r\n{\"prompt\":\"p\"}");
+    client.send(
+        "POST /v1/completions HTTP/1.1\r\nHost: h\r\nContent-Length: 14\r\n"
+        "x-prefiller-host-port: " +
+        prefiller_.address() + "\r\n\r\n{\"prompt\":\"p\"}");
     const int asked = worker->requests;
     const auto until = [this](const auto& done) {
       while (!done()) {

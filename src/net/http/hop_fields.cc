@@ -8,11 +8,13 @@
 namespace kvasir {
 namespace {
 
-constexpr std::string_view kHopFields[] = {
-    "Connection",        "Keep-Alive", "TE",             "Trailer",
-    "Transfer-Encoding", "Upgrade",    "HTTP2-Settings", "Content-Length"};
+constexpr std::string_view kHopFields[] = {"Connection",     "Keep-Alive",        "TE",
+                                           "Trailer",        "Transfer-Encoding", "Upgrade",
+                                           "HTTP2-Settings", "Content-Length"};
 
-char hyphenated(char c) { return c == '_' ? '-' : lower_case(c); }
+char hyphenated(char c) {
+  return c == '_' ? '-' : lower_case(c);
+}
 
 }  // namespace
 
