@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "apps/commands.h"
@@ -36,6 +37,7 @@ constexpr size_t kSnapshotBytesMax = size_t{16} << 30;
 constexpr Duration kTickInterval = std::chrono::seconds(2);
 // A pod of a snapshot that was not heard by then has gone.
 constexpr Duration kClaimedWithin = std::chrono::minutes(10);
+constexpr size_t kNamedMost = 10;  // pods, in one line of the log
 
 constexpr const char* kManagerExamples =
     "Examples:\n"
@@ -82,6 +84,7 @@ class KvCacheManagerProgram {
   void drain(Duration most);
 
  private:
+  void say_unheard(const KvSnapshot& snapshot) const;
   Result<void> start_feed();
   void learn_from_peers();
   void take_over(std::optional<KvSnapshot> snapshot, bool last, const HandOver::Decided& decided);
@@ -135,7 +138,29 @@ Result<void> KvCacheManagerProgram::prepare(const std::string& snapshot_file) {
   learns_ = learns_ && *restored == 0;
   log_info("--load: " + std::to_string(*restored) + " blocks of " + snapshot_file +
            " are known, and stale until their engines' events were read");
+  say_unheard(*snapshot);
   return {};
+}
+
+// Where engines are subscribed to and none connects, the others of the file stay stale.
+void KvCacheManagerProgram::say_unheard(const KvSnapshot& snapshot) const {
+  if (!settings_.feed.bind.empty()) return;
+  std::set<std::string> unheard;
+  for (const KvSnapshot::Source& source : snapshot.sources) {
+    if (source.position) unheard.insert(source.pod);
+  }
+  for (const SubscribedPod& pod : settings_.pods) unheard.erase(pod.name);
+  if (unheard.empty()) return;
+  std::string names;
+  size_t named = 0;
+  for (const std::string& pod : unheard) {
+    if (named++ == kNamedMost) break;
+    names.append(names.empty() ? "" : ", ").append(pod);
+  }
+  if (unheard.size() > kNamedMost) names.append(", ...");
+  log_warning(
+      "--load: no --subscribe names " + std::to_string(unheard.size()) +
+      " of the file's pods, which stay stale and are forgotten after ten minutes: " + names);
 }
 
 Result<void> KvCacheManagerProgram::save(const std::string& file) const {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <set>
 #include <utility>
 
 #include "base/random.h"
@@ -58,7 +59,7 @@ std::vector<KnownPod> CacheManager::asked_pods(const ScoreQuery& query) const {
   for (const std::string& name : *query.pods) {
     const std::optional<EndpointId> id = pods_.find(name);
     const std::optional<KnownPod> known = id ? pods_.pod(*id) : std::nullopt;
-    pods.push_back(known.value_or(KnownPod{EndpointId{UINT32_MAX}, name, false, false, {}}));
+    pods.push_back(known.value_or(KnownPod{EndpointId{UINT32_MAX}, name, false, false, false, {}}));
   }
   return pods;
 }
@@ -236,7 +237,7 @@ PodState CacheManager::state_of(const KnownPod& pod,
     state.blocks += source.blocks;
     state.removed += source.removed;
     if (source.block_tokens > 0) state.block_tokens = source.block_tokens;
-    if (source.batches > 0 || pod.listed) {
+    if (source.batches > 0 || pod.listed || pod.recalled) {
       state.freshness = std::max(state.freshness.value_or(source.freshness), source.freshness);
     }
   }
@@ -366,7 +367,7 @@ Result<size_t> CacheManager::load(const KvSnapshot& snapshot) {
     if (!pod) continue;
     sources[i] = tracker_->add_source(*pod, source.rank, source.pod);
     if (!sources[i]) continue;
-    pods_.hear(*pod, now);
+    pods_.recall(*pod);
     tracker_->set_freshness(*sources[i], KvFreshness::kStale);
     tracker_->set_position(*sources[i], source.position);
     loaded_[{*pod, source.rank}] = *sources[i];
@@ -409,8 +410,19 @@ std::optional<Result<CacheManager::TakenOver>> CacheManager::take_over(KvSnapsho
 }
 
 void CacheManager::forget_unclaimed() {
-  for (const auto& [place, source] : loaded_) tracker_->remove_source(source);
+  std::set<EndpointId> pods;
+  for (const auto& [place, source] : loaded_) {
+    tracker_->remove_source(source);
+    pods.insert(place.first);
+  }
   loaded_.clear();
+  for (const auto& [source, endpoint] : endpoint_of_) pods.erase(endpoint);
+  for (const EndpointId id : pods) {
+    const std::optional<KnownPod> pod = pods_.pod(id);
+    if (!pod || pod->listed || pod->heard) continue;
+    pods_.remove(id);
+    forget_pod(id, pod->name);
+  }
 }
 
 void CacheManager::tick() {

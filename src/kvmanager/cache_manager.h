@@ -194,7 +194,7 @@ class CacheManager final : public KvSourceTracker, public KvPublishers {
   }
   void set_topic(KvSourceId source, std::string_view topic) override;
   void set_connected(KvSourceId source, bool connected) override;
-  // Sources of load() that were not added since go.
+  // Sources of load() that were not added since go, and pods that nothing else is known of.
   void forget_unclaimed();
   std::optional<std::pair<EndpointId, Endpoint>> find(std::string_view topic) override;
   void on_json(std::string_view topic, std::string_view events) override;

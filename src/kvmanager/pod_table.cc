@@ -10,7 +10,7 @@ std::optional<EndpointId> PodTable::list(const std::string& name) {
   const std::optional<EndpointId> id = next_id();
   if (!id) return std::nullopt;
   names_[index_of(*id)] = name;
-  by_name_.emplace(name, KnownPod{*id, name, true, false, {}});
+  by_name_.emplace(name, KnownPod{*id, name, true, false, false, {}});
   return id;
 }
 
@@ -24,7 +24,7 @@ std::optional<PodTable::Seen> PodTable::see(std::string_view name, TimePoint now
   if (!id) return std::nullopt;
   seen.id = *id;
   names_[index_of(*id)] = std::string(name);
-  by_name_.emplace(std::string(name), KnownPod{*id, std::string(name), false, false, now});
+  by_name_.emplace(std::string(name), KnownPod{*id, std::string(name), false, false, false, now});
   return seen;
 }
 
@@ -68,6 +68,13 @@ void PodTable::remove(EndpointId id) {
   if (pod != by_name_.end() && !pod->second.listed) erase(pod);
 }
 
+void PodTable::recall(EndpointId id) {
+  std::lock_guard lock(mutex_);
+  if (index_of(id) >= names_.size()) return;
+  const auto pod = by_name_.find(names_[index_of(id)]);
+  if (pod != by_name_.end()) pod->second.recalled = true;
+}
+
 bool PodTable::hear(EndpointId id, TimePoint now) {
   std::lock_guard lock(mutex_);
   if (index_of(id) >= names_.size()) return false;
@@ -80,7 +87,7 @@ bool PodTable::hear(EndpointId id, TimePoint now) {
 std::optional<EndpointId> PodTable::find(std::string_view name) const {
   std::lock_guard lock(mutex_);
   const auto pod = by_name_.find(name);
-  if (pod == by_name_.end() || !(pod->second.listed || pod->second.heard)) return std::nullopt;
+  if (pod == by_name_.end() || !is_there(pod->second)) return std::nullopt;
   return pod->second.id;
 }
 
@@ -100,7 +107,7 @@ std::vector<KnownPod> PodTable::all() const {
   std::lock_guard lock(mutex_);
   std::vector<KnownPod> pods;
   for (const auto& [name, pod] : by_name_) {
-    if (pod.listed || pod.heard) pods.push_back(pod);
+    if (is_there(pod)) pods.push_back(pod);
   }
   return pods;
 }

@@ -22,9 +22,10 @@ namespace kvasir {
 struct KnownPod {
   EndpointId id{};
   std::string name;
-  bool listed = false;  // the program was told of it
-  bool heard = false;   // an event of it came
-  TimePoint heard_at{};
+  bool listed = false;    // the program was told of it
+  bool heard = false;     // an event of it came
+  bool recalled = false;  // it is known from a file, or from another manager
+  TimePoint heard_at{};   // while it was not heard: when it was first seen
 };
 
 class PodTable {
@@ -48,6 +49,8 @@ class PodTable {
   static constexpr Duration kRoomSoughtEvery = std::chrono::seconds(1);
   // Of one that was seen in events.
   void remove(EndpointId id);
+  // Something is known of it from before.
+  void recall(EndpointId id);
   // An event of it came. True: the first one.
   bool hear(EndpointId id, TimePoint now);
 
@@ -55,10 +58,11 @@ class PodTable {
   std::optional<KnownPod> pod(EndpointId id) const;
   // Empty: nobody has the id.
   std::string name_of(EndpointId id) const;
-  // Those that are listed or were heard, by name.
+  // Those that are listed, were heard or recalled, by name.
   std::vector<KnownPod> all() const;
 
  private:
+  static bool is_there(const KnownPod& pod) { return pod.listed || pod.heard || pod.recalled; }
   bool make_room(TimePoint now, std::optional<KnownPod>& made_room);
   void erase(std::map<std::string, KnownPod, std::less<>>::iterator pod);
   std::optional<EndpointId> next_id();

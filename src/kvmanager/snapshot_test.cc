@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "kvmanager/answers.h"
 #include "kvmanager/cache_manager_fixture.h"
 
 namespace kvasir {
@@ -85,6 +86,35 @@ TEST(KvSnapshot, WhatNoStreamGoesOnWithIsForgotten) {
   EXPECT_EQ(after.manager->state().blocks, 1u);
   after.manager->forget_unclaimed();
   EXPECT_EQ(after.manager->state().blocks, 0u);
+  EXPECT_TRUE(after.manager->state().pods.empty());
+  EXPECT_EQ(after.probe.forgotten, std::vector<std::string>{"a"});
+}
+
+TEST(KvSnapshot, APodOfTheFileIsStaleAndUnheardUntilAnEventComes) {
+  ManagedFleet before;
+  const KvSourceId a = before.publisher("kv@a@m");
+  before.store(a, {1, 2, 3, 4}, 10);
+  before.manager->set_position(a, KvStreamPosition{41, 42, true});
+  ManagedFleet after;
+  ASSERT_TRUE(after.manager->load(before.manager->snapshot()));
+  after.clock.advance(std::chrono::minutes(1));
+  const FleetState loaded = after.manager->state();
+  ASSERT_EQ(loaded.pods.size(), 1u);
+  EXPECT_EQ(loaded.pods[0].freshness, KvFreshness::kStale);
+  EXPECT_EQ(loaded.pods[0].silent_s, std::nullopt);
+  EXPECT_EQ(loaded.last_event_s, std::nullopt);
+  const std::string json = state_json(loaded, {}, 0);
+  EXPECT_NE(json.find("\"last_updated\":null,\"pods_healthy\":0,\"pods_stale\":1,"),
+            std::string::npos)
+      << json;
+  EXPECT_TRUE(after.probe.pods.empty()) << "no event came";
+
+  const KvSourceId again = *after.manager->add_source(after.manager->find("kv@a@m")->first, 0, "a");
+  after.store(again, {1, 2, 3, 4, 5, 6, 7, 8}, 10);
+  EXPECT_EQ(after.probe.pods, std::vector<std::string>{"a"});
+  EXPECT_EQ(after.manager->pod_state("a")->silent_s, 0.0);
+  after.manager->forget_unclaimed();
+  EXPECT_TRUE(after.manager->pod_state("a"));
 }
 
 }  // namespace

@@ -395,6 +395,10 @@ TEST(KvCacheManager, ARestartedManagerGoesOnFromItsSnapshot) {
   EXPECT_THAT(manager.post("/api/v1/score", R"({"token_ids":[1,2,3,4]})"),
               HasSubstr("\"cache_hit_rate\":1.0"));
   EXPECT_THAT(manager.get("/api/v1/cache/pod/a"), HasSubstr("\"blocks_cached\":2,"));
+  RunningManager of_others({"--subscribe", "b=tcp://127.0.0.1:1", "--load", dump}, false);
+  EXPECT_TRUE(of_others.program().comes_to_say("ten minutes: a\n")) << of_others.program().output();
+  EXPECT_THAT(output_of(kvasir + " kv watch " + of_others.url() + " --count 1"),
+              testing::ContainsRegex("a +stale +1 .* -\n"));
   std::ofstream(snapshot, std::ios::app) << "x";
   manager.program().signal(SIGKILL);
   Program refused(
