@@ -238,7 +238,7 @@ class Player {
   // Four bytes are one token.
   static std::vector<uint32_t> tokens_of(const std::string& prompt) {
     std::vector<uint32_t> tokens(prompt.size() / kBytesPerToken);
-    std::memcpy(tokens.data(), prompt.data(), tokens.size() * sizeof tokens[0]);
+    if (!tokens.empty()) std::memcpy(tokens.data(), prompt.data(), tokens.size() * kBytesPerToken);
     return tokens;
   }
 

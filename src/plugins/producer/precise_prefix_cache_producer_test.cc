@@ -40,7 +40,7 @@ class PrecisePrefixCache : public PluginTest {
     DecisionTrace trace(clock);
     request_.id = ++last_id_;
     decision_ = policy.pick(PickContext{request_, fleet_, candidates_, now_, &trace}).value();
-    std::vector<double> scores(candidates_.size());
+    std::vector<double> scores(fleet_.endpoints.size());
     for (const ScoredEndpoint& one : trace.totals()) scores[index_of(one.endpoint)] = one.score;
     return scores;
   }

@@ -2,12 +2,30 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
+#include <utility>
+
 namespace kvasir {
 namespace {
 
-std::optional<TokenQuestion> question_of(const std::string& body, RequestApi api) {
-  const std::optional<RequestPeek> peek = peek_request(body, api);
-  return peek ? TokenQuestion::read(*peek, body) : std::nullopt;
+// A question and the body that it views.
+class Asked {
+ public:
+  Asked(std::string body, RequestApi api)
+      : body_(std::make_unique<const std::string>(std::move(body))) {
+    const std::optional<RequestPeek> peek = peek_request(*body_, api);
+    if (peek) question_ = TokenQuestion::read(*peek, *body_);
+  }
+  explicit operator bool() const { return question_.has_value(); }
+  const TokenQuestion* operator->() const { return &*question_; }
+
+ private:
+  std::unique_ptr<const std::string> body_;
+  std::optional<TokenQuestion> question_;
+};
+
+Asked question_of(std::string body, RequestApi api) {
+  return {std::move(body), api};
 }
 
 std::string pieces_of(const std::string& body) {
