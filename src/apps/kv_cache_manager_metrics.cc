@@ -180,6 +180,20 @@ std::string of_rank(const Endpoint& endpoint, uint32_t rank) {
   return "pod " + endpoint.name + (rank > 0 ? ", rank " + std::to_string(rank) : "");
 }
 
+const char* after_giving_up(KvFreshness now) {
+  switch (now) {
+    case KvFreshness::kStale:
+      return "; it is stale, and scores nothing, until its cache is known to be empty: its engine "
+             "restarts, or announces a reset";
+    case KvFreshness::kIncomplete:
+      return "; it is incomplete: what comes from then on is used, and what it holds from before "
+             "is "
+             "not known until its cache is emptied";
+    default:
+      return "";
+  }
+}
+
 }  // namespace
 
 KvCacheManagerMetrics::KvCacheManagerMetrics(const Clock& clock, LogFormat format,
@@ -294,10 +308,16 @@ void KvCacheManagerMetrics::on_lost(const Endpoint& endpoint, uint32_t rank, std
 void KvCacheManagerMetrics::on_restarted(const Endpoint& endpoint, uint32_t rank) {
   log_info("event_subscriber: " + of_rank(endpoint, rank) + " restarted: its cache is empty");
 }
-void KvCacheManagerMetrics::on_recovered(const Endpoint& endpoint, uint32_t rank,
-                                         uint64_t batches) {
-  log_info("event_subscriber: " + of_rank(endpoint, rank) + " is known exactly, " +
-           std::to_string(batches) + " messages by replay");
+void KvCacheManagerMetrics::on_recovered(const Endpoint& endpoint, uint32_t rank, uint64_t batches,
+                                         KvFreshness now) {
+  const std::string replayed = std::to_string(batches) + " messages by replay";
+  if (now == KvFreshness::kExact) {
+    return log_info("event_subscriber: " + of_rank(endpoint, rank) + " is known exactly, " +
+                    replayed);
+  }
+  log_info("event_subscriber: " + of_rank(endpoint, rank) + " is incomplete, " + replayed +
+           ": what is known is used, and what it holds from before is not known until its cache is "
+           "emptied (a larger buffer_steps of its --kv-events-config keeps more)");
 }
 void KvCacheManagerMetrics::on_unusable(const Endpoint& endpoint, uint32_t rank,
                                         std::string_view why) {
@@ -305,9 +325,9 @@ void KvCacheManagerMetrics::on_unusable(const Endpoint& endpoint, uint32_t rank,
               " can be used, so nothing is known of it: " + std::string(why));
 }
 void KvCacheManagerMetrics::on_given_up(const Endpoint& endpoint, uint32_t rank,
-                                        std::string_view why) {
+                                        std::string_view why, KvFreshness now) {
   log_warning("event_subscriber: lost events of " + of_rank(endpoint, rank) +
-              " cannot be made up for: " + std::string(why));
+              " cannot be made up for: " + std::string(why) + after_giving_up(now));
 }
 void KvCacheManagerMetrics::on_refused(const Endpoint& endpoint, uint32_t rank,
                                        std::string_view why) {

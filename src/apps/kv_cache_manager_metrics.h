@@ -41,9 +41,11 @@ class KvCacheManagerMetrics final : public CacheManagerProbe, public KvEventProb
   void on_subscribed(const Endpoint& endpoint, uint32_t rank) override;
   void on_lost(const Endpoint& endpoint, uint32_t rank, std::string_view why) override;
   void on_restarted(const Endpoint& endpoint, uint32_t rank) override;
-  void on_recovered(const Endpoint& endpoint, uint32_t rank, uint64_t batches) override;
+  void on_recovered(const Endpoint& endpoint, uint32_t rank, uint64_t batches,
+                    KvFreshness now) override;
   void on_unusable(const Endpoint& endpoint, uint32_t rank, std::string_view why) override;
-  void on_given_up(const Endpoint& endpoint, uint32_t rank, std::string_view why) override;
+  void on_given_up(const Endpoint& endpoint, uint32_t rank, std::string_view why,
+                   KvFreshness now) override;
   void on_refused(const Endpoint& endpoint, uint32_t rank, std::string_view why) override;
   void on_unnamed_publisher(std::string_view why) override;
 

@@ -178,19 +178,26 @@ std::string kv_news_text(const Endpoint& endpoint, uint32_t rank, KvNews news,
     case KvNews::kHeard:
       return fmt::format("KV events of {} are heard", of);
     case KvNews::kLost:
-      return fmt::format("KV events of {} were lost, its cache is guessed until then{}", of, why);
+      return fmt::format(
+          "KV events of {} were lost, its cache is guessed until they are made up for{}", of, why);
     case KvNews::kRestarted:
       return fmt::format("KV events of {} begin anew: its engine restarted, and holds nothing", of);
     case KvNews::kRecovered:
       return fmt::format("KV events of {} are all known{}", of, why);
+    case KvNews::kIncomplete:
+      return fmt::format(
+          "KV events of {} are known from some on: what it holds from before is not known until "
+          "its "
+          "cache is emptied (a larger buffer_steps of its --kv-events-config keeps more){}",
+          of, why);
     case KvNews::kGivenUp:
-      return fmt::format("KV events of {} from before cannot be asked for again{}", of, why);
+      return fmt::format("KV events of {} that were lost cannot be asked for again{}", of, why);
     case KvNews::kRefused:
       return fmt::format("KV events of {} cannot be heard, its cache is guessed{}", of, why);
     case KvNews::kUnreached:
       return fmt::format(
-          "nobody answers at {} for the KV events of {}, its cache is guessed until then", text,
-          of);
+          "nobody answers at {} for the KV events of {}, its cache is guessed until somebody does",
+          text, of);
     case KvNews::kUnusable:
       return fmt::format("none of the KV events of {} can be used, its cache is guessed{}", of,
                          why);
@@ -201,8 +208,8 @@ std::string kv_news_text(const Endpoint& endpoint, uint32_t rank, KvNews news,
 }
 
 bool is_warning(KvNews news) {
-  return news == KvNews::kLost || news == KvNews::kRefused || news == KvNews::kUnreached ||
-         news == KvNews::kUnreadable || news == KvNews::kUnusable;
+  return news == KvNews::kLost || news == KvNews::kGivenUp || news == KvNews::kRefused ||
+         news == KvNews::kUnreached || news == KvNews::kUnreadable || news == KvNews::kUnusable;
 }
 
 }  // namespace kvasir

@@ -91,7 +91,12 @@ TEST(KvNewsText, NamesTheEndpointAndTheReason) {
               HasSubstr("KV events of a rank 2 were lost"));
   EXPECT_THAT(kv_news_text(a, 2, KvNews::kLost, "a gap of 3"), HasSubstr(": a gap of 3"));
   EXPECT_TRUE(is_warning(KvNews::kLost));
+  EXPECT_THAT(kv_news_text(a, 2, KvNews::kLost, "a gap of 3"),
+              HasSubstr("its cache is guessed until they are made up for"));
   EXPECT_FALSE(is_warning(KvNews::kRecovered));
+  EXPECT_THAT(kv_news_text(a, 0, KvNews::kIncomplete, "3 batches were sent again"),
+              HasSubstr("what it holds from before is not known until its cache is emptied"));
+  EXPECT_TRUE(is_warning(KvNews::kGivenUp));
   EXPECT_EQ(kv_news_text(a, 0, KvNews::kUnreadable, "it has one frame"),
             "a message of a is no KV events, and left out: it has one frame");
   EXPECT_TRUE(is_warning(KvNews::kUnreadable));

@@ -23,7 +23,7 @@ class Silence final : public KvEventProbe {
   void on_subscribed(const Endpoint&, uint32_t) override {}
   void on_lost(const Endpoint&, uint32_t, std::string_view) override {}
   void on_restarted(const Endpoint&, uint32_t) override {}
-  void on_recovered(const Endpoint&, uint32_t, uint64_t) override {}
+  void on_recovered(const Endpoint&, uint32_t, uint64_t, KvFreshness) override {}
   void on_unnamed_publisher(std::string_view why) override {
     unnamed_.with([&](auto& all) { all.emplace_back(why); });
   }

@@ -103,11 +103,15 @@ class KvEventProbe {
   virtual void on_restarted(const Endpoint& endpoint, uint32_t rank) = 0;
   // A rank's cache was empty at that moment: it restarted, or its events say so.
   virtual void on_emptied(EndpointId endpoint) { static_cast<void>(endpoint); }
-  // All that it published is known, so many batches by replay.
-  virtual void on_recovered(const Endpoint& endpoint, uint32_t rank, uint64_t batches) = 0;
-  // Lost events cannot be made up for; KvGapPolicy says what follows.
-  virtual void on_given_up(const Endpoint& endpoint, uint32_t rank, std::string_view why) {
-    static_cast<void>(endpoint), static_cast<void>(rank), static_cast<void>(why);
+  // All that it still has is known, so many batches by replay. `now`: kExact, or kIncomplete when
+  // it had published more.
+  virtual void on_recovered(const Endpoint& endpoint, uint32_t rank, uint64_t batches,
+                            KvFreshness now) = 0;
+  // Lost events cannot be made up for; what is known is `now`, by KvGapPolicy.
+  virtual void on_given_up(const Endpoint& endpoint, uint32_t rank, std::string_view why,
+                           KvFreshness now) {
+    static_cast<void>(endpoint), static_cast<void>(rank);
+    static_cast<void>(why), static_cast<void>(now);
   }
   // A message whose frames cannot be read. `of`: the pod, or the topic; it may be empty.
   virtual void on_unreadable(std::string_view of, std::string_view why) {

@@ -33,10 +33,10 @@ class Reports final : public KvEventProbe {
     add("lost", of, rank);
   }
   void on_restarted(const Endpoint& of, uint32_t rank) override { add("restarted", of, rank); }
-  void on_recovered(const Endpoint& of, uint32_t rank, uint64_t) override {
-    add("recovered", of, rank);
+  void on_recovered(const Endpoint& of, uint32_t rank, uint64_t, KvFreshness now) override {
+    add(now == KvFreshness::kExact ? "recovered" : "recovered in part", of, rank);
   }
-  void on_given_up(const Endpoint& of, uint32_t rank, std::string_view why) override {
+  void on_given_up(const Endpoint& of, uint32_t rank, std::string_view why, KvFreshness) override {
     add("given up", of, rank);
     why_.with([&](std::string& all) { all = why; });
   }

@@ -31,7 +31,7 @@ class Listener final : public KvEventProbe {
   void on_subscribed(const Endpoint&, uint32_t) override {}
   void on_lost(const Endpoint&, uint32_t, std::string_view) override {}
   void on_restarted(const Endpoint&, uint32_t) override {}
-  void on_recovered(const Endpoint&, uint32_t, uint64_t) override {}
+  void on_recovered(const Endpoint&, uint32_t, uint64_t, KvFreshness) override {}
   void on_unusable(const Endpoint&, uint32_t, std::string_view why) override {
     unusable_.with([&](std::string& all) { all += std::string(why) + "\n"; });
   }

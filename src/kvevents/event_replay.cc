@@ -17,7 +17,7 @@ Result<std::unique_ptr<EventReplay>> EventReplay::open(ZmqContext& context, Even
                                                        Listener& listener) {
   Result<std::unique_ptr<ZmqSocket>> socket = ZmqSocket::open(context, ZMQ_DEALER, options);
   if (!socket) return socket.error();
-  std::unique_ptr<EventReplay> made(new EventReplay(std::move(*socket), listener));
+  std::unique_ptr<EventReplay> made(new EventReplay(address, std::move(*socket), listener));
   EventReplay* const raw = made.get();
   Result<std::unique_ptr<ZmqMonitor>> monitor =
       ZmqMonitor::open(context, *made->socket_, kReplayEvents, loop,
@@ -50,9 +50,14 @@ void EventReplay::on_event(int event) {
   // What came before it is read first: no more than the high water mark.
   while (!over_ && socket_->turn()) {
   }
-  if (event == ZMQ_EVENT_CLOSED) return fail("the engine's address for replays cannot be reached");
-  fail(event == ZMQ_EVENT_DISCONNECTED ? "the connection was lost"
-                                       : "what answers there does not speak ZeroMQ's protocol");
+  if (event == ZMQ_EVENT_CLOSED) {
+    return fail("the engine's address for replays, " + address_ + ", cannot be reached");
+  }
+  if (event == ZMQ_EVENT_DISCONNECTED) {
+    return fail("the connection to its address for replays, " + address_ + ", was lost");
+  }
+  fail("what answers at its address for replays, " + address_ +
+       ", does not answer them: is it the address of its events, or another program's?");
 }
 
 void EventReplay::fail(std::string_view why) {

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/result.h"
 #include "kvevents/event_message.h"
@@ -34,12 +35,13 @@ class EventReplay {
   void deafen();
 
  private:
-  EventReplay(std::unique_ptr<ZmqSocket> socket, Listener& listener)
-      : listener_(listener), socket_(std::move(socket)) {}
+  EventReplay(std::string address, std::unique_ptr<ZmqSocket> socket, Listener& listener)
+      : address_(std::move(address)), listener_(listener), socket_(std::move(socket)) {}
   void on_message(ZmqFrames frames);
   void on_event(int event);
   void fail(std::string_view why);
 
+  const std::string address_;
   Listener& listener_;
   bool over_ = false;
   const std::unique_ptr<ZmqSocket> socket_;

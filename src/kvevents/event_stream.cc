@@ -218,7 +218,7 @@ void EventStream::open_hole(uint64_t lost, std::string_view why) {
     hole_ = true;
   }
   why_ = why;
-  if (!told) host_.on_given_up(why);
+  if (!told) host_.on_given_up(why, hole_ ? KvFreshness::kStale : KvFreshness::kIncomplete);
 }
 
 void EventStream::restart() {

@@ -115,10 +115,11 @@ class EventStreamHost {
   virtual void on_restarted() = 0;
   // Its cache was empty at that moment: it restarted, or a batch says so. Before on_restarted().
   virtual void on_emptied() = 0;
-  // All that was published is known, so many batches of it by replay.
-  virtual void on_caught_up(uint64_t batches) = 0;
-  // What was lost cannot be made up for.
-  virtual void on_given_up(std::string_view why) = 0;
+  // All that the source still has is known, so many batches of it by replay. `now`: kExact, or
+  // kIncomplete when it had published more. Not told while what is known is of no use.
+  virtual void on_caught_up(uint64_t batches, KvFreshness now) = 0;
+  // What was lost cannot be made up for; what is known is `now`.
+  virtual void on_given_up(std::string_view why, KvFreshness now) = 0;
   // Of what it publishes nothing can be used.
   virtual void on_unusable(std::string_view why) { static_cast<void>(why); }
 };
@@ -186,6 +187,7 @@ class EventStream {
   bool drain();
   void go_live();
   void give_up(std::string_view why);
+  void tell_caught_up();
   void start_later(Duration delay);
   void check_later();
 

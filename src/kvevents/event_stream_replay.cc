@@ -154,7 +154,7 @@ void EventStream::end_replay(bool marked, std::string_view why) {
     doubt_ = false;
     go_live();
     check_later();
-    if (topic_seen_ && (!checking || replayed_ > 0)) host_.on_caught_up(replayed_);
+    if (topic_seen_ && (!checking || replayed_ > 0)) tell_caught_up();
     return;
   }
   counters_.add(counters_.replays_failed);
@@ -171,12 +171,20 @@ void EventStream::end_replay(bool marked, std::string_view why) {
   if (attempts_ >= options_.replay_attempts || ++in_a_row_ >= options_.replays_in_a_row) {
     const uint64_t holes = counters_.holes;
     give_up(why);
-    if (counters_.holes == holes) host_.on_given_up(why);
+    if (counters_.holes == holes) host_.on_given_up(why, freshness());
     return;
   }
   if (replay_advanced_) return start_replay();
   const Duration first = options_.replay_pause / kFirstPauseShare;
   start_later(std::min(options_.replay_pause, first * (1 << std::min(attempts_ - 1, 16u))));
+}
+
+// Where a hole is, or nothing can be used, that was told when it came to be so.
+void EventStream::tell_caught_up() {
+  const KvFreshness now = freshness();
+  if (now == KvFreshness::kExact || now == KvFreshness::kIncomplete) {
+    host_.on_caught_up(replayed_, now);
+  }
 }
 
 // Applies waiting batches as far as none is missing. Whether one was.

@@ -48,8 +48,8 @@ class ResumedStream : public ::testing::Test, public EventStreamHost {
   void on_lost(std::string_view) override {}
   void on_restarted() override { ++restarts_; }
   void on_emptied() override {}
-  void on_caught_up(uint64_t) override {}
-  void on_given_up(std::string_view) override {}
+  void on_caught_up(uint64_t, KvFreshness) override {}
+  void on_given_up(std::string_view, KvFreshness) override {}
 
   EventStreamOptions options_;
   VirtualExecutor executor_;

@@ -49,8 +49,8 @@ class Storm final : public EventStreamHost {
   void on_lost(std::string_view) override {}
   void on_restarted() override {}
   void on_emptied() override {}
-  void on_caught_up(uint64_t) override {}
-  void on_given_up(std::string_view) override {}
+  void on_caught_up(uint64_t, KvFreshness) override {}
+  void on_given_up(std::string_view, KvFreshness) override {}
 
   void run(int steps) {
     for (int i = 0; i < steps && !::testing::Test::HasFailure(); ++i) {

@@ -33,11 +33,14 @@ class StreamScene : public ::testing::Test, public EventStreamHost {
   void on_lost(std::string_view why) override { said_.push_back("lost: " + std::string(why)); }
   void on_restarted() override { said_.push_back("restarted"); }
   void on_emptied() override { ++emptied_; }
-  void on_caught_up(uint64_t batches) override {
-    said_.push_back("caught up: " + std::to_string(batches));
+  void on_caught_up(uint64_t batches, KvFreshness now) override {
+    said_.push_back((now == KvFreshness::kExact ? "caught up: " : "in part: ") +
+                    std::to_string(batches));
+    EXPECT_EQ(now, counters_.freshness.load());
   }
-  void on_given_up(std::string_view why) override {
+  void on_given_up(std::string_view why, KvFreshness now) override {
     said_.push_back("given up: " + std::string(why));
+    given_up_as_ = now;
   }
 
   // A batch that reaches the stream, or that is lost on its way.
@@ -77,6 +80,7 @@ class StreamScene : public ::testing::Test, public EventStreamHost {
   std::vector<uint64_t> asked_;
   bool running_ = false;
   std::vector<std::string> said_;
+  std::optional<KvFreshness> given_up_as_;
   int emptied_ = 0;
   std::unique_ptr<EventStream> stream_;
 };
@@ -420,6 +424,53 @@ TEST_F(WithReplay, AfterAFailureGapsAreNotReplayedForAWhile) {
   EXPECT_EQ(asked_.size(), replays + 1);
 }
 
+// The engine keeps too little: what is said of the source is what it is.
+TEST_F(WithReplay, OneThatStaysStaleIsNotSaidToBeCaughtUp) {
+  engine_ = WordEngine(2);
+  begin();
+  live("+a");
+  stream_->on_disconnected();
+  for (const char* words : {"-a", "+b", "+c", "+d"}) lose(words);
+  said_.clear();
+  stream_->on_subscribed();
+  pass(milliseconds(100));
+  answer();
+  EXPECT_EQ(freshness(), KvFreshness::kStale);
+  EXPECT_EQ(said_, std::vector<std::string>{
+                       "given up: the engine no longer keeps the batches that are missing"});
+  EXPECT_EQ(given_up_as_, KvFreshness::kStale);
+  stream_->on_disconnected();
+  said_.clear();
+  stream_->on_subscribed();
+  pass(milliseconds(100));
+  answer();
+  EXPECT_EQ(said_, std::vector<std::string>{});
+}
+
+TEST_F(WithReplay, OneWhoseFirstBatchesAreNotKeptIsCaughtUpInPart) {
+  engine_ = WordEngine(2);
+  for (const char* words : {"+a", "+b", "+c", "+d"}) lose(words);
+  stream_->on_subscribed();
+  answer();
+  EXPECT_EQ(freshness(), KvFreshness::kIncomplete);
+  EXPECT_EQ(said_, std::vector<std::string>{"in part: 2"});
+}
+
+TEST_F(WithReplay, WhatWasForgottenAfterALossIsCaughtUpInPart) {
+  options_.gap = KvGapPolicy::kForget;
+  make(true);
+  engine_ = WordEngine(2);
+  begin();
+  live("+a");
+  stream_->on_disconnected();
+  for (const char* words : {"-a", "+b", "+c", "+d"}) lose(words);
+  stream_->on_subscribed();
+  pass(milliseconds(100));
+  answer();
+  EXPECT_EQ(said_.back(), "in part: 2");
+  EXPECT_EQ(given_up_as_, KvFreshness::kIncomplete);
+}
+
 TEST_F(WithReplay, AnInitialReplayThatFailsLeavesItIncomplete) {
   lose("+a");
   stream_->on_subscribed();
@@ -433,6 +484,7 @@ TEST_F(WithReplay, AnInitialReplayThatFailsLeavesItIncomplete) {
   EXPECT_EQ(known().blocks, (BlockNames{"0", "1", "2"}));
   EXPECT_EQ(counters_.holes, 0u);
   EXPECT_EQ(said_, std::vector<std::string>{"given up: cannot connect"});
+  EXPECT_EQ(given_up_as_, KvFreshness::kIncomplete);
 }
 
 TEST_F(WithReplay, AnEngineThatKeepsTooFewBatchesLeavesAHole) {

@@ -210,12 +210,12 @@ void FeedSource::on_emptied() {
   tools_.probe.on_emptied(counters_->name.id);
 }
 
-void FeedSource::on_caught_up(uint64_t batches) {
-  tools_.probe.on_recovered(counters_->name.endpoint, counters_->name.rank, batches);
+void FeedSource::on_caught_up(uint64_t batches, KvFreshness now) {
+  tools_.probe.on_recovered(counters_->name.endpoint, counters_->name.rank, batches, now);
 }
 
-void FeedSource::on_given_up(std::string_view why) {
-  tools_.probe.on_given_up(counters_->name.endpoint, counters_->name.rank, why);
+void FeedSource::on_given_up(std::string_view why, KvFreshness now) {
+  tools_.probe.on_given_up(counters_->name.endpoint, counters_->name.rank, why, now);
 }
 
 }  // namespace kvasir

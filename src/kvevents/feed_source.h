@@ -90,8 +90,8 @@ class FeedSource final : private EventStreamHost,
   void on_restarted() override;
   void on_emptied() override;
   void on_unusable(std::string_view why) override;
-  void on_caught_up(uint64_t batches) override;
-  void on_given_up(std::string_view why) override;
+  void on_caught_up(uint64_t batches, KvFreshness now) override;
+  void on_given_up(std::string_view why, KvFreshness now) override;
   // Of the subscription.
   void on_connected() override;
   void on_disconnected() override;

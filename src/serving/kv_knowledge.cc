@@ -19,6 +19,20 @@ CacheTrackerOptions tracker_options(const KvKnowledgeOptions& options, size_t en
   return result;
 }
 
+// What follows when lost events cannot be made up for.
+const char* consequence(KvFreshness now) {
+  switch (now) {
+    case KvFreshness::kStale:
+      return "; its cache is guessed until it is known to be empty (its engine restarts, or "
+             "announces a reset)";
+    case KvFreshness::kIncomplete:
+      return "; what it published from then on is used, and what it holds from before is not known "
+             "until its cache is emptied";
+    default:
+      return "";
+  }
+}
+
 std::string host_port(uint16_t port) {
   return "tcp://HOST:" + std::to_string(port);
 }
@@ -65,12 +79,15 @@ class KvKnowledge::News final : public KvEventProbe {
     probe_.on_kv_news(endpoint, rank, KvNews::kRestarted, "");
   }
   void on_emptied(EndpointId endpoint) override { emptied_(endpoint); }
-  void on_recovered(const Endpoint& endpoint, uint32_t rank, uint64_t batches) override {
-    probe_.on_kv_news(endpoint, rank, KvNews::kRecovered,
+  void on_recovered(const Endpoint& endpoint, uint32_t rank, uint64_t batches,
+                    KvFreshness now) override {
+    probe_.on_kv_news(endpoint, rank,
+                      now == KvFreshness::kExact ? KvNews::kRecovered : KvNews::kIncomplete,
                       std::to_string(batches) + " batches were sent again");
   }
-  void on_given_up(const Endpoint& endpoint, uint32_t rank, std::string_view why) override {
-    probe_.on_kv_news(endpoint, rank, KvNews::kGivenUp, why);
+  void on_given_up(const Endpoint& endpoint, uint32_t rank, std::string_view why,
+                   KvFreshness now) override {
+    probe_.on_kv_news(endpoint, rank, KvNews::kGivenUp, std::string(why) + consequence(now));
   }
   void on_refused(const Endpoint& endpoint, uint32_t rank, std::string_view why) override {
     probe_.on_kv_news(endpoint, rank, KvNews::kRefused, why);

@@ -26,7 +26,7 @@ class SilentKvEventProbe final : public KvEventProbe {
     ADD_FAILURE() << "events were lost: " << why;
   }
   void on_restarted(const Endpoint&, uint32_t) override { ADD_FAILURE() << "nobody restarts"; }
-  void on_recovered(const Endpoint&, uint32_t, uint64_t) override {}
+  void on_recovered(const Endpoint&, uint32_t, uint64_t, KvFreshness) override {}
 };
 
 class KnownWorkerTest : public WorkerFixture {
