@@ -243,6 +243,7 @@ Result<void> KvCacheManagerProgram::start(Descriptor listener) {
 void KvCacheManagerProgram::learn_from_peers() {
   log_info("learning what other managers know (--peer); what engines publish waits meanwhile");
   server_->set_learning(true);
+  peers_->set_comparing(false);
   hand_over_ = std::make_unique<HandOver>(
       loop_, HandOverOptions{}, [this] { return peers_->addresses(); },
       [this](std::optional<KvSnapshot> snapshot, bool last, const HandOver::Decided& decided) {
@@ -271,6 +272,7 @@ void KvCacheManagerProgram::take_over(std::optional<KvSnapshot> snapshot, bool l
 void KvCacheManagerProgram::end_learning(
     const std::optional<Result<CacheManager::TakenOver>>& taken, const char* why_nothing) {
   server_->set_learning(false);
+  peers_->set_comparing(true);
   if (!taken) return log_info(std::string(why_nothing) + ": beginning with nothing");
   if (!*taken) {
     return log_warning("what another manager knows cannot be used: " + taken->error().message);

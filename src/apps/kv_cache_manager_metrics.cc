@@ -242,9 +242,14 @@ std::string KvCacheManagerMetrics::page(const FleetState& state, const KvEventFe
 
 void KvCacheManagerMetrics::on_peer(const std::string& url, const PeerState& state) {
   if (!state.reached) return log_warning("peer " + url + " cannot be asked: " + state.problem);
+  if (state.compared == 0) return;  // it was reached, and nothing can be said of it yet
+  const std::string compared = std::to_string(state.compared);
   if (state.differing.empty()) {
-    return log_info("peer " + url + " knows the same of all pods (" +
-                    std::to_string(state.compared) + " compared)");
+    return log_info("peer " + url +
+                    (state.compared == state.pods
+                         ? " knows the same of all pods (" + compared + " compared)"
+                         : ": " + compared + " of " + std::to_string(state.pods) +
+                               " pods compared so far, and of those it knows the same"));
   }
   std::string pods;
   for (const std::string& pod : state.differing) pods.append(pods.empty() ? "" : ", ").append(pod);

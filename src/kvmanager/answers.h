@@ -15,6 +15,7 @@ struct PeerState {
   bool reached = false;               // its last answer was one
   std::string problem = {};           // else
   size_t compared = 0;                // pods, in the last comparison
+  size_t pods = 0;                    // that either of the two knows
   std::set<std::string> differing{};  // of which it knows something else
 };
 using PeerStates = std::map<std::string, PeerState>;

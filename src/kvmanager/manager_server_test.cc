@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
+
 #include "kvmanager/cache_manager_fixture.h"
 #include "kvmanager/peer_watch.h"
 #include "net/http/http_query.h"
@@ -159,6 +161,52 @@ TEST(PeerWatch, TwoManagersThatDifferByOneLostEventSaySo) {
                   });
   api.loop->run();
   EXPECT_EQ(said, (std::vector<std::string>{"0", "1", "0"}));  // reached, differing, equal again
+}
+
+// What is said of a peer: compared/known pods, and how many differ. `next` is called each time.
+std::vector<std::string> said_of_peer(ManagerApi& api, ManagedFleet& here,
+                                      const std::function<void(PeerWatch& watch)>& next) {
+  SystemResolver resolver;
+  PeerWatchOptions options;
+  options.urls = {"http://127.0.0.1:" + std::to_string(api.server.port())};
+  options.interval = std::chrono::milliseconds(1);
+  std::vector<std::string> said;
+  PeerWatch* told = nullptr;
+  PeerWatch watch(
+      *api.loop, resolver, options, here.manager, [&](const std::string&, const PeerState& state) {
+        said.push_back(std::to_string(state.compared) + "/" + std::to_string(state.pods) + " " +
+                       std::to_string(state.differing.size()));
+        next(*told);
+      });
+  told = &watch;
+  api.loop->run();
+  return said;
+}
+
+TEST(PeerWatch, HowManyPodsWereComparedIsSaidAgainWhenItIsAll) {
+  ManagerApi api;
+  ManagedFleet here;
+  for (ManagedFleet* fleet : {&api.fleet, &here}) {
+    fleet->store(fleet->publisher("kv@b@m"), {1, 2, 3, 4}, 10);
+  }
+  api.fleet.store(api.fleet.publisher("kv@a@m"), {1, 2, 3, 4}, 10);  // not heard here yet
+  int looks = 0;
+  const auto said = said_of_peer(api, here, [&](PeerWatch&) {
+    if (++looks == 2) return api.loop->stop();
+    here.store(here.publisher("kv@a@m"), {1, 2, 3, 4}, 10);
+  });
+  EXPECT_EQ(said, (std::vector<std::string>{"1/2 0", "2/2 0"}));
+}
+
+TEST(PeerWatch, NothingIsComparedWhileThisManagerLearns) {
+  ManagerApi api;
+  ManagedFleet here;  // which knows nothing yet
+  api.fleet.store(api.fleet.publisher("kv@a@m"), {1, 2, 3, 4}, 10);
+  const auto said = said_of_peer(api, here, [&](PeerWatch& watch) {
+    watch.set_comparing(false);
+    api.loop->after(std::chrono::milliseconds(50), [&] { api.loop->stop(); });
+  });
+  EXPECT_EQ(said, std::vector<std::string>{"0/1 0"});
 }
 
 TEST(PeerWatch, APeerThatCannotBeAskedIsSaidOnce) {

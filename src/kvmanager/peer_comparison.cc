@@ -21,6 +21,7 @@ bool PeerComparison::compare(const KvDigests& mine, const KvDigests& theirs) {
   const std::set<std::string> before = differing_;
   std::set<std::string> suspected;
   compared_ = 0;
+  pods_ = pods.size();
   for (const std::string& pod : pods) {
     const KvDigest here = digest_in(mine, pod);
     const KvDigest there = digest_in(theirs, pod);

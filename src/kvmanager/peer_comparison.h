@@ -19,6 +19,8 @@ class PeerComparison {
   const std::set<std::string>& differing() const { return differing_; }
   // Of the last comparison: pods that were equal or different for sure.
   size_t compared() const { return compared_; }
+  // Of the last comparison: pods that either of the two knows.
+  size_t pods() const { return pods_; }
 
  private:
   KvDigests mine_;
@@ -27,6 +29,7 @@ class PeerComparison {
   std::set<std::string>
       suspected_;  // different for sure in the last comparison, for the first time
   size_t compared_ = 0;
+  size_t pods_ = 0;
 };
 
 }  // namespace kvasir

@@ -138,14 +138,19 @@ void PeerWatch::compare_next() {
 }
 
 void PeerWatch::compare(Peer& peer, const KvDigests& mine) {
-  const bool differs = peer.comparison.compare(mine, peer.theirs);
+  const bool differs = comparing_ && peer.comparison.compare(mine, peer.theirs);
   PeerState& state = states_[peer.url];
   const bool was_reached = std::exchange(state.reached, true);
   state.problem.clear();
-  const bool had_pods = std::exchange(state.compared, peer.comparison.compared()) > 0;
+  const auto whole = [&state] { return state.compared > 0 && state.compared == state.pods; };
+  const bool had_pods = state.compared > 0;
+  const bool was_whole = whole();
+  state.compared = peer.comparison.compared();
+  state.pods = peer.comparison.pods();
   state.differing = peer.comparison.differing();
-  const bool has_pods = !had_pods && state.compared > 0;  // for the first time, or again
-  if (differs || !was_reached || has_pods) changed_(peer.url, state);
+  // For the first time, or again.
+  const bool has_more = (!had_pods && state.compared > 0) || (!was_whole && whole());
+  if (differs || !was_reached || has_more) changed_(peer.url, state);
 }
 
 void PeerWatch::set_problem(const std::string& url, const std::string& problem) {

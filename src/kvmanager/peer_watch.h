@@ -29,8 +29,8 @@ struct PeerWatchOptions {
 
 class PeerWatch {
  public:
-  // Told when the pods of which a peer knows something else changed, and when it could not be asked
-  // or could be again.
+  // Told when the pods of which a peer knows something else changed, when some pods or all could be
+  // compared for the first time, and when it could not be asked or could be again.
   using Changed = std::function<void(const std::string& url, const PeerState& state)>;
 
   static Result<void> check(const PeerWatchOptions& options);
@@ -42,6 +42,8 @@ class PeerWatch {
   PeerWatch(const PeerWatch&) = delete;
   PeerWatch& operator=(const PeerWatch&) = delete;
 
+  // Not while this manager learns: what it knows then is not what it will know.
+  void set_comparing(bool comparing) { comparing_ = comparing; }
   const PeerStates& states() const { return states_; }
   // Where the managers are that were found by now.
   struct PeerAddress {
@@ -71,6 +73,7 @@ class PeerWatch {
   std::vector<std::unique_ptr<Name>> names_;
   std::map<std::string, std::unique_ptr<Peer>> peers_;  // by URL with the address
   std::vector<std::string> answered_;                   // whose answers wait to be compared
+  bool comparing_ = true;
   TimerId timer_ = kNoTimer;
   BackgroundJob job_;
 };
