@@ -228,6 +228,7 @@ CacheTrackerStatistics CacheTracker::statistics() const {
   all.stored = state_->stored_before;
   all.removed = state_->removed_before;
   all.cleared = state_->cleared_before;
+  uint64_t blocks = 0;
   for (const auto& [id, source] : state_->sources.all()) {
     const CacheSourceCounters& counters = source->counters;
     KvSourceStatistics one;
@@ -255,8 +256,11 @@ CacheTrackerStatistics CacheTracker::statistics() const {
     all.stored += one.stored;
     all.removed += one.removed;
     all.cleared += one.cleared;
+    blocks += one.blocks;
     all.sources.push_back(std::move(one));
   }
+  // The index counts those of a cleared cache until it has tidied up.
+  all.distinct_blocks = std::min(all.distinct_blocks, blocks);
   return all;
 }
 

@@ -93,6 +93,8 @@ struct KvSourceStatistics {
 };
 
 struct CacheTrackerStatistics {
+  // Those of a cache that was just cleared may count until tidy() is through, but never more than
+  // the sources have together.
   uint64_t distinct_blocks = 0;
   uint64_t memberships = 0;
   uint64_t memory_bytes = 0;

@@ -227,20 +227,47 @@ MatchAnswer CacheManager::match(const MatchQuestion& question) const {
 
 // --- The state -----------------------------------------------------------------------------------
 
+void FreshnessOfRanks::add(KvFreshness rank) {
+  switch (rank) {
+    case KvFreshness::kExact:
+      exact_ = true;
+      break;
+    case KvFreshness::kIncomplete:
+      incomplete_ = true;
+      break;
+    case KvFreshness::kStale:
+      stale_ = true;
+      break;
+    case KvFreshness::kUnusable:
+      unusable_ = true;
+      break;
+    case KvFreshness::kNothingYet:
+      nothing_ = true;
+  }
+}
+
+std::optional<KvFreshness> FreshnessOfRanks::of_all() const {
+  if (stale_) return KvFreshness::kStale;
+  if (incomplete_ || (exact_ && (nothing_ || unusable_))) return KvFreshness::kIncomplete;
+  if (exact_) return KvFreshness::kExact;
+  if (unusable_) return KvFreshness::kUnusable;
+  return nothing_ ? std::optional(KvFreshness::kNothingYet) : std::nullopt;
+}
+
 PodState CacheManager::state_of(const KnownPod& pod,
                                 const CacheTrackerStatistics& statistics) const {
   PodState state;
   state.known = pod;
+  FreshnessOfRanks freshness;
   for (const KvSourceStatistics& source : statistics.sources) {
     if (source.endpoint != pod.id) continue;
     ++state.ranks;
     state.blocks += source.blocks;
     state.removed += source.removed;
     if (source.block_tokens > 0) state.block_tokens = source.block_tokens;
-    if (source.batches > 0 || pod.listed || pod.recalled) {
-      state.freshness = std::max(state.freshness.value_or(source.freshness), source.freshness);
-    }
+    if (source.batches > 0 || pod.listed || pod.recalled) freshness.add(source.freshness);
   }
+  state.freshness = freshness.of_all();
   if (const auto named = named_.counts(pod.id)) {
     state.blocks += named->blocks;
     state.removed += named->removed;
@@ -248,9 +275,12 @@ PodState CacheManager::state_of(const KnownPod& pod,
     if (state.freshness == KvFreshness::kNothingYet) state.freshness.reset();
   }
   state.bytes = bytes_of(pod.id, tracker_->blocks_of(pod.id));
-  if (options_.pod_blocks && *options_.pod_blocks > 0) {
+  const bool blocks_known = state.freshness ? *state.freshness != KvFreshness::kNothingYet &&
+                                                  *state.freshness != KvFreshness::kUnusable
+                                            : pod.heard;
+  if (blocks_known && options_.pod_blocks && *options_.pod_blocks > 0) {
     const uint64_t room = *options_.pod_blocks * std::max(state.ranks, 1u);
-    state.utilization = std::min(1.0, share_of(state.blocks, room));
+    state.utilization = share_of(state.blocks, room);
   }
   state.hit_rate = hit_rates_.of(pod.id);
   state.eviction_rate = evictions_.of(pod.id);

@@ -101,15 +101,27 @@ struct ScoreReport {
   std::optional<size_t> best;        // its place; nullopt: none has a block
 };
 
+// How sure the index is of a pod, as questions about it are answered: not at all when a rank is
+// stale; else by what is known of its ranks, and then there may be more in those of which nothing
+// is known.
+class FreshnessOfRanks {
+ public:
+  void add(KvFreshness rank);
+  std::optional<KvFreshness> of_all() const;  // nullopt: none was added
+
+ private:
+  bool nothing_ = false, unusable_ = false, incomplete_ = false, exact_ = false, stale_ = false;
+};
+
 struct PodState {
   KnownPod known;
-  std::optional<KvFreshness> freshness;  // the worst of its ranks; nullopt: JSON events alone
+  std::optional<KvFreshness> freshness;  // FreshnessOfRanks; nullopt: JSON events alone
   uint64_t blocks = 0;
   uint64_t removed = 0;
   uint32_t ranks = 0;
   std::optional<uint32_t> block_tokens;
   std::optional<uint64_t> bytes;
-  std::optional<double> utilization;
+  std::optional<double> utilization;  // above 1: it has more room than options say
   std::optional<double> hit_rate;
   std::optional<double> eviction_rate;
   std::optional<double> silent_s;  // since an event came

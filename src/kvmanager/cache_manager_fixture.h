@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -36,10 +37,11 @@ class SilentManagerProbe final : public CacheManagerProbe {
 class ManagedFleet {
  public:
   explicit ManagedFleet(const CacheManagerOptions& options = {})
+      : ManagedFleet(options, std::make_unique<NaiveBlockIndex>(options.tracker.index)) {}
+  ManagedFleet(const CacheManagerOptions& options, std::unique_ptr<BlockIndex> index)
       : manager(std::make_shared<CacheManager>(
             options, clock, probe,
-            std::make_unique<CacheTracker>(
-                options.tracker, std::make_unique<NaiveBlockIndex>(options.tracker.index)))) {
+            std::make_unique<CacheTracker>(options.tracker, std::move(index)))) {
     clock.set(TimePoint(std::chrono::hours(1)));
   }
 

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "kvindex/chain_index.h"
 #include "kvmanager/answers.h"
 #include "kvmanager/cache_manager_fixture.h"
 
@@ -283,6 +284,58 @@ TEST(CacheManager, WhatEnginesDoNotReportCanBeSaid) {
   const std::optional<PodState> pod = fleet.manager->pod_state("a");
   EXPECT_EQ(pod->utilization, 0.25);
   EXPECT_EQ(pod->bytes, 2000u);
+}
+
+TEST(CacheManager, OnlyPodsOfWhichBlocksAreKnownFillTheirRoom) {
+  CacheManagerOptions options;
+  options.pod_blocks = 2;
+  ManagedFleet fleet(options);
+  ASSERT_TRUE(fleet.manager->list_pod("never heard"));
+  fleet.store(fleet.publisher("kv@a@m"), {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}, 10);
+  fleet.json(created("named", "h"));
+  EXPECT_EQ(fleet.manager->pod_state("never heard")->utilization, std::nullopt);
+  EXPECT_EQ(fleet.manager->pod_state("a")->utilization, 1.5) << "--pod-blocks is too small";
+  EXPECT_EQ(fleet.manager->pod_state("named")->utilization, 0.5);
+  EXPECT_EQ(fleet.manager->state().utilization, 1.0);
+}
+
+TEST(CacheManager, APodIsAsSureAsItsRanksTogether) {
+  using enum KvFreshness;
+  const std::pair<std::vector<KvFreshness>, std::optional<KvFreshness>> cases[] = {
+      {{}, std::nullopt},
+      {{kExact}, kExact},
+      {{kExact, kExact}, kExact},
+      {{kExact, kNothingYet}, kIncomplete},
+      {{kNothingYet, kExact}, kIncomplete},
+      {{kExact, kUnusable}, kIncomplete},
+      {{kExact, kIncomplete}, kIncomplete},
+      {{kNothingYet, kUnusable}, kUnusable},
+      {{kNothingYet, kNothingYet}, kNothingYet},
+      {{kExact, kStale}, kStale},
+      {{kStale, kNothingYet}, kStale},
+  };
+  for (const auto& [ranks, together] : cases) {
+    ManagedFleet fleet;
+    const EndpointId pod = *fleet.manager->list_pod("a");
+    for (uint32_t rank = 0; rank < ranks.size(); ++rank) {
+      const KvSourceId source = *fleet.manager->add_source(pod, rank, "a");
+      fleet.manager->set_freshness(source, ranks[rank]);
+    }
+    const std::optional<PodState> state = fleet.manager->pod_state("a");
+    EXPECT_EQ(state->freshness, together) << ranks.size();
+  }
+}
+
+TEST(CacheManager, UniqueBlocksAreNeverMoreThanAll) {
+  CacheManagerOptions options;
+  ManagedFleet fleet(options, std::make_unique<ChainIndex>(options.tracker.index));
+  const KvSourceId a = fleet.publisher("kv@a@m");
+  fleet.store(a, {1, 2, 3, 4, 5, 6, 7, 8}, 10);
+  fleet.manager->clear(a);  // the index tidies up later
+  EXPECT_EQ(fleet.manager->state().unique_blocks, 0u);
+  fleet.store(a, {9, 10, 11, 12}, 20);
+  EXPECT_EQ(fleet.manager->state().blocks, 1u);
+  EXPECT_EQ(fleet.manager->state().unique_blocks, 1u);
 }
 
 TEST(CacheManager, EvictionsAreCountedOverAMinute) {
