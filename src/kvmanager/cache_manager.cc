@@ -13,6 +13,47 @@ namespace kvasir {
 namespace {
 
 constexpr size_t kIdsForEachPod = 4;
+// Which of the reasons it is, say_why() says.
+constexpr std::string_view kNothingExact = "nothing exact is known of it";
+
+std::string_view why_no_tokens(const ScoreQuery& query, bool has_tokenizer) {
+  if (query.prompt && has_tokenizer) {
+    return "the prompt's text cannot be tokenized: send token_ids";
+  }
+  if (query.prompt) {
+    return "no tokenizer for the prompt's text: send token_ids, or start the manager with "
+           "--tokenizer FILE";
+  }
+  if (query.conversation) return "a conversation cannot be tokenized here: send token_ids";
+  if (query.other_prompt) {
+    return "the prompt is neither a text nor one list of token ids: send token_ids";
+  }
+  return "no tokens and no blocks in the question";
+}
+
+// `events`: some came. `connected`: its connection is there; nullopt: nobody sees that.
+std::string_view why_nothing_exact(std::optional<KvFreshness> freshness, bool events, bool recalled,
+                                   std::optional<bool> connected) {
+  const bool is_away = !connected.value_or(true);
+  switch (freshness.value_or(KvFreshness::kNothingYet)) {
+    case KvFreshness::kNothingYet:
+      return is_away ? "nothing exact is known of it: its engine is not reached"
+                     : "nothing exact is known of it: no event of it came yet";
+    case KvFreshness::kUnusable:
+      return "nothing exact is known of it: none of its engine's events can be used";
+    case KvFreshness::kStale:
+      if (!events && recalled) {
+        return "nothing exact is known of it: it is known from before, and of its engine nothing "
+               "was heard since";
+      }
+      return is_away ? "nothing exact is known of it: the connection to its engine is lost"
+                     : "nothing exact is known of it: events were lost, and not made up for";
+    case KvFreshness::kIncomplete:
+    case KvFreshness::kExact:
+      break;
+  }
+  return "nothing exact is known of it: no engine has said how large its blocks are";
+}
 
 double seconds_since_1970() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
@@ -93,15 +134,36 @@ ScoreReport CacheManager::score(const ScoreQuery& query) {
     if (known) {
       score_by_tokens(query, tokens, pods, report);
     } else {
-      const std::string_view why = query.prompt ? "no tokenizer for the prompt's text"
-                                                : "no tokens and no blocks in the question";
+      const std::string_view why = why_no_tokens(query, tokenize_ != nullptr);
       for (PodScoreReport& one : report.pods) {
         if (one.reason.empty()) one.reason = why;
       }
     }
   }
+  say_why(pods, report);
   measure(query, pods, report);
   return report;
+}
+
+void CacheManager::say_why(const std::vector<KnownPod>& pods, ScoreReport& report) const {
+  struct Ranks {
+    FreshnessOfRanks freshness;
+    bool events = false;
+  };
+  std::map<EndpointId, Ranks> ranks;
+  const auto is_vague = [](const PodScoreReport& pod) { return pod.reason == kNothingExact; };
+  if (std::none_of(report.pods.begin(), report.pods.end(), is_vague)) return;
+  for (const KvSourceStatistics& source : tracker_->statistics().sources) {
+    Ranks& of = ranks[source.endpoint];
+    of.freshness.add(source.freshness);
+    of.events |= source.batches > 0;
+  }
+  for (size_t i = 0; i < pods.size(); ++i) {
+    if (!is_vague(report.pods[i])) continue;
+    const Ranks& of = ranks[pods[i].id];
+    report.pods[i].reason = why_nothing_exact(of.freshness.of_all(), of.events, pods[i].recalled,
+                                              publishers_.connected(pods[i].id));
+  }
 }
 
 void CacheManager::score_by_names(const ScoreQuery& query, const KnownPod& pod,
@@ -111,7 +173,7 @@ void CacheManager::score_by_names(const ScoreQuery& query, const KnownPod& pod,
   const std::optional<CacheTracker::NamedBlocks> tracked = tracker_->find_named(pod.id, names);
   const bool announces_names = named_.counts(pod.id).has_value();
   if (!tracked && !announces_names) {
-    report.reason = "nothing exact is known of it";
+    report.reason = kNothingExact;
     return;
   }
   NamedBlockSets::Found found = named_.find(pod.id, names);
@@ -150,8 +212,8 @@ void CacheManager::score_by_tokens(const ScoreQuery& query, const std::vector<ui
     uint32_t size = tracker_->block_tokens_of(pods[i].id);
     if (size == 0 && !sizes.empty()) size = sizes.front();
     if (!has.known || size == 0) {
-      one.reason = named_.counts(pods[i].id) ? "it announces blocks without their tokens"
-                                             : "nothing exact is known of it";
+      one.reason =
+          named_.counts(pods[i].id) ? "it announces blocks without their tokens" : kNothingExact;
       continue;
     }
     one.blocks_total = tokens.size() / size;

@@ -222,6 +222,7 @@ class CacheManager final : public KvSourceTracker, public KvPublishers {
   void score_by_names(const ScoreQuery& query, const KnownPod& pod, PodScoreReport& report) const;
   void score_by_tokens(const ScoreQuery& query, const std::vector<uint32_t>& tokens,
                        const std::vector<KnownPod>& pods, ScoreReport& report) const;
+  void say_why(const std::vector<KnownPod>& pods, ScoreReport& report) const;
   void measure(const ScoreQuery& query, const std::vector<KnownPod>& pods, ScoreReport& report);
   PodState state_of(const KnownPod& pod, const CacheTrackerStatistics& statistics) const;
   std::optional<uint64_t> bytes_of(EndpointId pod, uint64_t blocks) const;

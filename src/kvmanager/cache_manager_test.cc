@@ -147,8 +147,13 @@ TEST(CacheManager, WhatIsNotKnownIsNullWithTheReason) {
   };
   const Case cases[] = {
       {R"({"token_ids":[1,2,3,4],"candidate_pods":["nobody"]})", "unknown pod"},
-      {R"({"prompt":"text","candidate_pods":["a"]})", "no tokenizer for the prompt's text"},
-      {R"({"messages":[],"candidate_pods":["a"]})", "no tokens and no blocks in the question"},
+      {R"({"prompt":"text","candidate_pods":["a"]})",
+       "no tokenizer for the prompt's text: send token_ids, or start the manager with --tokenizer "
+       "FILE"},
+      {R"({"messages":[],"candidate_pods":["a"]})",
+       "a conversation cannot be tokenized here: send token_ids"},
+      {R"({"prompt":["a","b"],"candidate_pods":["a"]})",
+       "the prompt is neither a text nor one list of token ids: send token_ids"},
       {R"({"token_ids":[1,2,3],"candidate_pods":["a"]})", "the prompt is shorter than a block"},
       {R"({"token_ids":[1,2,3,4],"candidate_pods":["named"]})",
        "it announces blocks without their tokens"},
@@ -158,11 +163,46 @@ TEST(CacheManager, WhatIsNotKnownIsNullWithTheReason) {
     EXPECT_EQ(report.pods[0].reason, each.reason) << each.question;
     EXPECT_FALSE(report.pods[0].hit_rate) << each.question;
   }
-  fleet.manager->set_freshness(a, KvFreshness::kStale);
-  EXPECT_EQ(fleet.score(R"({"token_ids":[1,2,3,4],"candidate_pods":["a"]})").pods[0].reason,
-            "nothing exact is known of it");
-  EXPECT_EQ(fleet.score(R"({"prompt_blocks":[10],"candidate_pods":["a"]})").pods[0].reason,
-            "nothing exact is known of it");
+  fleet.manager->set_tokenizer([](std::string_view, std::vector<uint32_t>&) { return false; });
+  EXPECT_EQ(fleet.score(R"({"prompt":"text","candidate_pods":["a"]})").pods[0].reason,
+            "the prompt's text cannot be tokenized: send token_ids");
+}
+
+// By tokens and by names alike.
+TEST(CacheManager, WhyNothingExactIsKnownIsSaid) {
+  struct Case {
+    KvFreshness freshness;
+    std::optional<bool> connected;
+    bool stores;
+    const char* reason;
+  };
+  const Case cases[] = {
+      {KvFreshness::kNothingYet, false, false, "its engine is not reached"},
+      {KvFreshness::kNothingYet, true, false, "no event of it came yet"},
+      {KvFreshness::kUnusable, true, true, "none of its engine's events can be used"},
+      {KvFreshness::kStale, false, true, "the connection to its engine is lost"},
+      {KvFreshness::kStale, true, true, "events were lost, and not made up for"},
+      {KvFreshness::kStale, std::nullopt, true, "events were lost, and not made up for"},
+  };
+  for (const Case& each : cases) {
+    ManagedFleet fleet;
+    fleet.store(fleet.publisher("kv@b@m"), {1, 2, 3, 4}, 10);
+    const KvSourceId a = *fleet.manager->add_source(*fleet.manager->list_pod("a"), 0, "a");
+    if (each.stores) fleet.store(a, {1, 2, 3, 4}, 10);
+    fleet.manager->set_freshness(a, each.freshness);
+    if (each.connected) fleet.manager->set_connected(a, *each.connected);
+    for (const char* question : {R"({"token_ids":[1,2,3,4],"candidate_pods":["a"]})",
+                                 R"({"prompt_blocks":[10],"candidate_pods":["a"]})"}) {
+      EXPECT_EQ(fleet.score(question).pods[0].reason,
+                "nothing exact is known of it: " + std::string(each.reason))
+          << question;
+    }
+  }
+  ManagedFleet silent;  // it is known to hold nothing
+  silent.manager->set_freshness(*silent.manager->add_source(*silent.manager->list_pod("a"), 0, "a"),
+                                KvFreshness::kExact);
+  EXPECT_EQ(silent.score(R"({"token_ids":[1,2,3,4]})").pods[0].reason,
+            "nothing exact is known of it: no engine has said how large its blocks are");
 }
 
 TEST(CacheManager, EqualTokensOfAnotherModelAreNotTheSameBlocks) {

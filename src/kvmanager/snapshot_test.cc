@@ -56,7 +56,9 @@ TEST(KvSnapshot, ARestartedManagerKnowsTheSameOnceItsStreamsGoOn) {
   ASSERT_TRUE(file);
   EXPECT_EQ(after.manager->load(*file).value(), 3u);
   const char* const question = R"({"token_ids":[1,2,3,4,5,6,7,8],"candidate_pods":["a"]})";
-  EXPECT_EQ(after.score(question).pods[0].reason, "nothing exact is known of it");
+  EXPECT_EQ(after.score(question).pods[0].reason,
+            "nothing exact is known of it: it is known from before, and of its engine nothing was "
+            "heard since");
 
   // The feed adds the source, and asks where its events go on.
   const KvSourceId again = *after.manager->add_source(after.manager->find("kv@a@m")->first, 0, "a");

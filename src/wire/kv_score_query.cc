@@ -2,6 +2,7 @@
 #include <unordered_set>
 
 #include "base/integer_text.h"
+#include "base/nearest_name.h"
 #include "wire/json/json_cursor.h"
 #include "wire/kv_events/kv_event_json.h"
 #include "wire/kv_scores.h"
@@ -133,8 +134,38 @@ Result<void> read_prompt(std::string_view value, const ScoreQueryLimits& limits,
   return {};
 }
 
+// The fields of a question; "lora" is known as "lora_name", too, which is how events call it.
+const std::vector<std::string_view>& question_fields() {
+  static const std::vector<std::string_view> fields = {
+      "model",     "prompt",     "token_ids",     "messages",      "lora",
+      "lora_name", "cache_salt", "prompt_blocks", "candidate_pods"};
+  return fields;
+}
+
+// Skipped in silence, it would be answered as if it were not there: without a salt, say.
+Error unknown_field(std::string_view key) {
+  key = key.substr(0, kQuotedMost);
+  std::string hint = did_you_mean(key, question_fields());
+  for (const std::string_view field : question_fields()) {
+    const bool is_part = key.size() > 2 && field.find(key) != std::string_view::npos;
+    if (hint.empty() && is_part) hint = "; did you mean '" + std::string(field) + "'?";
+  }
+  if (hint.empty()) {
+    for (const std::string_view field : question_fields()) {
+      hint.append(hint.empty() ? "; there are " : ", ").append(field);
+    }
+  }
+  return Error{std::string(key) + ": a question has no such field" + hint};
+}
+
+bool is_field(std::string_view key) {
+  const auto& fields = question_fields();
+  return std::find(fields.begin(), fields.end(), key) != fields.end();
+}
+
 Result<void> read_member(std::string_view key, std::string_view value,
                          const ScoreQueryLimits& limits, ScoreQuery& query) {
+  if (!is_field(key)) return unknown_field(key);
   // Our own gateway's, of a prompt that cannot be passed on.
   if (key == "prompt" && value == "null") query.other_prompt = true;
   if (value == "null") return {};
@@ -142,7 +173,7 @@ Result<void> read_member(std::string_view key, std::string_view value,
   if (key == "lora" || key == "lora_name") return read_text(key, value, query.lora);
   if (key == "cache_salt") return read_text(key, value, query.cache_salt);
   if (key == "prompt") return read_prompt(value, limits, query);
-  if (key == "messages") query.other_prompt = true;
+  if (key == "messages") query.conversation = true;
   if (key == "prompt_blocks") {
     query.blocks.clear();
     return read_blocks(value, limits.blocks_max, query.blocks);

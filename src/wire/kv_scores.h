@@ -40,13 +40,15 @@ struct ScoreQuery {
   std::string cache_salt;
   std::optional<std::string> prompt;               // a text
   std::optional<std::vector<uint32_t>> token_ids;  // "token_ids", or "prompt" as a list of them
-  bool other_prompt = false;  // "messages", or a prompt that is neither, or null
+  bool conversation = false;                       // "messages"
+  bool other_prompt = false;                       // a prompt that is neither, or null
   std::vector<Block> blocks;                       // "prompt_blocks", in the order of the prompt
   std::optional<std::vector<std::string>> pods;    // "candidate_pods"; each once; absent: all
 
   // Whether there is a prompt to score, in whatever form.
   bool has_prompt() const {
-    return !blocks.empty() || prompt || other_prompt || (token_ids && !token_ids->empty());
+    return !blocks.empty() || prompt || conversation || other_prompt ||
+           (token_ids && !token_ids->empty());
   }
 };
 struct ScoreQueryLimits {
@@ -54,7 +56,8 @@ struct ScoreQueryLimits {
   size_t blocks_max = 1024 * 1024;
   size_t pods_max = 4096;
 };
-// The error says what is wrong, for the client (400). Unknown fields are skipped; null is absent.
+// The error says what is wrong, for the client (400). A field that there is not
+// is an error, too, for it was meant to change the answer; null is absent.
 Result<ScoreQuery> read_score_query(std::string_view body, const ScoreQueryLimits& limits = {});
 
 }  // namespace kvasir

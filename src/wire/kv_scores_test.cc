@@ -16,6 +16,25 @@ TEST(KvScores, TheRequestCarriesThePromptAsItWasSent) {
             R"({"model":"m","prompt_blocks":[],"candidate_pods":[],"prompt":null})");
 }
 
+TEST(KvScores, WhatOurOwnGatewayAsksIsRead) {
+  const std::string_view pods[] = {"a"};
+  const std::pair<PromptKind, std::string_view> prompts[] = {
+      {PromptKind::kText, "words"},
+      {PromptKind::kRawText, "words"},
+      {PromptKind::kTokenIds, "[1,2]"},
+      {PromptKind::kRawIds, "\x01"},
+      {PromptKind::kMessages, "[{\"role\":\"user\"}]"},
+      {PromptKind::kOther, ""},
+  };
+  for (const auto& [kind, prompt] : prompts) {
+    const std::string body = write_score_request("m", kind, prompt, pods);
+    const Result<ScoreQuery> query = read_score_query(body);
+    ASSERT_TRUE(query) << body << query.error().message;
+    EXPECT_TRUE(query->has_prompt()) << body;
+    EXPECT_EQ(query->pods, std::vector<std::string>{"a"});
+  }
+}
+
 TEST(KvScores, BothShapesOfAnswersAreRead) {
   const auto nested = read_score_answer(
       R"({"scores":{"a":{"cache_hit_rate":0.5,"score":50},"b":{"score":1},"c":{"cache_hit_rate":7}},"recommendation":"a"})");
@@ -52,7 +71,7 @@ TEST(KvScores, AQuestionOfTheTutorialIsRead) {
 
 TEST(KvScores, QuestionsMayCarryTokensAndTheirNamespace) {
   const Result<ScoreQuery> query = read_score_query(
-      R"({"token_ids":[1, 2 ,4294967295],"model":"m","cache_salt":"s\n","lora":"Alice","x":{},)"
+      R"({"token_ids":[1, 2 ,4294967295],"model":"m","cache_salt":"s\n","lora":"Alice",)"
       R"("prompt_blocks":[7,-1,18446744073709551615,"\u0061"],"candidate_pods":null})");
   ASSERT_TRUE(query) << query.error().message;
   EXPECT_EQ(*query->token_ids, (std::vector<uint32_t>{1, 2, 4294967295}));
@@ -66,7 +85,7 @@ TEST(KvScores, QuestionsMayCarryTokensAndTheirNamespace) {
   const auto ids = read_score_query(R"({"prompt":[ 1,2 ]})");
   EXPECT_EQ(*ids->token_ids, (std::vector<uint32_t>{1, 2}));
   EXPECT_TRUE(read_score_query(R"({"prompt":[]})")->token_ids->empty());
-  EXPECT_TRUE(read_score_query(R"({"messages":[{"role":"user"}]})")->other_prompt);
+  EXPECT_TRUE(read_score_query(R"({"messages":[{"role":"user"}]})")->conversation);
   EXPECT_TRUE(read_score_query(R"({"prompt":["a","b"]})")->other_prompt);
 }
 
@@ -103,6 +122,14 @@ TEST(KvScores, WhatIsNoQuestionIsAnErrorThatSaysWhatIsWrong) {
       {R"({"model":"m")", "the body is not a JSON object"},
       {R"({} x)", "something follows the JSON object"},
       {R"({"model":3})", "model: not a text"},
+      {R"({"token_ids":[1],"salt":"s"})",
+       "salt: a question has no such field; did you mean 'cache_salt'?"},
+      {R"({"candidates":["a"]})",
+       "candidates: a question has no such field; did you mean 'candidate_pods'?"},
+      {R"({"tokens":null})", "tokens: a question has no such field; did you mean 'token_ids'?"},
+      {R"({"x":{}})",
+       "x: a question has no such field; there are model, prompt, token_ids, messages, lora, "
+       "lora_name, cache_salt, prompt_blocks, candidate_pods"},
       {R"({"token_ids":"1"})", "token_ids: not a list of token ids"},
       {R"({"token_ids":[1,]})",
        "token_ids: not a list of token ids: element 1, '', is no whole number from 0 to "
