@@ -138,6 +138,9 @@ Result<SubscribedPod> parse_subscription(const std::string& text) {
     return Error{"'" + text +
                  "': replay is where events come from; engines have another address for it"};
   }
+  const Result<void> apart =
+      check_rank_ports(pod.addresses.events, pod.addresses.replay, pod.addresses.ranks);
+  if (!apart) return Error{"'" + text + "': " + apart.error().message};
   return pod;
 }
 

@@ -37,6 +37,8 @@ TEST(KvCacheManagerFlagsTest, AnAddressThatCannotBeSubscribedToIsRefused) {
       {"a=tcp://host:1,replay=tcp://host:1PORT", "HOST and PORT stand for nothing here"},
       {"a=tcp://host:1,topic=x,topic=y", "topic appears twice"},
       {"a=tcp://host:1,replay=tcp://host:1", "replay is where events come from"},
+      {"a=tcp://host:1,replay=tcp://host:2,ranks=2", "the ports of replays, 2 to 3, overlap"},
+      {"a=tcp://*:5557", "the name or address of its host is wanted"},
       {"a=ipc:///" + std::string(200, 'p'), "more than 107 bytes"}};
   for (const auto& [pod, why] : cases) {
     KvCacheManagerFlags flags;

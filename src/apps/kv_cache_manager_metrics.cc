@@ -289,7 +289,13 @@ void KvCacheManagerMetrics::on_unreadable(std::string_view of, std::string_view 
   on_bad_batch(of, why);
 }
 void KvCacheManagerMetrics::on_unreached(const Endpoint& endpoint, uint32_t rank,
-                                         std::string_view address) {
+                                         std::string_view address, bool answered) {
+  if (answered) {
+    return log_warning("event_subscriber: something answers at " + std::string(address) +
+                       ", but it does not publish the KV events of " + of_rank(endpoint, rank) +
+                       ", so nothing is known of it: is it the address for replays, or the HTTP "
+                       "port?");
+  }
   log_warning("event_subscriber: nobody answers at " + std::string(address) + " for " +
               of_rank(endpoint, rank) +
               ", so nothing is known of it; it is tried again. Does its engine run, and publish "
@@ -303,8 +309,12 @@ void KvCacheManagerMetrics::on_no_place(std::string_view pod) {
 void KvCacheManagerMetrics::on_forgotten(std::string_view pod) {
   log_info("event_subscriber: pod " + std::string(pod) + " is gone, and forgotten");
 }
-void KvCacheManagerMetrics::on_subscribed(const Endpoint& endpoint, uint32_t rank) {
-  log_info("event_subscriber: subscribed to " + of_rank(endpoint, rank));
+void KvCacheManagerMetrics::on_subscribed(const Endpoint& endpoint, uint32_t rank, bool replays) {
+  const char* const without =
+      replays ? ""
+              : "; there is no address for replays, so what it published before is not known until "
+                "its cache is emptied";
+  log_info("event_subscriber: subscribed to " + of_rank(endpoint, rank) + without);
 }
 void KvCacheManagerMetrics::on_lost(const Endpoint& endpoint, uint32_t rank, std::string_view why) {
   log_warning("event_subscriber: events of " + of_rank(endpoint, rank) +
@@ -336,8 +346,8 @@ void KvCacheManagerMetrics::on_given_up(const Endpoint& endpoint, uint32_t rank,
 }
 void KvCacheManagerMetrics::on_refused(const Endpoint& endpoint, uint32_t rank,
                                        std::string_view why) {
-  log_warning("event_subscriber: cannot subscribe to " + of_rank(endpoint, rank) + ": " +
-              std::string(why));
+  log_warning("event_subscriber: " + of_rank(endpoint, rank) +
+              " cannot be heard: " + std::string(why));
 }
 void KvCacheManagerMetrics::on_unnamed_publisher(std::string_view why) {
   log_warning("event_subscriber: " + std::string(why));

@@ -37,8 +37,9 @@ class KvCacheManagerMetrics final : public CacheManagerProbe, public KvEventProb
   void on_forgotten(std::string_view pod) override;
   // KvEventProbe
   void on_unreadable(std::string_view of, std::string_view why) override;
-  void on_unreached(const Endpoint& endpoint, uint32_t rank, std::string_view address) override;
-  void on_subscribed(const Endpoint& endpoint, uint32_t rank) override;
+  void on_unreached(const Endpoint& endpoint, uint32_t rank, std::string_view address,
+                    bool answered) override;
+  void on_subscribed(const Endpoint& endpoint, uint32_t rank, bool replays) override;
   void on_lost(const Endpoint& endpoint, uint32_t rank, std::string_view why) override;
   void on_restarted(const Endpoint& endpoint, uint32_t rank) override;
   void on_recovered(const Endpoint& endpoint, uint32_t rank, uint64_t batches,

@@ -146,6 +146,9 @@ Result<Duration> interval() {
 
 // `name`: which field the address stands in.
 Result<void> move_to_rank(const std::string& name, uint32_t rank, std::string& address) {
+  if (!address.empty() && address.find("://") == std::string::npos) {
+    return Error{name + ": '" + address + "': tcp:// is missing, as in tcp://*:5557"};
+  }
   Result<std::string> moved = publishing_address(address, rank);
   if (!moved) return Error{name + ": " + moved.error().message};
   address = std::move(*moved);
@@ -187,6 +190,15 @@ Result<std::optional<KvEventWriterOptions>> kv_event_options(const KvEventFlags&
                                            flags.data_parallel_rank, of.replay_endpoint);
   if (!replay) return replay.error();
   return std::optional(std::move(options));
+}
+
+std::string kv_events_are_off(const KvEventFlags& flags) {
+  const Json config = Json::parse(flags.kv_events_config, nullptr, false);
+  const bool given = config.is_object() && !config.empty();
+  if (given && !config.contains("enable_kv_cache_events")) {
+    return std::string(kConfigFlag) + " lacks \"enable_kv_cache_events\": true";
+  }
+  return std::string(kConfigFlag) + ", --enable-kv-events";
 }
 
 std::vector<std::string> kv_event_warnings(const KvEventWriterOptions& options,

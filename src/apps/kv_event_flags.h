@@ -24,6 +24,9 @@ struct KvEventFlags {
 Result<std::optional<KvEventWriterOptions>> kv_event_options(const KvEventFlags& flags,
                                                              const std::string& pod_topic);
 
+// Why nothing is published when kv_event_options() says so.
+std::string kv_events_are_off(const KvEventFlags& flags);
+
 // What of it is allowed and yet hardly meant, each in words that say what to do.
 std::vector<std::string> kv_event_warnings(const KvEventWriterOptions& options,
                                            bool prefix_caching);

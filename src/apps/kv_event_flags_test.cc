@@ -130,6 +130,8 @@ TEST_F(KvEventFlagsTest, WhatIsWrongIsNamed) {
        "--kv-events-config: 'endpoint': 'tcp://*:99999': its port"},
       {R"({"enable_kv_cache_events": true, "replay_endpoint": "tcp://*:65536"})",
        "--kv-events-config: 'replay_endpoint': 'tcp://*:65536': its port"},
+      {R"({"enable_kv_cache_events": true, "endpoint": "*:19245"})",
+       "--kv-events-config: 'endpoint': '*:19245': tcp:// is missing"},
   };
   for (const auto& test : cases) EXPECT_THAT(refusal_of(test.json), HasSubstr(test.says));
   EXPECT_THAT(
@@ -142,6 +144,14 @@ TEST_F(KvEventFlagsTest, WhatIsWrongIsNamed) {
   EXPECT_THAT(refusal_of(""), HasSubstr("VLLM_KV_EVENT_ZMQ_ENDPOINT: 'tcp://manager:70000'"));
   setenv("VLLM_KV_EVENT_INTERVAL_MS", "soon", 1);
   EXPECT_THAT(refusal_of(""), HasSubstr("VLLM_KV_EVENT_INTERVAL_MS: 'soon'"));
+}
+
+TEST_F(KvEventFlagsTest, WhyNothingIsPublishedIsSaid) {
+  EXPECT_EQ(kv_events_are_off({}), "--kv-events-config, --enable-kv-events");
+  EXPECT_EQ(kv_events_are_off({R"({"endpoint": "tcp://*:5557"})"}),
+            "--kv-events-config lacks \"enable_kv_cache_events\": true");
+  EXPECT_EQ(kv_events_are_off({R"({"enable_kv_cache_events": false})"}),
+            "--kv-events-config, --enable-kv-events");
 }
 
 TEST_F(KvEventFlagsTest, WhatIsHardlyMeantIsSaid) {

@@ -135,6 +135,11 @@ Result<KvKnowledgeOptions> kv_options(const KvKnowledgeFlags& flags) {
     return Error{"--kv-replay: '" + flags.replay +
                  "' is where events come from (--kv-events); replays have an address of their own"};
   }
+  const std::string replay = options.replay.value_or(options.addresses.replay);
+  if (options.listen == Listen::kAlways && !replay.empty()) {
+    const auto apart = check_rank_ports(options.addresses.events, replay, flags.ranks);
+    if (!apart) return Error{"--kv-ranks: " + apart.error().message + " (--kv-replay)"};
+  }
   if (!flags.bind.empty()) {
     const auto checked = about("--kv-bind", check_bind_address(flags.bind));
     if (!checked) return checked.error();

@@ -55,7 +55,10 @@ TEST(KvKnowledgeFlags, SayWhereToListen) {
             "tcp://HOST:6000 tcp://HOST:7 kv@ ");
   EXPECT_EQ(places_of({"--kv-replay", "off"}, wanted()), "tcp://HOST:6000  kv@ ");
   EXPECT_EQ(places_of({"--kv-bind", "tcp://*:5555"}, {}), "   tcp://*:5555");
-  EXPECT_EQ(options_of({"--kv-events", "auto", "--kv-ranks", "4"})->addresses.ranks, 4u);
+  EXPECT_EQ(options_of({"--kv-events", "auto", "--kv-ranks", "4", "--kv-replay", "tcp://HOST:5657"})
+                ->addresses.ranks,
+            4u);
+  EXPECT_TRUE(options_of({"--kv-events", "auto", "--kv-ranks", "4", "--kv-replay", "off"}));
   EXPECT_EQ(options_of({"--kv-index-memory", "512MiB"})->index_bytes_max, size_t{512} << 20);
   EXPECT_EQ(options_of({})->index_bytes_max, size_t{1} << 30);
 }
@@ -98,6 +101,9 @@ TEST(KvKnowledgeFlags, WrongOnesAreNamed) {
               HasSubstr("--kv-replay: 'tcp://HOST:1' is where events come from"));
   EXPECT_THAT(error({"--kv-events", "auto", "--kv-replay", "tcp://HOST:5557"}),
               HasSubstr("--kv-replay: 'tcp://HOST:5557' is where events come from"));
+  EXPECT_THAT(error({"--kv-events", "auto", "--kv-ranks", "2"}),
+              AllOf(StartsWith("--kv-ranks: with 2 ranks the ports of replays, 5558 to 5559"),
+                    HasSubstr("(--kv-replay)")));
   EXPECT_THAT(error({"--kv-events", "off", "--kv-bind", "tcp://*:1"}), HasSubstr("--kv-bind"));
   for (const char* flag : {"--kv-events", "--kv-replay", "--kv-bind"}) {
     EXPECT_THAT(error({flag, "tcp://host:99999"}),

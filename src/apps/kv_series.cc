@@ -176,7 +176,7 @@ std::string kv_news_text(const Endpoint& endpoint, uint32_t rank, KvNews news,
   const std::string why = text.empty() ? "" : fmt::format(": {}", text);
   switch (news) {
     case KvNews::kHeard:
-      return fmt::format("KV events of {} are heard", of);
+      return fmt::format("KV events of {} are heard{}", of, why);
     case KvNews::kLost:
       return fmt::format(
           "KV events of {} were lost, its cache is guessed until they are made up for{}", of, why);
@@ -198,6 +198,11 @@ std::string kv_news_text(const Endpoint& endpoint, uint32_t rank, KvNews news,
       return fmt::format(
           "nobody answers at {} for the KV events of {}, its cache is guessed until somebody does",
           text, of);
+    case KvNews::kNoEvents:
+      return fmt::format(
+          "something answers at {}, but it does not publish the KV events of {}, whose cache is "
+          "guessed: is it the address for replays, or the HTTP port?",
+          text, of);
     case KvNews::kUnusable:
       return fmt::format("none of the KV events of {} can be used, its cache is guessed{}", of,
                          why);
@@ -209,7 +214,8 @@ std::string kv_news_text(const Endpoint& endpoint, uint32_t rank, KvNews news,
 
 bool is_warning(KvNews news) {
   return news == KvNews::kLost || news == KvNews::kGivenUp || news == KvNews::kRefused ||
-         news == KvNews::kUnreached || news == KvNews::kUnreadable || news == KvNews::kUnusable;
+         news == KvNews::kUnreached || news == KvNews::kNoEvents || news == KvNews::kUnreadable ||
+         news == KvNews::kUnusable;
 }
 
 }  // namespace kvasir

@@ -87,6 +87,11 @@ TEST(KvPage, SaysTheStateOfEachCache) {
 TEST(KvNewsText, NamesTheEndpointAndTheReason) {
   const Endpoint a{"a", "10.0.0.1", 8000, {}};
   EXPECT_EQ(kv_news_text(a, 0, KvNews::kHeard, ""), "KV events of a are heard");
+  EXPECT_EQ(kv_news_text(a, 0, KvNews::kHeard, "no replays"),
+            "KV events of a are heard: no replays");
+  EXPECT_THAT(kv_news_text(a, 1, KvNews::kNoEvents, "tcp://10.0.0.1:5557"),
+              HasSubstr("something answers at tcp://10.0.0.1:5557, but it does not publish"));
+  EXPECT_TRUE(is_warning(KvNews::kNoEvents));
   EXPECT_THAT(kv_news_text(a, 2, KvNews::kLost, "a gap of 3"),
               HasSubstr("KV events of a rank 2 were lost"));
   EXPECT_THAT(kv_news_text(a, 2, KvNews::kLost, "a gap of 3"), HasSubstr(": a gap of 3"));

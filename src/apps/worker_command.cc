@@ -88,10 +88,11 @@ int wait_for_end(EventLoop& loop, const WorkerFlags& flags) {
 
 // Null: events are off.
 Result<std::unique_ptr<KvEventWriter>> start_events(EventLoop& loop, Resolver& resolver,
+                                                    const KvEventFlags& flags,
                                                     std::optional<KvEventWriterOptions> asked,
                                                     bool prefix_caching) {
   if (!asked) {
-    log_info("KV_EVENT publishing is off (--kv-events-config, --enable-kv-events)");
+    log_info("KV_EVENT publishing is off (" + kv_events_are_off(flags) + ")");
     return std::unique_ptr<KvEventWriter>();
   }
   const std::vector<std::string> warnings = kv_event_warnings(*asked, prefix_caching);
@@ -114,8 +115,8 @@ int serve(EventLoop& loop, const WorkerFlags& flags, WorkerOptions options,
   Result<Descriptor> listener = listen_on_flag("--port", flags.host, flags.port, false);
   if (!listener) return fail_command("worker", 1, listener.error().message);
   SystemResolver resolver;
-  const Result<std::unique_ptr<KvEventWriter>> events =
-      start_events(loop, resolver, std::move(asked), options.engine.prefix_caching);
+  const Result<std::unique_ptr<KvEventWriter>> events = start_events(
+      loop, resolver, flags.kv_events, std::move(asked), options.engine.prefix_caching);
   if (!events) return fail_command("worker", 1, events.error().message);
   WorkerServer server(loop, std::move(*listener), options, events->get());
   std::unique_ptr<HealthServer> health;

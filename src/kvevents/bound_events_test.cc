@@ -20,7 +20,7 @@ namespace kvasir {
 namespace {
 
 class Silence final : public KvEventProbe {
-  void on_subscribed(const Endpoint&, uint32_t) override {}
+  void on_subscribed(const Endpoint&, uint32_t, bool) override {}
   void on_lost(const Endpoint&, uint32_t, std::string_view) override {}
   void on_restarted(const Endpoint&, uint32_t) override {}
   void on_recovered(const Endpoint&, uint32_t, uint64_t, KvFreshness) override {}
@@ -394,6 +394,23 @@ TEST_F(BoundEventsTest, AnEndpointThatLeftIsAStranger) {
   publish(one, "kv@pod-a@m", 1, "2 +b");
   EXPECT_TRUE(wait_for([&] { return feed_->statistics().unknown_messages == 1; }));
   EXPECT_EQ(tracker_.misuses(), 0u);
+}
+
+TEST_F(BoundEventsTest, ATopicThatNamesNobodyIsToldOnceAndSoManyAtMost) {
+  start();
+  feed_->joined(EndpointId{0}, {"pod-a", "10.0.0.1", 8000});
+  void* const one = engine();
+  for (uint64_t i = 0; i < 3; ++i) publish(one, "kv@wrong@m", i, "1 +a");
+  ASSERT_TRUE(wait_for([&] { return feed_->statistics().unknown_messages == 3; }));
+  ASSERT_EQ(probe_.unnamed().size(), 1u);
+  EXPECT_THAT(probe_.unnamed().front(),
+              testing::HasSubstr("the topic 'kv@wrong@m' of KV events names no"));
+  EXPECT_THAT(probe_.unnamed().front(), testing::HasSubstr("'pod-a' at 10.0.0.1:8000"));
+  for (int i = 0; i < 100; ++i) {
+    publish(one, "kv@stranger-" + std::to_string(i) + "@m", 0, "1 +a");
+  }
+  ASSERT_TRUE(wait_for([&] { return feed_->statistics().unknown_messages == 103; }));
+  EXPECT_EQ(probe_.unnamed().size(), 64u);
 }
 
 }  // namespace

@@ -2,6 +2,8 @@
 
 #include <sys/un.h>
 
+#include <utility>
+
 #include "net/io/flag_address.h"
 
 namespace kvasir {
@@ -13,6 +15,8 @@ constexpr size_t kIpcPathMost = sizeof(sockaddr_un::sun_path) - 1;
 constexpr const char* kLongPath =
     "its path has more than 107 bytes, the most that a socket may have";
 static_assert(kIpcPathMost == 107);
+constexpr const char* kHostWanted =
+    " is where an engine listens; the name or address of its host is wanted";
 constexpr const char* kWrongPort = "its port, and the rank added to it, must be from 1 to 65535";
 
 // tcp://HOST:PORT with the rank added to its port; nullopt: that is none. ZeroMQ itself takes any
@@ -73,7 +77,7 @@ Result<std::string> tcp_address(const std::string& address, uint32_t rank) {
   }
   if (host.empty()) return wrong(address, "it has no host");
   if (host == "*" || host == "0.0.0.0" || host == "[::]") {
-    return wrong(address, host + " is where an engine listens; HOST stands for its own host");
+    return wrong(address, host + kHostWanted);
   }
   if (host.find(':') != std::string::npos && host.back() != ']') {
     return wrong(address, "an IPv6 address stands in brackets");
@@ -103,8 +107,31 @@ Result<std::string> event_address(std::string_view pattern, const Endpoint& endp
 Result<void> check_event_pattern(std::string_view pattern) {
   const Endpoint any{"", "host", 8000};
   const Result<std::string> address = event_address(pattern, any, 0);
-  if (!address) return address.error();
-  return {};
+  if (address) return {};
+  Error error = address.error();
+  if (error.message.ends_with(kHostWanted)) error.message += "; HOST stands for that of each";
+  return error;
+}
+
+Result<void> check_rank_ports(std::string_view events, std::string_view replay, uint32_t ranks) {
+  const auto split = [](std::string_view pattern) {
+    const std::string address = filled_in(pattern, Endpoint{"", "host", 8000});
+    const size_t colon = address.rfind(':');
+    const auto port = parse_port(std::string_view(address).substr(colon + 1));
+    return std::pair(address.substr(0, colon), address.starts_with(kTcp) ? port : std::nullopt);
+  };
+  const auto [events_host, first] = split(events);
+  const auto [replay_host, other] = split(replay);
+  if (!first || !other || events_host != replay_host) return {};
+  const uint32_t apart = *first > *other ? *first - *other : *other - *first;
+  if (apart >= ranks) return {};
+  const auto range = [&](uint16_t from) {
+    return std::to_string(from) + " to " + std::to_string(from + ranks - 1);
+  };
+  return Error{"with " + std::to_string(ranks) + " ranks the ports of replays, " + range(*other) +
+               ", overlap those of events, " + range(*first) +
+               ": each rank adds its number to both; give the engines a replay_endpoint at " +
+               "least " + std::to_string(ranks) + " ports away, and name it here"};
 }
 
 Result<void> check_bind_address(std::string_view address) {

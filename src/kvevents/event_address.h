@@ -20,6 +20,10 @@ Result<std::string> event_address(std::string_view pattern, const Endpoint& endp
 // What is wrong with the pattern for every endpoint.
 Result<void> check_event_pattern(std::string_view pattern);
 
+// Whether the ports of `ranks` ranks are apart: each adds its number to that of its events and to
+// that of its replays. Both patterns were checked.
+Result<void> check_rank_ports(std::string_view events, std::string_view replay, uint32_t ranks);
+
 // What is wrong with an address to listen on, as tcp://*:5555, as far as its text says it.
 Result<void> check_bind_address(std::string_view address);
 

@@ -153,5 +153,28 @@ TEST(EventTopic, SaysWhoPublishes) {
   }
 }
 
+TEST(EventAddress, PortsOfRanksAreApart) {
+  const auto overlap = [](const char* events, const char* replay, uint32_t ranks) {
+    const Result<void> apart = check_rank_ports(events, replay, ranks);
+    return apart ? std::string() : apart.error().message;
+  };
+  EXPECT_THAT(overlap("tcp://HOST:5557", "tcp://HOST:5558", 2),
+              HasSubstr("with 2 ranks the ports of replays, 5558 to 5559, overlap those of events, "
+                        "5557 to 5558"));
+  EXPECT_THAT(overlap("tcp://a:1PORT", "tcp://a:18003", 4), HasSubstr("18003 to 18006"));
+  EXPECT_THAT(overlap("tcp://a:5560", "tcp://a:5557", 4), HasSubstr("at least 4 ports away"));
+  EXPECT_EQ(overlap("tcp://HOST:5557", "tcp://HOST:5558", 1), "");
+  EXPECT_EQ(overlap("tcp://HOST:5557", "tcp://HOST:5559", 2), "");
+  EXPECT_EQ(overlap("tcp://a:5557", "tcp://b:5558", 8), "");
+  EXPECT_EQ(overlap("ipc:///a", "ipc:///b", 8), "");
+  EXPECT_EQ(overlap("tcp://a:5557", "", 8), "");
+}
+
+TEST(EventAddress, APatternThatNamesNoHostIsToldOfTheWordForIt) {
+  const Result<void> checked = check_event_pattern("tcp://*:5557");
+  ASSERT_FALSE(checked);
+  EXPECT_THAT(checked.error().message, HasSubstr("HOST stands for that of each"));
+}
+
 }  // namespace
 }  // namespace kvasir

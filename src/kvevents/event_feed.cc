@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <deque>
 #include <map>
+#include <set>
+#include <string>
 #include <thread>
 #include <utility>
 
@@ -19,6 +21,8 @@ namespace {
 
 // A subscription, a replay or the bound one: the socket, its monitor, and the monitor's other end.
 constexpr size_t kSocketsEach = 3;
+constexpr size_t kStrangerShown = 256;  // bytes of it in a message
+constexpr size_t kStrangersMost = 64;   // topics that are told of
 
 ZmqSocketOptions socket_options(const KvEventFeedOptions& options) {
   ZmqSocketOptions of;
@@ -39,7 +43,10 @@ Result<void> check_addresses(const KvEventFeedOptions& options) {
     return bind;
   }
   if (options.addresses.replay.empty()) return {};
-  return check_event_pattern(options.addresses.replay);
+  const Result<void> replay = check_event_pattern(options.addresses.replay);
+  if (!replay || !options.bind.empty()) return replay;
+  return check_rank_ports(options.addresses.events, options.addresses.replay,
+                          options.addresses.ranks);
 }
 
 }  // namespace
@@ -122,6 +129,7 @@ class KvEventFeed::State {
   void run_commands();
   FeedSource* find_publisher(std::string_view topic, uint32_t rank);
   Member* find_member(std::string_view topic, EndpointId& id);
+  void tell_stranger(std::string_view topic);
   void refuse(const FeedSourceName& name, std::string_view why);
   void tidy();
   void close();
@@ -135,6 +143,7 @@ class KvEventFeed::State {
   Guarded<std::deque<std::function<void()>>> commands_;  // of other threads, in their order
   std::map<EndpointId, Member> members_;
   std::map<std::string, AddressOwner> owners_;  // of addresses of events
+  std::set<std::string, std::less<>> strangers_;  // topics that were told of
   size_t sources_ = 0;
   EventStreamCounters::Count refused_{0};
   Guarded<std::map<const FeedSource*, SharedCounters>> counters_;
@@ -293,6 +302,20 @@ KvEventFeed::State::Member* KvEventFeed::State::find_member(std::string_view top
   return nullptr;
 }
 
+// Its messages are counted, and dropped.
+void KvEventFeed::State::tell_stranger(std::string_view topic) {
+  topic = topic.substr(0, kStrangerShown);
+  if (strangers_.size() >= kStrangersMost || !strangers_.emplace(topic).second) return;
+  std::string known;
+  if (!members_.empty()) {
+    const Endpoint& one = members_.begin()->second.endpoint;
+    known = ", as '" + one.name + "' at " + one.host + ":" + std::to_string(one.port) + " has";
+  }
+  tools_.probe.on_unnamed_publisher(
+      "the topic '" + std::string(topic) + "' of KV events names no endpoint that is known, and " +
+      "they are dropped: kv@POD@MODEL needs the name or HOST:PORT of one as POD" + known);
+}
+
 FeedSource* KvEventFeed::State::find_publisher(std::string_view topic, uint32_t rank) {
   run_commands();  // sockets have their turn before what was posted: it may have joined by now
   EndpointId id{};
@@ -304,7 +327,10 @@ FeedSource* KvEventFeed::State::find_publisher(std::string_view topic, uint32_t 
     if (members_.count(id) == 0) join(id, found->second, options_.addresses);
     member = &members_[id];
   }
-  if (member == nullptr) return nullptr;
+  if (member == nullptr) {
+    tell_stranger(topic);
+    return nullptr;
+  }
   rank = free_rank(*member, rank);
   FeedSourceName name{id, member->endpoint, rank, std::string(topic), {}, {}};
   if (!member->addresses.replay.empty()) {

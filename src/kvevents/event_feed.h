@@ -97,7 +97,8 @@ struct KvEventFeedOptions {
 class KvEventProbe {
  public:
   virtual ~KvEventProbe() = default;
-  virtual void on_subscribed(const Endpoint& endpoint, uint32_t rank) = 0;
+  // `replays`: what it published before can be asked for.
+  virtual void on_subscribed(const Endpoint& endpoint, uint32_t rank, bool replays) = 0;
   // Its knowledge is stale.
   virtual void on_lost(const Endpoint& endpoint, uint32_t rank, std::string_view why) = 0;
   virtual void on_restarted(const Endpoint& endpoint, uint32_t rank) = 0;
@@ -122,17 +123,19 @@ class KvEventProbe {
     static_cast<void>(endpoint), static_cast<void>(rank), static_cast<void>(why);
   }
   // It was not reached at `address` in KvEventFeedOptions::unreached_after; told once. It is tried
-  // again.
-  virtual void on_unreached(const Endpoint& endpoint, uint32_t rank, std::string_view address) {
-    static_cast<void>(endpoint), static_cast<void>(rank), static_cast<void>(address);
+  // again. `answered`: somebody is there, who does not publish.
+  virtual void on_unreached(const Endpoint& endpoint, uint32_t rank, std::string_view address,
+                            bool answered) {
+    static_cast<void>(endpoint), static_cast<void>(rank);
+    static_cast<void>(address), static_cast<void>(answered);
   }
   // It cannot be heard at all: its address is none or another one's, there are too many sources, or
   // its topic is not what is listened to.
   virtual void on_refused(const Endpoint& endpoint, uint32_t rank, std::string_view why) {
     static_cast<void>(endpoint), static_cast<void>(rank), static_cast<void>(why);
   }
-  // Somebody publishes to the bound address without saying who it is; what is to be done about it.
-  // Told once.
+  // Somebody publishes to the bound address without saying who it is, or under a name that no
+  // endpoint has; what is to be done about it. Told once, and once for each such topic.
   virtual void on_unnamed_publisher(std::string_view why) { static_cast<void>(why); }
 };
 

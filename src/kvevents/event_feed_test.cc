@@ -28,7 +28,9 @@ using testing::Not;
 
 class Reports final : public KvEventProbe {
  public:
-  void on_subscribed(const Endpoint& of, uint32_t rank) override { add("subscribed", of, rank); }
+  void on_subscribed(const Endpoint& of, uint32_t rank, bool replays) override {
+    add(replays ? "subscribed" : "subscribed without replays", of, rank);
+  }
   void on_lost(const Endpoint& of, uint32_t rank, std::string_view) override {
     add("lost", of, rank);
   }
@@ -51,8 +53,10 @@ class Reports final : public KvEventProbe {
       said += "unreadable of " + std::string(of) + ": " + std::string(why) + "\n";
     });
   }
-  void on_unreached(const Endpoint& of, uint32_t rank, std::string_view address) override {
-    add("unreached at " + std::string(address) + ":", of, rank);
+  void on_unreached(const Endpoint& of, uint32_t rank, std::string_view address,
+                    bool answered) override {
+    add(std::string(answered ? "no events" : "unreached") + " at " + std::string(address) + ":", of,
+        rank);
   }
   std::string all() const {
     return said_.with([](const std::string& said) { return said; });
@@ -534,6 +538,29 @@ bool refuses_connections(const std::string& address) {
   const bool refused = connect(descriptor, reinterpret_cast<sockaddr*>(&to), sizeof to) != 0;
   close(descriptor);
   return refused;
+}
+
+// Its address for replays, or any port where something else listens.
+TEST_F(EventFeedTest, WhoAnswersWithoutPublishingIsTold) {
+  options_.unreached_after = milliseconds(500);
+  EventPublisher& of = publisher();
+  start();
+  KvEventAddresses swapped;
+  swapped.events = of.replay();
+  swapped.replay = of.events();
+  feed_->joined(EndpointId{0}, endpoint(0), swapped);
+  const std::string told = "no events at " + of.replay() + ": pod-0/0\n";
+  EXPECT_TRUE(wait_for([&] { return reports_.all().find(told) != std::string::npos; }))
+      << reports_.all();
+  EXPECT_THAT(reports_.all(), Not(HasSubstr("unreached")));
+}
+
+TEST_F(EventFeedTest, ASubscriptionSaysWhetherThereAreReplays) {
+  EventPublisher& of = publisher();
+  start();
+  join(of, 0, false);
+  EXPECT_TRUE(wait_for([&] { return !reports_.all().empty(); }));
+  EXPECT_EQ(reports_.all(), "subscribed without replays pod-0/0\n");
 }
 
 TEST_F(EventFeedTest, AnEngineThatIsNotThereIsToldOfOnce) {

@@ -28,7 +28,7 @@ class Listener final : public KvEventProbe {
   }
 
  private:
-  void on_subscribed(const Endpoint&, uint32_t) override {}
+  void on_subscribed(const Endpoint&, uint32_t, bool) override {}
   void on_lost(const Endpoint&, uint32_t, std::string_view) override {}
   void on_restarted(const Endpoint&, uint32_t) override {}
   void on_recovered(const Endpoint&, uint32_t, uint64_t, KvFreshness) override {}

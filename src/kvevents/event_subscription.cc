@@ -10,8 +10,9 @@ namespace {
 constexpr int kHandshakeFailures = ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
                                    ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
                                    ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
-constexpr int kSubscriptionEvents = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED |
-                                    ZMQ_EVENT_CONNECT_RETRIED | kHandshakeFailures;
+constexpr int kSubscriptionEvents = ZMQ_EVENT_CONNECTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED |
+                                    ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CONNECT_RETRIED |
+                                    kHandshakeFailures;
 
 }  // namespace
 
@@ -48,6 +49,9 @@ Result<void> EventSubscription::connect() {
 
 void EventSubscription::on_event(int event) {
   switch (event) {
+    case ZMQ_EVENT_CONNECTED:
+      answered_ = true;
+      return;
     case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
       return listener_.on_connected();
     case ZMQ_EVENT_DISCONNECTED:

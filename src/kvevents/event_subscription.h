@@ -36,6 +36,9 @@ class EventSubscription {
   EventSubscription(const EventSubscription&) = delete;
   EventSubscription& operator=(const EventSubscription&) = delete;
 
+  // Somebody took a connection at its address, whether it speaks ZeroMQ's protocol or not.
+  bool answered() const { return answered_; }
+
  private:
   EventSubscription(ZmqContext& context, EventLoop& loop, const std::string& address,
                     const std::string& topic, const ZmqSocketOptions& options, Listener& listener)
@@ -58,6 +61,7 @@ class EventSubscription {
   Listener& listener_;
   std::unique_ptr<ZmqSocket> socket_;
   std::unique_ptr<ZmqMonitor> monitor_;
+  bool answered_ = false;
   TimerId given_up_ =
       kNoTimer;  // runs from a connection's end until ZeroMQ says that it tries again
 };

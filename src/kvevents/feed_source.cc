@@ -84,7 +84,8 @@ Result<std::unique_ptr<FeedSource>> FeedSource::subscribe(FeedTools& tools, Feed
   made.unreached_ = tools.loop.after(tools.options.unreached_after, [&made] {
     const FeedSourceName& unreached = made.counters_->name;
     made.unreached_ = kNoTimer;
-    made.tools_.probe.on_unreached(unreached.endpoint, unreached.rank, unreached.events);
+    made.tools_.probe.on_unreached(unreached.endpoint, unreached.rank, unreached.events,
+                                   made.subscription_->answered());
   });
   return added;
 }
@@ -127,7 +128,8 @@ void FeedSource::on_connected() {
   tools_.loop.cancel(std::exchange(unreached_, kNoTimer));
   stream_.on_subscribed();
   if (subscription_ != nullptr) tools_.tracker.set_connected(source_, true);
-  tools_.probe.on_subscribed(counters_->name.endpoint, counters_->name.rank);
+  tools_.probe.on_subscribed(counters_->name.endpoint, counters_->name.rank,
+                             !counters_->name.replay.empty());
 }
 
 void FeedSource::on_disconnected() {

@@ -10,6 +10,9 @@ namespace {
 
 // What an engine holds is told by each of its ranks and groups.
 constexpr size_t kHoldersOfAnEndpoint = 4;
+constexpr const char* kNoReplays =
+    "there is no address for replays (--kv-replay), so what it published before is not known until "
+    "its cache is emptied";
 
 CacheTrackerOptions tracker_options(const KvKnowledgeOptions& options, size_t endpoints) {
   CacheTrackerOptions result;
@@ -69,8 +72,8 @@ class KvKnowledge::News final : public KvEventProbe {
   News(PoolProbe& probe, std::function<void(EndpointId)> emptied)
       : probe_(probe), emptied_(std::move(emptied)) {}
 
-  void on_subscribed(const Endpoint& endpoint, uint32_t rank) override {
-    probe_.on_kv_news(endpoint, rank, KvNews::kHeard, "");
+  void on_subscribed(const Endpoint& endpoint, uint32_t rank, bool replays) override {
+    probe_.on_kv_news(endpoint, rank, KvNews::kHeard, replays ? "" : kNoReplays);
   }
   void on_lost(const Endpoint& endpoint, uint32_t rank, std::string_view why) override {
     probe_.on_kv_news(endpoint, rank, KvNews::kLost, why);
@@ -95,8 +98,9 @@ class KvKnowledge::News final : public KvEventProbe {
   void on_unusable(const Endpoint& endpoint, uint32_t rank, std::string_view why) override {
     probe_.on_kv_news(endpoint, rank, KvNews::kUnusable, why);
   }
-  void on_unreached(const Endpoint& endpoint, uint32_t rank, std::string_view address) override {
-    probe_.on_kv_news(endpoint, rank, KvNews::kUnreached, address);
+  void on_unreached(const Endpoint& endpoint, uint32_t rank, std::string_view address,
+                    bool answered) override {
+    probe_.on_kv_news(endpoint, rank, answered ? KvNews::kNoEvents : KvNews::kUnreached, address);
   }
   void on_unreadable(std::string_view of, std::string_view why) override {
     const std::string_view whose = of.empty() ? "an engine that connected" : of;

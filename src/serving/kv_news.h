@@ -14,6 +14,7 @@ enum class KvNews : uint8_t {
   kGivenUp,     // lost events cannot be made up for
   kRefused,     // it cannot be listened to at all
   kUnreached,   // nobody answers at its address; it is tried again
+  kNoEvents,    // somebody does, who publishes no KV events
   kUnreadable,  // what it sends is no KV events
   kUnusable     // they are, but none of them can be used
 };

@@ -1,6 +1,7 @@
 #include "worker/kv_event_messages.h"
 
 #include <array>
+#include <cerrno>
 
 namespace kvasir {
 namespace {
@@ -49,7 +50,16 @@ Result<PublisherSocket> make_publisher_socket(void* context, int type, int hwm,
 
 Result<std::string> bind_publisher_socket(const PublisherSocket& socket,
                                           const std::string& endpoint) {
-  if (zmq_bind(socket.get(), endpoint.c_str()) != 0) return zmq_error("cannot bind " + endpoint);
+  if (zmq_bind(socket.get(), endpoint.c_str()) != 0) {
+    const bool taken = zmq_errno() == EADDRINUSE;
+    Error error = zmq_error("cannot bind " + endpoint);
+    if (taken) {
+      error.message +=
+          "; end what listens there, or take another port. Each rank adds its number to the ports "
+          "of events and of replays: these must be at least as far apart as there are ranks";
+    }
+    return error;
+  }
   std::array<char, 256> bound{};
   size_t size = bound.size();
   if (zmq_getsockopt(socket.get(), ZMQ_LAST_ENDPOINT, bound.data(), &size) != 0) return endpoint;

@@ -21,7 +21,7 @@ namespace {
 
 class SilentKvEventProbe final : public KvEventProbe {
  public:
-  void on_subscribed(const Endpoint&, uint32_t) override {}
+  void on_subscribed(const Endpoint&, uint32_t, bool) override {}
   void on_lost(const Endpoint&, uint32_t, std::string_view why) override {
     ADD_FAILURE() << "events were lost: " << why;
   }
