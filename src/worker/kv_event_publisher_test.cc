@@ -228,6 +228,7 @@ TEST(KvEventPublisher, AnEndpointThatIsTakenIsAnError) {
   const auto second = KvEventPublisher::start(options);
   ASSERT_FALSE(second.ok());
   EXPECT_THAT(second.error().message, HasSubstr("cannot bind " + publisher->bound_endpoint()));
+  EXPECT_THAT(second.error().message, HasSubstr("in use; end what listens there, or take another"));
   options.replay_endpoint = "nonsense";
   EXPECT_FALSE(KvEventPublisher::start(options).ok());
 }
