@@ -51,6 +51,8 @@ class KvEventPublisher::State {
   void run();
   bool take_work();
   bool serve_replays();
+  Result<void> watch_connections();
+  void count_connections();
   void take_in_subscriptions();
   void send(const NumberedBatch& batch);
   void connect_to(const std::vector<std::string>& peers);
@@ -60,6 +62,7 @@ class KvEventPublisher::State {
   // Closed in the opposite order: sockets before their context.
   PublisherContext context_;
   PublisherSocket publisher_;
+  PublisherSocket monitor_;  // of its connections; none when it is bound
   std::optional<KvEventReplays> replays_;
   Descriptor wake_;
   std::string bound_;
@@ -67,7 +70,7 @@ class KvEventPublisher::State {
 
   Guarded<PublisherInbox> inbox_;
   std::atomic<uint64_t> offered_{0};  // the next sequence number
-  std::atomic<uint64_t> published_{0}, dropped_{0};
+  std::atomic<uint64_t> published_{0}, dropped_{0}, connections_{0};
   std::thread thread_;
 
   // Only the thread:
@@ -87,11 +90,24 @@ Result<void> KvEventPublisher::State::open() {
     const Result<std::string> bound = bind_publisher_socket(publisher_, endpoint);
     if (!bound) return bound.error();
     bound_ = *bound;
+  } else if (Result<void> watched = watch_connections(); !watched) {
+    return watched;
   } else if (!endpoint.empty() && zmq_connect(publisher_.get(), endpoint.c_str()) != 0) {
     return zmq_error("cannot connect to " + endpoint);
   }
   if (options_.replay_endpoint.empty()) return {};
   return replays_.emplace(options_).open(context_.get());
+}
+
+Result<void> KvEventPublisher::State::watch_connections() {
+  constexpr const char* kMonitor = "inproc://connections-of-publisher";
+  monitor_.reset(zmq_socket(context_.get(), ZMQ_PAIR));
+  if (!monitor_ ||
+      zmq_socket_monitor(publisher_.get(), kMonitor, ZMQ_EVENT_HANDSHAKE_SUCCEEDED) != 0 ||
+      zmq_connect(monitor_.get(), kMonitor) != 0) {
+    return zmq_error("its connections cannot be watched");
+  }
+  return {};
 }
 
 KvEventPublisher::State::~State() {
@@ -128,8 +144,12 @@ void KvEventPublisher::State::set_peers(std::vector<std::string> peers) {
 }
 
 KvEventCounts KvEventPublisher::State::counts() const {
-  return {offered_.load(), published_.load(), dropped_.load(), replays_ ? replays_->replayed() : 0,
-          replays_ ? replays_->ignored() : 0};
+  return {offered_.load(),
+          published_.load(),
+          dropped_.load(),
+          replays_ ? replays_->replayed() : 0,
+          replays_ ? replays_->ignored() : 0,
+          connections_.load()};
 }
 
 // --- The thread ---
@@ -138,11 +158,25 @@ void KvEventPublisher::State::run() {
   const int retry_ms = static_cast<int>(to_milliseconds(options_.replay_retry)) + 1;
   while (take_work()) {
     const bool more = replays_ && serve_replays();
-    std::array<zmq_pollitem_t, 2> items{};
-    items[0] = {nullptr, wake_.get(), ZMQ_POLLIN, 0};
-    if (replays_) items[1] = {replays_->socket(), 0, ZMQ_POLLIN, 0};
+    if (monitor_) count_connections();
+    std::array<zmq_pollitem_t, 3> items{};
+    int count = 0;
+    items[count++] = {nullptr, wake_.get(), ZMQ_POLLIN, 0};
+    if (monitor_) items[count++] = {monitor_.get(), 0, ZMQ_POLLIN, 0};
+    if (replays_) items[count++] = {replays_->socket(), 0, ZMQ_POLLIN, 0};
     const int slow_clients_ms = replays_ && replays_->any_under_way() ? retry_ms : -1;
-    zmq_poll(items.data(), replays_ ? 2 : 1, more ? 0 : slow_clients_ms);
+    zmq_poll(items.data(), count, more ? 0 : slow_clients_ms);
+  }
+}
+
+// Each event is two frames, and there is one kind only.
+void KvEventPublisher::State::count_connections() {
+  std::array<char, 256> frame{};
+  while (zmq_recv(monitor_.get(), frame.data(), frame.size(), ZMQ_DONTWAIT) >= 0) {
+    int more = 0;
+    size_t size = sizeof more;
+    zmq_getsockopt(monitor_.get(), ZMQ_RCVMORE, &more, &size);
+    if (more == 0) connections_.fetch_add(1, std::memory_order_relaxed);
   }
 }
 

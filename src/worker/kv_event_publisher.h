@@ -41,6 +41,7 @@ struct KvEventCounts {
   uint64_t dropped = 0;    // for lack of place
   uint64_t replayed = 0;
   uint64_t replay_requests_ignored = 0;
+  uint64_t connections = 0;  // that were made to whom it connects
 };
 
 class KvEventPublisher {

@@ -46,11 +46,15 @@ KvEventWriter::KvEventWriter(Executor& executor, Resolver& resolver, KvEventWrit
       peer_(std::move(peer)) {
   if (options_.names) names_.emplace(*options_.names, options_.adapter_paths);
   if (!peer_.host.empty()) look_up();
+  if (!publisher_->bound_endpoint().empty()) return;
+  connection_timer_ =
+      executor_.after(options_.unconnected_after, [this] { look_for_connection(); });
 }
 
 KvEventWriter::~KvEventWriter() {
   executor_.cancel(interval_timer_);
   executor_.cancel(look_up_timer_);
+  executor_.cancel(connection_timer_);
 }
 
 // --- Events ---
@@ -137,6 +141,23 @@ void KvEventWriter::on_addresses(const Result<Resolver::Addresses>& addresses) {
   if (told == peers_told_) return;
   peers_told_ = told;
   log_info("KV_EVENT publishing to " + told);
+}
+
+void KvEventWriter::look_for_connection() {
+  connection_timer_ = kNoTimer;
+  const std::string& endpoint = options_.publisher.endpoint;
+  if (publisher_->counts().connections > 0) {
+    if (unconnected_told_) log_info("KV_EVENT connected to " + endpoint);
+    return;
+  }
+  if (!unconnected_told_) {
+    log_warning("KV_EVENT nobody listens at " + endpoint +
+                ": what is published is lost until somebody does; it is tried again. Does the "
+                "manager run, with --bind at that port?");
+  }
+  unconnected_told_ = true;
+  connection_timer_ =
+      executor_.after(options_.unconnected_after, [this] { look_for_connection(); });
 }
 
 std::string KvEventWriter::description() const {

@@ -35,6 +35,8 @@ struct KvEventWriterOptions {
   // An endpoint tcp://NAME:PORT that is connected to: all addresses of the name get the events,
   // and it is looked up again so often.
   Duration look_up_interval = std::chrono::seconds(5);
+  // Nobody was connected to for so long: that is told, and looked for again as often.
+  Duration unconnected_after = std::chrono::seconds(5);
 };
 
 class KvEventWriter final : public KvEventSink {
@@ -68,6 +70,7 @@ class KvEventWriter final : public KvEventSink {
   void look_up();
   void on_addresses(const Result<Resolver::Addresses>& addresses);
   void tell_drops();
+  void look_for_connection();
 
   Executor& executor_;
   Resolver& resolver_;
@@ -83,6 +86,8 @@ class KvEventWriter final : public KvEventSink {
   TimerId interval_timer_ = kNoTimer;
   std::unique_ptr<Resolver::LookUp> look_up_;
   TimerId look_up_timer_ = kNoTimer;
+  TimerId connection_timer_ = kNoTimer;  // until somebody was connected to
+  bool unconnected_told_ = false;
   std::string peers_told_;  // in the log
   uint64_t drops_told_ = 0;
 };

@@ -292,6 +292,32 @@ TEST(KvEventWriter, EachAddressOfANameGetsTheEvents) {
   EXPECT_EQ(resolver.asked, std::vector<std::string>(3, "manager.somewhere"));
 }
 
+TEST(KvEventWriter, ThatNobodyIsConnectedToIsToldOnceAndItsEndToo) {
+  VirtualExecutor executor;
+  SaidAddresses resolver;
+  resolver.addresses = Resolver::Addresses{*literal_address("127.0.0.1")};
+  KvEventWriterOptions options;
+  {
+    ZmqPeer free(ZMQ_SUB);
+    options.publisher.endpoint = free.bind();
+  }
+  const auto writer = std::move(KvEventWriter::start(executor, resolver, options)).value();
+  const auto said_until = [&](int seconds) {
+    testing::internal::CaptureStderr();
+    executor.run_until(TimePoint{} + std::chrono::seconds(seconds));
+    return testing::internal::GetCapturedStderr();
+  };
+  EXPECT_THAT(said_until(4), testing::Not(testing::HasSubstr("nobody listens")));
+  EXPECT_THAT(said_until(6),
+              testing::HasSubstr("KV_EVENT nobody listens at " + options.publisher.endpoint));
+  EXPECT_EQ(said_until(30), "");
+  ZmqPeer manager(ZMQ_SUB);
+  manager.bind(options.publisher.endpoint);
+  while (writer->publisher().counts().connections == 0) std::this_thread::yield();
+  EXPECT_THAT(said_until(36), testing::HasSubstr("KV_EVENT connected to"));
+  EXPECT_EQ(said_until(60), "");
+}
+
 TEST_F(KvEventWriterTest, ItsCountersAreMetrics) {
   start_publishing();
   prompt_of_ids(40, 1);
