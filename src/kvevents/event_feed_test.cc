@@ -528,18 +528,6 @@ TEST_F(EventFeedTest, AMessageThatIsTooLargeCutsTheConnection) {
   EXPECT_TRUE(wait_until_exact(of));
 }
 
-// ZeroMQ closes sockets on its own thread: for a moment a closed one still takes connections.
-bool refuses_connections(const std::string& address) {
-  sockaddr_in to{};
-  to.sin_family = AF_INET;
-  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  to.sin_port = htons(static_cast<uint16_t>(std::stoul(address.substr(address.rfind(':') + 1))));
-  const int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const bool refused = connect(descriptor, reinterpret_cast<sockaddr*>(&to), sizeof to) != 0;
-  close(descriptor);
-  return refused;
-}
-
 // Its address for replays, or any port where something else listens.
 TEST_F(EventFeedTest, WhoAnswersWithoutPublishingIsTold) {
   options_.unreached_after = milliseconds(500);

@@ -4,6 +4,9 @@
 // One thread: replays are answered when the test says serve().
 #pragma once
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <zmq.h>
 
 #include <cstdint>
@@ -18,6 +21,19 @@
 #include "kvevents/source_tracker_fixture.h"
 
 namespace kvasir {
+
+// Of an address whose publisher was closed: ZeroMQ closes sockets on its own thread, and for a
+// moment they still take connections.
+inline bool refuses_connections(const std::string& address) {
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  to.sin_port = htons(static_cast<uint16_t>(std::stoul(address.substr(address.rfind(':') + 1))));
+  const int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const bool refused = connect(descriptor, reinterpret_cast<sockaddr*>(&to), sizeof to) != 0;
+  ::close(descriptor);
+  return refused;
+}
 
 class EventPublisher {
  public:

@@ -138,6 +138,7 @@ TEST(KvKnowledge, WhoDoesNotAnswerAndWhatCannotBeReadAreNews) {
   EventPublisher there;
   EventPublisher missing;
   missing.close();
+  ASSERT_TRUE(wait_for([&] { return refuses_connections(missing.events()); }));
   NewsPoolProbe probe;
   KvKnowledgeOptions options;
   options.unreached_after = std::chrono::milliseconds(20);
