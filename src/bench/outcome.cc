@@ -3,17 +3,13 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "base/integer_text.h"
+
 namespace kvasir {
 namespace {
 
 double to_microseconds_precision(double milliseconds) {
   return std::round(milliseconds * 1000) / 1000;
-}
-
-std::string hex(uint64_t value) {
-  char text[17];
-  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(value));
-  return text;
 }
 
 }  // namespace
@@ -38,7 +34,7 @@ std::string to_json_line(const Outcome& outcome) {
     line["error"] = outcome.error;
     line["error_detail"] = outcome.error_detail;
   }
-  line["answer_hash"] = hex(outcome.answer_hash);
+  line["answer_hash"] = hexadecimal(outcome.answer_hash);
   return line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 

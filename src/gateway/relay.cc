@@ -1,8 +1,8 @@
 #include "gateway/relay.h"
 
-#include <cstdio>
 #include <utility>
 
+#include "base/integer_text.h"
 #include "base/text.h"
 #include "gateway/gateway_thread.h"
 #include "gateway/relay_head.h"
@@ -15,12 +15,6 @@ namespace {
 
 constexpr std::string_view kNoWorker = "no worker is available";
 
-std::string random_id(Random& random) {
-  char text[17];
-  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(random.next()));
-  return text;
-}
-
 }  // namespace
 
 Relay::Relay(GatewayThread& thread, HttpExchange& exchange, bool inference)
@@ -30,8 +24,9 @@ Relay::Relay(GatewayThread& thread, HttpExchange& exchange, bool inference)
       inference_(inference),
       head_request_(exchange.head().method() == "HEAD") {
   const auto given = exchange.head().find("x-request-id");
-  journey_.names().request_id =
-      given && !given->empty() ? std::string(*given) : random_id(thread.pool_thread().random());
+  journey_.names().request_id = given && !given->empty()
+                                    ? std::string(*given)
+                                    : hexadecimal(thread.pool_thread().random().next());
 }
 
 Relay::~Relay() {

@@ -1,7 +1,6 @@
 #include "handoff/concurrent_fields.h"
 
-#include <cstdio>
-
+#include "base/integer_text.h"
 #include "handoff/two_legs.h"
 #include "wire/json/json_text.h"
 
@@ -10,12 +9,6 @@ namespace {
 
 // Below 2^63: engines read a room as a signed number.
 constexpr uint64_t kRoomMask = (uint64_t{1} << 63) - 1;
-
-std::string hexadecimal(uint64_t number) {
-  char text[17];
-  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(number));
-  return text;
-}
 
 }  // namespace
 

@@ -14,8 +14,7 @@ struct HandoffOptions {
   KvDialect dialect = KvDialect::kNixlV2;
 
   // A prefill leg that has not answered after `prefill_deadline` and so much for each token of the
-  // prompt has failed. The llm-d sidecar waits for ever. Values of ours: the slowest prefill of
-  // ../profiles is 40 us a token, a queue ahead of it may be as long as ten such prompts.
+  // prompt has failed. The llm-d sidecar waits for ever; these values are ours, and no measurement.
   Duration prefill_deadline = std::chrono::seconds(30);
   Duration prefill_deadline_per_token = std::chrono::microseconds(500);
 

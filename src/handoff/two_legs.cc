@@ -3,14 +3,12 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/assert.h"
 #include "handoff/concurrent_fields.h"
 #include "wire/kv_transfer/prefill_handoff.h"
 
 namespace kvasir {
 namespace {
 
-constexpr int kOk = 200;
 constexpr int kRequestTimeout = 408;
 constexpr int kTooManyRequests = 429;
 constexpr int kBadGateway = 502;

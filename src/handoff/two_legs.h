@@ -93,7 +93,7 @@ class TwoLegs {
   };
 
   // What is referred to outlives it. `prompt_tokens`: as far as is known, for the deadline.
-  // `unique`: of this request, hexadecimal digits (rooms and ids are made of it).
+  // `unique`: of this request; rooms and ids are made of it.
   TwoLegs(const HandoffOptions& options, const LegBodies& bodies,
           std::vector<PrefillCandidate> candidates, uint64_t prompt_tokens, uint64_t unique,
           Executor& executor, Carrier& carrier);

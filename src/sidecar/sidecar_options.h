@@ -31,7 +31,6 @@ struct SidecarOptions {
   Duration name_lifetime = std::chrono::seconds(30);
   // Answer bytes a slow client may leave unread here before the decoder's connection is paused.
   size_t unread_bytes_max = 1024 * 1024;
-  size_t error_bytes_max = 64 * 1024;  // of a prefill worker's error that is passed on
   Duration drain_timeout = std::chrono::seconds(60);
 
   SidecarOptions() {

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <utility>
 
+#include "base/integer_text.h"
 #include "net/http/http_status.h"
 #include "net/io/event_loop.h"
 #include "sidecar/sidecar_heads.h"
@@ -12,12 +13,6 @@ namespace kvasir {
 namespace {
 
 constexpr uint64_t kBytesPerToken = 4;  // of English, for a deadline
-
-std::string hexadecimal(uint64_t number) {
-  char text[17];
-  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(number));
-  return text;
-}
 
 LegFailure leg_failure(const HttpFailure& failure) {
   return failure.kind == HttpFailure::Kind::kConnect ? LegFailure::kNotConnected

@@ -1,19 +1,13 @@
 #include "wire/kv_digest.h"
 
 #include <charconv>
-#include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "base/integer_text.h"
 #include "wire/json/json_text.h"
 
 namespace kvasir {
 namespace {
-
-std::string sixteen_digits(uint64_t value) {
-  char text[20];
-  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(value));
-  return text;
-}
 
 Result<uint64_t> read_digits(const nlohmann::json& value) {
   const std::string* digits = value.get_ptr<const std::string*>();
@@ -45,7 +39,7 @@ std::string write_kv_digests(const KvDigests& pods) {
   for (const auto& [name, digest] : pods) {
     if (text.back() != '{') text.push_back(',');
     append_json_string(name, text);
-    text.append(":{\"digest\":\"").append(sixteen_digits(digest.digest)).append("\",\"blocks\":");
+    text.append(":{\"digest\":\"").append(hexadecimal(digest.digest)).append("\",\"blocks\":");
     append_number(static_cast<int64_t>(digest.blocks), text);
     text.append(",\"stamp\":");
     append_real(digest.stamp, text);
