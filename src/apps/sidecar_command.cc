@@ -48,6 +48,7 @@ class SidecarLog final : public SidecarProbe {
     if (!failed && !log_takes(LogLevel::kDebug)) return;
     std::string line = "request " + std::string(report.request_id) + ": " +
                        std::to_string(report.status) + (report.is_cut ? ", cut" : "");
+    if (!report.why.empty()) line += ", " + std::string(report.why);
     if (handoff != nullptr) {
       line += ", prefill_decision: ";
       line += words_of(handoff->path);

@@ -16,6 +16,7 @@ struct SidecarReport {
   Duration time{};                         // from the request's last byte to its end
   const HandoffReport* handoff = nullptr;  // null: it went to the decoder as it came
   std::string_view prefiller;              // HOST:PORT whose handoff was used; empty: none
+  std::string_view why;                    // of an error that the sidecar itself answered with
 };
 
 // Called on the threads of the sidecar.

@@ -36,7 +36,7 @@ class SidecarRelay::PrefillCall final : public HttpCallObserver {
       look_up_.reset();
       if (!found) {
         return relay_.legs_->on_prefill_failed(leg_, LegFailure::kNotConnected,
-                                               found.error().message);
+                                               to_string(worker_) + ": " + found.error().message);
       }
       client_ = *found;
       send();
@@ -66,7 +66,8 @@ class SidecarRelay::PrefillCall final : public HttpCallObserver {
   }
   void on_failure(const HttpFailure& failure) override {
     call_ = nullptr;
-    relay_.legs_->on_prefill_failed(leg_, leg_failure(failure), failure.message);
+    relay_.legs_->on_prefill_failed(leg_, leg_failure(failure),
+                                    to_string(worker_) + ": " + failure.message);
   }
 
   SidecarRelay& relay_;
@@ -210,13 +211,15 @@ void SidecarRelay::on_failure(const HttpFailure& failure) {
     std::exchange(exchange_, nullptr)->abort();
     return finish(status, true);
   }
-  if (legs_ != nullptr) return legs_->on_decode_failed(leg_failure(failure), failure.message);
+  const std::string why = to_string(thread_.options().decoder) + ": " + failure.message;
+  if (legs_ != nullptr) return legs_->on_decode_failed(leg_failure(failure), why);
   const bool refused = failure.kind == HttpFailure::Kind::kConnect;
   refuse({refused ? kHttpServiceUnavailable : kHttpBadGateway, "decode_upstream_error",
-          "the decode worker: " + failure.message});
+          "the decode worker: " + why});
 }
 
 void SidecarRelay::refuse(const LegRefusal& refusal) {
+  why_ = refusal.message;
   const ApiError error = sidecar_error(refusal.status, refusal.code, refusal.message);
   respond(refusal.status, sidecar_error_fields(error), error_body(error));
 }
@@ -256,6 +259,7 @@ void SidecarRelay::finish(int status, bool is_cut) {
   report.path = request_.path();
   report.status = status;
   report.is_cut = is_cut;
+  report.why = why_;
   report.time = thread_.loop().now() - begun_;
   std::string prefiller;
   if (legs_ != nullptr) {

@@ -78,6 +78,7 @@ class SidecarRelay final : private HttpCallObserver,
   RawRelay* raw_ = nullptr;
   Mode mode_ = Mode::kHeld;
   bool paused_ = false;
+  std::string why_;  // of an error that is our own
   Lifeline lifeline_;
 };
 

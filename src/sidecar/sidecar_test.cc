@@ -62,6 +62,7 @@ class Told final : public SidecarProbe {
     is_cut = report.is_cut;
     path = report.handoff == nullptr ? HandoffReport::Path::kUndecided : report.handoff->path;
     prefiller = report.prefiller;
+    why = report.why;
     ++done;
   }
   void on_refused(int, std::string_view why) override { refused = why; }
@@ -69,7 +70,7 @@ class Told final : public SidecarProbe {
   int status = 0, done = 0;
   bool is_cut = false;
   HandoffReport::Path path{};
-  std::string prefiller, refused;
+  std::string prefiller, why, refused;
 };
 
 class SidecarTest : public ::testing::Test {
@@ -184,9 +185,12 @@ TEST_F(SidecarTest, TheNextPrefillerIsTriedAndTheLastErrorIsTold) {
   const Recorder busy = complete(prefiller_.address(), R"({"prompt":"p"})");
   EXPECT_EQ(busy.status, 503);
   EXPECT_EQ(busy.body, "{\"busy\":1}");
-  const Recorder dead = complete(free_address(), R"({"prompt":"p"})");
+  const std::string nobody = free_address();
+  const Recorder dead = complete(nobody, R"({"prompt":"p"})");
   EXPECT_EQ(dead.status, 502);
   EXPECT_THAT(dead.body, HasSubstr(R"("type":"prefill_upstream_error")"));
+  EXPECT_THAT(dead.body, HasSubstr(nobody)) << "which worker it was";
+  EXPECT_THAT(told_.why, HasSubstr(nobody));
   EXPECT_EQ(decoder_.requests, 1);
 }
 
@@ -201,6 +205,7 @@ TEST_F(SidecarTest, ADecoderThatIsNotThereIsSaidSo) {
     const Recorder answer = complete(prefillers, R"({"prompt":"p"})");
     EXPECT_EQ(answer.status, 503);
     EXPECT_THAT(answer.body, HasSubstr(R"("type":"decode_upstream_error")"));
+    EXPECT_THAT(told_.why, HasSubstr("the decode worker: 127.0.0.1:1: "));
   }
   EXPECT_EQ(ask("GET", "/v1/models", "").status, 503);
 }
