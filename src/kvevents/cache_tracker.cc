@@ -458,6 +458,15 @@ void CacheTracker::clear(KvSourceId id) {
   state_->applier.clear(*source);
 }
 
+void CacheTracker::clear_endpoint(EndpointId endpoint) {
+  std::lock_guard writing(state_->writing);
+  for (const auto& [id, source] : state_->sources.all()) {
+    if (source->endpoint != endpoint) continue;
+    source->position.reset();
+    state_->applier.clear(*source);
+  }
+}
+
 bool CacheTracker::tidy(TimePoint now) {
   std::lock_guard writing(state_->writing);
   state_->set_time(now);

@@ -197,6 +197,9 @@ class CacheTracker final : public ExactCaches, public KvSourceTracker {
   // The name of an adapter that is known from elsewhere.
   void learn_adapter(std::string_view name);
 
+  // clear() of all sources of an endpoint. Any thread.
+  void clear_endpoint(EndpointId endpoint);
+
   // Does what was put off, a bounded piece. False: nothing is left. To be called when idle, and by
   // the clean-up interval.
   bool tidy(TimePoint now) override;

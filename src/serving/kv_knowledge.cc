@@ -170,6 +170,8 @@ void KvKnowledge::left(EndpointId id) {
 }
 
 void KvKnowledge::was_reset(EndpointId id) {
+  // Here, for the next request may come before the feed's thread hears of it.
+  tracker_.clear_endpoint(id);
   feed_.with([&](auto& feed) {
     if (feed != nullptr) feed->was_reset(id);
   });
