@@ -20,7 +20,7 @@
 #include "kvevents/event_message.h"
 #include "kvevents/feed_source.h"
 #include "kvevents/held_messages.h"
-#include "kvevents/zmq_socket.h"
+#include "net/zmq/zmq_socket.h"
 
 namespace kvasir {
 

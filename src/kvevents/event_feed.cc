@@ -13,7 +13,7 @@
 #include "kvevents/bound_events.h"
 #include "kvevents/event_address.h"
 #include "kvevents/feed_source.h"
-#include "kvevents/zmq_socket.h"
+#include "net/zmq/zmq_socket.h"
 #include "net/io/event_loop.h"
 
 namespace kvasir {

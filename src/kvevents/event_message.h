@@ -9,14 +9,12 @@
 
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string_view>
 
 #include "base/result.h"
+#include "net/zmq/zmq_socket.h"
 
 namespace kvasir {
-
-using ZmqFrames = std::span<const std::string_view>;
 
 struct EventMessage {
   std::string_view topic;

@@ -10,7 +10,7 @@
 
 #include "base/result.h"
 #include "kvevents/event_message.h"
-#include "kvevents/zmq_socket.h"
+#include "net/zmq/zmq_socket.h"
 #include "net/io/event_loop.h"
 
 namespace kvasir {

@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "base/result.h"
-#include "kvevents/zmq_socket.h"
+#include "net/zmq/zmq_socket.h"
 #include "net/io/event_loop.h"
 
 namespace kvasir {

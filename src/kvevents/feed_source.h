@@ -17,7 +17,7 @@
 #include "kvevents/event_subscription.h"
 #include "kvevents/replay_turns.h"
 #include "kvevents/waiting_batches.h"
-#include "kvevents/zmq_socket.h"
+#include "net/zmq/zmq_socket.h"
 #include "net/io/event_loop.h"
 
 namespace kvasir {

@@ -6,7 +6,7 @@
 
 #include "wire/kv_events/kv_event_fields.h"
 #include "wire/kv_events/kv_extra_keys.h"
-#include "wire/kv_events/msgpack_reader.h"
+#include "wire/msgpack/msgpack_reader.h"
 #include "wire/kv_events/token_array.h"
 
 namespace kvasir {

@@ -6,7 +6,7 @@
 #include <span>
 #include <string_view>
 
-#include "wire/kv_events/msgpack_reader.h"
+#include "wire/msgpack/msgpack_reader.h"
 
 namespace kvasir {
 

@@ -1,4 +1,4 @@
-#include "wire/kv_events/msgpack_reader.h"
+#include "wire/msgpack/msgpack_reader.h"
 
 #include <bit>
 

@@ -1,4 +1,4 @@
-#include "kvevents/zmq_socket.h"
+#include "net/zmq/zmq_socket.h"
 
 #include <algorithm>
 #include <cerrno>

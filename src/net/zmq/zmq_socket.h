@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,10 +21,12 @@
 #include "base/clock.h"
 #include "base/lifeline.h"
 #include "base/result.h"
-#include "kvevents/event_message.h"
 #include "net/io/event_loop.h"
 
 namespace kvasir {
+
+// Of one message.
+using ZmqFrames = std::span<const std::string_view>;
 
 class ZmqContext {
  public:

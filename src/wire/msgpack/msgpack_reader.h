@@ -1,5 +1,5 @@
 // Reads msgpack from front to back, in place: heads and numbers by value, texts as views. It knows
-// nothing of what the values mean. Private to wire/.
+// nothing of what the values mean.
 #pragma once
 
 #include <cstddef>
