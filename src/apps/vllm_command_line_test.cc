@@ -104,6 +104,10 @@ TEST(VllmCommandLine, AnObjectMayComeInPieces) {
                         "--kv-events-config.enable_kv_cache_events", "true"}),
               ElementsAre("--kv-events-config", R"({"topic":"b","hwm":5,"endpoint":"tcp://*:1",)"
                                                 R"("enable_kv_cache_events":true})"));
+  EXPECT_THAT(honoured({"--kv-transfer-config.kv_connector=NixlConnector",
+                        "--kv_transfer_config.kv_role", "kv_both"}),
+              ElementsAre("--kv-transfer-config",
+                          R"({"kv_connector":"NixlConnector","kv_role":"kv_both"})"));
   EXPECT_THAT(refusal({"--kv-events-config.", "1"}), HasSubstr("a member without a name"));
   EXPECT_THAT(refusal({"--kv-events-config.topic"}), HasSubstr("a value is missing"));
   EXPECT_THAT(refusal({"--kv-events-config", "[]", "--kv-events-config.topic", "a"}),
@@ -134,11 +138,11 @@ TEST(VllmCommandLine, WhatHasNoEffectIsNamedOnce) {
                               "--limit-mm-per-prompt",
                               "image=2",
                               "--no-enable-chunked-prefill",
-                              "--kv-transfer-config",
-                              "{\"cpu_bytes_to_use\": 80m}"}),
+                              "--speculative-config",
+                              "{\"num_speculative_tokens\": 80m}"}),
               ElementsAre("--optimization-level", "--compilation-config", "--quantization",
                           "--hf-token", "--enforce-eager", "--limit-mm-per-prompt",
-                          "--enable-chunked-prefill", "--kv-transfer-config"));
+                          "--enable-chunked-prefill", "--speculative-config"));
   EXPECT_THAT(without_effect({"m", "--enable-chunked-prefill", "--port", "1"}), IsEmpty());
 }
 

@@ -15,6 +15,7 @@
 #include "net/io/system_resolver.h"
 #include "telemetry/log.h"
 #include "tokens/tokenizer_json.h"
+#include "transfer/make_connector.h"
 #include "worker/health_server.h"
 #include "worker/worker_server.h"
 
@@ -28,7 +29,7 @@ constexpr const char* kExamples =
     "  kvasir worker --port 8001 --time-scale 10       ten times faster than life\n"
     "  kvasir worker my/model --max-num-seqs 256 --max-model-len 32k --enable-auto-tool-choice "
     "--tool-call-parser hermes\n"
-    "  kvasir worker vllm serve my/model -tp 2 -O3 --kv_transfer_config '{...}'   any line of a "
+    "  kvasir worker vllm serve my/model -tp 2 -O3 --enforce-eager   any line of a "
     "vLLM guide\n"
     "  kvasir worker --config flags.yaml               vLLM's file of flags: a map of names and "
     "values\n"
@@ -162,6 +163,15 @@ int run_worker(const WorkerFlags& flags) {
   if (!options) return fail_command("worker", 2, options.error().message);
   Result<std::optional<KvEventWriterOptions>> events = worker_kv_events(flags, *options);
   if (!events) return fail_command("worker", 2, events.error().message);
+  const Result<std::optional<KvTransferConfig>> transfer = kv_transfer_options(flags.kv_transfer);
+  if (!transfer) return fail_command("worker", 2, transfer.error().message);
+  if (*transfer) {
+    const Result<void> there = check_kv_connector(**transfer);
+    if (!there) return fail_command("worker", 2, "--kv-transfer-config: " + there.error().message);
+  }
+  if (const Result<uint32_t> scale = kv_bytes_scale(flags.kv_transfer); !scale || *scale > 0) {
+    return fail_command("worker", 2, scale ? "--kv-bytes: not there yet" : scale.error().message);
+  }
   log_info("Loading model " + options->model.root + " (profile " + options->profile.name + ")");
   log_without_effect(flags, options->profile);
   Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();

@@ -185,6 +185,41 @@ void add_cache_flags(CLI::App& command, WorkerFlags& flags) {
   command.add_option("--swap-space", flags.swap_space)->check(from_zero())->group("");
 }
 
+void read_scale(const std::string& value, std::optional<uint32_t>& scale) {
+  uint32_t number = kKvScale;
+  const char* const end = value.data() + value.size();
+  const auto read = std::from_chars(value.data(), end, number);
+  const bool given = !value.empty();
+  if (given && (read.ec != std::errc() || read.ptr != end || number > kKvScaleMost)) {
+    throw CLI::ValidationError("--kv-bytes", "'" + value + "' is not a whole number from 0 to " +
+                                                 std::to_string(kKvScaleMost));
+  }
+  scale = number;
+}
+
+void add_transfer_flags(CLI::App& command, WorkerFlags& flags) {
+  const std::string group = "Prefill here, decode there (docs/KV_TRANSFER.md)";
+  command
+      .add_option("--kv-transfer-config", flags.kv_transfer.kv_transfer_config,
+                  "As in vLLM: how KV blocks get from and to other workers, a JSON object such as\n"
+                  "{\"kv_connector\":\"NixlConnector\",\"kv_role\":\"kv_both\"}; NixlConnector,\n"
+                  "P2pNcclConnector, ExampleConnector or LMCacheConnectorV1 (also one by one:\n"
+                  "--kv-transfer-config.kv_role kv_both; also the variables\n"
+                  "VLLM_NIXL_SIDE_CHANNEL_HOST, VLLM_NIXL_SIDE_CHANNEL_PORT, LMCACHE_REMOTE_URL)")
+      ->type_name("JSON")
+      ->group(group);
+  command
+      .add_option_function<std::string>(
+          "--kv-bytes",
+          [&flags](const std::string& scale) { read_scale(scale, flags.kv_transfer.kv_bytes); },
+          "Give KV blocks bytes, a real engine's number over SCALE (1024 without one), and\n"
+          "answers that depend on them: then a worker alone answers as a pair of the same\n"
+          "seed does. On with --kv-transfer-config; 0: off")
+      ->type_name("[SCALE]")
+      ->expected(0, 1)
+      ->group(group);
+}
+
 void add_model_flags(CLI::App& command, WorkerFlags& flags) {
   const std::string group = "Adapters and tools, as in vLLM";
   command.add_flag("--enable-lora", flags.enable_lora, "Serve the adapters of --lora-modules")
@@ -349,6 +384,7 @@ void add_worker_flags(CLI::App& command, WorkerFlags& flags) {
   add_model_flags(command, flags);
   add_engine_flags(command, flags);
   add_cache_flags(command, flags);
+  add_transfer_flags(command, flags);
   add_own_flags(command, flags);
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "apps/kv_event_flags.h"
+#include "apps/kv_transfer_flags.h"
 #include "base/result.h"
 #include "worker/worker_server.h"
 
@@ -42,6 +43,7 @@ struct WorkerFlags {
   bool enable_force_include_usage = false;
   bool headless = false;
   KvEventFlags kv_events;
+  KvTransferFlags kv_transfer;
   std::optional<double> kv_offloading_size;  // GiB of the host's memory
   std::optional<double> swap_space;          // the same, as earlier versions called it
   std::string kv_offloading_backend = "native";

@@ -1,0 +1,83 @@
+#include "apps/kv_transfer_flags.h"
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <string_view>
+
+#include "net/io/flag_address.h"
+
+namespace kvasir {
+namespace {
+
+constexpr std::string_view kTransferFlag = "--kv-transfer-config";
+constexpr std::string_view kHostVariable = "VLLM_NIXL_SIDE_CHANNEL_HOST";
+constexpr std::string_view kPortVariable = "VLLM_NIXL_SIDE_CHANNEL_PORT";
+constexpr std::string_view kRemoteUrlVariable = "LMCACHE_REMOTE_URL";
+constexpr std::string_view kAbortVariable = "VLLM_NIXL_ABORT_REQUEST_TIMEOUT";
+
+// Whether a variable is meant for what moves the blocks of that connector.
+bool concerns_transfer(std::string_view name, KvTransferKind kind) {
+  switch (kind) {
+    case KvTransferKind::kNixl:
+      return name.starts_with("VLLM_NIXL_") || name.starts_with("UCX_") ||
+             name.starts_with("NIXL_");
+    case KvTransferKind::kP2p:
+      return name.starts_with("NCCL_");
+    case KvTransferKind::kLmcache:
+      return name.starts_with("LMCACHE_");
+    case KvTransferKind::kFs:
+      break;
+  }
+  return false;
+}
+
+Result<void> read_transfer_variable(std::string_view name, std::string_view value,
+                                    KvTransferConfig& config) {
+  if (name == kHostVariable) {
+    config.side_channel_host = value;
+  } else if (name == kPortVariable) {
+    const std::optional<uint16_t> port = parse_port(value);
+    if (!port) {
+      return Error{std::string(name) + ": '" + std::string(value) + "' is not a port"};
+    }
+    config.side_channel_port = *port;
+  } else if (name == kRemoteUrlVariable) {
+    if (config.remote_url.empty()) config.remote_url = value;
+  } else if (name == kAbortVariable) {
+    config.without_effect.push_back(std::string(name) +
+                                    ": a lease takes its place (kv_lease_duration)");
+  } else {
+    config.without_effect.push_back(std::string(name) + ": nothing here reads it");
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::optional<KvTransferConfig>> kv_transfer_options(const KvTransferFlags& flags) {
+  if (flags.kv_transfer_config.empty()) return std::optional<KvTransferConfig>();
+  Result<KvTransferConfig> config = parse_kv_transfer_config(flags.kv_transfer_config);
+  if (!config) return Error{std::string(kTransferFlag) + ": " + config.error().message};
+  for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
+    const std::string_view text = *entry;
+    const size_t equals = text.find('=');
+    if (equals == std::string_view::npos || equals + 1 == text.size()) continue;
+    const std::string_view name = text.substr(0, equals);
+    if (!concerns_transfer(name, config->kind)) continue;
+    const Result<void> read = read_transfer_variable(name, text.substr(equals + 1), *config);
+    if (!read) return read.error();
+  }
+  return std::optional<KvTransferConfig>(std::move(*config));
+}
+
+Result<uint32_t> kv_bytes_scale(const KvTransferFlags& flags) {
+  const bool travels = !flags.kv_transfer_config.empty();
+  const uint32_t scale = flags.kv_bytes.value_or(travels ? kKvScale : 0);
+  if (travels && scale == 0) {
+    return Error{"--kv-bytes 0: " + std::string(kTransferFlag) + " moves the bytes of blocks"};
+  }
+  return scale;
+}
+
+}  // namespace kvasir

@@ -1,0 +1,29 @@
+// The flags and variables by which a worker's KV blocks get bytes and travel: vLLM's
+// --kv-transfer-config with VLLM_NIXL_SIDE_CHANNEL_HOST, _PORT and LMCACHE_REMOTE_URL, and ours.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/result.h"
+#include "transfer/kv_transfer_config.h"
+
+namespace kvasir {
+
+// A token's KV in a real engine is so many times larger than in ours.
+inline constexpr uint32_t kKvScale = 1024;
+inline constexpr uint32_t kKvScaleMost = 1 << 24;
+
+struct KvTransferFlags {
+  std::string kv_transfer_config;    // JSON; empty: not given
+  std::optional<uint32_t> kv_bytes;  // the scale; 0: blocks have no bytes
+};
+
+// nullopt: nothing travels. The error names the flag or the variable.
+Result<std::optional<KvTransferConfig>> kv_transfer_options(const KvTransferFlags& flags);
+
+// Of the bytes of blocks; 0: they have none. The error names the flag.
+Result<uint32_t> kv_bytes_scale(const KvTransferFlags& flags);
+
+}  // namespace kvasir
