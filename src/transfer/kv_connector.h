@@ -86,10 +86,14 @@ class KvConnector {
   // `blocks[i]` of the memory is to hold prompt block first + i; there may be none (all were found
   // here): then whoever holds them for us is told, and on_fetched() comes with 0 and no problem.
   virtual void fetch(KvRequestId request, uint32_t first, std::vector<uint32_t> blocks) = 0;
-  // `blocks`: all full prompt blocks, in order, pinned until on_released().
-  virtual void offer(KvRequestId request, std::vector<uint32_t> blocks) = 0;
-  // Its client left. After fetch(): on_fetched() still comes, as soon as nothing is written any
-  // more. After offer(): the offer stands until it is fetched or its lease ends.
+  // `blocks`: all full prompt blocks, in order, pinned until on_released(). `cached_tokens`: of the
+  // prompt, found in a cache (vLLM's remote_prefill_cached_tokens).
+  virtual void offer(KvRequestId request, std::vector<uint32_t> blocks,
+                     uint32_t cached_tokens) = 0;
+  // Its client left, or it was refused, failed, or ended without blocks to offer. Before fetch():
+  // whoever holds blocks for it is told. After fetch(): on_fetched() still comes, as soon as nothing
+  // is written any more. After offer(): the offer stands until it is fetched or its lease ends, and
+  // on_released() comes. No other callback follows.
   virtual void forget(KvRequestId request) = 0;
 
   virtual KvTransferStats stats() const = 0;
