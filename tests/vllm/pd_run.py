@@ -1,0 +1,340 @@
+#!/usr/bin/env python3
+"""Prefills on one real vLLM and decodes on another, and holds every answer against one vLLM that does both.
+
+  tests/vllm/pd_run.py                        200 requests each way
+  tests/vllm/pd_run.py --record FILE          and writes what prefill workers handed over (kv_handoff_test replays it)
+
+epp: Envoy, `kvasir epp` and `kvasir sidecar` in front of two prefill and one decode vLLM 0.32.0 with NixlConnector
+
+Half way through one prefill worker is killed: every text stays what it was. That blocks really came from elsewhere is
+what the decode worker's own metrics say. Exits with 1 when a check failed; where vLLM is not installed nothing is tried, and
+the command that installs it is printed (exit 0, or 1 with --strict). Takes 10 minutes and 14 GB of memory.
+"""
+import argparse
+import concurrent.futures
+import contextlib
+import http.client
+import itertools
+import json
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+sys.path[:0] = [str(HERE), str(ROOT / "tests/envoy")]
+
+import install_vllm  # noqa: E402 (our own folders first)
+import record  # noqa: E402
+
+MEMORY_GIB = 12.5
+MODEL_LENGTH = 4096
+PROMPT_TOKENS_MAX = 1900
+BATCHED_TOKENS = 2048  # vLLM's own default
+REQUESTS = 200
+AT_ONCE = 4
+WAYS = ("epp",)
+
+DISAGGREGATED = """apiVersion: llm-d.ai/v1
+kind: EndpointPickerConfig
+plugins:
+- {type: disagg-profile-handler, parameters: {deciders: {prefill: always-disagg-pd-decider}}}
+- {type: always-disagg-pd-decider}
+- {type: decode-filter}
+- {type: prefill-filter}
+- {type: queue-scorer}
+- {type: max-score-picker}
+schedulingProfiles:
+- {name: decode, plugins: [{pluginRef: decode-filter}, {pluginRef: queue-scorer}, {pluginRef: max-score-picker}]}
+- {name: prefill, plugins: [{pluginRef: prefill-filter}, {pluginRef: queue-scorer}, {pluginRef: max-score-picker}]}
+"""
+
+
+def why_not():
+    """Why nothing can be tried, or None."""
+    if reason := install_vllm.missing():
+        return reason
+    with open("/proc/meminfo") as file:
+        available = next(int(line.split()[1]) for line in file if line.startswith("MemAvailable"))
+    if available < MEMORY_GIB * 2**20:
+        return f"three vLLM need {MEMORY_GIB} GiB of memory, and {available / 2**20:.1f} are free"
+    return None
+
+
+class Workload:
+    """Requests whose answers are known beforehand: no chance in them, of every API and kind of prompt."""
+
+    def __init__(self, seed=23):
+        self.random = random.Random(seed)
+        self.words = sorted({word for line in itertools.islice(record.training_text(), 200) for word in line.split()})
+
+    def text(self, words):
+        return " ".join(self.random.choice(self.words) for _ in range(words))
+
+    def body(self):
+        tokens = self.random.choice([20, 31, 32, 33, 64, 65, 200, 700, PROMPT_TOKENS_MAX])
+        body = {"model": "tiny", "max_tokens": self.random.choice([1, 2, 12, 24]), "temperature": 0, "ignore_eos": True}
+        if self.random.random() < 0.4:
+            body |= {"stream": True, "stream_options": {"include_usage": True}}
+        kind = self.random.choice(["ids", "ids", "text", "messages"])
+        if kind == "ids":
+            return body | {"prompt": [self.random.randrange(5, 2000) for _ in range(tokens)]}
+        if kind == "text":
+            return body | {"prompt": self.text(tokens // 4 + 1)}
+        return body | {"messages": [{"role": "user", "content": self.text(tokens // 8 + 1)}]}
+
+
+def ask(port, body, fields=None, timeout=300):
+    """(status, text, id, whole): `whole` is False when the answer was cut."""
+    path = "/v1/chat/completions" if "messages" in body else "/v1/completions"
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    try:
+        connection.request("POST", path, json.dumps(body), {"content-type": "application/json"} | (fields or {}))
+        answer = connection.getresponse()
+        raw = answer.read().decode()
+    except (http.client.HTTPException, OSError) as error:
+        return 0, f"{type(error).__name__}: {error}", "", False
+    finally:
+        connection.close()
+    if answer.status != 200:
+        return answer.status, raw, "", True
+    if not body.get("stream"):
+        value = json.loads(raw)
+        return 200, text_of(value["choices"][0], "message"), value["id"], True
+    events = [line[6:] for line in raw.splitlines() if line.startswith("data: ")]
+    parsed = [json.loads(event) for event in events if event != "[DONE]"]
+    if any("error" in event for event in parsed):
+        return 500, raw, "", True
+    text = "".join(text_of(choice, "delta") for event in parsed for choice in event["choices"])
+    return 200, text, parsed[0]["id"] if parsed else "", events[-1:] == ["[DONE]"]
+
+
+def text_of(choice, member):
+    return choice["text"] if "text" in choice else choice[member].get("content") or ""
+
+
+class Child:
+    def __init__(self, name, command, folder, port, path="/health"):
+        self.name = name
+        self.port = port
+        self.log = folder / f"{name}.log"
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen([str(word) for word in command], stdout=log, stderr=log)
+        self._wait(path)
+
+    def _wait(self, path):
+        import engines as engines_module
+        for _ in range(150):
+            if self.process.poll() is not None:
+                raise RuntimeError(f"{self.name} ended:\n{self.log.read_text()}")
+            with contextlib.suppress(OSError):
+                if engines_module.request(self.port, "GET", path, timeout=2)[0] == 200:
+                    return
+            time.sleep(0.2)
+        raise RuntimeError(f"{self.name} was not ready:\n{self.log.read_text()}")
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+class Bench:
+    """The processes of a way, and what its answers are held against."""
+
+    def __init__(self, arguments, folder, engines_module):
+        self.kvasir = arguments.kvasir
+        self.folder = folder
+        self.engines = engines_module
+        self.model = engines_module.make_model(folder)
+        workload = Workload()
+        self.bodies = [workload.body() for _ in range(arguments.requests)]
+        self.references = []
+        self.failures = []
+        self.handoffs = []
+
+    def free_port(self):
+        from envoy_process import free_port
+        return free_port()
+
+    def vllm(self, stack, name, arguments=(), environment=None, port=None):
+        engine = self.engines.Vllm(name, port or self.free_port(), self.model, self.folder,
+                                   ["--max-model-len", str(MODEL_LENGTH), "--max-num-batched-tokens", str(BATCHED_TOKENS),
+                                    "--prefix-caching-hash-algo", "sha256_cbor", *arguments], environment)
+        stack.callback(engine.stop)
+        engine.start()
+        return engine
+
+    def nixl(self, stack, name):
+        config = {"kv_connector": "NixlConnector", "kv_role": "kv_both", "kv_buffer_device": "cpu", "kv_load_failure_policy": "recompute"}
+        return self.vllm(stack, name, ["--kv-transfer-config", json.dumps(config)],
+                         {"VLLM_NIXL_SIDE_CHANNEL_HOST": "127.0.0.1", "VLLM_NIXL_SIDE_CHANNEL_PORT": str(self.free_port()),
+                          "UCX_TLS": "tcp,shm,self"})
+
+    def child(self, stack, name, command, port, path="/health"):
+        child = Child(name, [self.kvasir, *command], self.folder, port, path)
+        stack.callback(child.stop)
+        return child
+
+    def all_requests(self, port, half_way=None):
+        """Every body, some at once; `half_way` is called when half of them are answered."""
+        done = 0
+        lock = threading.Lock()
+
+        def one(body):
+            nonlocal done
+            answer = ask(port, body)
+            with lock:
+                done += 1
+                call = done == len(self.bodies) // 2
+            if call and half_way:
+                half_way()
+            return answer
+
+        with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+            return list(pool.map(one, self.bodies))
+
+    def reference(self):
+        with contextlib.ExitStack() as stack:
+            engine = self.vllm(stack, "aggregated")
+            engine.wait_until_ready()
+            self.references = self.all_requests(engine.port)
+        bad = [answer for answer in self.references if answer[0] != 200 or not answer[3]]
+        if bad:
+            raise RuntimeError(f"the vLLM that does both: {bad[0]}")
+
+    def hold(self, way, answers, errors_allowed):
+        """Each answer is the reference's; an honest error where a worker was killed."""
+        different = errors = 0
+        for body, (status, text, _, whole), reference in zip(self.bodies, answers, self.references):
+            if status == 200 and whole and text == reference[1]:
+                continue
+            if status == 200 and whole:
+                different += 1
+                self.failures.append(f"{way}: another text: {text[:200]!r} instead of {reference[1][:200]!r} for {str(body)[:200]}")
+            else:
+                errors += 1
+                print(f"{way}: {status} {text[:300]}")
+        if errors > errors_allowed:
+            self.failures.append(f"{way}: {errors} errors")
+        print(f"{way}: {len(answers)} requests, {different} texts differ, {errors} errors")
+
+    def hold_transfers(self, way, decode, before, least_share=0.5):
+        """What the decode worker itself says of transfers."""
+        names = ("vllm:external_prefix_cache_hits_total", "vllm:external_prefix_cache_queries_total", "vllm:nixl_xfer_time_seconds_count",
+                 "vllm:nixl_bytes_transferred_sum", "vllm:nixl_num_failed_transfers_total")
+        after = {name: decode.metric(name) - before.get(name, 0) for name in names}
+        print(f"{way}: decode says " + ", ".join(f"{name.removeprefix('vllm:')} {value:.0f}" for name, value in after.items()))
+        hits, queries = after[names[0]], after[names[1]]
+        if not queries or hits < least_share * queries:
+            self.failures.append(f"{way}: only {hits:.0f} of {queries:.0f} tokens came from elsewhere")
+        return after
+
+    def record_handoffs(self, prefill):
+        """What a prefill worker answers with, of prompts of all lengths."""
+        params = {"do_remote_decode": True, "do_remote_prefill": False, "remote_engine_id": None, "remote_block_ids": None,
+                  "remote_host": None, "remote_port": None}
+        for length in (1, 20, 31, 32, 33, 64, 65, 100, 700, PROMPT_TOKENS_MAX):
+            body = {"model": "tiny", "prompt": list(range(5, 5 + length)), "max_tokens": 1, "temperature": 0, "ignore_eos": True,
+                    "kv_transfer_params": params}
+            connection = http.client.HTTPConnection("127.0.0.1", prefill.port, timeout=120)
+            connection.request("POST", "/v1/completions", json.dumps(body), {"content-type": "application/json"})
+            answer = connection.getresponse()
+            self.handoffs.append({"connector": "NixlConnector", "prompt_tokens": length, "status": answer.status,
+                                  "answer": answer.read().decode()})
+            connection.close()
+
+
+def through_nixl(bench, ways):
+    with contextlib.ExitStack() as stack:
+        prefills = [bench.nixl(stack, f"prefill-{i}") for i in range(2)]
+        decode = bench.nixl(stack, "decode")
+        for engine in (*prefills, decode):
+            engine.wait_until_ready()
+        bench.record_handoffs(prefills[0])
+        for way in ways:
+            if prefills[1].process is None:
+                prefills[1].start()
+                prefills[1].wait_until_ready()
+            before = {name: decode.metric(name) for name in (
+                "vllm:external_prefix_cache_hits_total", "vllm:external_prefix_cache_queries_total", "vllm:nixl_xfer_time_seconds_count",
+                "vllm:nixl_bytes_transferred_sum", "vllm:nixl_num_failed_transfers_total")}
+            with contextlib.ExitStack() as front:
+                port = front_epp(bench, front, prefills, decode)
+                answers = bench.all_requests(port, lambda: prefills[1].stop(signal.SIGKILL))
+                bench.hold(way, answers, errors_allowed=0)
+                bench.hold_transfers(way, decode, before)
+
+
+def front_epp(bench, stack, prefills, decode):
+    import envoy_install
+    from envoy_config import Shape
+    from envoy_process import Envoy, wait_for
+    venv = ROOT / "build/venv-envoy"
+    envoy_install.install_python(venv)
+    sidecar_port, grpc, health, metrics = (bench.free_port() for _ in range(4))
+    bench.child(stack, "sidecar", ["sidecar", "--host", "127.0.0.1", "--port", sidecar_port, "--model-server-port", decode.port,
+                                   "--on-prefill-failure", "local-decode", "--log-level", "debug"], sidecar_port)
+    config = bench.folder / "disaggregated.yaml"
+    config.write_text(DISAGGREGATED)
+    endpoints = [f"127.0.0.1:{sidecar_port};llm-d.ai/role=decode"]
+    endpoints += [f"127.0.0.1:{prefill.port};llm-d.ai/role=prefill" for prefill in prefills]
+    epp = subprocess.Popen([str(word) for word in (
+        bench.kvasir, "epp", "--endpoints", ",".join(endpoints), "--config-file", config, "--grpc-port", grpc, "--grpc-health-port",
+        health, "--metrics-port", metrics, "--secure-serving=false")], stderr=open(bench.folder / "epp.log", "wb"))
+    stack.callback(epp.wait)
+    stack.callback(epp.terminate)
+    wait_for(grpc, process=epp)
+    envoy = Envoy(venv / "bin" / "envoy", [grpc], bench.folder, Shape())
+    stack.callback(envoy.stop)
+    return envoy.port
+
+
+def drive(arguments, folder, engines_module):
+    bench = Bench(arguments, folder, engines_module)
+    ways = arguments.only or WAYS
+    bench.reference()
+    through_nixl(bench, ways)
+    return bench
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kvasir", default=ROOT / "build/release/kvasir", help="the program to test")
+    parser.add_argument("--only", action="append", choices=WAYS, help="this way alone; may stand several times")
+    parser.add_argument("--requests", type=int, default=REQUESTS)
+    parser.add_argument("--record", metavar="FILE", help="write there what prefill workers handed over")
+    parser.add_argument("--keep", metavar="DIR", help="model and logs go there and stay (default: a folder that is removed)")
+    parser.add_argument("--strict", action="store_true", help="fail where vLLM is missing")
+    arguments = parser.parse_args()
+    if reason := why_not():
+        print(f"skipped: {reason}")
+        return 1 if arguments.strict else 0
+    if pathlib.Path(sys.prefix).resolve() != install_vllm.folder().resolve():  # it has ZeroMQ
+        os.execv(install_vllm.python(), [install_vllm.python(), __file__, *sys.argv[1:]])
+    import engines as engines_module  # noqa: PLC0415 (needs that environment)
+
+    with contextlib.ExitStack() as stack:
+        folder = pathlib.Path(arguments.keep or stack.enter_context(tempfile.TemporaryDirectory(prefix="kvasir-pd-")))
+        folder.mkdir(parents=True, exist_ok=True)
+        bench = drive(arguments, folder.resolve(), engines_module)
+        if arguments.record:
+            lines = [json.dumps(line, separators=(",", ":")) + "\n" for line in bench.handoffs]
+            pathlib.Path(arguments.record).write_text("".join(lines))
+    for failure in bench.failures[:20]:
+        print(f"FAILED: {failure}")
+    print(f"{len(bench.failures)} failures")
+    return 1 if bench.failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
