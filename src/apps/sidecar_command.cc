@@ -42,7 +42,7 @@ std::string_view words_of(HandoffReport::Path path) {
 // What went wrong, in the log; every request at level debug.
 class SidecarLog final : public SidecarProbe {
  public:
-  void on_done(const SidecarReport& report) override {
+  void on_done(const LegsReport& report) override {
     const HandoffReport* const handoff = report.handoff;
     const bool failed = report.status >= 500 || report.is_cut;
     if (!failed && !log_takes(LogLevel::kDebug)) return;

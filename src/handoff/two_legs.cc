@@ -74,6 +74,7 @@ void TwoLegs::send_prefill() {
       options_.prefill_deadline + prompt_tokens_ * options_.prefill_deadline_per_token;
   legs_[leg].deadline = executor_.after(deadline, [this, leg] {
     legs_[leg].deadline = kNoTimer;
+    carrier_.on_prefill_late(leg);
     carrier_.end_prefill(leg);
     on_prefill_failed(leg, LegFailure::kTimeout, "the prefill worker has not answered in time");
   });

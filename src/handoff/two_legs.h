@@ -81,6 +81,8 @@ class TwoLegs {
     // `leg`: names this one in what is told of it later. The body is the carrier's.
     virtual void send_prefill(size_t leg, size_t candidate, std::string body) = 0;
     virtual void end_prefill(size_t leg) = 0;  // its connection is closed, nothing more is told
+    // The deadline of that leg has passed; end_prefill() follows.
+    virtual void on_prefill_late(size_t leg) { static_cast<void>(leg); }
     // The decoder's answer is the client's. Of concurrent dialects it is sent anew, after
     // end_decode(), for each prefill candidate.
     virtual void send_decode(std::string body) = 0;

@@ -57,7 +57,7 @@ class FakeWorker final : public HttpHandler, public HttpExchange::Observer {
 
 class Told final : public SidecarProbe {
  public:
-  void on_done(const SidecarReport& report) override {
+  void on_done(const LegsReport& report) override {
     status = report.status;
     is_cut = report.is_cut;
     path = report.handoff == nullptr ? HandoffReport::Path::kUndecided : report.handoff->path;

@@ -1,4 +1,4 @@
-#include "sidecar/sidecar_heads.h"
+#include "legs/leg_heads.h"
 
 #include "net/http/hop_fields.h"
 #include "net/http/http_server.h"
@@ -7,7 +7,7 @@
 namespace kvasir {
 namespace {
 
-// What is said to a sidecar, and what it writes anew.
+// What is said to whoever carries the legs, and what it writes anew.
 constexpr std::string_view kNotPassedOn[] = {"Host",
                                              "Expect",
                                              "x-request-id",
@@ -43,7 +43,7 @@ std::string leg_head(const HttpHead& request, size_t body_bytes, std::string_vie
   return head.append("\r\n");
 }
 
-std::string decode_answer_fields(const HttpHead& answer, std::string_view added) {
+std::string answer_fields(const HttpHead& answer, std::string_view added) {
   std::string fields;
   fields.reserve(512);
   const HopFields hop(answer);
@@ -55,10 +55,10 @@ std::string decode_answer_fields(const HttpHead& answer, std::string_view added)
   return fields.append(added);
 }
 
-std::string decode_answer_head(const HttpHead& answer, std::string_view added, bool keep_alive) {
+std::string answer_head(const HttpHead& answer, std::string_view added, bool keep_alive) {
   std::string head = "HTTP/1.1 " + std::to_string(answer.status()) + " ";
   head.append(answer.reason().empty() ? status_text(answer.status()) : answer.reason());
-  head.append("\r\n").append(decode_answer_fields(answer, added));
+  head.append("\r\n").append(answer_fields(answer, added));
   if (answer.status() == 204) {
     // No fields of a body.
   } else if (answer.chunked() && answer.status() != 304) {

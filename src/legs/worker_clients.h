@@ -1,5 +1,5 @@
-// The connections to prefill workers: one client for each HOST:PORT that requests named, the least
-// recently used go first. A worker's name is looked up when it is new and again after a while; its
+// The connections to workers: one client for each HOST:PORT that requests named, the least recently
+// used go first. A worker's name is looked up when it is new and again after a while; its
 // connections keep the address that was found then.
 //
 // Lives on its loop's thread.
@@ -20,7 +20,7 @@ namespace kvasir {
 
 class EventLoop;
 
-class Prefillers {
+class WorkerClients {
  public:
   // A client lives as long as somebody uses it, also when it is no longer kept here.
   using Client = std::shared_ptr<HttpClient>;
@@ -33,7 +33,7 @@ class Prefillers {
   };
 
   // Both must outlive it.
-  Prefillers(EventLoop& loop, Resolver& resolver, Limits limits)
+  WorkerClients(EventLoop& loop, Resolver& resolver, Limits limits)
       : loop_(loop), resolver_(resolver), limits_(limits) {}
 
   // Null: look_up() it.

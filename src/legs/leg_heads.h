@@ -1,6 +1,6 @@
-// The heads that the sidecar writes. Fields of one connection and those by which pickers and
-// coordinators speak to sidecars stay behind; all others pass in order, the client's credentials
-// included: prefill and decode workers are one service to it.
+// The heads of legs and of the client's answer. Fields of one connection and those by which pickers
+// and coordinators speak to sidecars stay behind; all others pass in order, the client's
+// credentials included: prefill and decode workers are one service to it.
 #pragma once
 
 #include <string>
@@ -16,8 +16,8 @@ std::string leg_head(const HttpHead& request, size_t body_bytes, std::string_vie
 
 // The whole head of the decoder's answer, whose body is relayed as it is framed. `added`: header
 // lines, each "Name: value\r\n", whose names start with x-; the decoder's own of x-request-id goes.
-std::string decode_answer_head(const HttpHead& answer, std::string_view added, bool keep_alive);
+std::string answer_head(const HttpHead& answer, std::string_view added, bool keep_alive);
 // The same as fields, for a body that is framed anew.
-std::string decode_answer_fields(const HttpHead& answer, std::string_view added);
+std::string answer_fields(const HttpHead& answer, std::string_view added);
 
 }  // namespace kvasir

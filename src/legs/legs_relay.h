@@ -1,6 +1,5 @@
-// One request on its way through the sidecar: to a prefill worker and then to the decoder, or to
-// the decoder alone; the decoder's answer goes back byte for byte. Owns itself: it is deleted when
-// the request is over. Private to sidecar/.
+// One request on its way: to a prefill worker and then to a decoder, or to a decoder alone. Owns
+// itself: it is deleted when the request is over. Private to legs/.
 #pragma once
 
 #include <memory>
@@ -11,26 +10,26 @@
 
 #include "base/lifeline.h"
 #include "handoff/two_legs.h"
+#include "legs/legs_relays.h"
+#include "legs/worker_call.h"
 #include "net/http/http_call.h"
 #include "net/http/http_exchange.h"
-#include "net/io/socket.h"
 #include "wire/kv_transfer/leg_bodies.h"
 
 namespace kvasir {
 
-class SidecarThread;
-
-class SidecarRelay final : private HttpCallObserver,
-                           private HttpExchange::Observer,
-                           private TwoLegs::Carrier {
+class LegsRelay final : private HttpCallObserver,
+                        private HttpExchange::Observer,
+                        private TwoLegs::Carrier {
  public:
-  SidecarRelay(SidecarThread& thread, HttpExchange& exchange);
-  ~SidecarRelay() override;
+  LegsRelay(LegsRelays& relays, HttpExchange& exchange, LegsRoute route,
+            std::unique_ptr<LegsObserver> observer);
+  ~LegsRelay() override;
 
-  // To the decoder as it came.
+  // To a decoder as it came.
   void start();
-  // By the candidates, if there are any.
-  void start(LegBodies bodies, std::vector<HostPort> candidates);
+  // By the prefillers, if there are any.
+  void start(LegBodies bodies);
 
  private:
   class PrefillCall;
@@ -48,6 +47,7 @@ class SidecarRelay final : private HttpCallObserver,
   // What the two legs decide.
   void send_prefill(size_t leg, size_t candidate, std::string body) override;
   void end_prefill(size_t leg) override;
+  void on_prefill_late(size_t leg) override;
   void send_decode(std::string body) override;
   void end_decode() override;
   void send_release(std::string body) override;
@@ -55,29 +55,34 @@ class SidecarRelay final : private HttpCallObserver,
   void pass_on(size_t leg, int status, std::string_view body) override;
 
   void call_decoder(std::string_view body);
+  std::string decode_head(size_t body_bytes);
   void begin_answer();
   std::string added_fields() const;
   void respond(int status, std::string_view fields, std::string_view body);
   // It is over. Goes in a later turn: the two legs may stand further up on the stack.
   void finish(int status, bool is_cut);
 
-  SidecarThread& thread_;
+  LegsRelays& relays_;
   HttpExchange* exchange_;  // null: it is answered, or its client has left
   const HttpHead request_;  // outlives the exchange, for a release
   const TimePoint begun_;
-  std::string request_id_;
+  const LegsRoute route_;
+  const std::unique_ptr<LegsObserver> observer_;
   std::optional<LegBodies> bodies_;
-  std::vector<HostPort> candidates_;
   std::unique_ptr<TwoLegs> legs_;  // null: there is one leg only
   std::vector<std::unique_ptr<PrefillCall>> prefills_;
 
-  HttpCall* call_ = nullptr;  // to the decoder
-  std::string decode_head_, decode_body_;
-  HttpHead answer_;       // withheld until the first byte of its body
-  std::string withheld_;  // framing before it
+  WorkerCall call_;     // to the decoder
+  size_t decoder_ = 0;  // which one
+  bool asked_ = false;  // it, or one before it
+  std::string decode_body_;
+  std::string_view sent_body_;  // as the decoder got it
+  HttpHead answer_;             // withheld until the first byte of its body
+  std::string withheld_;        // framing before it
   RawRelay* raw_ = nullptr;
   Mode mode_ = Mode::kHeld;
   bool paused_ = false;
+  std::optional<Duration> first_byte_time_;
   std::string why_;  // of an error that is our own
   Lifeline lifeline_;
 };
@@ -85,15 +90,17 @@ class SidecarRelay final : private HttpCallObserver,
 // A decode leg of one token for a handoff whose client has left. Owns itself, as a relay does.
 class ReleaseCall final : private HttpCallObserver {
  public:
-  ReleaseCall(SidecarThread& thread, std::string head, std::string body);
+  ReleaseCall(LegsRelays& relays, LegWorker decoder, std::string head, std::string body);
 
  private:
   void on_head(const HttpHead&) override {}
   void on_end() override;
   void on_failure(const HttpFailure&) override { on_end(); }
 
-  SidecarThread& thread_;
-  const std::string head_, body_;
+  LegsRelays& relays_;
+  const LegWorker decoder_;
+  const std::string body_;
+  WorkerCall call_;
 };
 
 }  // namespace kvasir

@@ -1,4 +1,4 @@
-#include "sidecar/prefillers.h"
+#include "legs/worker_clients.h"
 
 #include <utility>
 
@@ -6,7 +6,7 @@
 
 namespace kvasir {
 
-Prefillers::Client Prefillers::find(const HostPort& worker) {
+WorkerClients::Client WorkerClients::find(const HostPort& worker) {
   const auto known = by_key_.find(to_string(worker));
   if (known != by_key_.end()) {
     Kept& kept = *known->second;
@@ -18,7 +18,7 @@ Prefillers::Client Prefillers::find(const HostPort& worker) {
   return address ? keep(worker, with_port(*address, worker.port), false) : nullptr;
 }
 
-std::unique_ptr<Resolver::LookUp> Prefillers::look_up(const HostPort& worker, Found found) {
+std::unique_ptr<Resolver::LookUp> WorkerClients::look_up(const HostPort& worker, Found found) {
   return resolver_.look_up(
       loop_, worker.host,
       [this, worker, found = std::move(found)](const Result<Resolver::Addresses>& addresses) {
@@ -30,8 +30,8 @@ std::unique_ptr<Resolver::LookUp> Prefillers::look_up(const HostPort& worker, Fo
       });
 }
 
-Prefillers::Client Prefillers::keep(const HostPort& worker, const SocketAddress& address,
-                                    bool is_name) {
+WorkerClients::Client WorkerClients::keep(const HostPort& worker, const SocketAddress& address,
+                                          bool is_name) {
   std::string key = to_string(worker);
   if (const auto known = by_key_.find(key); known != by_key_.end()) {
     kept_.erase(known->second);

@@ -1,0 +1,29 @@
+// What is looked at of a request before its legs, and the errors that are our own, in the shape of
+// vLLM's.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "vllm/api_error.h"
+#include "wire/request/request_api.h"
+
+namespace kvasir {
+
+class HttpExchange;
+class HttpHead;
+
+// Of requests that can have two legs: which API it is, by method and path.
+std::optional<RequestApi> two_leg_api(const HttpHead& request);
+
+// Puts the target into the form that the workers read, too: what is decided by a path is decided by
+// theirs. An error: the request is to be refused with it.
+std::optional<ApiError> take_target(HttpExchange& exchange);
+
+// `type`: what programs tell errors apart by.
+ApiError leg_error(int status, std::string_view type, std::string_view message);
+// The header lines of an answer with it.
+std::string leg_error_fields(const ApiError& error);
+
+}  // namespace kvasir

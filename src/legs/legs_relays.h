@@ -1,0 +1,121 @@
+// The requests that one thread of a program carries between clients and workers: to a prefill
+// worker and then to a decoder, or to a decoder alone. What goes where is decided by TwoLegs; this
+// has the connections. The decoder's answer goes back byte for byte.
+//
+// Lives on its loop's thread.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+#include <vector>
+
+#include "base/random.h"
+#include "handoff/handoff_options.h"
+#include "handoff/two_legs.h"
+#include "legs/worker_call.h"
+#include "legs/worker_clients.h"
+#include "wire/kv_transfer/leg_bodies.h"
+
+namespace kvasir {
+
+class EventLoop;
+class HttpExchange;
+class LegsRelay;
+class ReleaseCall;
+
+// Where one request may go.
+struct LegsRoute {
+  std::vector<LegWorker> prefillers;  // in the order in which they are asked
+  // At least one. The next is asked when no connection to one can be made.
+  std::vector<LegWorker> decoders;
+  std::string request_id;  // the client hears it in x-request-id
+};
+
+struct LegsReport {
+  std::string_view request_id;
+  std::string_view path;
+  int status = 0;                           // as the client saw it; 499: it left before
+  bool is_cut = false;                      // the answer had begun and could not be completed
+  Duration time{};                          // from the request's last byte to its end
+  std::optional<Duration> first_byte_time;  // to the first byte of the decoder's answer
+  const HandoffReport* handoff = nullptr;   // null: it went to the decoder as it came
+  std::string_view prefiller;               // whose handoff was used; empty: none
+  std::string_view decoder;                 // that was asked last; empty: none was
+  std::string_view why;                     // of an error that is our own
+};
+
+// Whose request it is, and who hears of its legs. Called on the relays' thread.
+class LegsObserver {
+ public:
+  virtual ~LegsObserver() = default;
+  // The X-Request-Id of a leg. `prefiller`: whose prefill leg it is, or whose handoff the decoder
+  // gets; nullopt: the decoder works alone.
+  virtual std::string leg_request_id(const LegsRoute& route, std::optional<size_t> prefiller,
+                                     size_t decoder) {
+    static_cast<void>(prefiller), static_cast<void>(decoder);
+    return route.request_id;
+  }
+  enum class End : uint8_t {
+    kAnswered,   // with whatever status below 500
+    kFailed,     // no connection, a broken one, too slow, or a status of 500 and more
+    kCancelled,  // nobody waits for it any more
+  };
+  virtual void on_prefill_sent(size_t prefiller) { static_cast<void>(prefiller); }
+  virtual void on_prefill_ended(size_t prefiller, End end) {
+    static_cast<void>(prefiller), static_cast<void>(end);
+  }
+  // Its connection or its answer; a status of 500 and more.
+  virtual void on_decoder_failed(size_t decoder) { static_cast<void>(decoder); }
+  // Once, the last call.
+  virtual void on_done(const LegsReport& report) = 0;
+};
+
+class LegsRelays {
+ public:
+  struct Options {
+    const HandoffOptions& handoff;
+    // Answer bytes a slow client may leave unread here before the decoder's connection is paused.
+    size_t unread_bytes_max = 1024 * 1024;
+  };
+  // All must outlive it.
+  LegsRelays(EventLoop& loop, WorkerClients& clients, Random& random, const Options& options);
+  ~LegsRelays();
+  LegsRelays(const LegsRelays&) = delete;
+  LegsRelays& operator=(const LegsRelays&) = delete;
+
+  // To a decoder as it came.
+  void start(HttpExchange& exchange, LegsRoute route, std::unique_ptr<LegsObserver> observer);
+  // By the prefillers, if there are any.
+  void start(HttpExchange& exchange, LegBodies bodies, LegsRoute route,
+             std::unique_ptr<LegsObserver> observer);
+  size_t size() const { return relays_.size(); }
+
+  // For the relays.
+  EventLoop& loop() { return loop_; }
+  WorkerClients& clients() { return clients_; }
+  Random& random() { return random_; }
+  const Options& options() const { return options_; }
+  // It is over, and goes.
+  void remove(LegsRelay& relay);
+  // Sends a decode leg that nobody waits for.
+  void release(LegWorker decoder, std::string head, std::string body);
+  void remove(ReleaseCall& call);
+
+ private:
+  LegsRelay& add(HttpExchange& exchange, LegsRoute route, std::unique_ptr<LegsObserver> observer);
+
+  EventLoop& loop_;
+  WorkerClients& clients_;
+  Random& random_;
+  const Options options_;
+  std::unordered_set<LegsRelay*> relays_;
+  std::unordered_set<ReleaseCall*> releases_;
+};
+
+// "x-request-id" of a request, else a new one.
+std::string request_id_of(const HttpHead& request, Random& random);
+
+}  // namespace kvasir
