@@ -3,7 +3,7 @@ KVASIR = build/release/kvasir
 FUZZ_SECONDS ?= 60
 
 .PHONY: help deps deps-dev build up policy-table test asan tsan fuzz test-clients test-tokenizer test-streams test-envoy test-epp-streams test-attack test-vllm test-vllm-pd \
-  test-replicas test-kube test-kube-node test-reload test-index-storm test-upstream-configs test-upstream-hermetic docs ab bench-gateway bench-epp bench-schedule bench-kv-events bench-scrape bench-index bench-index-capacity lint clean \
+  test-replicas test-kube test-kube-node test-reload test-index-storm test-upstream-configs test-upstream-hermetic docs ab bench-gateway bench-epp bench-sidecar bench-schedule bench-kv-events bench-scrape bench-index bench-index-capacity lint clean \
   image image-docs test-image
 .DEFAULT_GOAL := help
 
@@ -106,6 +106,10 @@ bench-scrape: deps build/release/build.ninja ## the CPU that scraping 1,000 endp
 bench-epp: build ## what a request costs in `kvasir epp` and in the Envoy that asks it (ARGS="--kv-events --check")
 	cmake --build --preset release --target bare_picker
 	bench/epp/run.py $(ARGS)
+
+bench-sidecar: build ## what two legs cost in `kvasir sidecar`, beside a plain nginx hop (ARGS="--check")
+	cmake --build --preset release --target instant_worker stream_client
+	bench/sidecar/run.py $(ARGS)
 
 bench-kv-events: deps build/release/build.ninja ## how fast KV events are read (ARGS=--check)
 	cmake --build --preset release --target kv_event_decoder_bench

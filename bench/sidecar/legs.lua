@@ -1,0 +1,28 @@
+-- wrk script: posts the request bodies of a file in turn, with more fields, and prints one line of results.
+-- usage: wrk ... -s legs.lua URL -- FILE NAME=VALUE...      (FILE holds one JSON body a line)
+
+local requests = {}
+local next_request = 0
+
+function init(args)
+  local headers = { ["Content-Type"] = "application/json" }
+  for i = 2, #args do
+    local name, value = args[i]:match("^([^=]+)=(.*)$")
+    headers[name] = value
+  end
+  for body in io.lines(args[1]) do
+    requests[#requests + 1] = wrk.format("POST", nil, headers, body)
+  end
+end
+
+function request()
+  next_request = next_request % #requests + 1
+  return requests[next_request]
+end
+
+function done(summary, latency)
+  local errors = summary.errors
+  io.write(string.format(
+    'RESULT {"requests":%d,"bad_status":%d,"socket_errors":%d,"timeouts":%d}\n',
+    summary.requests, errors.status, errors.connect + errors.read + errors.write, errors.timeout))
+end
