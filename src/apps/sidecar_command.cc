@@ -92,7 +92,7 @@ int run_sidecar(const SidecarFlags& flags, const UpstreamFlags& upstream) {
   sidecar = std::move(*created);
   log_info("serving on http://" + to_string(HostPort{options->host, sidecar->port()}) +
            " in front of the decode worker at " + to_string(options->decoder) + ", connector " +
-           flags.connector + ", " + std::to_string(options->threads) + " threads");
+           flags.handoff.connector + ", " + std::to_string(options->threads) + " threads");
   (*loop)->run();
   return 0;
 }

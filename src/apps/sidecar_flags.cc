@@ -2,7 +2,6 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <map>
 #include <thread>
 
 #include "apps/duration_flag.h"
@@ -77,54 +76,6 @@ constexpr UpstreamFlag kFlags[] = {
     {"--moriio-decode-hosts", Effect::kWithoutEffect, "", kNoMoriio},
 };
 
-const std::map<std::string, KvDialect>& dialects() {
-  static const std::map<std::string, KvDialect> kDialects = {
-      {"nixl", KvDialect::kNixl},       {"nixlv2", KvDialect::kNixlV2},
-      {"lmcache", KvDialect::kLmcache}, {"shared-storage", KvDialect::kSharedStorage},
-      {"sglang", KvDialect::kSglang},   {"offloading", KvDialect::kOffloading}};
-  return kDialects;
-}
-
-std::vector<std::string> names_of(const std::map<std::string, KvDialect>& table) {
-  std::vector<std::string> names;
-  for (const auto& [name, dialect] : table) names.push_back(name);
-  return names;
-}
-
-void add_handoff_flags(CLI::App& command, SidecarFlags& flags) {
-  command
-      .add_option("--prefill-attempts", flags.prefill_attempts,
-                  "Prefill workers that one request is sent to, one after another, until one\n"
-                  "answers; they are named in x-prefiller-host-port")
-      ->check(CLI::Range(1, 16))
-      ->capture_default_str();
-  add_seconds_flag(command, "--prefill-deadline", flags.prefill_deadline_s,
-                   "A prefill worker that has not answered by then has failed; to it comes\n"
-                   "--prefill-deadline-per-token for each token of the prompt");
-  command
-      .add_option("--prefill-deadline-per-token", flags.prefill_deadline_ms_per_token,
-                  "Milliseconds")
-      ->check(CLI::Range(0.0, 1000.0))
-      ->capture_default_str();
-  command
-      .add_option("--hedge-after", flags.hedge_after_ms,
-                  "Milliseconds without an answer after which a second prefill worker is asked\n"
-                  "as well, and the first answer counts; 0: never")
-      ->check(CLI::Range(0.0, 600'000.0))
-      ->capture_default_str();
-  command
-      .add_option("--on-prefill-failure", flags.on_prefill_failure,
-                  "When no prefill worker is left: error, or local-decode (the decode worker\n"
-                  "computes the prompt)")
-      ->check(CLI::IsMember({"error", "local-decode"}))
-      ->capture_default_str();
-  command
-      .add_option("--on-no-handoff", flags.on_no_handoff,
-                  "When a prefill worker answers and hands nothing over: local-decode or error")
-      ->check(CLI::IsMember({"error", "local-decode"}))
-      ->capture_default_str();
-}
-
 }  // namespace
 
 std::span<const UpstreamFlag> sidecar_upstream_flags() {
@@ -142,17 +93,8 @@ void add_sidecar_flags(CLI::App& command, SidecarFlags& flags) {
                   "took 8001")
       ->check(CLI::Range(1, 65535))
       ->capture_default_str();
-  command
-      .add_option("--kv-connector,--connector", flags.connector,
-                  "How prefill and decode worker learn of each other")
-      ->check(CLI::IsMember(names_of(dialects())))
-      ->capture_default_str();
-  command
-      .add_option("--p2p-connector-port", flags.offloading_port,
-                  "Of prefill workers, with offloading")
-      ->check(CLI::Range(1, 65535))
-      ->capture_default_str();
-  add_handoff_flags(command, flags);
+  add_handoff_flags(command, flags.handoff, "--kv-connector,--connector",
+                    "they are named in x-prefiller-host-port");
   command.add_option("--max-body-mib", flags.body_mib, "The largest request body; beyond: 413")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
@@ -175,17 +117,7 @@ Result<SidecarOptions> sidecar_options(const SidecarFlags& flags) {
   }
   options.threads =
       flags.threads > 0 ? flags.threads : std::max(1u, std::thread::hardware_concurrency());
-  options.offloading_port = flags.offloading_port;
-  HandoffOptions& handoff = options.handoff;
-  handoff.dialect = dialects().at(flags.connector);
-  handoff.prefill_attempts_most = flags.prefill_attempts;
-  handoff.prefill_deadline = from_seconds(flags.prefill_deadline_s);
-  handoff.prefill_deadline_per_token = from_seconds(flags.prefill_deadline_ms_per_token / 1000);
-  handoff.hedge_after = from_seconds(flags.hedge_after_ms / 1000);
-  if (flags.on_prefill_failure == "local-decode") {
-    handoff.on_prefill_failure = HandoffOptions::OnPrefillFailure::kLocalDecode;
-  }
-  if (flags.on_no_handoff == "error") handoff.on_no_handoff = HandoffOptions::OnNoHandoff::kError;
+  options.handoff = handoff_options(flags.handoff);
   options.server.body_bytes = flags.body_mib * 1024 * 1024;
   options.drain_timeout = from_seconds(flags.drain_timeout_s);
   return options;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/handoff_flags.h"
 #include "apps/upstream_flags.h"
 #include "base/result.h"
 #include "sidecar/sidecar_options.h"
@@ -21,16 +22,9 @@ struct SidecarFlags {
   std::string host = "0.0.0.0";
   uint16_t port = 8000;
   uint16_t model_server_port = 8200;
-  std::string connector = "nixlv2";
-  uint16_t offloading_port = 7777;
+  HandoffFlags handoff;
   uint32_t threads = 0;
   double drain_timeout_s = 60;
-  uint32_t prefill_attempts = 3;
-  double prefill_deadline_s = 30;
-  double prefill_deadline_ms_per_token = 0.5;
-  double hedge_after_ms = 0;
-  std::string on_prefill_failure = "error";
-  std::string on_no_handoff = "local-decode";
   size_t body_mib = 64;
   std::string log_level = "info";
 };

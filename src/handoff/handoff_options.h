@@ -12,6 +12,12 @@ namespace kvasir {
 
 struct HandoffOptions {
   KvDialect dialect = KvDialect::kNixlV2;
+  // Of every prefill worker, where the decoder's engine finds it, with the dialects of these names.
+  uint16_t sglang_bootstrap_port = 8998;
+  uint16_t offloading_port = 7777;
+  uint16_t side_port() const {
+    return dialect == KvDialect::kOffloading ? offloading_port : sglang_bootstrap_port;
+  }
 
   // A prefill leg that has not answered after `prefill_deadline` and so much for each token of the
   // prompt has failed. The llm-d sidecar waits for ever; these values are ours, and no measurement.

@@ -18,8 +18,6 @@ struct SidecarOptions {
   HostPort decoder{"localhost", 8200};
   uint32_t threads = 1;
   HandoffOptions handoff;
-  uint16_t sglang_bootstrap_port = 8998;
-  uint16_t offloading_port = 7777;
 
   HttpServerLimits server;
   size_t bodies_bytes_max = 192 * 1024 * 1024;

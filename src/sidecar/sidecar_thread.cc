@@ -49,8 +49,7 @@ void SidecarThread::on_request(HttpExchange& exchange) {
   if (!bodies) return refuse(exchange, bad_request(std::nullopt, bodies.error().message));
   const Result<std::vector<HostPort>> named = prefill_candidates(head, options().candidates_most);
   if (!named) return refuse(exchange, bad_request(std::nullopt, named.error().message));
-  const bool offloads = options().handoff.dialect == KvDialect::kOffloading;
-  const uint16_t side_port = offloads ? options().offloading_port : options().sglang_bootstrap_port;
+  const uint16_t side_port = options().handoff.side_port();
   for (const HostPort& worker : *named) route.prefillers.push_back({worker, side_port});
   relays_.start(exchange, std::move(*bodies), std::move(route), std::move(observer));
 }
