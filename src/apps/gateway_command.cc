@@ -32,7 +32,7 @@ namespace {
 struct GatewayFlags {
   std::string host = "127.0.0.1";
   uint16_t port = 8000;
-  std::vector<std::string> worker_urls;
+  std::vector<std::string> worker_urls, prefill_urls, decode_urls;
   std::string endpoints_file;
   std::string dns;
   double dns_interval_s = 5;
@@ -102,8 +102,13 @@ Result<void> read_objective(const std::string& text, Objectives& objectives) {
 
 constexpr const char* kWorkerFlags = "--worker-urls, --endpoints-file, --dns";
 
+bool has_roles(const GatewayFlags& flags) {
+  return !flags.prefill_urls.empty() || !flags.decode_urls.empty();
+}
+
 int flags_with_workers(const GatewayFlags& flags) {
-  return !flags.worker_urls.empty() + !flags.endpoints_file.empty() + !flags.dns.empty();
+  const bool has_urls = !flags.worker_urls.empty() || has_roles(flags);
+  return has_urls + !flags.endpoints_file.empty() + !flags.dns.empty();
 }
 
 Result<std::optional<KubeChoice>> gateway_kube_choice(const GatewayFlags& flags,
@@ -139,12 +144,40 @@ Result<size_t> bodies_bytes(const GatewayFlags& flags) {
   return flags.bodies_mib * kMiB;
 }
 
-Result<void> read_feeds(const GatewayFlags& flags, FleetFeedsOptions& feeds) {
-  for (const std::string& url : flags.worker_urls) {
+constexpr const char* kRoleLabel = "llm-d.ai/role";
+
+// `role`: of these workers, for the filters of a configuration; empty: they have none.
+Result<void> read_urls(const std::string& flag, const std::vector<std::string>& urls,
+                       const std::string& role, std::vector<Endpoint>& endpoints) {
+  for (const std::string& url : urls) {
     Result<HostPort> worker = parse_http_origin(url);
-    if (!worker) return Error{"--worker-urls: " + worker.error().message};
-    feeds.endpoints.push_back({to_string(*worker), worker->host, worker->port, {}});
+    if (!worker) return Error{flag + ": " + worker.error().message};
+    Endpoint endpoint{to_string(*worker), worker->host, worker->port, {}};
+    if (role.empty()) {
+      endpoints.push_back(std::move(endpoint));
+      continue;
+    }
+    const auto known = std::find_if(endpoints.begin(), endpoints.end(), [&](const Endpoint& other) {
+      return other.name == endpoint.name;
+    });
+    if (known == endpoints.end()) {
+      endpoint.labels[kRoleLabel] = role;
+      endpoints.push_back(std::move(endpoint));
+    } else if (known->labels[kRoleLabel] == "prefill" && role == "decode") {
+      known->labels[kRoleLabel] = "prefill-decode";
+    } else {
+      return Error{flag + ": " + endpoint.name + " is named twice"};
+    }
   }
+  return {};
+}
+
+Result<void> read_feeds(const GatewayFlags& flags, FleetFeedsOptions& feeds) {
+  std::vector<Endpoint>& endpoints = feeds.endpoints;
+  Result<void> read = read_urls("--worker-urls", flags.worker_urls, "", endpoints);
+  if (read) read = read_urls("--prefill-urls", flags.prefill_urls, "prefill", endpoints);
+  if (read) read = read_urls("--decode-urls", flags.decode_urls, "decode", endpoints);
+  if (!read) return read.error();
   feeds.endpoints_file = flags.endpoints_file;
   if (!flags.dns.empty()) {
     Result<HostPort> name = parse_host_port(flags.dns);
@@ -166,6 +199,10 @@ Result<void> read_routing(const GatewayFlags& flags, PoolOptions& options) {
   Result<std::string> policy = chosen_policy(flags);
   if (!policy) return policy.error();
   if (flags.config.empty()) {
+    if (has_roles(flags)) {
+      return Error{"--prefill-urls and --decode-urls: only a configuration tells roles apart "
+                   "(disagg-profile-handler): give one with --config"};
+    }
     if (!flags.plugins.empty()) {
       return Error{"--plugin: only a configuration can name its types: give one with --config"};
     }
@@ -339,6 +376,15 @@ void add_gateway_command(CLI::App& app, int& exit_code) {
       "gateway", "Serve one OpenAI endpoint in front of many workers and route each request");
   auto flags = std::make_shared<GatewayFlags>();
   command->add_option("--worker-urls", flags->worker_urls, "Workers, as http://HOST:PORT[,...]")
+      ->delimiter(',');
+  command
+      ->add_option("--prefill-urls", flags->prefill_urls,
+                   "The same, with the label llm-d.ai/role=prefill for the filters of --config; a\n"
+                   "worker that --decode-urls names as well has both roles")
+      ->delimiter(',');
+  command
+      ->add_option("--decode-urls", flags->decode_urls,
+                   "The same, with the label llm-d.ai/role=decode")
       ->delimiter(',');
   command->add_option("--endpoints-file", flags->endpoints_file,
                       "Workers from a file, which is watched: endpoints[]{name, namespace, address,\n"
