@@ -25,8 +25,17 @@ struct RemoteScores {
   std::span<const double> by_endpoint;
 };
 
+// What of a request is to be placed.
+enum class RequestPart : uint8_t {
+  kWhole,     // the policy decides whether its prompt is prefilled apart
+  kPrompt,    // its prompt alone: another endpoint decodes
+  kAnswer,    // its answer alone: another endpoint has its prompt
+  kTogether,  // both, on one endpoint
+};
+
 struct Request {
   RequestId id = 0;
+  RequestPart part = RequestPart::kWhole;
   std::string_view model;
   // Prompt length in tokens: exact when the prompt came as ids, else estimated.
   uint32_t prompt_tokens = 0;

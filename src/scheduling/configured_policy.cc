@@ -55,8 +55,8 @@ std::optional<Decision> ConfiguredPolicy::pick(const PickContext& context) {
   if (primary < 0 || done_[primary].chosen.empty()) return std::nullopt;
   if (cycle.trace != nullptr) cycle.trace->set_totals(done_[primary].scored);
   const Decision decision = decide(cycle, done_[primary], plugins_.handler->prefill(cycle, done_));
-  if (decision.cached_tokens == 0 && plugins_.heeds_prefer &&
-      wants_a_cached_prompt(context.request)) {
+  const bool asks_first = context.request.part == RequestPart::kWhole && plugins_.heeds_prefer;
+  if (decision.cached_tokens == 0 && asks_first && wants_a_cached_prompt(context.request)) {
     refusal_ = Refusal::kNotCached;
     return std::nullopt;
   }
@@ -142,6 +142,13 @@ void ConfiguredPolicy::first_token(RequestId request, TimePoint now) {
   const uint64_t generation = generations_.of(request);
   for (size_t i = 0; i < plugins_.owned.size(); ++i) {
     if (generation >= known_since_[i]) plugins_.owned[i]->first_token(request, now);
+  }
+}
+
+void ConfiguredPolicy::prefill_ended(RequestId request, TimePoint now) {
+  const uint64_t generation = generations_.of(request);
+  for (size_t i = 0; i < plugins_.owned.size(); ++i) {
+    if (generation >= known_since_[i]) plugins_.owned[i]->prefill_ended(request, now);
   }
 }
 

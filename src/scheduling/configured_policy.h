@@ -48,6 +48,7 @@ class ConfiguredPolicy final : public Policy {
   PoolSaturation saturation(const PoolContext& context) override;
   Duration predicted_prefill(const PickContext& context) override;
   void first_token(RequestId request, TimePoint now) override;
+  void prefill_ended(RequestId request, TimePoint now) override;
   void ended(RequestId request, TimePoint now) override;
   void endpoint_replaced(EndpointId endpoint) override;
   BlockSizes prompt_views() const override { return plugins_.prompt_views; }

@@ -57,6 +57,10 @@ class Plugin {
   virtual void first_token(RequestId request, TimePoint now) {
     static_cast<void>(request), static_cast<void>(now);
   }
+  // The leg that prefills apart is over, before ended() or never: what is booked of it can go.
+  virtual void prefill_ended(RequestId request, TimePoint now) {
+    static_cast<void>(request), static_cast<void>(now);
+  }
   virtual void ended(RequestId request, TimePoint now) {
     static_cast<void>(request), static_cast<void>(now);
   }

@@ -50,6 +50,10 @@ class Policy {
   virtual Refusal refusal() const { return Refusal::kFiltered; }  // of the last pick()
   virtual void first_token(RequestId request, TimePoint now) = 0;
   virtual void ended(RequestId request, TimePoint now) = 0;
+  // The leg at Decision::prefill is over; at most once, before ended().
+  virtual void prefill_ended(RequestId request, TimePoint now) {
+    static_cast<void>(request), static_cast<void>(now);
+  }
 
   // How full these endpoints are (the caller fills in how many they are). A policy that does not measure it is never
   // saturated.

@@ -218,6 +218,14 @@ void Scheduler::first_token(RequestId request) {
   if (released_) released_();
 }
 
+void Scheduler::prefill_ended(RequestId request) {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    policy_->prefill_ended(request, clock_.now());
+  }
+  if (released_) released_();
+}
+
 void Scheduler::ended(RequestId request) {
   {
     std::lock_guard<std::mutex> lock(mutex_);

@@ -74,6 +74,9 @@ class Scheduler {
 
   // The first body byte of the answer was seen. Only for a request that schedule() placed.
   void first_token(RequestId request);
+  // The leg at Decision::prefill of a request that schedule() placed is over, for whatever reason.
+  // At most once, before ended().
+  void prefill_ended(RequestId request);
   // The request left its endpoint, for whatever reason. Exactly once for each schedule() that
   // placed it.
   void ended(RequestId request);
@@ -84,7 +87,7 @@ class Scheduler {
   // predict. Books nothing.
   Duration predicted_prefill(const Request& request);
 
-  // `released` is called after each first_token() and ended(), on the caller's thread and without the mutex: there may
+  // `released` is called after each first_token(), prefill_ended() and ended(), on the caller's thread and without the mutex: there may
   // be room for another request. Set once, before the first request.
   void set_release_listener(std::function<void()> released) { released_ = std::move(released); }
 

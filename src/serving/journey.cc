@@ -197,13 +197,13 @@ void Journey::match_caches() {
 }
 
 // It was sent there: what its engine will say soon.
-void Journey::expect_cached() {
+void Journey::expect_cached(const Decision& decision) {
   if (request().chains.empty() || expected_for_ <= Duration::zero()) return;
   const double scale = thread_.pool().options().time_scale;
-  const Duration predicted = decision_.predicted_wait + decision_.predicted_prefill;
+  const Duration predicted = decision.predicted_wait + decision.predicted_prefill;
   const Duration lifetime = expected_for_ + from_seconds(to_seconds(predicted) / scale);
   thread_.pool().exact_caches()->expect(request().chains,
-                                        decision_.prefill.value_or(decision_.endpoint),
+                                        decision.prefill.value_or(decision.endpoint),
                                         thread_.now(), std::min(lifetime, kExpectedMost));
 }
 
@@ -214,9 +214,16 @@ Refusal Journey::choose() {
   if (allowed_) choice.allowed = *allowed_;
   const Scheduled scheduled = thread_.pool().scheduler().schedule_among(request(), choice);
   if (!scheduled.ok()) return scheduled.refusal;
-  decision_ = scheduled.decision;
+  const Decision before = std::exchange(decision_, scheduled.decision);
   booked_ = true;
-  expect_cached();
+  if (request().part == RequestPart::kAnswer) {
+    // Whoever prefilled did so, whoever decodes.
+    decision_.prefill = before.prefill;
+    decision_.cached_tokens = before.cached_tokens;
+    decision_.cached_exactly = before.cached_exactly;
+  } else {
+    expect_cached(decision_);
+  }
   return Refusal::kNone;
 }
 
@@ -292,6 +299,7 @@ void Journey::leave() {
   Admission& admission = thread_.pool().admission();
   if (ticket_ != nullptr) admission.cancel(*ticket_);
   remote_.reset();  // choose() reads what it holds
+  end_prefills();
   release_booking();
   if (ticket_ == nullptr) return;
   const std::shared_ptr<Ticket> ticket = std::move(ticket_);

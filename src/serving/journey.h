@@ -109,6 +109,19 @@ class Journey {
   // There will be no retry: what only that needs is given back.
   void release_prompt();
 
+  // Prefill legs, of a request whose decision names an endpoint that prefills, and whose owner sends
+  // both legs. One that began is booked until end_prefill(), the first one from the decision on.
+  // The place of the next one: first as the decision says, then as the policy picks among who was
+  // not tried. nullopt: there is nobody else.
+  std::optional<size_t> begin_prefill();
+  void end_prefill(size_t leg);
+  // The prompt lies there now, for whoever decodes: retry() picks who does.
+  void prefilled(size_t leg, Duration time);
+  // Whoever decodes computes the prompt, too.
+  void prefill_together();
+  EndpointId prefill_id(size_t leg) const { return prefills_->legs[leg].id; }
+  const Endpoint& prefill_endpoint(size_t leg) const { return *prefills_->legs[leg].endpoint; }
+
   bool scheduled() const { return scheduled_; }  // start() and not start_anywhere()
   const Request& request() const { return request_.request(); }
   // Of the last attempt.
@@ -161,6 +174,19 @@ class Journey {
  private:
   class Ticket;   // what admission holds of it
   struct Remote;  // the services that are asked, and what they said
+  struct Prefills {
+    struct Leg {
+      EndpointId id{};
+      std::shared_ptr<const Endpoint> endpoint;
+      RequestId booking = 0;  // 0: the request's own
+      bool underway = true;
+      uint32_t cached_tokens = 0;
+      bool cached_exactly = false;
+    };
+    std::vector<Leg> legs;
+    std::optional<size_t> answered;  // the leg that prefilled
+    Duration time{};                 // until it had
+  };
 
   void begin(More more);
   Remote& remote();
@@ -176,7 +202,9 @@ class Journey {
   void on_deadline();
   void match_caches();
   Refusal choose();
-  void expect_cached();
+  void expect_cached(const Decision& decision);
+  std::optional<Prefills::Leg> pick_prefill();
+  void end_prefills();
   bool choose_anywhere();
   void sent(TimePoint now);
   void note_first_byte();
@@ -199,6 +227,7 @@ class Journey {
   std::vector<EndpointId> tried_;
   std::unique_ptr<Remote> remote_;        // null: nobody is asked
   std::shared_ptr<Ticket> ticket_;        // null: it cannot be held
+  std::unique_ptr<Prefills> prefills_;    // null: no leg of one began
   std::unique_ptr<DecisionTrace> trace_;  // borrowed from the thread
   TimerId deadline_ = kNoTimer;           // while it is held
   Decision decision_;

@@ -121,6 +121,10 @@ void Journey::report_end(Ending ending, int status) {
   EndReport report;
   report.labels = labels();
   report.endpoint = endpoint_.get();
+  if (prefills_ != nullptr && prefills_->answered) {
+    report.prefill = prefills_->legs[*prefills_->answered].endpoint.get();
+    report.prefill_time = prefills_->time;
+  }
   report.scheduled = scheduled_;
   report.streaming = streaming_;
   report.status = status;
@@ -136,7 +140,7 @@ void Journey::report_end(Ending ending, int status) {
   report.completion_tokens = usage_.completion_tokens();
   report.cached_tokens = usage_.cached_tokens();
   // The usage says nothing of a prefiller's cache, nor of one whose endpoint did not answer.
-  const bool its_own = !decision_.prefill && !served_elsewhere_;
+  const bool its_own = !decision_.prefill && prefills_ == nullptr && !served_elsewhere_;
   if (decision_.cached_exactly && its_own) {
     report.predicted_cached_tokens = decision_.cached_tokens;
   }

@@ -76,6 +76,8 @@ enum class Ending : uint8_t {
 struct EndReport {
   RequestLabels labels;
   const Endpoint* endpoint = nullptr;  // where it was sent last; null: nowhere
+  const Endpoint* prefill = nullptr;   // where its prompt was prefilled, when that is another one
+  Duration prefill_time{};             // of that, from when the first prefill leg began
   bool scheduled = false;              // by the policy
   bool streaming = false;
   int status = 0;  // of the answer; 0: it never came

@@ -35,6 +35,7 @@ class MeasuredRequest {
   void read(const Scheduler& scheduler, const TokenEstimator& estimator, RequestId id,
             const std::optional<RequestPeek>& peek, std::span<const RequestHeader> headers);
   void set_class(RequestClass request_class);
+  void set_part(RequestPart part) { request_.part = part; }
   void set_remote_scores(std::span<const RemoteScores> scores) { request_.remote_scores = scores; }
 
   // Its tokens are known now: the prompt's length is exact. `caches` and `block_sizes`: who knows

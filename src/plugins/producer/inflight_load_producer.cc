@@ -80,15 +80,18 @@ class InflightLoadProducer final : public InflightLoads {
     if (booking != nullptr) release_tokens(*booking);
   }
 
+  // All shares but the first are of endpoints that work ahead for the primary one.
+  void prefill_ended(RequestId request, TimePoint) override {
+    Booking* booking = bookings_.find(request);
+    if (booking == nullptr) return;
+    for (size_t i = 1; i < booking->count; ++i) release(booking->shares[i]);
+    booking->count = 1;
+  }
+
   void ended(RequestId request, TimePoint) override {
     Booking* booking = bookings_.find(request);
     if (booking == nullptr) return;
-    release_tokens(*booking);
-    for (size_t i = 0; i < booking->count; ++i) {
-      const uint32_t endpoint = index_of(booking->shares[i].endpoint);
-      --own_[endpoint].requests;
-      --loads_[endpoint].requests;
-    }
+    for (size_t i = 0; i < booking->count; ++i) release(booking->shares[i]);
     bookings_.erase(request);
   }
 
@@ -136,12 +139,18 @@ class InflightLoadProducer final : public InflightLoads {
   }
 
   void release_tokens(Booking& booking) {
-    for (size_t i = 0; i < booking.count; ++i) {
-      const uint32_t endpoint = index_of(booking.shares[i].endpoint);
-      own_[endpoint].tokens -= booking.shares[i].tokens;
-      loads_[endpoint].tokens -= booking.shares[i].tokens;
-      booking.shares[i].tokens = 0;
-    }
+    for (size_t i = 0; i < booking.count; ++i) release_tokens(booking.shares[i]);
+  }
+  void release_tokens(Booking::Share& share) {
+    const uint32_t endpoint = index_of(share.endpoint);
+    own_[endpoint].tokens -= share.tokens;
+    loads_[endpoint].tokens -= share.tokens;
+    share.tokens = 0;
+  }
+  void release(Booking::Share& share) {
+    release_tokens(share);
+    --own_[index_of(share.endpoint)].requests;
+    --loads_[index_of(share.endpoint)].requests;
   }
 
   const InflightLoadProducerSettings settings_;

@@ -19,6 +19,11 @@ class DisaggProfileHandler : public ProfileHandler {
   explicit DisaggProfileHandler(Stages stages) : stages_(stages) {}
 
   int next(const Cycle& cycle, std::span<const ProfileResult> done) const override {
+    const RequestPart part = cycle.request.part;
+    if (part != RequestPart::kWhole) {
+      if (!done.empty()) return -1;
+      return part == RequestPart::kPrompt ? stages_.prefill : stages_.decode;
+    }
     if (done.empty()) return prefills_first() ? stages_.prefill : stages_.decode;
     if (done.size() > 1 || done[0].chosen.empty()) return -1;
     if (prefills_first()) return stages_.decode;
@@ -27,13 +32,15 @@ class DisaggProfileHandler : public ProfileHandler {
     return apart ? stages_.prefill : -1;
   }
 
-  int primary(const Cycle&, std::span<const ProfileResult> done) const override {
+  int primary(const Cycle& cycle, std::span<const ProfileResult> done) const override {
     for (const ProfileResult& result : done) {
       if (result.chosen.empty()) return -1;
     }
-    return place_of(stages_.decode, done);
+    const bool prompt_alone = cycle.request.part == RequestPart::kPrompt;
+    return place_of(prompt_alone ? stages_.prefill : stages_.decode, done);
   }
-  int prefill(const Cycle&, std::span<const ProfileResult> done) const override {
+  int prefill(const Cycle& cycle, std::span<const ProfileResult> done) const override {
+    if (cycle.request.part == RequestPart::kPrompt) return -1;
     return place_of(stages_.prefill, done);
   }
 

@@ -4,6 +4,7 @@
 // Formula, decode-first: the decode profile runs; when the decider says so, the prefill profile.
 //   The decode profile's choice is primary, the prefill profile's is where the prompt is prefilled.
 //   prefill-first: the prefill profile runs first whenever it is configured, without a decider.
+//   Of a request whose other leg is placed already (by a gateway that carries both) one runs alone.
 //   When a stage that ran finds nobody the request is refused: prefilling on the decode endpoint
 //   would hide that prefill endpoints are missing.
 // Inputs: the deciders' own. The encode stage is configured like upstream's, but no request says

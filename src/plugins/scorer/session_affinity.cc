@@ -59,6 +59,8 @@ class SessionAffinity : public virtual Plugin {
   }
 
   void picked(const Cycle& cycle, std::span<const ProfileResult> profiles) override {
+    // Another endpoint decodes: a session that stays where it decodes is not moved by its prompt.
+    if (cycle.request.part == RequestPart::kPrompt && settings_.profile < 0) return;
     keeps_other_ = settings_.profile >= 0 && profiles[0].profile != settings_.profile;
     if (!settings_.by_session) return;
     const std::optional<std::string_view> session = session_of(cycle.request);
