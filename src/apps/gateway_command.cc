@@ -200,8 +200,9 @@ Result<void> read_routing(const GatewayFlags& flags, PoolOptions& options) {
   if (!policy) return policy.error();
   if (flags.config.empty()) {
     if (has_roles(flags)) {
-      return Error{"--prefill-urls and --decode-urls: only a configuration tells roles apart "
-                   "(disagg-profile-handler): give one with --config"};
+      return Error{
+          "--prefill-urls and --decode-urls: only a configuration tells roles apart "
+          "(disagg-profile-handler): give one with --config"};
     }
     if (!flags.plugins.empty()) {
       return Error{"--plugin: only a configuration can name its types: give one with --config"};

@@ -47,8 +47,7 @@ void add_handoff_flags(CLI::App& command, HandoffFlags& flags, const std::string
   add_seconds_flag(command, "--prefill-deadline", flags.deadline_s,
                    "A prefill worker that has not answered by then has failed; to it comes\n"
                    "--prefill-deadline-per-token for each token of the prompt");
-  command
-      .add_option("--prefill-deadline-per-token", flags.deadline_ms_per_token, "Milliseconds")
+  command.add_option("--prefill-deadline-per-token", flags.deadline_ms_per_token, "Milliseconds")
       ->check(CLI::Range(0.0, 1000.0))
       ->capture_default_str();
   command

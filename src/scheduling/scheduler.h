@@ -87,8 +87,9 @@ class Scheduler {
   // predict. Books nothing.
   Duration predicted_prefill(const Request& request);
 
-  // `released` is called after each first_token(), prefill_ended() and ended(), on the caller's thread and without the mutex: there may
-  // be room for another request. Set once, before the first request.
+  // `released` is called after each first_token(), prefill_ended() and ended(), on the caller's
+  // thread and without the mutex: there may be room for another request. Set once, before the first
+  // request.
   void set_release_listener(std::function<void()> released) { released_ = std::move(released); }
 
   // The block sizes in which the policy reads the prompt (Request::views). Takes no lock: while

@@ -203,8 +203,8 @@ void Journey::expect_cached(const Decision& decision) {
   const Duration predicted = decision.predicted_wait + decision.predicted_prefill;
   const Duration lifetime = expected_for_ + from_seconds(to_seconds(predicted) / scale);
   thread_.pool().exact_caches()->expect(request().chains,
-                                        decision.prefill.value_or(decision.endpoint),
-                                        thread_.now(), std::min(lifetime, kExpectedMost));
+                                        decision.prefill.value_or(decision.endpoint), thread_.now(),
+                                        std::min(lifetime, kExpectedMost));
 }
 
 // Of a held request on any thread, under the mutex of flow control.

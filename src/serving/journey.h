@@ -109,10 +109,10 @@ class Journey {
   // There will be no retry: what only that needs is given back.
   void release_prompt();
 
-  // Prefill legs, of a request whose decision names an endpoint that prefills, and whose owner sends
-  // both legs. One that began is booked until end_prefill(), the first one from the decision on.
-  // The place of the next one: first as the decision says, then as the policy picks among who was
-  // not tried. nullopt: there is nobody else.
+  // Prefill legs, of a request whose decision names an endpoint that prefills, and whose owner
+  // sends both legs. One that began is booked until end_prefill(), the first one from the decision
+  // on. The place of the next one: first as the decision says, then as the policy picks among who
+  // was not tried. nullopt: there is nobody else.
   std::optional<size_t> begin_prefill();
   void end_prefill(size_t leg);
   // The prompt lies there now, for whoever decodes: retry() picks who does.

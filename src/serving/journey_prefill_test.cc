@@ -1,4 +1,5 @@
-// Requests whose prompt is prefilled apart, at a real Pool on virtual time: who is booked, and when.
+// Requests whose prompt is prefilled apart, at a real Pool on virtual time: who is booked, and
+// when.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -123,8 +124,8 @@ TEST_F(JourneyPrefillTest, TheNextPrefillerIsAnotherOneAndTheDecoderStays) {
   while (const std::optional<size_t> leg = client->journey.begin_prefill()) {
     asked.push_back(client->journey.prefill_endpoint(*leg).name);
     if (asked.size() == 2) {
-      EXPECT_THAT(bookings(), UnorderedElementsAre(Pair(asked[0], 1), Pair(asked[1], 1),
-                                                   Pair("d0", 1)))
+      EXPECT_THAT(bookings(),
+                  UnorderedElementsAre(Pair(asked[0], 1), Pair(asked[1], 1), Pair("d0", 1)))
           << "two at once are booked at once";
       client->journey.end_prefill(0);
       client->journey.end_prefill(1);
