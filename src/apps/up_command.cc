@@ -9,10 +9,12 @@
 
 #include "apps/commands.h"
 #include "apps/engine_profile_flag.h"
+#include "apps/fleet_file.h"
 #include "apps/number_checks.h"
 #include "apps/up_session.h"
-#include "net/io/socket.h"
 #include "config/presets.h"
+#include "net/io/socket.h"
+#include "supervise/fleet_description.h"
 #include "timing/engine_profile.h"
 
 namespace kvasir {
@@ -68,7 +70,39 @@ Result<std::string> fresh_log_directory() {
   return name;
 }
 
-int run_up(FleetOptions options) {
+// What a fleet's file says, unless the command line does.
+struct UpFlags {
+  FleetOptions options;
+  std::string fleet_file;
+  const CLI::App* command = nullptr;
+
+  bool says(const char* flag) const { return command->count(flag) > 0; }
+};
+
+Result<FleetOptions> options_of(const UpFlags& flags) {
+  FleetOptions options = flags.options;
+  if (flags.fleet_file.empty()) return options;
+  for (const char* flag :
+       {"--workers", "--worker-urls", "--health-path", "--policy", "--gateway-threads"}) {
+    if (flags.says(flag)) return Error{std::string(flag) + ": with --fleet its file says that"};
+  }
+  if (!literal_address(options.host)) {
+    return Error{"--host: with --fleet it must be an IP address, not '" + options.host + "'"};
+  }
+  Result<FleetFile> file = load_fleet_file(flags.fleet_file);
+  if (!file) return Error{"--fleet: " + file.error().message};
+  options.description = std::make_shared<const FleetDescription>(std::move(file->fleet));
+  if (!flags.says("--port")) options.port = file->port;
+  if (!flags.says("--time-scale")) options.time_scale = file->time_scale;
+  if (!flags.says("--engine-profile")) options.engine_profile = file->engine_profile;
+  if (!flags.says("--kv-events")) options.kv_events = file->kv_events;
+  return options;
+}
+
+int run_up(const UpFlags& flags) {
+  Result<FleetOptions> chosen = options_of(flags);
+  if (!chosen) return fail_command("up", 2, chosen.error().message);
+  FleetOptions& options = *chosen;
   const Result<void> sound = check(options);
   if (!sound) return fail_command("up", 2, sound.error().message);
   std::string made_here;  // the one directory that may go again
@@ -89,7 +123,14 @@ int run_up(FleetOptions options) {
 void add_up_command(CLI::App& app, int& exit_code) {
   CLI::App* command = app.add_subcommand(
       "up", "Start simulated workers and a gateway in front of them: one OpenAI endpoint");
-  auto options = std::make_shared<FleetOptions>();
+  auto flags = std::make_shared<UpFlags>();
+  FleetOptions* const options = &flags->options;
+  flags->command = command;
+  command->add_option(
+      "-f,--fleet", flags->fleet_file,
+      "A file that describes a whole fleet, or a folder with fleet.yaml in it: groups\n"
+      "of workers with their roles, sidecars, prefill/decode proxies and the gateway\n"
+      "(docs/UP.md). --port, --time-scale and --engine-profile win over what it says");
   options->policy.clear();  // then the gateway looks at DYN_ROUTER_MODE
   command->add_option("--workers", options->workers, "Workers to start")
       ->check(CLI::Range(1, 1000))
@@ -130,10 +171,12 @@ void add_up_command(CLI::App& app, int& exit_code) {
       ->check(CLI::Range(0, kThreadsMost));
   command->add_option("--log-dir", options->log_directory,
                       "Where each process logs (default: a fresh directory under $TMPDIR)");
-  command->footer("Example: kvasir up --workers 4 --port 8000 --policy kv");
-  command->callback([options, kv_events, &exit_code] {
-    options->given_workers_publish = options->kv_events && kv_events->count() > 0;
-    exit_code = run_up(*options);
+  command->footer(
+      "Examples: kvasir up --workers 4 --port 8000 --policy kv\n"
+      "          kvasir up -f examples/pd");
+  command->callback([flags, kv_events, &exit_code] {
+    flags->options.given_workers_publish = flags->options.kv_events && kv_events->count() > 0;
+    exit_code = run_up(*flags);
   });
 }
 

@@ -97,6 +97,7 @@ void UpSession::on_first_answer(const HttpAnswer& answer, Duration took) {
   const Result<std::string> text = read_first_text(answer.body);
   if (!text) return fail(text.error());
   const std::string endpoint(answer.head.find("x-selected-pod").value_or("an unnamed worker"));
+  if (options_.description) say(who_is_who_text(fleet_->processes(), options_.host));
   say(first_answer_text(*text, endpoint, took));
   say(welcome_text(
       {called_as(), url(), model_, options_.time_scale, loop_->clock().now() - started_at_}));

@@ -2,7 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
+
+#include "net/io/socket.h"
+#include "supervise/fleet_description.h"
 
 namespace kvasir {
 namespace {
@@ -38,11 +42,31 @@ Result<std::string> read_first_text(std::string_view body) {
 std::string starting_text(const FleetOptions& options) {
   const std::string logs =
       options.log_directory.empty() ? "" : fmt::format(" Logs: {}", options.log_directory);
+  if (options.description) {
+    std::string groups;
+    for (const FleetGroup& group : options.description->groups) {
+      const std::string name =
+          group.count == 1 ? group.name : fmt::format("{} x {}", group.count, group.name);
+      groups += (groups.empty() ? "" : ", ") + name;
+    }
+    return fmt::format("Starting {} and a gateway.{}", groups, logs);
+  }
   if (!options.worker_urls.empty()) {
     return fmt::format("Starting a gateway in front of {} workers.{}", options.worker_urls.size(),
                        logs);
   }
   return fmt::format("Starting {} simulated workers and a gateway.{}", options.workers, logs);
+}
+
+std::string who_is_who_text(const std::vector<ProcessStatus>& processes, const std::string& host) {
+  size_t longest = 0;
+  for (const ProcessStatus& process : processes) longest = std::max(longest, process.name.size());
+  std::string text = "Who is who:";
+  for (const ProcessStatus& process : processes) {
+    text += fmt::format("\n  {:<{}}  http://{}  {}", process.name, longest,
+                        to_string(HostPort{host, process.port}), process.about);
+  }
+  return text;
 }
 
 std::string first_answer_text(const std::string& text, const std::string& endpoint, Duration took) {

@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
@@ -19,6 +20,8 @@ Result<std::string> read_first_model(std::string_view body);
 Result<std::string> read_first_text(std::string_view body);
 
 std::string starting_text(const FleetOptions& options);
+// A line for each process of a described fleet: its name, where it serves, what it is.
+std::string who_is_who_text(const std::vector<ProcessStatus>& processes, const std::string& host);
 std::string first_answer_text(const std::string& text, const std::string& endpoint, Duration took);
 struct Welcome {
   std::string program;  // as it was called: what a user types again

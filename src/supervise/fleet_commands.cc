@@ -2,11 +2,14 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
 #include <filesystem>
 #include <system_error>
+
+#include "supervise/fleet_plan.h"
 
 namespace kvasir {
 namespace {
@@ -43,6 +46,18 @@ std::string replay_place(const std::string& port) {
   return events_place(port) + "-replay";
 }
 
+// The group's own arguments say that flag.
+bool says(const FleetGroup& group, const std::string& flag) {
+  return std::any_of(group.arguments.begin(), group.arguments.end(), [&](const std::string& word) {
+    return word == flag || word.starts_with(flag + "=");
+  });
+}
+
+void add_events_of_workers(Words& words) {
+  add(words, "--kv-events", events_place("PORT"));
+  add(words, "--kv-replay", replay_place("PORT"));
+}
+
 std::string join(const Words& words) {
   std::string joined;
   for (const std::string& word : words) joined += (joined.empty() ? "" : ",") + word;
@@ -69,8 +84,7 @@ Words gateway_command(const FleetOptions& options, uint16_t port, const Words& w
   if (!options.health_path.empty()) add(words, "--health-path", options.health_path);
   if (!options.policy.empty()) add(words, "--policy", options.policy);
   if (options.kv_events && options.worker_urls.empty()) {
-    add(words, "--kv-events", events_place("PORT"));
-    add(words, "--kv-replay", replay_place("PORT"));
+    add_events_of_workers(words);
   }
   if (options.given_workers_publish && !options.worker_urls.empty()) {
     add(words, "--kv-events", "auto");
@@ -78,6 +92,29 @@ Words gateway_command(const FleetOptions& options, uint16_t port, const Words& w
   if (options.gateway_threads > 0) {
     add(words, "--threads", std::to_string(options.gateway_threads));
   }
+  return words;
+}
+
+Words program_command(const FleetGroup& group, const FleetOptions& options, uint16_t port,
+                      bool hears_events) {
+  const std::string text = std::to_string(port);
+  switch (group.program) {
+    case FleetProgram::kWorker: {
+      FleetOptions own = options;
+      own.kv_events = options.kv_events && !says(group, "--kv-events-config");
+      return worker_command(own, port);
+    }
+    case FleetProgram::kSidecar:
+      return {"sidecar", "--host", options.host, "--port", text};
+    case FleetProgram::kPdProxy:
+      return {"pd-proxy", "--host", options.host, "--port", text};
+    case FleetProgram::kGateway:
+      break;
+  }
+  Words words = common_words("gateway", options, port);
+  add(words, "--endpoints-file", endpoints_path(options));
+  if (options.kv_events && hears_events && !says(group, "--kv-events"))
+    add_events_of_workers(words);
   return words;
 }
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
+#include <map>
 #include <optional>
 #include <system_error>
 #include <utility>
@@ -10,6 +12,7 @@
 #include "net/io/system_resolver.h"
 #include "supervise/child.h"
 #include "supervise/fleet_commands.h"
+#include "supervise/fleet_plan.h"
 #include "supervise/health_check.h"
 #include "supervise/port_lease.h"
 
@@ -20,8 +23,9 @@ constexpr size_t kNamedWorkersMost = 8;  // in one line
 
 }  // namespace
 
-// Workers first; the gateways when all of them answer, so that their first look finds them healthy.
-// Workers that others run may be down for long: some of those are enough.
+// Workers first, gateways last, each stage when all before it answer, so that the first look of who
+// sends to them finds them healthy. Workers that others run may be down for long: some of those are
+// enough.
 class FleetSupervisor::State final : public Child::Observer {
  public:
   State(EventLoop& loop, const FleetOptions& options) : loop_(loop), options_(options) {}
@@ -34,17 +38,22 @@ class FleetSupervisor::State final : public Child::Observer {
   void when_ready(std::function<void(Result<void>)> ready);
   void stop(Duration grace, std::function<void()> stopped);
 
-  uint16_t gateway_port(size_t which) const { return gateways_.at(which)->port(); }
+  uint16_t gateway_port(size_t which) const { return stages_.back().at(which)->port(); }
   const std::vector<std::string>& worker_urls() const { return worker_urls_; }
   std::vector<ProcessStatus> processes() const;
 
  private:
+  using Stage = std::vector<std::unique_ptr<Child>>;
+
   Result<void> prepare();
+  Result<void> add_described(PortLease gateway);
+  Result<void> write_endpoints(const std::vector<PlannedProcess>& processes) const;
   Result<void> add_workers();
   Result<void> add_gateways(PortLease first);
   Result<void> watch_worker_urls();
   std::unique_ptr<Child> make_child(std::string name, PortLease lease,
-                                    std::vector<std::string> arguments);
+                                    std::vector<std::string> arguments,
+                                    std::vector<std::string> variables = {});
   void on_child_ready() override { advance(); }
   void on_child_failed(const Error& reason) override;
   void on_child_stopped() override;
@@ -52,7 +61,9 @@ class FleetSupervisor::State final : public Child::Observer {
   bool enough_are_healthy() const;
   std::string unhealthy_worker_urls() const;
   void on_workers_missing();
-  void start_gateways();
+  void go_on_without_missing();
+  void start_next_stage();
+  Result<void> start_stage(const Stage& stage);
   void on_too_late();
   // What workers that run already are asked for.
   std::string health_path() const {
@@ -62,19 +73,27 @@ class FleetSupervisor::State final : public Child::Observer {
   void settle(Result<void> outcome);
   void report();
   void kill_all();
+  // The last stage's first.
+  template <typename Visit>
+  void visit(const Visit& each) const {
+    for (size_t i = stages_.size(); i-- > 0;) {
+      std::for_each(stages_[i].begin(), stages_[i].end(), each);
+    }
+  }
   // Runs `work` from the loop, unless the supervisor is gone by then.
   void soon(std::function<void()> work);
 
   EventLoop& loop_;
   FleetOptions options_;
   SystemResolver resolver_;
-  std::vector<std::unique_ptr<Child>> workers_;
-  std::vector<std::unique_ptr<Child>> gateways_;
+  std::vector<Stage> stages_;                 // the last one: gateways
+  size_t started_ = 0;                        // of these
+  std::map<std::string, std::string> about_;  // by a process's name
+  std::vector<PortLease> further_leases_;     // held for as long as the fleet lives
   std::vector<std::string> worker_urls_;
   std::vector<std::unique_ptr<HealthCheck>> external_checks_;
   std::vector<bool> external_healthy_;
   bool wait_for_every_worker_ = true;
-  bool gateways_started_ = false;
   std::optional<Result<void>> outcome_;  // of starting
   std::function<void(Result<void>)> ready_;
   std::function<void()> stopped_;
@@ -86,10 +105,8 @@ class FleetSupervisor::State final : public Child::Observer {
 Result<void> FleetSupervisor::State::start() {
   Result<void> prepared = prepare();
   if (!prepared) return prepared;
-  for (const auto& worker : workers_) {
-    Result<void> started = worker->start();
-    if (!started) return started;
-  }
+  Result<void> started = start_stage(stages_[started_++]);
+  if (!started) return started;
   Result<void> watched = watch_worker_urls();
   if (!watched) return watched;
   timer_ = loop_.after(options_.ready_timeout, [this] { on_too_late(); });
@@ -108,12 +125,49 @@ Result<void> FleetSupervisor::State::prepare() {
     std::filesystem::create_directories(options_.log_directory, error);
     if (error) return Error{"cannot make " + options_.log_directory + ": " + error.message()};
   }
+  if (options_.description) return add_described(std::move(*gateway_lease));
   worker_urls_ = options_.worker_urls;
+  stages_.emplace_back();
   if (worker_urls_.empty()) {
     Result<void> added = add_workers();
     if (!added) return added;
   }
   return add_gateways(std::move(*gateway_lease));
+}
+
+Result<void> FleetSupervisor::State::add_described(PortLease gateway) {
+  Result<std::vector<PlannedProcess>> planned =
+      plan_fleet(*options_.description, options_, std::move(gateway));
+  if (!planned) return planned.error();
+  if (Result<void> written = write_endpoints(*planned); !written) return written;
+  std::optional<FleetProgram> last;
+  for (PlannedProcess& process : *planned) {
+    if (last != process.program) stages_.emplace_back();
+    last = process.program;
+    about_[process.name] = process.about;
+    std::vector<PortLease>& leases = process.leases;
+    const HostPort address{options_.host, leases[0].port()};
+    if (process.program == FleetProgram::kWorker)
+      worker_urls_.push_back("http://" + to_string(address));
+    stages_.back().push_back(make_child(process.name, std::move(leases[0]),
+                                        std::move(process.arguments),
+                                        std::move(process.variables)));
+  }
+  for (PlannedProcess& process : *planned) {
+    std::move(process.leases.begin() + 1, process.leases.end(),
+              std::back_inserter(further_leases_));
+  }
+  return {};
+}
+
+Result<void> FleetSupervisor::State::write_endpoints(
+    const std::vector<PlannedProcess>& processes) const {
+  const std::string path = endpoints_path(options_);
+  std::ofstream file(path);
+  file << endpoints_text(*options_.description, options_, processes);
+  file.close();
+  if (!file) return Error{"cannot write " + path};
+  return {};
 }
 
 Result<void> FleetSupervisor::State::add_workers() {
@@ -122,8 +176,8 @@ Result<void> FleetSupervisor::State::add_workers() {
     if (!lease) return lease.error();
     const uint16_t port = lease->port();
     worker_urls_.push_back("http://" + to_string(HostPort{options_.host, port}));
-    workers_.push_back(make_child("worker-" + std::to_string(i), std::move(*lease),
-                                  worker_command(options_, port)));
+    stages_.back().push_back(make_child("worker-" + std::to_string(i), std::move(*lease),
+                                        worker_command(options_, port)));
   }
   return {};
 }
@@ -132,21 +186,24 @@ Result<void> FleetSupervisor::State::add_gateways(PortLease first) {
   if (worker_urls_.empty()) return Error{"a fleet needs at least one worker"};
   if (options_.gateways == 0) return Error{"a fleet needs at least one gateway"};
   Result<PortLease> lease = std::move(first);
+  stages_.emplace_back();
   for (uint32_t i = 0; i < options_.gateways; ++i) {
     if (i > 0) lease = PortLease::take(options_.host, 0);
     if (!lease) return lease.error();
     const uint16_t port = lease->port();
     const std::string number = options_.gateways > 1 ? "-" + std::to_string(i) : "";
-    gateways_.push_back(make_child("gateway" + number, std::move(*lease),
-                                   gateway_command(options_, port, worker_urls_)));
+    stages_.back().push_back(make_child("gateway" + number, std::move(*lease),
+                                        gateway_command(options_, port, worker_urls_)));
   }
   return {};
 }
 
 std::unique_ptr<Child> FleetSupervisor::State::make_child(std::string name, PortLease lease,
-                                                          std::vector<std::string> arguments) {
+                                                          std::vector<std::string> arguments,
+                                                          std::vector<std::string> variables) {
   Process::Command command;
   command.binary = options_.binary;
+  command.variables = std::move(variables);
   command.arguments = std::move(arguments);
   if (!options_.log_directory.empty()) {
     command.log_file = options_.log_directory + "/" + name + ".log";
@@ -177,14 +234,12 @@ Result<void> FleetSupervisor::State::watch_worker_urls() {
 
 void FleetSupervisor::State::advance() {
   if (outcome_) return;
-  for (const auto& worker : workers_) {
-    if (!worker->ready()) return;
-  }
-  if (!enough_are_healthy()) return;
-  if (!gateways_started_) return start_gateways();
-  const bool ready = std::all_of(gateways_.begin(), gateways_.end(),
-                                 [](const auto& gateway) { return gateway->ready(); });
-  if (ready) settle({});
+  const Stage& stage = stages_[started_ - 1];
+  const bool ready =
+      std::all_of(stage.begin(), stage.end(), [](const auto& child) { return child->ready(); });
+  if (!ready || !enough_are_healthy()) return;
+  if (started_ < stages_.size()) return start_next_stage();
+  settle({});
 }
 
 // Of the workers that run already.
@@ -211,23 +266,32 @@ std::string FleetSupervisor::State::unhealthy_worker_urls() const {
 
 void FleetSupervisor::State::on_workers_missing() {
   wait_for_every_worker_ = false;
-  if (gateways_started_ || outcome_) return;
+  if (started_ == stages_.size() || outcome_) return;
   if (!enough_are_healthy()) return tell("Waiting for one of: " + unhealthy_worker_urls());
   advance();
 }
 
-void FleetSupervisor::State::start_gateways() {
-  gateways_started_ = true;
+void FleetSupervisor::State::start_next_stage() {
+  go_on_without_missing();
+  const Result<void> started = start_stage(stages_[started_++]);
+  if (!started) settle(started);
+}
+
+Result<void> FleetSupervisor::State::start_stage(const Stage& stage) {
+  for (const auto& child : stage) {
+    Result<void> started = child->start();
+    if (!started) return started;
+  }
+  return {};
+}
+
+void FleetSupervisor::State::go_on_without_missing() {
   const std::string missing = unhealthy_worker_urls();
   if (!missing.empty()) {
     tell("warning: going on without " + missing + "; the gateway sends requests there once GET " +
          health_path() + " answers 200");
   }
   soon([this] { external_checks_.clear(); });  // one of them may be calling
-  for (const auto& gateway : gateways_) {
-    const Result<void> started = gateway->start();
-    if (!started) return settle(started);
-  }
 }
 
 void FleetSupervisor::State::tell(const std::string& line) const {
@@ -240,13 +304,9 @@ void FleetSupervisor::State::on_child_failed(const Error& reason) {
 
 void FleetSupervisor::State::on_too_late() {
   std::string silent;
-  if (!gateways_started_ && !external_checks_.empty()) silent = unhealthy_worker_urls();
-  for (const auto* children : {&workers_, &gateways_}) {
-    for (const auto& child : *children) {
-      if (silent.empty() && !child->ready()) {
-        silent = child->name() + " (" + child->log_words() + ")";
-      }
-    }
+  if (started_ < stages_.size() && !external_checks_.empty()) silent = unhealthy_worker_urls();
+  for (const auto& child : stages_[started_ - 1]) {
+    if (silent.empty() && !child->ready()) silent = child->name() + " (" + child->log_words() + ")";
   }
   const int64_t seconds =
       std::chrono::duration_cast<std::chrono::seconds>(options_.ready_timeout).count();
@@ -281,37 +341,35 @@ void FleetSupervisor::State::stop(Duration grace, std::function<void()> stopped)
   settle(Error{"it was stopped before it was ready"});
   stopped_ = std::move(stopped);
   external_checks_.clear();
-  for (const auto& gateway : gateways_) gateway->stop();
-  for (const auto& worker : workers_) worker->stop();
+  visit([](const auto& child) { child->stop(); });
   timer_ = loop_.after(grace, [this] { kill_all(); });
   on_child_stopped();
 }
 
 void FleetSupervisor::State::kill_all() {
-  for (const auto& gateway : gateways_) gateway->kill();
-  for (const auto& worker : workers_) worker->kill();
+  visit([](const auto& child) { child->kill(); });
 }
 
 void FleetSupervisor::State::on_child_stopped() {
-  const auto is_alive = [](const auto& child) { return child->alive(); };
-  if (std::any_of(gateways_.begin(), gateways_.end(), is_alive)) return;
-  if (std::any_of(workers_.begin(), workers_.end(), is_alive)) return;
+  bool any_lives = false;
+  visit([&any_lives](const auto& child) { any_lives = any_lives || child->alive(); });
+  if (any_lives) return;
   if (stopped_) soon(std::exchange(stopped_, nullptr));
 }
 
 std::vector<ProcessStatus> FleetSupervisor::State::processes() const {
   std::vector<ProcessStatus> all;
-  const auto add = [&all](const Child& child) {
+  visit([&](const auto& child) {
     ProcessStatus status;
-    status.name = child.name();
-    status.port = child.port();
-    status.pid = child.pid();
-    status.alive = child.alive();
-    status.restarts = child.restarts();
+    status.name = child->name();
+    const auto about = about_.find(status.name);
+    if (about != about_.end()) status.about = about->second;
+    status.port = child->port();
+    status.pid = child->pid();
+    status.alive = child->alive();
+    status.restarts = child->restarts();
     all.push_back(std::move(status));
-  };
-  for (const auto& gateway : gateways_) add(*gateway);
-  for (const auto& worker : workers_) add(*worker);
+  });
   return all;
 }
 

@@ -1,6 +1,7 @@
 // Starts workers and gateways as one tree of processes, watches them, and stops them. Used by
 // `kvasir up` and, once for each arm, by `kvasir bench ab`.
 //
+// A fleet has stages: workers, sidecars, proxies, gateways; each starts when all before it answer.
 // A worker that dies is started again on its port, with growing pauses; a gateway that dies too.
 // When the supervising process itself dies, however it dies, its children are killed with it
 // (PR_SET_PDEATHSIG). All calls happen on the loop's thread.
@@ -19,6 +20,7 @@
 namespace kvasir {
 
 class EventLoop;
+struct FleetDescription;
 
 struct FleetOptions {
   std::string binary = "/proc/self/exe";  // the kvasir to run
@@ -38,6 +40,9 @@ struct FleetOptions {
   bool given_workers_publish = false;
   uint32_t gateway_threads = 0;               // of each; 0: the gateway's own default
   std::vector<std::string> worker_arguments;  // further arguments for each worker
+  // A fleet as a file describes it, instead of workers, worker_urls, gateways, policy and
+  // worker_arguments; needs a log directory, and a host that is an IP address.
+  std::shared_ptr<const FleetDescription> description;
   std::string log_directory;  // made when missing; a file for each process; empty: they share
                               // standard error
   Duration ready_timeout = std::chrono::seconds(60);
@@ -48,7 +53,8 @@ struct FleetOptions {
 };
 
 struct ProcessStatus {
-  std::string name;  // "gateway" (of several "gateway-0", ...), "worker-0", ...
+  std::string name;   // "gateway" (of several "gateway-0", ...), "worker-0", ...
+  std::string about;  // what it is, for a person: "prefill worker"
   uint16_t port = 0;
   int64_t pid = 0;
   bool alive = false;
@@ -73,7 +79,8 @@ class FleetSupervisor {
 
   uint16_t gateway_port(size_t which = 0) const;
   const std::vector<std::string>& worker_urls() const;
-  std::vector<ProcessStatus> processes() const;  // gateways first
+  // Gateways first, workers last.
+  std::vector<ProcessStatus> processes() const;
 
   // SIGTERM to all, SIGKILL to what is left after `grace`; calls back when none is left. Once.
   void stop(Duration grace, std::function<void()> stopped);

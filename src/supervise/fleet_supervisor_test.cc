@@ -17,6 +17,7 @@
 #include "net/io/resolver_fixture.h"
 #include "net/io/socket.h"
 #include "supervise/fleet_commands.h"
+#include "supervise/fleet_description.h"
 #include "supervise/health_check.h"
 #include "supervise/port_lease.h"
 #include "supervise/process.h"
@@ -86,6 +87,11 @@ class FleetSupervisorTest : public ::testing::Test {
     return run_until([&] { return healthy; });
   }
 
+  std::string read_log(const std::string& name) const {
+    std::ifstream file(logs_ + "/" + name + ".log");
+    return {std::istreambuf_iterator<char>(file), {}};
+  }
+
   std::unique_ptr<EventLoop> loop_;
   std::string logs_;
   FleetOptions options_;
@@ -107,6 +113,48 @@ TEST_F(FleetSupervisorTest, StartsAnswersAndStops) {
   }
   stop(seconds(10));
   for (const ProcessStatus& process : processes) EXPECT_FALSE(process_exists(process.pid));
+}
+
+TEST_F(FleetSupervisorTest, ADescribedFleetStartsInStages) {
+  FleetDescription fleet;
+  for (const char* name : {"prefill", "decode"}) {
+    fleet.groups.push_back(
+        {name, FleetProgram::kWorker, 2, {}, {{"FAKE_SAYS", "I am {name}"}}, {}, "worker", ""});
+  }
+  fleet.groups.push_back(
+      {"proxy", FleetProgram::kPdProxy, 1, {"--prefill={prefill.url}"}, {}, {}, "proxy", ""});
+  fleet.gateway = {"gateway", FleetProgram::kGateway, 1, {}, {}, {}, "gateway", ""};
+  fleet.endpoints = {"proxy"};
+  options_.description = std::make_shared<const FleetDescription>(fleet);
+  ASSERT_TRUE(start().ok());
+  std::vector<std::string> names;
+  for (const ProcessStatus& process : fleet_->processes()) {
+    names.push_back(process.name);
+    EXPECT_TRUE(answers(process.port)) << process.name;
+  }
+  EXPECT_THAT(names,
+              ElementsAre("gateway", "proxy", "prefill-0", "prefill-1", "decode-0", "decode-1"));
+  EXPECT_EQ(fleet_->processes()[1].about, "proxy");
+  EXPECT_EQ(fleet_->worker_urls().size(), 4u);
+  EXPECT_TRUE(std::filesystem::exists(logs_ + "/endpoints.yaml"));
+  EXPECT_THAT(read_log("decode-1"), HasSubstr("I am decode-1"));
+  stop(seconds(10));
+  for (const ProcessStatus& process : fleet_->processes()) EXPECT_FALSE(process.alive);
+}
+
+TEST_F(FleetSupervisorTest, AProxyThatFailsIsNamedAndNoGatewayStarts) {
+  FleetDescription fleet;
+  fleet.groups.push_back({"worker", FleetProgram::kWorker, 1, {}, {}, {}, "worker", ""});
+  fleet.groups.push_back({"proxy", FleetProgram::kPdProxy, 1, {"--die=1"}, {}, {}, "proxy", ""});
+  fleet.gateway = {"gateway", FleetProgram::kGateway, 1, {}, {}, {}, "gateway", ""};
+  fleet.endpoints = {"worker"};
+  options_.description = std::make_shared<const FleetDescription>(fleet);
+  const Result<void> started = start();
+  ASSERT_FALSE(started.ok());
+  EXPECT_EQ(
+      started.error().message,
+      "proxy exited with status 3 while starting: reading the profile; no such profile: banana");
+  EXPECT_FALSE(std::filesystem::exists(logs_ + "/gateway.log"));
 }
 
 TEST_F(FleetSupervisorTest, SeveralGatewaysStandInFrontOfTheSameWorkers) {

@@ -6,9 +6,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <string_view>
 
 namespace kvasir {
 namespace {
@@ -30,6 +32,7 @@ Descriptor open_pid_descriptor(pid_t pid) {
 struct Launch {
   const char* binary;
   char* const* arguments;
+  char* const* variables;
   int input;
   int output;
   int failure_pipe;
@@ -48,7 +51,7 @@ int become(const Launch& launch) {
   if (dup2(launch.input, STDIN_FILENO) < 0) return errno;
   if (dup2(launch.output, STDOUT_FILENO) < 0) return errno;
   if (launch.output != STDERR_FILENO && dup2(launch.output, STDERR_FILENO) < 0) return errno;
-  execve(launch.binary, launch.arguments, environ);
+  execve(launch.binary, launch.arguments, launch.variables);
   return errno;
 }
 
@@ -88,6 +91,22 @@ Result<pid_t> fork_and_exec(Launch launch) {
   return system_error(std::string("cannot run ") + launch.binary, code);
 }
 
+// Our variables, but for those that `instead` says anew, and these. Ends with a null.
+std::vector<char*> environment(std::vector<std::string>& instead) {
+  std::vector<char*> all;
+  for (char** one = environ; *one != nullptr; ++one) {
+    const std::string_view entry(*one);
+    const std::string_view name = entry.substr(0, entry.find('='));
+    const auto says_it = [name](const std::string& other) {
+      return std::string_view(other).substr(0, other.find('=')) == name;
+    };
+    if (std::none_of(instead.begin(), instead.end(), says_it)) all.push_back(*one);
+  }
+  for (std::string& one : instead) all.push_back(one.data());
+  all.push_back(nullptr);
+  return all;
+}
+
 std::string exit_words(int status) {
   if (WIFSIGNALED(status)) {
     const int number = WTERMSIG(status);
@@ -105,6 +124,8 @@ Result<std::unique_ptr<Process>> Process::start(EventLoop& loop, const Command& 
   std::vector<char*> arguments{name.data()};
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
+  std::vector<std::string> said = command.variables;
+  const std::vector<char*> variables = environment(said);
 
   const Descriptor input(open("/dev/null", O_RDONLY | O_CLOEXEC));
   const Result<Descriptor> output = open_output(command.log_file);
@@ -112,6 +133,7 @@ Result<std::unique_ptr<Process>> Process::start(EventLoop& loop, const Command& 
   Launch launch{};
   launch.binary = command.binary.c_str();
   launch.arguments = arguments.data();
+  launch.variables = variables.data();
   launch.input = input.get();
   launch.output = output->get();
   const Result<pid_t> pid = fork_and_exec(launch);

@@ -23,6 +23,7 @@ class Process final : public IoHandler {
   struct Command {
     std::string binary;
     std::vector<std::string> arguments;  // without the program's own name
+    std::vector<std::string> variables;  // NAME=VALUE, instead of or besides those of ours
     std::string log_file;  // takes standard output and error, appended; empty: our standard error
   };
   // "exited with status 2", "was killed by signal 9 (Killed)".

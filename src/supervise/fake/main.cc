@@ -4,8 +4,10 @@
 //   --deaf 1           listens, but answers 503
 //   --stubborn 1       ignores SIGTERM
 //   --policy unknown   like --die, for the gateway, which gets no other flag
+// What the variable FAKE_SAYS holds goes into its log.
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <map>
 #include <string>
 
@@ -27,7 +29,15 @@ class Health final : public kvasir::HttpHandler {
 
 std::map<std::string, std::string> read_flags(int count, char** words) {
   std::map<std::string, std::string> flags;
-  for (int i = 2; i + 1 < count; i += 2) flags[words[i]] = words[i + 1];
+  for (int i = 2; i < count; ++i) {
+    const std::string word = words[i];
+    const size_t equals = word.find('=');
+    if (equals != std::string::npos) {
+      flags[word.substr(0, equals)] = word.substr(equals + 1);
+    } else if (i + 1 < count) {
+      flags[word] = words[++i];
+    }
+  }
   return flags;
 }
 
@@ -39,6 +49,7 @@ int main(int count, char** words) {
     std::fputs("reading the profile\nno such profile: banana\n", stderr);
     return 3;
   }
+  if (const char* said = std::getenv("FAKE_SAYS")) std::fprintf(stderr, "%s\n", said);
   if (flags.count("--stubborn")) std::signal(SIGTERM, SIG_IGN);
   auto listener =
       kvasir::listen_tcp(flags["--host"], static_cast<uint16_t>(std::stoi(flags["--port"])), true);
