@@ -23,7 +23,7 @@ Batcher::Batcher(const EngineProfile& profile, const EngineOptions& options, KvE
       seats_(profile.max_num_seqs),
       options_(options),
       cache_({static_cast<uint32_t>(profile.kv_blocks()), profile.block_size,
-              options.prefix_caching, options.cpu_blocks, events}),
+              options.prefix_caching, options.cpu_blocks, events, options.memory}),
       waiting_(options.order) {}
 
 void Batcher::remove(Sequence& sequence) {
@@ -35,15 +35,43 @@ void Batcher::remove(Sequence& sequence) {
   cache_.release(sequence);
 }
 
+void Batcher::abandon(Sequence& sequence) {
+  if (sequence.remote == RemoteBlocks::kAwaited) {
+    --awaited_;
+  } else {
+    waiting_.remove(sequence);
+    sequence.remote = RemoteBlocks::kAwaited;
+  }
+}
+
+// The first to run when there is a seat: it waited for its blocks long enough.
+void Batcher::arriving(Sequence& sequence) {
+  cache_.arriving(sequence);
+  --awaited_;
+  waiting_.push_preempted(sequence);
+}
+
+void Batcher::arrived(Sequence& sequence, uint32_t blocks) {
+  if (sequence.remote == RemoteBlocks::kAwaited) {
+    --awaited_;
+    waiting_.push_preempted(sequence);
+  } else if (sequence.running) {
+    --arriving_;
+  }
+  cache_.arrived(sequence, blocks);
+  admissions_.external_tokens += sequence.external_tokens;
+}
+
 StepWork Batcher::plan(TimePoint now) {
   uint32_t budget = budget_;
   loading_ = 0;
-  if (continue_running(budget)) admit_waiting(budget, now);
+  if (continue_running(budget) || running_.empty()) admit_waiting(budget, now);
+  while (running_.empty() && give_way()) admit_waiting(budget, now);
   StepWork work;
   for (const Sequence* sequence : running_) {
     if (sequence->scheduled > 0) add_work(work, *sequence);
   }
-  KVASIR_ASSERT(work.tokens > 0 || (running_.empty() && waiting_.empty()), "work makes progress");
+  KVASIR_ASSERT(work.tokens > 0 || running_.empty(), "work makes progress");
   return work;
 }
 
@@ -72,6 +100,10 @@ bool Batcher::continue_running(uint32_t& budget) {
 void Batcher::admit_waiting(uint32_t& budget, TimePoint now) {
   while (!waiting_.empty() && budget > 0 && running_.size() < seats_) {
     Sequence& sequence = waiting_.front();
+    if (sequence.remote == RemoteBlocks::kWanted) {
+      if (!cache_.make_room(sequence)) return;
+      if (want(sequence)) continue;
+    }
     if (!cache_.admit(sequence, budget)) return;
     waiting_.pop();
     admit(sequence, now);
@@ -79,17 +111,46 @@ void Batcher::admit_waiting(uint32_t& budget, TimePoint now) {
   }
 }
 
+// What waits for its blocks stops nobody behind it (vLLM skips it). False: all of them are cached.
+bool Batcher::want(Sequence& sequence) {
+  if (sequence.remote != RemoteBlocks::kAwaited) return false;
+  waiting_.pop();
+  ++awaited_;
+  const auto first = sequence.blocks.begin() + sequence.remote_first;
+  wanted_.push_back({sequence.id, sequence.remote_first, {first, sequence.blocks.end()}});
+  return true;
+}
+
+// Sequences that wait with blocks, since these came from elsewhere, could keep each other waiting
+// for ever. The last of them gives its blocks up, to be computed here. False: nobody is in the way
+// of the first.
+bool Batcher::give_way() {
+  Sequence* last = waiting_.last_behind_front([](const Sequence& sequence) {
+    return !sequence.blocks.empty() && sequence.remote == RemoteBlocks::kNone;
+  });
+  if (last == nullptr) return false;
+  cache_.release(*last);
+  last->external_tokens = 0;
+  return true;
+}
+
 void Batcher::admit(Sequence& sequence, TimePoint now) {
   running_.push_back(&sequence);
   sequence.running = true;
+  if (sequence.remote == RemoteBlocks::kArriving) ++arriving_;
+  if (sequence.remote == RemoteBlocks::kWanted) {
+    sequence.remote = RemoteBlocks::kNone;
+    wanted_.push_back({sequence.id, sequence.remote_end, {}});
+  }
   loading_ += sequence.loaded;
   if (sequence.admitted_before) return;
   sequence.admitted_before = true;
   sequence.times.scheduled = now;
-  sequence.cached_tokens = sequence.computed;
+  sequence.cached_tokens = sequence.computed - sequence.external_tokens;
   if (options_.prefix_caching) admissions_.tokens += sequence.prompt_tokens;
   admissions_.cached_tokens += sequence.cached_tokens;
   admissions_.loaded_tokens += sequence.loaded;
+  admissions_.missing_tokens += sequence.prompt_tokens - sequence.cached_tokens;
 }
 
 size_t Batcher::victim() const {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "engine/kv_cache.h"
@@ -18,7 +19,9 @@ namespace kvasir {
 struct Admissions {
   uint64_t tokens = 0;  // looked up in the prefix cache, when there is one
   uint64_t cached_tokens = 0;
-  uint64_t loaded_tokens = 0;  // of those, from the CPU tier
+  uint64_t loaded_tokens = 0;    // of those, from the CPU tier
+  uint64_t external_tokens = 0;  // from elsewhere
+  uint64_t missing_tokens = 0;   // looked for elsewhere
 };
 
 class Batcher {
@@ -32,8 +35,20 @@ class Batcher {
   // The sequences stay the caller's until they are removed.
   void add(Sequence& sequence) { waiting_.push(sequence); }
 
-  // Takes a sequence that waits or runs out of the batcher and frees its blocks.
+  // Takes a sequence that waits or runs out of the batcher and frees its blocks. Precondition: none
+  // come to it from elsewhere.
   void remove(Sequence& sequence);
+
+  // A sequence whose blocks are kAwaited or kArriving, and which runs in no step, is cancelled: it
+  // stays kAwaited, in no queue and counted nowhere, until its owner hears that they came.
+  void abandon(Sequence& sequence);
+  // Who got room since the last call.
+  std::vector<WantedBlocks> take_wanted() { return std::exchange(wanted_, {}); }
+  // Precondition of both: the blocks of the sequence are kAwaited; of arrived(): or kArriving.
+  void arriving(Sequence& sequence);
+  void arrived(Sequence& sequence, uint32_t blocks);
+  // Whether a sequence of the running step is kArriving.
+  bool step_waits() const { return arriving_ > 0; }
 
   // Plans a step: sets `scheduled` of the sequences it computes. The work is empty when there is
   // nothing to do. `now` becomes the time of first admissions.
@@ -57,13 +72,15 @@ class Batcher {
   }
 
   size_t running() const { return running_.size(); }
-  size_t waiting() const { return waiting_.size(); }
+  size_t waiting() const { return waiting_.size() + awaited_; }
   uint64_t preemptions() const { return preemptions_; }
   const Admissions& admissions() const { return admissions_; }
 
  private:
   bool continue_running(uint32_t& budget);
   void admit_waiting(uint32_t& budget, TimePoint now);
+  bool want(Sequence& sequence);
+  bool give_way();
   void admit(Sequence& sequence, TimePoint now);
   size_t victim() const;
   void preempt(size_t index);
@@ -74,6 +91,9 @@ class Batcher {
   KvCache cache_;
   WaitingQueue waiting_;
   std::vector<Sequence*> running_;  // in order of admission
+  size_t awaited_ = 0;              // sequences whose blocks are kAwaited
+  size_t arriving_ = 0;             // running sequences whose blocks are kArriving
+  std::vector<WantedBlocks> wanted_;
   uint64_t preemptions_ = 0;
   uint64_t loading_ = 0;
   Admissions admissions_;

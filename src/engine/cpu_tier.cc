@@ -4,7 +4,11 @@
 
 namespace kvasir {
 
-CpuTier::CpuTier(uint32_t blocks) : places_(uint64_t{blocks} + 1), map_(blocks) {
+CpuTier::CpuTier(uint32_t blocks, size_t block_bytes)
+    : places_(uint64_t{blocks} + 1),
+      block_bytes_(block_bytes),
+      bytes_(new std::byte[blocks * block_bytes]),
+      map_(blocks) {
   clear();
 }
 
@@ -20,7 +24,7 @@ std::optional<BlockHash> CpuTier::next_evicted() const {
   return places_[places_.back().after].hash;
 }
 
-void CpuTier::insert(BlockHash hash) {
+std::span<std::byte> CpuTier::insert(BlockHash hash) {
   KVASIR_ASSERT(capacity() > 0 && !holds(hash), "a block is kept once, where there is room");
   uint32_t place = size();
   if (size() == capacity()) {
@@ -31,6 +35,13 @@ void CpuTier::insert(BlockHash hash) {
   places_[place].hash = hash;
   map_.insert(hash, place);
   append(place);
+  return bytes_at(place);
+}
+
+std::span<const std::byte> CpuTier::bytes(BlockHash hash) const {
+  const uint32_t place = map_.find(hash);
+  KVASIR_ASSERT(place != kNoBlock, "only of a block that is kept");
+  return bytes_at(place);
 }
 
 void CpuTier::clear() {

@@ -4,10 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <memory>
 #include <numeric>
 #include <vector>
 
 #include "engine/engine.h"
+#include "engine/kv_memory.h"
 
 namespace kvasir {
 
@@ -24,6 +26,12 @@ inline EngineProfile small_profile() {
   profile.step.overhead_ms = 1;
   profile.step.dense_ms_by_tokens = {{0, 0}, {1000, 1}};
   return profile;
+}
+
+// Bytes for its blocks.
+inline std::shared_ptr<KvMemory> memory_of(const EngineProfile& profile) {
+  return std::make_shared<KvMemory>(
+      KvMemory::create(static_cast<uint32_t>(profile.kv_blocks()), KvLayout::of(profile)).value());
 }
 
 // Tokens first, first + 1, ...: prompts of different `first` share no block.

@@ -11,6 +11,14 @@
 
 namespace kvasir {
 
+// How far the blocks are that come to a sequence from elsewhere.
+enum class RemoteBlocks : uint8_t {
+  kNone,      // none do, or they are there
+  kWanted,    // there is no room for them yet
+  kAwaited,   // on their way: the sequence is in no queue
+  kArriving,  // on their way, and it may take part in steps
+};
+
 struct Sequence {
   SequenceId id{};
   int priority = 0;
@@ -39,6 +47,17 @@ struct Sequence {
   std::vector<TokenId> told;
   std::string adapter;
   std::string salt_text;
+
+  bool keep_blocks = false;
+  RemoteBlocks remote = RemoteBlocks::kNone;
+  uint32_t remote_first = 0;  // blocks [first, end) of the prompt come from elsewhere
+  uint32_t remote_end = 0;
+  uint32_t arrived_end = 0;      // blocks before this one were not filled here
+  uint32_t external_tokens = 0;  // that came
+
+  // In an engine with memory: a hash over the bytes of the first `folded_blocks` blocks.
+  uint64_t fold = 0;
+  uint32_t folded_blocks = 0;
 
   uint32_t tokens() const { return prompt_tokens + generated; }
 };

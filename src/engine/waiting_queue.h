@@ -24,6 +24,15 @@ class WaitingQueue {
   Sequence& front() { return *queue_.front(); }
   void pop() { queue_.pop_front(); }
 
+  // The last one that is not the front and of which `is` is true; nullptr: there is none.
+  template <class Is>
+  Sequence* last_behind_front(Is&& is) {
+    for (size_t i = queue_.size(); i-- > 1;) {
+      if (is(*queue_[i])) return queue_[i];
+    }
+    return nullptr;
+  }
+
   // Precondition: it is in the queue.
   void remove(const Sequence& sequence);
 

@@ -1,6 +1,7 @@
 // Runs an Engine on an event loop: engine time is model time, and a step of d model seconds takes d
 // / time scale seconds of the machine's time. Steps follow one another without a gap on the model's
-// time line, whatever the loop's delays are.
+// time line, whatever the loop's delays are. A step that computes on blocks that are still arriving
+// ends when they are there.
 //
 // Everything on the loop's thread.
 #pragma once
@@ -21,6 +22,8 @@ class EngineLoop {
     virtual ~Observer() = default;
     // `events`: valid until the engine is called. `now`: the step's end in model time.
     virtual void on_step(const std::vector<TokenEvent>& events, TimePoint now) = 0;
+    // Sequences that were submitted with remote_blocks got room for them: arrived() is to follow.
+    virtual void on_wanted(std::vector<WantedBlocks> wanted) { static_cast<void>(wanted); }
   };
 
   // All must outlive the EngineLoop.
@@ -32,6 +35,12 @@ class EngineLoop {
   // The sequence takes part in the next step. Precondition: Engine::check() passes.
   SequenceId submit(SequenceRequest request);
 
+  // What Engine does under these names, and the next step when there was none for want of blocks.
+  void cancel(SequenceId sequence);
+  void release_kept(SequenceId sequence);
+  void arriving(SequenceId sequence);
+  void arrived(SequenceId sequence, uint32_t blocks);
+
   // Model time by which the steps lagged behind the machine's clock and which was given up: the
   // machine was too slow for the time scale.
   Duration lost_time() const { return lost_; }
@@ -39,6 +48,7 @@ class EngineLoop {
   TimePoint now() const { return clock_.now(); }
 
  private:
+  void wake();
   void start_step(TimePoint at);
   void finish_step();
 
@@ -48,7 +58,9 @@ class EngineLoop {
   const double time_scale_;
   ScaledClock clock_;  // model time
   TimePoint step_end_{};
-  TimerId timer_ = kNoTimer;  // for the end of the step, or for the start of the first one
+  // For the end of the step, or for the start of the first one. None while a step is over but for
+  // blocks that are still arriving.
+  TimerId timer_ = kNoTimer;
   Duration lost_{};
 };
 

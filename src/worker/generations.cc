@@ -166,7 +166,7 @@ void Generations::drop(Running& running) {
   metrics_.on_request_over(false);
   for (const GenerationChoice& choice : running.generation().choices()) {
     if (choice.finished) continue;
-    engine_.cancel(choice.sequence);
+    engine_loop_.cancel(choice.sequence);
     sequences_.erase(static_cast<uint64_t>(choice.sequence));
   }
   running_.erase(&running);
