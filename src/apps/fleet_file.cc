@@ -132,8 +132,8 @@ class FleetReader {
   static void read_worker(Parameters& keys, FleetGroup& group) {
     group.count = static_cast<uint32_t>(keys.integer("count", 1, 1, kFleetProcessesMost));
     group.about = "worker";
-    if (!keys.has("role")) return;
     const std::string role = keys.choice("role", "both", {"prefill", "decode", "both"});
+    if (!keys.has("role")) return;
     group.labels[kRoleLabel] = role;
     if (role != "both") group.about = role + " worker";
   }

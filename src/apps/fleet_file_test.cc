@@ -99,9 +99,9 @@ TEST(FleetFile, OneGroupOfWorkersIsEnough) {
 }
 
 TEST(FleetFile, EveryProblemHasItsLineAndTheNearestName) {
-  EXPECT_EQ(problem_of("worker:\n  w: {}\nworkers:\n  w:\n    rolle: decode\n    count: many\n"),
+  EXPECT_EQ(problem_of("worker:\n  w: {}\nworkers:\n  w:\n    rol: decode\n    count: many\n"),
             "fleet.yaml:2: the fleet: unknown key 'worker'; did you mean 'workers'?\n"
-            "fleet.yaml:5: workers.w: unknown key 'rolle'; did you mean 'role'?\n"
+            "fleet.yaml:5: workers.w: unknown key 'rol'; did you mean 'role'?\n"
             "fleet.yaml:6: workers.w: count must be a whole number, not a text");
 }
 

@@ -44,7 +44,8 @@ std::string_view said_by(std::string_view flag, FleetProgram program) {
   }
   if (program == FleetProgram::kGateway) {
     if (flag == "port" || flag == "config") return "the gateway's key of that name";
-    if (flag == "worker-urls" || flag == "endpoints-file" || flag == "dns") {
+    if (flag == "worker-urls" || flag == "prefill-urls" || flag == "decode-urls" ||
+        flag == "endpoints-file" || flag == "dns") {
       return "the gateway's key 'endpoints'";
     }
   } else if (flag == "port") {
