@@ -1,12 +1,16 @@
 #include "transfer/make_connector.h"
 
+#include "net/io/event_loop.h"
+#include "transfer/fs/fs_connector.h"
+
 namespace kvasir {
 
 Result<void> check_kv_connector(const KvTransferConfig& config) {
   switch (config.kind) {
+    case KvTransferKind::kFs:
+      return {};
     case KvTransferKind::kNixl:
     case KvTransferKind::kP2p:
-    case KvTransferKind::kFs:
     case KvTransferKind::kLmcache:
       break;
   }
@@ -14,10 +18,11 @@ Result<void> check_kv_connector(const KvTransferConfig& config) {
 }
 
 Result<std::unique_ptr<KvConnector>> make_kv_connector(const KvTransferConfig& config,
-                                                       const std::string&, KvMemory&, EventLoop&,
-                                                       KvConnector::Owner&) {
+                                                       const std::string& model, KvMemory& memory,
+                                                       EventLoop& loop, KvConnector::Owner& owner) {
   // Each connector: a case that makes it here, and one that lets it through above.
-  return check_kv_connector(config).error();
+  if (const Result<void> there = check_kv_connector(config); !there) return there.error();
+  return make_fs_connector(config, model, memory, loop, owner);
 }
 
 }  // namespace kvasir

@@ -1,0 +1,24 @@
+// What two workers must agree on before one may use the other's KV blocks: the model, the shape of
+// a block, and the version of what this program writes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "engine/kv_memory.h"
+
+namespace kvasir {
+
+inline constexpr int kKvBytesVersion =
+    1;  // of what block bytes mean; a new one reads no older bytes
+
+uint64_t kv_fingerprint(const std::string& model, const KvLayout& layout);
+
+// XXH3 of bytes that lie on a disk or travel: finds accidents, not attackers.
+uint64_t kv_checksum(std::span<const std::byte> bytes);
+// Of the pieces as if they lay one after another.
+uint64_t kv_checksum(std::span<const std::span<const std::byte>> pieces);
+
+}  // namespace kvasir
