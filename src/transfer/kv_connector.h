@@ -61,6 +61,7 @@ struct KvTransferStats {
   uint64_t expired_requests = 0;  // offers whose lease ran out
   uint64_t offers = 0;            // blocks pinned now, as offers
   uint64_t refused_peers = 0;
+  uint64_t unusable_handoffs = 0;  // params that ask for a fetch and lack what one needs
 };
 
 class KvConnector {

@@ -2,14 +2,15 @@
 
 #include "net/io/event_loop.h"
 #include "transfer/fs/fs_connector.h"
+#include "transfer/nixl/nixl_connector.h"
 
 namespace kvasir {
 
 Result<void> check_kv_connector(const KvTransferConfig& config) {
   switch (config.kind) {
+    case KvTransferKind::kNixl:
     case KvTransferKind::kFs:
       return {};
-    case KvTransferKind::kNixl:
     case KvTransferKind::kP2p:
     case KvTransferKind::kLmcache:
       break;
@@ -21,8 +22,16 @@ Result<std::unique_ptr<KvConnector>> make_kv_connector(const KvTransferConfig& c
                                                        const std::string& model, KvMemory& memory,
                                                        EventLoop& loop, KvConnector::Owner& owner) {
   // Each connector: a case that makes it here, and one that lets it through above.
-  if (const Result<void> there = check_kv_connector(config); !there) return there.error();
-  return make_fs_connector(config, model, memory, loop, owner);
+  switch (config.kind) {
+    case KvTransferKind::kNixl:
+      return make_nixl_connector(config, model, memory, loop, owner);
+    case KvTransferKind::kFs:
+      return make_fs_connector(config, model, memory, loop, owner);
+    case KvTransferKind::kP2p:
+    case KvTransferKind::kLmcache:
+      break;
+  }
+  return check_kv_connector(config).error();
 }
 
 }  // namespace kvasir

@@ -3,6 +3,7 @@
 #include "base/integer_text.h"
 #include "wire/json/json_cursor.h"
 #include "wire/json/json_edit.h"
+#include "wire/json/json_text.h"
 
 namespace kvasir {
 namespace {
@@ -11,6 +12,7 @@ using HandoffState = PrefillHandoff::State;
 
 constexpr std::string_view kHandoffParams = "kv_transfer_params";
 constexpr std::string_view kWantsPrefill = "do_remote_prefill";
+constexpr std::string_view kWantsDecode = "do_remote_decode";
 constexpr std::string_view kRemoteBlocks = "remote_block_ids";
 constexpr std::string_view kRemoteEngine = "remote_engine_id";
 constexpr std::string_view kRemoteRequest = "remote_request_id";
@@ -18,9 +20,9 @@ constexpr std::string_view kRemoteHost = "remote_host";
 constexpr std::string_view kRemotePort = "remote_port";
 constexpr std::string_view kRemoteTokens = "remote_num_tokens";
 constexpr std::string_view kTransferMode = "transfer_mode";
-constexpr std::string_view kHandoffMembers[] = {kWantsPrefill,  kRemoteBlocks, kRemoteEngine,
-                                                kRemoteRequest, kRemoteHost,   kRemotePort,
-                                                kRemoteTokens,  kTransferMode, kHandoffParams};
+constexpr std::string_view kHandoffMembers[] = {
+    kWantsPrefill, kRemoteBlocks, kRemoteEngine, kRemoteRequest, kRemoteHost,
+    kRemotePort,   kRemoteTokens, kTransferMode, kHandoffParams, kWantsDecode};
 constexpr int kGroupsDeepMost = 2;  // a list of lists, one for each KV group
 
 using JsonMember = std::optional<std::string_view>;
@@ -51,6 +53,23 @@ std::optional<uint64_t> count_blocks(std::string_view list, int deep = 1) {
     }
   }
   return blocks;
+}
+
+// Appends them; false: one does not fit, or several lists have some.
+bool append_blocks(std::string_view list, std::vector<uint32_t>& blocks) {
+  bool first_group = blocks.empty();
+  JsonElements elements(list);
+  while (elements.next()) {
+    if (elements.value().front() == '[') {
+      if (!blocks.empty() && count_blocks(elements.value()).value_or(1) > 0) return false;
+      if (!append_blocks(elements.value(), blocks)) return false;
+      continue;
+    }
+    const auto block = integer_of<uint32_t>(elements.value());
+    if (!block || !first_group) return false;
+    blocks.push_back(*block);
+  }
+  return true;
 }
 
 bool is_nested(std::string_view list) {
@@ -128,6 +147,47 @@ NixlMembers read_nixl_handoff(std::string_view answer) {
   read.host = members->find(kRemoteHost).value_or("null");
   read.port = members->find(kRemotePort).value_or("null");
   return read;
+}
+
+NixlLegParams read_nixl_leg_params(std::string_view params) {
+  NixlLegParams leg;
+  const Result<JsonEditor> members = JsonEditor::read(params, kHandoffMembers);
+  if (!members) return leg;
+  leg.keeps = members->find(kWantsDecode) == "true";
+  leg.fetches = members->find(kWantsPrefill) == "true";
+  if (!leg.fetches) return leg;
+  leg.handoff = read_members(*members, {});
+  if (leg.handoff.state != HandoffState::kUsable) return leg;
+  if (leg.handoff.request_id.empty()) {
+    leg.handoff = invalid(std::move(leg.handoff), "remote_request_id is missing");
+  } else if (leg.handoff.push) {
+    leg.handoff = invalid(std::move(leg.handoff), "transfer_mode \"push\" is not spoken here");
+  } else if (!append_blocks(*members->find(kRemoteBlocks), leg.block_ids)) {
+    leg.block_ids.clear();
+    leg.handoff =
+        invalid(std::move(leg.handoff), "remote_block_ids are not 32-bit numbers of one KV group");
+  }
+  return leg;
+}
+
+std::string write_nixl_offer(const NixlOfferText& offer, std::span<const uint32_t> block_ids) {
+  std::string json = R"({"do_remote_prefill":true,"do_remote_decode":false,"remote_block_ids":[[)";
+  for (size_t i = 0; i < block_ids.size(); ++i) {
+    if (i > 0) json += ',';
+    json += std::to_string(block_ids[i]);
+  }
+  json += R"(]],"remote_engine_id":)";
+  append_json_string(offer.engine_id, json);
+  json += R"(,"remote_request_id":)";
+  append_json_string(offer.request_id, json);
+  json += R"(,"remote_host":)";
+  append_json_string(offer.host, json);
+  json += R"(,"remote_port":)" + std::to_string(offer.port);
+  json += R"(,"tp_size":1,"dcp_size":1,"pp_size":1,"remote_num_tokens":)";
+  json += std::to_string(offer.tokens);
+  json += R"(,"remote_blocks_expiry_time":null,"transfer_mode":"pull")";
+  json += R"(,"remote_prefill_cached_tokens":)" + std::to_string(offer.cached_tokens) + '}';
+  return json;
 }
 
 }  // namespace kvasir

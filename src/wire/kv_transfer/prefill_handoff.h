@@ -7,8 +7,10 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace kvasir {
 
@@ -42,5 +44,26 @@ struct NixlMembers {
   std::string_view block_ids = {}, engine_id = {}, host = {}, port = {};
 };
 NixlMembers read_nixl_handoff(std::string_view answer);
+
+// kv_transfer_params as a worker gets them with a request, of either leg.
+struct NixlLegParams {
+  bool keeps = false;    // do_remote_decode: its blocks are to be offered
+  bool fetches = false;  // do_remote_prefill: they are `handoff`'s, which a fetch needs as kUsable
+  PrefillHandoff handoff = {};
+  std::vector<uint32_t> block_ids = {};  // of its one KV group
+};
+
+// `params`: the object alone; the handoff's `params` stay empty. What is no JSON object asks for
+// nothing.
+NixlLegParams read_nixl_leg_params(std::string_view params);
+
+// What a prefiller answers with: kv_transfer_params of vLLM 0.32.0, member for member.
+struct NixlOfferText {
+  std::string_view engine_id, request_id, host;
+  uint16_t port = 0;
+  uint64_t tokens = 0;         // of the prompt
+  uint64_t cached_tokens = 0;  // of those, found in a cache by the prefiller
+};
+std::string write_nixl_offer(const NixlOfferText& offer, std::span<const uint32_t> block_ids);
 
 }  // namespace kvasir
