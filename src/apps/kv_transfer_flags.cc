@@ -55,7 +55,8 @@ Result<void> read_transfer_variable(std::string_view name, std::string_view valu
 
 }  // namespace
 
-Result<std::optional<KvTransferConfig>> kv_transfer_options(const KvTransferFlags& flags) {
+Result<std::optional<KvTransferConfig>> kv_transfer_options(const KvTransferFlags& flags,
+                                                            uint32_t rank) {
   if (flags.kv_transfer_config.empty()) return std::optional<KvTransferConfig>();
   Result<KvTransferConfig> config = parse_kv_transfer_config(flags.kv_transfer_config);
   if (!config) return Error{std::string(kTransferFlag) + ": " + config.error().message};
@@ -68,7 +69,38 @@ Result<std::optional<KvTransferConfig>> kv_transfer_options(const KvTransferFlag
     const Result<void> read = read_transfer_variable(name, text.substr(equals + 1), *config);
     if (!read) return read.error();
   }
+  const uint32_t port = config->side_channel_port + rank;
+  if (port > UINT16_MAX) {
+    return Error{std::string(kPortVariable) + ": " + std::to_string(config->side_channel_port) +
+                 " and the rank " + std::to_string(rank) + " together are no port"};
+  }
+  config->side_channel_port = static_cast<uint16_t>(port);
   return std::optional<KvTransferConfig>(std::move(*config));
+}
+
+std::string describe(const KvTransferConfig& config) {
+  std::string text = "KV transfer by " + config.connector;
+  switch (config.kind) {
+    case KvTransferKind::kNixl: {
+      const bool shm = config.transport == KvTransferConfig::Transport::kShm;
+      const HostPort address{config.side_channel_host, config.side_channel_port};
+      text.append(": NIXL side channel at ").append(to_string(address));
+      text.append(shm ? ", blocks through shared memory" : ", blocks over TCP");
+      break;
+    }
+    case KvTransferKind::kP2p:
+      text.append(" at ").append(to_string(HostPort{config.kv_ip, config.kv_port}));
+      break;
+    case KvTransferKind::kFs:
+      text.append(" in ").append(config.shared_storage_path);
+      text.append(config.fs_safe ? ", in our own layout" : ", in vLLM's layout");
+      break;
+    case KvTransferKind::kLmcache:
+      break;  // its address may hold a password
+  }
+  if (config.compress) text.append(", compressed to int8");
+  if (config.pipelining) text.append(", pipelined");
+  return text;
 }
 
 Result<uint32_t> kv_bytes_scale(const KvTransferFlags& flags) {

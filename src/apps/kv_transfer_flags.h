@@ -20,10 +20,15 @@ struct KvTransferFlags {
   std::optional<uint32_t> kv_bytes;  // the scale; 0: blocks have no bytes
 };
 
-// nullopt: nothing travels. The error names the flag or the variable.
-Result<std::optional<KvTransferConfig>> kv_transfer_options(const KvTransferFlags& flags);
+// nullopt: nothing travels. `rank`: of data parallelism, added to the side channel's port, as vLLM
+// does it. The error names the flag or the variable.
+Result<std::optional<KvTransferConfig>> kv_transfer_options(const KvTransferFlags& flags,
+                                                            uint32_t rank = 0);
 
 // Of the bytes of blocks; 0: they have none. The error names the flag.
 Result<uint32_t> kv_bytes_scale(const KvTransferFlags& flags);
+
+// The line of the log that says what travels how.
+std::string describe(const KvTransferConfig& config);
 
 }  // namespace kvasir

@@ -54,6 +54,15 @@ TEST_F(KvTransferFlagsTest, TheSideChannelsVariablesAreVllms) {
   EXPECT_EQ(refused.error().message, "VLLM_NIXL_SIDE_CHANNEL_PORT: 'zmq' is not a port");
 }
 
+TEST_F(KvTransferFlagsTest, EachRankHasASideChannelOfItsOwn) {
+  const KvTransferFlags flags{R"({"kv_connector":"NixlConnector","kv_role":"kv_both"})", {}};
+  EXPECT_EQ((*kv_transfer_options(flags, 3))->side_channel_port, 5603);
+  EXPECT_EQ(describe(**kv_transfer_options(flags, 3)),
+            "KV transfer by NixlConnector: NIXL side channel at localhost:5603, blocks over TCP");
+  setenv("VLLM_NIXL_SIDE_CHANNEL_PORT", "65535", 1);
+  EXPECT_FALSE(kv_transfer_options(flags, 1).ok());
+}
+
 TEST_F(KvTransferFlagsTest, OtherVariablesOfTheTransportAreNamed) {
   setenv("UCX_TLS", "rc,cuda_copy", 1);
   setenv("UCX_NET_DEVICES", "mlx5_0:1", 1);

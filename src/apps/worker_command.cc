@@ -1,3 +1,5 @@
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <csignal>
@@ -8,6 +10,7 @@
 #include "apps/open_ports.h"
 #include "apps/vllm_command_line.h"
 #include "apps/worker_flags.h"
+#include "engine/kv_memory.h"
 #include "net/io/event_loop.h"
 #include "net/io/flag_address.h"
 #include "net/io/signal_watcher.h"
@@ -110,9 +113,50 @@ Result<std::unique_ptr<KvEventWriter>> start_events(EventLoop& loop, Resolver& r
   return events;
 }
 
+// Bytes for the engine's blocks, if they are to have any.
+Result<void> give_memory(const WorkerFlags& flags, const std::optional<KvTransferConfig>& transfer,
+                         WorkerOptions& options) {
+  const Result<uint32_t> scale = kv_bytes_scale(flags.kv_transfer);
+  if (!scale) return scale.error();
+  if (*scale == 0) return {};
+  std::string shared_name;
+  if (transfer && transfer->transport == KvTransferConfig::Transport::kShm) {
+    shared_name = "/kvasir-" + std::to_string(getpid()) + "-" + std::to_string(flags.port);
+  }
+  const KvLayout layout = KvLayout::of(options.profile, *scale);
+  const auto blocks = static_cast<uint32_t>(options.profile.kv_blocks());
+  Result<KvMemory> memory = KvMemory::create(blocks, layout, shared_name);
+  if (!memory) return Error{"--kv-bytes: " + memory.error().message};
+  options.engine.memory = std::make_shared<KvMemory>(std::move(*memory));
+  log_info("KV blocks have " + std::to_string(layout.block_bytes()) + " bytes each, 1/" +
+           std::to_string(*scale) + " of a real engine's (--kv-bytes)");
+  return {};
+}
+
+// From now on blocks travel.
+Result<void> connect(EventLoop& loop, WorkerServer& server, const WorkerOptions& options,
+                     KvTransferConfig config) {
+  // A link has the speed that it says in the worker's own time.
+  config.link.gb_per_s *= options.time_scale;
+  config.link.latency = scaled(config.link.latency, 1 / options.time_scale);
+  if (config.http_port == 0) config.http_port = server.port();
+  Result<std::unique_ptr<KvConnector>> connector = make_kv_connector(
+      config, options.model.root, *options.engine.memory, loop, server.kv_owner());
+  if (!connector) return Error{"--kv-transfer-config: " + connector.error().message};
+  server.set_connector(std::move(*connector), config.recompute_on_failure,
+                       config.kind == KvTransferKind::kNixl);
+  log_info(describe(config));
+  std::string unread;
+  for (const std::string& sentence : config.without_effect) {
+    unread.append(unread.empty() ? "" : "; ").append(sentence);
+  }
+  if (!unread.empty()) log_warning("KV transfer, not in effect: " + unread);
+  return {};
+}
+
 // Runs until the loop is stopped.
 int serve(EventLoop& loop, const WorkerFlags& flags, WorkerOptions options,
-          std::optional<KvEventWriterOptions> asked) {
+          std::optional<KvEventWriterOptions> asked, std::optional<KvTransferConfig> transfer) {
   Result<Descriptor> listener = listen_on_flag("--port", flags.host, flags.port, false);
   if (!listener) return fail_command("worker", 1, listener.error().message);
   SystemResolver resolver;
@@ -120,6 +164,10 @@ int serve(EventLoop& loop, const WorkerFlags& flags, WorkerOptions options,
       loop, resolver, flags.kv_events, std::move(asked), options.engine.prefix_caching);
   if (!events) return fail_command("worker", 1, events.error().message);
   WorkerServer server(loop, std::move(*listener), options, events->get());
+  if (transfer) {
+    const Result<void> connected = connect(loop, server, options, std::move(*transfer));
+    if (!connected) return fail_command("worker", 1, connected.error().message);
+  }
   std::unique_ptr<HealthServer> health;
   if (flags.health_port != 0) {
     Result<Descriptor> health_listener =
@@ -163,21 +211,17 @@ int run_worker(const WorkerFlags& flags) {
   if (!options) return fail_command("worker", 2, options.error().message);
   Result<std::optional<KvEventWriterOptions>> events = worker_kv_events(flags, *options);
   if (!events) return fail_command("worker", 2, events.error().message);
-  const Result<std::optional<KvTransferConfig>> transfer = kv_transfer_options(flags.kv_transfer);
+  Result<std::optional<KvTransferConfig>> transfer =
+      kv_transfer_options(flags.kv_transfer, flags.kv_events.data_parallel_rank);
   if (!transfer) return fail_command("worker", 2, transfer.error().message);
-  if (*transfer) {
-    const Result<void> there = check_kv_connector(**transfer);
-    if (!there) return fail_command("worker", 2, "--kv-transfer-config: " + there.error().message);
-  }
-  if (const Result<uint32_t> scale = kv_bytes_scale(flags.kv_transfer); !scale || *scale > 0) {
-    return fail_command("worker", 2, scale ? "--kv-bytes: not there yet" : scale.error().message);
-  }
+  const Result<void> memory = give_memory(flags, *transfer, *options);
+  if (!memory) return fail_command("worker", 2, memory.error().message);
   log_info("Loading model " + options->model.root + " (profile " + options->profile.name + ")");
   log_without_effect(flags, options->profile);
   Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();
   if (!loop) return fail_command("worker", 1, loop.error().message);
   if (flags.headless) return wait_for_end(**loop, flags);
-  return serve(**loop, flags, std::move(*options), std::move(*events));
+  return serve(**loop, flags, std::move(*options), std::move(*events), std::move(*transfer));
 }
 
 }  // namespace

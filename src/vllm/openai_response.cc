@@ -61,6 +61,13 @@ void append_ending(const ChoiceAnswer& choice, AnswerKind kind, std::string& jso
   append_token_ids(pointer(choice.token_ids), json);
 }
 
+// What every whole answer ends with.
+std::string append_end(std::string_view transfer_params, std::string& json) {
+  json.append(",\"kv_transfer_params\":");
+  json.append(transfer_params.empty() ? "null" : transfer_params);
+  return std::move(json.append(",\"ec_transfer_params\":null,\"metrics\":null}"));
+}
+
 // `parent`: of an adapter; null for a model.
 void append_model(std::string_view name, std::string_view root, const std::string* parent,
                   std::optional<uint32_t> max_model_len, int64_t created, std::string& json) {
@@ -95,7 +102,7 @@ void append_model(std::string_view name, std::string_view root, const std::strin
 }  // namespace
 
 std::string completion_answer(const AnswerHead& head, const std::vector<ChoiceAnswer>& choices,
-                              const Usage& usage) {
+                              const Usage& usage, std::string_view transfer_params) {
   std::string json;
   append_head(head, "text_completion", json);
   for (const ChoiceAnswer& choice : choices) {
@@ -112,11 +119,11 @@ std::string completion_answer(const AnswerHead& head, const std::vector<ChoiceAn
     json.append(",\"routed_experts\":null}");
   }
   append_usage(head, usage, json);
-  return json.append(",\"kv_transfer_params\":null,\"ec_transfer_params\":null,\"metrics\":null}");
+  return append_end(transfer_params, json);
 }
 
 std::string chat_answer(const AnswerHead& head, const std::vector<ChoiceAnswer>& choices,
-                        const Usage& usage) {
+                        const Usage& usage, std::string_view transfer_params) {
   std::string json;
   append_head(head, "chat.completion", json);
   for (const ChoiceAnswer& choice : choices) {
@@ -142,9 +149,7 @@ std::string chat_answer(const AnswerHead& head, const std::vector<ChoiceAnswer>&
                          json);
   json.append(",\"prompt_token_ids\":");
   append_token_ids(choices.empty() ? nullptr : pointer(choices.front().prompt_token_ids), json);
-  return json.append(
-      ",\"prompt_text\":null,\"kv_transfer_params\":null,\"ec_transfer_params\":null,\"metrics\":"
-      "null}");
+  return append_end(transfer_params, json.append(",\"prompt_text\":null"));
 }
 
 std::string models_answer(const std::vector<std::string>& names, const std::string& root,

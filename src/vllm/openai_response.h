@@ -12,10 +12,10 @@
 namespace kvasir {
 
 std::string completion_answer(const AnswerHead& head, const std::vector<ChoiceAnswer>& choices,
-                              const Usage& usage);
+                              const Usage& usage, std::string_view transfer_params = {});
 // What belongs to the prompt is taken from the first choice.
 std::string chat_answer(const AnswerHead& head, const std::vector<ChoiceAnswer>& choices,
-                        const Usage& usage);
+                        const Usage& usage, std::string_view transfer_params = {});
 
 // An adapter as /v1/models shows it.
 struct ListedAdapter {

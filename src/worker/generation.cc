@@ -24,6 +24,7 @@ Usage Generation::usage() const {
     usage.completion_tokens += choice.answer.tokens();
     if (choice.index % per_prompt == 0) usage.cached_tokens += choice.cached_tokens;
   }
+  if (view_.cached_tokens) usage.cached_tokens = *view_.cached_tokens;
   return usage;
 }
 

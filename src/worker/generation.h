@@ -6,11 +6,13 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/engine.h"
 #include "net/http/http_server.h"
 #include "vllm/answer_parts.h"
+#include "vllm/api_error.h"
 #include "vllm/generation_request.h"
 #include "worker/answer_choice.h"
 #include "worker/answer_plan.h"
@@ -35,6 +37,10 @@ struct GenerationView {
   bool echo = false;
   bool hide_answer = false;  // the tokens are made and not shown
   std::shared_ptr<const AnswerPlan> plan = {};  // null: the answers are free
+  // What the usage says instead of the tokens that were cached here: a prefiller's count.
+  std::optional<uint64_t> cached_tokens = {};
+  // Its name in the metrics, counted with the answer; empty: it was counted.
+  std::string_view handler = {};
 };
 
 // One sequence of a generation.
@@ -72,6 +78,11 @@ class Generation {
   virtual void add(GenerationChoice& choice, const AnswerChoice::Step& step) = 0;
   // Sends what the step added. After the last choice ended the answer is complete.
   virtual void flush() = 0;
+  // There will be no answer. Nothing follows.
+  virtual void fail(const ApiError& error) = 0;
+
+  // The answer's kv_transfer_params, JSON; empty: null. Streams do not show them.
+  void set_transfer_params(std::string params) { transfer_params_ = std::move(params); }
 
   bool finished() const { return unfinished_ == 0; }
   void on_choice_finished() { --unfinished_; }
@@ -87,6 +98,7 @@ class Generation {
 
   HttpExchange& exchange_;
   const GenerationView view_;
+  std::string transfer_params_;
 
  private:
   const StopRules rules_;

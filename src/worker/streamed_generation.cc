@@ -63,6 +63,12 @@ class StreamedGeneration final : public Generation {
     if (finished()) exchange_.finish();
   }
 
+  void fail(const ApiError& error) override {
+    events_.append(error_event(error)).append(kStreamEnd);
+    exchange_.write(events_);
+    exchange_.finish();
+  }
+
  private:
   // What `size` bytes of a planned text from `from` on tell of its calls.
   static std::vector<ToolCallDelta> calls_in(const PlannedAnswer& planned, size_t from,

@@ -32,10 +32,15 @@ class WholeGeneration final : public Generation {
 
   void flush() override {
     if (!finished()) return;
-    const std::string body = view_.head.kind == AnswerKind::kChat
-                                 ? chat_answer(view_.head, answers_, usage())
-                                 : completion_answer(view_.head, answers_, usage());
+    const std::string body =
+        view_.head.kind == AnswerKind::kChat
+            ? chat_answer(view_.head, answers_, usage(), transfer_params_)
+            : completion_answer(view_.head, answers_, usage(), transfer_params_);
     exchange_.respond(200, kJsonFields, body);
+  }
+
+  void fail(const ApiError& error) override {
+    exchange_.respond(error.status, kJsonFields, error_body(error));
   }
 
  private:

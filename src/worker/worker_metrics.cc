@@ -194,7 +194,7 @@ void WorkerMetrics::add_totals() {
       counter(by_tier, "Cached prompt tokens by cache tier.", {{"source", "device"}});
   cached_on_host_ = counter(by_tier, "Cached prompt tokens by cache tier.", {{"source", "host"}});
   for (const char* tier : {"p2p", "disk", "external_unspecified"}) {
-    counter(by_tier, "Cached prompt tokens by cache tier.", {{"source", tier}});
+    cached_elsewhere_ = counter(by_tier, "Cached prompt tokens by cache tier.", {{"source", tier}});
   }
   generation_tokens_ =
       counter("vllm:generation_tokens_total", "Number of generation tokens processed.");
@@ -203,8 +203,9 @@ void WorkerMetrics::add_totals() {
       counter(success, "Count of successfully processed requests.", {{"finished_reason", "stop"}});
   reached_length_ = counter(success, "Count of successfully processed requests.",
                             {{"finished_reason", "length"}});
-  for (const char* reason : {"abort", "error", "repetition"}) {
-    counter(success, "Count of successfully processed requests.", {{"finished_reason", reason}});
+  for (const char* reason : {"abort", "repetition", "error"}) {
+    failed_ = counter(success, "Count of successfully processed requests.",
+                      {{"finished_reason", reason}});
   }
   lost_seconds_ = gauge("kvasir:lost_seconds",
                         "Model time by which the machine was too slow for the time scale.");
@@ -311,6 +312,15 @@ void WorkerMetrics::set_kv_events(const KvEventCounts& counts) {
   kv_events_seen_ = counts;
 }
 
+void WorkerMetrics::add_transfers(double time_scale, bool nixl) {
+  transfers_ = std::make_unique<TransferMetrics>(registry_, labels(), time_scale, nixl);
+  // As vLLM has it: only NixlConnector says which tier its tokens come from.
+  if (!nixl) return;
+  cached_elsewhere_ =
+      &registry_.counter("vllm:prompt_tokens_cached_by_source_total",
+                         "Cached prompt tokens by cache tier.", labels({{"source", "p2p"}}));
+}
+
 void WorkerMetrics::add_tutorial_names(const EngineProfile& profile) {
   tutorial_ = std::make_unique<TutorialMetrics>(registry_, labels(), profile);
 }
@@ -329,20 +339,28 @@ std::string WorkerMetrics::expose(const EngineStats& stats, Duration lost_time, 
   const uint64_t from_host = stats.cpu_cache_hits - seen_.cpu_cache_hits;
   prefix_queries_->add(queries);
   prefix_hits_->add(hits - from_host);
-  cached_tokens_->add(hits);
+  const uint64_t loaded = stats.external_prefix_cache_hits - seen_.external_prefix_cache_hits;
+  cached_tokens_->add(hits + loaded);
   cached_by_source_->add(hits - from_host);
   cached_on_device_->add(hits - from_host);
   cached_on_host_->add(from_host);
-  transferred_->add(from_host);
-  external_hits_->add(from_host);
-  // The CPU tier is asked for what the GPU's cache does not have.
-  if (has_cpu_tier_) external_queries_->add(queries - (hits - from_host));
+  cached_elsewhere_->add(loaded);
+  transferred_->add(from_host + loaded);
+  external_hits_->add(from_host + loaded);
+  // The CPU tier is asked for what the GPU's cache does not have, and a connector likewise.
+  if (transfers_) {
+    external_queries_->add(stats.external_prefix_cache_queries -
+                           seen_.external_prefix_cache_queries);
+  } else if (has_cpu_tier_) {
+    external_queries_->add(queries - (hits - from_host));
+  }
   preemptions_->add(stats.num_preemptions - seen_.num_preemptions);
   prompt_tokens_->add(prompt_tokens);
   // Hits count at admission, prompts when they are done: between the two there is nothing computed
   // to show.
   const uint64_t computed =
-      stats.prompt_tokens - std::min(stats.prompt_tokens, stats.prefix_cache_hits);
+      stats.prompt_tokens -
+      std::min(stats.prompt_tokens, stats.prefix_cache_hits + stats.external_prefix_cache_hits);
   computed_tokens_->add(computed - std::min(computed, computed_tokens_->value()));
   generation_tokens_->add(stats.generation_tokens - seen_.generation_tokens);
   seen_ = stats;

@@ -13,6 +13,7 @@
 #include "telemetry/metrics.h"
 #include "timing/engine_profile.h"
 #include "worker/kv_event_publisher.h"
+#include "worker/transfer_metrics.h"
 #include "worker/tutorial_metrics.h"
 
 namespace kvasir {
@@ -48,12 +49,19 @@ class WorkerMetrics {
   void on_finished(const FinishedSequence& sequence);
   // All `choices` of one prompt ended; the longest has `generation_tokens`.
   void on_prompt_finished(uint64_t choices, uint64_t generation_tokens);
+  // A sequence ended because its blocks could not be loaded.
+  void on_failed() { failed_->add(); }
   // A request for an answer is over: it was answered, or refused or given up.
   void on_request_over(bool success);
   void on_http(std::string_view method, std::string_view handler, int status);
 
   // Shows what became of KV events, from the first call on.
   void set_kv_events(const KvEventCounts& counts);
+
+  // Also shows what becomes of KV blocks that travel. `nixl`: see TransferMetrics.
+  void add_transfers(double time_scale, bool nixl);
+  // Null: nothing travels.
+  TransferMetrics* transfers() { return transfers_.get(); }
 
   // Also shows the names of TutorialMetrics.
   void add_tutorial_names(const EngineProfile& profile);
@@ -82,18 +90,21 @@ class WorkerMetrics {
   Counter* cached_by_source_;
   Counter* cached_on_device_;
   Counter* cached_on_host_;
+  Counter* cached_elsewhere_;  // by connectors
   Counter* transferred_;
   Counter* external_queries_;
   Counter* external_hits_;
   Counter* generation_tokens_;
   Counter* stopped_;
   Counter* reached_length_;
+  Counter* failed_;
   Gauge* running_;
   Gauge* waiting_;
   Gauge* waiting_capacity_;
   Gauge* cache_usage_;
   Gauge* lost_seconds_;
-  std::unique_ptr<TutorialMetrics> tutorial_;  // null: not shown
+  std::unique_ptr<TutorialMetrics> tutorial_;   // null: not shown
+  std::unique_ptr<TransferMetrics> transfers_;  // null: nothing travels
   Histogram* iteration_tokens_;
   Histogram* time_to_first_token_;
   Histogram* inter_token_latency_;

@@ -10,6 +10,7 @@
 #include "vllm/openai_response.h"
 #include "vllm/request_body.h"
 #include "vllm/stream_chunks.h"
+#include "worker/transfer_params.h"
 
 namespace kvasir {
 namespace {
@@ -91,12 +92,27 @@ WorkerServer::WorkerServer(EventLoop& loop, Descriptor listener, WorkerOptions o
       events_(events),
       engine_(options_.profile, options_.engine, events),
       metrics_(options_.model.names.front(), options_.profile, options_.engine),
-      generations_(loop, engine_, options_.time_scale, options_.seed, metrics_, events),
+      generations_(loop, engine_, options_.profile.block_size, options_.time_scale, options_.seed,
+                   metrics_, events),
       server_(loop, std::move(listener), *this, options_.limits) {
   if (options_.tutorial_metrics) metrics_.add_tutorial_names(options_.profile);
 }
 
 WorkerServer::~WorkerServer() = default;
+
+void WorkerServer::set_connector(std::unique_ptr<KvConnector> connector, bool recompute,
+                                 bool nixl) {
+  metrics_.add_transfers(options_.time_scale, nixl);
+  generations_.transfers().set_connector(
+      std::move(connector), recompute,
+      [this](const KvTransferRecord& record) { metrics_.transfers()->on_transfer(record); });
+}
+
+void WorkerServer::drain(std::function<void()> drained) {
+  server_.drain([this, drained = std::move(drained)]() mutable {
+    generations_.transfers().when_idle(std::move(drained));
+  });
+}
 
 // --- Requests
 // ----------------------------------------------------------------------------------------
@@ -199,8 +215,7 @@ void WorkerServer::complete(HttpExchange& exchange) {
   if (const ApiError* error = std::get_if<ApiError>(&parsed)) return answer_error(exchange, *error);
   const CompletionRequest& request = std::get<CompletionRequest>(parsed);
   auto admitted = admit(request, options_.model, rank_of(exchange));
-  if (const ApiError* error = std::get_if<ApiError>(&admitted))
-    return answer_error(exchange, *error);
+  if (const ApiError* error = std::get_if<ApiError>(&admitted)) return refuse(exchange, *error);
   AdmittedRequest& admission = std::get<AdmittedRequest>(admitted);
   GenerationView view;
   view.head = head_of(exchange, request.generation, AnswerKind::kCompletion);
@@ -221,8 +236,7 @@ void WorkerServer::chat(HttpExchange& exchange) {
   if (const ApiError* error = std::get_if<ApiError>(&parsed)) return answer_error(exchange, *error);
   const ChatRequest& request = std::get<ChatRequest>(parsed);
   auto admitted = admit(request, options_.model, options_.tools, rank_of(exchange));
-  if (const ApiError* error = std::get_if<ApiError>(&admitted))
-    return answer_error(exchange, *error);
+  if (const ApiError* error = std::get_if<ApiError>(&admitted)) return refuse(exchange, *error);
   AdmittedRequest& admission = std::get<AdmittedRequest>(admitted);
   GenerationView view;
   view.head = head_of(exchange, request.generation, AnswerKind::kChat);
@@ -237,10 +251,15 @@ void WorkerServer::chat(HttpExchange& exchange) {
 
 void WorkerServer::generate(HttpExchange& exchange, const GenerationRequest& request,
                             GenerationView view, const AdmittedRequest& admission) {
-  if (admission.late_error && !request.stream) return answer_error(exchange, *admission.late_error);
-  metrics_.on_http(exchange.head().method(), handler_, 200);
-  if (request.stream) exchange.start(200, kStreamFields);
+  if (admission.late_error && !request.stream) return refuse(exchange, *admission.late_error);
+  if (request.stream) {
+    metrics_.on_http(exchange.head().method(), handler_, 200);
+    exchange.start(200, kStreamFields);
+  } else {
+    view.handler = handler_;
+  }
   if (admission.late_error) {
+    give_up_blocks(exchange);
     metrics_.on_request_over(false);
     exchange.write(error_event(*admission.late_error).append(kStreamEnd));
     return exchange.finish();
@@ -259,10 +278,27 @@ void WorkerServer::generate(HttpExchange& exchange, const GenerationRequest& req
     fields.salt_text = request.cache_salt;
   }
   fields.adapter = adapter;
+  std::string_view transfer_params;
+  if (generations_.transfers().is_on()) {
+    transfer_params = transfer_params_of(exchange.body());
+    view.cached_tokens = prefiller_cached_tokens(transfer_params);
+  }
   fields.priority = static_cast<int>(std::clamp<int64_t>(request.priority, INT32_MIN, INT32_MAX));
   generations_.start(request.stream ? make_streamed_generation(exchange, std::move(view))
                                     : make_whole_generation(exchange, std::move(view)),
-                     fields);
+                     std::move(fields), transfer_params);
+}
+
+void WorkerServer::give_up_blocks(const HttpExchange& exchange) {
+  if (!generations_.transfers().is_on()) return;
+  const std::string_view params = transfer_params_of(exchange.body());
+  if (!params.empty()) generations_.transfers().refuse({}, params);
+}
+
+// Of a request whose fields are sound.
+void WorkerServer::refuse(HttpExchange& exchange, const ApiError& error) {
+  give_up_blocks(exchange);
+  answer_error(exchange, error);
 }
 
 // The adapter that the request names; empty: it names the model itself.
@@ -333,6 +369,9 @@ std::string WorkerServer::metrics_page() {
     adapters = {options_.model.adapters_most, joined(at_work.running), joined(at_work.waiting)};
   }
   if (events_ != nullptr) metrics_.set_kv_events(events_->publisher().counts());
+  if (generations_.transfers().is_on()) {
+    metrics_.transfers()->update(generations_.transfers().stats());
+  }
   return metrics_.expose(engine_.stats(), generations_.lost_time(), generations_.now(),
                          options_.model.lora ? &adapters : nullptr);
 }

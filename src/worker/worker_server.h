@@ -55,11 +55,17 @@ class WorkerServer final : private HttpHandler {
   uint16_t port() const { return server_.port(); }
   EngineStats stats() const { return engine_.stats(); }
 
+  // KV blocks travel, by a connector whose owner is kv_owner(). Once, before the first request.
+  // `recompute`: a load that fails fails no request. `nixl`: shows vLLM's metrics of NixlConnector.
+  void set_connector(std::unique_ptr<KvConnector> connector, bool recompute, bool nixl);
+  KvConnector::Owner& kv_owner() { return generations_.transfers(); }
+
   // Requests are served as before, but each answer ends its connection: for the time before
   // drain().
   void close_after_answers() { server_.close_after_answers(); }
-  // Stops accepting; `drained` is called when the requests under way are answered.
-  void drain(std::function<void()> drained) { server_.drain(std::move(drained)); }
+  // Stops accepting; `drained` is called when the requests under way are answered and nobody is
+  // to fetch KV blocks here any more.
+  void drain(std::function<void()> drained);
 
  private:
   void on_request(HttpExchange& exchange) override;
@@ -74,6 +80,9 @@ class WorkerServer final : private HttpHandler {
   void reset_prefix_cache(HttpExchange& exchange);
   void generate(HttpExchange& exchange, const GenerationRequest& request, GenerationView view,
                 const AdmittedRequest& admission);
+  // Tells who holds KV blocks for a request that is refused.
+  void give_up_blocks(const HttpExchange& exchange);
+  void refuse(HttpExchange& exchange, const ApiError& error);
   std::string adapter_of(const GenerationRequest& request) const;
   std::string model_list() const;
   std::string metrics_page();
