@@ -3,7 +3,7 @@ KVASIR = build/release/kvasir
 FUZZ_SECONDS ?= 60
 
 .PHONY: help deps deps-dev build up policy-table test asan tsan fuzz test-clients test-tokenizer test-streams test-envoy test-epp-streams test-attack test-vllm test-vllm-pd \
-  test-replicas test-kube test-kube-node test-reload test-index-storm test-upstream-configs test-upstream-hermetic docs ab bench-gateway bench-epp bench-sidecar bench-schedule bench-kv-events bench-scrape bench-index bench-index-capacity lint clean \
+  test-replicas test-kube test-kube-node test-reload test-index-storm test-upstream-configs test-upstream-hermetic docs ab bench-gateway bench-epp bench-sidecar bench-schedule bench-kv-events bench-scrape bench-transfer bench-index bench-index-capacity lint clean \
   image image-docs test-image
 .DEFAULT_GOAL := help
 
@@ -98,6 +98,10 @@ policy-table: deps build/release/build.ninja ## every way to route on virtual ti
 
 bench-gateway: build ## compares the cost of a request with nginx, HAProxy and other gateways (ARGS=--kv-events: with exact knowledge of caches)
 	python3 bench/gateway/run.py $(ARGS)
+
+bench-transfer: deps build/release/build.ninja ## how fast KV blocks get from one worker to another, way by way (ARGS=--check)
+	cmake --build --preset release --target transfer_bench
+	bench/transfer/run.py $(ARGS)
 
 bench-scrape: deps build/release/build.ninja ## the CPU that scraping 1,000 endpoints takes (ARGS="--check")
 	cmake --build --preset release --target scrape_bench

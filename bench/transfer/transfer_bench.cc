@@ -1,0 +1,101 @@
+// How fast KV blocks get from one worker to another, way by way, beside the same bytes with nothing
+// around them. Contenders take turns; each line of the output is one round of one of them:
+//   NAME BLOCK_BYTES GIGABYTES_PER_SECOND
+// bench/transfer/run.py makes sense of them.
+#include <unistd.h>
+
+#include <cstdio>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/integer_text.h"
+#include "connector_pair.h"
+#include "raw_copy.h"
+
+namespace kvasir::bench {
+namespace {
+
+struct Contender {
+  std::string name;
+  std::function<double()> seconds;  // of one transfer of all blocks
+};
+
+// The blocks of a transfer.
+struct Load {
+  uint32_t block_bytes = 0;
+  uint32_t blocks = 0;
+
+  size_t bytes() const { return size_t{block_bytes} * blocks; }
+  KvLayout layout() const {
+    KvLayout of;
+    of.bytes_per_token = block_bytes / of.block_size;
+    return of;
+  }
+};
+
+Contender nixl(std::string name, const Load& load, KvTransferConfig::Transport transport,
+               bool by_layers) {
+  KvTransferConfig config;
+  config.kind = KvTransferKind::kNixl;
+  config.side_channel_port = 0;
+  config.transport = transport;
+  config.pipelining = by_layers;
+  const bool shared = transport == KvTransferConfig::Transport::kShm;
+  const std::string memory = "/kvasir-bench-" + std::to_string(getpid()) + "-" +
+                             std::to_string(load.block_bytes) + "-" + name;
+  const auto pair = std::make_shared<ConnectorPair>(config, config, load.layout(), load.blocks,
+                                                    shared ? memory : "");
+  return {std::move(name), [pair] { return pair->hand_over().fetch_seconds; }};
+}
+
+// Each way and what it is held against.
+std::vector<Contender> contenders_of(const Load& load) {
+  using Transport = KvTransferConfig::Transport;
+  const auto raw = std::make_shared<RawTcpCopy>(load.bytes());
+  return {
+      {"raw_tcp", [raw] { return raw->seconds(); }},
+      nixl("nixl_tcp", load, Transport::kTcp, false),
+      nixl("nixl_tcp_by_layers", load, Transport::kTcp, true),
+      nixl("nixl_shm", load, Transport::kShm, false),
+  };
+}
+
+void run(const Load& load, uint32_t rounds) {
+  const std::vector<Contender> contenders = contenders_of(load);
+  for (uint32_t round = 0; round <= rounds; ++round) {
+    for (const Contender& contender : contenders) {
+      const double seconds = contender.seconds();
+      if (round == 0) continue;  // pages, connections and handshakes are there from now on
+      std::printf("%s %u %.3f\n", contender.name.c_str(), load.block_bytes,
+                  static_cast<double>(load.bytes()) / seconds / 1e9);
+      std::fflush(stdout);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace kvasir::bench
+
+int main(int count, char** arguments) {
+  using kvasir::bench::give_up;
+  uint32_t rounds = 11, megabytes = 64;
+  for (int i = 1; i + 1 < count; i += 2) {
+    const auto value = kvasir::integer_of<uint32_t>(arguments[i + 1]);
+    if (!value || *value == 0) give_up(std::string(arguments[i]) + " wants a number");
+    if (std::string_view(arguments[i]) == "--rounds") {
+      rounds = *value;
+    } else if (std::string_view(arguments[i]) == "--megabytes") {
+      megabytes = *value;
+    } else {
+      give_up(std::string(arguments[i]) + " is not known: --rounds N --megabytes N");
+    }
+  }
+  // Of a worker by default, and with less of a scale.
+  for (const uint32_t block_bytes : {4u << 10, 64u << 10}) {
+    kvasir::bench::run({block_bytes, (megabytes << 20) / block_bytes}, rounds);
+  }
+  return 0;
+}
