@@ -1,5 +1,6 @@
 #include "plugins/plugin_roster.h"
 
+#include "plugins/cost/predicted_cost_pd_decider.h"
 #include "plugins/cost/predicted_cost_picker.h"
 #include "plugins/data_layer_plugins.h"
 #include "plugins/destination_endpoint_served_verifier.h"
@@ -123,6 +124,7 @@ void register_handlers(Registry& registry) {
   registry.add(without_parameters(always_disagg_pd_decider_plugin()));
   registry.add(without_parameters(always_disagg_multimodal_decider_plugin()));
   registry.add(prefix_based_pd_decider_plugin());
+  registry.add(predicted_cost_pd_decider_plugin());
 }
 
 void register_producers(Registry& registry) {

@@ -18,6 +18,9 @@ class LearnedScale {
   // The scale stays between 1 / kLargest and kLargest, whatever is observed.
   static constexpr double kLargest = 1000;
 
+  // Predictions up to `shortest` teach nothing.
+  explicit LearnedScale(Duration shortest = kShortestLesson) : shortest_(shortest) {}
+
   double value() const { return value_; }
 
   // `predicted`: with the scale of that time already in it. Observe only prefills that waited for
@@ -25,6 +28,7 @@ class LearnedScale {
   void observe(Duration predicted, Duration actual);
 
  private:
+  Duration shortest_;
   double value_ = 1;
 };
 

@@ -65,6 +65,10 @@ struct RetryStep {
 struct FirstTokenStep {
   std::string name;
 };
+// The leg that prefilled it apart is over.
+struct PrefillEndedStep {
+  std::string name;
+};
 struct EndStep {
   std::string name;
 };
@@ -84,8 +88,8 @@ struct HoldsStep {
   std::string model;
 };
 
-using Step = std::variant<RequestStep, BurstStep, RetryStep, FirstTokenStep, EndStep, AdvanceStep,
-                          MetricsStep, HealthStep, HoldsStep>;
+using Step = std::variant<RequestStep, BurstStep, RetryStep, FirstTokenStep, PrefillEndedStep,
+                          EndStep, AdvanceStep, MetricsStep, HealthStep, HoldsStep>;
 
 struct LocatedStep {
   int line = 0;

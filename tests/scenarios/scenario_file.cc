@@ -272,6 +272,8 @@ class Reader {
     } else if (fields.has("retry")) {
       RetryStep retry{fields.text("retry", ""), expectation(fields, line)};
       made = std::move(retry);
+    } else if (fields.has("prefill_ended")) {
+      made = PrefillEndedStep{fields.text("prefill_ended", "")};
     } else if (fields.has("first_token")) {
       made = FirstTokenStep{fields.text("first_token", "")};
     } else if (fields.has("end")) {
@@ -286,7 +288,8 @@ class Reader {
       made = holds_step(fields);
     } else {
       add(line,
-          "step: it is none of request, burst, retry, first_token, end, advance, metrics, health, "
+          "step: it is none of request, burst, retry, prefill_ended, first_token, end, advance, "
+          "metrics, health, "
           "holds");
       return std::nullopt;
     }

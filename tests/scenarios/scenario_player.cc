@@ -165,6 +165,10 @@ class Player {
     if (const Running* running = find(step.name)) scheduler_->first_token(running->id);
   }
 
+  void run(const PrefillEndedStep& step) {
+    if (const Running* running = find(step.name)) scheduler_->prefill_ended(running->id);
+  }
+
   void run(const EndStep& step) {
     const Running* running = find(step.name);
     if (running == nullptr) return;

@@ -75,14 +75,21 @@ struct SimulatedWorker {
   SimulatedWorker(const EngineProfile& profile, KvEventSink* events)
       : engine(profile, EngineOptions{}, events) {}
 
+  struct Running {
+    Flight* flight = nullptr;
+    bool prefills = false;  // for another one, which decodes
+  };
+
   Engine engine;
-  std::unordered_map<uint64_t, Flight*> flights;  // by SequenceId
+  std::unordered_map<uint64_t, Running> flights;  // by SequenceId
 };
 
 PoolOptions pool_options(const SimulationOptions& options) {
   PoolOptions pool;
   for (uint32_t i = 0; i < options.workers; ++i) {
-    pool.feeds.endpoints.push_back({"worker-" + std::to_string(i), "127.0.0.1", 0, {}});
+    Endpoint endpoint{"worker-" + std::to_string(i), "127.0.0.1", 0, {}};
+    if (!options.roles.empty()) endpoint.labels["llm-d.ai/role"] = options.roles[i];
+    pool.feeds.endpoints.push_back(std::move(endpoint));
   }
   pool.plugins.profile = options.predicted_profile.value_or(options.profile);
   pool.plugins.seed = options.policy_seed;
@@ -113,13 +120,10 @@ class Simulation {
     SimulatedWorker& worker = *workers_[index];
     request.refused = !worker.engine.check(wanted.input_tokens, wanted.output_tokens);
     if (request.refused) return end(flight);
-    SequenceRequest sequence;
-    sequence.prompt = *flight.prompt;
-    sequence.max_tokens = wanted.output_tokens;
-    sequence.answer_seed = mix64(flight.row);
-    const SequenceId id = worker.engine.submit(std::move(sequence), executor_.now());
-    worker.flights[static_cast<uint64_t>(id)] = &flight;
-    start_step(index);
+    request.apart = request.decision.prefill.has_value();
+    if (!request.apart) return submit(index, flight, wanted.output_tokens, 0);
+    flight.journey.begin_prefill();
+    submit(index_of(*request.decision.prefill), flight, 1, 0, true);
   }
   void refused(Flight& flight) {
     result_.requests[flight.row].held = flight.journey.held();
@@ -128,6 +132,34 @@ class Simulation {
   }
 
  private:
+  void submit(uint32_t index, Flight& flight, uint32_t tokens, uint32_t remote_blocks,
+              bool prefills = false) {
+    SequenceRequest sequence;
+    sequence.prompt = *flight.prompt;
+    sequence.max_tokens = tokens;
+    sequence.answer_seed = mix64(flight.row);
+    sequence.remote_blocks = remote_blocks;
+    SimulatedWorker& worker = *workers_[index];
+    const SequenceId id = worker.engine.submit(std::move(sequence), executor_.now());
+    worker.flights[static_cast<uint64_t>(id)] = {&flight, prefills};
+    start_step(index);
+  }
+
+  // Its blocks are on their way, and then there at once.
+  void hand_over(Flight& flight) {
+    flight.journey.end_prefill(0);
+    flight.journey.prefilled(0, executor_.now() - (TimePoint{} + workload_[flight.row].arrival));
+    const uint32_t blocks =
+        static_cast<uint32_t>(flight.prompt->size()) / options_.profile.block_size;
+    const double bytes = static_cast<double>(options_.profile.kv_bytes_per_token) * blocks *
+                         options_.profile.block_size;
+    const Duration way = options_.hop + from_seconds(bytes / (options_.link_gb_per_s * 1e9));
+    executor_.after(way, [this, &flight, blocks] {
+      const EndpointId decode = result_.requests[flight.row].decision.endpoint;
+      submit(index_of(decode), flight, workload_[flight.row].output_tokens, blocks);
+    });
+  }
+
   Simulation(const SimulatedWorkload& workload, const SimulationOptions& options)
       : workload_(workload), options_(options) {
     if (options.kv_event_lag) {
@@ -239,12 +271,17 @@ class Simulation {
   size_t without_first_token(const SimulatedWorker& worker) const {
     return static_cast<size_t>(
         std::count_if(worker.flights.begin(), worker.flights.end(), [this](const auto& flight) {
-          return result_.requests[flight.second->row].output_tokens == 0;
+          return result_.requests[flight.second.flight->row].output_tokens == 0;
         }));
   }
 
   void start_step(uint32_t index) {
-    const auto duration = workers_[index]->engine.start_step(executor_.now());
+    Engine& engine = workers_[index]->engine;
+    auto duration = engine.start_step(executor_.now());
+    for (const WantedBlocks& wanted : engine.take_wanted()) {
+      engine.arrived(wanted.sequence, static_cast<uint32_t>(wanted.blocks.size()));
+      if (!duration) duration = engine.start_step(executor_.now());
+    }
     if (duration) executor_.after(*duration, [this, index] { finish_step(index); });
   }
 
@@ -259,7 +296,11 @@ class Simulation {
   void take_token(SimulatedWorker& worker, const TokenEvent& token) {
     const auto at = worker.flights.find(static_cast<uint64_t>(token.sequence));
     KVASIR_ASSERT(at != worker.flights.end(), "tokens belong to requests in flight");
-    Flight& flight = *at->second;
+    Flight& flight = *at->second.flight;
+    if (at->second.prefills) {
+      worker.flights.erase(at);
+      return hand_over(flight);
+    }
     SimulatedRequest& request = result_.requests[flight.row];
     const Duration since_arrival = executor_.now() - (TimePoint{} + workload_[flight.row].arrival);
     note(static_cast<uint64_t>(executor_.now().time_since_epoch().count()));
@@ -341,6 +382,11 @@ double ttft_percentile_seconds(const SimulationResult& result, double share) {
 double hit_ratio(const SimulationResult& result) {
   return sum(result, [](const SimulatedRequest& r) { return r.cached_tokens; }) /
          sum(result, [](const SimulatedRequest& r) { return r.prompt_tokens; });
+}
+
+double apart_ratio(const SimulationResult& result) {
+  return sum(result, [](const SimulatedRequest& r) { return r.apart; }) /
+         static_cast<double>(served(result));
 }
 
 double inter_token_ms(const SimulationResult& result) {

@@ -41,13 +41,19 @@ struct SimulationOptions {
   bool hold = false;
   Duration hold_threshold = kHoldThreshold;
   Duration held_most = std::chrono::hours(24);
+  // The label llm-d.ai/role of each worker; empty: they have none. Where the decision says so, one
+  // worker prefills, and its KV reaches the one that decodes after hop + bytes / link.
+  std::vector<std::string> roles;
+  Duration hop = std::chrono::milliseconds(5);
+  double link_gb_per_s = 25;
 };
 
 struct SimulatedRequest {
   // Refused by the worker: prompt and answer are longer than it takes. It has no times.
   bool refused = false;
   Decision decision;
-  Duration held{};  // before it was sent to a worker
+  bool apart = false;  // it was prefilled elsewhere than decoded
+  Duration held{};     // before it was sent to a worker
   Duration time_to_first_token{};
   Duration latency{};
   uint32_t prompt_tokens = 0;
@@ -71,6 +77,8 @@ double ttft_percentile_seconds(const SimulationResult& result, double share);
 double hit_ratio(const SimulationResult& result);
 // Mean over tokens, not over requests.
 double inter_token_ms(const SimulationResult& result);
+// Of those that were served, the share that was prefilled apart.
+double apart_ratio(const SimulationResult& result);
 double requests_per_second(const SimulationResult& result);
 
 // An error when the policy or the configuration cannot be used.

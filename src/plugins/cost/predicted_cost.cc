@@ -11,6 +11,9 @@ namespace {
 // Whatever the prompt and the profile say: a hundred thousand of them can be added up.
 constexpr double kLongestPrefillSeconds = 3600;
 
+// A prefill that was over in this share of the predicted time failed.
+constexpr double kFailedShare = 0.1;
+
 }  // namespace
 
 PredictedCost::PredictedCost(size_t endpoints, const EngineProfile& profile, Duration full_wait)
@@ -24,8 +27,11 @@ PredictedCost::PredictedCost(size_t endpoints, const EngineProfile& profile, Dur
 }
 
 CostEstimate PredictedCost::estimate(EndpointId endpoint, const Request& request,
-                                     uint32_t cached_tokens, TimePoint now) {
-  const DecodeLoad load = ledger_.decoding(endpoint, now);
+                                     uint32_t cached_tokens, TimePoint now,
+                                     const DecodeLoad& besides) {
+  DecodeLoad load = ledger_.decoding(endpoint, now);
+  load.rows += besides.rows;
+  load.kv_tokens += besides.kv_tokens;
   CostEstimate result;
   result.cached_tokens = cached_tokens;
   result.wait_seconds = to_seconds(ledger_.wait(endpoint, now));
@@ -71,6 +77,15 @@ void PredictedCost::book(EndpointId endpoint, const Request& request, Duration p
 void PredictedCost::first_token(RequestId request, TimePoint now) {
   const auto observation = ledger_.first_token(request, now);
   if (observation) scale_.observe(observation->predicted, observation->actual);
+}
+
+void PredictedCost::prefill_ended(RequestId request, TimePoint now) {
+  const auto observation = ledger_.first_token(request, now);
+  if (observation &&
+      to_seconds(observation->actual) >= kFailedShare * to_seconds(observation->predicted)) {
+    scale_.observe(observation->predicted, observation->actual);
+  }
+  ledger_.ended(request, now);
 }
 
 void PredictedCost::ended(RequestId request, TimePoint now) {

@@ -42,8 +42,12 @@ class PredictedCost {
   PredictedCost(size_t endpoints, const EngineProfile& profile, Duration full_wait);
 
   // `cached_tokens`: of the request's prompt on that endpoint, never more than the prompt.
+  // `besides`: what decodes there and was not booked here.
   CostEstimate estimate(EndpointId endpoint, const Request& request, uint32_t cached_tokens,
-                        TimePoint now);
+                        TimePoint now, const DecodeLoad& besides = {});
+
+  // The work ahead of whoever comes there now.
+  Duration wait(EndpointId endpoint, TimePoint now) { return ledger_.wait(endpoint, now); }
 
   // How full the pool is: the least wait of the endpoints, `full_wait` of it being full.
   PoolSaturation saturation(std::span<const EndpointId> endpoints, TimePoint now);
@@ -60,6 +64,9 @@ class PredictedCost {
             TimePoint now);
   // Of a booked request. The first one teaches the scale.
   void first_token(RequestId request, TimePoint now);
+  // Of a booked request that decodes elsewhere: its prefill is over, well or not, and it is booked
+  // no longer. Teaches the scale, unless it took so little that it can only have failed.
+  void prefill_ended(RequestId request, TimePoint now);
   void ended(RequestId request, TimePoint now);
 
  private:

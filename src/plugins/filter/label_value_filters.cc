@@ -10,6 +10,8 @@ namespace kvasir {
 namespace {
 
 constexpr const char* kRole = "llm-d.ai/role";
+constexpr const char* kPrefillRoles[] = {"prefill", "encode-prefill", "prefill-decode", "both",
+                                         "encode-prefill-decode"};
 
 class LabelValueFilter final : public Filter {
  public:
@@ -67,9 +69,13 @@ PluginType decode_filter_plugin() {
 }
 
 PluginType prefill_filter_plugin() {
-  return role_filter(
-      "prefill-filter",
-      {"prefill", "encode-prefill", "prefill-decode", "both", "encode-prefill-decode"}, false);
+  return role_filter("prefill-filter", {std::begin(kPrefillRoles), std::end(kPrefillRoles)}, false);
+}
+
+bool may_prefill(const Endpoint& endpoint) {
+  const std::string* role = endpoint.label(kRole);
+  return role != nullptr && std::find(std::begin(kPrefillRoles), std::end(kPrefillRoles), *role) !=
+                                std::end(kPrefillRoles);
 }
 
 PluginType encode_filter_plugin() {

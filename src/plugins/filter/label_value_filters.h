@@ -17,6 +17,7 @@
 //     parameters: {label: tier, validValues: [gold], allowsNoLabel: true}
 #pragma once
 
+#include "model/endpoint.h"
 #include "scheduling/registry.h"
 
 namespace kvasir {
@@ -25,5 +26,8 @@ PluginType by_label_plugin();
 PluginType decode_filter_plugin();
 PluginType prefill_filter_plugin();
 PluginType encode_filter_plugin();
+
+// Whether prefill-filter keeps it.
+bool may_prefill(const Endpoint& endpoint);
 
 }  // namespace kvasir
