@@ -69,8 +69,7 @@ size_t limits_always(KvDialect dialect) {
 }
 
 bool keeps_stream(KvDialect dialect) {
-  return dialect == KvDialect::kLmcache || dialect == KvDialect::kSharedStorage ||
-         dialect == KvDialect::kP2p;
+  return dialect == KvDialect::kLmcache || dialect == KvDialect::kSharedStorage;
 }
 
 // All that an edit or a question may name, in the body or in its sampling_params.
@@ -181,7 +180,8 @@ void LegBodies::end_after_one_token(KvDialect dialect, Edits& edits) const {
   }
   if (!keeps_stream(dialect)) {
     if (apart) edits.body.push_back({"stream_options", std::nullopt});
-    edits.body.push_back({"stream", "false"});
+    const bool is_the_default = dialect == KvDialect::kP2p && !body_.find("stream");
+    if (!is_the_default) edits.body.push_back({"stream", "false"});
   }
 }
 

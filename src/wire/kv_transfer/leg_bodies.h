@@ -27,7 +27,9 @@ enum class KvDialect : uint8_t {
   kSglang,         // "sglang": bootstrap_host, bootstrap_port and bootstrap_room in both bodies
   kMooncake,       // "mooncake": kv_transfer_params on both legs
   kOffloading,     // "offloading": the same with other members
-  kP2p,            // P2pNcclConnector: the request id names both
+  // P2pNcclConnector: the request id names both. vLLM's proxy leaves the prefill leg a stream, in
+  // which an engine's error has status 200; ours does not.
+  kP2p,
 };
 
 // The APIs whose requests have two legs: completions, chat, responses, messages and vLLM's

@@ -50,6 +50,9 @@ TEST(LegBodies, WhatIsNotTouchedStaysByteForByte) {
       legs.prefill(KvDialect::kP2p),
       R"({ "seed": 9007199254740993, "zeta":1.0, "prompt":"<b>\u00e9","a":{"b":[1e400]},"zeta":2,"max_tokens":1 })");
   EXPECT_EQ(legs.decode(KvDialect::kP2p), body);
+  const Legs streamed(RequestApi::kCompletions,
+                      R"({"prompt":"p","stream":true,"stream_options":{"include_usage":true}})");
+  EXPECT_EQ(streamed.prefill(KvDialect::kP2p), R"({"prompt":"p","stream":false,"max_tokens":1})");
   EXPECT_EQ(legs.decode(KvDialect::kLmcache), body);
 }
 

@@ -1,0 +1,62 @@
+// For the tests of who carries legs: a worker that answers as it is told, and remembers what it was
+// asked.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "base/text.h"
+#include "net/http/http_server.h"
+#include "net/io/event_loop.h"
+#include "net/io/socket.h"
+
+namespace kvasir {
+
+class LegWorkerFixture final : public HttpHandler, public HttpExchange::Observer {
+ public:
+  explicit LegWorkerFixture(EventLoop& loop)
+      : server_(loop, std::move(listen_tcp("127.0.0.1", 0, false).value()), *this) {}
+
+  void on_request(HttpExchange& exchange) override {
+    const HttpHead& head = exchange.head();
+    if (const auto page = pages.find(std::string(head.path())); page != pages.end()) {
+      return exchange.respond(200, "", page->second);
+    }
+    ++requests;
+    line = std::string(head.method()) + " " + std::string(head.target());
+    fields.clear();
+    for (size_t i = 0; i < head.field_count(); ++i) {
+      fields.emplace(lower_case(head.field(i).name), head.field(i).value);
+    }
+    body = exchange.body();
+    if (holds) return exchange.set_observer(this);
+    if (!streams) return exchange.respond(status, answer_fields, answer);
+    exchange.start(status, "Content-Type: text/event-stream\r\n");
+    exchange.write(answer);
+    breaks ? exchange.abort() : exchange.finish();
+  }
+  Refusal on_refused(int, std::string_view) override { return {}; }
+  void on_client_gone() override { ++left; }
+
+  HostPort host_port() const { return {"127.0.0.1", server_.port()}; }
+  std::string address() const { return to_string(host_port()); }
+  // Of the last request; empty: it had none.
+  std::string field(const std::string& name) const {
+    const auto found = fields.find(name);
+    return found == fields.end() ? "" : found->second;
+  }
+
+  int status = 200;
+  std::string answer = "{}", answer_fields = "Content-Type: application/json\r\n";
+  bool holds = false, streams = false, breaks = false;
+  int requests = 0, left = 0;
+  std::string line, body;
+  std::multimap<std::string, std::string> fields;
+  std::map<std::string, std::string> pages;  // by path: answered with 200, and not counted
+
+ private:
+  HttpServer server_;
+};
+
+}  // namespace kvasir
