@@ -48,6 +48,7 @@ Http1Connection::~Http1Connection() {
 
 void Http1Connections::remove(Http1Connection& connection) {
   open.erase(&connection);
+  count.store(open.size(), std::memory_order_relaxed);
   loop.defer([doomed = &connection] { delete doomed; });
   if (draining && open.empty() && drained) {
     loop.defer([drained = std::exchange(drained, nullptr)] { drained(); });

@@ -1,6 +1,7 @@
 // One client connection of an HttpServer, and the request on it. Private to net/.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -31,6 +32,7 @@ struct Http1Connections {
   bool close_after_answers = false;
   bool draining = false;
   std::function<void()> drained;  // called once when draining and none is open
+  std::atomic<size_t> count{0};   // of `open`, for other threads
 
   // Of a connection that closed: it is destroyed at the end of the loop's iteration.
   void remove(Http1Connection& connection);
@@ -89,7 +91,7 @@ class Http1Connection final : public IoHandler,
   void respond(int status, std::string_view fields, std::string_view body) override;
   void start(int status, std::string_view fields) override;
   void write(std::string_view piece) override;
-  void finish() override;
+  void finish(std::string_view trailers) override;
   RawRelay* raw() override { return this; }
   void abort() override;
   size_t unsent_bytes() const override { return transport_.unsent(); }

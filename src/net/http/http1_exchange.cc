@@ -42,8 +42,10 @@ void Http1Connection::write(std::string_view piece) {
   send(chunk);
 }
 
-void Http1Connection::finish() {
-  if (chunked_answer_ && head().method() != "HEAD") send("0\r\n\r\n");
+void Http1Connection::finish(std::string_view trailers) {
+  const bool has_end = chunked_answer_ && head().method() != "HEAD";
+  if (has_end && trailers.empty()) send("0\r\n\r\n");
+  if (has_end && !trailers.empty()) send(std::string("0\r\n").append(trailers).append("\r\n"));
   end_answer();
 }
 

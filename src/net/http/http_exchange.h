@@ -61,7 +61,8 @@ class HttpExchange {
   // An answer in pieces, framed as the client's protocol has it. HEAD gets the head only.
   virtual void start(int status, std::string_view fields) = 0;
   virtual void write(std::string_view piece) = 0;
-  virtual void finish() = 0;
+  // `trailers`: field lines behind the body; dropped where the framing has no place for them.
+  virtual void finish(std::string_view trailers = {}) = 0;
   // Null: the client's protocol takes no bytes that were framed elsewhere. The same at every call.
   virtual RawRelay* raw() = 0;
 

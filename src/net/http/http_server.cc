@@ -17,6 +17,7 @@ HttpServer::HttpServer(EventLoop& loop, Descriptor listener, HttpHandler& handle
           [this] { return connections_->open.size() < connections_->limits.connections; },
           [this](Descriptor socket) {
             connections_->open.insert(new Http1Connection(*connections_, std::move(socket)));
+            connections_->count.store(connections_->open.size(), std::memory_order_relaxed);
           })) {}
 
 HttpServer::~HttpServer() {
@@ -27,7 +28,7 @@ HttpServer::~HttpServer() {
 uint16_t HttpServer::port() const { return local_port(acceptor_->listener()); }
 
 size_t HttpServer::connections() const {
-  return connections_->open.size();
+  return connections_->count.load(std::memory_order_relaxed);
 }
 
 void HttpServer::close_after_answers() {

@@ -55,7 +55,7 @@ class HttpServer {
   HttpServer& operator=(const HttpServer&) = delete;
 
   uint16_t port() const;
-  size_t connections() const;
+  size_t connections() const;  // any thread
 
   // From now on each answer says "Connection: close" and ends its connection; new ones are taken as
   // before. For the time in which others learn that this server is about to go: whoever closes idle
