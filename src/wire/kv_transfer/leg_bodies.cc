@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/assert.h"
+#include "wire/json/json_cursor.h"
 
 namespace kvasir {
 namespace {
@@ -43,6 +44,7 @@ constexpr std::string_view kOfAnswers[] = {"stream_options",
                                            "use_beam_search",
                                            "background"};
 constexpr std::string_view kAnswerCount = "n";
+constexpr std::string_view kPrompt = "prompt";
 
 constexpr std::string_view kTokenLimits[] = {"max_tokens", "max_completion_tokens", "min_tokens"};
 constexpr std::string_view kResponsesLimits[] = {"max_output_tokens"};
@@ -76,7 +78,7 @@ bool keeps_stream(KvDialect dialect) {
 std::vector<std::string_view> all_keys() {
   std::vector<std::string_view> keys = {kSamplingParams,    kXargs,   kExtraArguments,
                                         kHitThreshold,      "stream", kAnswerCount,
-                                        "max_output_tokens"};
+                                        "max_output_tokens", kPrompt};
   const auto add = [&keys](const auto& more) {
     keys.insert(keys.end(), std::begin(more), std::end(more));
   };
@@ -155,6 +157,37 @@ Result<LegBodies> LegBodies::read(RequestApi api, std::string_view body) {
 
 bool LegBodies::stream() const {
   return body_.find("stream") == "true";
+}
+
+bool LegBodies::says_cached_tokens() const {
+  if (api_ != RequestApi::kCompletions && api_ != RequestApi::kChatCompletions) return false;
+  if (!stream()) return true;
+  constexpr std::string_view kAsks[] = {"include_usage", "continuous_usage_stats"};
+  const Result<JsonEditor> options =
+      JsonEditor::read(body_.find("stream_options").value_or("{}"), kAsks);
+  return options && (options->find(kAsks[0]) == "true" || options->find(kAsks[1]) == "true");
+}
+
+std::optional<size_t> LegBodies::prompts() const {
+  const std::optional<std::string_view> prompt = body_.find(kPrompt);
+  if (!prompt || prompt->front() != '[') return std::nullopt;
+  size_t count = 0;
+  JsonElements elements(*prompt);
+  while (elements.next()) {
+    const char first = elements.value().front();
+    if (first != '"' && first != '[' && first != '{') return std::nullopt;  // one list of token ids
+    ++count;
+  }
+  if (count == 0) return std::nullopt;
+  return count;
+}
+
+bool LegBodies::names_workers() const {
+  const auto is_there = [this](std::string_view key) { return body_.find(key).has_value(); };
+  if (std::any_of(std::begin(kOfRouters), std::end(kOfRouters), is_there)) return true;
+  if (with_params(body_.find(kXargs), {})) return true;
+  if (api_ != RequestApi::kVllmGenerate) return false;
+  return edited_sampling(body_.find(kSamplingParams), {}, {}).has_value();
 }
 
 void LegBodies::end_after_one_token(KvDialect dialect, Edits& edits) const {

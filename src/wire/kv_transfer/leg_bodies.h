@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -53,8 +54,17 @@ class LegBodies {
   static Result<LegBodies> read(RequestApi api, std::string_view body);
 
   bool stream() const;
+  // Whether the answer has usage.prompt_tokens_details: of completions and chats, unless it is a
+  // stream that was not asked for a usage.
+  bool says_cached_tokens() const;
   // Whether the client asks the decoder to look into its own caches first (shared-storage).
   bool has_cache_hit_threshold() const { return body_.find("cache_hit_threshold").has_value(); }
+
+  // How many prompts there are when they stand in a list: of texts, or of lists of token ids.
+  // nullopt: there is one.
+  std::optional<size_t> prompts() const;
+  // Whether the client says something of workers or their caches, which is to be removed.
+  bool names_workers() const;
 
   // The prompt's leg: an answer of one token, whole, of one choice, without what costs and changes
   // nothing of the prompt's KV (probabilities, an echo, a grammar of the answer, stop texts that

@@ -172,5 +172,33 @@ TEST(LegBodies, WhatIsNoObjectIsRefused) {
   EXPECT_FALSE(has_two_legs(RequestApi::kEmbeddings));
 }
 
+TEST(LegBodies, PromptsAreCountedWhenTheyStandInAList) {
+  const auto prompts = [](std::string_view body) {
+    return LegBodies::read(RequestApi::kCompletions, body).value().prompts();
+  };
+  EXPECT_EQ(prompts(R"({"prompt":["a","b"]})"), 2u);
+  EXPECT_EQ(prompts(R"({"prompt":[[1,2],[3],[4]]})"), 3u);
+  EXPECT_EQ(prompts(R"({"prompt":["a"]})"), 1u);
+  for (const char* one : {R"({"prompt":"a"})", R"({"prompt":[1,2]})", R"({"prompt":[]})",
+                          R"({"messages":[{}]})", R"({"prompt":null})"}) {
+    EXPECT_EQ(prompts(one), std::nullopt) << one;
+  }
+}
+
+TEST(LegBodies, WhatAClientSaysOfWorkersIsSeenWhereverItStands) {
+  const auto names = [](RequestApi api, std::string_view body) {
+    return LegBodies::read(api, body).value().names_workers();
+  };
+  EXPECT_FALSE(names(RequestApi::kCompletions, R"({"prompt":"p","vllm_xargs":{"a":1}})"));
+  EXPECT_FALSE(names(RequestApi::kVllmGenerate, R"({"sampling_params":{"max_tokens":1}})"));
+  for (const char* body : {R"({"kv_transfer_params":null})", R"({"kv_\u0074ransfer_params":{}})",
+                           R"({"bootstrap_host":"h"})", R"({"remote_port":1})",
+                           R"({"vllm_xargs":{"kv_transfer_params":"{}"}})"}) {
+    EXPECT_TRUE(names(RequestApi::kCompletions, body)) << body;
+  }
+  EXPECT_TRUE(names(RequestApi::kVllmGenerate,
+                    R"({"sampling_params":{"extra_args":{"kv_transfer_params":{}}}})"));
+}
+
 }  // namespace
 }  // namespace kvasir

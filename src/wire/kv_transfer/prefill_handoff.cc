@@ -20,9 +20,12 @@ constexpr std::string_view kRemoteHost = "remote_host";
 constexpr std::string_view kRemotePort = "remote_port";
 constexpr std::string_view kRemoteTokens = "remote_num_tokens";
 constexpr std::string_view kTransferMode = "transfer_mode";
+constexpr std::string_view kUsageMember = "usage";
+constexpr std::string_view kUsageDetails[] = {"prompt_tokens_details"};
+constexpr std::string_view kCached[] = {"cached_tokens"};
 constexpr std::string_view kHandoffMembers[] = {
-    kWantsPrefill, kRemoteBlocks, kRemoteEngine, kRemoteRequest, kRemoteHost,
-    kRemotePort,   kRemoteTokens, kTransferMode, kHandoffParams, kWantsDecode};
+    kWantsPrefill, kRemoteBlocks, kRemoteEngine,  kRemoteRequest, kRemoteHost, kRemotePort,
+    kRemoteTokens, kTransferMode, kHandoffParams, kWantsDecode,   kUsageMember};
 constexpr int kGroupsDeepMost = 2;  // a list of lists, one for each KV group
 
 using JsonMember = std::optional<std::string_view>;
@@ -35,6 +38,15 @@ bool is_null_member(JsonMember value) {
 std::optional<std::string> text_in(JsonMember value) {
   if (!value || value->size() <= 2 || value->front() != '"') return std::nullopt;
   return json_unescaped(value->substr(1, value->size() - 2));
+}
+
+std::optional<uint64_t> cached_tokens_in(JsonMember usage) {
+  if (is_null_member(usage)) return std::nullopt;
+  const Result<JsonEditor> members = JsonEditor::read(*usage, kUsageDetails);
+  if (!members || is_null_member(members->find(kUsageDetails[0]))) return std::nullopt;
+  const Result<JsonEditor> details = JsonEditor::read(*members->find(kUsageDetails[0]), kCached);
+  if (!details) return std::nullopt;
+  return integer_of<uint64_t>(details->find(kCached[0]).value_or(""));
 }
 
 // How many numbers stand in a list, or in lists in it. nullopt: something else does.
@@ -121,6 +133,7 @@ PrefillHandoff read_nixl_v2_handoff(std::string_view answer) {
   PrefillHandoff handoff;
   const Result<JsonEditor> members = JsonEditor::read(answer, kHandoffMembers);
   if (!members) return invalid(std::move(handoff), "the prefiller's answer is no JSON object");
+  handoff.cached_tokens = cached_tokens_in(members->find(kUsageMember));
   const JsonMember params = members->find(kHandoffParams);
   if (is_null_member(params)) return handoff;
   handoff.params = *params;
@@ -141,7 +154,9 @@ NixlMembers read_nixl_handoff(std::string_view answer) {
   }
   if (is_null_member(members->find(kRemoteBlocks)) && is_null_member(members->find(kRemoteEngine)))
     return read;
-  read.handoff = read_members(*members, {});
+  PrefillHandoff before;
+  before.cached_tokens = cached_tokens_in(members->find(kUsageMember));
+  read.handoff = read_members(*members, std::move(before));
   read.block_ids = members->find(kRemoteBlocks).value_or("null");
   read.engine_id = members->find(kRemoteEngine).value_or("null");
   read.host = members->find(kRemoteHost).value_or("null");

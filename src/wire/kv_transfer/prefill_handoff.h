@@ -32,6 +32,7 @@ struct PrefillHandoff {
   uint16_t port = 0;
   uint64_t blocks = 0;                  // of all KV groups together
   std::optional<uint64_t> tokens = {};  // remote_num_tokens
+  std::optional<uint64_t> cached_tokens = {};  // of the prompt, as the answer's usage says
   bool push = false;                    // transfer_mode "push": the prefiller writes to the decoder
 };
 
