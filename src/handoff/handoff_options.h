@@ -14,9 +14,11 @@ struct HandoffOptions {
   KvDialect dialect = KvDialect::kNixlV2;
   // Of every prefill worker, where the decoder's engine finds it, with the dialects of these names.
   uint16_t sglang_bootstrap_port = 8998;
+  uint16_t mooncake_bootstrap_port = 8998;
   uint16_t offloading_port = 7777;
   uint16_t side_port() const {
-    return dialect == KvDialect::kOffloading ? offloading_port : sglang_bootstrap_port;
+    if (dialect == KvDialect::kOffloading) return offloading_port;
+    return dialect == KvDialect::kMooncake ? mooncake_bootstrap_port : sglang_bootstrap_port;
   }
 
   // A prefill leg that has not answered after `prefill_deadline` and so much for each token of the
@@ -27,6 +29,10 @@ struct HandoffOptions {
   // How many prefill workers one request is sent to, one after another, as long as none answered.
   // Never a second one once one answered with 200: a prefill is paid for once.
   size_t prefill_attempts_most = 3;
+  // The same prefill worker is asked again when it could not be reached, broke off or answered 502,
+  // 503 or 504: so many times, each after `prefill_retry_backoff`. Then the next one is.
+  uint32_t prefill_retries_most = 0;
+  Duration prefill_retry_backoff = std::chrono::milliseconds(200);
   // A second prefill worker is asked when the first has not answered for so long, and the first
   // answer counts. 0: never.
   Duration hedge_after = Duration::zero();

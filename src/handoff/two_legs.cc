@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "handoff/concurrent_fields.h"
 #include "wire/kv_transfer/prefill_handoff.h"
 
 namespace kvasir {
@@ -29,6 +28,11 @@ bool hands_over_in_answer(KvDialect dialect) {
   return dialect == KvDialect::kNixl || dialect == KvDialect::kNixlV2;
 }
 
+// The worker may be back in a moment.
+bool may_pass(int status) {
+  return status == kBadGateway || status == kUnavailable || status == kGatewayTimeout;
+}
+
 LegRefusal refusal_of(LegFailure failure, std::string_view why) {
   if (failure == LegFailure::kTimeout) {
     return {kGatewayTimeout, "prefill_upstream_timeout", std::string(why)};
@@ -51,21 +55,40 @@ TwoLegs::TwoLegs(const HandoffOptions& options, const LegBodies& bodies,
 
 TwoLegs::~TwoLegs() {
   executor_.cancel(hedge_);
+  executor_.cancel(retry_);
   for (const Leg& leg : legs_) executor_.cancel(leg.deadline);
 }
 
 bool TwoLegs::is_concurrent() const {
-  return options_.dialect == KvDialect::kSglang || options_.dialect == KvDialect::kOffloading;
+  return options_.dialect == KvDialect::kSglang || options_.dialect == KvDialect::kMooncake ||
+         options_.dialect == KvDialect::kOffloading;
 }
 
 void TwoLegs::start() {
   begun_ = executor_.now();
   if (candidates_.empty()) return decode_alone(HandoffReport::Path::kLocal);
+  if (options_.dialect == KvDialect::kSharedStorage && bodies_.has_cache_hit_threshold()) {
+    state_ = State::kLooking;
+    decode_sent_ = true;
+    return carrier_.send_decode_first(bodies_.local());
+  }
+  send_prefill();
+}
+
+void TwoLegs::on_below_threshold() {
+  if (state_ != State::kLooking) return;
+  state_ = State::kPrefilling;
+  decode_sent_ = false;
   send_prefill();
 }
 
 void TwoLegs::send_prefill() {
-  const size_t leg = legs_.size(), candidate = next_candidate_++;
+  retries_ = 0;
+  send_prefill_to(next_candidate_++);
+}
+
+void TwoLegs::send_prefill_to(size_t candidate) {
+  const size_t leg = legs_.size();
   legs_.emplace_back();
   legs_[leg].candidate = candidate;
   legs_[leg].running = true;
@@ -78,13 +101,8 @@ void TwoLegs::send_prefill() {
     carrier_.end_prefill(leg);
     on_prefill_failed(leg, LegFailure::kTimeout, "the prefill worker has not answered in time");
   });
-  if (is_concurrent()) {
-    const ConcurrentFields both(options_.dialect, candidates_[candidate], unique_);
-    state_ = State::kDecoding;
-    carrier_.send_prefill(leg, candidate, bodies_.prefill(options_.dialect, both.prefill()));
-    carrier_.send_decode(bodies_.decode(options_.dialect, both.decode()));
-    return;
-  }
+  if (options_.dialect == KvDialect::kMooncake) return carrier_.find_engine(leg, candidate);
+  if (is_concurrent()) return send_both(leg, {});
   const bool may_hedge = options_.hedge_after > Duration::zero() && leg == 0 &&
                          options_.prefill_attempts_most > 1 && candidates_.size() > 1;
   if (may_hedge) {
@@ -94,9 +112,33 @@ void TwoLegs::send_prefill() {
       send_prefill();
     });
   }
-  LegFields fields;
-  if (options_.dialect == KvDialect::kNixlV2) fields.params = kNixlPrefillParams;
-  carrier_.send_prefill(leg, candidate, bodies_.prefill(options_.dialect, fields));
+  const std::string params = prefill_params();
+  carrier_.send_prefill(leg, candidate, bodies_.prefill(options_.dialect, {params, {}}));
+}
+
+std::string TwoLegs::prefill_params() const {
+  if (options_.dialect != KvDialect::kNixlV2) return "";
+  std::string params(kNixlPrefillParams);
+  if (!kv_source_) return params;
+  params.back() = ',';
+  return params + "\"remote_kv_source\":" + offloading_peer(unique_, *kv_source_) + "}";
+}
+
+void TwoLegs::on_engine(size_t leg, const PrefillEngine& engine) {
+  if (legs_[leg].running && state_ == State::kPrefilling) send_both(leg, engine);
+}
+
+void TwoLegs::send_both(size_t leg, const PrefillEngine& engine) {
+  const size_t candidate = legs_[leg].candidate;
+  const ConcurrentFields both(
+      options_.dialect, candidates_[candidate],
+      {unique_, leg, bodies_.prompts(), engine, kv_source_ ? &*kv_source_ : nullptr});
+  state_ = State::kDecoding;
+  decode_sent_ = true;
+  carrier_.send_prefill(leg, candidate, bodies_.prefill(options_.dialect, both.prefill()));
+  // A prefill that failed at once may have led to the next one, or to the end.
+  if (!legs_[leg].running || state_ != State::kDecoding) return;
+  carrier_.send_decode(bodies_.decode(options_.dialect, both.decode()));
 }
 
 void TwoLegs::on_prefill_head(size_t leg, int status) {
@@ -130,10 +172,13 @@ void TwoLegs::on_prefill_end(size_t index) {
     return;
   }
   if (state_ == State::kAnswering) return;  // the decoder had what it needed
-  LastFailure failure{index, {leg.status, "prefill_upstream_error", {}}};
+  LastFailure failure{index,
+                      {leg.status, "prefill_upstream_error", {}},
+                      leg.candidate,
+                      may_pass(leg.status)};
   if (!is_the_clients(leg.status)) return failed(std::move(failure));
   end_prefills();
-  if (is_concurrent()) carrier_.end_decode();
+  end_decode();
   report_.path = HandoffReport::Path::kRefused;
   finish();
   carrier_.pass_on(index, leg.status, leg.body);
@@ -144,7 +189,7 @@ void TwoLegs::on_prefill_failed(size_t index, LegFailure failure, std::string_vi
   if (!leg.running || state_ == State::kFinished) return;
   end(leg);
   if (state_ == State::kAnswering) return;
-  failed({std::nullopt, refusal_of(failure, why)});
+  failed({std::nullopt, refusal_of(failure, why), leg.candidate, failure != LegFailure::kTimeout});
 }
 
 void TwoLegs::end(Leg& leg) {
@@ -165,12 +210,27 @@ void TwoLegs::failed(LastFailure failure) {
   const auto runs = [](const Leg& leg) { return leg.running; };
   if (std::any_of(legs_.begin(), legs_.end(), runs)) return;  // the other one may answer
   executor_.cancel(std::exchange(hedge_, kNoTimer));
-  if (is_concurrent()) carrier_.end_decode();
+  end_decode();
   send_next_or_fail();
 }
 
+// Of a concurrent dialect, that waits for a prefill in vain.
+void TwoLegs::end_decode() {
+  if (!is_concurrent()) return;
+  state_ = State::kPrefilling;
+  if (std::exchange(decode_sent_, false)) carrier_.end_decode();
+}
+
 void TwoLegs::send_next_or_fail() {
-  if (next_candidate_ < candidates_.size() && legs_.size() < options_.prefill_attempts_most) {
+  if (last_failure_.may_pass && retries_ < options_.prefill_retries_most) {
+    ++retries_;
+    retry_ = executor_.after(options_.prefill_retry_backoff, [this] {
+      retry_ = kNoTimer;
+      send_prefill_to(last_failure_.candidate);
+    });
+    return;
+  }
+  if (next_candidate_ < candidates_.size() && next_candidate_ < options_.prefill_attempts_most) {
     return send_prefill();
   }
   if (options_.on_prefill_failure == HandoffOptions::OnPrefillFailure::kLocalDecode) {
@@ -190,6 +250,8 @@ void TwoLegs::hand_over(const Leg& leg) {
   const PrefillHandoff handoff = by_members ? members.handoff : read_nixl_v2_handoff(leg.body);
   report_.problem = handoff.problem;
   report_.blocks = handoff.blocks;
+  report_.tokens = handoff.tokens;
+  report_.cached_tokens = handoff.cached_tokens;
   switch (handoff.state) {
     case PrefillHandoff::State::kInvalid:
       return refuse({kBadGateway, "invalid_prefill_handoff",
@@ -206,39 +268,45 @@ void TwoLegs::hand_over(const Leg& leg) {
     case PrefillHandoff::State::kUsable:
       break;
   }
-  const JsonEdit remote[] = {{"remote_block_ids", members.block_ids},
-                             {"remote_engine_id", members.engine_id},
-                             {"remote_host", members.host},
-                             {"remote_port", members.port}};
-  LegFields fields{handoff.params, {}};
-  if (by_members) fields.members = remote;
-  release_body_ = bodies_.release(options_.dialect, fields);
-  decode(HandoffReport::Path::kTwoLegs, fields);
+  handed_members_ = {{{"remote_block_ids", members.block_ids},
+                      {"remote_engine_id", members.engine_id},
+                      {"remote_host", members.host},
+                      {"remote_port", members.port}}};
+  handoff_ = {handoff.params, {}};
+  if (by_members) handoff_.members = handed_members_;
+  is_unfetched_ = true;
+  decode(HandoffReport::Path::kTwoLegs, handoff_);
 }
 
 void TwoLegs::decode(HandoffReport::Path path, const LegFields& fields) {
   report_.path = path;
   state_ = State::kDecoding;
+  decode_sent_ = true;
   carrier_.send_decode(bodies_.decode(options_.dialect, fields));
 }
 
 void TwoLegs::decode_alone(HandoffReport::Path path) {
   report_.path = path;
   state_ = State::kDecoding;
-  carrier_.send_decode(bodies_.local());
+  decode_sent_ = true;
+  if (!kv_source_) return carrier_.send_decode(bodies_.local());
+  const std::string params =
+      "{\"remote_kv_source\":" + offloading_peer(unique_, *kv_source_) + "}";
+  carrier_.send_decode(bodies_.decode(options_.dialect, {params, {}}));
 }
 
 void TwoLegs::on_decode_begun() {
   if (state_ == State::kFinished) return;
+  if (state_ == State::kLooking) report_.path = HandoffReport::Path::kLocal;
   if (is_concurrent() && report_.path == HandoffReport::Path::kUndecided) {
     report_.path = HandoffReport::Path::kTwoLegs;
   }
   state_ = State::kAnswering;
-  release_body_.clear();
+  is_unfetched_ = false;
 }
 
 void TwoLegs::on_decode_failed(LegFailure failure, std::string_view why) {
-  if (state_ != State::kDecoding) return;
+  if (state_ != State::kDecoding && state_ != State::kLooking) return;
   const bool refused = failure == LegFailure::kNotConnected;
   refuse({refused ? kUnavailable : kBadGateway, "decode_upstream_error",
           "the decode worker: " + std::string(why)});
@@ -246,12 +314,11 @@ void TwoLegs::on_decode_failed(LegFailure failure, std::string_view why) {
 
 void TwoLegs::on_client_left() {
   if (state_ == State::kFinished) return;
-  const bool decoding = state_ == State::kDecoding || state_ == State::kAnswering;
-  const std::string release = std::move(release_body_);
+  const bool decoding = decode_sent_;
   end_prefills();
   finish();
   if (decoding) carrier_.end_decode();
-  if (!release.empty()) carrier_.send_release(release);
+  if (is_unfetched_) carrier_.send_release(bodies_.release(options_.dialect, handoff_));
 }
 
 void TwoLegs::refuse(const LegRefusal& refusal) {
@@ -264,6 +331,7 @@ void TwoLegs::refuse(const LegRefusal& refusal) {
 void TwoLegs::finish() {
   state_ = State::kFinished;
   executor_.cancel(std::exchange(hedge_, kNoTimer));
+  executor_.cancel(std::exchange(retry_, kNoTimer));
 }
 
 }  // namespace kvasir

@@ -4,7 +4,9 @@
 // tells it what came of them.
 //
 // Serial dialects: the prefill leg is sent, its answer read, then the decode leg is sent.
-// Concurrent ones (kSglang, kOffloading): both at once; the decoder waits for KV by itself.
+// Concurrent ones (kSglang, kMooncake, kOffloading): both at once; the decoder waits for KV by
+// itself. kSharedStorage of a request with cache_hit_threshold: the decoder is asked first, and the
+// prefill leg is sent when it has too little of the prompt.
 //
 // What holds, whatever happens:
 // - A worker that answered a prefill leg with 200, to its end, was the last one that is asked to
@@ -17,24 +19,20 @@
 // Lives on its executor; one thread.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/executor.h"
+#include "handoff/concurrent_fields.h"
 #include "handoff/handoff_options.h"
 #include "wire/kv_transfer/leg_bodies.h"
 
 namespace kvasir {
-
-// Where a prefill leg can go.
-struct PrefillCandidate {
-  std::string host;
-  uint16_t port = 0;
-  uint16_t side_port = 0;  // kSglang: bootstrap; kOffloading: of its connector
-};
 
 // Why there is no answer from a leg.
 enum class LegFailure : uint8_t {
@@ -68,6 +66,8 @@ struct HandoffReport {
   std::optional<size_t> prefiller;       // the candidate whose answer counted
   std::optional<Duration> prefill_time;  // from the first leg's start to that answer's end
   uint64_t blocks = 0;                   // that were handed over
+  std::optional<uint64_t> tokens;        // the same, when the prefiller says
+  std::optional<uint64_t> cached_tokens;  // of the prompt at the prefiller, when it says
   std::string problem;                   // of the handoff
 };
 
@@ -83,6 +83,15 @@ class TwoLegs {
     virtual void end_prefill(size_t leg) = 0;  // its connection is closed, nothing more is told
     // The deadline of that leg has passed; end_prefill() follows.
     virtual void on_prefill_late(size_t leg) { static_cast<void>(leg); }
+    // kMooncake, before the leg is sent: tell on_engine() which engine the candidate is, or
+    // on_prefill_failed(). A carrier that speaks the dialect overrides it.
+    virtual void find_engine(size_t leg, size_t candidate) {
+      static_cast<void>(leg), static_cast<void>(candidate);
+    }
+    // kSharedStorage, before any prefill: a decode leg whose answer may be "cache_threshold" and no
+    // text. Who can hold it back until that is known tells on_below_threshold() then; else it is
+    // the client's.
+    virtual void send_decode_first(std::string body) { send_decode(std::move(body)); }
     // The decoder's answer is the client's. Of concurrent dialects it is sent anew, after
     // end_decode(), for each prefill candidate.
     virtual void send_decode(std::string body) = 0;
@@ -103,7 +112,14 @@ class TwoLegs {
   TwoLegs(const TwoLegs&) = delete;
   TwoLegs& operator=(const TwoLegs&) = delete;
 
+  // Before start(): the worker of `source` has more of the prompt in its cache than whoever
+  // prefills. kOffloading and kNixlV2 tell the latter; other dialects have no word for it.
+  void pull_from(PrefillCandidate source) { kv_source_ = std::move(source); }
   void start();
+
+  void on_engine(size_t leg, const PrefillEngine& engine);
+  // Of the answer to send_decode_first(): the decoder wants the prompt prefilled. Its call is over.
+  void on_below_threshold();
 
   // Of a prefill leg, in this order.
   void on_prefill_head(size_t leg, int status);
@@ -133,11 +149,17 @@ class TwoLegs {
   struct LastFailure {
     std::optional<size_t> answered;  // the leg whose answer the client gets; else:
     LegRefusal refusal;
+    size_t candidate = 0;
+    bool may_pass = false;  // soon, and the same worker can be asked again
   };
 
   bool is_concurrent() const;
   void send_prefill();
+  void send_prefill_to(size_t candidate);
+  void send_both(size_t leg, const PrefillEngine& engine);
+  std::string prefill_params() const;
   void send_next_or_fail();
+  void end_decode();
   void end(Leg& leg);
   void end_prefills();
   void failed(LastFailure failure);
@@ -148,6 +170,7 @@ class TwoLegs {
   void finish();
 
   enum class State : uint8_t {
+    kLooking,  // the decoder is asked first
     kPrefilling,
     kDecoding,   // the decoder has not begun to answer
     kAnswering,  // it has: nothing is left to decide
@@ -165,10 +188,17 @@ class TwoLegs {
   State state_ = State::kPrefilling;
   std::vector<Leg> legs_;
   size_t next_candidate_ = 0;
-  TimerId hedge_ = kNoTimer;
+  uint32_t retries_ = 0;  // of the latest candidate
+  TimerId hedge_ = kNoTimer, retry_ = kNoTimer;
   TimePoint begun_{};
   LastFailure last_failure_;
-  std::string release_body_;  // of a handoff that nobody has fetched yet; empty: there is none
+  bool decode_sent_ = false;
+  // What decode got of a prefiller: views of its answer, in legs_. Nobody has fetched it as long as
+  // is_unfetched_.
+  LegFields handoff_;
+  std::array<JsonEdit, 4> handed_members_;
+  bool is_unfetched_ = false;
+  std::optional<PrefillCandidate> kv_source_;
   HandoffReport report_;
 };
 

@@ -27,6 +27,13 @@ class TwoLegsTest : public ::testing::Test, public TwoLegs::Carrier {
     prefill_body_ = std::move(body);
   }
   void end_prefill(size_t leg) override { done_.push_back("end prefill " + std::to_string(leg)); }
+  void find_engine(size_t leg, size_t candidate) override {
+    done_.push_back("find " + std::to_string(leg) + " at " + std::to_string(candidate));
+  }
+  void send_decode_first(std::string body) override {
+    done_.push_back("decode first");
+    decode_body_ = std::move(body);
+  }
   void send_decode(std::string body) override {
     done_.push_back("decode");
     decode_body_ = std::move(body);
@@ -54,6 +61,7 @@ class TwoLegsTest : public ::testing::Test, public TwoLegs::Carrier {
                                       executor_, *this);
     legs_->start();
   }
+  void read(std::string_view body) { bodies_ = LegBodies::read(RequestApi::kCompletions, body); }
   void prefill_answers(size_t leg, int status, std::string_view body) {
     legs_->on_prefill_head(leg, status);
     legs_->on_prefill_body(leg, body.substr(0, 5));
@@ -267,6 +275,121 @@ TEST_F(TwoLegsTest, ConcurrentLegsAreTiedToEachOther) {
   EXPECT_EQ(report().path, Path::kTwoLegs);
 }
 
+TEST_F(TwoLegsTest, AListOfPromptsHasAListOfRooms) {
+  options_.dialect = KvDialect::kSglang;
+  read(R"({"prompt":["a","b"]})");
+  start(1);
+  EXPECT_EQ(decode_body_,
+            R"({"prompt":["a","b"],"bootstrap_host":["10.0.0.0","10.0.0.0"],)"
+            R"("bootstrap_port":[8998,8998],"bootstrap_room":[2748,2749]})");
+  EXPECT_EQ(prefill_body_, decode_body_);
+  read(R"({"prompt":[1,2,3]})");
+  start(1);
+  EXPECT_THAT(decode_body_, HasSubstr(R"("bootstrap_room":2748})")) << "one prompt, of tokens";
+}
+
+TEST_F(TwoLegsTest, MooncakeAsksWhichEngineItIsAndTiesBothLegs) {
+  options_.dialect = KvDialect::kMooncake;
+  start(2);
+  EXPECT_THAT(done(), ElementsAre("find 0 at 0"));
+  legs_->on_engine(0, {"e-1", 3});
+  EXPECT_THAT(done(), ElementsAre("prefill 0 at 0", "decode"));
+  EXPECT_THAT(prefill_body_,
+              HasSubstr(R"("kv_transfer_params":{"do_remote_prefill":false,)"
+                        R"("do_remote_decode":true,"transfer_id":"xfer-0000000000000abc-0"})"));
+  EXPECT_THAT(
+      decode_body_,
+      HasSubstr(R"("kv_transfer_params":{"do_remote_prefill":true,"do_remote_decode":false,)"
+                R"("transfer_id":"xfer-0000000000000abc-0",)"
+                R"("remote_bootstrap_addr":"http://10.0.0.0:8998","remote_engine_id":"e-1"})"));
+  prefill_fails(0);
+  EXPECT_THAT(done(), ElementsAre("end decode", "find 1 at 1"));
+  legs_->on_prefill_failed(1, LegFailure::kBroken, "no /query");
+  EXPECT_THAT(done(), ElementsAre("refuse 502 prefill_upstream_error")) << "nothing to end";
+
+  start(1);
+  legs_->on_client_left();
+  legs_->on_engine(0, {"e-1", 0});
+  EXPECT_THAT(done(), ElementsAre("find 0 at 0", "end prefill 0"));
+}
+
+// Vector T9: the decoder is asked first, and the prompt is prefilled when it has too little of it.
+TEST_F(TwoLegsTest, ASharedStoreIsLookedAtByTheDecoderFirst) {
+  options_.dialect = KvDialect::kSharedStorage;
+  constexpr std::string_view kAsked = R"({"prompt":"p","cache_hit_threshold":0.8})";
+  read(kAsked);
+  start(1);
+  EXPECT_THAT(done(), ElementsAre("decode first"));
+  EXPECT_EQ(decode_body_, kAsked);
+  legs_->on_below_threshold();
+  EXPECT_THAT(done(), ElementsAre("prefill 0 at 0"));
+  EXPECT_THAT(prefill_body_, HasSubstr(R"("cache_hit_threshold":0,)"));
+  prefill_answers(0, 200, "{}");
+  EXPECT_THAT(done(), ElementsAre("decode"));
+  EXPECT_THAT(decode_body_, HasSubstr(R"("cache_hit_threshold":0})"));
+
+  start(1);
+  legs_->on_decode_begun();
+  legs_->on_below_threshold();
+  EXPECT_THAT(done(), ElementsAre("decode first")) << "it had enough, and answers";
+  EXPECT_EQ(report().path, Path::kLocal);
+  start(0);
+  EXPECT_THAT(done(), ElementsAre("decode")) << "nobody to prefill";
+  start(1);
+  legs_->on_decode_failed(LegFailure::kNotConnected, "x");
+  EXPECT_THAT(done(), ElementsAre("decode first", "refuse 503 decode_upstream_error"));
+}
+
+TEST_F(TwoLegsTest, AWorkerThatMayBeBackSoonIsAskedAgain) {
+  options_.prefill_retries_most = 2;
+  options_.prefill_retry_backoff = milliseconds(200);
+  start(2);
+  prefill_answers(0, 503, "busy");
+  EXPECT_THAT(done(), ElementsAre("prefill 0 at 0"));
+  pass(milliseconds(199));
+  EXPECT_THAT(done(), IsEmpty());
+  pass(milliseconds(1));
+  EXPECT_THAT(done(), ElementsAre("prefill 1 at 0"));
+  prefill_fails(1);
+  pass(milliseconds(200));
+  EXPECT_THAT(done(), ElementsAre("prefill 2 at 0"));
+  prefill_answers(2, 502, "x");
+  EXPECT_THAT(done(), ElementsAre("prefill 3 at 1")) << "the next one, at once";
+  prefill_answers(3, 429, "slow down");
+  EXPECT_THAT(done(), ElementsAre("pass on 3: 429 slow down")) << "it says that it is too busy";
+  pass(seconds(10));
+  EXPECT_THAT(done(), IsEmpty());
+
+  start(1);
+  prefill_answers(0, 504, "x");
+  legs_->on_client_left();
+  pass(seconds(1));
+  EXPECT_THAT(done(), ElementsAre("prefill 0 at 0"));
+}
+
+TEST_F(TwoLegsTest, WhoHasMoreOfThePromptIsTold) {
+  const std::string source =
+      R"("remote_kv_source":{"kv_request_id":"0000000000000abc","remote_host":"10.1.0.1",)"
+      R"("remote_port":7777}})";
+  for (const auto& [dialect, before] :
+       std::vector<std::pair<KvDialect, std::string>>{
+           {KvDialect::kOffloading, R"({"remote_decoder":{"kv_request_id":"0000000000000abc"},)"},
+           {KvDialect::kNixlV2, R"("remote_host":null,"remote_port":null,)"}}) {
+    options_.dialect = dialect;
+    legs_ = std::make_unique<TwoLegs>(options_, *bodies_,
+                                      std::vector<PrefillCandidate>{{"10.0.0.1", 8000, 7777}}, 1,
+                                      0xabc, executor_, *this);
+    legs_->pull_from({"10.1.0.1", 8000, 7777});
+    legs_->start();
+    EXPECT_THAT(prefill_body_, HasSubstr(before + source));
+    legs_ = std::make_unique<TwoLegs>(options_, *bodies_, std::vector<PrefillCandidate>{}, 1, 0xabc,
+                                      executor_, *this);
+    legs_->pull_from({"10.1.0.1", 8000, 7777});
+    legs_->start();
+    EXPECT_THAT(decode_body_, HasSubstr(R"("kv_transfer_params":{)" + source));
+  }
+}
+
 TEST_F(TwoLegsTest, OffloadingNamesEachWorkerToTheOther) {
   options_.dialect = KvDialect::kOffloading;
   start(1);
@@ -286,8 +409,12 @@ TEST_F(TwoLegsTest, AnyOrderOfEventsEndsInOneWay) {
   for (int round = 0; round < 20'000; ++round) {
     options_ = {};
     constexpr KvDialect kDialects[] = {KvDialect::kNixlV2, KvDialect::kNixl, KvDialect::kSglang,
-                                       KvDialect::kSharedStorage, KvDialect::kOffloading};
-    options_.dialect = kDialects[random.below(5)];
+                                       KvDialect::kSharedStorage, KvDialect::kOffloading,
+                                       KvDialect::kMooncake};
+    options_.dialect = kDialects[random.below(6)];
+    options_.prefill_retries_most = static_cast<uint32_t>(random.below(3));
+    options_.prefill_retry_backoff = milliseconds(3);
+    read(random.below(2) == 0 ? kBody : R"({"prompt":"p","cache_hit_threshold":1})");
     if (random.below(2) == 0) options_.hedge_after = milliseconds(5);
     if (random.below(2) == 0) {
       options_.on_prefill_failure = HandoffOptions::OnPrefillFailure::kLocalDecode;
@@ -303,21 +430,30 @@ TEST_F(TwoLegsTest, AnyOrderOfEventsEndsInOneWay) {
       const auto last = [this](std::string_view what) {
         return !done_.empty() && done_.back().starts_with(what);
       };
-      switch (random.below(7)) {
+      switch (random.below(9)) {
         case 0:
           pass(milliseconds(random.below(15)));
           break;
         case 1:
-          if (legs > 0) prefill_answers(leg, 200, kAnswer);
+          if (legs > 0 && !last("find")) prefill_answers(leg, 200, kAnswer);
           break;
         case 2:
-          if (legs > 0) prefill_answers(leg, random.below(2) == 0 ? 503 : 404, "x");
+          if (legs > 0 && !last("find")) prefill_answers(leg, random.below(2) == 0 ? 503 : 404, "x");
           break;
         case 3:
           if (legs > 0) prefill_fails(leg);
           break;
         case 4:
           if (last("decode") && !left) legs_->on_decode_begun(), begun = true;
+          break;
+        case 7:
+          if (last("find")) legs_->on_engine(leg, {"e", 0});
+          break;
+        case 8:
+          if (last("decode first") && !begun) {
+            done_.push_back("end decode");
+            legs_->on_below_threshold();
+          }
           break;
         case 5:
           if (last("decode") && !begun) legs_->on_decode_failed(LegFailure::kBroken, "x");
@@ -331,11 +467,12 @@ TEST_F(TwoLegsTest, AnyOrderOfEventsEndsInOneWay) {
       answered |= report().prefiller.has_value();
     }
     pass(seconds(10));
+    const bool asks = options_.dialect == KvDialect::kMooncake;
     int told = 0, decodes = 0, running = 0;
     for (const std::string& what : done_) {
       told += what.starts_with("refuse") || what.starts_with("pass on");
-      decodes += what == "decode" ? 1 : what == "end decode" ? -1 : 0;
-      running += what.starts_with("prefill") ? 1 : what.starts_with("end prefill") ? -1 : 0;
+      decodes += what == "decode" || what == "decode first" ? 1 : what == "end decode" ? -1 : 0;
+      running += what.starts_with(asks ? "find" : "prefill") ? 1 : what.starts_with("end prefill") ? -1 : 0;
     }
     ASSERT_LE(told, 1);
     ASSERT_GE(decodes, 0);
@@ -345,7 +482,8 @@ TEST_F(TwoLegsTest, AnyOrderOfEventsEndsInOneWay) {
       ASSERT_EQ(told, 0) << "an answer that has begun is only cut";
     }
     if (!left) {
-      ASSERT_TRUE(told == 1 || decodes == 1) << "the client gets something";
+      ASSERT_TRUE(told == 1 || decodes == 1)
+          << "the client gets something, not " << ::testing::PrintToString(done_);
     }
   }
 }
