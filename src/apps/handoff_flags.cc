@@ -13,13 +13,16 @@ const std::map<std::string, KvDialect>& dialects() {
   static const std::map<std::string, KvDialect> kDialects = {
       {"nixl", KvDialect::kNixl},       {"nixlv2", KvDialect::kNixlV2},
       {"lmcache", KvDialect::kLmcache}, {"shared-storage", KvDialect::kSharedStorage},
-      {"sglang", KvDialect::kSglang},   {"offloading", KvDialect::kOffloading}};
+      {"sglang", KvDialect::kSglang},   {"offloading", KvDialect::kOffloading},
+      {"mooncake", KvDialect::kMooncake}};
   return kDialects;
 }
 
-std::vector<std::string> names_of(const std::map<std::string, KvDialect>& table) {
+std::vector<std::string> connectors(bool with_mooncake) {
   std::vector<std::string> names;
-  for (const auto& [name, dialect] : table) names.push_back(name);
+  for (const auto& [name, dialect] : dialects()) {
+    if (dialect != KvDialect::kMooncake || with_mooncake) names.push_back(name);
+  }
   return names;
 }
 
@@ -30,7 +33,7 @@ void add_handoff_flags(CLI::App& command, HandoffFlags& flags, const std::string
   command
       .add_option(connector_names, flags.connector,
                   "How prefill and decode worker learn of each other")
-      ->check(CLI::IsMember(names_of(dialects())))
+      ->check(CLI::IsMember(connectors(flags.speaks_mooncake)))
       ->capture_default_str();
   command
       .add_option("--p2p-connector-port", flags.offloading_port,
@@ -73,6 +76,10 @@ HandoffOptions handoff_options(const HandoffFlags& flags) {
   HandoffOptions options;
   options.dialect = dialects().at(flags.connector);
   options.offloading_port = flags.offloading_port;
+  options.mooncake_bootstrap_port = flags.mooncake_port;
+  options.sglang_bootstrap_port = flags.sglang_port;
+  options.prefill_retries_most = flags.retries;
+  options.prefill_retry_backoff = from_seconds(flags.retry_backoff_s);
   options.prefill_attempts_most = flags.attempts;
   options.prefill_deadline = from_seconds(flags.deadline_s);
   options.prefill_deadline_per_token = from_seconds(flags.deadline_ms_per_token / 1000);

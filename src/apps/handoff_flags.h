@@ -16,6 +16,11 @@ namespace kvasir {
 struct HandoffFlags {
   std::string connector = "nixlv2";
   uint16_t offloading_port = 7777;
+  // Only the sidecar has flags of these.
+  bool speaks_mooncake = false;
+  uint16_t mooncake_port = 8998, sglang_port = 8998;
+  uint32_t retries = 0;
+  double retry_backoff_s = 0.2;
   uint32_t attempts = 3;
   double deadline_s = 30;
   double deadline_ms_per_token = 0.5;

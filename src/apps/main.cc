@@ -13,6 +13,7 @@
 
 #include "apps/commands.h"
 #include "apps/number_checks.h"
+#include "apps/sidecar_configuration.h"
 #include "apps/sidecar_flags.h"
 #include "apps/standard_output.h"
 #include "apps/usage_error.h"
@@ -53,7 +54,12 @@ int run(int argument_count, char** arguments) {
   }
   try {
     std::vector<std::string> words(arguments + 1, arguments + argument_count);
-    if (!words.empty() && words.front() == "sidecar") words = kvasir::with_two_dashes(words);
+    if (!words.empty() && words.front() == "sidecar") {
+      auto configured = kvasir::with_configuration(*app.get_subcommand("sidecar"),
+                                                   kvasir::with_two_dashes(words));
+      if (!configured) return kvasir::fail_command("sidecar", 2, configured.error().message);
+      words = std::move(*configured);
+    }
     std::reverse(words.begin(), words.end());  // as CLI11 takes them
     app.parse(std::move(words));
   } catch (const CLI::ParseError& error) {

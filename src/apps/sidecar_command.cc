@@ -6,6 +6,7 @@
 #include "apps/commands.h"
 #include "apps/process_memory.h"
 #include "apps/sidecar_flags.h"
+#include "apps/sidecar_metrics.h"
 #include "net/io/event_loop.h"
 #include "net/io/signal_watcher.h"
 #include "net/io/socket.h"
@@ -23,46 +24,6 @@ constexpr const char* kExamples =
 A request with the field  x-prefiller-host-port: 10.0.0.7:8000  is prefilled there first. Flags of
 llm-d's sidecar may have one dash: kvasir sidecar -port=8000 -vllm-port=8001 -connector=nixlv2)";
 
-std::string_view words_of(HandoffReport::Path path) {
-  switch (path) {
-    case HandoffReport::Path::kTwoLegs:
-      return "prefilled elsewhere";
-    case HandoffReport::Path::kNoHandoff:
-      return "prefilled elsewhere, and here again";
-    case HandoffReport::Path::kLocal:
-      return "prefilled here";
-    case HandoffReport::Path::kRefused:
-      return "refused";
-    case HandoffReport::Path::kUndecided:
-      return "given up";
-  }
-  return "?";
-}
-
-// What went wrong, in the log; every request at level debug.
-class SidecarLog final : public SidecarProbe {
- public:
-  void on_done(const LegsReport& report) override {
-    const HandoffReport* const handoff = report.handoff;
-    const bool failed = report.status >= 500 || report.is_cut;
-    if (!failed && !log_takes(LogLevel::kDebug)) return;
-    std::string line = "request " + std::string(report.request_id) + ": " +
-                       std::to_string(report.status) + (report.is_cut ? ", cut" : "");
-    if (!report.why.empty()) line += ", " + std::string(report.why);
-    if (handoff != nullptr) {
-      line += ", prefill_decision: ";
-      line += words_of(handoff->path);
-      if (!report.prefiller.empty()) line += " by " + std::string(report.prefiller);
-      if (!handoff->problem.empty()) line += ", connector_error: " + handoff->problem;
-    }
-    failed ? log_repeated(LogLevel::kWarning, "requests that failed", line) : log_debug(line);
-  }
-  void on_refused(int status, std::string_view why) override {
-    log_repeated(LogLevel::kInfo, "requests that were refused",
-                 "refused with " + std::to_string(status) + ": " + std::string(why));
-  }
-};
-
 int run_sidecar(const SidecarFlags& flags, const UpstreamFlags& upstream) {
   set_log_component("sidecar");
   if (flags.log_level == "warning") set_log_level(LogLevel::kWarning);
@@ -78,7 +39,8 @@ int run_sidecar(const SidecarFlags& flags, const UpstreamFlags& upstream) {
   if (const std::string warning = upstream.warning(); !warning.empty()) log_warning(warning);
   Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();
   if (!loop) return fail_command("sidecar", 1, loop.error().message);
-  SidecarLog log;
+  SidecarMetrics metrics((*loop)->clock(), flags.handoff.connector, flags.kv_bytes_per_token);
+  options->metrics_page = [&metrics](const SidecarState& state) { return metrics.page(state); };
   std::unique_ptr<Sidecar> sidecar;
   Result<std::unique_ptr<SignalWatcher>> signals = SignalWatcher::create(
       **loop, {SIGINT, SIGTERM, SIGHUP}, [&loop, &sidecar, stopping = false](int) mutable {
@@ -87,12 +49,16 @@ int run_sidecar(const SidecarFlags& flags, const UpstreamFlags& upstream) {
         sidecar->drain([&loop] { (*loop)->stop(); });
       });
   if (!signals) return fail_command("sidecar", 1, signals.error().message);
-  Result<std::unique_ptr<Sidecar>> created = Sidecar::create(**loop, *options, log);
+  Result<std::unique_ptr<Sidecar>> created = Sidecar::create(**loop, *options, metrics);
   if (!created) return fail_command("sidecar", 1, created.error().message);
   sidecar = std::move(*created);
   log_info("serving on http://" + to_string(HostPort{options->host, sidecar->port()}) +
            " in front of the decode worker at " + to_string(options->decoder) + ", connector " +
            flags.handoff.connector + ", " + std::to_string(options->threads) + " threads");
+  log_info(
+      "prefill_decision: a request with the field x-prefiller-host-port is prefilled there, any "
+      "other one here");
+  log_info("what goes wrong between the workers is logged as connector_error");
   (*loop)->run();
   return 0;
 }

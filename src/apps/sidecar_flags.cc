@@ -1,5 +1,7 @@
 #include "apps/sidecar_flags.h"
 
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <thread>
@@ -23,10 +25,10 @@ constexpr UpstreamFlag kFlags[] = {
     {"--model-server-port", Effect::kHonoured, "", "of the decode worker, on this machine"},
     {"--connector", Effect::kHonoured, "", "the older name of --kv-connector"},
     {"--kv-connector", Effect::kHonoured, "",
-     "nixl, nixlv2, lmcache, shared-storage, sglang, offloading"},
+     "nixl, nixlv2, lmcache, shared-storage, sglang, mooncake, offloading"},
     {"--ec-connector", Effect::kRefused, "", kNoEncoders},
-    {"--data-parallel-size", Effect::kRefused, "1",
-     "one rank only as yet: start a sidecar for each rank"},
+    {"--data-parallel-size", Effect::kHonoured, "",
+     "a port for each rank: rank i is --port + i, in front of --model-server-port + i"},
     {"--prefiller-use-tls", Effect::kRefused, "false", kPlainText, true},
     {"--decoder-use-tls", Effect::kRefused, "false", kPlainText, true},
     {"--prefiller-tls-insecure-skip-verify", Effect::kWithoutEffect, "false",
@@ -43,23 +45,23 @@ constexpr UpstreamFlag kFlags[] = {
     {"--inference-pool-name", Effect::kWithoutEffect, "", "it is of the allowlist"},
     {"--inference-pool", Effect::kWithoutEffect, "", "it is of the allowlist"},
     {"--pool-group", Effect::kWithoutEffect, "", "it is of the allowlist"},
-    {"--enable-prefiller-sampling", Effect::kRefused, "false",
-     "candidates are tried in their order: leave it out", true},
+    {"--enable-prefiller-sampling", Effect::kHonoured, "",
+     "any of the candidates is asked first, not the first one"},
     {"--max-idle-conns-per-host", Effect::kWithoutEffect, "1024",
      "as many as were needed are kept, 1,024 at most"},
     {"--decode-chunk-size", Effect::kRefused, "0", "an answer is decoded in one go: leave it out"},
-    {"--configuration", Effect::kRefused, "", "there are flags only"},
-    {"--configuration-file", Effect::kRefused, "", "there are flags only"},
-    {"--prefill-max-retries", Effect::kWithoutEffect, "0",
-     "the next candidate is asked, not the same again: --prefill-attempts"},
-    {"--prefill-retry-backoff", Effect::kWithoutEffect, "200ms",
-     "the next candidate is asked at once", false, true},
-    {"--tracing", Effect::kWithoutEffect, "false", "no traces are sent yet", true},
-    {"--metrics-port", Effect::kRefused, "0", "the sidecar has no metrics yet: leave it out"},
-    {"--mooncake-bootstrap-port", Effect::kWithoutEffect, "8998", "mooncake is not spoken yet"},
+    {"--configuration", Effect::kHonoured, "", "flags as YAML: their names are the keys"},
+    {"--configuration-file", Effect::kHonoured, "", "the same in a file; the command line wins"},
+    {"--prefill-max-retries", Effect::kHonoured, "",
+     "a candidate that cannot be reached or answers 502, 503 or 504 is asked again"},
+    {"--prefill-retry-backoff", Effect::kHonoured, "", "before that"},
+    {"--tracing", Effect::kHonoured, "",
+     "each leg gets a traceparent with a span of its own; spans are not exported"},
+    {"--metrics-port", Effect::kHonoured, "", "the sidecar's own metrics alone"},
+    {"--mooncake-bootstrap-port", Effect::kHonoured, "", "of prefill workers, with mooncake"},
     {"--p2p-connector-port", Effect::kHonoured, "", "of the offloading connector"},
-    {"--enable-p2p-pull", Effect::kRefused, "false", "blocks are not pulled yet: leave it out",
-     true},
+    {"--enable-p2p-pull", Effect::kHonoured, "",
+     "with nixlv2, too, x-kv-cache-source-host-port says where a prompt is cached"},
     {"--moriio-write-mode", Effect::kRefused, "false", kNoMoriio, true},
     {"--moriio-parallel-dispatch", Effect::kRefused, "false", kNoMoriio, true},
     {"--moriio-parallel-decode-wait-timeout", Effect::kWithoutEffect, "30s", kNoMoriio, false,
@@ -75,6 +77,108 @@ constexpr UpstreamFlag kFlags[] = {
     {"--moriio-remote-hosts", Effect::kWithoutEffect, "", kNoMoriio},
     {"--moriio-decode-hosts", Effect::kWithoutEffect, "", kNoMoriio},
 };
+
+void add_connector_flags(CLI::App& command, SidecarFlags& flags) {
+  flags.handoff.speaks_mooncake = true;
+  add_handoff_flags(command, flags.handoff, "--kv-connector,--connector",
+                    "they are named in x-prefiller-host-port");
+  command.get_option("--p2p-connector-port")->envname("P2P_CONNECTOR_PORT");
+  const auto add_port = [&command](const char* name, uint16_t& port, const char* variable,
+                                   const char* help) {
+    command.add_option(name, port, help)
+        ->check(CLI::Range(1, 65535))
+        ->envname(variable)
+        ->capture_default_str();
+  };
+  add_port("--mooncake-bootstrap-port", flags.handoff.mooncake_port, "MOONCAKE_BOOTSTRAP_PORT",
+           "Of prefill workers, with mooncake: GET /query says which engine they are");
+  add_port("--sglang-bootstrap-port", flags.handoff.sglang_port, "SGLANG_BOOTSTRAP_PORT",
+           "Of prefill workers, with sglang");
+  command.add_flag("--enable-p2p-pull", flags.nixl_pulls,
+                   "With nixlv2, too: x-kv-cache-source-host-port names a worker that has more of\n"
+                   "the prompt in its cache, and the prefill worker is told");
+}
+
+void add_pod_flags(CLI::App& command, SidecarFlags& flags) {
+  command
+      .add_option("--data-parallel-size", flags.data_parallel_size,
+                  "Ranks of the decode worker: rank i listens on --port + i, and is relayed to\n"
+                  "--model-server-port + i")
+      ->check(CLI::Range(1, 256))
+      ->capture_default_str();
+  command
+      .add_option("--pod-ip", flags.pod_ip,
+                  "This pod's address, by which x-data-parallel-host-port names its ranks")
+      ->envname("POD_IP");
+  command
+      .add_option("--pod-name", flags.pod_name,
+                  "What the field x-decode-pod says; without it the host's name")
+      ->envname("POD_NAME");
+}
+
+void add_answer_flags(CLI::App& command, SidecarFlags& flags) {
+  command
+      .add_option("--usage-cached-tokens", flags.cached_tokens,
+                  "Whose cached_tokens an answer's usage has: prefill (to the decode worker all\n"
+                  "of the prompt was cached), or decode")
+      ->check(CLI::IsMember({"prefill", "decode"}))
+      ->capture_default_str();
+  command.add_flag("--timing-trailers", flags.timing_trailers,
+                   "Streams end with trailer fields: x-decode-time-ms, x-total-time-ms,\n"
+                   "x-tokens-generated");
+  command.add_flag("--timing-comment", flags.timing_comment,
+                   "The same as a comment behind a stream's last event");
+  command.add_flag("--tracing", flags.tracing,
+                   "Each leg gets a traceparent of the client's trace with a span of its own;\n"
+                   "without it the client's goes on as it is");
+}
+
+void add_prefiller_flags(CLI::App& command, SidecarFlags& flags) {
+  command
+      .add_flag("--enable-prefiller-sampling", flags.samples_prefillers,
+                "Any of the prefill workers in x-prefiller-host-port is asked first, not the\n"
+                "first one")
+      ->envname("ENABLE_PREFILLER_SAMPLING");
+  command
+      .add_option("--prefill-max-retries", flags.handoff.retries,
+                  "How often a prefill worker is asked again that cannot be reached or answers\n"
+                  "502, 503 or 504, before the next one is")
+      ->check(CLI::Range(0, 100))
+      ->capture_default_str();
+  add_upstream_duration_flag(command, "--prefill-retry-backoff", flags.handoff.retry_backoff_s,
+                             "Before each of these");
+}
+
+// Of a pod that is its name.
+std::string this_hosts_name() {
+  char name[256] = {};
+  return gethostname(name, sizeof name - 1) == 0 ? name : "";
+}
+
+// The sidecar's ports and the decode worker's are side by side, one for each rank.
+Result<void> check_ports(const SidecarFlags& flags) {
+  const uint32_t ranks = flags.data_parallel_size;
+  const auto is_ours = [&](uint32_t port) {
+    return port >= flags.port && port < flags.port + ranks;
+  };
+  const std::string ports =
+      ranks == 1 ? std::to_string(flags.port)
+                 : std::to_string(flags.port) + " to " + std::to_string(flags.port + ranks - 1);
+  for (uint32_t rank = 0; rank < ranks; ++rank) {
+    if (!is_ours(flags.model_server_port + rank)) continue;
+    return Error{"--port and --model-server-port are both " +
+                 std::to_string(flags.model_server_port + rank) +
+                 ": the sidecar stands in front of the decode worker, on another port" +
+                 (ranks == 1 ? "" : " for each rank")};
+  }
+  if (flags.metrics_port > 0 && is_ours(flags.metrics_port)) {
+    return Error{"--metrics-port is " + std::to_string(flags.metrics_port) + ", and --port has " +
+                 ports};
+  }
+  const uint32_t last = std::max(flags.port, flags.model_server_port) + ranks - 1;
+  if (last > 65535) return Error{"--data-parallel-size: port " + std::to_string(last) + " is none"};
+  return {};
+}
 
 }  // namespace
 
@@ -93,10 +197,29 @@ void add_sidecar_flags(CLI::App& command, SidecarFlags& flags) {
                   "took 8001")
       ->check(CLI::Range(1, 65535))
       ->capture_default_str();
-  add_handoff_flags(command, flags.handoff, "--kv-connector,--connector",
-                    "they are named in x-prefiller-host-port");
+  add_connector_flags(command, flags);
+  add_prefiller_flags(command, flags);
+  add_pod_flags(command, flags);
+  add_answer_flags(command, flags);
+  // Taken out of the command line before it is parsed: with_configuration().
+  command.add_option("--configuration", flags.configuration,
+                     "These flags as YAML ('port: 8000'), names without dashes. The command line\n"
+                     "wins over it, and it wins over variables of the environment");
+  command.add_option("--configuration-file", flags.configuration, "The same in a file");
   command.add_option("--max-body-mib", flags.body_mib, "The largest request body; beyond: 413")
       ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  command
+      .add_option("--metrics-port", flags.metrics_port,
+                  "Port with the sidecar's own metrics alone; 0: none. On --port /metrics is the\n"
+                  "decode worker's page and then ours")
+      ->check(CLI::Range(0, 65535))
+      ->capture_default_str();
+  command
+      .add_option("--kv-bytes-per-token", flags.kv_bytes_per_token,
+                  "Of the model's KV cache, to count bytes handed over: 327680 for a Llama 3 70B\n"
+                  "in bf16; 0: only what the decode worker measures is told")
+      ->check(CLI::Range(uint64_t{0}, uint64_t{1} << 32))
       ->capture_default_str();
   command.add_option("--threads", flags.threads, "0: as many as there are processors");
   add_seconds_flag(command, "--drain-timeout", flags.drain_timeout_s,
@@ -111,13 +234,20 @@ Result<SidecarOptions> sidecar_options(const SidecarFlags& flags) {
   options.host = flags.host;
   options.port = flags.port;
   options.decoder = {"localhost", flags.model_server_port};
-  if (flags.port == flags.model_server_port) {
-    return Error{"--port and --model-server-port are both " + std::to_string(flags.port) +
-                 ": the sidecar stands in front of the decode worker, on another port"};
-  }
   options.threads =
       flags.threads > 0 ? flags.threads : std::max(1u, std::thread::hardware_concurrency());
   options.handoff = handoff_options(flags.handoff);
+  options.nixl_pulls = flags.nixl_pulls;
+  options.samples_prefillers = flags.samples_prefillers;
+  options.pod_ip = flags.pod_ip;
+  options.pod_name = flags.pod_name.empty() ? this_hosts_name() : flags.pod_name;
+  options.data_parallel_size = flags.data_parallel_size;
+  if (Result<void> checked = check_ports(flags); !checked) return checked.error();
+  options.answer.prefill_cached_tokens = flags.cached_tokens == "prefill";
+  options.answer.timing_trailers = flags.timing_trailers;
+  options.answer.timing_comment = flags.timing_comment;
+  options.answer.trace = flags.tracing;
+  options.metrics_port = flags.metrics_port;
   options.server.body_bytes = flags.body_mib * 1024 * 1024;
   options.drain_timeout = from_seconds(flags.drain_timeout_s);
   return options;

@@ -19,13 +19,22 @@ class App;
 namespace kvasir {
 
 struct SidecarFlags {
+  std::string configuration;  // done with when the flags are parsed
   std::string host = "0.0.0.0";
   uint16_t port = 8000;
   uint16_t model_server_port = 8200;
   HandoffFlags handoff;
+  bool nixl_pulls = false;
+  uint32_t data_parallel_size = 1;
+  std::string pod_ip, pod_name;
+  bool samples_prefillers = false;
+  std::string cached_tokens = "prefill";
+  bool timing_trailers = false, timing_comment = false, tracing = false;
   uint32_t threads = 0;
   double drain_timeout_s = 60;
   size_t body_mib = 64;
+  uint16_t metrics_port = 0;
+  uint64_t kv_bytes_per_token = 0;
   std::string log_level = "info";
 };
 

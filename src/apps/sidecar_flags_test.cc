@@ -5,6 +5,9 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cstdlib>
+#include <functional>
+#include <map>
 
 #include "apps/upstream_flags_fixture.h"
 
@@ -67,8 +70,81 @@ TEST(SidecarFlags, WhatIsNotThereIsRefusedByName) {
   }
 }
 
+// What an honoured flag of upstream's changes. The two that hold others are tested with
+// with_configuration().
+TEST(SidecarFlags, WhatIsHonouredChangesSomething) {
+  using Options = const SidecarOptions&;
+  struct Effect {
+    std::string value;
+    std::function<bool(Options)> is_there;
+  };
+  const std::map<std::string_view, Effect> effects = {
+      {"--port", {"9000", [](Options o) { return o.port == 9000; }}},
+      {"--vllm-port", {"9001", [](Options o) { return o.decoder.port == 9001; }}},
+      {"--model-server-port", {"9001", [](Options o) { return o.decoder.port == 9001; }}},
+      {"--connector",
+       {"mooncake", [](Options o) { return o.handoff.dialect == KvDialect::kMooncake; }}},
+      {"--kv-connector",
+       {"sglang", [](Options o) { return o.handoff.dialect == KvDialect::kSglang; }}},
+      {"--data-parallel-size", {"4", [](Options o) { return o.data_parallel_size == 4; }}},
+      {"--enable-prefiller-sampling", {"true", [](Options o) { return o.samples_prefillers; }}},
+      {"--prefill-max-retries",
+       {"3", [](Options o) { return o.handoff.prefill_retries_most == 3; }}},
+      {"--prefill-retry-backoff",
+       {"50ms",
+        [](Options o) {
+          return o.handoff.prefill_retry_backoff == std::chrono::milliseconds(50);
+        }}},
+      {"--tracing", {"true", [](Options o) { return o.answer.trace; }}},
+      {"--metrics-port", {"9090", [](Options o) { return o.metrics_port == 9090; }}},
+      {"--mooncake-bootstrap-port",
+       {"9998", [](Options o) { return o.handoff.mooncake_bootstrap_port == 9998; }}},
+      {"--p2p-connector-port", {"7000", [](Options o) { return o.handoff.offloading_port == 7000; }}},
+      {"--enable-p2p-pull", {"true", [](Options o) { return o.nixl_pulls; }}},
+  };
+  for (const UpstreamFlag& flag : sidecar_upstream_flags()) {
+    const bool holds_others = flag.name.starts_with("--configuration");
+    if (flag.effect != FlagEffect::kHonoured || holds_others) continue;
+    const auto effect = effects.find(flag.name);
+    ASSERT_NE(effect, effects.end()) << flag.name;
+    const UnderstoodSidecar without({});
+    const UnderstoodSidecar with({std::string(flag.name) + "=" + effect->second.value});
+    EXPECT_EQ(with.refusal, "") << flag.name;
+    EXPECT_FALSE(effect->second.is_there(sidecar_options(without.flags).value())) << flag.name;
+    EXPECT_TRUE(effect->second.is_there(sidecar_options(with.flags).value())) << flag.name;
+  }
+}
+
+TEST(SidecarFlags, PortsOfRanksDoNotMeet) {
+  SidecarFlags flags;
+  flags.port = 8000, flags.model_server_port = 8003, flags.data_parallel_size = 3;
+  EXPECT_TRUE(sidecar_options(flags));
+  flags.data_parallel_size = 4;
+  EXPECT_THAT(sidecar_options(flags).error().message, HasSubstr("both 8003"));
+  flags.data_parallel_size = 3;
+  flags.metrics_port = 8002;
+  EXPECT_THAT(sidecar_options(flags).error().message, HasSubstr("--metrics-port is 8002"));
+  flags.metrics_port = 0;
+  flags.model_server_port = 65534;
+  EXPECT_THAT(sidecar_options(flags).error().message, HasSubstr("65536"));
+}
+
+TEST(SidecarFlags, VariablesOfUpstreamCount) {
+  setenv("MOONCAKE_BOOTSTRAP_PORT", "1234", 1);
+  setenv("ENABLE_PREFILLER_SAMPLING", "true", 1);
+  setenv("POD_IP", "10.0.0.5", 1);
+  const UnderstoodSidecar understood({"--p2p-connector-port=7"});
+  for (const char* name : {"MOONCAKE_BOOTSTRAP_PORT", "ENABLE_PREFILLER_SAMPLING", "POD_IP"}) {
+    unsetenv(name);
+  }
+  EXPECT_EQ(understood.refusal, "");
+  EXPECT_EQ(understood.flags.handoff.mooncake_port, 1234);
+  EXPECT_TRUE(understood.flags.samples_prefillers);
+  EXPECT_EQ(understood.flags.pod_ip, "10.0.0.5");
+}
+
 TEST(SidecarFlags, WrongOnesAreNamed) {
-  EXPECT_THAT(UnderstoodSidecar({"--kv-connector=mooncake"}).refusal, HasSubstr("--kv-connector"));
+  EXPECT_THAT(UnderstoodSidecar({"--kv-connector=moriio"}).refusal, HasSubstr("--kv-connector"));
   EXPECT_THAT(UnderstoodSidecar({"--port=0"}).refusal, HasSubstr("--port"));
   SidecarFlags same;
   same.port = same.model_server_port = 8000;

@@ -3,6 +3,8 @@
 // credentials included: prefill and decode workers are one service to it.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -10,9 +12,15 @@
 
 namespace kvasir {
 
-// A leg of `request`. The client's Host stays; `host` stands in for a missing one.
-std::string leg_head(const HttpHead& request, size_t body_bytes, std::string_view host,
-                     std::string_view request_id);
+struct LegHeadFields {
+  std::string_view host;  // stands in for a missing one; the client's stays
+  std::string_view request_id;
+  std::string_view traceparent = {};                // empty: the client's, if there is one
+  std::optional<uint32_t> data_parallel_rank = {};  // likewise
+};
+
+// A leg of `request`.
+std::string leg_head(const HttpHead& request, size_t body_bytes, const LegHeadFields& fields);
 
 // The whole head of the decoder's answer, whose body is relayed as it is framed. `added`: header
 // lines, each "Name: value\r\n", whose names start with x-; the decoder's own of x-request-id goes.

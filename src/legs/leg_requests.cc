@@ -2,8 +2,10 @@
 
 #include <utility>
 
+#include "base/text.h"
 #include "net/http/http_exchange.h"
 #include "net/http/http_path.h"
+#include "wire/kv_transfer/leg_bodies.h"
 
 namespace kvasir {
 
@@ -35,6 +37,32 @@ std::optional<ApiError> take_target(HttpExchange& exchange) {
   }
   exchange.set_target(normal->target, normal->authority);
   return std::nullopt;
+}
+
+Result<std::optional<std::string>> body_without_workers(const HttpHead& request,
+                                                        std::string_view body) {
+  constexpr std::optional<std::string> kAsItIs = std::nullopt;
+  const std::string type = lower_case(request.find("content-type").value_or(""));
+  const bool is_form =
+      type.starts_with("multipart/") || type.starts_with("application/x-www-form-urlencoded");
+  const size_t begin = body.find_first_not_of(kJsonSpace);
+  if (is_form || begin == std::string_view::npos) return kAsItIs;
+  // Python's JSON reads UTF-16 and UTF-32, too, and a byte order mark.
+  const std::string_view head = body.substr(begin, 4);
+  const bool is_other_encoding = head.find('\0') != std::string_view::npos ||
+                                 head.starts_with("\xef\xbb\xbf") || head.starts_with("\xfe\xff") ||
+                                 head.starts_with("\xff\xfe");
+  const bool may_be_json = type.empty() || type.find("json") != std::string::npos;
+  if (is_other_encoding && may_be_json) {
+    return Error{"JSON in UTF-8 without a byte order mark only"};
+  }
+  if (head.front() != '{') return kAsItIs;
+  // As the API with the most places for it.
+  const Result<LegBodies> read = LegBodies::read(RequestApi::kVllmGenerate, body);
+  if (!read && may_be_json) return read.error();
+  if (!read) return kAsItIs;
+  if (!read->names_workers()) return kAsItIs;
+  return std::optional<std::string>(read->local());
 }
 
 ApiError leg_error(int status, std::string_view type, std::string_view message) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/result.h"
 #include "vllm/api_error.h"
 #include "wire/request/request_api.h"
 
@@ -20,6 +21,11 @@ std::optional<RequestApi> two_leg_api(const HttpHead& request);
 // Puts the target into the form that the workers read, too: what is decided by a path is decided by
 // theirs. An error: the request is to be refused with it.
 std::optional<ApiError> take_target(HttpExchange& exchange);
+
+// Of a request that has one leg only: its body without what a client may not say of workers and
+// their caches; nullopt: it says nothing. An error: engines may read more of it than is read here.
+Result<std::optional<std::string>> body_without_workers(const HttpHead& request,
+                                                        std::string_view body);
 
 // `type`: what programs tell errors apart by.
 ApiError leg_error(int status, std::string_view type, std::string_view message);

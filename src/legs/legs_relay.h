@@ -9,12 +9,15 @@
 #include <vector>
 
 #include "base/lifeline.h"
+#include "handoff/threshold_look.h"
 #include "handoff/two_legs.h"
 #include "legs/legs_relays.h"
 #include "legs/worker_call.h"
 #include "net/http/http_call.h"
 #include "net/http/http_exchange.h"
 #include "wire/kv_transfer/leg_bodies.h"
+#include "wire/kv_transfer/usage_stream.h"
+#include "wire/trace_context.h"
 
 namespace kvasir {
 
@@ -26,17 +29,22 @@ class LegsRelay final : private HttpCallObserver,
             std::unique_ptr<LegsObserver> observer);
   ~LegsRelay() override;
 
-  // To a decoder as it came.
-  void start();
+  // To a decoder as it came, but for `body`, if there is one.
+  void start(std::optional<std::string> body);
   // By the prefillers, if there are any.
   void start(LegBodies bodies);
 
  private:
   class PrefillCall;
-  enum class Mode : uint8_t { kHeld, kRaw, kReframed };
+  enum class Mode : uint8_t {
+    kHeld,      // nothing of it has gone to the client
+    kRaw,       // its bytes go on as they are framed
+    kReframed,  // they get a framing of ours, and may change on the way
+    kWhole,     // it goes on in one piece when it is complete
+  };
 
   // The decoder's answer.
-  void on_head(const HttpHead& head) override { answer_ = head; }
+  void on_head(const HttpHead& head) override;
   void on_body(std::string_view bytes) override;
   void on_raw(std::string_view bytes) override;
   void on_end() override;
@@ -47,6 +55,8 @@ class LegsRelay final : private HttpCallObserver,
   // What the two legs decide.
   void send_prefill(size_t leg, size_t candidate, std::string body) override;
   void end_prefill(size_t leg) override;
+  void find_engine(size_t leg, size_t candidate) override;
+  void send_decode_first(std::string body) override;
   void on_prefill_late(size_t leg) override;
   void send_decode(std::string body) override;
   void end_decode() override;
@@ -56,8 +66,19 @@ class LegsRelay final : private HttpCallObserver,
 
   void call_decoder(std::string_view body);
   std::string decode_head(size_t body_bytes);
-  void begin_answer();
+  std::string new_traceparent();
+  void forget_engine(size_t candidate);
+  void look_at(std::string_view bytes);
+  void take_verdict(ThresholdLook::Verdict verdict);
+  bool is_stream() const;
+  std::optional<uint64_t> new_cached_tokens() const;
+  // `first_bytes`: of its body.
+  void begin_answer(std::string_view first_bytes);
   std::string added_fields() const;
+  void append_server_timing(std::string& fields) const;
+  void append_whole_times(std::string& fields) const;
+  void finish_whole();
+  void finish_reframed(HttpExchange& exchange);
   void respond(int status, std::string_view fields, std::string_view body);
   // It is over. Goes in a later turn: the two legs may stand further up on the stack.
   void finish(int status, bool is_cut);
@@ -82,8 +103,17 @@ class LegsRelay final : private HttpCallObserver,
   RawRelay* raw_ = nullptr;
   Mode mode_ = Mode::kHeld;
   bool paused_ = false;
+  std::string_view first_bytes_;  // during begin_answer()
   std::optional<Duration> first_byte_time_;
+  std::optional<TraceContext> trace_;
+  bool looks_ = false;                  // the decoder is asked first
+  std::optional<ThresholdLook> look_;   // at its answer
+  std::string held_body_;               // without framing: while looking, or of kWhole
+  std::unique_ptr<UsageStream> usage_;  // of kReframed, when something of it is wanted
   std::string why_;  // of an error that is our own
+  LegStage failed_at_ = LegStage::kNone;
+  TimePoint decode_begun_{};
+  std::optional<Duration> decode_time_;
   Lifeline lifeline_;
 };
 

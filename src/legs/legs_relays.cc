@@ -29,8 +29,8 @@ LegsRelay& LegsRelays::add(HttpExchange& exchange, LegsRoute route,
 }
 
 void LegsRelays::start(HttpExchange& exchange, LegsRoute route,
-                       std::unique_ptr<LegsObserver> observer) {
-  add(exchange, std::move(route), std::move(observer)).start();
+                       std::unique_ptr<LegsObserver> observer, std::optional<std::string> body) {
+  add(exchange, std::move(route), std::move(observer)).start(std::move(body));
 }
 
 void LegsRelays::start(HttpExchange& exchange, LegBodies bodies, LegsRoute route,

@@ -21,6 +21,7 @@
 
 namespace kvasir {
 
+class BootstrapClients;
 class EventLoop;
 class HttpExchange;
 class LegsRelay;
@@ -32,11 +33,29 @@ struct LegsRoute {
   // At least one. The next is asked when no connection to one can be made.
   std::vector<LegWorker> decoders;
   std::string request_id;  // the client hears it in x-request-id
+  // A worker that has more of the prompt in its cache than whoever prefills (kOffloading, kNixlV2).
+  std::optional<LegWorker> kv_source = {};
 };
+
+// What is done to a decoder's answer, and what is told beside it.
+struct AnswerOptions {
+  // usage.prompt_tokens_details.cached_tokens of completions and chats becomes the prefiller's, for
+  // to the decoder all of the prompt was cached. A whole answer that is larger stays as it is.
+  bool prefill_cached_tokens = false;
+  size_t whole_bytes_max = 4 * 1024 * 1024;
+  // What is known only at a stream's end: as trailer fields; as a comment behind the last event.
+  bool timing_trailers = false, timing_comment = false;
+  bool server_timing = false;  // the field Server-Timing, and times of whole answers
+  // Legs get a traceparent with a span id of their own.
+  bool trace = false;
+};
+
+enum class LegStage : uint8_t { kNone, kPrefill, kDecode };
 
 struct LegsReport {
   std::string_view request_id;
   std::string_view path;
+  bool generates = false;                   // it can have two legs
   int status = 0;                           // as the client saw it; 499: it left before
   bool is_cut = false;                      // the answer had begun and could not be completed
   Duration time{};                          // from the request's last byte to its end
@@ -45,6 +64,9 @@ struct LegsReport {
   std::string_view prefiller;               // whose handoff was used; empty: none
   std::string_view decoder;                 // that was asked last; empty: none was
   std::string_view why;                     // of an error that is our own
+  LegStage failed_at = LegStage::kNone;     // whose error the client got, or half an answer
+  // From the decode leg's start to its answer's end, if that came.
+  std::optional<Duration> decode_time = {};
 };
 
 // Whose request it is, and who hears of its legs. Called on the relays' thread.
@@ -67,6 +89,11 @@ class LegsObserver {
   virtual void on_prefill_ended(size_t prefiller, End end) {
     static_cast<void>(prefiller), static_cast<void>(end);
   }
+  virtual void on_decode_sent(size_t decoder) { static_cast<void>(decoder); }
+  // A connection to a worker could not be made, or broke before the answer was whole.
+  virtual void on_connection_failed(LegStage stage, std::string_view why) {
+    static_cast<void>(stage), static_cast<void>(why);
+  }
   // Its connection or its answer; a status of 500 and more.
   virtual void on_decoder_failed(size_t decoder) { static_cast<void>(decoder); }
   // Once, the last call.
@@ -79,6 +106,8 @@ class LegsRelays {
     const HandoffOptions& handoff;
     // Answer bytes a slow client may leave unread here before the decoder's connection is paused.
     size_t unread_bytes_max = 1024 * 1024;
+    AnswerOptions answer = {};
+    BootstrapClients* bootstrap = nullptr;  // null: kMooncake is not spoken
   };
   // All must outlive it.
   LegsRelays(EventLoop& loop, WorkerClients& clients, Random& random, const Options& options);
@@ -86,8 +115,9 @@ class LegsRelays {
   LegsRelays(const LegsRelays&) = delete;
   LegsRelays& operator=(const LegsRelays&) = delete;
 
-  // To a decoder as it came.
-  void start(HttpExchange& exchange, LegsRoute route, std::unique_ptr<LegsObserver> observer);
+  // To a decoder as it came, but for `body`, if there is one.
+  void start(HttpExchange& exchange, LegsRoute route, std::unique_ptr<LegsObserver> observer,
+             std::optional<std::string> body = std::nullopt);
   // By the prefillers, if there are any.
   void start(HttpExchange& exchange, LegBodies bodies, LegsRoute route,
              std::unique_ptr<LegsObserver> observer);

@@ -55,4 +55,9 @@ Result<std::vector<HostPort>> prefill_candidates(const HttpHead& request, size_t
   return candidates;
 }
 
+std::optional<HostPort> kv_source_of(const HttpHead& request) {
+  const Result<HostPort> source = candidate(request.find(kSourceHeader).value_or(""));
+  return source ? std::optional<HostPort>(*source) : std::nullopt;
+}
+
 }  // namespace kvasir

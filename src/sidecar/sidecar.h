@@ -5,7 +5,11 @@
 
 #include <functional>
 #include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
 
+#include "base/guarded.h"
 #include "base/result.h"
 #include "net/http/body_budget.h"
 #include "net/io/system_resolver.h"
@@ -25,7 +29,8 @@ class Sidecar {
                                                  SidecarProbe& probe);
   ~Sidecar();
 
-  uint16_t port() const { return threads_->port(); }
+  uint16_t port() const { return ranks_.front()->port(); }
+  uint16_t metrics_port() const;  // 0: there is none
   // Takes no more connections and lets running requests end, for drain_timeout at most; then calls
   // `drained` on the loop's thread.
   void drain(std::function<void()> drained);
@@ -35,17 +40,27 @@ class Sidecar {
   SidecarProbe& probe() { return probe_; }
   Resolver& resolver() { return resolver_; }
   BodyBudget& bodies() { return bodies_; }
-  const SocketAddress& decoder() const { return decoder_; }
+  SocketAddress decoder(uint32_t rank) const {
+    return with_port(decoder_, static_cast<uint16_t>(options_.decoder.port + rank));
+  }
+  // Our metrics, behind the decoder's. Any thread.
+  std::string metrics_page(std::string_view engine_page) const;
 
  private:
+  class MetricsPort;
+
   Sidecar(const SidecarOptions& options, SidecarProbe& probe);
+  Result<void> start_rank(EventLoop& loop, uint32_t rank);
 
   const SidecarOptions options_;
   SidecarProbe& probe_;
   SystemResolver resolver_;
   BodyBudget bodies_;
   SocketAddress decoder_;
-  std::unique_ptr<ServerThreads<SidecarThread>> threads_;
+  Guarded<std::vector<const SidecarThread*>> parts_;  // of all ranks
+  size_t undrained_ = 0;
+  std::vector<std::unique_ptr<ServerThreads<SidecarThread>>> ranks_;
+  std::unique_ptr<MetricsPort> metrics_port_;
 };
 
 }  // namespace kvasir

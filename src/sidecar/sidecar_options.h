@@ -3,21 +3,43 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
+#include <string_view>
 
 #include "handoff/handoff_options.h"
+#include "legs/bootstrap_clients.h"
+#include "legs/legs_relays.h"
 #include "net/http/http_client.h"
 #include "net/http/http_server.h"
 #include "net/io/socket.h"
 
 namespace kvasir {
 
+// What a page of metrics is made of, beyond what the probe was told.
+struct SidecarState {
+  std::string_view engine_page =
+      {};                  // the decoder's own; empty: it did not answer, or was not asked
+  size_t connections = 0;  // of clients, now
+};
+
 struct SidecarOptions {
   std::string host = "0.0.0.0";
   uint16_t port = 8000;
   HostPort decoder{"localhost", 8200};
-  uint32_t threads = 1;
+  uint32_t threads = 1;  // for each rank
+  // Rank i listens on port + i, in front of the decoder's port + i.
+  uint32_t data_parallel_size = 1;
+  std::string pod_ip;    // of x-data-parallel-host-port; empty: not known
+  std::string pod_name;  // in x-decode-pod; empty: not told
   HandoffOptions handoff;
+  AnswerOptions answer;
+  uint16_t p2p_port = 14579;        // of P2pNcclConnector, on both sides
+  bool nixl_pulls = false;          // x-kv-cache-source-host-port counts with nixlv2, too
+  bool samples_prefillers = false;  // the first one that is asked is any of the candidates
+  // Of one request, with sglang: each has a room of its own.
+  size_t prompts_most = 1024;
+  BootstrapClients::Limits bootstrap;  // of kMooncake
 
   HttpServerLimits server;
   size_t bodies_bytes_max = 192 * 1024 * 1024;
@@ -31,10 +53,18 @@ struct SidecarOptions {
   size_t unread_bytes_max = 1024 * 1024;
   Duration drain_timeout = std::chrono::seconds(60);
 
+  // Our part of GET /metrics; any thread.
+  std::function<std::string(const SidecarState&)> metrics_page;
+  uint16_t metrics_port = 0;  // for ours alone; 0: none
+  // What the decoder gets to answer for /metrics and /ready.
+  Duration page_deadline = std::chrono::seconds(2);
+  size_t page_bytes_max = 16 * 1024 * 1024;
+
   SidecarOptions() {
     server.keep_alive_timeout = std::chrono::seconds(300);
     // vLLM's server closes an unused connection after 5 s, and what is sent then is lost.
     client.keep_alive_timeout = std::chrono::seconds(4);
+    answer.prefill_cached_tokens = answer.server_timing = true;
   }
 };
 

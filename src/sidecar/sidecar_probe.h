@@ -11,6 +11,9 @@ namespace kvasir {
 class SidecarProbe {
  public:
   virtual ~SidecarProbe() = default;
+  virtual void on_started() = 0;
+  virtual void on_leg(LegStage stage) = 0;  // is sent
+  virtual void on_connection_failed(LegStage stage, std::string_view why) = 0;
   virtual void on_done(const LegsReport& report) = 0;
   // Answered here, without a worker.
   virtual void on_refused(int status, std::string_view why) = 0;

@@ -1,116 +1,9 @@
-#include "sidecar/sidecar.h"
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
-#include <map>
-
-#include "base/text.h"
-#include "net/http/http_fixture.h"
+#include "sidecar/sidecar_fixture.h"
 
 namespace kvasir {
 namespace {
 
-using ::testing::HasSubstr, ::testing::Not, ::testing::StartsWith;
-
-constexpr std::string_view kAnswer =
-    R"({"kv_transfer_params":{"do_remote_prefill":true,"remote_block_ids":[[1,2]],)"
-    R"("remote_engine_id":"e","remote_request_id":"r","remote_host":"h","remote_port":5600}})";
-constexpr std::string_view kEvents = "data: {\"a\":1}\n\ndata: [DONE]\n\n";
-
-// A worker that answers as it is told, and remembers what it was asked.
-class FakeWorker final : public HttpHandler, public HttpExchange::Observer {
- public:
-  explicit FakeWorker(EventLoop& loop)
-      : server_(loop, std::move(listen_tcp("127.0.0.1", 0, false).value()), *this) {}
-
-  void on_request(HttpExchange& exchange) override {
-    ++requests;
-    const HttpHead& head = exchange.head();
-    line = std::string(head.method()) + " " + std::string(head.target());
-    fields.clear();
-    for (size_t i = 0; i < head.field_count(); ++i) {
-      fields.emplace(lower_case(head.field(i).name), head.field(i).value);
-    }
-    body = exchange.body();
-    if (holds) return exchange.set_observer(this);
-    if (!streams) return exchange.respond(status, "Content-Type: application/json\r\n", answer);
-    exchange.start(200, "Content-Type: text/event-stream\r\n");
-    exchange.write(answer);
-    breaks ? exchange.abort() : exchange.finish();
-  }
-  Refusal on_refused(int, std::string_view) override { return {}; }
-  void on_client_gone() override { ++left; }
-  std::string address() const { return "127.0.0.1:" + std::to_string(server_.port()); }
-  uint16_t port() const { return server_.port(); }
-
-  int status = 200;
-  std::string answer = "{}";
-  bool holds = false, streams = false, breaks = false;
-  int requests = 0, left = 0;
-  std::string line, body;
-  std::multimap<std::string, std::string> fields;
-
- private:
-  HttpServer server_;
-};
-
-class Told final : public SidecarProbe {
- public:
-  void on_done(const LegsReport& report) override {
-    status = report.status;
-    is_cut = report.is_cut;
-    path = report.handoff == nullptr ? HandoffReport::Path::kUndecided : report.handoff->path;
-    prefiller = report.prefiller;
-    why = report.why;
-    ++done;
-  }
-  void on_refused(int, std::string_view why) override { refused = why; }
-
-  int status = 0, done = 0;
-  bool is_cut = false;
-  HandoffReport::Path path{};
-  std::string prefiller, why, refused;
-};
-
-class SidecarTest : public ::testing::Test {
- protected:
-  void start() {
-    options_.host = "127.0.0.1";
-    options_.port = 0;
-    options_.server.half_close_patience = std::chrono::milliseconds(10);
-    options_.decoder = {"127.0.0.1", decoder_.port()};
-    sidecar_ = std::move(Sidecar::create(*loop_, options_, told_).value());
-    client_ = std::make_unique<HttpClient>(*loop_, resolve("127.0.0.1", sidecar_->port()).value());
-  }
-  Recorder ask(std::string_view method, std::string_view target, std::string_view fields,
-               std::string_view body = {}) {
-    std::string head = std::string(method) + " " + std::string(target) + " HTTP/1.1\r\nHost: h\r\n";
-    head.append(fields);
-    if (!body.empty()) head += "Content-Length: " + std::to_string(body.size()) + "\r\n";
-    head += "\r\n";
-    Recorder recorder(*loop_);
-    client_->start(head, body, recorder);
-    loop_->run();
-    return recorder;
-  }
-  Recorder complete(std::string_view prefillers, std::string_view body) {
-    const std::string field =
-        prefillers.empty() ? "" : "x-prefiller-host-port: " + std::string(prefillers) + "\r\n";
-    return ask("POST", "/v1/completions", field, body);
-  }
-  std::string free_address() {
-    const Descriptor socket = std::move(listen_tcp("127.0.0.1", 0, false).value());
-    return "127.0.0.1:" + std::to_string(local_port(socket));
-  }
-
-  std::unique_ptr<EventLoop> loop_ = std::move(EventLoop::create().value());
-  FakeWorker prefiller_{*loop_}, decoder_{*loop_};
-  Told told_;
-  SidecarOptions options_;
-  std::unique_ptr<Sidecar> sidecar_;
-  std::unique_ptr<HttpClient> client_;
-};
+using ::testing::EndsWith, ::testing::HasSubstr, ::testing::Not, ::testing::StartsWith;
 
 TEST_F(SidecarTest, APromptIsPrefilledWhereThePickerSays) {
   start();
@@ -131,7 +24,7 @@ TEST_F(SidecarTest, APromptIsPrefilledWhereThePickerSays) {
   EXPECT_THAT(prefiller_.body, Not(HasSubstr("evil")));
   EXPECT_EQ(decoder_.body, R"({"prompt":"p","stream":true,"kv_transfer_params":)" +
                                std::string(kAnswer.substr(22, kAnswer.size() - 23)) + "}");
-  for (const FakeWorker* worker : {&prefiller_, &decoder_}) {
+  for (const ToldWorker* worker : {&prefiller_, &decoder_}) {
     EXPECT_EQ(worker->fields.count("x-request-id"), 1u);
     EXPECT_EQ(worker->fields.find("x-request-id")->second, "r-1");
     EXPECT_EQ(worker->fields.find("authorization")->second, "Bearer t");
@@ -158,12 +51,52 @@ TEST_F(SidecarTest, EverythingElseIsTheDecoders) {
   start();
   decoder_.status = 404;
   decoder_.answer = "no such page";
-  const Recorder answer = ask("GET", "/metrics?x", "");
+  const Recorder answer = ask("GET", "/v1/models?x", "");
   EXPECT_EQ(answer.status, 404);
   EXPECT_EQ(answer.body, "no such page");
-  EXPECT_EQ(decoder_.line, "GET /metrics?x");
+  EXPECT_EQ(decoder_.line, "GET /v1/models?x");
   EXPECT_EQ(ask("GET", "/health", "").status, 200);
   EXPECT_EQ(decoder_.requests, 1) << "that is the sidecar's own";
+}
+
+TEST_F(SidecarTest, MetricsAreTheDecodersAndThenOurs) {
+  options_.metrics_port = local_port(listen_tcp("127.0.0.1", 0, false).value());
+  options_.metrics_page = [](const SidecarState& state) {
+    return "ours " + std::to_string(state.connections) + " behind " +
+           std::to_string(state.engine_page.size()) + "\n";
+  };
+  start();
+  decoder_.answer = "vllm:a 1\nvllm:b 2";
+  EXPECT_EQ(ask("GET", "/metrics?x=1", "").body, "vllm:a 1\nvllm:b 2\nours 1 behind 18\n");
+  EXPECT_EQ(decoder_.line, "GET /metrics?x=1");
+  EXPECT_EQ(decoder_.fields.find("accept")->second, "text/plain");
+  decoder_.status = 500;
+  const Recorder failing = ask("GET", "/metrics", "");
+  EXPECT_EQ(failing.status, 200);
+  EXPECT_THAT(failing.body, StartsWith("# no page of the decode worker at 127.0.0.1:"));
+  EXPECT_THAT(failing.body, HasSubstr("it answers 500\nours 1 "));
+
+  HttpClient own(*loop_, resolve("127.0.0.1", options_.metrics_port).value());
+  Recorder alone(*loop_);
+  own.start("GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n", {}, alone);
+  loop_->run();
+  EXPECT_EQ(alone.body, "ours 1 behind 0\n");
+}
+
+TEST_F(SidecarTest, AnEngineThatHangsCostsOnlyItsPart) {
+  options_.page_deadline = std::chrono::milliseconds(20);
+  options_.metrics_page = [](const SidecarState&) { return "ours\n"; };
+  start();
+  decoder_.holds = true;
+  EXPECT_THAT(ask("GET", "/metrics", "").body, EndsWith("it has not answered in time\nours\n"));
+  EXPECT_EQ(ask("GET", "/health", "").status, 200) << "the sidecar is alive";
+  const Recorder ready = ask("GET", "/ready", "");
+  EXPECT_EQ(ready.status, 503);
+  EXPECT_THAT(ready.body, HasSubstr("is not ready: it has not answered in time"));
+  decoder_.holds = false;
+  EXPECT_EQ(ask("GET", "/ready", "").status, 200);
+  EXPECT_EQ(decoder_.line, "GET /health");
+  EXPECT_EQ(decoder_.left, 2) << "what is given up is not left running";
 }
 
 // A path that the decoder would read as another one must not go around the rules of that one.
@@ -191,6 +124,8 @@ TEST_F(SidecarTest, TheNextPrefillerIsTriedAndTheLastErrorIsTold) {
   EXPECT_THAT(dead.body, HasSubstr(R"("type":"prefill_upstream_error")"));
   EXPECT_THAT(dead.body, HasSubstr(nobody)) << "which worker it was";
   EXPECT_THAT(told_.why, HasSubstr(nobody));
+  EXPECT_EQ(told_.failed_at, LegStage::kPrefill);
+  EXPECT_EQ(told_.connections_failed, 2);
   EXPECT_EQ(decoder_.requests, 1);
 }
 
@@ -237,7 +172,7 @@ TEST_F(SidecarTest, WhatIsWrongIsToldBeforeAnyWorkerIsAsked) {
 TEST_F(SidecarTest, AClientThatLeavesEndsWhatItBegan) {
   start();
   prefiller_.holds = decoder_.holds = true;
-  for (FakeWorker* worker : {&prefiller_, &decoder_}) {
+  for (ToldWorker* worker : {&prefiller_, &decoder_}) {
     const int before = worker->left;
     RawClient client(sidecar_->port());
     client.send(

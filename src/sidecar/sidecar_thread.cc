@@ -3,17 +3,27 @@
 #include <optional>
 #include <utility>
 
+#include "base/text.h"
 #include "legs/leg_requests.h"
+#include "net/http/http_status.h"
 #include "net/io/event_loop.h"
+#include "sidecar/own_page.h"
 #include "sidecar/prefill_header.h"
 #include "wire/kv_transfer/leg_bodies.h"
 
 namespace kvasir {
 namespace {
 
+constexpr std::string_view kRankHeader = "x-data-parallel-host-port";
+
 class TellProbe final : public LegsObserver {
  public:
-  explicit TellProbe(SidecarProbe& probe) : probe_(probe) {}
+  explicit TellProbe(SidecarProbe& probe) : probe_(probe) { probe.on_started(); }
+  void on_prefill_sent(size_t) override { probe_.on_leg(LegStage::kPrefill); }
+  void on_decode_sent(size_t) override { probe_.on_leg(LegStage::kDecode); }
+  void on_connection_failed(LegStage stage, std::string_view why) override {
+    probe_.on_connection_failed(stage, why);
+  }
   void on_done(const LegsReport& report) override { probe_.on_done(report); }
 
  private:
@@ -22,36 +32,117 @@ class TellProbe final : public LegsObserver {
 
 }  // namespace
 
-SidecarThread::SidecarThread(Sidecar& sidecar, EventLoop& loop, Descriptor listener, uint32_t index)
+SidecarThread::SidecarThread(Sidecar& sidecar, EventLoop& loop, Descriptor listener, Place place)
     : sidecar_(sidecar),
       loop_(loop),
-      random_(mix64(static_cast<uint64_t>(loop.now().time_since_epoch().count()) + index)),
-      decoder_(std::make_shared<HttpClient>(loop, sidecar.decoder(), sidecar.options().client)),
+      random_(mix64(static_cast<uint64_t>(loop.now().time_since_epoch().count()) +
+                    (uint64_t{place.rank} << 32) + place.index)),
+      rank_(place.rank),
       prefillers_(loop, sidecar.resolver(),
                   {sidecar.options().prefillers_most, sidecar.options().name_lifetime,
                    sidecar.options().client}),
-      relays_(loop, prefillers_, random_,
-              {sidecar.options().handoff, sidecar.options().unread_bytes_max}),
-      server_(loop, std::move(listener), *this, sidecar.options().server, &sidecar.bodies()) {}
+      bootstrap_(loop, prefillers_, random_, sidecar.options().bootstrap),
+      relays_(loop, prefillers_, random_, relay_options()),
+      server_(loop, std::move(listener), *this, sidecar.options().server, &sidecar.bodies()) {
+  for (uint32_t rank = 0; rank < options().data_parallel_size; ++rank) {
+    decoders_.push_back(
+        std::make_shared<HttpClient>(loop, sidecar.decoder(rank), options().client));
+  }
+}
+
+SidecarThread::~SidecarThread() {
+  for (OwnPage* page : pages_) delete page;
+}
+
+LegsRelays::Options SidecarThread::relay_options() {
+  return {options().handoff, options().unread_bytes_max, options().answer, &bootstrap_};
+}
 
 void SidecarThread::on_request(HttpExchange& exchange) {
   if (const auto error = take_target(exchange)) return refuse(exchange, *error);
   const HttpHead& head = exchange.head();
-  const bool reads = head.method() == "GET" || head.method() == "HEAD";
-  if (reads && head.path() == "/health") return exchange.respond(200, "", "");
+  if (answer_own_page(exchange)) return;
+  const Result<uint32_t> rank = rank_of(head);
+  if (!rank) return refuse(exchange, bad_request(std::nullopt, rank.error().message));
   LegsRoute route;
   route.request_id = request_id_of(head, random_);
-  route.decoders.push_back({options().decoder, 0, {}, decoder_});
-  auto observer = std::make_unique<TellProbe>(probe());
+  const auto port = static_cast<uint16_t>(options().decoder.port + *rank);
+  route.decoders.push_back(
+      {{options().decoder.host, port}, 0, options().pod_name, decoders_[*rank]});
   const std::optional<RequestApi> api = two_leg_api(head);
-  if (!api) return relays_.start(exchange, std::move(route), std::move(observer));
-  Result<LegBodies> bodies = LegBodies::read(*api, exchange.body());
+  if (api) return start_two_legs(exchange, *api, std::move(route));
+  start_one_leg(exchange, std::move(route));
+}
+
+// Which rank's decoder: that of the port, or of the one that a picker names by
+// x-data-parallel-host-port, POD_IP:PORT.
+Result<uint32_t> SidecarThread::rank_of(const HttpHead& request) const {
+  const std::string_view named = trimmed(request.find(kRankHeader).value_or(""));
+  const bool are_known = !options().pod_ip.empty() || options().data_parallel_size > 1;
+  if (named.empty() || !are_known) return rank_;
+  for (uint32_t rank = 0; rank < options().data_parallel_size; ++rank) {
+    const auto port = static_cast<uint16_t>(options().port + rank);
+    if (named == to_string(HostPort{options().pod_ip, port})) return rank;
+  }
+  return Error{std::string(kRankHeader) + " names no rank of this pod"};
+}
+
+void SidecarThread::start_one_leg(HttpExchange& exchange, LegsRoute route) {
+  Result<std::optional<std::string>> body = body_without_workers(exchange.head(), exchange.body());
+  if (!body) return refuse(exchange, bad_request(std::nullopt, body.error().message));
+  relays_.start(exchange, std::move(route), std::make_unique<TellProbe>(probe()), std::move(*body));
+}
+
+void SidecarThread::start_two_legs(HttpExchange& exchange, RequestApi api, LegsRoute route) {
+  Result<LegBodies> bodies = LegBodies::read(api, exchange.body());
   if (!bodies) return refuse(exchange, bad_request(std::nullopt, bodies.error().message));
-  const Result<std::vector<HostPort>> named = prefill_candidates(head, options().candidates_most);
-  if (!named) return refuse(exchange, bad_request(std::nullopt, named.error().message));
-  const uint16_t side_port = options().handoff.side_port();
-  for (const HostPort& worker : *named) route.prefillers.push_back({worker, side_port});
-  relays_.start(exchange, std::move(*bodies), std::move(route), std::move(observer));
+  if (Result<void> named = name_workers(exchange.head(), route); !named) {
+    return refuse(exchange, bad_request(std::nullopt, named.error().message));
+  }
+  const bool has_rooms = options().handoff.dialect == KvDialect::kSglang;
+  if (has_rooms && bodies->prompts().value_or(1) > options().prompts_most) {
+    return refuse(exchange,
+                  bad_request("prompt", "more than " + std::to_string(options().prompts_most) +
+                                            " prompts in one request"));
+  }
+  relays_.start(exchange, std::move(*bodies), std::move(route),
+                std::make_unique<TellProbe>(probe()));
+}
+
+Result<void> SidecarThread::name_workers(const HttpHead& request, LegsRoute& route) {
+  Result<std::vector<HostPort>> named = prefill_candidates(request, options().candidates_most);
+  if (!named) return named.error();
+  if (options().samples_prefillers && named->size() > 1) {
+    std::swap(named->front(), (*named)[random_.below(named->size())]);
+  }
+  for (const HostPort& worker : *named) {
+    route.prefillers.push_back({worker, options().handoff.side_port(), {}, nullptr});
+  }
+  const KvDialect dialect = options().handoff.dialect;
+  const bool pulls =
+      dialect == KvDialect::kOffloading || (dialect == KvDialect::kNixlV2 && options().nixl_pulls);
+  const std::optional<HostPort> source = pulls ? kv_source_of(request) : std::nullopt;
+  if (source) route.kv_source = LegWorker{*source, options().handoff.offloading_port, {}, nullptr};
+  return {};
+}
+
+bool SidecarThread::answer_own_page(HttpExchange& exchange) {
+  const HttpHead& head = exchange.head();
+  if (head.method() != "GET" && head.method() != "HEAD") return false;
+  if (head.path() == "/health") {
+    exchange.respond(kHttpOk, "", "");
+    return true;
+  }
+  const bool is_metrics = head.path() == "/metrics";
+  if (!is_metrics && head.path() != "/ready") return false;
+  const OwnPage::Kind kind = is_metrics ? OwnPage::Kind::kMetrics : OwnPage::Kind::kReady;
+  pages_.insert(new OwnPage(*this, exchange, *decoders_[rank_], kind));
+  return true;
+}
+
+void SidecarThread::remove(OwnPage& page) {
+  pages_.erase(&page);
+  delete &page;
 }
 
 void SidecarThread::refuse(HttpExchange& exchange, const ApiError& error) {
