@@ -66,7 +66,7 @@ StepWork Batcher::plan(TimePoint now) {
   uint32_t budget = budget_;
   loading_ = 0;
   if (continue_running(budget) || running_.empty()) admit_waiting(budget, now);
-  while (running_.empty() && give_way()) admit_waiting(budget, now);
+  while (running_.empty() && give_way(true)) admit_waiting(budget, now);
   StepWork work;
   for (const Sequence* sequence : running_) {
     if (sequence->scheduled > 0) add_work(work, *sequence);
@@ -86,6 +86,7 @@ bool Batcher::continue_running(uint32_t& budget) {
       ++i;
       continue;
     }
+    if (running_.size() == 1 && give_way(false)) continue;
     const size_t index = victim();
     budget += running_[index]->scheduled;
     preempt(index);
@@ -121,11 +122,11 @@ bool Batcher::want(Sequence& sequence) {
   return true;
 }
 
-// Sequences that wait with blocks, since these came from elsewhere, could keep each other waiting
-// for ever. The last of them gives its blocks up, to be computed here. False: nobody is in the way
-// of the first.
-bool Batcher::give_way() {
-  Sequence* last = waiting_.last_behind_front([](const Sequence& sequence) {
+// Sequences that wait with blocks, since these came from elsewhere, could keep each other, or the
+// only one that runs, from going on for ever. The last of them gives its blocks up, to be computed
+// here: to whoever runs, or to the front. False: nobody is in the way.
+bool Batcher::give_way(bool to_front) {
+  Sequence* last = waiting_.last(to_front, [](const Sequence& sequence) {
     return !sequence.blocks.empty() && sequence.remote == RemoteBlocks::kNone;
   });
   if (last == nullptr) return false;

@@ -80,7 +80,7 @@ class Batcher {
   bool continue_running(uint32_t& budget);
   void admit_waiting(uint32_t& budget, TimePoint now);
   bool want(Sequence& sequence);
-  bool give_way();
+  bool give_way(bool to_front);
   void admit(Sequence& sequence, TimePoint now);
   size_t victim() const;
   void preempt(size_t index);

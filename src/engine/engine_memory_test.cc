@@ -453,6 +453,25 @@ TEST(RemoteBlocks, SequencesWhoseBlocksKeepEachOtherWaitingGiveWay) {
   EXPECT_EQ(run.answer(second), reference(prompt_of(500, 5000)));
 }
 
+TEST(RemoteBlocks, ThatWaitForASeatGiveWayToTheOnlyOneThatRuns) {
+  for (const bool prefix_caching : {false, true}) {
+    EngineProfile profile = small_profile();
+    profile.max_num_seqs = 1;
+    EngineOptions options;
+    options.prefix_caching = prefix_caching;
+    MemoryRun run(profile, options);
+    const SequenceId brought = run.submit(remote(prompt_of(500, 5000), 31));
+    const SequenceId runs = run.submit(seeded(prompt_of(480), 100));
+    run.step();
+    ASSERT_EQ(run.engine.take_wanted().size(), 1u);
+    run.engine.arrived(brought, 0);
+    run.run();
+    EXPECT_EQ(run.engine.stats().num_preemptions, 0u);
+    EXPECT_EQ(run.answer(runs), reference(prompt_of(480), 100));
+    EXPECT_EQ(run.answer(brought), reference(prompt_of(500, 5000)));
+  }
+}
+
 TEST(Pipelining, AStepDoesNotEndBeforeItsBlocksAreThere) {
   const Prefilled prefilled(prompt_of(100));
   MemoryRun run;

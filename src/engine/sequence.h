@@ -34,8 +34,9 @@ struct Sequence {
   bool running = false;    // admitted and not preempted since
   bool cancelled = false;  // to be forgotten when the running step finishes
   bool admitted_before = false;
-  uint32_t cached_tokens = 0;  // of the prompt, at first admission
-  uint32_t loaded = 0;         // tokens whose KV the latest admission loads from the CPU tier
+  RemoteBlocks remote = RemoteBlocks::kNone;
+  uint32_t cached_tokens = 0;    // of the prompt, at first admission
+  uint32_t external_tokens = 0;  // of the prompt, that came from elsewhere
 
   std::vector<uint32_t> blocks;   // in the pool, one reference each
   uint32_t named_blocks = 0;      // the first of them, already findable in the prefix cache
@@ -49,15 +50,13 @@ struct Sequence {
   std::string salt_text;
 
   bool keep_blocks = false;
-  RemoteBlocks remote = RemoteBlocks::kNone;
+  uint32_t loaded = 0;        // tokens whose KV the latest admission loads from the CPU tier
   uint32_t remote_first = 0;  // blocks [first, end) of the prompt come from elsewhere
   uint32_t remote_end = 0;
-  uint32_t arrived_end = 0;      // blocks before this one were not filled here
-  uint32_t external_tokens = 0;  // that came
-
+  uint32_t arrived_end = 0;  // blocks before this one were not filled here
   // In an engine with memory: a hash over the bytes of the first `folded_blocks` blocks.
-  uint64_t fold = 0;
   uint32_t folded_blocks = 0;
+  uint64_t fold = 0;
 
   uint32_t tokens() const { return prompt_tokens + generated; }
 };

@@ -24,10 +24,11 @@ class WaitingQueue {
   Sequence& front() { return *queue_.front(); }
   void pop() { queue_.pop_front(); }
 
-  // The last one that is not the front and of which `is` is true; nullptr: there is none.
+  // The last one of which `is` is true, of all or of those behind the front; nullptr: there is
+  // none.
   template <class Is>
-  Sequence* last_behind_front(Is&& is) {
-    for (size_t i = queue_.size(); i-- > 1;) {
+  Sequence* last(bool behind_front, Is&& is) {
+    for (size_t i = queue_.size(); i-- > (behind_front ? 1 : 0);) {
       if (is(*queue_[i])) return queue_[i];
     }
     return nullptr;
