@@ -3,6 +3,7 @@
 #include "net/io/event_loop.h"
 #include "transfer/fs/fs_connector.h"
 #include "transfer/nixl/nixl_connector.h"
+#include "transfer/p2p/p2p_connector.h"
 
 namespace kvasir {
 
@@ -10,8 +11,8 @@ Result<void> check_kv_connector(const KvTransferConfig& config) {
   switch (config.kind) {
     case KvTransferKind::kNixl:
     case KvTransferKind::kFs:
-      return {};
     case KvTransferKind::kP2p:
+      return {};
     case KvTransferKind::kLmcache:
       break;
   }
@@ -25,9 +26,10 @@ Result<std::unique_ptr<KvConnector>> make_kv_connector(const KvTransferConfig& c
   switch (config.kind) {
     case KvTransferKind::kNixl:
       return make_nixl_connector(config, model, memory, loop, owner);
+    case KvTransferKind::kP2p:
+      return make_p2p_connector(config, model, memory, loop, owner);
     case KvTransferKind::kFs:
       return make_fs_connector(config, model, memory, loop, owner);
-    case KvTransferKind::kP2p:
     case KvTransferKind::kLmcache:
       break;
   }

@@ -1,5 +1,7 @@
 #include "wire/kv_transfer/p2p_request_id.h"
 
+#include <algorithm>
+
 #include "base/integer_text.h"
 #include "base/text.h"
 
@@ -62,6 +64,25 @@ std::optional<P2pPair> p2p_pair(std::string_view id) {
   const size_t unique = rest.rfind('_');
   if (unique == std::string_view::npos) return std::nullopt;
   return P2pPair{id.substr(begin, decode - begin), rest.substr(0, unique), rest.substr(unique + 1)};
+}
+
+std::optional<std::string_view> p2p_request_key(std::string_view id) {
+  const std::optional<P2pPair> pair = p2p_pair(id);
+  if (!pair || id.size() > kP2pRequestIdBytesMax) return std::nullopt;
+  const std::string_view unique = pair->unique;
+  constexpr size_t kDashed = 36;
+  size_t size = std::min(kDashed, unique.size());
+  for (size_t i = 0; i < size; ++i) {
+    const bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+    if (dash ? unique[i] != '-' : hex_value(unique[i]) < 0) size = 0;
+  }
+  if (size != kDashed) {
+    size = 0;
+    while (size < unique.size() && (is_letter(unique[size]) || is_digit(unique[size]))) ++size;
+  }
+  if (size == 0) return std::nullopt;
+  const size_t begin = id.find(kPrefillMark);
+  return id.substr(begin, static_cast<size_t>(unique.data() - id.data()) + size - begin);
 }
 
 }  // namespace kvasir

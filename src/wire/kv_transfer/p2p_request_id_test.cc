@@ -24,6 +24,19 @@ TEST(P2pRequestId, BothWorkersFindEachOther) {
   EXPECT_EQ(p2p_request_id("a:1", "b:2", "u"), "___prefill_addr_a:1___decode_addr_b:2_u");
 }
 
+TEST(P2pRequestId, BothWorkersFindTheSameKeyWhateverTheirEnginesAdd) {
+  for (const std::string_view unique :
+       {kUnique, std::string_view("01234567-89ab-cdef-0123-456789abcdef"), std::string_view("7")}) {
+    const std::string id = p2p_request_id("a_b:1", "c:2", unique);
+    for (const std::string& seen :
+         {id, "cmpl-" + id + "-0", "chatcmpl-" + id + "-a74a7b4a", "cmpl-" + id + "-0-a74a7b4a"}) {
+      EXPECT_EQ(p2p_request_key(seen), id);
+    }
+  }
+  EXPECT_EQ(p2p_request_key("cmpl-1"), std::nullopt);
+  EXPECT_EQ(p2p_request_key(p2p_request_id("a", "b", "")), std::nullopt);
+}
+
 TEST(P2pRequestId, NamesWithoutPortsAreNoAddresses) {
   const std::string id = p2p_request_id("vllm-prefill-fs", "vllm-decode-fs", kUnique);
   EXPECT_EQ(p2p_prefill_address(id), std::nullopt);

@@ -1,0 +1,70 @@
+// Blocks that arrived, or are announced, and that no request of this worker has taken yet: by
+// request, within a bound, for a time.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "model/block_hash.h"
+
+namespace kvasir {
+
+// Some blocks of a request, in a row.
+struct P2pTensor {
+  uint32_t first = 0, count = 0;
+  BlockHash last_block = 0;
+  std::vector<std::byte> bytes;
+  bool whole = false;  // all have come, and their checksum is right
+};
+
+class P2pInbox {
+ public:
+  struct Limits {
+    uint64_t bytes_max = 1'000'000'000;
+    size_t requests_max = 10'000;
+    size_t tensors_max = 4096;  // of a request
+  };
+  explicit P2pInbox(const Limits& limits) : limits_(limits) {}
+
+  // Makes room for a tensor; one that was there is replaced. nullptr: there is none, and the
+  // request is marked as one that does not come whole.
+  std::shared_ptr<P2pTensor> reserve(const std::string& request, uint32_t first, uint32_t count,
+                                     BlockHash last_block, size_t bytes, TimePoint now);
+  // A part of it does not come.
+  void fail(const std::string& request, TimePoint now);
+  // No part of it comes any more, and nobody knows of any.
+  void remove(const std::string& request);
+  // Requests of which nothing came since `before`. How many they were.
+  size_t remove_older(TimePoint before);
+
+  struct Found {
+    bool waits = false;  // a part of what was asked for may still come
+    std::vector<std::shared_ptr<const P2pTensor>>
+        tensors;  // whole ones, without gaps from `first` on
+  };
+  Found find(const std::string& request, uint32_t first, uint32_t count) const;
+
+  uint64_t bytes() const { return bytes_; }
+  size_t requests() const { return requests_.size(); }
+
+ private:
+  struct Request {
+    std::map<uint32_t, std::shared_ptr<P2pTensor>> tensors;  // by their first block
+    bool failed = false;
+    TimePoint touched{};
+  };
+  Request* touch(const std::string& request, TimePoint now);
+  uint64_t bytes_of(const Request& request) const;
+
+  const Limits limits_;
+  std::map<std::string, Request> requests_;
+  uint64_t bytes_ = 0;
+};
+
+}  // namespace kvasir

@@ -1,0 +1,89 @@
+// For tests: whoever speaks to a worker's P2P ports without being one. Waits for answers.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <zmq.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "net/io/socket.h"
+#include "transfer/kv_fingerprint.h"
+#include "wire/kv_transfer/p2p_messages.h"
+
+namespace kvasir {
+
+class P2pStranger {
+ public:
+  static constexpr int kPatienceMs = 30'000;
+
+  explicit P2pStranger(uint16_t port) : P2pStranger() {
+    EXPECT_EQ(zmq_connect(socket_.get(), ("tcp://127.0.0.1:" + std::to_string(port)).c_str()), 0);
+  }
+
+  std::string ask(const std::string& message) {
+    EXPECT_GE(zmq_send(socket_.get(), message.data(), message.size(), 0), 0);
+    char answer[8192];
+    const int size = zmq_recv(socket_.get(), answer, sizeof answer, 0);
+    EXPECT_GE(size, 0) << "no answer to " << testing::PrintToString(message);
+    return {answer, static_cast<size_t>(std::max(size, 0))};
+  }
+  P2pReply greet(uint64_t fingerprint) {
+    P2pCommand command;
+    command.unique_id = kP2pUniqueId;
+    command.fingerprint = fingerprint;
+    return read_p2p_reply(ask(write_p2p_command(command))).value();
+  }
+  // NEW, and the connection for data with it.
+  void connect_data(uint64_t fingerprint) {
+    const P2pReply reply = greet(fingerprint);
+    ASSERT_EQ(reply.ret, P2pReply::kDone);
+    connect_to(static_cast<uint16_t>(reply.port));
+    send_data("KVASIRP2" + reply.token);
+  }
+  void connect_to(uint16_t port) {
+    const auto address = resolve("127.0.0.1", port).value();
+    data_ = Descriptor(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    timeval patience{kPatienceMs / 1000, 0};
+    setsockopt(data_.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    ASSERT_EQ(
+        ::connect(data_.get(), reinterpret_cast<const sockaddr*>(&address.storage), address.size),
+        0);
+  }
+  void send_data(const std::string& bytes) {
+    EXPECT_EQ(::send(data_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(bytes.size()));
+  }
+  static std::string frame(uint64_t number, const std::string& bytes) {
+    std::string head;
+    for (const uint64_t value :
+         {number, uint64_t{bytes.size()}, kv_checksum(std::as_bytes(std::span(bytes)))}) {
+      for (unsigned shift = 0; shift < 64; shift += 8) head += static_cast<char>(value >> shift);
+    }
+    return head + bytes;
+  }
+  // Whether the worker has closed the connection; waits for it.
+  bool is_cut() {
+    char byte;
+    const ssize_t size = recv(data_.get(), &byte, 1, 0);
+    return size == 0 || (size < 0 && errno == ECONNRESET);
+  }
+  void cut() { data_ = Descriptor(); }
+
+ private:
+  P2pStranger() : context_(zmq_ctx_new(), zmq_ctx_term) {
+    socket_ = std::shared_ptr<void>(zmq_socket(context_.get(), ZMQ_DEALER), zmq_close);
+    const int no_linger = 0;
+    zmq_setsockopt(socket_.get(), ZMQ_LINGER, &no_linger, sizeof no_linger);
+    zmq_setsockopt(socket_.get(), ZMQ_RCVTIMEO, &kPatienceMs, sizeof kPatienceMs);
+  }
+
+  const std::shared_ptr<void> context_;
+  std::shared_ptr<void> socket_;
+  Descriptor data_;
+};
+
+}  // namespace kvasir
