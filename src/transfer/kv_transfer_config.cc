@@ -97,7 +97,7 @@ constexpr std::array<Member, 31> kExtraMembers = {{
     {"shared_storage_path", kFsBit},
     {"layout", kFsBit},
     {"max_bytes", kFsBit},
-    {"ttl_seconds", kFsBit},
+    {"ttl_seconds", kFsBit | kLmcacheBit},
     {"remote_url", kLmcacheBit},
     {"use_native", 0, "there is one implementation"},
     {"discard_partial_chunks", 0, "blocks are stored when they are full"},

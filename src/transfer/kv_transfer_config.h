@@ -51,7 +51,7 @@ struct KvTransferConfig {
   bool fs_safe = false;       // extra config "layout": "vllm", or "kvasir" (ours: checked, whole or
                               // not at all)
   uint64_t fs_bytes_max = 0;  // "max_bytes"; 0: no limit
-  Duration fs_ttl{};          // "ttl_seconds"; 0: for ever
+  Duration fs_ttl{};          // "ttl_seconds", of lmcache too; 0: for ever
 
   // LMCacheConnectorV1: extra config "remote_url" (redis://HOST:PORT), as LMCACHE_REMOTE_URL.
   std::string remote_url;

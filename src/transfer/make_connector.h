@@ -18,7 +18,4 @@ Result<std::unique_ptr<KvConnector>> make_kv_connector(const KvTransferConfig& c
                                                        const std::string& model, KvMemory& memory,
                                                        EventLoop& loop, KvConnector::Owner& owner);
 
-// Whether there is a connector of that kind.
-Result<void> check_kv_connector(const KvTransferConfig& config);
-
 }  // namespace kvasir
