@@ -203,6 +203,7 @@ KvTransferStats NixlConnector::stats() const {
   stats.bytes = counts.bytes.load();
   stats.failed_transfers = counts.failed_transfers.load();
   stats.failed_notifications = counts.failed_notifications.load();
+  stats.late_notifications = counts.late_notifications.load();
   stats.expired_requests = counts.expired_requests.load();
   stats.offers = counts.offered_blocks.load();
   stats.refused_peers = counts.refused_peers.load();

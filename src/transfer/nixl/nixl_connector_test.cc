@@ -190,22 +190,6 @@ TEST_F(NixlConnectorTest, AnOfferThatNobodyFetchesExpires) {
   EXPECT_THAT(decoder.fetched[1].problem, HasSubstr("its lease has ended"));
 }
 
-// The lease is far shorter than what the decoder waits for.
-TEST_F(NixlConnectorTest, HeartbeatsKeepWhatIsPlanned) {
-  KvTransferConfig brief = config();
-  brief.lease = std::chrono::milliseconds(600);
-  NixlTestWorker prefiller(loop, brief), decoder(loop);
-  const NixlTestPrompt prompt(5, 1), nobodys(5, 2);
-  decoder.plan(1, prompt, prefiller.prefill(1, prompt));
-  // Each of these outlives its lease by nothing; the planned one outlives two of them.
-  for (uint64_t request = 2; request <= 3; ++request) {
-    prefiller.prefill(request, nobodys, 100);
-    loop.run_until([&] { return prefiller.released.count(request) > 0; });
-  }
-  EXPECT_EQ(prefiller.released.count(1), 0u);
-  EXPECT_EQ(decoder.fetch(1, 0, 5).blocks, 5u) << decoder.fetched[1].problem;
-}
-
 TEST_F(NixlConnectorTest, WhoIsCancelledBeforeTheFetchLetsGo) {
   NixlTestWorker prefiller(loop), decoder(loop);
   const NixlTestPrompt prompt(5, 1);

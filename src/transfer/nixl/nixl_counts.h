@@ -12,7 +12,7 @@ namespace kvasir {
 
 struct NixlCounts {
   std::atomic<uint64_t> transfers{0}, bytes{0}, failed_transfers{0}, failed_notifications{0},
-      expired_requests{0}, offered_blocks{0}, refused_peers{0};
+      late_notifications{0}, expired_requests{0}, offered_blocks{0}, refused_peers{0};
   Guarded<std::deque<KvTransferRecord>> records;
 };
 

@@ -73,6 +73,11 @@ class RawPeer {
     if (!fill(body.data(), body.size())) return std::nullopt;
     return std::pair(*read, body);
   }
+  // While what came before it is not read.
+  void wait_until_reset() {
+    pollfd until{socket_.get(), POLLRDHUP, 0};
+    EXPECT_EQ(poll(&until, 1, 60'000), 1);
+  }
   bool has_ended() {
     char byte;
     return recv(socket_.get(), &byte, 1, 0) <= 0 && errno != EAGAIN;
@@ -80,7 +85,7 @@ class RawPeer {
 
  private:
   bool fill(char* to, size_t size) {
-    return recv(socket_.get(), to, size, MSG_WAITALL) == static_cast<ssize_t>(size);
+    return size == 0 || recv(socket_.get(), to, size, MSG_WAITALL) == static_cast<ssize_t>(size);
   }
   Descriptor socket_;
 };
@@ -254,6 +259,106 @@ TEST_F(NixlHostileTest, WhoSaysNothingIsCutOffAfterAWhile) {
   EXPECT_TRUE(half.has_ended());
 }
 
+// --- A decoder that does not keep up: its blocks do not fit into what a connection holds ---
+
+class NixlSlowDecoderTest : public testing::Test {
+ protected:
+  static KvLayout large_layout() {
+    KvLayout layout = NixlTestWorker::small_layout();
+    layout.bytes_per_token = 64 * 1024;
+    return layout;
+  }
+  // Asks for all blocks of an offer, twice over, and reads nothing.
+  std::unique_ptr<RawPeer> ask_for_all(NixlTestWorker& worker) {
+    const NixlTestPrompt prompt(80, 1);
+    const std::string params = worker.prefill(1, prompt);
+    const NixlLegParams leg = read_nixl_leg_params(params);
+    const auto said = read_nixl_handshake(ask(leg.handoff.port, write_nixl_question({})));
+    auto peer = std::make_unique<RawPeer>(said->agent->data_port);
+    peer->say(NixlFrameKind::kHello, 0,
+              write_nixl_hello({said->agent->engine_id, said->compatibility_hash}));
+    offer = leg.handoff.request_id;
+    const NixlRead read{offer, prompt.blocks.back(), NixlEncoding::kHalf, false, leg.block_ids};
+    peer->say(NixlFrameKind::kRead, 1, write_nixl_read(read));
+    peer->say(NixlFrameKind::kRead, 2, write_nixl_read(read));
+    return peer;
+  }
+  // How each read ended, as far as the connection lets it be known.
+  static std::map<uint64_t, NixlEnd::Status> ends(RawPeer& peer, size_t most) {
+    std::map<uint64_t, NixlEnd::Status> ended;
+    while (ended.size() < most) {
+      const auto frame = peer.hear();
+      if (!frame) break;
+      if (frame->first.kind != NixlFrameKind::kEnd) continue;
+      ended[frame->first.id] = read_nixl_end(frame->second)->status;
+    }
+    return ended;
+  }
+
+  NixlTestLoop loop;
+  std::string offer;
+};
+
+// What it was sent until then it has; nothing is read of blocks that are others' by now.
+TEST_F(NixlSlowDecoderTest, AnOfferThatEndsWhileItIsReadBreaksTheConnection) {
+  KvTransferConfig brief = NixlTestWorker::on_free_ports();
+  brief.lease = std::chrono::milliseconds(200);
+  NixlTestWorker worker(loop, brief, {}, {}, large_layout());
+  const auto peer = ask_for_all(worker);
+  loop.run_until([&] { return worker.released.count(1) > 0; });
+  EXPECT_EQ(worker.connector().stats().expired_requests, 1u);
+  EXPECT_TRUE(ends(*peer, 2).empty());
+}
+
+TEST_F(NixlSlowDecoderTest, AReadThatIsStoppedEndsAndTheConnectionStays) {
+  NixlTestWorker worker(loop, NixlTestWorker::on_free_ports(), {}, {}, large_layout());
+  const auto peer = ask_for_all(worker);
+  peer->say(NixlFrameKind::kStop, 1, "");
+  peer->say(NixlFrameKind::kStop, 77, "");
+  auto ended = ends(*peer, 2);
+  EXPECT_EQ(ended[1], NixlEnd::Status::kStopped);
+  EXPECT_EQ(ended[2], NixlEnd::Status::kRead);
+}
+
+// The piece on its way is sent to its end, and then the offer is over.
+TEST_F(NixlSlowDecoderTest, WhoIsDoneInTheMiddleOfAReadIsHeard) {
+  NixlTestWorker worker(loop, NixlTestWorker::on_free_ports(), {}, {}, large_layout());
+  const auto peer = ask_for_all(worker);
+  peer->say(NixlFrameKind::kDone, 3, write_nixl_done({offer, 0}));
+  auto ended = ends(*peer, 1);
+  EXPECT_EQ(ended[1], NixlEnd::Status::kStopped);
+  loop.run_until([&] { return worker.released.count(1) > 0; });
+  EXPECT_EQ(worker.connector().stats().expired_requests, 0u);
+  std::vector<NixlFrameKind> kinds;
+  for (int i = 0; i < 2; ++i) kinds.push_back(peer->hear().value().first.kind);
+  EXPECT_THAT(kinds, testing::UnorderedElementsAre(NixlFrameKind::kNoted, NixlFrameKind::kEnd));
+  peer->say(NixlFrameKind::kDone, 4, write_nixl_done({offer, 0}));
+  EXPECT_EQ(peer->hear().value().first.kind, NixlFrameKind::kNoted);
+  EXPECT_EQ(worker.connector().stats().late_notifications, 1u);
+}
+
+TEST_F(NixlSlowDecoderTest, WhoTakesNothingIsCutOff) {
+  NixlLimits impatient;
+  impatient.stall_timeout = std::chrono::milliseconds(100);
+  NixlTestWorker worker(loop, NixlTestWorker::on_free_ports(), impatient, {}, large_layout());
+  const auto peer = ask_for_all(worker);
+  peer->wait_until_reset();
+  EXPECT_LT(ends(*peer, 2).size(), 2u);
+}
+
+TEST_F(NixlSlowDecoderTest, WhoAsksForTooMuchIsCutOff) {
+  NixlLimits few;
+  few.reads_max = 4;
+  NixlTestWorker worker(loop, NixlTestWorker::on_free_ports(), few, {}, large_layout());
+  const auto peer = ask_for_all(worker);
+  const NixlLegParams leg = read_nixl_leg_params(worker.offered[1]);
+  const NixlRead read{offer, NixlTestPrompt(80, 1).blocks.back(), NixlEncoding::kHalf, false,
+                      leg.block_ids};
+  for (uint64_t id = 3; id < 8; ++id) peer->say(NixlFrameKind::kRead, id, write_nixl_read(read));
+  peer->wait_until_reset();
+  EXPECT_EQ(worker.connector().stats().refused_peers, 1u);
+}
+
 // --- A prefiller that is none ---
 
 // Answers each question over the side channel with the same, and passes each data connection that
@@ -286,7 +391,7 @@ class FakePrefiller {
            std::to_string(port_) + "}";
   }
   // Of a worker with the fixture's layout and model.
-  static std::string good_answer(uint16_t data_port) {
+  static std::string good_answer(uint16_t data_port, uint64_t lease_ms) {
     const KvLayout layout = NixlTestWorker::small_layout();
     NixlAgent agent;
     agent.engine_id = "e";
@@ -297,7 +402,7 @@ class FakePrefiller {
     agent.block_bytes = layout.block_bytes();
     agent.block_size = layout.block_size;
     agent.layers = layout.layers;
-    agent.lease_ms = 30'000;
+    agent.lease_ms = lease_ms;
     return write_nixl_handshake({nixl_compatibility_hash("m", layout), agent});
   }
 
@@ -332,6 +437,9 @@ class FakePrefiller {
 
 class NixlFakePrefillerTest : public testing::Test {
  protected:
+  static std::string good_answer(uint16_t data_port) {
+    return FakePrefiller::good_answer(data_port, 30'000);
+  }
   static NixlLimits impatient() {
     NixlLimits limits;
     limits.handshake_timeout = std::chrono::milliseconds(300);
@@ -357,16 +465,21 @@ class NixlFakePrefillerTest : public testing::Test {
   static void say(int socket, const std::string& bytes) {
     (void)::send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL);
   }
+  // nullopt: the connection ended, or nothing came for a moment.
+  static std::optional<std::pair<NixlFrameHead, std::string>> hear(int socket) {
+    char head[NixlFrameHead::kBytes];
+    if (recv(socket, head, sizeof head, MSG_WAITALL) != sizeof head) return std::nullopt;
+    const NixlFrameHead read = read_nixl_frame_head(head).value();
+    std::string body(read.body_bytes, '\0');
+    if (!body.empty()) (void)recv(socket, body.data(), body.size(), MSG_WAITALL);
+    return std::pair(read, body);
+  }
   // The id of the first read; 0: there came none.
   static uint64_t hear_read(int socket) {
-    for (;;) {
-      char head[NixlFrameHead::kBytes];
-      if (recv(socket, head, sizeof head, MSG_WAITALL) != sizeof head) return 0;
-      const NixlFrameHead read = read_nixl_frame_head(head).value();
-      std::string body(read.body_bytes, '\0');
-      (void)recv(socket, body.data(), body.size(), MSG_WAITALL);
-      if (read.kind == NixlFrameKind::kRead) return read.id;
+    while (const auto frame = hear(socket)) {
+      if (frame->first.kind == NixlFrameKind::kRead) return frame->first.id;
     }
+    return 0;
   }
   // A frame with blocks of the prompt, from `first` on.
   static std::string data_of(uint64_t id, uint32_t first, uint32_t count, bool right = true) {
@@ -424,7 +537,7 @@ TEST_F(NixlFakePrefillerTest, WhatIsNoHandshakeIsSaid) {
 }
 
 TEST_F(NixlFakePrefillerTest, WhoServesAsAgreedIsBelieved) {
-  const FakePrefiller good(FakePrefiller::good_answer, [](int socket, int) {
+  const FakePrefiller good(good_answer, [](int socket, int) {
     const uint64_t id = hear_read(socket);
     say(socket, data_of(id, 0, 3) + data_of(id, 3, 2) + end_of(id));
     hear_read(socket);  // until it goes
@@ -437,7 +550,7 @@ TEST_F(NixlFakePrefillerTest, WhoServesAsAgreedIsBelieved) {
 
 // What was whole before the connection broke is not asked for again.
 TEST_F(NixlFakePrefillerTest, AReadGoesOnOnAnotherConnection) {
-  const FakePrefiller breaks(FakePrefiller::good_answer, [](int socket, int connection) {
+  const FakePrefiller breaks(good_answer, [](int socket, int connection) {
     const uint64_t id = hear_read(socket);
     const std::string data = data_of(id, 2, 3);
     if (connection == 0) return say(socket, data_of(id, 0, 2) + data.substr(0, data.size() / 2));
@@ -450,8 +563,73 @@ TEST_F(NixlFakePrefillerTest, AReadGoesOnOnAnotherConnection) {
   EXPECT_TRUE(right);
 }
 
+TEST_F(NixlFakePrefillerTest, WhenOnlyTheEndIsLostAllIsThere) {
+  const FakePrefiller breaks(good_answer, [](int socket, int) {
+    const uint64_t id = hear_read(socket);
+    if (id != 0) say(socket, data_of(id, 0, 5));
+  });
+  const KvFetched fetched = fetch(breaks);
+  EXPECT_EQ(fetched.problem, "");
+  EXPECT_EQ(fetched.blocks, 5u);
+  EXPECT_TRUE(right);
+}
+
+// Who is planned waits for room, and its prefiller hears of it until then.
+TEST_F(NixlFakePrefillerTest, WhatIsPlannedHasHeartbeats) {
+  std::atomic<int> beats{0};
+  const FakePrefiller hears(
+      [](uint16_t data_port) { return FakePrefiller::good_answer(data_port, 60); },
+      [&beats](int socket, int) {
+        while (beats < 3) {
+          const auto frame = hear(socket);
+          if (!frame) return;
+          if (frame->first.kind != NixlFrameKind::kBeat) continue;
+          const auto ids = read_nixl_beat(frame->second);
+          if (ids.ok() && *ids == std::vector<std::string_view>{"r"}) ++beats;
+        }
+      });
+  NixlTestWorker decoder(loop);
+  decoder.plan(1, NixlTestPrompt(5, 1), hears.params("1,2,3,4,5"));
+  loop.run_until([&] { return beats == 3; });
+}
+
+// The note that all was read is said again on the next connection, until it was heard.
+TEST_F(NixlFakePrefillerTest, ANoteThatIsLostIsSaidAgain) {
+  std::atomic<int> notes{0};
+  const FakePrefiller forgets(good_answer, [&notes](int socket, int) {
+    while (const auto frame = hear(socket)) {
+      const uint64_t id = frame->first.id;
+      if (frame->first.kind == NixlFrameKind::kRead) say(socket, data_of(id, 0, 5) + end_of(id));
+      if (frame->first.kind != NixlFrameKind::kDone) continue;
+      const auto done = read_nixl_done(frame->second);
+      if (!done.ok() || done->request_id != "r" || done->blocks != 5) continue;
+      if (++notes == 1) return;
+      say(socket, NixlFakePrefillerTest::frame(NixlFrameKind::kNoted, id, ""));
+    }
+  });
+  NixlTestWorker decoder(loop, NixlTestWorker::on_free_ports(), impatient());
+  const NixlTestPrompt prompt(5, 1);
+  decoder.plan(1, prompt, forgets.params("1,2,3,4,5"));
+  EXPECT_EQ(decoder.fetch(1, 0, 5).blocks, 5u);
+  loop.run_until([&] { return notes == 2; });
+  EXPECT_EQ(decoder.connector().stats().failed_notifications, 0u);
+}
+
+TEST_F(NixlFakePrefillerTest, ANoteThatNobodyHearsIsCounted) {
+  auto dies = std::make_unique<FakePrefiller>(good_answer, [](int socket, int) {
+    const uint64_t id = hear_read(socket);
+    if (id != 0) say(socket, data_of(id, 0, 5) + end_of(id));
+  });
+  NixlTestWorker decoder(loop, NixlTestWorker::on_free_ports(), impatient());
+  const NixlTestPrompt prompt(5, 1);
+  decoder.plan(1, prompt, dies->params("1,2,3,4,5"));
+  EXPECT_EQ(decoder.fetch(1, 0, 5).blocks, 5u);
+  dies = nullptr;
+  loop.run_until([&] { return decoder.connector().stats().failed_notifications == 1; });
+}
+
 TEST_F(NixlFakePrefillerTest, WhatIsWholeCountsWhenTheRestNeverComes) {
-  const FakePrefiller breaks(FakePrefiller::good_answer, [](int socket, int connection) {
+  const FakePrefiller breaks(good_answer, [](int socket, int connection) {
     const uint64_t id = hear_read(socket);
     if (connection == 0) say(socket, data_of(id, 0, 2));
   });
@@ -462,7 +640,7 @@ TEST_F(NixlFakePrefillerTest, WhatIsWholeCountsWhenTheRestNeverComes) {
 }
 
 TEST_F(NixlFakePrefillerTest, AFlippedBitIsNoticed) {
-  const FakePrefiller flips(FakePrefiller::good_answer, [](int socket, int) {
+  const FakePrefiller flips(good_answer, [](int socket, int) {
     const uint64_t id = hear_read(socket);
     say(socket, data_of(id, 0, 5, false) + end_of(id));
   });
@@ -472,7 +650,7 @@ TEST_F(NixlFakePrefillerTest, AFlippedBitIsNoticed) {
 }
 
 TEST_F(NixlFakePrefillerTest, WhoStallsIsGivenUp) {
-  const FakePrefiller stalls(FakePrefiller::good_answer, [](int socket, int connection) {
+  const FakePrefiller stalls(good_answer, [](int socket, int connection) {
     const uint64_t id = hear_read(socket);
     if (connection == 0) say(socket, data_of(id, 0, 1));
     pollfd until_it_goes{socket, POLLRDHUP, 0};
@@ -488,7 +666,7 @@ TEST_F(NixlFakePrefillerTest, WhatNobodyAskedForEndsTheConnection) {
   using Make = std::function<std::string(uint64_t id)>;
   const Make odd[] = {
       [](uint64_t id) { return data_of(id + 1, 0, 1); },
-      [](uint64_t id) { return data_of(id, 0, 5) + data_of(id, 0, 1); },
+      [](uint64_t id) { return data_of(id, 0, 4) + data_of(id, 0, 2); },
       [](uint64_t id) { return frame(NixlFrameKind::kData, id, std::string(100, 'x')); },
       [](uint64_t id) { return frame(NixlFrameKind::kData, id, ""); },
       [](uint64_t id) { return data_of(id, 0, 4) + end_of(id); },
@@ -499,7 +677,7 @@ TEST_F(NixlFakePrefillerTest, WhatNobodyAskedForEndsTheConnection) {
       [](uint64_t) { return "K\x07\0\0\xff\xff\xff\xff\0\0\0\0\0\0\0\0"s; },
   };
   for (const Make& make : odd) {
-    const FakePrefiller prefiller(FakePrefiller::good_answer, [&make](int socket, int) {
+    const FakePrefiller prefiller(good_answer, [&make](int socket, int) {
       const uint64_t id = hear_read(socket);
       if (id != 0) say(socket, make(id));
       hear_read(socket);

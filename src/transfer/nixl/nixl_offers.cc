@@ -65,9 +65,11 @@ void NixlOffers::beat(std::string_view id) {
   offer.ends = std::min(std::max(offer.ends, extended), time_after(offer.begun, total_max_));
 }
 
-void NixlOffers::done(std::string_view id) {
+bool NixlOffers::done(std::string_view id) {
   const auto found = offers_.find(id);
-  if (found != offers_.end()) over(found, false);
+  if (found == offers_.end()) return false;
+  over(found, false);
+  return true;
 }
 
 }  // namespace kvasir

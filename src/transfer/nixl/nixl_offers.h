@@ -49,7 +49,8 @@ class NixlOffers {
   // The error: why nothing is read. A read is of blocks that lie together in the offer.
   Result<void> check(const NixlRead& read) const;
   void beat(std::string_view id);
-  void done(std::string_view id);
+  // False: it is over already, or was never there.
+  bool done(std::string_view id);
 
  private:
   struct Offer {

@@ -68,8 +68,8 @@ TEST_F(NixlOffersTest, HeartbeatsDoNotHoldItForEver) {
 TEST_F(NixlOffersTest, WhatWasReadIsOverAtOnceAndOnce) {
   offer("r", 7);
   offer("s", 8);
-  offers.done("r");
-  offers.done("r");
+  EXPECT_TRUE(offers.done("r"));
+  EXPECT_FALSE(offers.done("r"));
   offers.beat("r");
   ASSERT_EQ(over.size(), 1u);
   EXPECT_FALSE(over[0].expired);

@@ -173,6 +173,7 @@ void NixlPrefiller::part() {
 void NixlPrefiller::lose(const std::string& problem, bool for_good) {
   part();
   if (for_good || ++attempts_ >= decoder_.limits.attempts_most) return give_up(problem);
+  complete_whole();
   for (size_t i = 0; i < readings_.size();) {
     Reading& reading = *readings_[i];
     resume_later(reading);
@@ -194,6 +195,7 @@ void NixlPrefiller::give_up(const std::string& problem) {
   attempts_ = 0;
   decoder_.counts.failed_notifications.fetch_add(notes_.size(), std::memory_order_relaxed);
   notes_.clear();
+  complete_whole();
   while (!readings_.empty()) {
     Reading& reading = *readings_.front();
     resume_later(reading);

@@ -142,6 +142,7 @@ class NixlPrefiller final : private IoHandler {
   bool end_reading(const NixlEnd& end);
   void tell_first_layer(Reading& reading);
   void complete(Reading& reading);
+  void complete_whole();
   void fail(Reading& reading, const std::string& problem);
   Reading* find(uint64_t id);
   void erase(const Reading& reading);

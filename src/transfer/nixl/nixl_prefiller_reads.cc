@@ -291,6 +291,19 @@ void NixlPrefiller::complete(Reading& reading) {
   decoder_.on_fetched(request, {blocks, {}});
 }
 
+// Of reads all of which was there when the connection was lost, but for the word that it was all.
+void NixlPrefiller::complete_whole() {
+  for (size_t i = 0; i < readings_.size();) {
+    Reading& reading = *readings_[i];
+    const bool whole = !reading.shared && reading.id != 0 && reading.units == reading.local.count();
+    if (whole) {
+      complete(reading);
+    } else {
+      ++i;
+    }
+  }
+}
+
 // Whoever asked for it gets on without the rest, and the offer may go.
 void NixlPrefiller::fail(Reading& reading, const std::string& problem) {
   decoder_.counts.failed_transfers.fetch_add(1, std::memory_order_relaxed);

@@ -217,7 +217,9 @@ void NixlServer::Connection::take_done(uint64_t id, std::string_view body) {
 }
 
 void NixlServer::Connection::finish(const std::string& request_id, uint64_t id) {
-  server_.offers_.done(request_id);
+  if (!server_.offers_.done(request_id)) {
+    server_.counts_.late_notifications.fetch_add(1, std::memory_order_relaxed);
+  }
   if (!gone_) answer(NixlFrameKind::kNoted, id, {});
 }
 

@@ -67,21 +67,25 @@ std::optional<uint64_t> count_blocks(std::string_view list, int deep = 1) {
   return blocks;
 }
 
-// Appends them; false: one does not fit, or several lists have some.
-bool append_blocks(std::string_view list, std::vector<uint32_t>& blocks) {
-  bool first_group = blocks.empty();
+// The numbers of a list, or of the one list in it that has some. nullopt: one does not fit, or
+// there are several.
+std::optional<std::vector<uint32_t>> read_blocks(std::string_view list) {
+  std::vector<uint32_t> blocks;
+  bool has_lists = false;
   JsonElements elements(list);
   while (elements.next()) {
     if (elements.value().front() == '[') {
-      if (!blocks.empty() && count_blocks(elements.value()).value_or(1) > 0) return false;
-      if (!append_blocks(elements.value(), blocks)) return false;
+      has_lists = true;
+      std::optional<std::vector<uint32_t>> group = read_blocks(elements.value());
+      if (!group || (!group->empty() && !blocks.empty())) return std::nullopt;
+      if (!group->empty()) blocks = std::move(*group);
       continue;
     }
     const auto block = integer_of<uint32_t>(elements.value());
-    if (!block || !first_group) return false;
+    if (!block || has_lists) return std::nullopt;
     blocks.push_back(*block);
   }
-  return true;
+  return blocks;
 }
 
 bool is_nested(std::string_view list) {
@@ -173,14 +177,16 @@ NixlLegParams read_nixl_leg_params(std::string_view params) {
   if (!leg.fetches) return leg;
   leg.handoff = read_members(*members, {});
   if (leg.handoff.state != HandoffState::kUsable) return leg;
+  std::optional<std::vector<uint32_t>> blocks = read_blocks(*members->find(kRemoteBlocks));
   if (leg.handoff.request_id.empty()) {
     leg.handoff = invalid(std::move(leg.handoff), "remote_request_id is missing");
   } else if (leg.handoff.push) {
     leg.handoff = invalid(std::move(leg.handoff), "transfer_mode \"push\" is not spoken here");
-  } else if (!append_blocks(*members->find(kRemoteBlocks), leg.block_ids)) {
-    leg.block_ids.clear();
+  } else if (!blocks) {
     leg.handoff =
         invalid(std::move(leg.handoff), "remote_block_ids are not 32-bit numbers of one KV group");
+  } else {
+    leg.block_ids = std::move(*blocks);
   }
   return leg;
 }

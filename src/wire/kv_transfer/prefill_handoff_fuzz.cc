@@ -21,5 +21,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       handoff.problem.empty() != (handoff.state == kvasir::PrefillHandoff::State::kInvalid),
       "what is invalid has a reason");
   kvasir::read_nixl_handoff(answer);
+  const kvasir::NixlLegParams leg = kvasir::read_nixl_leg_params(answer);
+  const bool fetches = leg.handoff.state == kvasir::PrefillHandoff::State::kUsable;
+  KVASIR_ASSERT(fetches ? leg.block_ids.size() == leg.handoff.blocks : leg.block_ids.empty(),
+                "what can be fetched has its blocks");
   return 0;
 }

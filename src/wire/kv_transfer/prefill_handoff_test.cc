@@ -114,5 +114,50 @@ TEST(PrefillHandoff, MembersOfTheAnswerItself) {
             HandoffState::kInvalid);
 }
 
+TEST(NixlLegParams, SayWhatAWorkerIsToDo) {
+  EXPECT_TRUE(read_nixl_leg_params(R"({"do_remote_decode":true,"remote_block_ids":null})").keeps);
+  for (const char* neither : {"", "null", "[]", "{", "{}", R"({"do_remote_decode":"true"})"}) {
+    EXPECT_FALSE(read_nixl_leg_params(neither).keeps) << neither;
+    EXPECT_FALSE(read_nixl_leg_params(neither).fetches) << neither;
+  }
+  const NixlLegParams newest = read_nixl_leg_params(kNewest);
+  EXPECT_TRUE(newest.fetches);
+  EXPECT_FALSE(newest.keeps);
+  EXPECT_EQ(newest.handoff.state, HandoffState::kUsable);
+  EXPECT_EQ(newest.handoff.host, "127.0.0.1");
+  EXPECT_EQ(newest.block_ids, (std::vector<uint32_t>{1, 2, 3}));
+}
+
+TEST(NixlLegParams, WhatIsOfferedIsReadBack) {
+  NixlOfferText offer;
+  offer.engine_id = "e\"1";
+  offer.request_id = "cmpl-1-0-a74a7b4a";
+  offer.host = "localhost";
+  offer.port = 5600;
+  offer.tokens = 33;
+  offer.cached_tokens = 16;
+  const std::vector<uint32_t> blocks{7, 0, 4'294'967'295};
+  const std::string params = write_nixl_offer(offer, blocks);
+  const NixlLegParams leg = read_nixl_leg_params(params);
+  ASSERT_EQ(leg.handoff.state, HandoffState::kUsable) << leg.handoff.problem;
+  EXPECT_EQ(leg.block_ids, blocks);
+  EXPECT_EQ(leg.handoff.engine_id, offer.engine_id);
+  EXPECT_EQ(leg.handoff.request_id, offer.request_id);
+  EXPECT_EQ(leg.handoff.port, 5600);
+  EXPECT_EQ(leg.handoff.tokens, 33u);
+  EXPECT_NE(params.find(R"("remote_prefill_cached_tokens":16})"), std::string::npos);
+}
+
+// Of blocks that a worker cannot fetch, whatever a gateway makes of them.
+TEST(NixlLegParams, SomeBlocksAreOfNoUse) {
+  const std::string rest =
+      R"(,"do_remote_prefill":true,"remote_engine_id":"e","remote_request_id":"r","remote_host":"h","remote_port":1})";
+  for (const char* blocks : {"[[1],[2]]", "[1,[2]]", "[[1],2]", "[4294967296]", "[-1]", "[1.5]"}) {
+    const NixlLegParams leg = read_nixl_leg_params(R"({"remote_block_ids":)" + (blocks + rest));
+    EXPECT_EQ(leg.handoff.state, HandoffState::kInvalid) << blocks;
+    EXPECT_TRUE(leg.block_ids.empty()) << blocks;
+  }
+}
+
 }  // namespace
 }  // namespace kvasir
