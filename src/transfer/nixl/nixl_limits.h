@@ -15,7 +15,7 @@ struct NixlLimits {
 
   // Data connections, both sides.
   Duration connect_timeout = std::chrono::seconds(5);
-  Duration stall_timeout = std::chrono::seconds(30);  // without a byte while some are owed
+  Duration stall_timeout = std::chrono::seconds(10);  // without a byte while some are owed
   size_t chunk_bytes = size_t{256} << 10;             // under one checksum
   size_t chunk_pieces_max = 1000;                     // of memory; the system takes 1,024
 

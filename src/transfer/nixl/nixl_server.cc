@@ -81,6 +81,8 @@ class NixlServer::Connection final : public IoHandler {
   void write();
   bool send_small();
   bool begin_chunk();
+  void end_front_read(bool stands);
+  void wait_for_link(uint64_t bytes);
   void fill_chunk();
   void want_output(bool wanted);
 
@@ -302,34 +304,41 @@ bool NixlServer::Connection::begin_chunk() {
   const Reading& reading = reads_.front();
   const bool stands = server_.offers_.stands(reading.request_id);
   if (reading.stopped || !stands || reading.next == reading.units.count()) {
-    const Reading ended = reading;
-    const auto status = reading.stopped ? NixlEnd::Status::kStopped
-                        : stands        ? NixlEnd::Status::kRead
-                                        : NixlEnd::Status::kRefused;
-    reads_.pop_front();
-    link_taken_ = false;
-    end_read(ended.id, status, stands ? "" : "the offer ended while it was read");
-    if (ended.done && !gone_) finish(ended.request_id, *ended.done);
+    end_front_read(stands);
     return false;
   }
   const size_t most = server_.link_.piece_bytes(server_.limits_.chunk_bytes);
   const size_t units =
       std::min(most / reading.units.wire_bytes(), server_.limits_.chunk_pieces_max);
   chunk_units_ = std::clamp<size_t>(units, 1, reading.units.count() - reading.next);
-  if (server_.link_.limits_rate() && !link_taken_) {
-    const TimePoint now = server_.loop_.clock().now();
-    const TimePoint through = server_.link_.take(now, chunk_units_ * reading.units.wire_bytes());
-    link_taken_ = true;
-    want_output(false);
-    link_timer_ = server_.loop_.after(through - now, [this] {
-      link_timer_ = kNoTimer;
-      write();
-    });
+  if (server_.link_.limits_rate() && !std::exchange(link_taken_, false)) {
+    wait_for_link(chunk_units_ * reading.units.wire_bytes());
     return false;
   }
-  link_taken_ = false;
   fill_chunk();
   return true;
+}
+
+void NixlServer::Connection::end_front_read(bool stands) {
+  const Reading ended = std::move(reads_.front());
+  reads_.pop_front();
+  link_taken_ = false;
+  const auto status = ended.stopped ? NixlEnd::Status::kStopped
+                      : stands      ? NixlEnd::Status::kRead
+                                    : NixlEnd::Status::kRefused;
+  end_read(ended.id, status, stands ? "" : "the offer ended while it was read");
+  if (ended.done && !gone_) finish(ended.request_id, *ended.done);
+}
+
+void NixlServer::Connection::wait_for_link(uint64_t bytes) {
+  const TimePoint now = server_.loop_.clock().now();
+  const TimePoint through = server_.link_.take(now, bytes);
+  link_taken_ = true;
+  want_output(false);
+  link_timer_ = server_.loop_.after(through - now, [this] {
+    link_timer_ = kNoTimer;
+    write();
+  });
 }
 
 void NixlServer::Connection::fill_chunk() {
