@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "apps/kube_advice.h"
+#include "apps/kube_kv_folders.h"
 #include "apps/kube_references.h"
 
 namespace kvasir {
@@ -85,6 +86,7 @@ class ManifestCheck {
     tell("problem", file, problems);
     tell("note", file, advice.notes);
     tell("note", file, reference_notes(objects_, index, default_namespace_));
+    tell("note", file, kv_folder_notes(objects_, index, default_namespace_));
   }
 
   void tell(const char* what, const std::string& file, std::vector<Remark> remarks) {
