@@ -179,7 +179,7 @@ void add_pd_proxy_flags(CLI::App& command, PdProxyFlags& flags) {
   command
       .add_option("--access-log", flags.access_log,
                   "A line for each request that had two legs: true or false")
-      ->capture_default_str();
+      ->default_str("true");
   command.add_option("--log-level", flags.log_level, "debug, info, warning or error")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
       ->capture_default_str();

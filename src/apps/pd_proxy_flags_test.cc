@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdlib>
+#include <fstream>
 
 namespace kvasir {
 namespace {
@@ -111,6 +112,30 @@ TEST(PdProxyFlags, WhatIsWrongIsNamed) {
   for (const auto& each : kCases) {
     EXPECT_THAT(UnderstoodPdProxy(each.arguments).refusal, HasSubstr(each.named));
   }
+}
+
+// docs/PD_PROXY.md has a row for each flag as --help has it, and for no other.
+TEST(PdProxyFlags, TheTableInTheDocumentationIsThisOne) {
+  const char* const root = std::getenv("KVASIR_SOURCE_DIR");
+  if (root == nullptr) GTEST_SKIP() << "KVASIR_SOURCE_DIR is not set: run it with ctest";
+  std::ifstream file(std::string(root) + "/docs/PD_PROXY.md");
+  std::string documented;
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with("| `--")) documented.append(line).append("\n");
+  }
+  CLI::App app;
+  PdProxyFlags flags;
+  add_pd_proxy_flags(app, flags);
+  std::string rows;
+  for (const CLI::Option* option : app.get_options()) {
+    if (option->get_name() == "--help") continue;
+    std::string help = option->get_description();
+    std::replace(help.begin(), help.end(), '\n', ' ');
+    rows += "| `" + option->get_name() + "` | " + option->get_default_str() + " | " + help;
+    if (!option->get_envname().empty()) rows += "; `" + option->get_envname() + "`";
+    rows += " |\n";
+  }
+  EXPECT_EQ(documented, rows);
 }
 
 }  // namespace

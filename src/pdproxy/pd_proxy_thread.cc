@@ -159,6 +159,8 @@ std::optional<ApiError> PdProxyThread::why_not_passed_on(const HttpHead& head) c
 void PdProxyThread::pass_on(HttpExchange& exchange) {
   const HttpHead& head = exchange.head();
   if (const auto error = why_not_passed_on(head)) return refuse(exchange, *error);
+  Result<std::optional<std::string>> body = body_without_workers(head, exchange.body());
+  if (!body) return refuse(exchange, bad_request(std::nullopt, body.error().message));
   const size_t most = options().handoff.prefill_attempts_most;
   PdCandidates decoders = proxy_.workers().candidates(P2pRole::kDecode, most, loop_.now());
   if (decoders.workers.empty()) {
@@ -171,7 +173,7 @@ void PdProxyThread::pass_on(HttpExchange& exchange) {
   LegsRoute route;
   route.request_id = request_id_of(head, random_);
   route.decoders = request->decoders();
-  relays_.start(exchange, std::move(route), std::move(request));
+  relays_.start(exchange, std::move(route), std::move(request), std::move(*body));
 }
 
 void PdProxyThread::count_first(HttpExchange& exchange, Serving serving, std::string question) {

@@ -13,6 +13,7 @@ void PdRequest::use(PdCandidates prefillers, PdCandidates decoders) {
   decoders_ = std::move(decoders);
   legs_.resize(prefillers_.workers.size());
   if (!legs_.empty()) legs_.front() = std::move(prefillers_.first);
+  decode_leg_ = std::move(decoders_.first);
 }
 
 std::vector<LegWorker> PdRequest::legs_to(const std::vector<PdWorkerRef>& workers) {
@@ -43,6 +44,10 @@ void PdRequest::on_prefill_ended(size_t prefiller, End end) {
   if (end == End::kAnswered) worker.answered();
   if (end == End::kFailed) worker.failed(loop_.now(), options_.avoid_for);
   probe_.on_prefill_ended(worker, end);
+}
+
+void PdRequest::on_decode_sent(size_t decoder) {
+  if (decoder > 0) decode_leg_ = PdBooking(decoders_.workers[decoder]);
 }
 
 void PdRequest::on_decoder_failed(size_t decoder) {

@@ -35,6 +35,7 @@ class PdRequest final : public LegsObserver {
                              size_t decoder) override;
   void on_prefill_sent(size_t prefiller) override;
   void on_prefill_ended(size_t prefiller, End end) override;
+  void on_decode_sent(size_t decoder) override;
   void on_decoder_failed(size_t decoder) override;
   void on_done(const LegsReport& report) override;
 
@@ -47,6 +48,7 @@ class PdRequest final : public LegsObserver {
   const std::string method_, unique_;
   PdCandidates prefillers_, decoders_;
   std::vector<PdBooking> legs_;  // of the prefillers, as they are sent
+  PdBooking decode_leg_;
   std::string leg_id_;
   std::optional<size_t> decoder_;  // that was sent to last
   bool is_long_ = false;

@@ -8,6 +8,7 @@
 #include <csignal>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -56,6 +57,7 @@ class Worker {
   }
 
   bool serves() { return program_->comes_to_say("serving on"); }
+  std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
   std::string output() const { return program_->output(); }
   void kill() {
     program_->signal(SIGKILL);
@@ -203,6 +205,92 @@ INSTANTIATE_TEST_SUITE_P(
         Way{"FolderOfVllm", "ExampleConnector", R"("shared_storage_path":"DIRECTORY")", false},
         Way{"FolderOfOurs", "ExampleConnector",
             R"("shared_storage_path":"DIRECTORY","layout":"kvasir")", false}),
+    [](const auto& tested) { return tested.param.name; });
+
+// `kvasir pd-proxy` before pairs.
+class PdProxyProgram {
+ public:
+  explicit PdProxyProgram(const std::vector<std::string>& flags) : port_(leased_port()) {
+    std::vector<std::string> arguments = {"pd-proxy", "--host", "127.0.0.1", "--port",
+                                          std::to_string(port_)};
+    arguments.insert(arguments.end(), flags.begin(), flags.end());
+    program_ = std::make_unique<Program>(std::move(arguments));
+  }
+  bool serves() { return program_->comes_to_say("serving on"); }
+  Program& program() { return *program_; }
+  std::string get(const std::string& path) {
+    return ask(port_, "GET " + path + " HTTP/1.1\r\nHost: p\r\nConnection: close\r\n\r\n");
+  }
+  std::string post(const std::string& path, const json& body) {
+    const std::string text = body.dump();
+    return ask(port_, "POST " + path +
+                          " HTTP/1.1\r\nHost: p\r\nConnection: close\r\nContent-Type: "
+                          "application/json\r\nContent-Length: " +
+                          std::to_string(text.size()) + "\r\n\r\n" + text);
+  }
+  json answer(const std::string& path, const json& body) {
+    const std::string answer = post(path, body);
+    const size_t begin = answer.find("\r\n\r\n");
+    return begin == std::string::npos ? json(answer)
+                                      : json::parse(answer.substr(begin + 4), nullptr, false);
+  }
+
+ private:
+  const uint16_t port_;
+  std::unique_ptr<Program> program_;
+};
+
+class FsPair : public KvTransfer {};
+
+// The id alone says nothing of a transfer: what the decoders read does.
+TEST_P(FsPair, AProxyBeforeTwoPairsAnswersAsOneWorkerDoes) {
+  const Way way = this->way();
+  Worker alone({"--kv-bytes"});
+  Worker prefill_a({}, &way), prefill_b({}, &way), decode_a({}, &way), decode_b({}, &way);
+  PdProxyProgram proxy({"--backend", "fs", "--prefill", prefill_a.url() + "," + prefill_b.url(),
+                        "--prefill-name", "prefill-a,prefill-b", "--decode",
+                        decode_a.url() + "," + decode_b.url(), "--decode-name", "decode-a,decode-b",
+                        "--fs-max-prompt-tokens", "0"});
+  for (Worker* worker : {&alone, &prefill_a, &prefill_b, &decode_a, &decode_b}) {
+    ASSERT_TRUE(worker->serves()) << worker->output();
+  }
+  ASSERT_TRUE(proxy.serves()) << proxy.program().output();
+  ASSERT_TRUE(comes([&] { return proxy.get("/ready").starts_with("HTTP/1.1 200 "); }));
+  std::map<std::string, int> named;
+  for (const Request& request : requests()) {
+    const json answer = proxy.answer(request.path, request.body);
+    EXPECT_EQ(texts(answer), texts(alone.answer(request.path, request.body))) << request.body;
+    const std::string id = answer.value("id", "");
+    for (const char* name : {"prefill-a", "prefill-b", "decode-a", "decode-b"}) {
+      named[name] += id.find(name) != std::string::npos;
+    }
+  }
+  for (const auto& [name, times] : named) EXPECT_EQ(times, 12) << name << ": equal ones in turn";
+  for (Worker* decoder : {&decode_a, &decode_b}) {
+    EXPECT_GT(decoder->metric("vllm:external_prefix_cache_hits_total"), 1000);
+    EXPECT_GT(decoder->metric("kvasir_kv_transfer_bytes_total"), 1000 * 256);
+    EXPECT_EQ(decoder->metric("kvasir_kv_transfer_failures_total"), 0);
+  }
+  EXPECT_THAT(proxy.get("/metrics"), HasSubstr("\nvllm:num_requests_running 0\n"));
+  prefill_a.kill();
+  for (int i = 0; i < 4; ++i) {
+    const Request request{
+        "/v1/completions",
+        {{"prompt", "after one prefiller died, number " + std::to_string(i)}, {"max_tokens", 4}}};
+    const json answer = proxy.answer(request.path, request.body);
+    EXPECT_EQ(texts(answer), texts(alone.answer(request.path, request.body)));
+    EXPECT_THAT(answer.value("id", ""), HasSubstr("___prefill_addr_prefill-b___"));
+  }
+  proxy.program().signal(SIGTERM);
+  EXPECT_EQ(proxy.program().wait(), 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Ways, FsPair,
+    testing::Values(Way{"FolderOfVllm", "ExampleConnector", R"("shared_storage_path":"DIRECTORY")",
+                        false},
+                    Way{"FolderOfOurs", "ExampleConnector",
+                        R"("shared_storage_path":"DIRECTORY","layout":"kvasir")", false}),
     [](const auto& tested) { return tested.param.name; });
 
 class LostPrefiller : public testing::Test {
