@@ -131,6 +131,10 @@ PoolSaturation ConfiguredPolicy::saturation(const PoolContext& context) {
   return result;
 }
 
+bool ConfiguredPolicy::may_answer(const Endpoint& endpoint) const {
+  return profiles_.size() < 2 || serves(endpoint, "decode");
+}
+
 Duration ConfiguredPolicy::predicted_prefill(const PickContext& context) {
   if (plugins_.predictor == nullptr) return Duration::zero();
   const Cycle cycle = cycle_of(context);

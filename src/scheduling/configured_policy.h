@@ -46,6 +46,8 @@ class ConfiguredPolicy final : public Policy {
   Refusal refusal() const override { return refusal_; }
   // By stage: an endpoint's label llm-d.ai/role says which it serves; without the label it decodes.
   PoolSaturation saturation(const PoolContext& context) override;
+  // By the same label, when there is a profile for each role.
+  bool may_answer(const Endpoint& endpoint) const override;
   Duration predicted_prefill(const PickContext& context) override;
   void first_token(RequestId request, TimePoint now) override;
   void prefill_ended(RequestId request, TimePoint now) override;

@@ -70,6 +70,12 @@ class Policy {
   // still end, each once, so what they booked stays until then.
   virtual void endpoint_replaced(EndpointId endpoint) { static_cast<void>(endpoint); }
 
+  // Whether an answer could come from there, as far as its role says.
+  virtual bool may_answer(const Endpoint& endpoint) const {
+    static_cast<void>(endpoint);
+    return true;
+  }
+
   // The block sizes in which it reads the prompt (Request::views).
   virtual BlockSizes prompt_views() const { return {}; }
 

@@ -92,19 +92,43 @@ Scheduled Scheduler::schedule_among(const Request& request, const Choice& choice
   std::lock_guard<std::mutex> lock(mutex_);
   const std::shared_ptr<const Snapshot> fleet = follow_fleet();
   collect_candidates(*fleet, choice, candidates_);
-  if (choice.trace != nullptr) choice.trace->begin(static_cast<uint32_t>(candidates_.size()));
-  if (candidates_.empty()) return {Refusal::kNoEndpoints, {}};
+  if (candidates_.empty()) {
+    if (choice.trace != nullptr) choice.trace->begin(0);
+    return {Refusal::kNoEndpoints, {}};
+  }
   // The clock is read under the mutex, so the policy sees time in the order of its calls.
   const TimePoint now = clock_.now();
   left_out_.clear();
   if (!avoided_.empty()) leave_out_avoided(now);
-  const std::optional<Decision> decision =
-      policy_->pick(PickContext{request, *fleet, std::span<const EndpointId>(candidates_), now,
-                                choice.trace, left_out_});
+  std::optional<Decision> decision = pick(request, *fleet, now, choice.trace);
+  // Those that are left out may be the only ones that its filters leave, as the one that prefills.
+  if (!decision && policy_->refusal() == Refusal::kFiltered && take_all_healthy(*fleet, choice)) {
+    decision = pick(request, *fleet, now, choice.trace);
+  }
   if (!decision) return {policy_->refusal(), {}};
   KVASIR_ASSERT(std::binary_search(candidates_.begin(), candidates_.end(), decision->endpoint),
                 "a policy names one of the candidates");
   return {Refusal::kNone, *decision};
+}
+
+std::optional<Decision> Scheduler::pick(const Request& request, const Snapshot& fleet,
+                                        TimePoint now, DecisionTrace* trace) {
+  if (trace != nullptr) {
+    trace->begin(static_cast<uint32_t>(candidates_.size() + left_out_.size()));
+  }
+  return policy_->pick(
+      PickContext{request, fleet, std::span<const EndpointId>(candidates_), now, trace, left_out_});
+}
+
+// False: they were candidates already.
+bool Scheduler::take_all_healthy(const Snapshot& fleet, const Choice& choice) {
+  using Rank = EndpointState::Rank;
+  const size_t before = candidates_.size();
+  collect(
+      fleet, choice, [](const EndpointState& state) { return state.rank() <= Rank::kEjected; },
+      candidates_);
+  left_out_.clear();
+  return candidates_.size() > before;
 }
 
 void Scheduler::forget_cache(EndpointId endpoint) {
@@ -137,7 +161,10 @@ bool Scheduler::has_healthy(const Choice& choice) {
   using Rank = EndpointState::Rank;
   std::lock_guard<std::mutex> lock(mutex_);
   collect(
-      *follow_fleet(), choice, [](const EndpointState& state) { return state.rank() <= Rank::kEjected; },
+      *follow_fleet(), choice,
+      [this](const EndpointState& state) {
+        return state.rank() <= Rank::kEjected && policy_->may_answer(*state.endpoint);
+      },
       candidates_);
   return !candidates_.empty();
 }

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <string>
 #include <thread>
@@ -20,6 +21,7 @@ using ::testing::ElementsAre;
 struct Log {
   std::vector<EndpointId> candidates;
   std::vector<EndpointId> avoided;
+  std::optional<EndpointId> needed;  // without it the policy finds nobody
   std::map<RequestId, std::string> calls;
   TimePoint last{};
   bool time_ran_backwards = false;
@@ -35,6 +37,10 @@ class FakePolicy final : public Policy {
     note(context.request.id, "p", context.now);
     log_.candidates.assign(context.candidates.begin(), context.candidates.end());
     log_.avoided.assign(context.avoided.begin(), context.avoided.end());
+    const auto last = context.candidates.end();
+    if (log_.needed && std::find(context.candidates.begin(), last, *log_.needed) == last) {
+      return std::nullopt;
+    }
     Decision decision;
     decision.endpoint = context.candidates.back();
     decision.cached_tokens = 7;
@@ -200,6 +206,21 @@ TEST_F(SchedulerTest, AvoidedEndpointsAreBetterThanNoneOrThanAMinority) {
   scheduler_.avoid(EndpointId(1), std::chrono::seconds(1));
   scheduler_.schedule(request(2), {});
   EXPECT_THAT(log_.candidates, ElementsAre(EndpointId(0), EndpointId(1), EndpointId(2)));
+}
+
+// As the only one that prefills is.
+TEST_F(SchedulerTest, WhoeverIsLeftOutIsBetterThanNobodyOfItsRole) {
+  log_.needed = EndpointId(1);
+  scheduler_.avoid(EndpointId(1), std::chrono::seconds(1));
+  EXPECT_TRUE(scheduler_.schedule(request(1), {}).ok());
+  EXPECT_THAT(log_.candidates, ElementsAre(EndpointId(0), EndpointId(1), EndpointId(2)));
+  EXPECT_THAT(log_.avoided, ElementsAre());
+  fleet_.set_ejected(EndpointId(1), true);
+  EXPECT_TRUE(scheduler_.schedule(request(2), {}).ok());
+  const EndpointId tried[] = {EndpointId(1)};
+  EXPECT_EQ(scheduler_.schedule(request(3), tried).refusal, Refusal::kFiltered);
+  fleet_.set_healthy(EndpointId(1), false);
+  EXPECT_EQ(scheduler_.schedule(request(4), {}).refusal, Refusal::kFiltered);
 }
 
 TEST_F(SchedulerTest, ANewOwnerOfASlotIsNotAvoidedForTheOldOne) {
