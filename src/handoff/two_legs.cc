@@ -82,6 +82,15 @@ void TwoLegs::on_below_threshold() {
   send_prefill();
 }
 
+// Whether there is one for another leg.
+bool TwoLegs::find_candidate() {
+  if (next_candidate_ >= options_.prefill_attempts_most) return false;
+  if (next_candidate_ < candidates_.size()) return true;
+  std::optional<PrefillCandidate> other = carrier_.another_candidate();
+  if (other) candidates_.push_back(std::move(*other));
+  return other.has_value();
+}
+
 void TwoLegs::send_prefill() {
   retries_ = 0;
   send_prefill_to(next_candidate_++);
@@ -103,13 +112,10 @@ void TwoLegs::send_prefill_to(size_t candidate) {
   });
   if (options_.dialect == KvDialect::kMooncake) return carrier_.find_engine(leg, candidate);
   if (is_concurrent()) return send_both(leg, {});
-  const bool may_hedge = options_.hedge_after > Duration::zero() && leg == 0 &&
-                         options_.prefill_attempts_most > 1 && candidates_.size() > 1;
-  if (may_hedge) {
+  if (options_.hedge_after > Duration::zero() && leg == 0) {
     hedge_ = executor_.after(options_.hedge_after, [this] {
       hedge_ = kNoTimer;
-      report_.hedged = true;
-      send_prefill();
+      hedge();
     });
   }
   const std::string params = prefill_params();
@@ -139,6 +145,24 @@ void TwoLegs::send_both(size_t leg, const PrefillEngine& engine) {
   // A prefill that failed at once may have led to the next one, or to the end.
   if (!legs_[leg].running || state_ != State::kDecoding) return;
   carrier_.send_decode(bodies_.decode(options_.dialect, both.decode()));
+}
+
+size_t TwoLegs::prefills_running() const {
+  const auto runs = [](const Leg& leg) { return leg.running; };
+  return static_cast<size_t>(std::count_if(legs_.begin(), legs_.end(), runs));
+}
+
+void TwoLegs::hedge() {
+  if (!find_candidate()) return;
+  report_.hedged = true;
+  send_prefill();
+}
+
+void TwoLegs::on_prefill_doubtful(size_t index) {
+  if (state_ != State::kPrefilling || !legs_[index].running) return;
+  if (prefills_running() > 1) return;
+  executor_.cancel(std::exchange(hedge_, kNoTimer));
+  hedge();
 }
 
 void TwoLegs::on_prefill_head(size_t leg, int status) {
@@ -207,8 +231,7 @@ void TwoLegs::end_prefills() {
 
 void TwoLegs::failed(LastFailure failure) {
   last_failure_ = std::move(failure);
-  const auto runs = [](const Leg& leg) { return leg.running; };
-  if (std::any_of(legs_.begin(), legs_.end(), runs)) return;  // the other one may answer
+  if (prefills_running() > 0) return;  // the other one may answer
   executor_.cancel(std::exchange(hedge_, kNoTimer));
   end_decode();
   send_next_or_fail();
@@ -230,9 +253,7 @@ void TwoLegs::send_next_or_fail() {
     });
     return;
   }
-  if (next_candidate_ < candidates_.size() && next_candidate_ < options_.prefill_attempts_most) {
-    return send_prefill();
-  }
+  if (find_candidate()) return send_prefill();
   if (options_.on_prefill_failure == HandoffOptions::OnPrefillFailure::kLocalDecode) {
     return decode_alone(HandoffReport::Path::kLocal);
   }

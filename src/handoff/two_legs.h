@@ -74,7 +74,7 @@ struct HandoffReport {
 class TwoLegs {
  public:
   // Carries out what TwoLegs decides. It may call back from inside of these, but not destroy the
-  // TwoLegs.
+  // TwoLegs: only from send_decode(), refuse() and pass_on(), which come last.
   class Carrier {
    public:
     virtual ~Carrier() = default;
@@ -92,6 +92,8 @@ class TwoLegs {
     // text. Who can hold it back until that is known tells on_below_threshold() then; else it is
     // the client's.
     virtual void send_decode_first(std::string body) { send_decode(std::move(body)); }
+    // The candidates are used up, and another one is welcome; nullopt: there is none.
+    virtual std::optional<PrefillCandidate> another_candidate() { return std::nullopt; }
     // The decoder's answer is the client's. Of concurrent dialects it is sent anew, after
     // end_decode(), for each prefill candidate.
     virtual void send_decode(std::string body) = 0;
@@ -127,6 +129,9 @@ class TwoLegs {
   void on_prefill_end(size_t leg);
   void on_prefill_failed(size_t leg, LegFailure failure, std::string_view why);
 
+  // It may never answer: another one is asked as well, if there is one, as when it is hedged.
+  void on_prefill_doubtful(size_t leg);
+
   // The decoder's answer has begun: its head or a byte of it went to the client.
   void on_decode_begun();
   // Before that, and the carrier has no other decoder for the same body: any can fetch what was
@@ -154,6 +159,9 @@ class TwoLegs {
   };
 
   bool is_concurrent() const;
+  bool find_candidate();
+  size_t prefills_running() const;
+  void hedge();
   void send_prefill();
   void send_prefill_to(size_t candidate);
   void send_both(size_t leg, const PrefillEngine& engine);
@@ -179,7 +187,7 @@ class TwoLegs {
 
   const HandoffOptions& options_;
   const LegBodies& bodies_;
-  const std::vector<PrefillCandidate> candidates_;
+  std::vector<PrefillCandidate> candidates_;
   const uint64_t prompt_tokens_;
   const uint64_t unique_;
   Executor& executor_;

@@ -26,6 +26,11 @@ class TwoLegsTest : public ::testing::Test, public TwoLegs::Carrier {
     done_.push_back("prefill " + std::to_string(leg) + " at " + std::to_string(candidate));
     prefill_body_ = std::move(body);
   }
+  std::optional<PrefillCandidate> another_candidate() override {
+    if (more_ == 0) return std::nullopt;
+    --more_;
+    return PrefillCandidate{"10.0.1.1", 8000, 8998};
+  }
   void end_prefill(size_t leg) override { done_.push_back("end prefill " + std::to_string(leg)); }
   void find_engine(size_t leg, size_t candidate) override {
     done_.push_back("find " + std::to_string(leg) + " at " + std::to_string(candidate));
@@ -80,6 +85,7 @@ class TwoLegsTest : public ::testing::Test, public TwoLegs::Carrier {
   Result<LegBodies> bodies_ = LegBodies::read(RequestApi::kCompletions, kBody);
   std::unique_ptr<TwoLegs> legs_;
   std::vector<std::string> done_;
+  size_t more_ = 0;  // candidates that are found when they are needed
   std::string prefill_body_, decode_body_, release_body_;
 };
 
@@ -118,6 +124,37 @@ TEST_F(TwoLegsTest, TheNextPrefillerIsAskedAsLongAsNoneAnswered) {
   EXPECT_THAT(done(), ElementsAre("refuse 502 prefill_upstream_error")) << "three are enough";
   EXPECT_EQ(report().path, Path::kRefused);
   EXPECT_EQ(report().prefills, 3u);
+}
+
+TEST_F(TwoLegsTest, AnotherPrefillerIsLookedForWhenItIsNeeded) {
+  more_ = 1;
+  start(1);
+  prefill_fails(0);
+  EXPECT_THAT(done(), ElementsAre("prefill 0 at 0", "prefill 1 at 1"));
+  prefill_fails(1);
+  EXPECT_THAT(done(), ElementsAre("refuse 502 prefill_upstream_error"));
+  more_ = 9;
+  start(1);
+  prefill_fails(0), prefill_fails(1), prefill_fails(2);
+  EXPECT_EQ(more_, 7u) << "three are enough, wherever they come from";
+}
+
+TEST_F(TwoLegsTest, BesideADoubtfulPrefillerAnotherIsAsked) {
+  more_ = 9;
+  start(1);
+  legs_->on_prefill_doubtful(0);
+  EXPECT_THAT(done(), ElementsAre("prefill 0 at 0", "prefill 1 at 1"));
+  EXPECT_TRUE(report().hedged);
+  legs_->on_prefill_doubtful(0), legs_->on_prefill_doubtful(1);
+  EXPECT_THAT(done(), IsEmpty()) << "two at once are enough";
+  prefill_answers(0, 200, kAnswer);
+  EXPECT_THAT(done(), ElementsAre("end prefill 1", "decode")) << "it was well after all";
+  legs_->on_prefill_doubtful(0);
+  EXPECT_THAT(done(), IsEmpty());
+  more_ = 0;
+  start(1);
+  legs_->on_prefill_doubtful(0);
+  EXPECT_THAT(done(), ElementsAre("prefill 0 at 0")) << "nobody else is there";
 }
 
 TEST_F(TwoLegsTest, TheLastPrefillersOwnErrorIsTheClients) {

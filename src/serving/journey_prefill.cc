@@ -75,8 +75,11 @@ void Journey::prefilled(size_t index, Duration time) {
 
 void Journey::prefill_together() {
   request_.set_part(RequestPart::kTogether);
-  const bool never_began = prefills_ == nullptr;
-  if (never_began && booked_) thread_.pool().scheduler().prefill_ended(request().id);
+  if (prefills_ != nullptr) {
+    prefills_->answered.reset();
+  } else if (booked_) {
+    thread_.pool().scheduler().prefill_ended(request().id);
+  }
   decision_.prefill.reset();
   decision_.cached_tokens = 0;
   decision_.cached_exactly = false;
