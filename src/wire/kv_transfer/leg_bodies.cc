@@ -7,6 +7,7 @@
 
 #include "base/assert.h"
 #include "wire/json/json_cursor.h"
+#include "wire/kv_transfer/router_members.h"
 
 namespace kvasir {
 namespace {
@@ -17,12 +18,6 @@ constexpr std::string_view kSamplingParams = "sampling_params";
 constexpr std::string_view kExtraArguments = "extra_args";
 constexpr std::string_view kXargs = "vllm_xargs";  // what vLLM hands to the engine as extra_args
 constexpr std::string_view kHitThreshold = "cache_hit_threshold";
-
-// What routers tell workers, and clients may not.
-constexpr std::string_view kOfRouters[] = {
-    kTransferParams,    kEncoderParams,     "bootstrap_host",    "bootstrap_port",
-    "bootstrap_room",   "do_remote_decode", "do_remote_prefill", "remote_block_ids",
-    "remote_engine_id", "remote_host",      "remote_port"};
 
 // What a prefill leg does not need: probabilities, an echo, several answers, a grammar for the
 // answer, what would end it before there is a handoff, and an answer that comes later.

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "wire/json/json_cursor.h"
 #include "wire/json/json_lanes.h"
+#include "wire/kv_transfer/router_members.h"
 
 namespace kvasir {
 namespace {
@@ -258,6 +259,7 @@ void read_peeked_sampling(std::string_view value, RequestPeek& peek) {
     if (members.key() == "max_tokens" || members.key() == "max_new_tokens") {
       read_count(members.value(), peek.output_tokens_max);
     }
+    if (may_name_workers(members.key())) peek.names_workers = true;
   }
 }
 
@@ -277,6 +279,7 @@ class BodyReader {
     for (const FieldName& name : names_) {
       if (name.name == key) return take(name, value, is_plain);
     }
+    if (may_name_workers(key)) peek_.names_workers = true;
   }
 
   void finish() {

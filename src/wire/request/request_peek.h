@@ -46,6 +46,8 @@ struct RequestPeek {
       model_json;          // its value as it stands in the body, quotes and all; empty when absent
   std::string cache_salt;  // unescaped; empty when absent
   bool stream = false;
+  // It may say where KV is to be fetched, which only routers may: see router_members.h.
+  bool names_workers = false;
   RequestApi api = RequestApi::kUnknown;
   PromptKind kind = PromptKind::kOther;
   std::string_view prompt;       // points into the body
