@@ -7,11 +7,14 @@
 #include <map>
 #include <thread>
 
+#include "apps/apart_config.h"
 #include "apps/commands.h"
 #include "apps/decision_log_flags.h"
 #include "apps/duration_flag.h"
 #include "apps/engine_profile_flag.h"
 #include "apps/gateway_metrics.h"
+#include "apps/handoff_flags.h"
+#include "apps/header_route_flag.h"
 #include "apps/health_flags.h"
 #include "apps/kube_session.h"
 #include "apps/kv_flags.h"
@@ -61,6 +64,9 @@ struct GatewayFlags {
   double idle_timeout_s = 300;
   double drain_timeout_s = 30;
   HealthFlags health;
+  HandoffFlags handoff;
+  bool strip_handoffs = true;
+  std::vector<std::string> header_routes;
   uint32_t attempts = 4;
   std::string log_level = "info";
   KubeFlags kube;
@@ -194,16 +200,28 @@ Result<void> read_feeds(const GatewayFlags& flags, FleetFeedsOptions& feeds) {
   return {};
 }
 
+// Prompts to those that prefill, answers from those that decode.
+Result<void> route_by_role(const GatewayFlags& flags, PoolOptions& options) {
+  if (!flags.policy.empty()) {
+    return Error{
+        "--policy: no named policy tells roles apart, and --prefill-urls or --decode-urls "
+        "give some; leave --policy out, or write a configuration (--config)"};
+  }
+  if (flags.prefill_urls.empty()) return Error{"--decode-urls: nobody prefills: --prefill-urls"};
+  if (flags.decode_urls.empty() && flags.worker_urls.empty()) {
+    return Error{"--prefill-urls: nobody decodes: --decode-urls"};
+  }
+  options.config = apart_config();
+  options.config_name = "the configuration of --prefill-urls";
+  return {};
+}
+
 // A configuration, or a named policy.
 Result<void> read_routing(const GatewayFlags& flags, PoolOptions& options) {
+  if (flags.config.empty() && has_roles(flags)) return route_by_role(flags, options);
   Result<std::string> policy = chosen_policy(flags);
   if (!policy) return policy.error();
   if (flags.config.empty()) {
-    if (has_roles(flags)) {
-      return Error{
-          "--prefill-urls and --decode-urls: only a configuration tells roles apart "
-          "(disagg-profile-handler): give one with --config"};
-    }
     if (!flags.plugins.empty()) {
       return Error{"--plugin: only a configuration can name its types: give one with --config"};
     }
@@ -267,6 +285,11 @@ Result<GatewayOptions> options_of(const GatewayFlags& flags) {
   options.client.idle_timeout = from_seconds(flags.idle_timeout_s);
   options.drain_timeout = from_seconds(flags.drain_timeout_s);
   options.drain_delay = from_seconds(std::max(flags.drain_delay_s, 0.0));
+  options.handoff = handoff_options(flags.handoff);
+  options.strips_handoffs = flags.strip_handoffs;
+  Result<std::vector<HeaderRoute>> routes = read_header_routes(flags.header_routes);
+  if (!routes) return routes.error();
+  options.header_routes = std::move(*routes);
   options.attempts_max = flags.attempts;
   options.closed_retries_max = flags.closed_retries;
   options.error_retries_max = flags.retry_on_5xx ? 1 : 0;
@@ -380,12 +403,13 @@ void add_gateway_command(CLI::App& app, int& exit_code) {
       ->delimiter(',');
   command
       ->add_option("--prefill-urls", flags->prefill_urls,
-                   "The same, with the label llm-d.ai/role=prefill for the filters of --config; a\n"
-                   "worker that --decode-urls names as well has both roles")
+                   "Workers that prefill prompts for others to answer (they carry the label\n"
+                   "llm-d.ai/role=prefill); one that --decode-urls names as well does both")
       ->delimiter(',');
   command
       ->add_option("--decode-urls", flags->decode_urls,
-                   "The same, with the label llm-d.ai/role=decode")
+                   "Workers that answer what others prefilled (llm-d.ai/role=decode). Without\n"
+                   "--config every prompt is prefilled apart")
       ->delimiter(',');
   command->add_option("--endpoints-file", flags->endpoints_file,
                       "Workers from a file, which is watched: endpoints[]{name, namespace, address,\n"
@@ -479,6 +503,19 @@ void add_gateway_command(CLI::App& app, int& exit_code) {
   command->add_flag("--retry-on-5xx,!--no-retry-on-5xx", flags->retry_on_5xx,
                     "Of these one, on another worker, after a worker answered 429, 500, 502, 503 or 504,\n"
                     "or 200 with an error or nothing in its body (default: on)");
+  add_handoff_flags(*command, flags->handoff, "--kv-connector",
+                    "a configuration with disagg-profile-handler picks them");
+  command->add_flag(
+      "--strip-kv-transfer-params,!--no-strip-kv-transfer-params", flags->strip_handoffs,
+      "Take what clients say about where KV is to be fetched out of their requests: a\n"
+      "worker would answer with another request's KV (default: on)");
+  command
+      ->add_option(
+          "--header-route", flags->header_routes,
+          "A POST whose header NAME is VALUE goes to URL, and not to a worker of the pool, as\n"
+          "NAME=VALUE=URL: x-kv-backend=nvlink=http://127.0.0.1:9001; may stand several times")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   command
       ->add_option("--log-level", flags->log_level,
                    "debug (with a line for each request that is over), info or warning")

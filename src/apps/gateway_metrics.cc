@@ -15,7 +15,7 @@ const std::vector<double> kLatencySeconds = {0.005, 0.01, 0.025, 0.05, 0.1, 0.25
 // By RetryReason.
 constexpr const char* kRetryReasonNames[kRetryReasons] = {
     "not-connected", "closed",     "malformed",         "server-error",
-    "unhealthy",     "no-address", "too-many-requests"};
+    "unhealthy",     "no-address", "too-many-requests", "too-late"};
 
 const std::vector<double> kSchedulingSeconds = {5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 1e-2};
 
@@ -24,6 +24,7 @@ const std::vector<double> kSchedulingSeconds = {5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e
 GatewayMetrics::GatewayMetrics(const std::string& policy, DecisionLog* log)
     : policy_(policy),
       log_(log),
+      legs_(registry_),
       in_flight_(
           registry_.gauge("kvasir_gateway_requests_in_flight", "Requests being answered now.")),
       poison_(registry_.counter("kvasir_gateway_poison_requests_total",

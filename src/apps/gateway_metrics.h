@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/leg_series.h"
 #include "apps/pool_metrics.h"
 #include "gateway/probe.h"
 #include "net/io/socket.h"
@@ -43,6 +44,9 @@ class GatewayMetrics final : public PoolMetrics<GatewayProbe> {
   void on_refused(const RefusalReport& report) override;
   void on_ended(const EndReport& report) override;
   void on_not_relayed(int status, std::string_view reason) override;
+  void on_two_legs(const TwoLegsReport& report) override { legs_.ended(report); }
+  void on_routed_by_header(const HeaderRoute* route) override { legs_.routed(route); }
+  void on_header_route(const HeaderRouteReport& report) override { legs_.ended(report); }
   void on_outcome(const Request& request, int32_t band, FlowOutcome outcome, Duration held) override;
 
  private:
@@ -73,6 +77,7 @@ class GatewayMetrics final : public PoolMetrics<GatewayProbe> {
   std::array<Counter*, kRetryReasons> retries_{};
   // By name. One that left keeps its counters, and has them again when it comes back.
   HandleTable<PerEndpoint> endpoints_{kEndpointsMax};
+  LegSeries legs_;
   Gauge& in_flight_;
   Counter& poison_;
   Gauge& held_requests_;

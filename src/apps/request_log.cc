@@ -28,6 +28,10 @@ std::string request_line(const EndReport& report) {
                                  how(report.ending), report.status);
   if (report.endpoint != nullptr) line += " at " + report.endpoint->name;
   line += fmt::format(", {:.1f} ms", to_milliseconds(report.total));
+  if (report.prefill != nullptr) {
+    line += fmt::format(", prefilled at {} in {:.1f} ms", report.prefill->name,
+                        to_milliseconds(report.prefill_time));
+  }
   if (report.first_byte) {
     line += fmt::format(", first byte {:.1f} ms", to_milliseconds(*report.first_byte));
   }

@@ -16,7 +16,7 @@
 namespace kvasir {
 namespace {
 
-constexpr const char* kExamples =
+constexpr const char* kSidecarExamples =
     R"(The pod's port is the sidecar's; the decode worker listens behind it on this machine:
   vllm serve MODEL --port 8200 --kv-transfer-config '{"kv_connector":"NixlConnector","kv_role":"kv_both"}'
   kvasir sidecar --port 8000 --model-server-port 8200
@@ -71,7 +71,7 @@ void add_sidecar_command(CLI::App& app, int& exit_code) {
   auto flags = std::make_shared<SidecarFlags>();
   add_sidecar_flags(*command, *flags);
   auto upstream = UpstreamFlags::add_to(*command, sidecar_upstream_flags());
-  command->footer(kExamples);
+  command->footer(kSidecarExamples);
   command->callback([flags, upstream, &exit_code] { exit_code = run_sidecar(*flags, *upstream); });
 }
 

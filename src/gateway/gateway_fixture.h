@@ -56,12 +56,14 @@ class FakeWorker final : public HttpHandler, private HttpExchange::Observer {
       return exchange.respond(200, "", metrics);
     }
     bodies.emplace_back(exchange.body());
+    heads.push_back(exchange.head());
     request_ids.emplace_back(exchange.head().find("x-request-id").value_or(""));
     act(exchange);
   }
 
   std::deque<Act> script;
   std::vector<std::string> bodies;
+  std::vector<HttpHead> heads;
   std::vector<std::string> request_ids;
   std::string metrics = "vllm:cache_config_info{block_size=\"16\",num_gpu_blocks=\"100\"} 1\n";
   std::string more_fields;  // of good answers
@@ -73,12 +75,13 @@ class FakeWorker final : public HttpHandler, private HttpExchange::Observer {
   bool frozen = false;      // answers no health check
   bool fails_always = false;
   Act failing = Act::kError;  // then
+  Act usually = Act::kAnswer;  // without a script
   int checks = 0;
   int clients_gone = 0;
 
  private:
   void act(HttpExchange& exchange) {
-    Act next = fails_always ? failing : Act::kAnswer;
+    Act next = fails_always ? failing : usually;
     if (!script.empty()) {
       next = script.front();
       script.pop_front();
@@ -180,11 +183,26 @@ class RecordingProbe final : public GatewayProbe {
     ended.first_byte = report.first_byte;
     ended.held = report.held;
     ended.prompt_tokens = report.prompt_tokens;
+    if (report.prefill != nullptr) ended.prefill = report.prefill->name;
   }
   void on_not_relayed(int, std::string_view) override {}
   void on_outcome(const Request&, int32_t, FlowOutcome outcome, Duration) override {
     std::lock_guard<std::mutex> lock(mutex_);
     outcomes.push_back(outcome);
+  }
+  void on_two_legs(const TwoLegsReport& report) override {
+    std::lock_guard<std::mutex> lock(mutex_);
+    legs.push_back({report.handoff.path, std::string(report.refused), report.handoff.prefills,
+                    report.handoff.hedged, report.released});
+  }
+  void on_routed_by_header(const HeaderRoute* route) override {
+    std::lock_guard<std::mutex> lock(mutex_);
+    routes.push_back(route == nullptr ? "" : route->header + "=" + route->value);
+  }
+  void on_header_route(const HeaderRouteReport& report) override {
+    std::lock_guard<std::mutex> lock(mutex_);
+    route_answers.push_back(report.route.header + "=" + report.route.value + " " +
+                            std::to_string(report.answer.status));
   }
   void on_left(const Endpoint&) override { ++left; }
   void on_cache_reset(const Endpoint&) override { ++cache_resets; }
@@ -199,7 +217,7 @@ class RecordingProbe final : public GatewayProbe {
   std::atomic<int> healthy{0}, started{0}, in_flight{0}, retries{0}, left{0}, refused_endpoints{0},
       unwatched{0}, cache_resets{0};
   std::atomic<RetryReason> last_reason{};
-  std::vector<std::string> poison, bad_answers;
+  std::vector<std::string> poison, bad_answers, routes, route_answers;
   // Of each EndReport.
   struct Finished {
     int status = 0;
@@ -208,8 +226,18 @@ class RecordingProbe final : public GatewayProbe {
     std::optional<Duration> first_byte;
     Duration held{};
     std::optional<uint32_t> prompt_tokens;
+    std::string prefill;
   };
   std::vector<Finished> finished;
+  // Of each TwoLegsReport.
+  struct Legs {
+    HandoffReport::Path path{};
+    std::string refused;
+    size_t prefills = 0;
+    bool hedged = false;
+    bool released = false;
+  };
+  std::vector<Legs> legs;
   std::vector<FlowOutcome> outcomes;
 
  private:

@@ -4,13 +4,23 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
+#include "handoff/handoff_options.h"
 #include "net/http/http_client.h"
 #include "net/http/http_server.h"
+#include "net/io/socket.h"
 #include "serving/pool_options.h"
 
 namespace kvasir {
+
+// Where a POST goes whose header has that value, instead of to a worker of the pool.
+struct HeaderRoute {
+  std::string header;
+  std::string value;
+  HostPort to;
+};
 
 struct GatewayOptions {
   std::string host = "127.0.0.1";
@@ -21,6 +31,17 @@ struct GatewayOptions {
   // Held of the bodies of all requests, until they are sent on; beyond: 503. Large ones get three quarters of it.
   size_t bodies_bytes_max = 192 * 1024 * 1024;
   HttpClientLimits client;
+  // Of requests whose prompt another endpoint prefills; the connections of those are the gateway's.
+  HandoffOptions handoff;
+  // What clients say about where KV is to be fetched does not reach workers.
+  bool strips_handoffs = true;
+  // Decode legs under way that only fetch what a client that left will not; further handoffs end
+  // with the prefiller's lease.
+  size_t releases_max = 1024;
+  // The first that fits decides; each header and value once.
+  std::vector<HeaderRoute> header_routes;
+  // A name among their addresses is looked up again after so long.
+  Duration route_name_lifetime = std::chrono::seconds(30);
   // Attempts for one request, the first included; each on another endpoint.
   uint32_t attempts_max = 4;
   // Of these, after a worker closed the connection without an answer: the request may be what it died of.

@@ -3,11 +3,14 @@
 #include <algorithm>
 
 #include "gateway/gateway.h"
+#include "gateway/header_routes.h"
 #include "gateway/relay.h"
+#include "gateway/relay_head.h"
 #include "net/http/http_path.h"
 #include "net/io/event_loop.h"
-#include "wire/request/gzip_reader.h"
 #include "vllm/request_body.h"
+#include "wire/kv_transfer/router_members.h"
+#include "wire/request/gzip_reader.h"
 
 namespace kvasir {
 namespace {
@@ -81,6 +84,29 @@ std::string error_fields(const ApiError& error) {
   return std::string("Content-Type: ").append(error_content_type(error)).append("\r\n");
 }
 
+class GatewayThread::ReleaseCall final : private HttpCallObserver {
+ public:
+  ReleaseCall(GatewayThread& thread, HttpClient& client, std::string head, std::string body)
+      : thread_(thread), head_(std::move(head)), body_(std::move(body)) {
+    call_ = &client.start(head_, body_, *this);
+  }
+  ~ReleaseCall() override {
+    if (call_ != nullptr) call_->cancel();
+  }
+
+ private:
+  void on_head(const HttpHead&) override {}
+  void on_end() override {
+    call_ = nullptr;
+    thread_.releases_.erase(this);
+  }
+  void on_failure(const HttpFailure&) override { on_end(); }
+
+  GatewayThread& thread_;
+  const std::string head_, body_;
+  HttpCall* call_ = nullptr;
+};
+
 GatewayThread::GatewayThread(Gateway& gateway, EventLoop& loop, Descriptor listener, uint32_t index)
     : gateway_(gateway),
       options_(gateway.options()),
@@ -88,7 +114,9 @@ GatewayThread::GatewayThread(Gateway& gateway, EventLoop& loop, Descriptor liste
       loop_(loop),
       pool_thread_(gateway.pool(), loop, index),
       server_(loop, std::move(listener), *this, options_.server, &gateway.bodies()),
-      upstreams_(pool().fleet().size()) {}
+      upstreams_(pool().fleet().size()) {
+  if (!options_.header_routes.empty()) header_routes_ = std::make_unique<HeaderRoutes>(*this);
+}
 
 GatewayThread::~GatewayThread() {
   for (Relay* relay : relays_) {
@@ -102,10 +130,26 @@ void GatewayThread::on_request(HttpExchange& exchange) {
   const HttpHead& head = exchange.head();
   const std::string_view path = head.path();
   if (is_own_page(path)) return answer_own_page(exchange);
+  if (header_routes_ != nullptr && header_routes_->take(exchange)) return;
   if (const std::optional<RequestApi> api = inference_api(head)) {
     return route_inference(exchange, *api);
   }
-  relay(exchange, false, std::nullopt);
+  relay_other(exchange);
+}
+
+// What is for no model that we know may still be for one (/invocations).
+void GatewayThread::relay_other(HttpExchange& exchange) {
+  const bool is_read = options_.strips_handoffs && can_run_model(exchange.head().method());
+  std::optional<RequestPeek> peek;
+  if (is_read) peek = peek_request(exchange.body());
+  if (is_read && !peek && may_hide_workers(exchange.body())) return refuse_hidden(exchange);
+  relay(exchange, false, peek);
+}
+
+void GatewayThread::refuse_hidden(HttpExchange& exchange) {
+  refuse(exchange, gateway_error(400,
+                                 "the body is no JSON in UTF-8, and may say where workers are to "
+                                 "fetch KV, which clients may not"));
 }
 
 void GatewayThread::answer_own_page(HttpExchange& exchange) {
@@ -177,6 +221,9 @@ void GatewayThread::route_inference(HttpExchange& exchange, RequestApi api) {
       return exchange.respond(error->status, error_fields(*error), error_body(*error));
     }
   }
+  if (!peek && options_.strips_handoffs && may_hide_workers(exchange.body())) {
+    return refuse_hidden(exchange);
+  }
   relay(exchange, true, peek);
 }
 
@@ -224,6 +271,17 @@ void GatewayThread::answer_readiness(HttpExchange& exchange) {
     return exchange.respond(503, kText, "the workers are not known yet\n");
   }
   exchange.respond(200, kText, "ok\n");
+}
+
+bool GatewayThread::release(EndpointId decoder, const HttpHead& request,
+                            std::string_view request_id, std::string body) {
+  Upstream* to = releases_.size() < options_.releases_max ? upstream(decoder) : nullptr;
+  if (to == nullptr) return false;
+  std::string head = leg_request_head(request, body.size(), to->host, request_id);
+  auto call = std::make_unique<ReleaseCall>(*this, *to->client, std::move(head), std::move(body));
+  ReleaseCall* const key = call.get();
+  releases_.emplace(key, std::move(call));
+  return true;
 }
 
 void GatewayThread::remove(Relay& relay) {

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
@@ -21,6 +22,7 @@ namespace kvasir {
 
 class EventLoop;
 class Gateway;
+class HeaderRoutes;
 class Relay;
 
 class GatewayThread final : public HttpHandler {
@@ -51,6 +53,10 @@ class GatewayThread final : public HttpHandler {
   Pool& pool() { return pool_thread_.pool(); }
   // The slot's owner; null: its address is not known.
   Upstream* upstream(EndpointId endpoint);
+  // Has a handoff fetched that nobody waits for: a decode leg of one token at that endpoint. False:
+  // there are too many of those already, or its address is not known.
+  bool release(EndpointId decoder, const HttpHead& request, std::string_view request_id,
+               std::string body);
   // It is over, and goes.
   void remove(Relay& relay);
 
@@ -65,6 +71,8 @@ class GatewayThread final : public HttpHandler {
   std::optional<RequestApi> inference_api(const HttpHead& head);
   void route_inference(HttpExchange& exchange, RequestApi api);
   std::optional<ApiError> unreadable(const HttpExchange& exchange) const;
+  void relay_other(HttpExchange& exchange);
+  void refuse_hidden(HttpExchange& exchange);
   void relay(HttpExchange& exchange, bool inference, const std::optional<RequestPeek>& peek);
 
   Gateway& gateway_;
@@ -77,6 +85,9 @@ class GatewayThread final : public HttpHandler {
   std::vector<std::unique_ptr<HttpClient>>
       retired_;  // of endpoints that left, while requests run there
   std::unordered_set<Relay*> relays_;
+  class ReleaseCall;
+  std::unordered_map<ReleaseCall*, std::unique_ptr<ReleaseCall>> releases_;
+  std::unique_ptr<HeaderRoutes> header_routes_;  // null: there are none
 };
 
 // The gateway's own errors in the shape of vLLM's.

@@ -6,6 +6,8 @@
 #include <string_view>
 
 #include "base/clock.h"
+#include "handoff/two_legs.h"
+#include "legs/legs_relays.h"
 #include "model/endpoint.h"
 #include "serving/pool_probe.h"
 
@@ -20,8 +22,9 @@ enum class RetryReason : uint8_t {
   kUnhealthy,     // the endpoint became unhealthy before its first byte
   kNoAddress,
   kTooManyRequests,  // the answer was 429
+  kTooLate,          // no answer to a prefill leg in time
 };
-inline constexpr size_t kRetryReasons = 7;
+inline constexpr size_t kRetryReasons = 8;
 
 // How the gateway ended a request that got no good answer, or only a part of one. No bodies.
 struct BadAnswer {
@@ -30,6 +33,21 @@ struct BadAnswer {
   int status = 0;             // what the client got; 0: nothing
   bool cut = false;           // after its first byte
   std::string_view why;
+};
+
+// Of a request whose decision named another endpoint to prefill, when it is over.
+struct TwoLegsReport {
+  const HandoffReport& handoff;
+  std::string_view refused;  // the code of what the client got instead of an answer; empty: it did
+  bool released = false;     // its client left, and what was handed over is fetched by nobody
+};
+
+struct HeaderRoute;
+
+// Of a request that a header sent to an address of its own, when it is over.
+struct HeaderRouteReport {
+  const HeaderRoute& route;
+  const LegsReport& answer;
 };
 
 class GatewayProbe : public PoolProbe {
@@ -41,6 +59,10 @@ class GatewayProbe : public PoolProbe {
     static_cast<void>(request_id), static_cast<void>(endpoints);
   }
   virtual void on_bad_answer(const BadAnswer& answer) { static_cast<void>(answer); }
+  virtual void on_two_legs(const TwoLegsReport& report) { static_cast<void>(report); }
+  // A POST came, and there are routes by header; null: it goes to the pool.
+  virtual void on_routed_by_header(const HeaderRoute* route) { static_cast<void>(route); }
+  virtual void on_header_route(const HeaderRouteReport& report) { static_cast<void>(report); }
   // A request was refused before it could be relayed.
   virtual void on_not_relayed(int status, std::string_view reason) = 0;
 };

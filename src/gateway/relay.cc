@@ -36,8 +36,10 @@ Relay::~Relay() {
 void Relay::start(const std::optional<RequestPeek>& peek) {
   exchange_.set_observer(this);
   if (inference_) {
+    if (peek && has_two_legs(peek->api)) api_ = peek->api;
     if (thread_.pool_thread().reads_headers()) read_headers();
     const std::optional<RequestPeek> rewritten = rewrite_model(peek);
+    if (peek && peek->names_workers) strip(peek->api);
     Journey::More more;
     more.headers = headers_;
     more.body_bytes = body().size();
@@ -45,12 +47,55 @@ void Relay::start(const std::optional<RequestPeek>& peek) {
     more.authorization = exchange_.head().find("authorization").value_or("");
     return journey_.start(rewritten ? rewritten : peek, std::move(more));
   }
+  if (peek && peek->names_workers) strip(peek->api);
   Journey::More more;
   const HttpHead& head = exchange_.head();
   more.resets_cache = resets_cache(head.method(), head.target());
   if (journey_.start_anywhere(std::move(more))) return send();
   tell_bad_answer(kHttpServiceUnavailable, kNoWorker);
   fail(kHttpServiceUnavailable, kNoWorker);
+}
+
+void Relay::on_decided() {
+  if (journey_.decision().prefill && begin_legs()) return;
+  send();
+}
+
+// False: the request is one for a single endpoint after all.
+bool Relay::begin_legs() {
+  if (api_) {
+    if (Result<LegBodies> bodies = LegBodies::read(*api_, request_body())) {
+      PrefillStage::Owner& owner = *this;
+      legs_ = std::make_unique<PrefillStage>(thread_, journey_, exchange_.head(),
+                                             std::move(*bodies), owner);
+      legs_->start();
+      return true;
+    }
+  }
+  journey_.prefill_together();
+  return false;
+}
+
+void Relay::end_decode() {
+  if (call_ != nullptr) std::exchange(call_, nullptr)->cancel();
+  thread_.loop().cancel(std::exchange(error_timer_, kNoTimer));
+  keeping_error_ = false;
+  answer_ = HttpHead();
+  withheld_ = std::string();
+}
+
+void Relay::refuse_legs(const LegRefusal& refusal) {
+  tell_bad_answer(refusal.status, refusal.message);
+  fail(refusal.status, refusal.message, {}, refusal.code);
+}
+
+void Relay::pass_on_prefill(int status, std::string_view fields, std::string_view body) {
+  if (status >= kHttpServerErrors) tell_bad_answer(status, "the error is the prefill worker's own");
+  journey_.end(Ending::kNatural, status);
+  std::string all(fields);
+  all.append("x-request-id: ").append(journey_.names().request_id).append("\r\n");
+  exchange_.respond(status, all, body);
+  leave();
 }
 
 void Relay::on_refused(const JourneyRefusal& refusal) {
@@ -63,6 +108,7 @@ void Relay::on_refused(const JourneyRefusal& refusal) {
 
 // What was begun cannot be taken back: it is cut.
 void Relay::on_evicted(const JourneyRefusal& refusal) {
+  if (legs_ != nullptr) legs_->on_left();
   if (call_ != nullptr) std::exchange(call_, nullptr)->cancel();
   if (mode_ == Mode::kHeld) return drop(refusal);
   tell_bad_answer(journey_.status(), refusal.text);
@@ -95,6 +141,20 @@ void Relay::write_back(std::string_view bytes) {
   if (!restored.empty()) exchange_.write(restored);
 }
 
+// A worker would fetch KV from whom a client names.
+void Relay::strip(RequestApi api) {
+  if (!thread_.options().strips_handoffs) return;
+  const RequestApi shape = has_two_legs(api) ? api : RequestApi::kCompletions;
+  Result<LegBodies> bodies = LegBodies::read(shape, request_body());
+  if (!bodies) return;  // no object, so that it has no members
+  std::string body = bodies->local();
+  if (rewritten_) {
+    rewritten_->body = std::move(body);
+  } else {
+    stripped_ = std::make_unique<std::string>(std::move(body));
+  }
+}
+
 // Plugins may look at any header; the built-in policies look at none.
 void Relay::read_headers() {
   const HttpHead& head = exchange_.head();
@@ -114,8 +174,9 @@ void Relay::send() {
     return retry(RetryReason::kNoAddress, "its address is not known");
   }
   if (selected_.empty()) selected_ = upstream->host;
-  upstream_head_ = upstream_request_head(exchange_.head(), body().size(), upstream->host,
-                                         journey_.names().request_id);
+  const auto write_head = legs_ == nullptr ? upstream_request_head : leg_request_head;
+  upstream_head_ =
+      write_head(exchange_.head(), body().size(), upstream->host, journey_.names().request_id);
   // What one connection was closed on is not risked on a kept-alive one, which might be sent again.
   const bool fresh_connection = closed_ > 0;
   call_ = &upstream->client->start(upstream_head_, body(), *this, head_request_, fresh_connection);
@@ -162,6 +223,12 @@ void Relay::on_drained() {
 // From here on the request cannot be tried elsewhere.
 void Relay::send_withheld() {
   RelayFields added;
+  std::string of_legs;
+  if (legs_ != nullptr) {
+    legs_->on_decode_begun();
+    of_legs = legs_->answer_fields(selected_);
+    added.of_legs = of_legs;
+  }
   added.request_id = journey_.names().request_id;
   added.selected_pod = selected_;
   added.scheduling_ms = to_milliseconds(journey_.preparing() + journey_.scheduling());
@@ -195,6 +262,7 @@ void Relay::send_withheld() {
   names_ = {};
   if (call_ != nullptr && call_->request_sent()) {
     exchange_.release_body();
+    stripped_.reset();
     if (rewritten_) rewritten_->body = std::string();
     upstream_head_ = std::string();
   }
@@ -228,7 +296,7 @@ void Relay::complete() {
     if (!rewritten_->restored.empty()) exchange_.write(rewritten_->restored);
   }
   mode_ == Mode::kRaw ? raw_->finish_raw() : exchange_.finish();
-  thread_.remove(*this);
+  leave();
 }
 
 void Relay::drop(const JourneyRefusal& refusal) {
@@ -239,16 +307,19 @@ void Relay::drop(const JourneyRefusal& refusal) {
   fail(refusal.status, refusal.text, fields);
 }
 
-void Relay::fail(int status, std::string_view message, std::string_view more_fields) {
+void Relay::fail(int status, std::string_view message, std::string_view more_fields,
+                 std::string_view type) {
   journey_.end(Ending::kNatural, status);
-  const ApiError error = gateway_error(status, message);
+  ApiError error = gateway_error(status, message);
+  if (!type.empty()) error.type = type;
   std::string fields = error_fields(error).append(more_fields);
   fields.append("x-request-id: ").append(journey_.names().request_id).append("\r\n");
   exchange_.respond(status, fields, error_body(error));
-  thread_.remove(*this);
+  leave();
 }
 
 void Relay::on_client_gone() {
+  if (legs_ != nullptr) legs_->on_left();
   if (call_ != nullptr) call_->cancel();
   // Many clients hang up after the last event, before the framing says that the answer is over.
   const bool complete = mode_ != Mode::kHeld && !unread_ && tail_.is_end_of_stream();
@@ -261,6 +332,11 @@ void Relay::on_client_gone() {
 
 void Relay::finish(Ending ending, int status) {
   journey_.end(ending, status);
+  leave();
+}
+
+void Relay::leave() {
+  if (legs_ != nullptr) legs_->report();
   thread_.remove(*this);
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "gateway/answer_tail.h"
+#include "gateway/prefill_stage.h"
 #include "gateway/probe.h"
 #include "net/http/http_client.h"
 #include "net/http/http_exchange.h"
@@ -21,7 +22,10 @@ namespace kvasir {
 
 class GatewayThread;
 
-class Relay final : private HttpCallObserver, private HttpExchange::Observer, Journey::Owner {
+class Relay final : private HttpCallObserver,
+                    private HttpExchange::Observer,
+                    private Journey::Owner,
+                    private PrefillStage::Owner {
  public:
   Relay(GatewayThread& thread, HttpExchange& exchange, bool inference);
   ~Relay() override;
@@ -53,12 +57,24 @@ class Relay final : private HttpCallObserver, private HttpExchange::Observer, Jo
   };
 
   void read_headers();
+  void strip(RequestApi api);
   std::optional<RequestPeek> rewrite_model(const std::optional<RequestPeek>& peek);
-  std::string_view body() const { return rewritten_ ? rewritten_->body : exchange_.body(); }
+  // As the client sent it, but for its model.
+  std::string_view request_body() const {
+    if (rewritten_) return rewritten_->body;
+    return stripped_ ? *stripped_ : exchange_.body();
+  }
+  // As the endpoint that answers gets it.
+  std::string_view body() const { return legs_ ? legs_->decode_body() : request_body(); }
   void write_back(std::string_view bytes);
-  void on_decided() override { send(); }
+  void on_decided() override;
   void on_refused(const JourneyRefusal& refusal) override;
   void on_evicted(const JourneyRefusal& refusal) override;
+  bool begin_legs();
+  void send_decode() override { send(); }
+  void end_decode() override;
+  void refuse_legs(const LegRefusal& refusal) override;
+  void pass_on_prefill(int status, std::string_view fields, std::string_view body) override;
   void send();
   void on_head(const HttpHead& head) override;
   void on_body(std::string_view bytes) override;
@@ -82,7 +98,9 @@ class Relay final : private HttpCallObserver, private HttpExchange::Observer, Jo
   void retry(RetryReason reason, std::string_view detail);
   // No endpoint has an answer; an error that was kept is better than ours.
   void give_up(int status, std::string_view message, std::string_view why);
-  void fail(int status, std::string_view message, std::string_view more_fields = {});
+  // `type`: what programs tell errors apart by; empty: as the status has it.
+  void fail(int status, std::string_view message, std::string_view more_fields = {},
+            std::string_view type = {});
   void drop(const JourneyRefusal& refusal);
   void tell_bad_answer(int status, std::string_view why);
   void tell_error_passed_on();
@@ -90,6 +108,7 @@ class Relay final : private HttpCallObserver, private HttpExchange::Observer, Jo
   void complete();
   // It is over; deletes itself.
   void finish(Ending ending, int status);
+  void leave();
 
   GatewayThread& thread_;
   HttpExchange& exchange_;
@@ -104,12 +123,15 @@ class Relay final : private HttpCallObserver, private HttpExchange::Observer, Jo
   std::string withheld_;   // with the framing before it
   std::unique_ptr<KeptAnswer> kept_;   // most often null
   std::unique_ptr<Rewritten> rewritten_;  // the same
+  std::unique_ptr<std::string> stripped_;  // the client's body without what only routers may say
+  std::unique_ptr<PrefillStage> legs_;     // null: one endpoint prefills and decodes
   TimerId error_timer_ = kNoTimer;     // runs while keeping_error_
   std::string failures_;               // of the attempts so far: "vllm-0: connection refused; ..."
   uint32_t closed_ = 0;                // endpoints that closed their connection on it
   uint32_t error_retries_ = 0;
   AnswerTail tail_;
   Mode mode_ = Mode::kHeld;
+  std::optional<RequestApi> api_;  // when it is one that can have two legs
   const bool inference_;
   const bool head_request_;
   bool paused_ = false;

@@ -31,11 +31,16 @@ void append_field(std::string& head, std::string_view name, std::string_view val
 
 // Of a request: written by the gateway, or done with.
 constexpr std::string_view kWrittenAnew[] = {"Host", "Expect", "x-request-id"};
+// Said to sidecars, which would send legs of their own.
+constexpr std::string_view kForSidecars[] = {"x-prefiller-host-port", "x-prefiller-url",
+                                             "x-encoder-hosts-ports", "x-data-parallel-host-port",
+                                             "x-kv-cache-source-host-port"};
+// Written by the gateway when it sends both legs.
+constexpr std::string_view kOfLegs[] = {"x-prefill-pod", "x-decode-pod", "x-prefill-time-ms"};
 
-}  // namespace
-
-std::string upstream_request_head(const HttpHead& request, size_t body_bytes, std::string_view host,
-                                  std::string_view request_id) {
+std::string request_head(const HttpHead& request, size_t body_bytes, std::string_view host,
+                         std::string_view request_id,
+                         std::span<const std::string_view> not_passed_on) {
   std::string head;
   head.reserve(512);
   head.append(request.method()).append(" ").append(request.target()).append(" HTTP/1.1\r\n");
@@ -46,6 +51,7 @@ std::string upstream_request_head(const HttpHead& request, size_t body_bytes, st
     if (connection.hold(field.name) || reads_as_any(field.name, kWrittenAnew)) {
       continue;
     }
+    if (!not_passed_on.empty() && reads_as_any(field.name, not_passed_on)) continue;
     append_field(head, field.name, field.value);
   }
   append_field(head, "x-request-id", request_id);
@@ -54,15 +60,27 @@ std::string upstream_request_head(const HttpHead& request, size_t body_bytes, st
   return head.append("\r\n");
 }
 
+}  // namespace
+
+std::string upstream_request_head(const HttpHead& request, size_t body_bytes, std::string_view host,
+                                  std::string_view request_id) {
+  return request_head(request, body_bytes, host, request_id, {});
+}
+
+std::string leg_request_head(const HttpHead& request, size_t body_bytes, std::string_view host,
+                             std::string_view request_id) {
+  return request_head(request, body_bytes, host, request_id, kForSidecars);
+}
+
 std::string relayed_fields(const HttpHead& answer, const RelayFields& added) {
   std::string fields;
   fields.reserve(512);
   const HopFields connection(answer);
   for (size_t i = 0; i < answer.field_count(); ++i) {
     const HttpHead::Field field = answer.field(i);
-    if (!connection.hold(field.name) && !is_ours(field.name) && !is_added(field.name, added)) {
-      append_field(fields, field.name, field.value);
-    }
+    if (connection.hold(field.name) || is_ours(field.name) || is_added(field.name, added)) continue;
+    if (!added.of_legs.empty() && reads_as_any(field.name, kOfLegs)) continue;
+    append_field(fields, field.name, field.value);
   }
   for (const auto& [name, value] : added.of_plugins) append_field(fields, name, value);
   append_field(fields, "x-request-id", added.request_id);
@@ -72,7 +90,7 @@ std::string relayed_fields(const HttpHead& answer, const RelayFields& added) {
   append_field(fields, "x-scheduling-time-ms", number);
   append_field(fields, "x-cache-prefix-length", std::to_string(added.cache_prefix_tokens));
   if (added.cache_is_known) append_field(fields, "x-cache-knowledge", "exact");
-  return fields;
+  return fields.append(added.of_legs);
 }
 
 std::string relayed_head(const HttpHead& answer, const RelayFields& added, bool keep_alive) {

@@ -17,12 +17,18 @@ namespace kvasir {
 std::string upstream_request_head(const HttpHead& request, size_t body_bytes, std::string_view host,
                                   std::string_view request_id);
 
+// Of one of two legs: what a client says to sidecars stays behind as well.
+std::string leg_request_head(const HttpHead& request, size_t body_bytes, std::string_view host,
+                             std::string_view request_id);
+
 struct RelayFields {
   std::string_view request_id;
   std::string_view selected_pod;
   double scheduling_ms = 0;
   uint32_t cache_prefix_tokens = 0;
   bool cache_is_known = false;  // its engine says so; else that is guessed
+  // Of a request with two legs, whole lines; a worker's own fields about legs are dropped then.
+  std::string_view of_legs = {};
   // What plugins add; a worker's own fields of these names are dropped.
   std::span<const std::pair<std::string, std::string>> of_plugins = {};
 };

@@ -1,8 +1,8 @@
 // What a relay does when an endpoint fails: whom it asks next, whom it blames, what the client gets
 // when nobody answers. docs/GATEWAY.md tells it to users.
-#include <cstdio>
 #include <utility>
 
+#include "gateway/failure_words.h"
 #include "gateway/gateway_thread.h"
 #include "gateway/relay.h"
 #include "net/http/http_status.h"
@@ -13,44 +13,6 @@ namespace {
 
 // What a client is told of failed attempts, at most.
 constexpr size_t kFailuresBytesMost = 1000;
-constexpr std::string_view kClosedWords = "connection closed before the answer was complete";
-
-// Server errors that another endpoint may not have. 501 and 505 speak of the request.
-bool is_passing(int status) {
-  return status == 500 || status == 502 || status == 503 || status == 504;
-}
-
-std::string within(Duration limit) {
-  char text[40];
-  const double seconds = to_seconds(limit);
-  std::snprintf(text, sizeof text, "within %g %s", seconds < 1 ? seconds * 1000 : seconds,
-                seconds < 1 ? "ms" : "s");
-  return text;
-}
-
-// Of a request that got no byte of an answer's body. No address: the endpoint is told by its name.
-std::string plain_words(const HttpFailure& failure, const HttpClientLimits& limits) {
-  using Kind = HttpFailure::Kind;
-  using Cause = HttpFailure::Cause;
-  switch (failure.kind) {
-    case Kind::kConnect:
-      if (failure.cause == Cause::kRefused) return "connection refused";
-      if (failure.cause == Cause::kTimedOut) {
-        return "no connection " + within(limits.connect_timeout);
-      }
-      return "no connection";
-    case Kind::kClosed:
-      return std::string(kClosedWords);
-    case Kind::kFirstByteTimeout:
-      return "no byte of the answer " + within(limits.first_byte_timeout);
-    case Kind::kIdleTimeout:
-      return "the answer stalled: no byte " + within(limits.idle_timeout);
-    case Kind::kMalformed:
-      break;
-  }
-  return failure.message;  // names the rule of HTTP that the answer broke
-}
-
 }  // namespace
 
 void Relay::on_failure(const HttpFailure& failure) {
@@ -58,9 +20,7 @@ void Relay::on_failure(const HttpFailure& failure) {
   call_ = nullptr;
   if (keeping_error_) return give_error_up();
   withheld_.clear();
-  // A worker that took a request over a kept-alive connection and is gone now may have died of it.
-  const bool closed =
-      failure.kind == Kind::kClosed || (failure.kind == Kind::kConnect && failure.resent);
+  const bool closed = is_closed(failure);
   EndpointConduct& conduct = journey_.conduct();
   if (failure.kind == Kind::kConnect) conduct.not_connected();
   if (failure.kind == Kind::kClosed) conduct.closed();
@@ -98,6 +58,7 @@ void Relay::on_closed(const HttpFailure& failure) {
 }
 
 void Relay::on_endpoint_down(EndpointId endpoint) {
+  if (legs_ != nullptr) legs_->on_endpoint_down(endpoint);
   const bool waits =
       call_ != nullptr && mode_ == Mode::kHeld && journey_.decision().endpoint == endpoint;
   if (!waits || journey_.attempts() >= thread_.options().attempts_max || !journey_.has_other()) {

@@ -233,7 +233,7 @@ void LegsRelay::send_release(std::string body) {
 }
 
 std::string LegsRelay::added_fields() const {
-  std::string fields = "x-request-id: " + route_.request_id + "\r\n";
+  std::string fields = "x-request-id: " + route_.request_id + "\r\n" + route_.more_fields;
   if (const std::string& name = route_.decoders[decoder_].name; !name.empty()) {
     fields += "x-decode-pod: " + name + "\r\n";
   }
@@ -450,8 +450,10 @@ void LegsRelay::on_failure(const HttpFailure& failure) {
   }
   failed_at_ = LegStage::kDecode;
   if (legs_ != nullptr) return legs_->on_decode_failed(leg_failure(failure), why);
-  refuse({refused ? kHttpServiceUnavailable : kHttpBadGateway, "decode_upstream_error",
-          "the decode worker: " + why});
+  std::string_view type = route_.decoder_error;
+  if (type.empty()) type = refused ? "ServiceUnavailableError" : "BadGatewayError";
+  refuse({refused ? kHttpServiceUnavailable : kHttpBadGateway, type,
+          std::string(route_.decoder_words) + ": " + why});
 }
 
 void LegsRelay::refuse(const LegRefusal& refusal) {
@@ -477,6 +479,7 @@ void LegsRelay::pass_on(size_t leg, int status, std::string_view body) {
 void LegsRelay::respond(int status, std::string_view fields, std::string_view body) {
   std::string all(fields);
   all.append("x-request-id: ").append(route_.request_id).append("\r\n");
+  all.append(route_.more_fields);
   std::exchange(exchange_, nullptr)->respond(status, all, body);
   finish(status, false);
 }

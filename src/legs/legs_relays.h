@@ -35,6 +35,11 @@ struct LegsRoute {
   std::string request_id;  // the client hears it in x-request-id
   // A worker that has more of the prompt in its cache than whoever prefills (kOffloading, kNixlV2).
   std::optional<LegWorker> kv_source = {};
+  // In an error of a request without legs: what the decoder is called, and the error's type (empty:
+  // as the status has it).
+  std::string_view decoder_words = "the decode worker";
+  std::string_view decoder_error = "decode_upstream_error";
+  std::string more_fields = {};  // of the answer, whole lines
 };
 
 // What is done to a decoder's answer, and what is told beside it.

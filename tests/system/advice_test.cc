@@ -51,6 +51,26 @@ TEST(Advice, TlsAndPathsOfWorkersAreNamed) {
   }
 }
 
+TEST(Advice, RolesAndRoutesOfTheGatewayAreNamed) {
+  const std::string prefill = "http://10.0.0.1:8000", decode = "http://10.0.0.2:8000";
+  const std::vector<std::pair<std::vector<std::string>, std::string>> refused = {
+      {{"--prefill-urls", prefill}, "--prefill-urls: nobody decodes: --decode-urls"},
+      {{"--decode-urls", decode}, "--decode-urls: nobody prefills: --prefill-urls"},
+      {{"--prefill-urls", "foo", "--decode-urls", decode}, "--prefill-urls: 'foo'"},
+      {{"--prefill-urls", prefill + "," + prefill, "--decode-urls", decode},
+       "--prefill-urls: 10.0.0.1:8000 is named twice"},
+      {{"--prefill-urls", prefill, "--decode-urls", decode, "--policy", "kv"}, "--policy: no named"},
+      {{"--worker-urls", decode, "--header-route", "x-kv-backend=fs"},
+       "--header-route: 'x-kv-backend=fs' is not NAME=VALUE=URL"},
+      {{"--worker-urls", decode, "--kv-connector", "carrier-pigeon"}, "--kv-connector"},
+  };
+  for (const auto& [arguments, words] : refused) {
+    std::vector<std::string> all = {"gateway"};
+    all.insert(all.end(), arguments.begin(), arguments.end());
+    EXPECT_THAT(refusal(all), HasSubstr(words));
+  }
+}
+
 TEST(Advice, APortInUseNamesItsOwnFlag) {
   const Descriptor other = std::move(listen_tcp("127.0.0.1", 0, false).value());
   const std::string port = std::to_string(local_port(other));

@@ -1,0 +1,33 @@
+// What the gateway's page says of requests with two legs and of routes by header.
+#pragma once
+
+#include <array>
+#include <string>
+
+#include "gateway/probe.h"
+#include "telemetry/metrics.h"
+
+namespace kvasir {
+
+// Thread-safe.
+class LegSeries {
+ public:
+  // `registry` must outlive it.
+  explicit LegSeries(MetricRegistry& registry);
+
+  void ended(const TwoLegsReport& report);
+  // null: the default route.
+  void routed(const HeaderRoute* route);
+  void ended(const HeaderRouteReport& report);
+
+ private:
+  static constexpr size_t kPaths = 5;  // of HandoffReport
+
+  MetricRegistry& registry_;
+  std::array<Counter*, kPaths> requests_{};
+  Counter& hedged_;
+  Counter& released_;
+  Histogram& prefill_;
+};
+
+}  // namespace kvasir
