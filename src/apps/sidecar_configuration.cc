@@ -65,7 +65,7 @@ std::optional<std::string> flag_text(const Value& value) {
   return all;
 }
 
-const CLI::Option* find_flag(const CLI::App& command, const std::string& key) {
+const CLI::Option* flag_of_key(const CLI::App& command, const std::string& key) {
   const CLI::Option* flag = command.get_option_no_throw("--" + key);
   const bool is_one =
       flag != nullptr && key != "help" && "--" + key != kInline && "--" + key != kFile;
@@ -110,7 +110,7 @@ Result<std::vector<std::string>> with_configuration(const CLI::App& command,
   std::vector<std::string> all = words;
   for (const auto& [key, value] : *root.map()) {
     const std::string where = origin + ": line " + std::to_string(value.line()) + ": ";
-    const CLI::Option* flag = find_flag(command, key);
+    const CLI::Option* flag = flag_of_key(command, key);
     if (flag == nullptr) return unknown_key(command, where, key);
     const std::optional<std::string> written = flag_text(value);
     if (!written) return Error{where + key + ": a flag cannot be " + std::string(value.kind())};
