@@ -1,0 +1,78 @@
+#!/usr/bin/env python3
+"""Prefill here, decode there, with real processes: the answers must be those of one worker that does both.
+
+  identity   mixed requests through a prefill and a decode worker, each way that blocks can travel
+  faults     one flipped byte, one missing block, one stale block, each way: none passes unnoticed
+  chaos      many requests while workers are killed and stopped, connections cut and notifications lost
+
+Every worker has the same seed, and blocks have bytes (--kv-bytes): a wrong byte is a wrong answer.
+"""
+
+import argparse
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import chaos
+import faults
+import identity
+from fleet import ROOT, Redis, Worker
+from ways import all_ways
+
+
+def why_not(kvasir, way):
+    """Why this program knows no such connector; empty: it does."""
+    worker = Worker(kvasir, "probe", way)
+    try:
+        worker.wait_ready()
+    except SystemExit:
+        if "not there yet" not in worker.output():
+            raise
+        return next(line for line in worker.output().splitlines() if "not there yet" in line)
+    finally:
+        worker.close()
+    return ""
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("identity", "faults", "chaos"))
+    parser.add_argument("--kvasir", default=str(ROOT / "build/release/kvasir"))
+    parser.add_argument("--requests", type=int, default=1000, help="identity: of each way")
+    parser.add_argument("--only", help="ways whose name holds this")
+    parser.add_argument("--seconds", type=float, default=600, help="chaos: for how long")
+    parser.add_argument("--in-flight", type=int, default=200, help="chaos: requests at once")
+    parser.add_argument("--seed", type=int, default=1, help="chaos: of what happens")
+    arguments = parser.parse_args()
+    folder = tempfile.mkdtemp(prefix="kvasir-pd-")
+    redis = Redis() if arguments.what != "chaos" and Redis.program() else None
+    if redis is None and arguments.what != "chaos":
+        print("SKIPPED lmcache: there is no redis-server (Debian: apt-get install redis-server)")
+    try:
+        if arguments.what == "chaos":
+            passed = chaos.run(arguments.kvasir, arguments.seconds, arguments.in_flight, arguments.seed)
+        else:
+            ways = [way for way in all_ways(folder, redis.port if redis else None)
+                    if not arguments.only or arguments.only in way.name]
+            for way in ways:
+                if "shared_storage_path" in way.extra:
+                    Path(way.extra["shared_storage_path"]).mkdir(parents=True, exist_ok=True)
+            for way in list(ways):
+                if why := why_not(arguments.kvasir, way):
+                    print(f"SKIPPED {way.name}: {why}")
+                    ways.remove(way)
+            if arguments.what == "identity":
+                passed = identity.run(arguments.kvasir, ways, arguments.requests)
+            else:
+                passed = faults.run(arguments.kvasir, ways, redis)
+    finally:
+        if redis is not None:
+            redis.close()
+        shutil.rmtree(folder, ignore_errors=True)
+    print("PASSED" if passed else "FAILED")
+    sys.exit(0 if passed else 1)
+
+
+if __name__ == "__main__":
+    main()

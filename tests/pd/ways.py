@@ -1,0 +1,77 @@
+"""How KV blocks get from a prefill worker to a decode worker, and how the two legs of a request go each way."""
+
+import uuid
+from dataclasses import dataclass, field
+
+from fleet import HOST, Worker
+from requests_mix import prefill_leg
+
+
+@dataclass
+class Way:
+    name: str
+    kind: str  # nixl, fs, lmcache, p2p
+    connector: str
+    extra: dict = field(default_factory=dict)
+
+
+def all_ways(folder, redis_port):
+    """`redis_port`: None: there is no Redis, and no way through it."""
+    store = {"connector": "ExampleConnector"}
+    link = {"link_gb_per_s": 50}  # so that there is a way to be on
+    ways = [
+        Way("nixl-tcp", "nixl", "NixlConnector"),
+        Way("nixl-tcp-pipelined", "nixl", "NixlConnector", {"pipelining": True, **link}),
+        Way("nixl-shm", "nixl", "NixlConnector", {"transport": "shm"}),
+        Way("nixl-shm-pipelined", "nixl", "NixlConnector", {"transport": "shm", "pipelining": True, **link}),
+        Way("fs-vllm", "fs", **store, extra={"shared_storage_path": f"{folder}/vllm"}),
+        Way("fs-kvasir", "fs", **store, extra={"shared_storage_path": f"{folder}/kvasir", "layout": "kvasir"}),
+        Way("p2p", "p2p", "P2pNcclConnector"),
+        Way("p2p-pipelined", "p2p", "P2pNcclConnector", {"pipelining": True, **link}),
+    ]
+    if redis_port is not None:
+        ways.append(Way("lmcache", "lmcache", "LMCacheConnectorV1", {"remote_url": f"redis://{HOST}:{redis_port}"}))
+    return ways
+
+
+class Pair:
+    """A prefill and a decode worker, driven by hand."""
+
+    def __init__(self, kvasir, way, policy="fail"):
+        self.way = way
+        self.prefiller = self.decoder = None
+        self.prefiller = Worker(kvasir, "prefiller", way, policy)
+        self.prefiller.wait_ready()
+        self.decoder = Worker(kvasir, "decoder", way, policy)
+        self.decoder.wait_ready()
+        self.decoder_kv_port = self.decoder.kv_port  # P2P: where the prefiller reaches the decoder
+
+    def close(self):
+        for worker in (self.prefiller, self.decoder):
+            if worker is not None:
+                worker.close()
+
+    def headers(self):
+        if self.way.kind != "p2p":
+            return {}
+        return {"X-Request-Id": f"___prefill_addr_{HOST}:{self.prefiller.kv_port}"
+                                f"___decode_addr_{HOST}:{self.decoder_kv_port}_{uuid.uuid4().hex}"}
+
+    def prefill(self, path, body, headers):
+        """The prefill worker's answer, and the body of the decode leg."""
+        first = prefill_leg(body)
+        if self.way.kind == "nixl":
+            first["kv_transfer_params"] = {"do_remote_decode": True}
+        answer = self.prefiller.post(path, first, headers)
+        params = (answer.json() or {}).get("kv_transfer_params")
+        return answer, {**body, "kv_transfer_params": params} if params else dict(body)
+
+    def both(self, path, body, between=None):
+        """`between(decode body)` is called between the legs, and may change what it is given."""
+        headers = self.headers()
+        answer, second = self.prefill(path, body, headers)
+        if answer.texts() is None:
+            return answer
+        if between is not None:
+            between(second)
+        return self.decoder.post(path, second, headers)
