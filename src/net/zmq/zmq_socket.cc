@@ -139,6 +139,8 @@ bool ZmqSocket::send(ZmqFrames frames) {
       if (zmq_errno() != EINTR) return false;
     }
   }
+  // Sending may have taken the news that a message is there: nobody tells it again.
+  if (loop_ != nullptr && !turning_) turn_later();
   return true;
 }
 
