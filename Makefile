@@ -2,7 +2,7 @@
 KVASIR = build/release/kvasir
 FUZZ_SECONDS ?= 60
 
-.PHONY: help deps deps-dev build up policy-table test asan tsan fuzz test-clients test-tokenizer test-streams test-envoy test-epp-streams test-attack test-vllm test-vllm-pd \
+.PHONY: help deps deps-dev build up policy-table test asan tsan fuzz test-clients test-tokenizer test-streams test-envoy test-epp-streams test-attack test-vllm test-vllm-pd test-pd test-pd-chaos \
   test-replicas test-kube test-kube-node test-reload test-index-storm test-upstream-configs test-upstream-hermetic docs ab bench-gateway bench-epp bench-sidecar bench-schedule bench-kv-events bench-scrape bench-transfer bench-index bench-index-capacity lint clean \
   image image-docs test-image
 .DEFAULT_GOAL := help
@@ -67,6 +67,13 @@ test-envoy: build ## a real Envoy in front of `kvasir epp` and eight workers (AR
 test-vllm: build ## two real vLLM on this machine's CPUs, and what is known of their caches (tests/vllm/install_vllm.py first; 8 GB)
 	cmake --build --preset release --target kv_recording_test
 	tests/vllm/run.py $(ARGS)
+
+test-pd: build ## pairs of workers against one worker, each way that KV blocks travel, and every fault on the way (1 minute; ARGS="--only nixl")
+	tests/pd/run.py identity --kvasir $(KVASIR) $(ARGS)
+	tests/pd/run.py faults --kvasir $(KVASIR) $(ARGS)
+
+test-pd-chaos: build ## 200 requests at once while workers are killed and stopped, connections cut and notifications lost (MINUTES=10)
+	tests/pd/run.py chaos --kvasir $(KVASIR) --minutes $(or $(MINUTES),10) $(ARGS)
 
 test-vllm-pd: build ## prompts prefilled on one real vLLM and decoded on another (tests/vllm/install_vllm.py first; 13 GB)
 	tests/vllm/pd_run.py $(ARGS)

@@ -1,0 +1,312 @@
+"""Many requests at once while nothing can be relied on; every answer is the right one, or says that it is none.
+
+    driver -> sidecar -> [proxy] -> prefiller      answers pass a proxy, which announces the side channel's proxy
+                     \\-> [proxy] -> decoder -> [proxies] -> prefiller      side channel and blocks
+
+Two of each. Prefillers, decoders and sidecars are killed, stopped for a while and started again; connections are cut
+after some bytes; what a decoder says to a prefiller (reads, beats, notifications) goes nowhere for a while; bytes of
+blocks are flipped under way; clients leave. Afterwards every block is given back, and neither memory nor descriptors
+have grown.
+"""
+
+import collections
+import http.client
+import json
+import os
+import random
+import re
+import signal
+import threading
+import time
+
+from fleet import HOST, Answer, Sidecar, Worker
+from identity import references
+from requests_mix import mixed_requests
+from tcp_proxy import Loop, TcpProxy
+from ways import NixlTap, Way
+
+TIME_SCALE = 20
+LEASE_SECONDS = 3
+BLOCKS = 4000
+REQUESTS = 200
+ANSWER_SECONDS = 120
+REST_SECONDS = 120
+GROWTH_KIB = 1024 * int(os.environ.get("KVASIR_PD_GROWTH_MIB", "40"))
+GROWTH_DESCRIPTORS = 32  # beside one for each request in flight: connections are kept
+
+
+class Fleet:
+    def __init__(self, kvasir):
+        self.loop = Loop()
+        self.prefillers, self.decoders, self.sidecars = [], [], []
+        self.taps, self.fronts, self.backs = [], [], []
+        way = Way("nixl-tcp", "nixl", "NixlConnector", {"kv_lease_duration": LEASE_SECONDS})
+        flags = ("--num-gpu-blocks-override", str(BLOCKS), "--max-model-len", "8192")
+        for number in range(2):
+            prefiller = Worker(kvasir, f"prefiller-{number}", way, "fail", flags, TIME_SCALE)
+            self.prefillers.append(prefiller)
+            self.decoders.append(Worker(kvasir, f"decoder-{number}", way, ("fail", "recompute")[number], flags,
+                                        TIME_SCALE))
+            tap = NixlTap(self.loop, prefiller.side_port)
+            front = TcpProxy(self.loop, prefiller.port)
+            front.to_client = self.announcing(tap.side.port)
+            back = TcpProxy(self.loop, self.decoders[number].port)
+            self.taps.append(tap)
+            self.fronts.append(front)
+            self.backs.append(back)
+            self.sidecars.append(Sidecar(kvasir, f"sidecar-{number}", back.port,
+                                         ("--on-prefill-failure", ("error", "local-decode")[number])))
+        for worker in self.prefillers + self.decoders:
+            worker.wait_ready()
+        for sidecar in self.sidecars:
+            sidecar.wait_until(lambda: "listening" in sidecar.output() or "serving" in sidecar.output())
+
+    @staticmethod
+    def announcing(port):
+        """Blocks are to be fetched by the proxy: a port of five digits in the place of another."""
+        assert port >= 10000
+        return lambda piece, offset: re.sub(rb'("remote_port":\s*)\d{5}', rb"\g<1>%d" % port, piece)
+
+    def processes(self):
+        return self.prefillers + self.decoders + self.sidecars
+
+    def proxies(self):
+        return self.fronts + self.backs + [proxy for tap in self.taps for proxy in (tap.side, tap.data)]
+
+    def heal(self):
+        for proxy in self.proxies():
+            proxy.cut_after, proxy.swallow = (lambda: None), False
+        for tap in self.taps:
+            tap.data.to_client = None
+        for process in self.processes():
+            if process.process.poll() is None:
+                process.signal(signal.SIGCONT)
+            else:
+                process.start()
+
+    def close(self):
+        for process in self.processes():
+            process.close()
+        for proxy in self.proxies():
+            proxy.close()
+        self.loop.close()
+
+
+class Storm(threading.Thread):
+    """One fault after another until `over` is set."""
+
+    def __init__(self, fleet, seed, over):
+        super().__init__(daemon=True)
+        self.fleet, self.rng, self.over = fleet, random.Random(seed), over
+        self.counts = collections.Counter()
+        self.ended = []  # processes that ended by themselves
+
+    def run(self):
+        actions = [self.kill, self.stop, self.cut_now, self.cut_soon, self.swallow, self.flip]
+        while not self.over.wait(self.rng.uniform(0.05, 0.6)):
+            action = self.rng.choice(actions)
+            self.counts[action.__name__] += 1
+            action()
+
+    def look(self, process):
+        status = process.process.poll()
+        if status is not None:
+            self.ended.append(f"{process.name} ended with {status}:\n{process.output()[-2000:]}")
+
+    def kill(self):
+        process = self.rng.choice(self.fleet.processes())
+        self.look(process)
+        process.kill()
+        self.over.wait(self.rng.uniform(0, 1))
+        process.start()
+
+    def stop(self):
+        process = self.rng.choice(self.fleet.processes())
+        self.look(process)
+        process.signal(signal.SIGSTOP)
+        self.over.wait(self.rng.uniform(0.1, 2))
+        process.signal(signal.SIGCONT)
+
+    def cut_now(self):
+        self.rng.choice(self.fleet.proxies()).cut_all()
+
+    def cut_soon(self):
+        proxy = self.rng.choice(self.fleet.proxies())
+        proxy.cut_after = lambda: self.rng.randint(0, 200_000)
+        self.over.wait(self.rng.uniform(0.2, 1.5))
+        proxy.cut_after = lambda: None
+
+    def swallow(self):
+        tap = self.rng.choice(self.fleet.taps)
+        tap.data.swallow = True
+        self.over.wait(self.rng.uniform(0.2, 1.5))
+        tap.data.swallow = False
+        tap.data.cut_all()  # else both sides wait for what is lost until they find each other stalled
+
+    def flip(self):
+        tap = self.rng.choice(self.fleet.taps)
+
+        def change(piece, offset):
+            changed = bytearray(piece)
+            if changed and self.rng.random() < 0.3:
+                changed[self.rng.randrange(len(changed))] ^= 1 << self.rng.randrange(8)
+            return bytes(changed)
+        tap.data.to_client = change
+        self.over.wait(self.rng.uniform(0.2, 1))
+        tap.data.to_client = None
+
+
+class Client(threading.Thread):
+    """One request after another, on a connection that is kept as long as it serves."""
+
+    def __init__(self, fleet, requests, expected, seed, over):
+        super().__init__(daemon=True)
+        self.fleet, self.requests, self.expected, self.over = fleet, requests, expected, over
+        self.rng = random.Random(seed)
+        self.connections = [None, None]
+        self.counts = collections.Counter()
+        self.wrong = []
+
+    def run(self):
+        while not self.over.is_set():
+            number = self.rng.randrange(len(self.requests))
+            path, body = self.requests[number]
+            answer = self.ask(self.rng.randrange(2), path, body)
+            self.counts[self.judge(number, answer)] += 1
+            if answer is not None and answer.status == 0:
+                self.over.wait(0.05)
+
+    def ask(self, which, path, body):
+        """None: the client left."""
+        prefillers = [f"{HOST}:{front.port}" for front in self.fleet.fronts]
+        self.rng.shuffle(prefillers)
+        headers = {"Content-Type": "application/json",
+                   "x-prefiller-host-port": ",".join(prefillers[:self.rng.randint(1, 2)])}
+        if self.connections[which] is None:
+            self.connections[which] = http.client.HTTPConnection(HOST, self.fleet.sidecars[which].port,
+                                                                 timeout=ANSWER_SECONDS)
+        connection, status, received = self.connections[which], 0, bytearray()
+        leaves_after = self.rng.randint(1, 4000) if self.rng.random() < 0.05 else None
+        whole = False
+        try:
+            connection.request("POST", path, json.dumps(body), headers)
+            response = connection.getresponse()
+            status = response.status
+            while piece := response.read1(65536):
+                received += piece
+                if leaves_after is not None and len(received) >= leaves_after:
+                    return None
+            whole = response.length in (None, 0)
+            response.close()  # else the connection cannot be used again
+            return Answer(status, bytes(received), whole, "" if whole else "it breaks off")
+        except TimeoutError as problem:
+            return Answer(-1, bytes(received), False, repr(problem))
+        except (OSError, http.client.HTTPException, ValueError) as problem:
+            return Answer(status, bytes(received), False, repr(problem))
+        finally:
+            if not whole:
+                connection.close()
+                self.connections[which] = None
+
+    def judge(self, number, answer):
+        if answer is None:
+            return "left"
+        if answer.status == -1:
+            self.wrong.append(f"no answer after {ANSWER_SECONDS} s: {self.requests[number]}"[:400])
+            return "WRONG"
+        texts = answer.texts()
+        if texts is None:
+            if answer.status == 200 and answer.whole and b'"error"' not in answer.body and b"[DONE]" in answer.body:
+                self.wrong.append(f"an end without an answer: {answer.body[-400:]!r}")
+                return "WRONG"
+            return f"error {answer.status}" if answer.status >= 400 else "cut" if not answer.whole else "error event"
+        if texts != self.expected[number]:
+            self.wrong.append(f"{self.requests[number]}: {texts}, expected {self.expected[number]}"[:2000])
+            return "WRONG"
+        return "identical"
+
+
+def drive(fleet, requests, expected, in_flight, seconds, seed):
+    over = threading.Event()
+    clients = [Client(fleet, requests, expected, seed * 1000 + number, over) for number in range(in_flight)]
+    for client in clients:
+        client.start()
+    time.sleep(seconds)
+    return over, clients
+
+
+def finish(over, clients):
+    over.set()
+    for client in clients:
+        client.join(ANSWER_SECONDS + 10)
+    counts = sum((client.counts for client in clients), collections.Counter())
+    return counts, [wrong for client in clients for wrong in client.wrong]
+
+
+def rest(workers):
+    deadline = time.monotonic() + REST_SECONDS
+    while time.monotonic() < deadline:
+        if all(worker.at_rest() for worker in workers):
+            return True
+        time.sleep(0.2)
+    return False
+
+
+def sizes(fleet):
+    return {process.name: (process.resident_kib(), process.descriptors()) for process in fleet.processes()}
+
+
+def run(kvasir, seconds, in_flight, seed):
+    requests = mixed_requests(REQUESTS, seed=9, tokens_most=600)
+    expected = references(kvasir, requests)
+    fleet = Fleet(kvasir)
+    problems = []
+    try:
+        counts, wrong = finish(*drive(fleet, requests, expected, in_flight, min(5, seconds / 4), seed))
+        print(f"quiet: {dict(counts)}", flush=True)
+        problems += wrong[:5]
+        if any(decoder.metric("kvasir_kv_transfer_bytes_total") == 0 for decoder in fleet.decoders):
+            problems.append("no blocks went from prefillers to decoders")
+        if any(tap.data_port is None for tap in fleet.taps):
+            problems.append("no blocks went through the proxies")
+        if set(counts) - {"identical", "left"}:
+            problems.append(f"errors although nothing was wrong: {dict(counts)}")
+        if not rest(fleet.prefillers + fleet.decoders):
+            problems.append("at the beginning, not every block was given back")
+        before = sizes(fleet)
+
+        storm_over = threading.Event()
+        storm = Storm(fleet, seed, storm_over)
+        storm.start()
+        over, clients = drive(fleet, requests, expected, in_flight, seconds, seed + 1)
+        storm_over.set()
+        storm.join(30)
+        fleet.heal()
+        counts, wrong = finish(over, clients)
+        print(f"storm: {dict(storm.counts)}\n       {dict(sorted(counts.items()))}", flush=True)
+        problems += wrong[:5] + storm.ended
+        if counts["identical"] == 0:
+            problems.append("no request got an answer")
+        for worker in fleet.prefillers + fleet.decoders:
+            worker.wait_ready()
+
+        counts, wrong = finish(*drive(fleet, requests, expected, in_flight, min(5, seconds / 4), seed + 2))
+        print(f"after: {dict(counts)}", flush=True)
+        problems += wrong[:5]
+        if not rest(fleet.prefillers + fleet.decoders):
+            problems.append("not every block was given back: " + ", ".join(
+                f"{worker.name}: usage {worker.metric('vllm:kv_cache_usage_perc'):.3f}, "
+                f"offers {worker.metric('kvasir_kv_offers'):.0f}, "
+                f"running {worker.metric('vllm:num_requests_running'):.0f}, "
+                f"waiting {worker.metric('vllm:num_requests_waiting'):.0f}"
+                for worker in fleet.prefillers + fleet.decoders))
+        for name, (resident, descriptors) in sizes(fleet).items():
+            print(f"{name}: {before[name][0] / 1024:.0f} -> {resident / 1024:.0f} MiB, "
+                  f"{before[name][1]} -> {descriptors} descriptors", flush=True)
+            if resident > before[name][0] + GROWTH_KIB or descriptors > before[name][1] + in_flight + GROWTH_DESCRIPTORS:
+                problems.append(f"{name} has grown")
+    finally:
+        fleet.close()
+    for problem in problems:
+        print("PROBLEM: " + problem)
+    return not problems

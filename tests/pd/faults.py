@@ -8,13 +8,12 @@ wrong - or a wrong one that nobody can tell, which cannot be: the reference says
 
 import os
 import shutil
-import struct
 from pathlib import Path
 
 from identity import references
 from requests_mix import prefill_leg
 from tcp_proxy import Loop, TcpProxy
-from ways import Pair
+from ways import NixlTap, Pair
 
 PROMPT = ("the river runs under the old stone bridge and every morning the paper boats of the children go north with "
           "it past the glass works past the seven lamps of the harbour and out to where the water is grey and wide ")
@@ -44,30 +43,6 @@ def flip(data, at):
 
 
 # --- NIXL: what the prefiller announced is changed, or the bytes under way, or the shared memory. ---
-
-class NixlTap:
-    """A decoder that fetches through this reaches the prefiller's side channel and data port by proxies."""
-
-    def __init__(self, loop, pair):
-        self.data_port = None
-        self.data = TcpProxy(loop, lambda: self.data_port)
-        self.side = TcpProxy(loop, pair.prefiller.side_port)
-        self.side.to_client = self.divert
-
-    def divert(self, piece, offset):
-        """The handshake names the data port: msgpack, a 16-bit number behind its name."""
-        mark = b"data_port\xcd"
-        at = piece.find(mark)
-        if at < 0:
-            return piece
-        at += len(mark)
-        self.data_port = struct.unpack(">H", piece[at:at + 2])[0]
-        return piece[:at] + struct.pack(">H", self.data.port) + piece[at + 2:]
-
-    def close(self):
-        self.data.close()
-        self.side.close()
-
 
 def nixl_over_tcp(tap):
     def divert(body):
@@ -313,7 +288,7 @@ def check_way(kvasir, way, policy, wanted, redis):
         pair.whole_tokens = pair.decoder.metric("vllm:external_prefix_cache_hits_total")
         assert pair.whole_tokens > 64, f"{way.name}: {pair.whole_tokens} tokens came"
         if way.kind == "nixl":
-            tap = NixlTap(loop, pair)
+            tap = NixlTap(loop, pair.prefiller.side_port)
         elif way.kind == "p2p":
             tap = P2pTap(loop, pair)
             tap.flip()

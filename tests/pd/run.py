@@ -41,7 +41,7 @@ def main():
     parser.add_argument("--kvasir", default=str(ROOT / "build/release/kvasir"))
     parser.add_argument("--requests", type=int, default=1000, help="identity: of each way")
     parser.add_argument("--only", help="ways whose name holds this")
-    parser.add_argument("--seconds", type=float, default=600, help="chaos: for how long")
+    parser.add_argument("--minutes", type=float, default=1 / 3, help="chaos: for how long")
     parser.add_argument("--in-flight", type=int, default=200, help="chaos: requests at once")
     parser.add_argument("--seed", type=int, default=1, help="chaos: of what happens")
     arguments = parser.parse_args()
@@ -51,7 +51,7 @@ def main():
         print("SKIPPED lmcache: there is no redis-server (Debian: apt-get install redis-server)")
     try:
         if arguments.what == "chaos":
-            passed = chaos.run(arguments.kvasir, arguments.seconds, arguments.in_flight, arguments.seed)
+            passed = chaos.run(arguments.kvasir, 60 * arguments.minutes, arguments.in_flight, arguments.seed)
         else:
             ways = [way for way in all_ways(folder, redis.port if redis else None)
                     if not arguments.only or arguments.only in way.name]

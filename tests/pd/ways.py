@@ -1,10 +1,12 @@
 """How KV blocks get from a prefill worker to a decode worker, and how the two legs of a request go each way."""
 
+import struct
 import uuid
 from dataclasses import dataclass, field
 
 from fleet import HOST, Worker
 from requests_mix import prefill_leg
+from tcp_proxy import TcpProxy
 
 
 @dataclass
@@ -75,3 +77,27 @@ class Pair:
         if between is not None:
             between(second)
         return self.decoder.post(path, second, headers)
+
+
+class NixlTap:
+    """A decoder that fetches through this reaches a prefiller's side channel and data port by proxies."""
+
+    def __init__(self, loop, side_port):
+        self.data_port = None
+        self.data = TcpProxy(loop, lambda: self.data_port)
+        self.side = TcpProxy(loop, side_port)
+        self.side.to_client = self.divert
+
+    def divert(self, piece, offset):
+        """The handshake names the data port: msgpack, a 16-bit number behind its name."""
+        mark = b"data_port\xcd"
+        at = piece.find(mark)
+        if at < 0:
+            return piece
+        at += len(mark)
+        self.data_port = struct.unpack(">H", piece[at:at + 2])[0]
+        return piece[:at] + struct.pack(">H", self.data.port) + piece[at + 2:]
+
+    def close(self):
+        self.data.close()
+        self.side.close()
