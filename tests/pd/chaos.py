@@ -23,9 +23,9 @@ from fleet import HOST, Answer, Sidecar, Worker
 from identity import references
 from requests_mix import mixed_requests
 from tcp_proxy import Loop, TcpProxy
-from ways import NixlTap, Way
+from ways import Tap, Way
 
-TIME_SCALE = 20
+TIME_SCALE = 5
 LEASE_SECONDS = 3
 BLOCKS = 4000
 REQUESTS = 200
@@ -47,7 +47,7 @@ class Fleet:
             self.prefillers.append(prefiller)
             self.decoders.append(Worker(kvasir, f"decoder-{number}", way, ("fail", "recompute")[number], flags,
                                         TIME_SCALE))
-            tap = NixlTap(self.loop, prefiller.side_port)
+            tap = Tap(self.loop, prefiller.side_port, Tap.NIXL)
             front = TcpProxy(self.loop, prefiller.port)
             front.to_client = self.announcing(tap.side.port)
             back = TcpProxy(self.loop, self.decoders[number].port)

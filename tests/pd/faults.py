@@ -3,7 +3,7 @@
 The faults are made where the bytes lie or pass: in the folder, in Redis, in shared memory, on the TCP connection. Of
 each, what may follow: `changed` (another answer), `refused` (an error), `noticed` (the right answer, and a failed
 transfer is counted or the prompt was computed again). What must not happen is the right answer as if nothing had been
-wrong - or a wrong one that nobody can tell, which cannot be: the reference says.
+wrong: then the fault was not where the bytes come from, or nobody looks at them.
 """
 
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 from identity import references
 from requests_mix import prefill_leg
 from tcp_proxy import Loop, TcpProxy
-from ways import NixlTap, Pair
+from ways import Pair, Tap
 
 PROMPT = ("the river runs under the old stone bridge and every morning the paper boats of the children go north with "
           "it past the glass works past the seven lamps of the harbour and out to where the water is grey and wide ")
@@ -26,10 +26,16 @@ def request(number):
 
 
 class Fault:
-    """`act(pair, decode body)` makes it between the legs."""
+    """`act(pair, decode body)` makes it between the legs, `prepare()` before them. What act() returns is the number of
+    the request that is decoded, when it is another one."""
 
-    def __init__(self, name, may_follow, act):
-        self.name, self.may_follow, self.act = name, may_follow, act
+    def __init__(self, name, may_follow, act, prepare=lambda: None):
+        self.name, self.may_follow, self.act, self.prepare = name, may_follow, act, prepare
+
+
+def nothing(act=lambda pair, body: None, prepare=lambda: None):
+    """First that blocks come and nobody notices anything: else the faults after it prove nothing."""
+    return Fault("nothing", {"UNNOTICED"}, act, prepare)
 
 
 ANYTHING = {"changed", "refused", "noticed"}
@@ -62,7 +68,8 @@ def nixl_over_tcp(tap):
         tap.data.cut_all()
         divert(body)
 
-    return [Fault("flipped byte on the connection", NO_ANSWER_OF_OURS, flip_under_way),
+    return [nothing(lambda pair, body: divert(body) and None),
+            Fault("flipped byte on the connection", NO_ANSWER_OF_OURS, flip_under_way),
             Fault("connection that breaks off", NO_ANSWER_OF_OURS, break_off)]
 
 
@@ -100,7 +107,7 @@ def nixl_in_shared_memory():
             stale = memory.read(size)
         change(pair, blocks_of(body)[1], lambda data: stale)
 
-    return [Fault("flipped byte in shared memory", NO_ANSWER_OF_OURS, flip_one),
+    return [nothing(), Fault("flipped byte in shared memory", NO_ANSWER_OF_OURS, flip_one),
             Fault("emptied block in shared memory", NO_ANSWER_OF_OURS, empty_one),
             Fault("stale block in shared memory", NO_ANSWER_OF_OURS, stale_one)]
 
@@ -186,7 +193,7 @@ def in_folder(way):
         for old, new in zip(here, there):
             rewrite(old, new.read_bytes())
 
-    return [Fault("flipped byte in a file", ANYTHING, flip_one), Fault("missing file", ANYTHING, missing),
+    return [nothing(), Fault("flipped byte in a file", ANYTHING, flip_one), Fault("missing file", ANYTHING, missing),
             Fault("shortened file", ANYTHING, shortened), Fault("file of another prompt", ANYTHING, stale)]
 
 
@@ -205,7 +212,7 @@ def in_redis(redis):
     def largest(found):
         return max(found, key=lambda key: redis.command(b"STRLEN", key))
 
-    state = {"before": set()}
+    state = {"before": keys()}
 
     def new_keys():
         now = keys()
@@ -228,25 +235,39 @@ def in_redis(redis):
         redis.command(b"SET", key, redis.command(b"GET", other))
         state["before"] = keys()
 
-    return [Fault("flipped byte in a value", ANYTHING, flip_one), Fault("missing value", ANYTHING, missing),
+    return [nothing(lambda pair, body: new_keys() and None),
+            Fault("flipped byte in a value", ANYTHING, flip_one), Fault("missing value", ANYTHING, missing),
             Fault("value of another prompt", ANYTHING, stale)]
 
 
 # --- P2P: the decoder's address in the id is a proxy's; both directions, for either side may be the one that sends. ---
 
-class P2pTap:
-    def __init__(self, loop, pair):
-        self.proxy = TcpProxy(loop, pair.decoder.kv_port)
-        pair.decoder_kv_port = self.proxy.port
-
-    def flip(self):
+def over_p2p(tap):
+    """The connection is made ready before the first leg, which sends the bytes."""
+    def flip_under_way():
         at = 3000
         change = lambda piece, offset: flip(piece, at - offset) if offset <= at < offset + len(piece) else piece
-        self.proxy.to_client = self.proxy.to_server = change
-        self.proxy.cut_all()
+        tap.data.to_client = tap.data.to_server = change
+        tap.data.cut_all()
 
-    def close(self):
-        self.proxy.close()
+    def break_off():
+        tap.data.to_client = tap.data.to_server = None
+        tap.data.cut_after = lambda: 3000
+        tap.data.cut_all()
+
+    def heal():
+        tap.data.to_client = tap.data.to_server = None
+        tap.data.cut_after = lambda: None
+        tap.data.cut_all()
+
+    def another_prompt(pair, body):
+        body["prompt"] = request(23)[1]["prompt"]
+        return 23
+
+    return [nothing(prepare=heal),
+            Fault("flipped byte on the connection", ANYTHING, lambda pair, body: None, flip_under_way),
+            Fault("connection that breaks off", ANYTHING, lambda pair, body: None, break_off),
+            Fault("blocks of another prompt", ANYTHING, another_prompt, heal)]
 
 
 def counted(pair):
@@ -275,7 +296,7 @@ def faults_of(way, tap, redis):
         return in_folder(way)
     if way.kind == "lmcache":
         return in_redis(redis)
-    return [Fault("flipped byte on the connection", ANYTHING, lambda pair, body: None)]
+    return over_p2p(tap)
 
 
 def check_way(kvasir, way, policy, wanted, redis):
@@ -288,17 +309,20 @@ def check_way(kvasir, way, policy, wanted, redis):
         pair.whole_tokens = pair.decoder.metric("vllm:external_prefix_cache_hits_total")
         assert pair.whole_tokens > 64, f"{way.name}: {pair.whole_tokens} tokens came"
         if way.kind == "nixl":
-            tap = NixlTap(loop, pair.prefiller.side_port)
+            tap = Tap(loop, pair.prefiller.side_port, Tap.NIXL)
         elif way.kind == "p2p":
-            tap = P2pTap(loop, pair)
-            tap.flip()
+            tap = Tap(loop, pair.decoder.kv_port, Tap.P2P)
+            pair.decoder_kv_port = tap.side.port
         for number, fault in enumerate(faults_of(way, tap, redis), start=1):
             path, body = request(number)
             before = counted(pair)
             had = pair.decoder.metric("vllm:external_prefix_cache_hits_total")
-            answer = pair.both(path, body, lambda second: fault.act(pair, second))
+            fault.prepare()
+            decoded = [number]
+            answer = pair.both(path, body, lambda second: decoded.append(fault.act(pair, second)))
+            wanted_now = wanted[number if decoded[-1] is None else decoded[-1]]
             came = pair.decoder.metric("vllm:external_prefix_cache_hits_total") - had
-            followed = what_followed(pair, answer, wanted[number], before, came)
+            followed = what_followed(pair, answer, wanted_now, before, came)
             passed = followed in fault.may_follow or (policy == "recompute" and followed == "noticed")
             print(f"{way.name}, {policy}: {fault.name}: {followed}" + ("" if passed else "  <-- must not be"), flush=True)
             if not passed:

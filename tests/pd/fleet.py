@@ -175,7 +175,8 @@ class Worker(Server):
             config = {"kv_connector": way.connector, "kv_role": "kv_both", "kv_load_failure_policy": policy,
                       "kv_connector_extra_config": {**way.extra}}
             if way.kind == "p2p":
-                config.update({"kv_ip": HOST, "kv_port": self.kv_port})
+                role = {"prefiller": "kv_producer", "decoder": "kv_consumer"}.get(name, "kv_both")
+                config.update({"kv_ip": HOST, "kv_port": self.kv_port, "kv_role": role})
             arguments += ["--kv-transfer-config", json.dumps(config)]
         super().__init__(name, port, arguments, {"VLLM_NIXL_SIDE_CHANNEL_HOST": HOST,
                                                  "VLLM_NIXL_SIDE_CHANNEL_PORT": str(self.side_port)})

@@ -79,23 +79,29 @@ class Pair:
         return self.decoder.post(path, second, headers)
 
 
-class NixlTap:
-    """A decoder that fetches through this reaches a prefiller's side channel and data port by proxies."""
+class Tap:
+    """Who reaches a worker's control port through this reaches its data port through this as well: the worker says it
+    in msgpack, a 16-bit number behind `mark`."""
 
-    def __init__(self, loop, side_port):
+    NIXL = b"data_port\xcd"
+    P2P = b"\xa4port\xcd"
+
+    def __init__(self, loop, control_port, mark):
+        self.mark = mark
         self.data_port = None
         self.data = TcpProxy(loop, lambda: self.data_port)
-        self.side = TcpProxy(loop, side_port)
+        self.side = TcpProxy(loop, control_port)
         self.side.to_client = self.divert
 
     def divert(self, piece, offset):
-        """The handshake names the data port: msgpack, a 16-bit number behind its name."""
-        mark = b"data_port\xcd"
-        at = piece.find(mark)
+        at = piece.find(self.mark)
         if at < 0:
             return piece
-        at += len(mark)
-        self.data_port = struct.unpack(">H", piece[at:at + 2])[0]
+        at += len(self.mark)
+        port = struct.unpack(">H", piece[at:at + 2])[0]
+        if port == 0:
+            return piece
+        self.data_port = port
         return piece[:at] + struct.pack(">H", self.data.port) + piece[at + 2:]
 
     def close(self):
