@@ -12,7 +12,7 @@ from pathlib import Path
 
 from identity import references
 from requests_mix import prefill_leg
-from tcp_proxy import Loop, TcpProxy
+from tcp_proxy import Loop
 from ways import Pair, Tap
 
 PROMPT = ("the river runs under the old stone bridge and every morning the paper boats of the children go north with "
