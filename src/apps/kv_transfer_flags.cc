@@ -103,6 +103,17 @@ std::string describe(const KvTransferConfig& config) {
   return text;
 }
 
+std::string kv_transfer_warning(const KvTransferConfig& config) {
+  const bool nixl = config.kind == KvTransferKind::kNixl;
+  if (!nixl && config.kind != KvTransferKind::kP2p) return {};
+  const HostPort at = nixl ? HostPort{config.side_channel_host, config.side_channel_port}
+                           : HostPort{config.kv_ip, config.kv_port};
+  if (is_loopback(at.host)) return {};
+  return "without authentication, workers at " + to_string(at) +
+         " exchange the KV blocks of prompts: let only workers reach it (a NetworkPolicy, a "
+         "firewall)";
+}
+
 Result<uint32_t> kv_bytes_scale(const KvTransferFlags& flags) {
   const bool travels = !flags.kv_transfer_config.empty();
   const uint32_t scale = flags.kv_bytes.value_or(travels ? kKvScale : 0);

@@ -31,4 +31,7 @@ Result<uint32_t> kv_bytes_scale(const KvTransferFlags& flags);
 // The line of the log that says what travels how.
 std::string describe(const KvTransferConfig& config);
 
+// Who else can reach the KV blocks; empty: nobody beyond this machine.
+std::string kv_transfer_warning(const KvTransferConfig& config);
+
 }  // namespace kvasir

@@ -41,8 +41,11 @@ TEST_F(KvTransferFlagsTest, NothingTravelsUnlessAskedFor) {
 
 TEST_F(KvTransferFlagsTest, TheSideChannelsVariablesAreVllms) {
   EXPECT_EQ(options("NixlConnector").side_channel_port, 5600);
+  EXPECT_EQ(kv_transfer_warning(options("NixlConnector")), "");
   setenv("VLLM_NIXL_SIDE_CHANNEL_HOST", "10.0.0.7", 1);
   setenv("VLLM_NIXL_SIDE_CHANNEL_PORT", "5557", 1);
+  EXPECT_THAT(kv_transfer_warning(options("NixlConnector")), HasSubstr("10.0.0.7:5557"));
+  EXPECT_EQ(kv_transfer_warning(options("ExampleConnector")), "");
   const KvTransferConfig config = options("NixlConnector");
   EXPECT_EQ(config.side_channel_host, "10.0.0.7");
   EXPECT_EQ(config.side_channel_port, 5557);

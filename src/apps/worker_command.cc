@@ -165,7 +165,7 @@ int serve(EventLoop& loop, const WorkerFlags& flags, WorkerOptions options,
   if (!events) return fail_command("worker", 1, events.error().message);
   WorkerServer server(loop, std::move(*listener), options, events->get());
   if (transfer) {
-    const Result<void> connected = connect(loop, server, options, std::move(*transfer));
+    const Result<void> connected = connect(loop, server, options, *transfer);
     if (!connected) return fail_command("worker", 1, connected.error().message);
   }
   std::unique_ptr<HealthServer> health;
@@ -195,6 +195,10 @@ int serve(EventLoop& loop, const WorkerFlags& flags, WorkerOptions options,
   if (flags.health_port != 0) ports.push_back({"health", flags.health_port});
   if (const std::string open = open_ports_warning(flags.host, ports); !open.empty()) {
     log_warning(open);
+  }
+  if (transfer) {
+    const std::string open = kv_transfer_warning(*transfer);
+    if (!open.empty()) log_warning(open);
   }
   loop.run();
   return 0;

@@ -70,12 +70,13 @@ bool too_large_for_engine(const JsonValue& value) {
          });
 }
 
-void read_extra_args(const FieldReader& reader, SamplingFields& sampling) {
-  for (const char* name : {"kv_transfer_params", "vllm_xargs"}) {
-    const JsonObject* extra = reader.object(name);
+void read_extra_args(const FieldReader& reader, GenerationRequest& request) {
+  const JsonObject* params = reader.object("kv_transfer_params");
+  request.has_transfer_params = params != nullptr && !params->empty();
+  for (const JsonObject* extra : {params, reader.object("vllm_xargs")}) {
     if (extra == nullptr) continue;
     for (const auto& member : *extra) {
-      sampling.extra_args_too_large |= too_large_for_engine(member.second);
+      request.sampling.extra_args_too_large |= too_large_for_engine(member.second);
     }
   }
 }
@@ -134,7 +135,7 @@ void read_vllm_fields(const FieldReader& reader, GenerationRequest& request) {
   reader.boolean("return_tokens_as_token_ids");
   reader.integer("stream_interval", Null::kTaken, {1, kInt64Max});
   request.cache_salt = reader.string("cache_salt").value_or("");
-  read_extra_args(reader, sampling);
+  read_extra_args(reader, request);
 }
 
 }  // namespace kvasir

@@ -27,6 +27,7 @@ struct GenerationRequest {
   int64_t priority = 0;
   std::optional<std::string> request_id;
   std::string cache_salt;
+  bool has_transfer_params = false;  // kv_transfer_params that say something
   AnswerConstraint constraint;
 };
 

@@ -146,6 +146,37 @@ TEST_F(KvTransfersTest, BlocksArriveBeforeTheAnswerIsMade) {
   EXPECT_EQ(blocks_in_use(), 0);
 }
 
+TEST_F(KvTransfersTest, MetricsHaveTheNamesAndEdgesOfVllm) {
+  const auto edges = [page = ask_meanwhile("/metrics").body](const std::string& name) {
+    std::string list;
+    for (size_t at = page.find("\n" + name + "_bucket{"); at != std::string::npos;
+         at = page.find("\n" + name + "_bucket{", at + 1)) {
+      const size_t begin = page.find("le=\"", at) + 4;
+      list.append(list.empty() ? "" : " ").append(page, begin, page.find('"', begin) - begin);
+    }
+    return list;
+  };
+  EXPECT_EQ(edges("vllm:nixl_xfer_time_seconds"),
+            "0.005 0.01 0.025 0.05 0.075 0.1 0.2 0.3 0.5 0.75 1 5 +Inf");
+  EXPECT_EQ(edges("vllm:nixl_post_time_seconds"),
+            "0.001 0.005 0.01 0.025 0.05 0.075 0.1 0.2 0.3 0.5 0.75 1 5 +Inf");
+  EXPECT_EQ(edges("vllm:nixl_bytes_transferred"),
+            "2048 8192 32768 131072 524288 2.097152e+06 8.388608e+06 3.3554432e+07 "
+            "1.34217728e+08 5.36870912e+08 2.147483648e+09 8.589934592e+09 +Inf");
+  EXPECT_EQ(edges("vllm:nixl_num_descriptors"),
+            "10 20 30 50 75 100 200 400 1000 2000 4000 10000 20000 50000 +Inf");
+  connector_->totals = {.failed_transfers = 2,
+                        .failed_notifications = 3,
+                        .expired_requests = 4,
+                        .late_notifications = 5,
+                        .offers = 6};
+  EXPECT_EQ(metric("vllm:nixl_num_failed_transfers_total"), 5) << "as vLLM counts them";
+  EXPECT_EQ(metric("vllm:nixl_num_failed_notifications_total"), 3);
+  EXPECT_EQ(metric("vllm:nixl_num_kv_expired_reqs_total"), 4);
+  EXPECT_EQ(metric("vllm:nixl_num_notifications_after_expiry_total"), 5);
+  EXPECT_EQ(metric("kvasir_kv_offers"), 6);
+}
+
 TEST_F(KvTransfersTest, TheUsageTellsWhatThePrefillerFound) {
   connector_->next_plan = {};
   const std::string params = R"({"do_remote_prefill":true,"remote_prefill_cached_tokens":48})";

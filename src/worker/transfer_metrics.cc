@@ -36,6 +36,8 @@ TransferMetrics::TransferMetrics(MetricRegistry& registry, const Labels& labels,
   refused_peers_ =
       counter("kvasir_kv_refused_peers_total",
               "Workers with which no KV blocks are exchanged: another model or layout.");
+  unusable_ = counter("kvasir_kv_unusable_handoffs_total",
+                      "Requests that asked for KV blocks without what it takes to fetch them.");
   seconds_ = histogram("kvasir_kv_transfer_seconds",
                        "Time until all KV blocks of a request were there.", kOwnBounds);
   if (!nixl) return;
@@ -71,6 +73,7 @@ void TransferMetrics::update(const KvTransferStats& stats) {
   bytes_->add(stats.bytes - seen_.bytes);
   failed_->add(stats.failed_transfers - seen_.failed_transfers);
   refused_peers_->add(stats.refused_peers - seen_.refused_peers);
+  unusable_->add(stats.unusable_handoffs - seen_.unusable_handoffs);
   if (nixl_failed_ != nullptr) {
     const uint64_t notifications = stats.failed_notifications - seen_.failed_notifications;
     nixl_failed_->add(stats.failed_transfers - seen_.failed_transfers + notifications);

@@ -24,6 +24,7 @@ class TransferMetrics {
   Counter* bytes_;
   Counter* failed_;
   Counter* refused_peers_;
+  Counter* unusable_;
   Histogram* seconds_;
   // Null: not shown.
   Histogram* nixl_time_ = nullptr;

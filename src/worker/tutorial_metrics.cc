@@ -107,8 +107,8 @@ void TutorialMetrics::update(const EngineStats& stats, TimePoint now) {
   raise(*tokens_generated_, stats.generation_tokens);
   raise(*decode_tokens_,
         stats.generation_tokens - std::min(stats.generation_tokens, first_tokens_));
-  raise(*prefill_tokens_,
-        stats.prompt_tokens - std::min(stats.prompt_tokens, stats.prefix_cache_hits));
+  const uint64_t found = stats.prefix_cache_hits + stats.external_prefix_cache_hits;
+  raise(*prefill_tokens_, stats.prompt_tokens - std::min(stats.prompt_tokens, found));
   tokens_per_second_->set(tokens_per_second(stats.generation_tokens, now));
   hit_rate_->set(stats.prefix_cache_queries == 0
                      ? 0

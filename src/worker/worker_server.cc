@@ -7,6 +7,7 @@
 #include <random>
 
 #include "hashing/prompt_blocks.h"
+#include "telemetry/log.h"
 #include "vllm/openai_response.h"
 #include "vllm/request_body.h"
 #include "vllm/stream_chunks.h"
@@ -282,6 +283,9 @@ void WorkerServer::generate(HttpExchange& exchange, const GenerationRequest& req
   if (generations_.transfers().is_on()) {
     transfer_params = transfer_params_of(exchange.body());
     view.cached_tokens = prefiller_cached_tokens(transfer_params);
+  } else if (request.has_transfer_params) {
+    log_repeated(LogLevel::kWarning, "kv_transfer_params without a connector",
+                 "a request's kv_transfer_params have no effect: there is no --kv-transfer-config");
   }
   fields.priority = static_cast<int>(std::clamp<int64_t>(request.priority, INT32_MIN, INT32_MAX));
   generations_.start(request.stream ? make_streamed_generation(exchange, std::move(view))
