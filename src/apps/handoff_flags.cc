@@ -11,17 +11,18 @@ namespace {
 
 const std::map<std::string, KvDialect>& dialects() {
   static const std::map<std::string, KvDialect> kDialects = {
-      {"nixl", KvDialect::kNixl},       {"nixlv2", KvDialect::kNixlV2},
-      {"lmcache", KvDialect::kLmcache}, {"shared-storage", KvDialect::kSharedStorage},
-      {"sglang", KvDialect::kSglang},   {"offloading", KvDialect::kOffloading},
-      {"mooncake", KvDialect::kMooncake}};
+      {"nixl", KvDialect::kNixl},         {"nixlv2", KvDialect::kNixlV2},
+      {"lmcache", KvDialect::kLmcache},   {"shared-storage", KvDialect::kSharedStorage},
+      {"sglang", KvDialect::kSglang},     {"offloading", KvDialect::kOffloading},
+      {"mooncake", KvDialect::kMooncake}, {"p2p", KvDialect::kP2p}};
   return kDialects;
 }
 
-std::vector<std::string> connectors(bool with_mooncake) {
+std::vector<std::string> connectors(bool of_sidecar) {
   std::vector<std::string> names;
   for (const auto& [name, dialect] : dialects()) {
-    if (dialect != KvDialect::kMooncake || with_mooncake) names.push_back(name);
+    const bool is_of_sidecar = dialect == KvDialect::kMooncake || dialect == KvDialect::kP2p;
+    if (!is_of_sidecar || of_sidecar) names.push_back(name);
   }
   return names;
 }
@@ -33,7 +34,7 @@ void add_handoff_flags(CLI::App& command, HandoffFlags& flags, const std::string
   command
       .add_option(connector_names, flags.connector,
                   "How prefill and decode worker learn of each other")
-      ->check(CLI::IsMember(connectors(flags.speaks_mooncake)))
+      ->check(CLI::IsMember(connectors(flags.of_sidecar)))
       ->capture_default_str();
   command
       .add_option("--p2p-connector-port", flags.offloading_port,

@@ -16,8 +16,7 @@ namespace kvasir {
 struct HandoffFlags {
   std::string connector = "nixlv2";
   uint16_t offloading_port = 7777;
-  // Only the sidecar has flags of these.
-  bool speaks_mooncake = false;
+  bool of_sidecar = false;  // which alone speaks mooncake and p2p, and has flags of these:
   uint16_t mooncake_port = 8998, sglang_port = 8998;
   uint32_t retries = 0;
   double retry_backoff_s = 0.2;

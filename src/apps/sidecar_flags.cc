@@ -25,7 +25,7 @@ constexpr UpstreamFlag kFlags[] = {
     {"--model-server-port", Effect::kHonoured, "", "of the decode worker, on this machine"},
     {"--connector", Effect::kHonoured, "", "the older name of --kv-connector"},
     {"--kv-connector", Effect::kHonoured, "",
-     "nixl, nixlv2, lmcache, shared-storage, sglang, mooncake, offloading"},
+     "nixl, nixlv2, lmcache, shared-storage, sglang, mooncake, offloading; p2p is ours"},
     {"--ec-connector", Effect::kRefused, "", kNoEncoders},
     {"--data-parallel-size", Effect::kHonoured, "",
      "a port for each rank: rank i is --port + i, in front of --model-server-port + i"},
@@ -79,7 +79,7 @@ constexpr UpstreamFlag kFlags[] = {
 };
 
 void add_connector_flags(CLI::App& command, SidecarFlags& flags) {
-  flags.handoff.speaks_mooncake = true;
+  flags.handoff.of_sidecar = true;
   add_handoff_flags(command, flags.handoff, "--kv-connector,--connector",
                     "they are named in x-prefiller-host-port");
   command.get_option("--p2p-connector-port")->envname("P2P_CONNECTOR_PORT");
@@ -94,6 +94,8 @@ void add_connector_flags(CLI::App& command, SidecarFlags& flags) {
            "Of prefill workers, with mooncake: GET /query says which engine they are");
   add_port("--sglang-bootstrap-port", flags.handoff.sglang_port, "SGLANG_BOOTSTRAP_PORT",
            "Of prefill workers, with sglang");
+  add_port("--p2p-kv-port", flags.p2p_port, "",
+           "kv_port of P2pNcclConnector on all workers, with p2p; needs --pod-ip");
   command.add_flag("--enable-p2p-pull", flags.nixl_pulls,
                    "With nixlv2, too: x-kv-cache-source-host-port names a worker that has more of\n"
                    "the prompt in its cache, and the prefill worker is told");
@@ -123,6 +125,9 @@ void add_answer_flags(CLI::App& command, SidecarFlags& flags) {
                   "of the prompt was cached), or decode")
       ->check(CLI::IsMember({"prefill", "decode"}))
       ->capture_default_str();
+  command.add_flag("--first-token-from-prefill", flags.first_token,
+                   "Streams of requests with temperature 0 begin with the prefill worker's token,\n"
+                   "before the decode worker has the KV; docs/SIDECAR.md says what that costs");
   command.add_flag("--timing-trailers", flags.timing_trailers,
                    "Streams end with trailer fields: x-decode-time-ms, x-total-time-ms,\n"
                    "x-tokens-generated");
@@ -237,6 +242,10 @@ Result<SidecarOptions> sidecar_options(const SidecarFlags& flags) {
   options.threads =
       flags.threads > 0 ? flags.threads : std::max(1u, std::thread::hardware_concurrency());
   options.handoff = handoff_options(flags.handoff);
+  options.p2p_port = flags.p2p_port;
+  if (options.handoff.dialect == KvDialect::kP2p && flags.pod_ip.empty()) {
+    return Error{"--kv-connector p2p: --pod-ip (POD_IP) is missing; prefill workers send KV there"};
+  }
   options.nixl_pulls = flags.nixl_pulls;
   options.samples_prefillers = flags.samples_prefillers;
   options.pod_ip = flags.pod_ip;
@@ -244,6 +253,7 @@ Result<SidecarOptions> sidecar_options(const SidecarFlags& flags) {
   options.data_parallel_size = flags.data_parallel_size;
   if (Result<void> checked = check_ports(flags); !checked) return checked.error();
   options.answer.prefill_cached_tokens = flags.cached_tokens == "prefill";
+  options.answer.first_token = flags.first_token;
   options.answer.timing_trailers = flags.timing_trailers;
   options.answer.timing_comment = flags.timing_comment;
   options.answer.trace = flags.tracing;

@@ -24,11 +24,13 @@ struct SidecarFlags {
   uint16_t port = 8000;
   uint16_t model_server_port = 8200;
   HandoffFlags handoff;
+  uint16_t p2p_port = 14579;
   bool nixl_pulls = false;
   uint32_t data_parallel_size = 1;
   std::string pod_ip, pod_name;
   bool samples_prefillers = false;
   std::string cached_tokens = "prefill";
+  bool first_token = false;
   bool timing_trailers = false, timing_comment = false, tracing = false;
   uint32_t threads = 0;
   double drain_timeout_s = 60;

@@ -129,6 +129,14 @@ TEST(SidecarFlags, PortsOfRanksDoNotMeet) {
   EXPECT_THAT(sidecar_options(flags).error().message, HasSubstr("65536"));
 }
 
+TEST(SidecarFlags, P2pHasToKnowWhereThePodIs) {
+  const UnderstoodSidecar without({"--kv-connector=p2p"});
+  EXPECT_EQ(without.refusal, "");
+  EXPECT_THAT(sidecar_options(without.flags).error().message, HasSubstr("--pod-ip"));
+  const UnderstoodSidecar with({"--kv-connector=p2p", "--pod-ip=10.0.0.5", "--p2p-kv-port=21001"});
+  EXPECT_EQ(sidecar_options(with.flags).value().p2p_port, 21001);
+}
+
 TEST(SidecarFlags, VariablesOfUpstreamCount) {
   setenv("MOONCAKE_BOOTSTRAP_PORT", "1234", 1);
   setenv("ENABLE_PREFILLER_SAMPLING", "true", 1);

@@ -190,6 +190,7 @@ void TwoLegs::on_prefill_end(size_t index) {
   if (is_success(leg.status)) {
     executor_.cancel(std::exchange(hedge_, kNoTimer));
     report_.prefiller = leg.candidate;
+    answered_ = index;
     report_.prefill_time = executor_.now() - begun_;
     end_prefills();
     if (!is_concurrent()) hand_over(leg);

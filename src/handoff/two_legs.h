@@ -141,6 +141,10 @@ class TwoLegs {
   void on_client_left();
 
   const HandoffReport& report() const { return report_; }
+  // What the prefiller of the report answered; empty: there is none, or the dialect reads none.
+  std::string_view prefill_answer() const {
+    return answered_ ? std::string_view(legs_[*answered_].body) : "";
+  }
 
  private:
   struct Leg {
@@ -201,6 +205,7 @@ class TwoLegs {
   TimePoint begun_{};
   LastFailure last_failure_;
   bool decode_sent_ = false;
+  std::optional<size_t> answered_;  // the prefill leg
   // What decode got of a prefiller: views of its answer, in legs_. Nobody has fetched it as long as
   // is_unfetched_.
   LegFields handoff_;

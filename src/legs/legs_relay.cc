@@ -20,6 +20,9 @@ LegFailure leg_failure(const HttpFailure& failure) {
                                                      : LegFailure::kBroken;
 }
 
+constexpr std::string_view kTimingTrailer =
+    "Trailer: x-decode-time-ms, x-total-time-ms, x-tokens-generated\r\n";
+
 // "Name: 12.345\r\n"
 void append_ms(std::string_view name, Duration time, std::string& fields) {
   char ms[32];
@@ -199,7 +202,35 @@ void LegsRelay::on_prefill_late(size_t leg) {
 
 void LegsRelay::send_decode(std::string body) {
   decode_body_ = std::move(body);
+  if (relays_.options().answer.first_token) send_first_token();
   call_decoder(decode_body_);
+}
+
+// The prefiller's, while the KV is still on its way.
+void LegsRelay::send_first_token() {
+  const bool has_one =
+      legs_->report().path == HandoffReport::Path::kTwoLegs && bodies_->has_certain_first_token();
+  if (has_one) first_token_ = FirstToken::read(bodies_->api(), legs_->prefill_answer());
+  if (!first_token_) return;
+  const AnswerOptions& wanted = relays_.options().answer;
+  const bool says_cached = wanted.prefill_cached_tokens && bodies_->says_cached_tokens();
+  usage_ =
+      std::make_unique<UsageStream>(says_cached ? legs_->report().cached_tokens : std::nullopt);
+  first_byte_time_ = relays_.loop().now() - begun_;
+  mode_ = Mode::kReframed;
+  std::string fields = "Content-Type: text/event-stream; charset=utf-8\r\n" + leg_fields();
+  if (wanted.timing_trailers) fields += kTimingTrailer;
+  exchange_->start(kHttpOk, fields);
+  exchange_->write(first_token_->events());
+}
+
+// Of an answer that cannot be gone on with.
+void LegsRelay::cut(std::string why) {
+  why_ = std::move(why);
+  failed_at_ = LegStage::kDecode;
+  call_.cancel();
+  std::exchange(exchange_, nullptr)->abort();
+  finish(kHttpOk, true);
 }
 
 std::string LegsRelay::decode_head(size_t body_bytes) {
@@ -233,13 +264,19 @@ void LegsRelay::send_release(std::string body) {
 }
 
 std::string LegsRelay::added_fields() const {
-  std::string fields = "x-request-id: " + route_.request_id + "\r\n" + route_.more_fields;
-  if (const std::string& name = route_.decoders[decoder_].name; !name.empty()) {
-    fields += "x-decode-pod: " + name + "\r\n";
-  }
+  std::string fields = leg_fields();
   if (bodies_ && relays_.options().answer.server_timing) {
     append_server_timing(fields);
     if (!is_stream()) append_whole_times(fields);
+  }
+  return fields;
+}
+
+// Of the workers and what is known of the prefill leg.
+std::string LegsRelay::leg_fields() const {
+  std::string fields = "x-request-id: " + route_.request_id + "\r\n" + route_.more_fields;
+  if (const std::string& name = route_.decoders[decoder_].name; !name.empty()) {
+    fields += "x-decode-pod: " + name + "\r\n";
   }
   if (legs_ == nullptr || !legs_->report().prefiller) return fields;
   const HandoffReport& report = legs_->report();
@@ -291,6 +328,10 @@ std::optional<uint64_t> LegsRelay::new_cached_tokens() const {
 
 void LegsRelay::on_head(const HttpHead& head) {
   answer_ = head;
+  if (first_token_ && (head.status() != kHttpOk || !is_stream())) {
+    return cut("the first token was sent, and the decode worker answers " +
+               std::to_string(head.status()));
+  }
   if (std::exchange(looks_, false) && head.status() == kHttpOk) look_.emplace(is_stream());
 }
 
@@ -342,7 +383,7 @@ void LegsRelay::begin_answer(std::string_view first_bytes) {
     mode_ = Mode::kReframed;
     std::string fields = answer_fields(answer_, added_fields());
     if (tells_times && wanted.timing_trailers) {
-      fields += "Trailer: x-decode-time-ms, x-total-time-ms, x-tokens-generated\r\n";
+      fields += kTimingTrailer;
     }
     exchange_->start(status, fields);
   }
@@ -356,6 +397,12 @@ void LegsRelay::on_body(std::string_view bytes) {
   if (mode_ == Mode::kWhole) {
     held_body_ += bytes;
   } else if (mode_ == Mode::kReframed) {
+    if (first_token_) {
+      legs_->on_decode_begun();
+      const std::optional<std::string_view> more = first_token_->feed(bytes);
+      if (!more) return cut("the decode worker's first token is not the prefill worker's");
+      bytes = *more;
+    }
     exchange_->write(usage_ == nullptr ? bytes : usage_->feed(bytes));
   }
 }
@@ -406,6 +453,7 @@ void LegsRelay::finish_whole() {
 // What is known at the end goes behind the decoder's bytes, never between them.
 void LegsRelay::finish_reframed(HttpExchange& exchange) {
   if (usage_ == nullptr) return exchange.finish();
+  if (first_token_) exchange.write(usage_->feed(first_token_->rest()));
   const std::string_view rest = usage_->rest();
   const bool ends_with_event = rest.empty();
   exchange.write(rest);

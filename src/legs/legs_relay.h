@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/lifeline.h"
+#include "handoff/first_token.h"
 #include "handoff/threshold_look.h"
 #include "handoff/two_legs.h"
 #include "legs/legs_relays.h"
@@ -75,8 +76,11 @@ class LegsRelay final : private HttpCallObserver,
   // `first_bytes`: of its body.
   void begin_answer(std::string_view first_bytes);
   std::string added_fields() const;
+  std::string leg_fields() const;
   void append_server_timing(std::string& fields) const;
   void append_whole_times(std::string& fields) const;
+  void send_first_token();
+  void cut(std::string why);
   void finish_whole();
   void finish_reframed(HttpExchange& exchange);
   void respond(int status, std::string_view fields, std::string_view body);
@@ -106,6 +110,7 @@ class LegsRelay final : private HttpCallObserver,
   std::string_view first_bytes_;  // during begin_answer()
   std::optional<Duration> first_byte_time_;
   std::optional<TraceContext> trace_;
+  std::optional<FirstToken> first_token_;  // that was sent
   bool looks_ = false;                  // the decoder is asked first
   std::optional<ThresholdLook> look_;   // at its answer
   std::string held_body_;               // without framing: while looking, or of kWhole

@@ -50,6 +50,9 @@ struct AnswerOptions {
   size_t whole_bytes_max = 4 * 1024 * 1024;
   // What is known only at a stream's end: as trailer fields; as a comment behind the last event.
   bool timing_trailers = false, timing_comment = false;
+  // A stream begins with the prefiller's token, where LegBodies::has_certain_first_token(); the
+  // decoder's repetition of it is dropped, and an answer that begins in another way is cut.
+  bool first_token = false;
   bool server_timing = false;  // the field Server-Timing, and times of whole answers
   // Legs get a traceparent with a span id of their own.
   bool trace = false;

@@ -142,6 +142,62 @@ TEST_F(SidecarAnswer, AWholeAnswerThatBreaksIsAnErrorWhenTheClientHasNothingOfIt
   EXPECT_THAT(answer.body, HasSubstr("decode_upstream_error"));
 }
 
+class SidecarFirstToken : public SidecarAnswer {
+ protected:
+  static constexpr std::string_view kGreedy =
+      R"({"prompt":"p","stream":true,"temperature":0,"max_tokens":9})";
+  void start_with(const std::string& decoders_stream) {
+    options_.answer.first_token = true;
+    start();
+    prefiller_.answer =
+        R"({"id":"cmpl-r","created":7,"model":"m","choices":[{"text":"Hello","finish_reason":"length"}],)" +
+        std::string(kAnswer.substr(1));
+    decoder_.streams = true;
+    decoder_.answer = decoders_stream;
+  }
+  static std::string event(std::string_view text) {
+    return "data: {\"choices\":[{\"text\":\"" + std::string(text) +
+           "\",\"finish_reason\":null}]}\n\n";
+  }
+};
+
+TEST_F(SidecarFirstToken, IsThePrefillersAndComesBeforeTheDecoderAnswers) {
+  start_with(event("Hello") + event(" world") + "data: [DONE]\n\n");
+  decoder_.holds = true;
+  auto client =
+      begin("/v1/completions", "x-prefiller-host-port: " + prefiller_.address() + "\r\n", kGreedy);
+  run_until([&] { return client->received().find("Hello") != std::string::npos; });
+  EXPECT_THAT(client->received(), ContainsRegex("\r\nx-prefill-time-ms: [0-9.]+\r\n"));
+  client.reset();
+  run_until([this] { return decoder_.requests == 1; });
+  client =
+      begin("/v1/completions", "x-prefiller-host-port: " + prefiller_.address() + "\r\n", kGreedy);
+  run_until([this] { return decoder_.requests == 2; });  // its first token is unread: a reset
+  client->close();
+  run_until([this] { return decoder_.left == 1 && decoder_.requests == 3; });
+  EXPECT_THAT(decoder_.body, HasSubstr(R"("max_tokens":1)")) << "nobody had fetched it: a release";
+  decoder_.holds = false;
+  EXPECT_EQ(complete(prefiller_.address(), kGreedy).body,
+            "data: {\"id\":\"cmpl-r\",\"object\":\"text_completion\",\"created\":7,\"model\":\"m\","
+            "\"choices\":[{\"index\":0,\"text\":\"Hello\",\"finish_reason\":null}]}\n\n" +
+                event(" world") + "data: [DONE]\n\n");
+  const std::string sampled = R"({"prompt":"p","stream":true,"temperature":0.7})";
+  EXPECT_EQ(complete(prefiller_.address(), sampled).body, decoder_.answer) << "as ever";
+}
+
+TEST_F(SidecarFirstToken, AnotherOneOrAnErrorCutsTheStream) {
+  start_with(event("Hallo"));
+  const Recorder other = complete(prefiller_.address(), kGreedy);
+  EXPECT_TRUE(other.failure.has_value());
+  EXPECT_THAT(other.body, Not(HasSubstr("Hallo")));
+  EXPECT_TRUE(told_.is_cut);
+  EXPECT_THAT(told_.why, HasSubstr("is not the prefill worker's"));
+  decoder_.streams = false;
+  decoder_.status = 500;
+  EXPECT_TRUE(complete(prefiller_.address(), kGreedy).failure.has_value());
+  EXPECT_THAT(told_.why, HasSubstr("answers 500"));
+}
+
 // W3C trace context: both legs are spans of the client's trace, each one of its own.
 TEST_F(SidecarAnswer, WithTracingLegsAreSpansOfTheClientsTrace) {
   const std::string trace = "4bf92f3577b34da6a3ce929d0e0e4736";

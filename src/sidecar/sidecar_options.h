@@ -30,11 +30,11 @@ struct SidecarOptions {
   uint32_t threads = 1;  // for each rank
   // Rank i listens on port + i, in front of the decoder's port + i.
   uint32_t data_parallel_size = 1;
-  std::string pod_ip;    // of x-data-parallel-host-port; empty: not known
+  std::string pod_ip;    // of x-data-parallel-host-port, and of kP2p; empty: not known
   std::string pod_name;  // in x-decode-pod; empty: not told
   HandoffOptions handoff;
   AnswerOptions answer;
-  uint16_t p2p_port = 14579;        // of P2pNcclConnector, on both sides
+  uint16_t p2p_port = 14579;        // kv_port of P2pNcclConnector, on both sides
   bool nixl_pulls = false;          // x-kv-cache-source-host-port counts with nixlv2, too
   bool samples_prefillers = false;  // the first one that is asked is any of the candidates
   // Of one request, with sglang: each has a room of its own.

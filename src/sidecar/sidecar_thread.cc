@@ -3,6 +3,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/integer_text.h"
 #include "base/text.h"
 #include "legs/leg_requests.h"
 #include "net/http/http_status.h"
@@ -10,6 +11,7 @@
 #include "sidecar/own_page.h"
 #include "sidecar/prefill_header.h"
 #include "wire/kv_transfer/leg_bodies.h"
+#include "wire/kv_transfer/p2p_request_id.h"
 
 namespace kvasir {
 namespace {
@@ -18,7 +20,20 @@ constexpr std::string_view kRankHeader = "x-data-parallel-host-port";
 
 class TellProbe final : public LegsObserver {
  public:
-  explicit TellProbe(SidecarProbe& probe) : probe_(probe) { probe.on_started(); }
+  TellProbe(SidecarProbe& probe, const SidecarOptions& options, Random& random)
+      : probe_(probe), options_(options) {
+    probe.on_started();
+    if (options.handoff.dialect != KvDialect::kP2p) return;
+    unique_ = hexadecimal(random.next()) + hexadecimal(random.next());
+  }
+  // By which the engines' P2pNcclConnectors find each other.
+  std::string leg_request_id(const LegsRoute& route, std::optional<size_t> prefiller,
+                             size_t) override {
+    if (unique_.empty() || !prefiller) return route.request_id;
+    const std::string& host = route.prefillers[*prefiller].address.host;
+    return p2p_request_id(to_string(HostPort{host, options_.p2p_port}),
+                          to_string(HostPort{options_.pod_ip, options_.p2p_port}), unique_);
+  }
   void on_prefill_sent(size_t) override { probe_.on_leg(LegStage::kPrefill); }
   void on_decode_sent(size_t) override { probe_.on_leg(LegStage::kDecode); }
   void on_connection_failed(LegStage stage, std::string_view why) override {
@@ -28,6 +43,8 @@ class TellProbe final : public LegsObserver {
 
  private:
   SidecarProbe& probe_;
+  const SidecarOptions& options_;
+  std::string unique_;  // of kP2p
 };
 
 }  // namespace
@@ -87,10 +104,14 @@ Result<uint32_t> SidecarThread::rank_of(const HttpHead& request) const {
   return Error{std::string(kRankHeader) + " names no rank of this pod"};
 }
 
+std::unique_ptr<LegsObserver> SidecarThread::new_observer() {
+  return std::make_unique<TellProbe>(probe(), options(), random_);
+}
+
 void SidecarThread::start_one_leg(HttpExchange& exchange, LegsRoute route) {
   Result<std::optional<std::string>> body = body_without_workers(exchange.head(), exchange.body());
   if (!body) return refuse(exchange, bad_request(std::nullopt, body.error().message));
-  relays_.start(exchange, std::move(route), std::make_unique<TellProbe>(probe()), std::move(*body));
+  relays_.start(exchange, std::move(route), new_observer(), std::move(*body));
 }
 
 void SidecarThread::start_two_legs(HttpExchange& exchange, RequestApi api, LegsRoute route) {
@@ -105,8 +126,7 @@ void SidecarThread::start_two_legs(HttpExchange& exchange, RequestApi api, LegsR
                   bad_request("prompt", "more than " + std::to_string(options().prompts_most) +
                                             " prompts in one request"));
   }
-  relays_.start(exchange, std::move(*bodies), std::move(route),
-                std::make_unique<TellProbe>(probe()));
+  relays_.start(exchange, std::move(*bodies), std::move(route), new_observer());
 }
 
 Result<void> SidecarThread::name_workers(const HttpHead& request, LegsRoute& route) {

@@ -50,6 +50,7 @@ class SidecarThread final : public HttpHandler {
   SidecarProbe& probe() { return sidecar_.probe(); }
   bool answer_own_page(HttpExchange& exchange);
   Result<uint32_t> rank_of(const HttpHead& request) const;
+  std::unique_ptr<LegsObserver> new_observer();
   void start_one_leg(HttpExchange& exchange, LegsRoute route);
   void start_two_legs(HttpExchange& exchange, RequestApi api, LegsRoute route);
   Result<void> name_workers(const HttpHead& request, LegsRoute& route);

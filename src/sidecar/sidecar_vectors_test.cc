@@ -1,7 +1,8 @@
-// The vectors T1 to T10 of what sidecars and workers say to each other, at the sidecar's two
+// The vectors T1 to T11 of what sidecars and workers say to each other, at the sidecar's two
 // upstream sides. Each names the dialect that it speaks, as --kv-connector does, and its
 // generation.
 #include "sidecar/sidecar_fixture.h"
+#include "wire/kv_transfer/p2p_request_id.h"
 
 namespace kvasir {
 namespace {
@@ -512,6 +513,38 @@ TEST_F(SidecarVectors, T10ABootstrapServerThatDoesNotAnswerIsAPrefillersFailure)
   EXPECT_THAT(post("/v1/completions", R"({"prompt":"p"})").body, HasSubstr("in time"));
   run_until([&] { return bootstrap.left == 1; });
   EXPECT_EQ(prefiller_.requests + decoder_.requests, 0);
+}
+
+// T11, P2pNcclConnector (vLLM until 2026-06-08): one request id on both legs, in which each
+// engine's pattern finds the other one, also behind what the engine puts before it.
+TEST_F(SidecarVectors, T11TheRequestIdNamesBothEngines) {
+  options_.handoff.dialect = KvDialect::kP2p;
+  options_.pod_ip = "10.0.0.5";
+  options_.p2p_port = 21001;
+  start();
+  ask("POST", "/v1/completions", prefill_at(prefiller_.address()) + "x-request-id: r-1\r\n",
+      R"({"prompt":"p","stream":true,"max_tokens":9})");
+  const std::string id = prefiller_.fields.find("x-request-id")->second;
+  EXPECT_EQ(decoder_.fields.find("x-request-id")->second, id);
+  EXPECT_THAT(id, ::testing::MatchesRegex("___prefill_addr_127.0.0.1:21001"
+                                          "___decode_addr_10.0.0.5:21001_[0-9a-f]{32}"));
+  for (const std::string& engines_own : {id, "cmpl-" + id + "-0", "chatcmpl-" + id}) {
+    EXPECT_EQ(p2p_decode_address(engines_own), (P2pAddress{"10.0.0.5", 21001}));
+    EXPECT_EQ(p2p_prefill_address(engines_own), (P2pAddress{"127.0.0.1", 21001}));
+  }
+  EXPECT_EQ(prefiller_.body, R"({"prompt":"p","stream":false,"max_tokens":1})");
+  EXPECT_EQ(decoder_.body, R"({"prompt":"p","stream":true,"max_tokens":9})");
+  ask("POST", "/v1/completions", "x-request-id: r-1\r\n", R"({"prompt":"p"})");
+  EXPECT_EQ(decoder_.fields.find("x-request-id")->second, "r-1") << "it works alone";
+}
+
+// Names without a port, as the tutorial's filesystem proxy writes them, are no addresses: an engine
+// that looks for one finds nothing.
+TEST_F(SidecarVectors, T11TheFormWithoutPortsNamesNoEngine) {
+  const std::string id = p2p_request_id("vllm-prefill-fs", "vllm-decode-fs", std::string(32, 'a'));
+  EXPECT_EQ(p2p_prefill_address(id), std::nullopt);
+  EXPECT_EQ(p2p_decode_address(id), std::nullopt);
+  EXPECT_EQ(p2p_pair(id).value().prefill, "vllm-prefill-fs");
 }
 
 // OffloadingConnector's P2P tier (nightlies of 2026-06-30 and later), and the pull of a cached

@@ -40,6 +40,9 @@ constexpr std::string_view kOfAnswers[] = {"stream_options",
                                            "background"};
 constexpr std::string_view kAnswerCount = "n";
 constexpr std::string_view kPrompt = "prompt";
+constexpr std::string_view kTemperature = "temperature";
+// What makes more of a token than text.
+constexpr std::string_view kOfTools[] = {"tools", "functions", "logits_processors", "logit_bias"};
 
 constexpr std::string_view kTokenLimits[] = {"max_tokens", "max_completion_tokens", "min_tokens"};
 constexpr std::string_view kResponsesLimits[] = {"max_output_tokens"};
@@ -71,13 +74,13 @@ bool keeps_stream(KvDialect dialect) {
 
 // All that an edit or a question may name, in the body or in its sampling_params.
 std::vector<std::string_view> all_keys() {
-  std::vector<std::string_view> keys = {kSamplingParams,    kXargs,   kExtraArguments,
-                                        kHitThreshold,      "stream", kAnswerCount,
-                                        "max_output_tokens", kPrompt};
+  std::vector<std::string_view> keys = {kSamplingParams,     kXargs,   kExtraArguments,
+                                        kHitThreshold,       "stream", kAnswerCount,
+                                        "max_output_tokens", kPrompt,  kTemperature};
   const auto add = [&keys](const auto& more) {
     keys.insert(keys.end(), std::begin(more), std::end(more));
   };
-  add(kOfRouters), add(kOfAnswers), add(kTokenLimits);
+  add(kOfRouters), add(kOfAnswers), add(kTokenLimits), add(kOfTools);
   return keys;
 }
 
@@ -152,6 +155,21 @@ Result<LegBodies> LegBodies::read(RequestApi api, std::string_view body) {
 
 bool LegBodies::stream() const {
   return body_.find("stream") == "true";
+}
+
+bool LegBodies::has_certain_first_token() const {
+  const bool is_text = api_ == RequestApi::kCompletions || api_ == RequestApi::kChatCompletions;
+  if (!is_text || !stream() || prompts()) return false;
+  const std::string_view temperature = body_.find(kTemperature).value_or("");
+  if (temperature != "0" && temperature != "0.0") return false;
+  const auto says = [this](std::string_view key) {
+    const std::optional<std::string_view> value = body_.find(key);
+    return value && *value != "null" && *value != "false" && key != "stream_options";
+  };
+  if (std::any_of(std::begin(kOfAnswers), std::end(kOfAnswers), says)) return false;
+  if (std::any_of(std::begin(kOfTools), std::end(kOfTools), says)) return false;
+  const std::string_view count = body_.find(kAnswerCount).value_or("1");
+  return count == "1" || count == "null";
 }
 
 bool LegBodies::says_cached_tokens() const {

@@ -54,6 +54,11 @@ class LegBodies {
   static Result<LegBodies> read(RequestApi api, std::string_view body);
 
   bool stream() const;
+  RequestApi api() const { return api_; }
+  // Whether a prefiller's one token is the answer's first one, whoever decodes: a stream of one
+  // completion or chat that takes the likeliest tokens (temperature 0), and whose text nothing
+  // else cuts or rewrites.
+  bool has_certain_first_token() const;
   // Whether the answer has usage.prompt_tokens_details: of completions and chats, unless it is a
   // stream that was not asked for a usage.
   bool says_cached_tokens() const;

@@ -172,6 +172,24 @@ TEST(LegBodies, WhatIsNoObjectIsRefused) {
   EXPECT_FALSE(has_two_legs(RequestApi::kEmbeddings));
 }
 
+TEST(LegBodies, AFirstTokenIsCertainWhereNothingIsSampledAndTextIsAll) {
+  const auto is_certain = [](std::string_view more, RequestApi api = RequestApi::kCompletions) {
+    const std::string body = R"({"stream":true,"temperature":0)" + std::string(more) + "}";
+    return LegBodies::read(api, body).value().has_certain_first_token();
+  };
+  EXPECT_TRUE(is_certain(R"(,"prompt":"p","n":1,"logprobs":null,"echo":false)"));
+  EXPECT_TRUE(
+      is_certain(R"(,"stream_options":{"include_usage":true})", RequestApi::kChatCompletions));
+  for (const char* more :
+       {R"(,"temperature":0.1)", R"(,"stream":false)", R"(,"n":2)", R"(,"logprobs":1)",
+        R"(,"echo":true)", R"(,"stop":["x"])", R"(,"tools":[])", R"(,"prompt":["a","b"])",
+        R"(,"best_of":2)", R"(,"response_format":{"type":"json_object"})",
+        R"(,"temperature":null)"}) {
+    EXPECT_FALSE(is_certain(more)) << more;
+  }
+  EXPECT_FALSE(is_certain("", RequestApi::kResponses));
+}
+
 TEST(LegBodies, PromptsAreCountedWhenTheyStandInAList) {
   const auto prompts = [](std::string_view body) {
     return LegBodies::read(RequestApi::kCompletions, body).value().prompts();
