@@ -91,6 +91,7 @@ const Row kScheduling[] = {
     {"seed-composite-scorer"},
     {"seed-kv-cache-manager-scorer", "{endpoint: http://127.0.0.1:8080}"},
     {"seed-precise-prefix-cache-scorer"},
+    {"predicted-cost-pd-decider", "{}", Stability::kAlpha},
     {"dynamo-cost-scorer", "{}", Stability::kAlpha},
     {"lmetric-scorer", "{}", Stability::kAlpha},
     {"inflight-load-producer"},
@@ -219,6 +220,7 @@ uint32_t places_of(const Plugin* plugin) {
   if (dynamic_cast<const ProfileHandler*>(plugin) != nullptr) places |= kProfileHandlerPlace;
   if (dynamic_cast<const Producer*>(plugin) != nullptr) places |= kProducerPlace;
   if (dynamic_cast<const SaturationDetector*>(plugin) != nullptr) places |= kFlowControlPlace;
+  if (dynamic_cast<const StageDecider*>(plugin) != nullptr) places |= kOtherPlace;
   return places != 0 ? places : uint32_t{kOtherPlace};
 }
 

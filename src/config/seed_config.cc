@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/nearest_name.h"
+#include "base/parameters.h"
 #include "config/seed_entries.h"
 #include "config/seed_plugins.h"
 #include "config/seed_scrapers.h"
@@ -10,15 +11,11 @@
 namespace kvasir {
 namespace {
 
-// The seed's threshold: prompts with less than this to prefill are not worth a second endpoint.
+// The seed's threshold, unless the file says another: prompts with less than this to prefill are not
+// worth a second endpoint.
 constexpr int64_t kSeedNewTokensLeast = 10;
 constexpr std::string_view kDecode = "DecodeFilter";
 constexpr std::string_view kPrefill = "PrefillFilter";
-
-bool enables(const SeedProfile& profile, std::string_view filter) {
-  return std::any_of(profile.filters.begin(), profile.filters.end(),
-                     [&](const SeedEntry& entry) { return entry.name == filter; });
-}
 
 class SeedTranslator {
  public:
@@ -27,7 +24,7 @@ class SeedTranslator {
 
   void translate(const std::vector<SeedProfile>& profiles) {
     for (const SeedProfile& profile : profiles) {
-      if (enables(profile, kDecode) && enables(profile, kPrefill)) {
+      if (profile.pair) {
         add_pair(profile, profiles.size());
       } else {
         add_profile(profile, profile.name, "");
@@ -63,6 +60,9 @@ class SeedTranslator {
                                   "' enables DecodeFilter and PrefillFilter; that is possible only "
                                   "in a file's one profile");
     }
+    Parameters args(seed.pair->args, seed.pair->name);
+    const int64_t threshold = args.integer("threshold", kSeedNewTokensLeast, 1, UINT32_MAX);
+    append(reading_.errors, args.problems());
     note(seed.line, "profile '" + seed.name +
                         "' enables DecodeFilter and PrefillFilter: read literally, no endpoint "
                         "with one role would "
@@ -71,11 +71,11 @@ class SeedTranslator {
                         "the same scorers (SessionAffinity in 'decode' only), run by "
                         "disagg-profile-handler; a request "
                         "gets a prefill endpoint when at least " +
-                        std::to_string(kSeedNewTokensLeast) + " of its tokens are not cached");
+                        std::to_string(threshold) + " of its tokens are not cached (" + seed.pair->name + "'s threshold)");
     add_profile(seed, "decode", kPrefill);
     add_profile(seed, "prefill", kDecode);
     const std::string decider = "prefix-based-pd-decider";
-    add(decider, Value(Value::Map{{"nonCachedTokens", Value(kSeedNewTokensLeast)}}), seed.line);
+    add(decider, Value(Value::Map{{"nonCachedTokens", Value(threshold)}}), seed.line);
     const auto text = [](std::string words) { return Value(std::move(words)); };
     add("disagg-profile-handler",
         Value(Value::Map{{"profiles", Value(Value::Map{{"decode", text("decode")},

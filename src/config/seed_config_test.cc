@@ -82,6 +82,22 @@ TEST(SeedConfig, TheConfigMapOfTheTutorialBecomesADisaggregatedPair) {
       Contains(HasSubstr("line 21: PrecisePrefixCacheScorer -> seed-precise-prefix-cache-scorer")));
 }
 
+TEST(SeedConfig, ThePairsThresholdIsThatOfPdProfileHandler) {
+  const std::string pair =
+      "profiles:\n- plugins: {filter: {enabled: [{name: DecodeFilter}, {name: PrefillFilter}]}}\n"
+      "pluginConfig:\n- name: pd-profile-handler\n  args: ";
+  const ConfigReading reading = read(pair + "{threshold: 100}\n");
+  EXPECT_THAT(texts(reading.errors), ElementsAre());
+  EXPECT_THAT(texts(reading.warnings), ElementsAre());
+  const PluginConfig* decider = reading.config.find_plugin("prefix-based-pd-decider");
+  ASSERT_NE(decider, nullptr);
+  EXPECT_EQ(*decider->parameters.find("nonCachedTokens")->integer(), 100);
+  EXPECT_THAT(texts(read(pair + "{treshold: 100}\n").errors),
+              Contains(HasSubstr("did you mean 'threshold'?")));
+  EXPECT_THAT(texts(read(pair + "{threshold: 0}\n").errors),
+              Contains(HasSubstr("threshold must be from 1")));
+}
+
 TEST(SeedConfig, ParametersKeepTheSeedsMeaning) {
   const EndpointPickerConfig config = read(seed_config_map()).config;
   const Value& load = config.find_plugin("seed-load-aware-scorer")->parameters;

@@ -72,7 +72,19 @@ class SeedReader {
     profile.scrapers = read_section(sections.any("scrape"), profile.name + ": scrape", true);
     append(reading_.errors, fields.problems());
     append(reading_.errors, sections.problems());
+    if (enables(profile, "DecodeFilter") && enables(profile, "PrefillFilter")) {
+      SeedEntry pair;
+      pair.name = "pd-profile-handler";
+      pair.line = profile.line;
+      pair.args = join(pair, {});
+      profile.pair = std::move(pair);
+    }
     return profile;
+  }
+
+  static bool enables(const SeedProfile& profile, std::string_view filter) {
+    return std::any_of(profile.filters.begin(), profile.filters.end(),
+                       [&](const SeedEntry& entry) { return entry.name == filter; });
   }
 
   std::vector<SeedEntry> read_section(const Value* value, const std::string& owner, bool scrapes) {

@@ -23,6 +23,9 @@ struct SeedProfile {
   std::vector<SeedEntry> filters;
   std::vector<SeedEntry> scorers;
   std::vector<SeedEntry> scrapers;
+  // Of a profile that enables DecodeFilter and PrefillFilter: pd-profile-handler, with what
+  // pluginConfig says for it.
+  std::optional<SeedEntry> pair;
   int line = 0;
 };
 
