@@ -311,8 +311,10 @@ def check_way(kvasir, way, policy, wanted, redis):
         if way.kind == "nixl":
             tap = Tap(loop, pair.prefiller.side_port, Tap.NIXL)
         elif way.kind == "p2p":
-            tap = Tap(loop, pair.decoder.kv_port, Tap.P2P)
-            pair.decoder_kv_port = tap.side.port
+            # Who asks is the client: the decoder with GET, else the prefiller.
+            gets = way.extra.get("send_type") == "GET"
+            tap = Tap(loop, (pair.prefiller if gets else pair.decoder).kv_port, Tap.P2P)
+            setattr(pair, "prefiller_kv_port" if gets else "decoder_kv_port", tap.side.port)
         for number, fault in enumerate(faults_of(way, tap, redis), start=1):
             path, body = request(number)
             before = counted(pair)

@@ -197,6 +197,14 @@ class Sidecar(Server):
                                       str(decoder_port), "--threads", "1", *flags])
 
 
+class Gateway(Server):
+    def __init__(self, kvasir, name, prefill_ports, decode_ports, flags=()):
+        port = free_port()
+        urls = [",".join(f"http://{HOST}:{port}" for port in ports) for ports in (prefill_ports, decode_ports)]
+        super().__init__(name, port, [kvasir, "gateway", "--host", HOST, "--port", str(port), "--prefill-urls", urls[0],
+                                      "--decode-urls", urls[1], "--threads", "1", *flags])
+
+
 class Redis(Process):
     """Debian's redis-server, keeping nothing on a disk."""
 

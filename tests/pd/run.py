@@ -17,22 +17,8 @@ from pathlib import Path
 import chaos
 import faults
 import identity
-from fleet import ROOT, Redis, Worker
+from fleet import ROOT, Redis
 from ways import all_ways
-
-
-def why_not(kvasir, way):
-    """Why this program knows no such connector; empty: it does."""
-    worker = Worker(kvasir, "probe", way)
-    try:
-        worker.wait_ready()
-    except SystemExit:
-        if "not there yet" not in worker.output():
-            raise
-        return next(line for line in worker.output().splitlines() if "not there yet" in line)
-    finally:
-        worker.close()
-    return ""
 
 
 def main():
@@ -58,10 +44,6 @@ def main():
             for way in ways:
                 if "shared_storage_path" in way.extra:
                     Path(way.extra["shared_storage_path"]).mkdir(parents=True, exist_ok=True)
-            for way in list(ways):
-                if why := why_not(arguments.kvasir, way):
-                    print(f"SKIPPED {way.name}: {why}")
-                    ways.remove(way)
             if arguments.what == "identity":
                 passed = identity.run(arguments.kvasir, ways, arguments.requests)
             else:

@@ -30,6 +30,8 @@ def all_ways(folder, redis_port):
         Way("fs-kvasir", "fs", **store, extra={"shared_storage_path": f"{folder}/kvasir", "layout": "kvasir"}),
         Way("p2p", "p2p", "P2pNcclConnector"),
         Way("p2p-pipelined", "p2p", "P2pNcclConnector", {"pipelining": True, **link}),
+        Way("p2p-get", "p2p", "P2pNcclConnector", {"send_type": "GET"}),
+        Way("p2p-put", "p2p", "P2pNcclConnector", {"send_type": "PUT"}),
     ]
     if redis_port is not None:
         ways.append(Way("lmcache", "lmcache", "LMCacheConnectorV1", {"remote_url": f"redis://{HOST}:{redis_port}"}))
@@ -46,7 +48,8 @@ class Pair:
         self.prefiller.wait_ready()
         self.decoder = Worker(kvasir, "decoder", way, policy)
         self.decoder.wait_ready()
-        self.decoder_kv_port = self.decoder.kv_port  # P2P: where the prefiller reaches the decoder
+        # P2P: where they reach each other.
+        self.prefiller_kv_port, self.decoder_kv_port = self.prefiller.kv_port, self.decoder.kv_port
 
     def close(self):
         for worker in (self.prefiller, self.decoder):
@@ -56,7 +59,7 @@ class Pair:
     def headers(self):
         if self.way.kind != "p2p":
             return {}
-        return {"X-Request-Id": f"___prefill_addr_{HOST}:{self.prefiller.kv_port}"
+        return {"X-Request-Id": f"___prefill_addr_{HOST}:{self.prefiller_kv_port}"
                                 f"___decode_addr_{HOST}:{self.decoder_kv_port}_{uuid.uuid4().hex}"}
 
     def prefill(self, path, body, headers):
