@@ -33,7 +33,9 @@ struct Way {
   std::string name;
   std::string connector;
   std::string extra = {};  // members of kv_connector_extra_config, of both workers
-  bool hands_over = true;  // the prefiller's answer says where the blocks are
+  // Who tells the decoder where the blocks are: the prefiller's answer, the request's id, or
+  // nobody.
+  enum class Told { kByAnswer, kById, kByNobody } told = Told::kByAnswer;
 };
 
 class Worker {
@@ -51,7 +53,8 @@ class Worker {
       arguments.push_back("--kv-transfer-config");
       arguments.push_back(R"({"kv_connector":")" + way->connector +
                           R"(","kv_role":"kv_both","kv_load_failure_policy":")" + policy +
-                          R"(","kv_connector_extra_config":{)" + way->extra + "}}");
+                          R"(","kv_port":)" + std::to_string(kv_port_) +
+                          R"(,"kv_connector_extra_config":{)" + way->extra + "}}");
     }
     program_ = std::make_unique<Program>(std::move(arguments));
   }
@@ -64,15 +67,16 @@ class Worker {
     program_->wait();
   }
 
-  std::string post(const std::string& path, const json& body) {
+  std::string kv_address() const { return "127.0.0.1:" + std::to_string(kv_port_); }
+  std::string post(const std::string& path, const json& body, const std::string& id = "r") {
     const std::string text = body.dump();
     return ask(port_, "POST " + path +
-                          " HTTP/1.1\r\nHost: w\r\nConnection: close\r\nContent-Type: "
-                          "application/json\r\nContent-Length: " +
+                          " HTTP/1.1\r\nHost: w\r\nConnection: close\r\nX-Request-Id: " + id +
+                          "\r\nContent-Type: application/json\r\nContent-Length: " +
                           std::to_string(text.size()) + "\r\n\r\n" + text);
   }
-  json answer(const std::string& path, const json& body) {
-    const std::string answer = post(path, body);
+  json answer(const std::string& path, const json& body, const std::string& id = "r") {
+    const std::string answer = post(path, body, id);
     const size_t begin = answer.find("\r\n\r\n");
     return begin == std::string::npos ? json()
                                       : json::parse(answer.substr(begin + 4), nullptr, false);
@@ -87,6 +91,7 @@ class Worker {
 
  private:
   const uint16_t port_;
+  const uint16_t kv_port_ = leased_port();
   std::unique_ptr<Program> program_;
 };
 
@@ -141,15 +146,17 @@ json texts(const json& answer) {
 }
 
 // The first leg; the body of the second.
-json prefilled(Worker& worker, const Way& way, const Request& request) {
+json prefilled(Worker& worker, const Way& way, const Request& request,
+               const std::string& id = "r") {
   json first = request.body;
   first["max_tokens"] = 1;
   first.erase("n");
-  if (way.hands_over) first["kv_transfer_params"] = {{"do_remote_decode", true}};
-  const json answer = worker.answer(request.path, first);
+  const bool hands_over = way.told == Way::Told::kByAnswer;
+  if (hands_over) first["kv_transfer_params"] = {{"do_remote_decode", true}};
+  const json answer = worker.answer(request.path, first, id);
   EXPECT_TRUE(answer.is_object() && answer.contains("choices")) << answer;
   json second = request.body;
-  if (!way.hands_over || !answer.is_object()) return second;
+  if (!hands_over || !answer.is_object()) return second;
   EXPECT_TRUE(answer["kv_transfer_params"].is_object()) << answer;
   second["kv_transfer_params"] = answer["kv_transfer_params"];
   return second;
@@ -182,10 +189,16 @@ TEST_P(KvTransfer, TwoWorkersAnswerAsOneDoes) {
   ASSERT_TRUE(alone.serves()) << alone.output();
   ASSERT_TRUE(prefiller.serves()) << prefiller.output();
   ASSERT_TRUE(decoder.serves()) << decoder.output();
+  int number = 0;
   for (const Request& request : requests()) {
+    std::string id = "r" + std::to_string(number++);
+    if (way.told == Way::Told::kById) {
+      id = "___prefill_addr_" + prefiller.kv_address() + "___decode_addr_" + decoder.kv_address() +
+           "_" + id;
+    }
     const json expected = texts(alone.answer(request.path, request.body));
-    const json body = prefilled(prefiller, way, request);
-    EXPECT_EQ(texts(decoder.answer(request.path, body)), expected) << request.body;
+    const json body = prefilled(prefiller, way, request, id);
+    EXPECT_EQ(texts(decoder.answer(request.path, body, id)), expected) << request.body;
   }
   EXPECT_GT(decoder.metric("vllm:external_prefix_cache_hits_total"), 5000);
   EXPECT_EQ(decoder.metric("kvasir_kv_transfer_failures_total"), 0);
@@ -202,9 +215,13 @@ INSTANTIATE_TEST_SUITE_P(
         Way{"NixlOverTcp", "NixlConnector"},
         Way{"NixlThroughSharedMemory", "NixlConnector", R"("transport":"shm")"},
         Way{"NixlPipelined", "NixlConnector", R"("pipelining":true,"link_gb_per_s":50)"},
-        Way{"FolderOfVllm", "ExampleConnector", R"("shared_storage_path":"DIRECTORY")", false},
+        Way{"FolderOfVllm", "ExampleConnector", R"("shared_storage_path":"DIRECTORY")",
+            Way::Told::kByNobody},
         Way{"FolderOfOurs", "ExampleConnector",
-            R"("shared_storage_path":"DIRECTORY","layout":"kvasir")", false}),
+            R"("shared_storage_path":"DIRECTORY","layout":"kvasir")", Way::Told::kByNobody},
+        Way{"FromPrefillerToDecoder", "P2pNcclConnector", "", Way::Told::kById},
+        Way{"FromDecoderToPrefiller", "P2pNcclConnector", R"("send_type":"GET")",
+            Way::Told::kById}),
     [](const auto& tested) { return tested.param.name; });
 
 // `kvasir pd-proxy` before pairs.
@@ -288,9 +305,10 @@ TEST_P(FsPair, AProxyBeforeTwoPairsAnswersAsOneWorkerDoes) {
 INSTANTIATE_TEST_SUITE_P(
     Ways, FsPair,
     testing::Values(Way{"FolderOfVllm", "ExampleConnector", R"("shared_storage_path":"DIRECTORY")",
-                        false},
+                        Way::Told::kByNobody},
                     Way{"FolderOfOurs", "ExampleConnector",
-                        R"("shared_storage_path":"DIRECTORY","layout":"kvasir")", false}),
+                        R"("shared_storage_path":"DIRECTORY","layout":"kvasir")",
+                        Way::Told::kByNobody}),
     [](const auto& tested) { return tested.param.name; });
 
 class LostPrefiller : public testing::Test {
