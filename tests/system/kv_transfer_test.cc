@@ -41,8 +41,8 @@ struct Way {
 class Worker {
  public:
   explicit Worker(std::vector<std::string> flags, const Way* way = nullptr,
-                  const std::string& policy = "fail")
-      : port_(leased_port()) {
+                  const std::string& policy = "fail", uint16_t port = leased_port())
+      : port_(port) {
     std::vector<std::string> arguments = {
         "worker",       "--host", "127.0.0.1", "--port", std::to_string(port_),
         "--time-scale", "100",    "--seed",    "11"};
@@ -310,6 +310,83 @@ INSTANTIATE_TEST_SUITE_P(
                         R"("shared_storage_path":"DIRECTORY","layout":"kvasir")",
                         Way::Told::kByNobody}),
     [](const auto& tested) { return tested.param.name; });
+
+// A worker whose blocks go to whom the request's id names.
+class P2pWorker {
+ public:
+  // `proxy`: where it registers; 0: nowhere.
+  P2pWorker(const std::string& role, uint16_t proxy)
+      : kv_port_(leased_port()), port_(leased_port()) {
+    std::string config = R"({"kv_connector":"P2pNcclConnector","kv_role":")" + role +
+                         R"(","kv_port":")" + std::to_string(kv_port_) + '"';
+    if (proxy != 0) {
+      config += R"(,"kv_connector_extra_config":{"proxy_ip":"127.0.0.1","proxy_port":")" +
+                std::to_string(proxy) + R"(","http_port":")" + std::to_string(port_) + "\"}";
+    }
+    worker_ = std::make_unique<Worker>(
+        std::vector<std::string>{"--kv-transfer-config", config + "}"}, nullptr, "", port_);
+  }
+  Worker& worker() { return *worker_; }
+  std::string socket() const { return "127.0.0.1:" + std::to_string(kv_port_); }
+
+ private:
+  const uint16_t kv_port_, port_;
+  std::unique_ptr<Worker> worker_;
+};
+
+class P2pPair : public testing::TestWithParam<bool> {};
+
+TEST_P(P2pPair, AProxyBeforeTwoPairsAnswersAsOneWorkerDoes) {
+  const bool registers = GetParam();
+  const uint16_t registration_port = registers ? leased_port() : uint16_t{0};
+  Worker alone({"--kv-bytes"});
+  P2pWorker prefill_a("kv_producer", registration_port),
+      prefill_b("kv_producer", registration_port);
+  P2pWorker decode_a("kv_consumer", registration_port), decode_b("kv_consumer", registration_port);
+  std::vector<std::string> flags = {"--backend", "p2p", "--registration-port",
+                                    std::to_string(registration_port)};
+  if (!registers) {
+    flags.insert(flags.end(),
+                 {"--prefill", prefill_a.worker().url() + "," + prefill_b.worker().url(),
+                  "--prefill-name", prefill_a.socket() + "," + prefill_b.socket(), "--decode",
+                  decode_a.worker().url() + "," + decode_b.worker().url(), "--decode-name",
+                  decode_a.socket() + "," + decode_b.socket()});
+  }
+  PdProxyProgram proxy(flags);
+  ASSERT_TRUE(alone.serves()) << alone.output();
+  for (P2pWorker* each : {&prefill_a, &prefill_b, &decode_a, &decode_b}) {
+    ASSERT_TRUE(each->worker().serves()) << each->worker().output();
+  }
+  ASSERT_TRUE(proxy.serves()) << proxy.program().output();
+  const auto all_there = [&] {
+    const std::string page = proxy.get("/metrics");
+    return page.find("{role=\"prefill\",state=\"ready\"} 2") != std::string::npos &&
+           page.find("{role=\"decode\",state=\"ready\"} 2") != std::string::npos;
+  };
+  ASSERT_TRUE(comes(all_there)) << proxy.get("/metrics");
+  std::map<std::string, int> named;
+  for (const Request& request : requests()) {
+    const json answer = proxy.answer(request.path, request.body);
+    EXPECT_EQ(texts(answer), texts(alone.answer(request.path, request.body))) << request.body;
+    const std::string id = answer.value("id", "");
+    for (P2pWorker* each : {&prefill_a, &prefill_b}) {
+      named[each->socket()] += id.find("___prefill_addr_" + each->socket()) != std::string::npos;
+    }
+    for (P2pWorker* each : {&decode_a, &decode_b}) {
+      named[each->socket()] += id.find("___decode_addr_" + each->socket()) != std::string::npos;
+    }
+  }
+  for (const auto& [socket, times] : named) EXPECT_EQ(times, 12) << socket;
+  for (P2pWorker* decoder : {&decode_a, &decode_b}) {
+    EXPECT_GT(decoder->worker().metric("vllm:external_prefix_cache_hits_total"), 1000);
+    EXPECT_GT(decoder->worker().metric("kvasir_kv_transfer_bytes_total"), 1000 * 256);
+    EXPECT_EQ(decoder->worker().metric("kvasir_kv_transfer_failures_total"), 0);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Ways, P2pPair, testing::Bool(), [](const auto& tested) {
+  return tested.param ? "OfRegisteredWorkers" : "OfNamedWorkers";
+});
 
 class LostPrefiller : public testing::Test {
  protected:

@@ -29,6 +29,7 @@ def every_line_that_runs_now(namespace):
                                     "llm-d-system": ("endpoint-picker",)}.items():
         for deployment in deployments:
             kubectl("-n", name_space, "rollout", "status", f"deployment/{deployment}", "--timeout=120s")
+    start_pairs(kubectl)
     folder = world.folder / "kubectl"
     folder.mkdir()
     # In this context kubectl is changed (its namespace), so the file is its own.
@@ -56,6 +57,16 @@ def every_line_that_runs_now(namespace):
         kubectl_lines.write_results(results)
     require(not failed, "\n".join(failed))
     return f"{sum(result == 'ok' for result in results.values())} lines, {sum(result != 'ok' for result in results.values())} not tried"
+
+
+def start_pairs(kubectl):
+    """Prefill and decode workers of both backends, each pair behind its proxy."""
+    pairs = ROOT / "examples/kubernetes/disaggregated-serving/vllm"
+    for name in ("fs-kv-same-node.yaml", "p2p-nccl-same-node.yaml", "p2p-proxy-ubi.yaml"):
+        kubectl("apply", "-f", pairs / name)
+    kubectl("-n", "llm-d-vllm", "wait", "--for=condition=Ready", "pod", "--all", "--timeout=120s")
+    for proxy in ("vllm-fs-proxy", "vllm-p2p-proxy"):
+        kubectl("-n", "llm-d-vllm", "rollout", "status", f"deployment/{proxy}", "--timeout=60s")
 
 
 POOL = """
