@@ -15,6 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 READY_SECONDS = 60
 ANSWER_SECONDS = 60
+CLOSE_SECONDS = 5
 SEED = 11
 HOST = "127.0.0.1"
 
@@ -120,7 +121,11 @@ class Process:
     def close(self):
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGCONT)
-            self.kill()
+            self.process.terminate()  # who is killed leaves shared memory behind, until the next worker starts
+            try:
+                self.process.wait(CLOSE_SECONDS)
+            except subprocess.TimeoutExpired:
+                self.kill()
         self.log.unlink(missing_ok=True)
 
     def output(self):
@@ -168,7 +173,7 @@ class Worker(Server):
         port = free_port()
         self.side_port, self.kv_port = free_port(), free_port()
         arguments = [kvasir, "worker", "--host", HOST, "--port", str(port), "--seed", str(SEED),
-                     "--time-scale", str(time_scale), *flags]
+                     "--time-scale", str(time_scale), "--shutdown-timeout", "0", *flags]
         if way is None:
             arguments.append("--kv-bytes")
         else:
