@@ -7,6 +7,8 @@ import kubectl_lines
 from checks import Skipped, require
 from machine import ROOT, wait_until
 
+from node_cases.pairs import start_pairs
+
 ARCHIVE = ROOT / "build/image/kvasir-docs.tar"
 METRICS_SECONDS = 90
 PACKAGES = ["aiperf"]  # of Python: make image-docs ARGS="--pip PACKAGE"
@@ -57,16 +59,6 @@ def every_line_that_runs_now(namespace):
         kubectl_lines.write_results(results)
     require(not failed, "\n".join(failed))
     return f"{sum(result == 'ok' for result in results.values())} lines, {sum(result != 'ok' for result in results.values())} not tried"
-
-
-def start_pairs(kubectl):
-    """Prefill and decode workers of both backends, each pair behind its proxy."""
-    pairs = ROOT / "examples/kubernetes/disaggregated-serving/vllm"
-    for name in ("fs-kv-same-node.yaml", "p2p-nccl-same-node.yaml", "p2p-proxy-ubi.yaml"):
-        kubectl("apply", "-f", pairs / name)
-    kubectl("-n", "llm-d-vllm", "wait", "--for=condition=Ready", "pod", "--all", "--timeout=120s")
-    for proxy in ("vllm-fs-proxy", "vllm-p2p-proxy"):
-        kubectl("-n", "llm-d-vllm", "rollout", "status", f"deployment/{proxy}", "--timeout=60s")
 
 
 POOL = """
