@@ -156,6 +156,7 @@ class ConnectorSide final : public KvConnector::Owner {
   std::map<KvRequestId, std::string> offered;
   std::map<KvRequestId, int> released;
   std::set<KvRequestId> forgotten;
+  int fetching = 0;     // how often on_fetching() came
   std::string problem;  // of the last decode()
 
  private:
@@ -164,7 +165,7 @@ class ConnectorSide final : public KvConnector::Owner {
     if (!plan) refused[request] = plan.error().message;
     look();
   }
-  void on_fetching(KvRequestId) override {}
+  void on_fetching(KvRequestId) override { ++fetching; }
   void on_fetched(KvRequestId request, KvFetched what) override {
     EXPECT_EQ(fetched.count(request), 0u) << "told twice";
     fetched[request] = std::move(what);

@@ -8,11 +8,12 @@
 
 namespace kvasir {
 
-uint64_t kv_fingerprint(const std::string& model, const KvLayout& layout) {
+uint64_t kv_fingerprint(const std::string& model, const KvLayout& layout, bool packed) {
   // The model comes last: no name can imitate another's numbers.
-  const std::string text = "kvasir " + std::to_string(kKvBytesVersion) + " float16 " +
-                           std::to_string(layout.block_size) + " " + std::to_string(layout.layers) +
-                           " " + std::to_string(layout.bytes_per_token) + " " + model;
+  const std::string text = "kvasir " + std::to_string(kKvBytesVersion) +
+                           (packed ? " int8 " : " float16 ") + std::to_string(layout.block_size) +
+                           " " + std::to_string(layout.layers) + " " +
+                           std::to_string(layout.bytes_per_token) + " " + model;
   return XXH3_64bits(text.data(), text.size());
 }
 

@@ -14,7 +14,8 @@ namespace kvasir {
 inline constexpr int kKvBytesVersion =
     1;  // of what block bytes mean; a new one reads no older bytes
 
-uint64_t kv_fingerprint(const std::string& model, const KvLayout& layout);
+// `packed`: blocks are stored as transfer/packed_block.h says.
+uint64_t kv_fingerprint(const std::string& model, const KvLayout& layout, bool packed = false);
 
 // XXH3 of bytes that lie on a disk or travel: finds accidents, not attackers.
 uint64_t kv_checksum(std::span<const std::byte> bytes);

@@ -233,8 +233,10 @@ class ConfigReader {
       top_.fail("kv_role", "is missing: kv_producer, kv_consumer or kv_both");
     }
     config_.role = top_.choice("kv_role", "kv_both", {"kv_producer", "kv_consumer", "kv_both"});
+    // vLLM's default is NixlConnector's: what others do not bring is computed, unless it is said.
+    const std::string policy = config_.kind == KvTransferKind::kNixl ? "fail" : "recompute";
     config_.recompute_on_failure =
-        top_.choice("kv_load_failure_policy", "fail", {"fail", "recompute"}) == "recompute";
+        top_.choice("kv_load_failure_policy", policy, {"fail", "recompute"}) == "recompute";
     config_.engine_id = optional_text(top_, "engine_id");
     if (!optional_text(top_, "kv_connector_module_path").empty()) {
       top_.fail("kv_connector_module_path", "names a Python module, which cannot be loaded here");

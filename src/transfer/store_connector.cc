@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "telemetry/log.h"
+#include "transfer/packed_block.h"
 
 namespace kvasir {
 namespace {
@@ -14,34 +15,57 @@ constexpr size_t kRecordsMost = 4096;  // that nobody took; further ones are cou
 
 }  // namespace
 
-// The thread's way to the engine's memory, which ends when the loop says so.
+// The thread's way to the engine's memory, which ends when the loop says so. Bytes are as the store
+// has them.
 struct StoreConnector::Access {
   Guarded<KvMemory*> memory;
+  const KvLayout layout;
+  const bool packed;
 
-  explicit Access(KvMemory& of) : memory(&of) {}
+  Access(KvMemory& of, bool packs) : memory(&of), layout(of.layout()), packed(packs) {}
+  size_t block_bytes() const { return wire_block_bytes(layout, packed); }
   void close() {
     memory.with([](KvMemory*& open) { open = nullptr; });
   }
-  bool write(std::span<const uint32_t> blocks, std::span<const std::byte> bytes) {
+  // How many were written: all, unless what comes is no packed block.
+  uint32_t write(std::span<const uint32_t> blocks, std::span<const std::byte> bytes) {
     return memory.with([&](KvMemory* open) {
-      if (open == nullptr) return false;
-      const size_t size = open->layout().block_bytes();
-      for (size_t i = 0; i < blocks.size(); ++i) {
-        std::memcpy(open->block(blocks[i]).data(), bytes.data() + i * size, size);
+      uint32_t done = 0;
+      for (; open != nullptr && done < blocks.size(); ++done) {
+        const auto from = bytes.subspan(done * block_bytes(), block_bytes());
+        const std::span<std::byte> into = open->block(blocks[done]);
+        if (!packed) {
+          std::memcpy(into.data(), from.data(), from.size());
+        } else if (!unpack_block(layout, from, into)) {
+          break;
+        }
       }
-      return true;
+      return done;
     });
   }
   bool read(std::span<const uint32_t> blocks, std::vector<std::byte>& bytes) {
     return memory.with([&](const KvMemory* open) {
       if (open == nullptr) return false;
-      const size_t size = open->layout().block_bytes();
-      bytes.resize(blocks.size() * size);
+      bytes.resize(blocks.size() * block_bytes());
       for (size_t i = 0; i < blocks.size(); ++i) {
-        std::memcpy(bytes.data() + i * size, open->block(blocks[i]).data(), size);
+        const auto into = std::span(bytes).subspan(i * block_bytes(), block_bytes());
+        const std::span<const std::byte> from = open->block(blocks[i]);
+        if (packed) {
+          pack_block(layout, from, into);
+        } else {
+          std::memcpy(into.data(), from.data(), from.size());
+        }
       }
       return true;
     });
+  }
+  // On the thread.
+  KvFetched load(BlockStore& store, const StoredPrompt& prompt, uint32_t first,
+                 std::span<const uint32_t> blocks) {
+    const LoadedBlocks loaded = store.load(prompt, first, static_cast<uint32_t>(blocks.size()));
+    const uint32_t written = write(blocks.first(loaded.blocks), loaded.bytes);
+    if (written < loaded.blocks) return {written, "what is stored is no packed block"};
+    return {written, loaded.problem};
   }
 };
 
@@ -65,6 +89,7 @@ StoreConnector::StoreConnector(std::string name, std::shared_ptr<BlockStore> sto
       memory_(memory),
       loop_(loop),
       owner_(owner),
+      link_(options.link, memory.layout().scale),
       thread_(loop, options.waiting_max) {}
 
 StoreConnector::~StoreConnector() {
@@ -84,9 +109,10 @@ void StoreConnector::plan(KvRequestId request, const KvRequest& about) {
   prompt->blocks.assign(about.blocks.begin(), about.blocks.end());
   Request& made = requests_[request];
   made.prompt = prompt;
-  const bool taken = thread_.submit([this, store = store_, prompt, request]() -> StoreThread::Use {
-    return [this, request, found = store->find(*prompt)] { on_found(request, found); };
-  });
+  const bool taken = thread_.submit(
+      [this, store = store_, prompt, request](const StoreThread::Tell&) -> StoreThread::Use {
+        return [this, request, found = store->find(*prompt)] { on_found(request, found); };
+      });
   if (!taken) {
     on_found(request, {0, true, "too much work waits for it"});
     return;
@@ -120,22 +146,44 @@ void StoreConnector::fetch(KvRequestId request, uint32_t first, std::vector<uint
     owner_.on_fetched(request, {0, known ? "" : "its request is not known"});
     return;
   }
-  about->access = std::make_shared<Access>(memory_);
+  about->access = std::make_shared<Access>(memory_, options_.compress);
   about->blocks = blocks.size();
   about->began = loop_.clock().now();
-  const bool taken = thread_.submit(
-      [this, store = store_, prompt = about->prompt, access = about->access, &clock = loop_.clock(),
-       request, first, blocks = std::move(blocks), asked = about->began]() -> StoreThread::Use {
-        const Duration waited = clock.now() - asked;
-        const auto count = static_cast<uint32_t>(blocks.size());
-        const LoadedBlocks loaded = store->load(*prompt, first, count);
-        access->write(std::span(blocks).first(loaded.blocks), loaded.bytes);
-        return [this, request, waited, fetched = KvFetched{loaded.blocks, loaded.problem}] {
-          on_loaded(request, fetched, waited);
-        };
-      });
+  const size_t ahead = options_.pipelining ? options_.first_blocks : 0;
+  const bool taken = thread_.submit([this, store = store_, prompt = about->prompt,
+                                     access = about->access, &clock = loop_.clock(), request, first,
+                                     blocks = std::move(blocks), asked = about->began,
+                                     ahead](const StoreThread::Tell& tell) -> StoreThread::Use {
+    const Duration waited = clock.now() - asked;
+    std::span<const uint32_t> rest = blocks;
+    KvFetched fetched;
+    if (ahead > 0 && ahead < rest.size()) {
+      fetched = access->load(*store, *prompt, first, rest.first(ahead));
+      rest = rest.subspan(ahead);
+      if (fetched.problem.empty()) tell([this, request] { on_loading(request); });
+    }
+    if (fetched.problem.empty()) {
+      KvFetched part = access->load(*store, *prompt, first + fetched.blocks, rest);
+      fetched = {fetched.blocks + part.blocks, std::move(part.problem)};
+    }
+    return [this, request, waited, asked, fetched = std::move(fetched)] {
+      after_link(asked, fetched.blocks, [=, this] { on_loaded(request, fetched, waited); });
+    };
+  });
   await(request, *about, Phase::kLoading, options_.load_patience);
   if (!taken) on_loaded(request, {0, "too much work waits for it"}, {});
+}
+
+void StoreConnector::on_loading(KvRequestId request) {
+  if (find(request, Phase::kLoading) != nullptr) owner_.on_fetching(request);
+}
+
+void StoreConnector::after_link(TimePoint began, size_t blocks, std::function<void()> use) {
+  const TimePoint through =
+      link_.take(began, blocks * wire_block_bytes(memory_.layout(), options_.compress));
+  const Duration left = through + link_.latency() - loop_.clock().now();
+  if (blocks == 0 || left <= Duration::zero()) return use();
+  loop_.after(left, lifeline_.guard(std::move(use)));
 }
 
 void StoreConnector::on_loaded(KvRequestId request, KvFetched fetched, Duration waited) {
@@ -143,11 +191,8 @@ void StoreConnector::on_loaded(KvRequestId request, KvFetched fetched, Duration 
   if (about == nullptr) return;
   end_wait(*about);
   about->phase = Phase::kPlanned;  // unless it ends here
-  const uint64_t bytes = uint64_t{fetched.blocks} * memory_.layout().block_bytes();
-  if (!fetched.problem.empty()) {
-    ++stats_.failed_transfers;
-    say("stored blocks are computed instead", fetched.problem);
-  }
+  const uint64_t bytes = fetched.blocks * wire_block_bytes(memory_.layout(), options_.compress);
+  if (!fetched.problem.empty()) ++stats_.failed_transfers;
   if (fetched.blocks > 0) {
     ++stats_.transfers;
     stats_.bytes += bytes;
@@ -167,15 +212,18 @@ void StoreConnector::offer(KvRequestId request, std::vector<uint32_t> blocks, ui
     owner_.on_released(request);
     return;
   }
-  about->access = std::make_shared<Access>(memory_);
+  about->access = std::make_shared<Access>(memory_, options_.compress);
   about->blocks = blocks.size();
   stats_.offers += blocks.size();
   const bool taken =
       thread_.submit([this, store = store_, prompt = about->prompt, access = about->access, request,
-                      blocks = std::move(blocks)]() -> StoreThread::Use {
+                      blocks = std::move(blocks),
+                      asked = loop_.clock().now()](const StoreThread::Tell&) -> StoreThread::Use {
         std::vector<std::byte> bytes;
         if (!access->read(blocks, bytes)) return [] {};
-        return [this, request, saved = store->save(*prompt, bytes)] { on_saved(request, saved); };
+        return [this, request, asked, count = blocks.size(), saved = store->save(*prompt, bytes)] {
+          after_link(asked, saved ? count : 0, [=, this] { on_saved(request, saved); });
+        };
       });
   await(request, *about, Phase::kSaving, options_.save_patience);
   if (!taken) on_saved(request, Error{"too much work waits for it"});

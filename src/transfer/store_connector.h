@@ -13,9 +13,11 @@
 
 #include "base/executor.h"
 #include "base/guarded.h"
+#include "base/lifeline.h"
 #include "engine/kv_memory.h"
 #include "transfer/block_store.h"
 #include "transfer/kv_connector.h"
+#include "transfer/link_shaper.h"
 #include "transfer/store_thread.h"
 
 namespace kvasir {
@@ -26,6 +28,10 @@ struct StoreConnectorOptions {
   Duration load_patience = std::chrono::seconds(30);  // the same
   Duration save_patience = std::chrono::seconds(30);  // then an answer goes without
   size_t waiting_max = 1024;  // pieces of work for the thread; beyond it the same
+  LinkShape link;             // to the store, in both directions
+  bool compress = false;      // the store's blocks are packed (transfer/packed_block.h)
+  bool pipelining = false;    // who waits begins when the first blocks are there
+  uint32_t first_blocks = 16;  // these
 };
 
 class StoreConnector final : public KvConnector {
@@ -49,10 +55,13 @@ class StoreConnector final : public KvConnector {
   enum class Phase : uint8_t { kFinding, kPlanned, kLoading, kSaving };
 
   Request* find(KvRequestId request, Phase phase);
+  void on_loading(KvRequestId request);
   void await(KvRequestId request, Request& about, Phase phase, Duration patience);
   void on_late(KvRequestId request);
   void end_wait(Request& about);
   void on_found(KvRequestId request, FoundBlocks found);
+  // Calls `use` when what began at `began` would be through the link.
+  void after_link(TimePoint began, size_t blocks, std::function<void()> use);
   void on_loaded(KvRequestId request, KvFetched fetched, Duration waited);
   void on_saved(KvRequestId request, const Result<void>& saved);
   void say(std::string_view what, const std::string& problem) const;
@@ -63,9 +72,11 @@ class StoreConnector final : public KvConnector {
   KvMemory& memory_;
   Executor& loop_;
   Owner& owner_;
+  LinkShaper link_;
   std::map<KvRequestId, Request> requests_;
   KvTransferStats stats_;
   std::vector<KvTransferRecord> records_;
+  Lifeline lifeline_;
   StoreThread thread_;
 };
 

@@ -200,6 +200,35 @@ TEST_F(StoreConnectorTest, AConnectorMayGoWhileItsStoreWorks) {
   EXPECT_TRUE(side_.planned.empty());
 }
 
+TEST_F(StoreConnectorTest, TheLinkToTheStoreHasItsSpeed) {
+  StoreConnectorOptions options;
+  options.link.gb_per_s = 1e-2;  // with a scale of 1024, 26 ms for four blocks
+  options.link.latency = std::chrono::milliseconds(3);
+  make(options);
+  store_->found = {4, false, {}};
+  const TestPrompt prompt(20);
+  const auto [request, plan] = side_.plan(prompt);
+  const TimePoint begun = side_.loop().clock().now();
+  side_.fetch(request, 0, {1, 2, 3, 4});
+  const TimePoint loaded = side_.loop().clock().now();
+  EXPECT_GE(loaded - begun, std::chrono::milliseconds(29));
+  side_.offer(request, prompt);
+  EXPECT_GE(side_.loop().clock().now() - loaded, std::chrono::milliseconds(35));
+}
+
+TEST_F(StoreConnectorTest, WhoWaitsBeginsWhenTheFirstBlocksAreThere) {
+  StoreConnectorOptions options;
+  options.pipelining = true;
+  options.first_blocks = 3;
+  make(options);
+  store_->found = {4, false, {}};
+  EXPECT_EQ(side_.decode(TestPrompt(20)), 4u);
+  EXPECT_EQ(side_.fetching, 1);
+  store_->found = {3, false, {}};
+  EXPECT_EQ(side_.decode(TestPrompt(20)), 3u);
+  EXPECT_EQ(side_.fetching, 1) << "they are all that there are";
+}
+
 TEST_F(StoreConnectorTest, TransfersAreRecorded) {
   make();
   store_->found = {4, false, {}};

@@ -56,20 +56,26 @@ void StoreThread::run(const std::shared_ptr<Queue>& queue) {
       work = std::move(queue->waiting.front());
       queue->waiting.pop_front();
     }
-    Use use = work();
+    Use use = work([&queue](Use part) { tell(queue, std::move(part)); });
     work = nullptr;
-    const std::lock_guard lock(queue->mutex);
-    if (queue->loop == nullptr) return;
-    queue->loop->post([weak = std::weak_ptr<Queue>(queue), use = std::move(use)] {
-      const std::shared_ptr<Queue> alive = weak.lock();
-      if (alive == nullptr) return;
-      {
-        const std::lock_guard still(alive->mutex);
-        if (alive->loop == nullptr) return;
-      }
-      use();
-    });
+    if (!tell(queue, std::move(use))) return;
   }
+}
+
+// False: nobody listens any more.
+bool StoreThread::tell(const std::shared_ptr<Queue>& queue, Use use) {
+  const std::lock_guard lock(queue->mutex);
+  if (queue->loop == nullptr) return false;
+  queue->loop->post([weak = std::weak_ptr<Queue>(queue), use = std::move(use)] {
+    const std::shared_ptr<Queue> alive = weak.lock();
+    if (alive == nullptr) return;
+    {
+      const std::lock_guard still(alive->mutex);
+      if (alive->loop == nullptr) return;
+    }
+    use();
+  });
+  return true;
 }
 
 }  // namespace kvasir

@@ -14,8 +14,9 @@ namespace kvasir {
 
 class StoreThread {
  public:
-  using Use = std::function<void()>;  // called on the loop's thread
-  using Work = std::function<Use()>;  // called on the other thread: owns what it needs
+  using Use = std::function<void()>;             // called on the loop's thread
+  using Tell = std::function<void(Use)>;         // has it called so, while the work goes on
+  using Work = std::function<Use(const Tell&)>;  // called on the other thread: owns what it needs
 
   // `loop` must outlive this.
   StoreThread(Executor& loop, size_t waiting_max);
@@ -31,6 +32,7 @@ class StoreThread {
  private:
   struct Queue;
   static void run(const std::shared_ptr<Queue>& queue);
+  static bool tell(const std::shared_ptr<Queue>& queue, Use use);
 
   const std::shared_ptr<Queue> queue_;
   const size_t waiting_max_;

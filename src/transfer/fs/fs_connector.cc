@@ -7,6 +7,7 @@
 #include "transfer/fs/safe_folder.h"
 #include "transfer/fs/store_file.h"
 #include "transfer/kv_fingerprint.h"
+#include "transfer/packed_block.h"
 #include "transfer/store_connector.h"
 
 namespace kvasir {
@@ -24,18 +25,26 @@ Result<std::unique_ptr<KvConnector>> make_fs_connector(const KvTransferConfig& c
         "max_bytes and ttl_seconds are for \"layout\": \"kvasir\"; nothing is ever removed from "
         "vLLM's layout"};
   }
-  const uint64_t fingerprint = kv_fingerprint(model, layout);
+  if (!config.fs_safe && config.compress) {
+    return Error{
+        "compression needs \"layout\": \"kvasir\": vLLM's layout has the engine's own values"};
+  }
+  const uint64_t fingerprint = kv_fingerprint(model, layout, config.compress);
   std::shared_ptr<BlockStore> store;
   if (config.fs_safe) {
     SafeFolderOptions options;
     options.bytes_max = config.fs_bytes_max;
     options.ttl = config.fs_ttl;
-    store = std::make_shared<SafeFolder>(path, fingerprint, layout, options);
+    store = std::make_shared<SafeFolder>(path, fingerprint,
+                                         wire_block_bytes(layout, config.compress), options);
   } else {
     store = std::make_shared<ExampleFolder>(path, fingerprint, layout);
   }
   StoreConnectorOptions options;
   options.saves = config.role != "kv_consumer";
+  options.link = config.link;
+  options.compress = config.compress;
+  options.pipelining = config.pipelining;
   return std::unique_ptr<KvConnector>(
       std::make_unique<StoreConnector>("fs", std::move(store), options, memory, loop, owner));
 }

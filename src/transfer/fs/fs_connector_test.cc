@@ -10,6 +10,7 @@
 #include "transfer/connector_side_fixture.h"
 #include "transfer/fs/example_folder.h"
 #include "transfer/fs/safetensors.h"
+#include "transfer/int8_block.h"
 #include "transfer/kv_fingerprint.h"
 
 namespace kvasir {
@@ -425,6 +426,42 @@ TEST_F(FsSafe, WhatIsNotUsedForItsTimeToLiveGoes) {
   use_last(segments().front(), std::chrono::minutes(11));
   EXPECT_EQ(worker()->decode(TestPrompt(41)), 0u);
   EXPECT_TRUE(segments().empty());
+}
+
+// What comes back is near what was stored; how near int8_block_test.cc says.
+TEST_F(FsSafe, CompressedBlocksTakeHalfTheRoom) {
+  KvLayout layout = small_kv_layout();
+  layout.bytes_per_token = 256;
+  const TestPrompt prompt(41);
+  worker("m", layout)->prefill(prompt);
+  const size_t whole = files::file_size(segments().front());
+  config_.compress = config_.pipelining = true;
+  const auto prefill = worker("m", layout), decode = worker("m", layout);
+  EXPECT_TRUE(prefill->plan(prompt).second.keeps) << "it is another kind of block";
+  prefill->prefill(prompt);
+  const auto [request, plan] = decode->plan(prompt);
+  ASSERT_EQ(plan.remote_blocks, 10u);
+  EXPECT_EQ(decode->fetch(request, 0, ConnectorSide::blocks_from(0, 10)).blocks, 10u);
+  std::vector<std::byte> right(layout.block_bytes());
+  fill_kv_block(prompt.blocks[0], right);
+  const std::span<const std::byte> there = decode->memory().block(0);
+  EXPECT_FALSE(std::equal(there.begin(), there.end(), right.begin()));
+  for (size_t i = 0; i < right.size(); i += 2) {
+    const auto value = [](std::span<const std::byte> bytes, size_t at) {
+      return half_to_float(static_cast<uint16_t>(std::to_integer<unsigned>(bytes[at]) |
+                                                 std::to_integer<unsigned>(bytes[at + 1]) << 8));
+    };
+    ASSERT_NEAR(value(there, i), value(right, i), int8_error_bound(2)) << i;
+  }
+  size_t bytes = 0;
+  for (const auto& path : segments()) bytes += files::file_size(path);
+  EXPECT_LT(bytes - whole, whole * 6 / 10);
+}
+
+TEST_F(FsExample, VllmsLayoutIsNotCompressed) {
+  config_.compress = true;
+  ConnectorSide side;
+  EXPECT_FALSE(make_fs_connector(config_, "m", side.memory(), side.loop(), side.owner()));
 }
 
 }  // namespace

@@ -33,11 +33,11 @@ bool is_segment_name(std::string_view name) {
 
 }  // namespace
 
-SafeFolder::SafeFolder(const std::string& path, uint64_t fingerprint, const KvLayout& layout,
+SafeFolder::SafeFolder(const std::string& path, uint64_t fingerprint, size_t block_bytes,
                        const SafeFolderOptions& options)
     : folder_(path + "/kvasir-" + hexadecimal(fingerprint)),
       fingerprint_(fingerprint),
-      layout_(layout),
+      block_bytes_(block_bytes),
       options_(options) {}
 
 FoundBlocks SafeFolder::find(const StoredPrompt& prompt) {
@@ -54,7 +54,7 @@ FoundBlocks SafeFolder::find(const StoredPrompt& prompt) {
 
 LoadedBlocks SafeFolder::load(const StoredPrompt& prompt, uint32_t first, uint32_t count) {
   LoadedBlocks loaded;
-  const size_t size = layout_.block_bytes();
+  const size_t size = block_bytes_;
   loaded.bytes.resize(count * size);
   std::string open;  // the segment that is
   Result<StoreFile> file = Error{};
@@ -94,8 +94,8 @@ Result<void> SafeFolder::save(const StoredPrompt& prompt, std::span<const std::b
   remove_expired();
   Segment segment;
   segment.header.fingerprint = fingerprint_;
-  segment.header.block_bytes = static_cast<uint32_t>(layout_.block_bytes());
-  const size_t size = layout_.block_bytes();
+  segment.header.block_bytes = static_cast<uint32_t>(block_bytes_);
+  const size_t size = block_bytes_;
   std::vector<std::byte> missing;
   for (size_t i = 0; i < prompt.blocks.size(); ++i) {
     if (places_.count(prompt.blocks[i]) > 0) continue;
@@ -171,7 +171,7 @@ void SafeFolder::add(const std::string& name) {
   const auto damaged = [&] { remove_path(path); };
   const Result<std::string> prefix = file->read(0, SegmentHeader::kPrefixBytes);
   if (!prefix) return damaged();
-  const auto block_bytes = static_cast<uint32_t>(layout_.block_bytes());
+  const auto block_bytes = static_cast<uint32_t>(block_bytes_);
   const Result<size_t> size = segment_header_bytes(bytes_of(*prefix), fingerprint_, block_bytes);
   if (!size) return damaged();
   const Result<std::string> text = file->read(0, *size);

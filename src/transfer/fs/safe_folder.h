@@ -16,7 +16,6 @@
 #include <unordered_map>
 
 #include "base/clock.h"
-#include "engine/kv_memory.h"
 #include "transfer/block_store.h"
 #include "transfer/fs/segment_header.h"
 #include "transfer/fs/store_file.h"
@@ -32,7 +31,7 @@ struct SafeFolderOptions {
 class SafeFolder final : public BlockStore {
  public:
   // `path`: exists.
-  SafeFolder(const std::string& path, uint64_t fingerprint, const KvLayout& layout,
+  SafeFolder(const std::string& path, uint64_t fingerprint, size_t block_bytes,
              const SafeFolderOptions& options);
 
   FoundBlocks find(const StoredPrompt& prompt) override;
@@ -67,7 +66,7 @@ class SafeFolder final : public BlockStore {
 
   const std::string folder_;
   const uint64_t fingerprint_;
-  const KvLayout layout_;
+  const size_t block_bytes_;
   const SafeFolderOptions options_;
   Segments segments_;
   std::unordered_map<BlockHash, Place> places_;

@@ -4,6 +4,7 @@
 
 #include "transfer/kv_fingerprint.h"
 #include "transfer/lmcache/redis_store.h"
+#include "transfer/packed_block.h"
 #include "transfer/store_connector.h"
 
 namespace kvasir {
@@ -16,10 +17,15 @@ Result<std::unique_ptr<KvConnector>> make_lmcache_connector(const KvTransferConf
   if (!url) return Error{"remote_url: " + url.error().message};
   RedisStoreOptions of_store;
   of_store.ttl = config.fs_ttl;
-  auto store = std::make_shared<RedisStore>(
-      std::move(url).value(), kv_fingerprint(model, memory.layout()), memory.layout(), of_store);
+  const KvLayout& layout = memory.layout();
+  auto store = std::make_shared<RedisStore>(std::move(url).value(),
+                                            kv_fingerprint(model, layout, config.compress),
+                                            wire_block_bytes(layout, config.compress), of_store);
   StoreConnectorOptions options;
   options.saves = config.role != "kv_consumer";
+  options.link = config.link;
+  options.compress = config.compress;
+  options.pipelining = config.pipelining;
   return std::unique_ptr<KvConnector>(
       std::make_unique<StoreConnector>("lmcache", std::move(store), options, memory, loop, owner));
 }

@@ -28,8 +28,8 @@ class LmcacheTest : public testing::Test {
   }
   std::shared_ptr<RedisStore> store(const std::string& model = "m") const {
     return std::make_shared<RedisStore>(parse_redis_url(url_).value(),
-                                        kv_fingerprint(model, small_kv_layout()), small_kv_layout(),
-                                        options_);
+                                        kv_fingerprint(model, small_kv_layout()),
+                                        small_kv_layout().block_bytes(), options_);
   }
   std::unique_ptr<ConnectorSide> worker(const std::string& model = "m") const {
     auto side = std::make_unique<ConnectorSide>();
@@ -230,7 +230,7 @@ TEST(LmcacheWithoutRedis, WhatIsNoRedisIsRefused) {
   url.host = "127.0.0.1";
   url.port = local_port(listener);
   const TestPrompt prompt(9);
-  RedisStore silent(url, 1, small_kv_layout(), options);
+  RedisStore silent(url, 1, 64, options);
   const std::string problem = silent.find({prompt.tokens, prompt.blocks}).problem;
   EXPECT_NE(problem.find("does not answer"), std::string::npos) << problem;
 }

@@ -24,11 +24,11 @@ std::span<const std::byte> as_byte_span(std::string_view text) {
 
 }  // namespace
 
-RedisStore::RedisStore(RedisUrl url, uint64_t fingerprint, const KvLayout& layout,
+RedisStore::RedisStore(RedisUrl url, uint64_t fingerprint, size_t block_bytes,
                        const RedisStoreOptions& options)
     : prefix_("kvasir:1:" + hexadecimal(fingerprint) + ":"),
       fingerprint_(fingerprint),
-      layout_(layout),
+      block_bytes_(block_bytes),
       options_(options),
       redis_(std::move(url), options.timeouts) {}
 
@@ -37,7 +37,7 @@ std::string RedisStore::key_of(BlockHash block) const {
 }
 
 size_t RedisStore::value_bytes() const {
-  return kRedisHeadBytes + layout_.block_bytes();
+  return kRedisHeadBytes + block_bytes_;
 }
 
 size_t RedisStore::blocks_of_batch() const {
@@ -96,7 +96,7 @@ FoundBlocks RedisStore::find(const StoredPrompt& prompt) {
 
 LoadedBlocks RedisStore::load(const StoredPrompt& prompt, uint32_t first, uint32_t count) {
   LoadedBlocks loaded;
-  loaded.bytes.resize(count * layout_.block_bytes());
+  loaded.bytes.resize(count * block_bytes_);
   const TimePoint until = time_after(clock_.now(), options_.patience);
   const auto batch = static_cast<uint32_t>(blocks_of_batch());
   while (loaded.blocks < count && loaded.problem.empty()) {
@@ -127,8 +127,8 @@ Result<void> RedisStore::load_batch(const StoredPrompt& prompt, uint32_t first, 
       bad = index;
       return false;
     }
-    std::memcpy(loaded.bytes.data() + loaded.blocks * layout_.block_bytes(),
-                reply.text.data() + kRedisHeadBytes, layout_.block_bytes());
+    std::memcpy(loaded.bytes.data() + loaded.blocks * block_bytes_,
+                reply.text.data() + kRedisHeadBytes, block_bytes_);
     ++loaded.blocks;
     return true;
   });
@@ -142,7 +142,7 @@ Result<void> RedisStore::save(const StoredPrompt& prompt, std::span<const std::b
   for (size_t first = 0; first < prompt.blocks.size(); first += blocks_of_batch()) {
     if (clock_.now() >= until) return Error{"the Redis is too slow"};
     const size_t count = std::min(blocks_of_batch(), prompt.blocks.size() - first);
-    const size_t size = layout_.block_bytes();
+    const size_t size = block_bytes_;
     const Result<void> done =
         save_batch(prompt, first, count, bytes.subspan(first * size, count * size));
     if (!done) return done;
@@ -158,7 +158,7 @@ Result<void> RedisStore::save_batch(const StoredPrompt& prompt, size_t first, si
   std::vector<std::string> keys;
   std::string values;
   values.reserve(count * value_bytes());
-  const size_t size = layout_.block_bytes();
+  const size_t size = block_bytes_;
   for (size_t i = 0; i < count; ++i) {
     if (!missing[i]) continue;
     keys.push_back(key_of(blocks[i]));

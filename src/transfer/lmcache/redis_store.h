@@ -9,7 +9,6 @@
 
 #include <string>
 
-#include "engine/kv_memory.h"
 #include "transfer/block_store.h"
 #include "transfer/lmcache/redis_connection.h"
 
@@ -25,7 +24,7 @@ struct RedisStoreOptions {
 
 class RedisStore final : public BlockStore {
  public:
-  RedisStore(RedisUrl url, uint64_t fingerprint, const KvLayout& layout,
+  RedisStore(RedisUrl url, uint64_t fingerprint, size_t block_bytes,
              const RedisStoreOptions& options);
 
   FoundBlocks find(const StoredPrompt& prompt) override;
@@ -47,7 +46,7 @@ class RedisStore final : public BlockStore {
 
   const std::string prefix_;
   const uint64_t fingerprint_;
-  const KvLayout layout_;
+  const size_t block_bytes_;
   const RedisStoreOptions options_;
   SteadyClock clock_;
   RedisConnection redis_;

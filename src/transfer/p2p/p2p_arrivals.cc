@@ -4,15 +4,19 @@
 #include <cstring>
 #include <utility>
 
+#include "transfer/packed_block.h"
+
 namespace kvasir {
 
 P2pArrivals::P2pArrivals(Executor& executor, KvMemory& memory, const P2pArrivalOptions& options,
-                         OnReceived on_received)
+                         OnReceived on_received, OnReceiving on_receiving)
     : executor_(executor),
       memory_(memory),
       options_(options),
       on_received_(std::move(on_received)),
-      inbox_(options.limits) {}
+      on_receiving_(std::move(on_receiving)),
+      inbox_(options.limits),
+      link_(options.link, options.scale) {}
 
 P2pArrivals::~P2pArrivals() {
   executor_.cancel(sweep_);
@@ -20,18 +24,32 @@ P2pArrivals::~P2pArrivals() {
 }
 
 std::shared_ptr<P2pTensor> P2pArrivals::announce(const std::string& key, uint32_t first,
-                                                 uint32_t count, BlockHash last_block) {
+                                                 uint32_t count, BlockHash last_block,
+                                                 bool packed) {
   if (sweep_ == kNoTimer) sweep_ = executor_.after(options_.keep, [this] { sweep(); });
-  const size_t bytes = count * memory_.layout().block_bytes();
+  const size_t bytes = count * wire_block_bytes(memory_.layout(), packed);
   auto tensor = inbox_.reserve(key, first, count, last_block, bytes, executor_.now());
-  if (tensor == nullptr) look(key);
+  if (tensor == nullptr) {
+    look(key);
+  } else {
+    tensor->packed = packed;
+  }
   return tensor;
 }
 
-void P2pArrivals::arrived(const std::string& key, P2pTensor& tensor, bool sound) {
+void P2pArrivals::arrived(const std::string& key, std::shared_ptr<P2pTensor> tensor, bool sound) {
   if (!sound) return fail(key);
-  tensor.whole = true;
-  look(key);
+  const auto use = [this, key, tensor] {
+    tensor->whole = true;
+    look(key);
+  };
+  const TimePoint through = link_.take(executor_.now(), tensor->bytes.size());
+  const Duration left = through + link_.latency() - executor_.now();
+  for (auto& [request, wait] : waits_) {
+    if (wait.awaited.key == key) be_patient(wait, left + options_.receive_patience);
+  }
+  if (left <= Duration::zero()) return use();
+  executor_.after(left, lifeline_.guard(use));
 }
 
 void P2pArrivals::fail(const std::string& key) {
@@ -40,19 +58,25 @@ void P2pArrivals::fail(const std::string& key) {
 }
 
 void P2pArrivals::wait(P2pAwaited awaited) {
-  const KvRequestId request = awaited.request;
-  Wait& wait = waits_[request];
+  Wait& wait = waits_[awaited.request];
   wait.awaited = std::move(awaited);
-  wait.patience = executor_.after(options_.receive_patience, [this, request] {
-    Wait& late = waits_.at(request);
-    Outcome outcome =
-        copy(late.awaited, inbox_.find(late.awaited.key, late.awaited.first,
-                                       static_cast<uint32_t>(late.awaited.blocks.size())));
-    outcome.late = true;
-    if (outcome.fetched.problem.empty()) outcome.fetched.problem = "they do not come in time";
-    end(request, outcome);
-  });
+  be_patient(wait, options_.receive_patience);
   look(wait);
+}
+
+void P2pArrivals::be_patient(Wait& wait, Duration how_long) {
+  executor_.cancel(wait.patience);
+  wait.patience =
+      executor_.after(how_long, [this, request = wait.awaited.request] { on_late(request); });
+}
+
+void P2pArrivals::on_late(KvRequestId request) {
+  const P2pAwaited& awaited = waits_.at(request).awaited;
+  const auto count = static_cast<uint32_t>(awaited.blocks.size());
+  Outcome outcome = copy(awaited, inbox_.find(awaited.key, awaited.first, count));
+  outcome.late = true;
+  if (outcome.fetched.problem.empty()) outcome.fetched.problem = "they do not come in time";
+  end(request, outcome);
 }
 
 void P2pArrivals::give_up(KvRequestId request, const std::string& why) {
@@ -72,7 +96,12 @@ bool P2pArrivals::look(Wait& wait) {
   const P2pAwaited& awaited = wait.awaited;
   const auto count = static_cast<uint32_t>(awaited.blocks.size());
   const P2pInbox::Found found = inbox_.find(awaited.key, awaited.first, count);
-  if (found.waits) return false;
+  if (found.waits) {
+    const bool begins = !found.tensors.empty() && !wait.receiving && on_receiving_;
+    wait.receiving = wait.receiving || begins;
+    if (begins) on_receiving_(awaited.request);
+    return false;
+  }
   Outcome outcome = copy(awaited, found);
   if (outcome.fetched.blocks < count && outcome.fetched.problem.empty()) {
     outcome.fetched.problem = "the prefiller could not send all of them";
@@ -83,7 +112,6 @@ bool P2pArrivals::look(Wait& wait) {
 
 P2pArrivals::Outcome P2pArrivals::copy(const P2pAwaited& awaited, const P2pInbox::Found& found) {
   Outcome outcome;
-  const size_t size = memory_.layout().block_bytes();
   uint32_t done = 0;
   const auto count = static_cast<uint32_t>(awaited.blocks.size());
   for (const auto& tensor : found.tensors) {
@@ -94,9 +122,17 @@ P2pArrivals::Outcome P2pArrivals::copy(const P2pAwaited& awaited, const P2pInbox
       break;
     }
     while (done < count && awaited.first + done <= last) {
-      const std::byte* const from =
-          tensor->bytes.data() + (awaited.first + done - tensor->first) * size;
-      std::memcpy(memory_.block(awaited.blocks[done]).data(), from, size);
+      const size_t size = wire_block_bytes(memory_.layout(), tensor->packed);
+      const auto from =
+          std::span(tensor->bytes).subspan((awaited.first + done - tensor->first) * size, size);
+      const std::span<std::byte> into = memory_.block(awaited.blocks[done]);
+      if (!tensor->packed) {
+        std::memcpy(into.data(), from.data(), size);
+      } else if (!unpack_block(memory_.layout(), from, into)) {
+        outcome.refused = true;
+        outcome.fetched = {done, "what came is no packed block"};
+        return outcome;
+      }
       ++done;
     }
   }

@@ -15,14 +15,17 @@
 #include "base/lifeline.h"
 #include "engine/kv_memory.h"
 #include "transfer/kv_connector.h"
+#include "transfer/link_shaper.h"
 #include "transfer/p2p/p2p_inbox.h"
 
 namespace kvasir {
 
 struct P2pArrivalOptions {
   P2pInbox::Limits limits;
-  Duration receive_patience = std::chrono::seconds(5);
-  Duration keep = std::chrono::seconds(60);  // what nobody asks for
+  Duration receive_patience = std::chrono::seconds(5);  // without any progress
+  Duration keep = std::chrono::seconds(60);             // what nobody asks for
+  LinkShape link;                                       // to whoever sends
+  uint32_t scale = 1;                                   // KvLayout's
 };
 
 struct P2pAwaited {
@@ -41,18 +44,20 @@ class P2pArrivals {
     bool late = false;     // it was waited for in vain
   };
   using OnReceived = std::function<void(const P2pAwaited& awaited, const Outcome& outcome)>;
+  // The first blocks are there, the others are awaited.
+  using OnReceiving = std::function<void(KvRequestId request)>;
 
   // What is referred to outlives it.
   P2pArrivals(Executor& executor, KvMemory& memory, const P2pArrivalOptions& options,
-              OnReceived on_received);
+              OnReceived on_received, OnReceiving on_receiving = {});
   ~P2pArrivals();
 
   // Blocks are to come, which take that place. nullptr: there is no room, and a request that waits
   // for them is told.
   std::shared_ptr<P2pTensor> announce(const std::string& key, uint32_t first, uint32_t count,
-                                      BlockHash last_block);
+                                      BlockHash last_block, bool packed);
   // They have come; `sound`: as they were sent.
-  void arrived(const std::string& key, P2pTensor& tensor, bool sound);
+  void arrived(const std::string& key, std::shared_ptr<P2pTensor> tensor, bool sound);
   // A part does not come.
   void fail(const std::string& key);
   // Nobody wants it any more.
@@ -69,7 +74,10 @@ class P2pArrivals {
   struct Wait {
     P2pAwaited awaited;
     TimerId patience = kNoTimer;
+    bool receiving = false;
   };
+  void be_patient(Wait& wait, Duration how_long);
+  void on_late(KvRequestId request);
   void look(const std::string& key);
   bool look(Wait& wait);
   Outcome copy(const P2pAwaited& awaited, const P2pInbox::Found& found);
@@ -80,10 +88,13 @@ class P2pArrivals {
   KvMemory& memory_;
   const P2pArrivalOptions options_;
   const OnReceived on_received_;
+  const OnReceiving on_receiving_;
   P2pInbox inbox_;
+  LinkShaper link_;
   std::map<KvRequestId, Wait> waits_;
   TimerId sweep_ = kNoTimer;
   uint64_t expired_ = 0;
+  Lifeline lifeline_;
 };
 
 }  // namespace kvasir

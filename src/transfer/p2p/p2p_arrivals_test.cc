@@ -16,7 +16,7 @@ class P2pArrivalsTest : public testing::Test {
 
   std::shared_ptr<P2pTensor> announce(uint32_t first, uint32_t count,
                                       const std::string& key = "k") {
-    return arrivals_->announce(key, first, count, prompt_.blocks[first + count - 1]);
+    return arrivals_->announce(key, first, count, prompt_.blocks[first + count - 1], false);
   }
   void bring(uint32_t first, uint32_t count, const std::string& key = "k", bool sound = true) {
     const auto tensor = announce(first, count, key);
@@ -25,7 +25,7 @@ class P2pArrivalsTest : public testing::Test {
       fill_kv_block(prompt_.blocks[first + i],
                     std::span(tensor->bytes).subspan(i * kBlockBytes, kBlockBytes));
     }
-    arrivals_->arrived(key, *tensor, sound);
+    arrivals_->arrived(key, tensor, sound);
   }
   void wait(uint32_t first, uint32_t count, const std::string& key = "k") {
     arrivals_->wait(
@@ -42,13 +42,15 @@ class P2pArrivalsTest : public testing::Test {
         executor_, memory_, options,
         [this](const P2pAwaited&, const P2pArrivals::Outcome& outcome) {
           outcomes_.push_back(outcome);
-        });
+        },
+        [this](KvRequestId) { ++receiving_; });
   }
 
   const TestPrompt prompt_{41};
   VirtualExecutor executor_;
   KvMemory memory_ = KvMemory::create(64, small_kv_layout()).value();
   std::vector<P2pArrivals::Outcome> outcomes_;
+  int receiving_ = 0;
   P2pArrivalOptions options_;
   std::unique_ptr<P2pArrivals> arrivals_;
 };
@@ -77,6 +79,24 @@ TEST_F(P2pArrivalsTest, TheWaitIsBounded) {
   EXPECT_TRUE(outcomes_[0].late);
   EXPECT_EQ(outcomes_[0].fetched.problem, "they do not come in time");
   EXPECT_EQ(got(), 4u) << "the rest is computed";
+}
+
+TEST_F(P2pArrivalsTest, ALinkHasItsSpeedAndProgressGivesTime) {
+  options_.link.gb_per_s = 4 * kBlockBytes / 1e9;  // four blocks a second
+  options_.link.latency = std::chrono::milliseconds(500);
+  options_.receive_patience = std::chrono::seconds(2);
+  make(options_);
+  wait(0, 8);
+  bring(0, 4);
+  bring(4, 4);
+  const TimePoint begun = executor_.now();
+  executor_.run_until(begun + std::chrono::milliseconds(1500));
+  EXPECT_EQ(receiving_, 1) << "the first blocks are there";
+  executor_.run_until(begun + std::chrono::milliseconds(2499));
+  EXPECT_TRUE(outcomes_.empty());
+  executor_.run_until(begun + std::chrono::milliseconds(2500));
+  EXPECT_EQ(got(), 8u);
+  EXPECT_EQ(receiving_, 1);
 }
 
 TEST_F(P2pArrivalsTest, WhatFailsIsNotWaitedFor) {
@@ -112,14 +132,14 @@ TEST_F(P2pArrivalsTest, WhatFindsNoRoomIsNotWaitedFor) {
 }
 
 TEST_F(P2pArrivalsTest, BlocksOfAnotherPromptAreRefused) {
-  const auto tensor = arrivals_->announce("k", 0, 4, prompt_.blocks[3] + 1);
-  arrivals_->arrived("k", *tensor, true);
+  const auto tensor = arrivals_->announce("k", 0, 4, prompt_.blocks[3] + 1, false);
+  arrivals_->arrived("k", tensor, true);
   wait(0, 4);
   ASSERT_EQ(outcomes_.size(), 1u);
   EXPECT_TRUE(outcomes_[0].refused);
   EXPECT_EQ(got(), 0u);
-  const auto longer = arrivals_->announce("k", 0, 11, prompt_.blocks[9]);
-  arrivals_->arrived("k", *longer, true);
+  const auto longer = arrivals_->announce("k", 0, 11, prompt_.blocks[9], false);
+  arrivals_->arrived("k", longer, true);
   wait(0, 4);
   EXPECT_EQ(got(), 0u);
 }

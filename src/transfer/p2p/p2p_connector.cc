@@ -44,6 +44,12 @@ P2pNode::Told P2pConnector::told() {
     ++stats_.refused_peers;
     log_repeated(LogLevel::kWarning, "p2p: refused", "p2p: refused " + why);
   });
+  if (options_.pipelining) {
+    told.receiving = lifeline_.posting(loop_, [this](KvRequestId request) {
+      const auto found = requests_.find(request);
+      if (found != requests_.end() && !found->second.left) owner_.on_fetching(request);
+    });
+  }
   return told;
 }
 
@@ -103,11 +109,7 @@ void P2pConnector::on_received(KvRequestId request, const P2pArrivals::Outcome& 
   const auto found = requests_.find(request);
   if (found == requests_.end()) return;
   const KvFetched& fetched = outcome.fetched;
-  if (!fetched.problem.empty() && !found->second.left) {
-    ++stats_.failed_transfers;
-    log_repeated(LogLevel::kWarning, "p2p: blocks are computed instead",
-                 "p2p: blocks are computed instead: " + fetched.problem);
-  }
+  if (!fetched.problem.empty() && !found->second.left) ++stats_.failed_transfers;
   if (fetched.blocks > 0) {
     const uint64_t bytes = uint64_t{fetched.blocks} * memory_.layout().block_bytes();
     ++stats_.transfers;
@@ -194,12 +196,16 @@ Result<std::unique_ptr<KvConnector>> make_p2p_connector(const KvTransferConfig& 
   options.send_type = config.send_type;
   options.prefills = config.role != "kv_consumer";
   options.decodes = config.role != "kv_producer";
+  options.pipelining = config.pipelining;
   P2pNodeOptions& node = options.node;
   node.fingerprint = kv_fingerprint(model, memory.layout());
+  node.compress = config.compress;
   node.hold = config.lease;
   node.server.host = config.kv_ip;
   node.server.port = config.kv_port;
   node.arrivals.limits.bytes_max = config.kv_buffer_bytes;
+  node.arrivals.link = config.link;
+  node.arrivals.scale = memory.layout().scale;
   if (!config.proxy.empty()) {
     Result<HostPort> proxy = parse_http_origin(config.proxy);
     if (!proxy) return Error{"proxy_ip, proxy_port: " + proxy.error().message};

@@ -26,6 +26,7 @@ struct P2pConnectorOptions {
   P2pNodeOptions node;
   KvTransferConfig::SendType send_type = KvTransferConfig::SendType::kPutAsync;
   bool prefills = true, decodes = true;  // both: by whose address is ours
+  bool pipelining = false;               // who decodes begins when the first blocks are there
 };
 
 class P2pConnector final : public KvConnector {

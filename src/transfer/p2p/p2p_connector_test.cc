@@ -5,6 +5,7 @@
 #include "transfer/connector_side_fixture.h"
 #include "transfer/kv_fingerprint.h"
 #include "transfer/p2p/p2p_stranger_fixture.h"
+#include "transfer/packed_block.h"
 
 namespace kvasir {
 namespace {
@@ -168,6 +169,38 @@ TEST_P(AllSendTypes, RestartedWorkersFindEachOtherAgain) {
     restarted.drop_connector();
     const uint16_t port = decodes ? decode_port_ : prefill_port_;
     ASSERT_EQ(start(restarted, !decodes, port), port);
+  }
+}
+
+TEST_P(AllSendTypes, WhoDecodesIsToldWhenTheFirstBlocksAreThere) {
+  options_.pipelining = true;
+  options_.node.arrivals.link.latency = std::chrono::milliseconds(1);
+  options_.node.arrivals.link.gb_per_s = 1e-4;
+  decode_.drop_connector();
+  decode_port_ = start(decode_, false);
+  const KvRequestId first = prefill_.plan(prompt_, id()).first;
+  prefill_.start_offer(first, prompt_);
+  EXPECT_EQ(decode_.decode(prompt_, id()), 10u);
+  EXPECT_EQ(decode_.fetching, 1);
+}
+
+TEST_P(AllSendTypes, CompressedBlocksAreNearWhatTheyWere) {
+  options_.node.compress = true;
+  ConnectorSide prefill, decode;
+  prefill_port_ = start(prefill, true);
+  decode_port_ = start(decode, false);
+  const KvRequestId first = prefill.plan(prompt_, id()).first;
+  prefill.start_offer(first, prompt_);
+  const KvRequestId second = decode.plan(prompt_, id()).first;
+  ASSERT_EQ(decode.fetch(second, 0, ConnectorSide::blocks_from(0, 10)).blocks, 10u);
+  std::vector<std::byte> packed(packed_block_bytes(small_kv_layout()));
+  std::vector<std::byte> right(small_kv_layout().block_bytes());
+  for (uint32_t i = 0; i < 10; ++i) {
+    fill_kv_block(prompt_.blocks[i], right);
+    pack_block(small_kv_layout(), right, packed);
+    ASSERT_TRUE(unpack_block(small_kv_layout(), packed, right));
+    const std::span<const std::byte> there = decode.memory().block(i);
+    EXPECT_TRUE(std::equal(there.begin(), there.end(), right.begin())) << i;
   }
 }
 

@@ -39,7 +39,7 @@ class P2pFrames {
   }
   void end(bool sound) {
     const Expected done = std::exchange(current_, {});
-    arrivals_.arrived(done.key, *done.tensor, sound);
+    arrivals_.arrived(done.key, done.tensor, sound);
   }
   // Nothing comes any more.
   void fail_all() {

@@ -20,7 +20,8 @@ struct P2pTensor {
   uint32_t first = 0, count = 0;
   BlockHash last_block = 0;
   std::vector<std::byte> bytes;
-  bool whole = false;  // all have come, and their checksum is right
+  bool packed = false;  // transfer/packed_block.h
+  bool whole = false;   // all have come, and their checksum is right
 };
 
 class P2pInbox {

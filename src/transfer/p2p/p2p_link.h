@@ -47,6 +47,7 @@ class P2pLink final : private IoHandler {
     uint64_t number = 0;
     std::vector<std::span<const std::byte>> pieces;
     std::function<void(bool sent)> done;
+    std::vector<std::byte> own = {};  // what `pieces` view, unless it is somebody else's
   };
 
   // Of the side that listens: a hello comes first.

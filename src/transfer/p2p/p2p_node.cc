@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "transfer/packed_block.h"
 #include "wire/kv_transfer/p2p_messages.h"
 
 namespace kvasir {
@@ -36,10 +37,12 @@ P2pNode::P2pNode(EventLoop& loop, KvMemory& memory, const P2pNodeOptions& option
       memory_(memory),
       options_(options),
       told_(std::move(told)),
-      arrivals_(loop, memory, options.arrivals,
-                [this](const P2pAwaited& awaited, const P2pArrivals::Outcome& outcome) {
-                  on_received(awaited, outcome);
-                }) {}
+      arrivals_(
+          loop, memory, options.arrivals,
+          [this](const P2pAwaited& awaited, const P2pArrivals::Outcome& outcome) {
+            on_received(awaited, outcome);
+          },
+          told_.receiving) {}
 
 P2pNode::~P2pNode() {
   closing_ = true;
@@ -68,12 +71,20 @@ uint32_t P2pNode::tensor_blocks() const {
 }
 
 P2pLink::Frame P2pNode::frame(const P2pOffer& offer, uint64_t number, uint32_t first,
-                              uint32_t count) {
+                              uint32_t count, bool packed) {
   P2pLink::Frame frame;
   frame.number = number;
-  for (uint32_t i = first; i < first + count; ++i) {
-    frame.pieces.push_back(memory_.block(offer.blocks[i]));
+  const size_t size = packed_block_bytes(memory_.layout());
+  if (packed) frame.own.resize(count * size);
+  for (uint32_t i = 0; i < count; ++i) {
+    const std::span<const std::byte> block = memory_.block(offer.blocks[first + i]);
+    if (packed) {
+      pack_block(memory_.layout(), block, std::span(frame.own).subspan(i * size, size));
+    } else {
+      frame.pieces.push_back(block);
+    }
   }
+  if (packed) frame.pieces.push_back(frame.own);
   return frame;
 }
 
@@ -102,13 +113,14 @@ void P2pNode::put_part(P2pPeer& to, const P2pOffer& offer, uint32_t first, uint3
   command.blocks = count;
   command.layers = memory_.layout().layers;
   command.values = memory_.layout().slice_bytes() / 2;
-  command.dtype = kP2pDtype;
+  command.dtype = options_.compress ? kP2pPackedDtype : kP2pDtype;
   to.ask(write_p2p_command(command), [this, &to, request = offer.request, first, count,
                                       number = command.number](const std::string* reply) {
     if (closing_) return;
     if (reply == nullptr) return part_over(request, "it cannot be reached");
     if (*reply != "0") return part_over(request, "it has no room for them");
-    P2pLink::Frame part = frame(sendings_.at(request).offer, number, first, count);
+    P2pLink::Frame part =
+        frame(sendings_.at(request).offer, number, first, count, options_.compress);
     part.done = [this, request](bool sent) {
       if (!closing_) part_over(request, sent ? "" : "the connection was cut");
     };
@@ -147,13 +159,15 @@ uint64_t P2pNode::on_get(P2pLink& link, const P2pTensorId& blocks, const P2pComm
   const auto found = find_held(blocks.request);
   if (found == held_.end()) return P2pReply::kNotThere;
   Held& held = found->second;
+  const bool packed = command.dtype == kP2pPackedDtype;
+  if (!packed && command.dtype != kP2pDtype) return P2pReply::kRefused;
   const size_t last = size_t{blocks.first} + blocks.count - 1;
   if (last >= held.offer.blocks.size() || held.offer.hashes[last] != command.last_block) {
     on_refused("a worker that asks for blocks of another prompt");
     return P2pReply::kRefused;
   }
   ++held.parts;
-  P2pLink::Frame part = frame(held.offer, command.number, blocks.first, blocks.count);
+  P2pLink::Frame part = frame(held.offer, command.number, blocks.first, blocks.count, packed);
   part.done = [this, request = found->first](bool) {
     if (closing_) return;
     const auto sent = held_.find(request);
@@ -197,13 +211,14 @@ void P2pNode::receive(P2pAwaited awaited, const std::optional<P2pAddress>& from)
 
 void P2pNode::get_part(P2pPeer& from, const P2pAwaited& awaited, uint32_t first, uint32_t count) {
   const BlockHash last_block = awaited.hashes[first + count - 1];
-  auto tensor = arrivals_.announce(awaited.key, first, count, last_block);
+  auto tensor = arrivals_.announce(awaited.key, first, count, last_block, options_.compress);
   if (tensor == nullptr) return;  // which ended it
   P2pCommand command;
   command.kind = P2pCommand::Kind::kGet;
   command.tensor_id = p2p_tensor_id(awaited.key, first, count);
   command.number = from.next_number();
   command.last_block = last_block;
+  command.dtype = options_.compress ? kP2pPackedDtype : kP2pDtype;
   from.frames().expect(command.number, awaited.key, std::move(tensor));
   ask_for(from, awaited.request, command.number, write_p2p_command(command));
 }

@@ -26,6 +26,7 @@ struct P2pNodeOptions {
   P2pArrivalOptions arrivals;
   P2pRegistrarOptions registrar;
   uint64_t fingerprint = 0;
+  bool compress = false;  // what is sent by PUT and asked for by GET
   size_t tensor_bytes_most = size_t{4} << 20;
   Duration send_patience = std::chrono::seconds(10);   // then a receiver is given up
   Duration hold = std::chrono::seconds(30);            // what nobody gets
@@ -48,6 +49,8 @@ class P2pNode final : private P2pServer::Owner {
     std::function<void(KvRequestId request, const std::string& problem, bool expired)> offer_over;
     std::function<void(KvRequestId request, const P2pArrivals::Outcome& outcome)> received;
     std::function<void(const std::string& why)> refused;
+    // Empty: nobody wants to know. The first blocks are there, others are on their way.
+    std::function<void(KvRequestId request)> receiving = {};
   };
 
   static Result<std::unique_ptr<P2pNode>> open(EventLoop& loop, KvMemory& memory,
@@ -82,7 +85,8 @@ class P2pNode final : private P2pServer::Owner {
   P2pNode(EventLoop& loop, KvMemory& memory, const P2pNodeOptions& options, Told told);
   P2pPeer& peer(const P2pAddress& address);
   uint32_t tensor_blocks() const;
-  P2pLink::Frame frame(const P2pOffer& offer, uint64_t number, uint32_t first, uint32_t count);
+  P2pLink::Frame frame(const P2pOffer& offer, uint64_t number, uint32_t first, uint32_t count,
+                       bool packed);
   void put_part(P2pPeer& to, const P2pOffer& offer, uint32_t first, uint32_t count);
   void part_over(KvRequestId request, const std::string& problem);
   void get_part(P2pPeer& from, const P2pAwaited& awaited, uint32_t first, uint32_t count);

@@ -128,14 +128,16 @@ bool P2pServer::take_put(const std::string& peer, const P2pCommand& command) {
   }
   const auto blocks = read_p2p_tensor_id(command.tensor_id);
   const auto key = blocks ? p2p_request_key(blocks->request) : std::nullopt;
-  const bool fits = key && command.dtype == kP2pDtype && command.blocks == blocks->count &&
-                    command.layers == layout_.layers && command.values == layout_.slice_bytes() / 2;
+  const bool packed = command.dtype == kP2pPackedDtype;
+  const bool fits = key && (packed || command.dtype == kP2pDtype) &&
+                    command.blocks == blocks->count && command.layers == layout_.layers &&
+                    command.values == layout_.slice_bytes() / 2;
   if (!fits) {
     owner_.on_refused("blocks of another shape, or of a request without addresses");
     return false;
   }
-  auto tensor =
-      arrivals_.announce(std::string(*key), blocks->first, blocks->count, command.last_block);
+  auto tensor = arrivals_.announce(std::string(*key), blocks->first, blocks->count,
+                                   command.last_block, packed);
   if (tensor == nullptr) return false;
   session->second->frames.expect(command.number, std::string(*key), std::move(tensor));
   return true;

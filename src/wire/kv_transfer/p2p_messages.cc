@@ -124,9 +124,10 @@ std::string write_p2p_command(const P2pCommand& command) {
       append_pair(out, "last_block", command.last_block);
       break;
     case Kind::kGet:
-      append_msgpack_map(out, 4);
+      append_msgpack_map(out, 5);
       append_pair(out, "cmd", "GET");
       append_pair(out, "tensor_id", command.tensor_id);
+      append_pair(out, "dtype", command.dtype);
       append_pair(out, "number", command.number);
       append_pair(out, "last_block", command.last_block);
       break;
@@ -163,7 +164,7 @@ Result<P2pCommand> read_p2p_command(std::string_view message) {
   };
   constexpr Needs kCommands[] = {{"NEW", Kind::kNew, 0b00000111},
                                  {"PUT", Kind::kPut, 0b11111001},
-                                 {"GET", Kind::kGet, 0b11001001},
+                                 {"GET", Kind::kGet, 0b11011001},
                                  {"DROP", Kind::kDrop, 0b00001001}};
   for (const Needs& needs : kCommands) {
     if (needs.name != cmd) continue;

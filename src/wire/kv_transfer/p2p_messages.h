@@ -32,12 +32,13 @@ struct P2pCommand {
   uint64_t number = 0;                          // PUT, GET: of the frame that brings it
   uint64_t last_block = 0;                      // PUT, GET: BlockHash of its last block
   uint64_t blocks = 0, layers = 0, values = 0;  // PUT: "shape"
-  std::string dtype;                            // PUT
+  std::string dtype;                            // PUT, GET
 };
 
 // What NEW says here instead of the name of an NCCL communicator.
 inline constexpr std::string_view kP2pUniqueId = "kvasir tcp 1";
 inline constexpr std::string_view kP2pDtype = "float16";
+inline constexpr std::string_view kP2pPackedDtype = "int8";  // with scales: transfer/packed_block.h
 
 struct P2pReply {
   static constexpr uint64_t kDone = 0;
