@@ -19,6 +19,11 @@ LIMITS = {
     "nixl_tcp": ("raw_tcp", 0.5, 0.8),
     "nixl_tcp_by_layers": ("raw_tcp", 0.5, 0.8),
     "nixl_shm": ("raw_tcp", 0.5, 0.8),
+    "p2p": ("raw_tcp", 0.5, 0.8),
+    "fs_vllm_store": ("write_fsync", 0.6, 0.8),
+    "fs_kvasir_store": ("write_fsync", 0.6, 0.8),
+    "lmcache_set": ("redis_set", 0.5, 0.8),
+    "lmcache_get": ("redis_get", 0.5, 0.8),
 }
 
 

@@ -14,6 +14,8 @@
 #include "base/integer_text.h"
 #include "connector_pair.h"
 #include "raw_copy.h"
+#include "raw_store.h"
+#include "wire/kv_transfer/p2p_request_id.h"
 
 namespace kvasir::bench {
 namespace {
@@ -51,16 +53,89 @@ Contender nixl(std::string name, const Load& load, KvTransferConfig::Transport t
   return {std::move(name), [pair] { return pair->hand_over().fetch_seconds; }};
 }
 
+// PUT_ASYNC: from the offer until all blocks are there.
+Contender p2p(const Load& load) {
+  KvTransferConfig prefiller;
+  prefiller.kind = KvTransferKind::kP2p;
+  prefiller.role = "kv_producer";
+  prefiller.kv_port = free_port();
+  KvTransferConfig decoder = prefiller;
+  decoder.role = "kv_consumer";
+  decoder.kv_port = free_port();
+  const auto pair =
+      std::make_shared<ConnectorPair>(prefiller, decoder, load.layout(), load.blocks);
+  const std::string addresses = "cmpl-" + p2p_request_id(
+      "127.0.0.1:" + std::to_string(prefiller.kv_port),
+      "127.0.0.1:" + std::to_string(decoder.kv_port), "");
+  const auto number = std::make_shared<uint64_t>(0);
+  return {"p2p", [=] { return pair->hand_over(addresses + std::to_string(++*number)).whole_seconds; }};
+}
+
+// Both ways of a store, whose times come from one transfer.
+std::vector<Contender> store(const std::string& name, const std::string& save,
+                             const std::string& load_name, const KvTransferConfig& config,
+                             const Load& load, std::function<void()> clear) {
+  const auto pair = std::make_shared<ConnectorPair>(config, config, load.layout(), load.blocks);
+  const auto times = std::make_shared<ConnectorPair::Times>();
+  return {{name + save,
+           [=] {
+             *times = pair->hand_over();
+             clear();
+             return times->offer_seconds;
+           }},
+          {name + load_name, [=] { return times->fetch_seconds; }}};
+}
+
+void add_fs(const Load& load, std::vector<Contender>& contenders) {
+  const auto folder = std::make_shared<BenchFolder>();
+  const auto bytes = std::make_shared<std::vector<std::byte>>(load.bytes(), std::byte{7});
+  contenders.push_back({"write_fsync", [=] { return write_and_sync_seconds(*folder, *bytes); }});
+  for (const bool safe : {false, true}) {
+    KvTransferConfig config;
+    config.kind = KvTransferKind::kFs;
+    config.shared_storage_path = folder->path();
+    config.fs_safe = safe;
+    for (Contender& contender : store(safe ? "fs_kvasir" : "fs_vllm", "_store", "_load", config,
+                                      load, [folder] { folder->clear(); })) {
+      contenders.push_back(std::move(contender));
+    }
+  }
+}
+
+void add_lmcache(const Load& load, std::vector<Contender>& contenders) {
+  if (!BenchRedis::installed()) {
+    std::fprintf(stderr, "transfer_bench: lmcache is left out: redis-server is not installed\n");
+    return;
+  }
+  const auto redis = std::make_shared<BenchRedis>();
+  for (const std::string command : {"set", "get"}) {
+    contenders.push_back({"redis_" + command, [=] {
+                            return redis->seconds(command, load.blocks, load.block_bytes);
+                          }});
+  }
+  KvTransferConfig config;
+  config.kind = KvTransferKind::kLmcache;
+  config.remote_url = "redis://127.0.0.1:" + std::to_string(redis->port());
+  for (Contender& contender :
+       store("lmcache", "_set", "_get", config, load, [redis] { redis->clear(); })) {
+    contenders.push_back(std::move(contender));
+  }
+}
+
 // Each way and what it is held against.
 std::vector<Contender> contenders_of(const Load& load) {
   using Transport = KvTransferConfig::Transport;
   const auto raw = std::make_shared<RawTcpCopy>(load.bytes());
-  return {
+  std::vector<Contender> contenders = {
       {"raw_tcp", [raw] { return raw->seconds(); }},
       nixl("nixl_tcp", load, Transport::kTcp, false),
       nixl("nixl_tcp_by_layers", load, Transport::kTcp, true),
       nixl("nixl_shm", load, Transport::kShm, false),
+      p2p(load),
   };
+  add_fs(load, contenders);
+  add_lmcache(load, contenders);
+  return contenders;
 }
 
 void run(const Load& load, uint32_t rounds) {
