@@ -26,9 +26,8 @@ struct FoundBlocks {
 };
 
 struct LoadedBlocks {
-  std::vector<std::byte> bytes;  // of `blocks` blocks, one after another
-  uint32_t blocks = 0;           // leading ones of those asked for: there and whole
-  std::string problem;           // why not all
+  uint32_t blocks = 0;  // leading ones of those asked for: there and whole
+  std::string problem;  // why not all
 };
 
 class BlockStore {
@@ -36,8 +35,10 @@ class BlockStore {
   virtual ~BlockStore() = default;
 
   virtual FoundBlocks find(const StoredPrompt& prompt) = 0;
-  // Prompt blocks `first` to `first + count`. What find() saw may be gone.
-  virtual LoadedBlocks load(const StoredPrompt& prompt, uint32_t first, uint32_t count) = 0;
+  // Prompt blocks from `first` on, `count` of them, one after another `into` room for so many. What
+  // find() saw may be gone.
+  virtual LoadedBlocks load(const StoredPrompt& prompt, uint32_t first, uint32_t count,
+                            std::span<std::byte> into) = 0;
   // `bytes`: all blocks of the prompt. Once it returns whoever looks finds them, as long as the
   // store keeps them.
   virtual Result<void> save(const StoredPrompt& prompt, std::span<const std::byte> bytes) = 0;

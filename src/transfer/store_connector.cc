@@ -12,6 +12,11 @@ namespace kvasir {
 namespace {
 
 constexpr size_t kRecordsMost = 4096;  // that nobody took; further ones are counted only
+constexpr size_t kScratchMost = size_t{256} << 20;  // kept between two pieces of work
+
+void trim(std::vector<std::byte>& scratch) {
+  if (scratch.capacity() > kScratchMost) std::vector<std::byte>().swap(scratch);
+}
 
 }  // namespace
 
@@ -61,9 +66,11 @@ struct StoreConnector::Access {
   }
   // On the thread.
   KvFetched load(BlockStore& store, const StoredPrompt& prompt, uint32_t first,
-                 std::span<const uint32_t> blocks) {
-    const LoadedBlocks loaded = store.load(prompt, first, static_cast<uint32_t>(blocks.size()));
-    const uint32_t written = write(blocks.first(loaded.blocks), loaded.bytes);
+                 std::span<const uint32_t> blocks, std::vector<std::byte>& bytes) {
+    bytes.resize(blocks.size() * block_bytes());
+    const auto count = static_cast<uint32_t>(blocks.size());
+    const LoadedBlocks loaded = store.load(prompt, first, count, bytes);
+    const uint32_t written = write(blocks.first(loaded.blocks), bytes);
     if (written < loaded.blocks) return {written, "what is stored is no packed block"};
     return {written, loaded.problem};
   }
@@ -85,6 +92,7 @@ StoreConnector::StoreConnector(std::string name, std::shared_ptr<BlockStore> sto
                                Executor& loop, Owner& owner)
     : name_(std::move(name)),
       store_(std::move(store)),
+      scratch_(std::make_shared<std::vector<std::byte>>()),
       options_(options),
       memory_(memory),
       loop_(loop),
@@ -151,21 +159,23 @@ void StoreConnector::fetch(KvRequestId request, uint32_t first, std::vector<uint
   about->began = loop_.clock().now();
   const size_t ahead = options_.pipelining ? options_.first_blocks : 0;
   const bool taken = thread_.submit([this, store = store_, prompt = about->prompt,
-                                     access = about->access, &clock = loop_.clock(), request, first,
+                                     access = about->access, scratch = scratch_,
+                                     &clock = loop_.clock(), request, first,
                                      blocks = std::move(blocks), asked = about->began,
                                      ahead](const StoreThread::Tell& tell) -> StoreThread::Use {
     const Duration waited = clock.now() - asked;
     std::span<const uint32_t> rest = blocks;
     KvFetched fetched;
     if (ahead > 0 && ahead < rest.size()) {
-      fetched = access->load(*store, *prompt, first, rest.first(ahead));
+      fetched = access->load(*store, *prompt, first, rest.first(ahead), *scratch);
       rest = rest.subspan(ahead);
       if (fetched.problem.empty()) tell([this, request] { on_loading(request); });
     }
     if (fetched.problem.empty()) {
-      KvFetched part = access->load(*store, *prompt, first + fetched.blocks, rest);
+      KvFetched part = access->load(*store, *prompt, first + fetched.blocks, rest, *scratch);
       fetched = {fetched.blocks + part.blocks, std::move(part.problem)};
     }
+    trim(*scratch);
     return [this, request, waited, asked, fetched = std::move(fetched)] {
       after_link(asked, fetched.blocks, [=, this] { on_loaded(request, fetched, waited); });
     };
@@ -216,12 +226,14 @@ void StoreConnector::offer(KvRequestId request, std::vector<uint32_t> blocks, ui
   about->blocks = blocks.size();
   stats_.offers += blocks.size();
   const bool taken =
-      thread_.submit([this, store = store_, prompt = about->prompt, access = about->access, request,
-                      blocks = std::move(blocks),
+      thread_.submit([this, store = store_, prompt = about->prompt, access = about->access,
+                      scratch = scratch_, request, blocks = std::move(blocks),
                       asked = loop_.clock().now()](const StoreThread::Tell&) -> StoreThread::Use {
-        std::vector<std::byte> bytes;
+        std::vector<std::byte>& bytes = *scratch;
         if (!access->read(blocks, bytes)) return [] {};
-        return [this, request, asked, count = blocks.size(), saved = store->save(*prompt, bytes)] {
+        Result<void> saved = store->save(*prompt, bytes);
+        trim(bytes);
+        return [this, request, asked, count = blocks.size(), saved = std::move(saved)] {
           after_link(asked, saved ? count : 0, [=, this] { on_saved(request, saved); });
         };
       });

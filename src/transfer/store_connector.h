@@ -68,6 +68,7 @@ class StoreConnector final : public KvConnector {
 
   const std::string name_;
   const std::shared_ptr<BlockStore> store_;
+  const std::shared_ptr<std::vector<std::byte>> scratch_;  // the thread's
   const StoreConnectorOptions options_;
   KvMemory& memory_;
   Executor& loop_;

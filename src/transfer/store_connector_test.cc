@@ -18,13 +18,13 @@ class ScriptedStore final : public BlockStore {
     pass();
     return found;
   }
-  LoadedBlocks load(const StoredPrompt& prompt, uint32_t first, uint32_t count) override {
+  LoadedBlocks load(const StoredPrompt& prompt, uint32_t first, uint32_t count,
+                    std::span<std::byte> into) override {
     pass();
-    LoadedBlocks loaded{std::vector<std::byte>(count * size), count, {}};
     for (uint32_t i = 0; i < count; ++i) {
-      fill_kv_block(prompt.blocks[first + i], std::span(loaded.bytes).subspan(i * size, size));
+      fill_kv_block(prompt.blocks[first + i], into.subspan(i * size, size));
     }
-    return loaded;
+    return {count, {}};
   }
   Result<void> save(const StoredPrompt&, std::span<const std::byte> bytes) override {
     pass();
@@ -132,10 +132,11 @@ TEST_F(StoreConnectorTest, AStoreThatHangsHoldsUpNoRequestAndNoBlock) {
   EXPECT_FALSE(plan.keeps);
   EXPECT_EQ(side_.connector().stats().refused_peers, 1u);
 
-  options.find_patience = std::chrono::minutes(1);
-  make(options);
   store_->go();
+  options.find_patience = std::chrono::minutes(1);
+  store_ = std::make_shared<ScriptedStore>();  // the other one's thread may still be at it
   store_->found = {4, false, {}};
+  make(options);
   const KvRequestId request = side_.plan(prompt).first;
   store_->stop();
   EXPECT_EQ(side_.fetch(request, 0, {1, 2, 3, 4}).blocks, 0u);

@@ -176,7 +176,8 @@ FoundBlocks ExampleFolder::find(const StoredPrompt& prompt) {
   return found;
 }
 
-LoadedBlocks ExampleFolder::load(const StoredPrompt& prompt, uint32_t first, uint32_t count) {
+LoadedBlocks ExampleFolder::load(const StoredPrompt& prompt, uint32_t first, uint32_t count,
+                                 std::span<std::byte> into) {
   LoadedBlocks loaded;
   const uint32_t blocks = locate(prompt, loaded.problem);
   if (blocks == 0 || first > blocks || count > blocks - first) {
@@ -188,7 +189,6 @@ LoadedBlocks ExampleFolder::load(const StoredPrompt& prompt, uint32_t first, uin
   const std::string last_block = hexadecimal(prompt.blocks[blocks - 1]);
   const size_t slice = layout_.slice_bytes(), block_bytes = layout_.block_bytes();
   std::vector<std::byte> data(blocks * slice);
-  loaded.bytes.resize(count * block_bytes);
   for (uint32_t layer = 0; layer < layout_.layers; ++layer) {
     const std::string path = folder + "/" + layer_file(layer);
     auto opened =
@@ -207,8 +207,8 @@ LoadedBlocks ExampleFolder::load(const StoredPrompt& prompt, uint32_t first, uin
       return loaded;
     }
     for (uint32_t i = 0; i < count; ++i) {
-      std::memcpy(loaded.bytes.data() + i * block_bytes + layer * slice,
-                  data.data() + (first + i) * slice, slice);
+      std::memcpy(into.data() + i * block_bytes + layer * slice, data.data() + (first + i) * slice,
+                  slice);
     }
   }
   loaded.blocks = count;
@@ -232,35 +232,34 @@ Result<void> ExampleFolder::save(const StoredPrompt& prompt, std::span<const std
   return done;
 }
 
-std::string ExampleFolder::gather_layer(uint32_t layer, uint32_t blocks,
-                                        std::span<const std::byte> bytes) const {
-  const size_t slice = layout_.slice_bytes();
-  std::string data(blocks * slice, '\0');
-  for (uint32_t i = 0; i < blocks; ++i) {
-    std::memcpy(data.data() + i * slice, bytes.data() + i * layout_.block_bytes() + layer * slice,
-                slice);
-  }
-  return data;
-}
-
 std::string ExampleFolder::layer_header(const StoredPrompt& prompt, uint32_t blocks,
-                                        std::string_view data) const {
+                                        std::span<const std::span<const std::byte>> slices) const {
   SafeTensors about;
-  about.tensors.push_back({"kv_cache", "F16", layer_shape(layout_, blocks), 0, data.size()});
+  const uint64_t size = uint64_t{blocks} * layout_.slice_bytes();
+  about.tensors.push_back({"kv_cache", "F16", layer_shape(layout_, blocks), 0, size});
   about.metadata = {{std::string(kFingerprintKey), fingerprint_},
                     {std::string(kLastBlockKey), hexadecimal(prompt.blocks[blocks - 1])},
-                    {std::string(kChecksumKey), hexadecimal(kv_checksum(bytes_of(data)))}};
+                    {std::string(kChecksumKey), hexadecimal(kv_checksum(slices))}};
   return write_safetensors_header(about);
 }
 
 Result<void> ExampleFolder::write_layers(const std::string& folder, const StoredPrompt& prompt,
                                          uint32_t blocks, std::span<const std::byte> bytes) const {
-  Result<void> done = make_folders(folder);
-  for (uint32_t layer = 0; done && layer < layout_.layers; ++layer) {
-    const std::string data = gather_layer(layer, blocks, bytes);
-    done = write_store_file(folder + "/" + layer_file(layer),
-                            {bytes_of(layer_header(prompt, blocks, data)), bytes_of(data)});
+  if (const Result<void> made = make_folders(folder); !made) return made;
+  const size_t slice = layout_.slice_bytes(), block = layout_.block_bytes();
+  std::vector<std::string> headers(layout_.layers);
+  std::vector<NewStoreFile> files(layout_.layers);
+  for (uint32_t layer = 0; layer < layout_.layers; ++layer) {
+    std::vector<std::span<const std::byte>> slices;
+    for (uint32_t i = 0; i < blocks; ++i) {
+      slices.push_back(bytes.subspan(i * block + layer * slice, slice));
+    }
+    headers[layer] = layer_header(prompt, blocks, slices);
+    files[layer].path = folder + "/" + layer_file(layer);
+    files[layer].pieces.push_back(bytes_of(headers[layer]));
+    files[layer].pieces.insert(files[layer].pieces.end(), slices.begin(), slices.end());
   }
+  const Result<void> done = write_store_files(files);
   return done ? sync_folder(folder) : done;
 }
 

@@ -26,7 +26,8 @@ class ExampleFolder final : public BlockStore {
   ExampleFolder(std::string path, uint64_t fingerprint, const KvLayout& layout);
 
   FoundBlocks find(const StoredPrompt& prompt) override;
-  LoadedBlocks load(const StoredPrompt& prompt, uint32_t first, uint32_t count) override;
+  LoadedBlocks load(const StoredPrompt& prompt, uint32_t first, uint32_t count,
+                    std::span<std::byte> into) override;
   Result<void> save(const StoredPrompt& prompt, std::span<const std::byte> bytes) override;
 
   // Where a prompt's first `tokens` tokens lie.
@@ -44,9 +45,8 @@ class ExampleFolder final : public BlockStore {
   std::string folder_of_blocks(const StoredPrompt& prompt, uint32_t blocks) const;
   uint32_t locate(const StoredPrompt& prompt, std::string& problem) const;
   Checked check(const StoredPrompt& prompt, uint32_t blocks) const;
-  std::string gather_layer(uint32_t layer, uint32_t blocks, std::span<const std::byte> bytes) const;
   std::string layer_header(const StoredPrompt& prompt, uint32_t blocks,
-                           std::string_view data) const;
+                           std::span<const std::span<const std::byte>> slices) const;
   Result<void> write_layers(const std::string& folder, const StoredPrompt& prompt, uint32_t blocks,
                             std::span<const std::byte> bytes) const;
   Result<void> replace_layers(const std::string& from, const std::string& to) const;

@@ -52,10 +52,10 @@ FoundBlocks SafeFolder::find(const StoredPrompt& prompt) {
   return found;
 }
 
-LoadedBlocks SafeFolder::load(const StoredPrompt& prompt, uint32_t first, uint32_t count) {
+LoadedBlocks SafeFolder::load(const StoredPrompt& prompt, uint32_t first, uint32_t count,
+                              std::span<std::byte> into) {
   LoadedBlocks loaded;
   const size_t size = block_bytes_;
-  loaded.bytes.resize(count * size);
   std::string open;  // the segment that is
   Result<StoreFile> file = Error{};
   for (uint32_t i = 0; i < count; ++i) {
@@ -73,11 +73,11 @@ LoadedBlocks SafeFolder::load(const StoredPrompt& prompt, uint32_t first, uint32
       if (file) utimensat(AT_FDCWD, path_of(open).c_str(), nullptr, 0);
       segment->second.used = wall_clock();
     }
-    const std::span<std::byte> into = std::span(loaded.bytes).subspan(i * size, size);
+    const std::span<std::byte> block = into.subspan(i * size, size);
     const Result<void> read =
-        file ? file->read(segment->second.header.header_bytes() + index * size, into)
+        file ? file->read(segment->second.header.header_bytes() + index * size, block)
              : Result<void>(file.error());
-    const bool sound = read && kv_checksum(into) == segment->second.header.checksums[index];
+    const bool sound = read && kv_checksum(block) == segment->second.header.checksums[index];
     if (!sound) {
       loaded.problem =
           read ? path_of(open) + ": a block's checksum is wrong" : read.error().message;
@@ -96,19 +96,19 @@ Result<void> SafeFolder::save(const StoredPrompt& prompt, std::span<const std::b
   segment.header.fingerprint = fingerprint_;
   segment.header.block_bytes = static_cast<uint32_t>(block_bytes_);
   const size_t size = block_bytes_;
-  std::vector<std::byte> missing;
+  std::vector<std::span<const std::byte>> missing;
   for (size_t i = 0; i < prompt.blocks.size(); ++i) {
     if (places_.count(prompt.blocks[i]) > 0) continue;
     const std::span<const std::byte> block = bytes.subspan(i * size, size);
     segment.header.blocks.push_back(prompt.blocks[i]);
     segment.header.checksums.push_back(kv_checksum(block));
-    missing.insert(missing.end(), block.begin(), block.end());
+    missing.push_back(block);
   }
   if (missing.empty()) return {};
   if (segment.header.blocks.size() > SegmentHeader::kBlocksMost) {
     return Error{"it has more than " + std::to_string(SegmentHeader::kBlocksMost) + " blocks"};
   }
-  segment.bytes = segment.header.header_bytes() + missing.size();
+  segment.bytes = segment.header.header_bytes() + missing.size() * size;
   if (options_.bytes_max > 0 && segment.bytes > options_.bytes_max) {
     return Error{"its " + std::to_string(segment.bytes) + " bytes are more than max_bytes"};
   }
@@ -117,8 +117,10 @@ Result<void> SafeFolder::save(const StoredPrompt& prompt, std::span<const std::b
   const auto hashes = std::as_bytes(std::span(segment.header.blocks));
   const std::string name = hexadecimal(kv_checksum(hashes)) + std::string(kSegmentSuffix);
   const std::string unfinished = unfinished_path(folder_);
-  Result<void> done = write_store_file(
-      unfinished, {bytes_of(write_segment_header(segment.header)), std::span(missing)});
+  const std::string header = write_segment_header(segment.header);
+  NewStoreFile file{unfinished, {bytes_of(header)}};
+  file.pieces.insert(file.pieces.end(), missing.begin(), missing.end());
+  Result<void> done = write_store_files(std::span(&file, 1));
   if (done) done = rename_path(unfinished, path_of(name));
   if (done) done = sync_folder(folder_);
   if (!done) {

@@ -35,7 +35,8 @@ class SafeFolder final : public BlockStore {
              const SafeFolderOptions& options);
 
   FoundBlocks find(const StoredPrompt& prompt) override;
-  LoadedBlocks load(const StoredPrompt& prompt, uint32_t first, uint32_t count) override;
+  LoadedBlocks load(const StoredPrompt& prompt, uint32_t first, uint32_t count,
+                    std::span<std::byte> into) override;
   Result<void> save(const StoredPrompt& prompt, std::span<const std::byte> bytes) override;
 
   const std::string& folder() const { return folder_; }

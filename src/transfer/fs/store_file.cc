@@ -3,8 +3,11 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
@@ -26,14 +29,41 @@ Error store_file_error(const char* what, const std::string& path) {
   return Error{std::string("cannot ") + what + " " + path + ": " + std::strerror(errno)};
 }
 
-bool write_piece(int file, std::span<const std::byte> bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(file, bytes.data(), bytes.size());
+constexpr size_t kPiecesOfWrite = 256;
+
+bool write_pieces(int file, std::span<const std::span<const std::byte>> pieces) {
+  std::array<iovec, kPiecesOfWrite> parts;
+  size_t first = 0, skipped = 0;  // of the first piece
+  while (first < pieces.size()) {
+    const size_t count = std::min(kPiecesOfWrite, pieces.size() - first);
+    for (size_t i = 0; i < count; ++i) {
+      const auto piece = pieces[first + i].subspan(i == 0 ? skipped : 0);
+      parts[i] = {const_cast<std::byte*>(piece.data()), piece.size()};  // it is only read
+    }
+    const ssize_t written = writev(file, parts.data(), static_cast<int>(count));
     if (written < 0 && errno == EINTR) continue;
     if (written <= 0) return false;
-    bytes = bytes.subspan(static_cast<size_t>(written));
+    skipped += static_cast<size_t>(written);
+    while (first < pieces.size() && skipped >= pieces[first].size()) {
+      skipped -= pieces[first++].size();
+    }
   }
   return true;
+}
+
+Result<void> write_and_sync(std::span<const NewStoreFile> files) {
+  std::vector<Descriptor> opened;
+  for (const NewStoreFile& file : files) {
+    opened.emplace_back(::open(file.path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
+    if (!opened.back().open() || !write_pieces(opened.back().get(), file.pieces)) {
+      return store_file_error("write", file.path);
+    }
+  }
+  // All have been written before the first one is waited for.
+  for (size_t i = 0; i < files.size(); ++i) {
+    if (fsync(opened[i].get()) != 0) return store_file_error("write", files[i].path);
+  }
+  return {};
 }
 
 }  // namespace
@@ -68,19 +98,12 @@ Result<std::string> StoreFile::read(uint64_t offset, size_t bytes) const {
   return text;
 }
 
-Result<void> write_store_file(const std::string& path,
-                              std::initializer_list<std::span<const std::byte>> pieces) {
-  const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-  if (file < 0) return store_file_error("write", path);
-  bool done = true;
-  for (const std::span<const std::byte> piece : pieces) done = done && write_piece(file, piece);
-  done = done && fsync(file) == 0;
-  const int error = errno;
-  if (close(file) == 0 && done) return {};
-  if (!done) errno = error;
-  const Error why = store_file_error("write", path);
-  unlink(path.c_str());
-  return why;
+Result<void> write_store_files(std::span<const NewStoreFile> files) {
+  Result<void> done = write_and_sync(files);
+  if (!done) {
+    for (const NewStoreFile& file : files) unlink(file.path.c_str());
+  }
+  return done;
 }
 
 Result<void> sync_folder(const std::string& path) {

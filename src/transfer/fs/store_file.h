@@ -4,7 +4,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <initializer_list>
 #include <span>
 #include <string>
 #include <string_view>
@@ -33,10 +32,14 @@ class StoreFile {
   uint64_t size_;
 };
 
-// The pieces, one after another, in a new file that is on the disk when this returns; its folder's
-// entry is not, see sync_folder().
-Result<void> write_store_file(const std::string& path,
-                              std::initializer_list<std::span<const std::byte>> pieces);
+// A file that is to be: the pieces, one after another.
+struct NewStoreFile {
+  std::string path;
+  std::vector<std::span<const std::byte>> pieces;
+};
+// New files that are on the disk when this returns; their folder's entries are not, see
+// sync_folder(). After an error none is there.
+Result<void> write_store_files(std::span<const NewStoreFile> files);
 Result<void> sync_folder(const std::string& path);
 Result<void> rename_path(const std::string& from, const std::string& to);
 // `path` and those above it.

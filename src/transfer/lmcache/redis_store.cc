@@ -94,14 +94,15 @@ FoundBlocks RedisStore::find(const StoredPrompt& prompt) {
   return found;
 }
 
-LoadedBlocks RedisStore::load(const StoredPrompt& prompt, uint32_t first, uint32_t count) {
+LoadedBlocks RedisStore::load(const StoredPrompt& prompt, uint32_t first, uint32_t count,
+                              std::span<std::byte> into) {
   LoadedBlocks loaded;
-  loaded.bytes.resize(count * block_bytes_);
   const TimePoint until = time_after(clock_.now(), options_.patience);
   const auto batch = static_cast<uint32_t>(blocks_of_batch());
   while (loaded.blocks < count && loaded.problem.empty()) {
     const uint32_t next = std::min(batch, count - loaded.blocks);
-    const Result<void> done = load_batch(prompt, first + loaded.blocks, next, loaded);
+    const Result<void> done = load_batch(prompt, first + loaded.blocks, next, loaded,
+                                         into.subspan(loaded.blocks * block_bytes_));
     if (!done) loaded.problem = done.error().message;
     if (loaded.blocks < count && clock_.now() >= until) loaded.problem = "the Redis is too slow";
   }
@@ -109,7 +110,7 @@ LoadedBlocks RedisStore::load(const StoredPrompt& prompt, uint32_t first, uint32
 }
 
 Result<void> RedisStore::load_batch(const StoredPrompt& prompt, uint32_t first, uint32_t count,
-                                    LoadedBlocks& loaded) {
+                                    LoadedBlocks& loaded, std::span<std::byte> into) {
   std::vector<std::string> keys;
   std::vector<RedisConnection::Command> commands;
   // Not GET: what is there may be longer than a block.
@@ -127,8 +128,8 @@ Result<void> RedisStore::load_batch(const StoredPrompt& prompt, uint32_t first, 
       bad = index;
       return false;
     }
-    std::memcpy(loaded.bytes.data() + loaded.blocks * block_bytes_,
-                reply.text.data() + kRedisHeadBytes, block_bytes_);
+    std::memcpy(into.data() + index * block_bytes_, reply.text.data() + kRedisHeadBytes,
+                block_bytes_);
     ++loaded.blocks;
     return true;
   });

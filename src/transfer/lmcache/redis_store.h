@@ -17,7 +17,7 @@ namespace kvasir {
 struct RedisStoreOptions {
   RedisTimeouts timeouts;
   Duration ttl{};                             // since it was stored; 0: for ever
-  size_t batch_bytes_most = size_t{4} << 20;  // on the way at one time
+  size_t batch_bytes_most = size_t{512} << 10;  // on the way at one time
   size_t batch_commands_most = 512;
   Duration patience = std::chrono::seconds(20);  // with all batches of one request
 };
@@ -28,7 +28,8 @@ class RedisStore final : public BlockStore {
              const RedisStoreOptions& options);
 
   FoundBlocks find(const StoredPrompt& prompt) override;
-  LoadedBlocks load(const StoredPrompt& prompt, uint32_t first, uint32_t count) override;
+  LoadedBlocks load(const StoredPrompt& prompt, uint32_t first, uint32_t count,
+                    std::span<std::byte> into) override;
   Result<void> save(const StoredPrompt& prompt, std::span<const std::byte> bytes) override;
 
   std::string key_of(BlockHash block) const;
@@ -39,7 +40,7 @@ class RedisStore final : public BlockStore {
   bool is_value(std::string_view value, BlockHash block) const;
   void append_value(BlockHash block, std::span<const std::byte> bytes, std::string& values) const;
   Result<void> load_batch(const StoredPrompt& prompt, uint32_t first, uint32_t count,
-                          LoadedBlocks& loaded);
+                          LoadedBlocks& loaded, std::span<std::byte> into);
   Result<void> save_batch(const StoredPrompt& prompt, size_t first, size_t count,
                           std::span<const std::byte> bytes);
   Result<void> missing(std::span<const BlockHash> blocks, std::vector<bool>& missing);
