@@ -107,8 +107,7 @@ double BenchRedis::seconds(const std::string& command, uint32_t requests,
                            uint32_t value_bytes) const {
   const std::string text = output_of(
       "redis-benchmark --csv -h 127.0.0.1 -p " + std::to_string(port_) + " -t " + command +
-      " -c 1 -P 64 -n " + std::to_string(requests) + " -d " +
-      std::to_string(value_bytes));
+      " -c 1 -P 64 -n " + std::to_string(requests) + " -d " + std::to_string(value_bytes));
   const size_t at = text.find("\n\"");  // behind the line of names
   const size_t comma = at == std::string::npos ? at : text.find(",\"", at);
   if (comma == std::string::npos) give_up("redis-benchmark says: " + text);

@@ -1,5 +1,5 @@
-// What the connectors that store blocks are measured against: a file, and a Redis as redis-benchmark
-// finds it.
+// What the connectors that store blocks are measured against: a file, and a Redis as
+// redis-benchmark finds it.
 #pragma once
 
 #include <sys/types.h>

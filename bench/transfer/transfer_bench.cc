@@ -62,13 +62,13 @@ Contender p2p(const Load& load) {
   KvTransferConfig decoder = prefiller;
   decoder.role = "kv_consumer";
   decoder.kv_port = free_port();
-  const auto pair =
-      std::make_shared<ConnectorPair>(prefiller, decoder, load.layout(), load.blocks);
-  const std::string addresses = "cmpl-" + p2p_request_id(
-      "127.0.0.1:" + std::to_string(prefiller.kv_port),
-      "127.0.0.1:" + std::to_string(decoder.kv_port), "");
+  const auto pair = std::make_shared<ConnectorPair>(prefiller, decoder, load.layout(), load.blocks);
+  const std::string addresses =
+      "cmpl-" + p2p_request_id("127.0.0.1:" + std::to_string(prefiller.kv_port),
+                               "127.0.0.1:" + std::to_string(decoder.kv_port), "");
   const auto number = std::make_shared<uint64_t>(0);
-  return {"p2p", [=] { return pair->hand_over(addresses + std::to_string(++*number)).whole_seconds; }};
+  return {"p2p",
+          [=] { return pair->hand_over(addresses + std::to_string(++*number)).whole_seconds; }};
 }
 
 // Both ways of a store, whose times come from one transfer.
@@ -109,9 +109,8 @@ void add_lmcache(const Load& load, std::vector<Contender>& contenders) {
   }
   const auto redis = std::make_shared<BenchRedis>();
   for (const std::string command : {"set", "get"}) {
-    contenders.push_back({"redis_" + command, [=] {
-                            return redis->seconds(command, load.blocks, load.block_bytes);
-                          }});
+    contenders.push_back({"redis_" + command,
+                          [=] { return redis->seconds(command, load.blocks, load.block_bytes); }});
   }
   KvTransferConfig config;
   config.kind = KvTransferKind::kLmcache;

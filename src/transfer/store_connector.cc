@@ -158,28 +158,27 @@ void StoreConnector::fetch(KvRequestId request, uint32_t first, std::vector<uint
   about->blocks = blocks.size();
   about->began = loop_.clock().now();
   const size_t ahead = options_.pipelining ? options_.first_blocks : 0;
-  const bool taken = thread_.submit([this, store = store_, prompt = about->prompt,
-                                     access = about->access, scratch = scratch_,
-                                     &clock = loop_.clock(), request, first,
-                                     blocks = std::move(blocks), asked = about->began,
-                                     ahead](const StoreThread::Tell& tell) -> StoreThread::Use {
-    const Duration waited = clock.now() - asked;
-    std::span<const uint32_t> rest = blocks;
-    KvFetched fetched;
-    if (ahead > 0 && ahead < rest.size()) {
-      fetched = access->load(*store, *prompt, first, rest.first(ahead), *scratch);
-      rest = rest.subspan(ahead);
-      if (fetched.problem.empty()) tell([this, request] { on_loading(request); });
-    }
-    if (fetched.problem.empty()) {
-      KvFetched part = access->load(*store, *prompt, first + fetched.blocks, rest, *scratch);
-      fetched = {fetched.blocks + part.blocks, std::move(part.problem)};
-    }
-    trim(*scratch);
-    return [this, request, waited, asked, fetched = std::move(fetched)] {
-      after_link(asked, fetched.blocks, [=, this] { on_loaded(request, fetched, waited); });
-    };
-  });
+  const bool taken = thread_.submit(
+      [this, store = store_, prompt = about->prompt, access = about->access, scratch = scratch_,
+       &clock = loop_.clock(), request, first, blocks = std::move(blocks), asked = about->began,
+       ahead](const StoreThread::Tell& tell) -> StoreThread::Use {
+        const Duration waited = clock.now() - asked;
+        std::span<const uint32_t> rest = blocks;
+        KvFetched fetched;
+        if (ahead > 0 && ahead < rest.size()) {
+          fetched = access->load(*store, *prompt, first, rest.first(ahead), *scratch);
+          rest = rest.subspan(ahead);
+          if (fetched.problem.empty()) tell([this, request] { on_loading(request); });
+        }
+        if (fetched.problem.empty()) {
+          KvFetched part = access->load(*store, *prompt, first + fetched.blocks, rest, *scratch);
+          fetched = {fetched.blocks + part.blocks, std::move(part.problem)};
+        }
+        trim(*scratch);
+        return [this, request, waited, asked, fetched = std::move(fetched)] {
+          after_link(asked, fetched.blocks, [=, this] { on_loaded(request, fetched, waited); });
+        };
+      });
   await(request, *about, Phase::kLoading, options_.load_patience);
   if (!taken) on_loaded(request, {0, "too much work waits for it"}, {});
 }
