@@ -65,6 +65,7 @@ struct GatewayFlags {
   double drain_timeout_s = 30;
   HealthFlags health;
   HandoffFlags handoff;
+  std::string prefill_by = "gateway";
   bool strip_handoffs = true;
   std::vector<std::string> header_routes;
   uint32_t attempts = 4;
@@ -286,6 +287,7 @@ Result<GatewayOptions> options_of(const GatewayFlags& flags) {
   options.drain_timeout = from_seconds(flags.drain_timeout_s);
   options.drain_delay = from_seconds(std::max(flags.drain_delay_s, 0.0));
   options.handoff = handoff_options(flags.handoff);
+  options.sidecars_prefill = flags.prefill_by == "sidecar";
   options.strips_handoffs = flags.strip_handoffs;
   Result<std::vector<HeaderRoute>> routes = read_header_routes(flags.header_routes);
   if (!routes) return routes.error();
@@ -503,6 +505,13 @@ void add_gateway_command(CLI::App& app, int& exit_code) {
   command->add_flag("--retry-on-5xx,!--no-retry-on-5xx", flags->retry_on_5xx,
                     "Of these one, on another worker, after a worker answered 429, 500, 502, 503 or 504,\n"
                     "or 200 with an error or nothing in its body (default: on)");
+  command
+      ->add_option(
+          "--prefill-by", flags->prefill_by,
+          "Who sends a prompt to the worker that prefills it: gateway, or sidecar (in front\n"
+          "of each worker that decodes there is one; it is told in x-prefiller-host-port)")
+      ->check(CLI::IsMember({"gateway", "sidecar"}))
+      ->capture_default_str();
   add_handoff_flags(*command, flags->handoff, "--kv-connector",
                     "a configuration with disagg-profile-handler picks them");
   command->add_flag(

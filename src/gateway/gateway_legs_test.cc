@@ -176,6 +176,25 @@ TEST_F(GatewayLegsTest, HeadersForSidecarsStayBehindAndTheWorkersOwnAreReplaced)
   }
 }
 
+TEST_F(GatewayLegsTest, ASidecarIsToldWhoPrefills) {
+  serve({&p_}, {&a_});
+  options_.sidecars_prefill = true;
+  a_.more_fields = "x-prefill-pod: the sidecar knows\r\n";
+  start_all();
+  const std::string body = R"({"prompt" : "p"})";
+  const Answer answer = call(
+      "POST /v1/completions HTTP/1.1\r\nHost: g\r\nX-Prefiller-Host-Port: evil:1\r\n"
+      "Content-Length: " +
+          std::to_string(body.size()) + "\r\n\r\n",
+      body);
+  EXPECT_EQ(answer.body, "a");
+  EXPECT_THAT(p_.bodies, IsEmpty());
+  EXPECT_THAT(a_.bodies, ElementsAre(body));
+  EXPECT_EQ(a_.heads[0].find("x-prefiller-host-port"), name_of(p_));
+  EXPECT_EQ(answer.field("x-prefill-pod"), "the sidecar knows");
+  expect_quiet();
+}
+
 TEST_F(GatewayLegsTest, WhatHasNoTwoLegsGoesToADecoderAsItCame) {
   serve({&p_}, {&a_});
   start_all();

@@ -33,6 +33,9 @@ struct GatewayOptions {
   HttpClientLimits client;
   // Of requests whose prompt another endpoint prefills; the connections of those are the gateway's.
   HandoffOptions handoff;
+  // Workers that decode have sidecars, which have prompts prefilled where x-prefiller-host-port
+  // says; the gateway sends one leg.
+  bool sidecars_prefill = false;
   // What clients say about where KV is to be fetched does not reach workers.
   bool strips_handoffs = true;
   // Decode legs under way that only fetch what a client that left will not; further handoffs end

@@ -67,6 +67,24 @@ TEST_F(GatewayStripTest, AModelThatARuleReplacesStaysReplaced) {
             R"({"model":"tuned","prompt":"x"})");
 }
 
+TEST_F(GatewayStripTest, ASidecarHearsNothingOfClients) {
+  for (const bool strips : {true, false}) {
+    options_.strips_handoffs = strips;
+    start();
+    const std::string fields =
+        "x-prefiller-host-port: evil:1\r\nX-Data-Parallel-Host-Port: evil:2\r\nx-mine: 1\r\n";
+    const auto answer = begin(R"({"prompt":"x"})", fields);
+    run_until([&] { return answer->over; });
+    EXPECT_EQ(a_.heads[0].find("x-prefiller-host-port").has_value(), !strips);
+    EXPECT_EQ(a_.heads[0].find("x-data-parallel-host-port").has_value(), !strips);
+    EXPECT_EQ(a_.heads[0].find("x-mine"), "1");
+    a_.heads.clear();
+    client_.reset();
+    gateway_.reset();
+    probe_.forget();
+  }
+}
+
 TEST_F(GatewayStripTest, ItCanBeTurnedOff) {
   options_.strips_handoffs = false;
   start();

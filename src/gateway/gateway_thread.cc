@@ -277,7 +277,7 @@ bool GatewayThread::release(EndpointId decoder, const HttpHead& request,
                             std::string_view request_id, std::string body) {
   Upstream* to = releases_.size() < options_.releases_max ? upstream(decoder) : nullptr;
   if (to == nullptr) return false;
-  std::string head = leg_request_head(request, body.size(), to->host, request_id);
+  std::string head = upstream_request_head(request, body.size(), to->host, request_id);
   auto call = std::make_unique<ReleaseCall>(*this, *to->client, std::move(head), std::move(body));
   ReleaseCall* const key = call.get();
   releases_.emplace(key, std::move(call));

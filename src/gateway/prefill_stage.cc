@@ -38,8 +38,8 @@ class PrefillStage::Call final : public HttpCallObserver {
       : stage_(stage),
         leg_(leg),
         body_(std::move(body)),
-        head_(leg_request_head(stage.request_, body_.size(), upstream.host,
-                               stage.journey_.names().request_id)) {
+        head_(upstream_request_head(stage.request_, body_.size(), upstream.host,
+                                    stage.journey_.names().request_id)) {
     // What one connection was closed on is not risked on a kept-alive one.
     call_ = &upstream.client->start(head_, body_, *this, false, stage.closed_ > 0);
   }

@@ -57,8 +57,12 @@ void Relay::start(const std::optional<RequestPeek>& peek) {
 }
 
 void Relay::on_decided() {
-  if (journey_.decision().prefill && begin_legs()) return;
+  if (journey_.decision().prefill && !tells_sidecar() && begin_legs()) return;
   send();
+}
+
+bool Relay::tells_sidecar() const {
+  return journey_.decision().prefill && thread_.options().sidecars_prefill;
 }
 
 // False: the request is one for a single endpoint after all.
@@ -174,9 +178,14 @@ void Relay::send() {
     return retry(RetryReason::kNoAddress, "its address is not known");
   }
   if (selected_.empty()) selected_ = upstream->host;
-  const auto write_head = legs_ == nullptr ? upstream_request_head : leg_request_head;
-  upstream_head_ =
-      write_head(exchange_.head(), body().size(), upstream->host, journey_.names().request_id);
+  std::string prefiller;
+  if (tells_sidecar()) {
+    const auto endpoint = journey_.endpoint_at(*journey_.decision().prefill);
+    prefiller = to_string(HostPort{endpoint->host, endpoint->port});
+  }
+  upstream_head_ = upstream_request_head(
+      exchange_.head(), body().size(), upstream->host, journey_.names().request_id,
+      {prefiller, !thread_.options().strips_handoffs && legs_ == nullptr});
   // What one connection was closed on is not risked on a kept-alive one, which might be sent again.
   const bool fresh_connection = closed_ > 0;
   call_ = &upstream->client->start(upstream_head_, body(), *this, head_request_, fresh_connection);

@@ -71,6 +71,7 @@ class Relay final : private HttpCallObserver,
   void on_refused(const JourneyRefusal& refusal) override;
   void on_evicted(const JourneyRefusal& refusal) override;
   bool begin_legs();
+  bool tells_sidecar() const;
   void send_decode() override { send(); }
   void end_decode() override;
   void refuse_legs(const LegRefusal& refusal) override;

@@ -31,16 +31,22 @@ void append_field(std::string& head, std::string_view name, std::string_view val
 
 // Of a request: written by the gateway, or done with.
 constexpr std::string_view kWrittenAnew[] = {"Host", "Expect", "x-request-id"};
-// Said to sidecars, which would send legs of their own.
+// Said to sidecars, which send legs of their own where they say.
 constexpr std::string_view kForSidecars[] = {"x-prefiller-host-port", "x-prefiller-url",
                                              "x-encoder-hosts-ports", "x-data-parallel-host-port",
                                              "x-kv-cache-source-host-port"};
 // Written by the gateway when it sends both legs.
 constexpr std::string_view kOfLegs[] = {"x-prefill-pod", "x-decode-pod", "x-prefill-time-ms"};
 
-std::string request_head(const HttpHead& request, size_t body_bytes, std::string_view host,
-                         std::string_view request_id,
-                         std::span<const std::string_view> not_passed_on) {
+bool is_for_sidecars(std::string_view name) {
+  const bool may_be = name.size() >= 15 && (name.front() | 0x20) == 'x';
+  return may_be && reads_as_any(name, kForSidecars);
+}
+
+}  // namespace
+
+std::string upstream_request_head(const HttpHead& request, size_t body_bytes, std::string_view host,
+                                  std::string_view request_id, const SidecarFields& sidecar) {
   std::string head;
   head.reserve(512);
   head.append(request.method()).append(" ").append(request.target()).append(" HTTP/1.1\r\n");
@@ -51,25 +57,14 @@ std::string request_head(const HttpHead& request, size_t body_bytes, std::string
     if (connection.hold(field.name) || reads_as_any(field.name, kWrittenAnew)) {
       continue;
     }
-    if (!not_passed_on.empty() && reads_as_any(field.name, not_passed_on)) continue;
+    if (!sidecar.keeps_clients && is_for_sidecars(field.name)) continue;
     append_field(head, field.name, field.value);
   }
   append_field(head, "x-request-id", request_id);
+  if (!sidecar.prefiller.empty()) append_field(head, "x-prefiller-host-port", sidecar.prefiller);
   const bool has_body = body_bytes > 0 || request.content_length() || request.chunked();
   if (has_body) append_field(head, "Content-Length", std::to_string(body_bytes));
   return head.append("\r\n");
-}
-
-}  // namespace
-
-std::string upstream_request_head(const HttpHead& request, size_t body_bytes, std::string_view host,
-                                  std::string_view request_id) {
-  return request_head(request, body_bytes, host, request_id, {});
-}
-
-std::string leg_request_head(const HttpHead& request, size_t body_bytes, std::string_view host,
-                             std::string_view request_id) {
-  return request_head(request, body_bytes, host, request_id, kForSidecars);
 }
 
 std::string relayed_fields(const HttpHead& answer, const RelayFields& added) {

@@ -12,14 +12,16 @@
 
 namespace kvasir {
 
+// What a sidecar before the worker is told: who prefills.
+struct SidecarFields {
+  std::string_view prefiller = {};  // HOST:PORT; empty: it is told nothing
+  bool keeps_clients = false;       // what a client says of that; else it stays behind
+};
+
 // The client's Host stays, so that a worker's redirects lead back here; `host`, the worker's HOST:PORT, stands in for
 // a missing one. `request_id` replaces the client's.
 std::string upstream_request_head(const HttpHead& request, size_t body_bytes, std::string_view host,
-                                  std::string_view request_id);
-
-// Of one of two legs: what a client says to sidecars stays behind as well.
-std::string leg_request_head(const HttpHead& request, size_t body_bytes, std::string_view host,
-                             std::string_view request_id);
+                                  std::string_view request_id, const SidecarFields& sidecar = {});
 
 struct RelayFields {
   std::string_view request_id;
