@@ -13,13 +13,14 @@ bool may_name_workers(std::string_view key) {
 }
 
 bool may_hide_workers(std::string_view body) {
-  // Behind a byte order mark.
-  const auto is_ascii = [](char letter) { return letter > ' ' && letter <= '~'; };
-  const auto first = std::find_if(body.begin(), body.end(), is_ascii);
-  if (first == body.end() || *first != '{') return false;
+  // White space in letters of any width, and byte order marks.
+  constexpr std::string_view kBefore("\0 \t\r\n\xef\xbb\xbf\xfe\xff", 10);
+  const size_t begin = body.find_first_not_of(kBefore);
+  if (begin == std::string_view::npos || body[begin] != '{') return false;
+  body.remove_prefix(begin);
   std::string letters;  // without what makes them wide
   letters.reserve(body.size());
-  std::copy_if(first, body.end(), std::back_inserter(letters),
+  std::copy_if(body.begin(), body.end(), std::back_inserter(letters),
                [](char letter) { return letter != '\0'; });
   const auto holds = [&letters](std::string_view text) {
     return letters.find(text) != std::string::npos;

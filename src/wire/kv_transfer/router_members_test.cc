@@ -27,6 +27,7 @@ TEST(RouterMembers, AreSeenInWideLettersAndBehindEscapes) {
   EXPECT_TRUE(may_hide_workers(R"({"\u006bv_transfer_params":1})"));
   EXPECT_FALSE(may_hide_workers(R"({"prompt":"x"})"));
   EXPECT_FALSE(may_hide_workers(""));
+  EXPECT_FALSE(may_hide_workers("\x1f\x8b{\\u kv_transfer_params")) << "compressed";
   EXPECT_FALSE(may_hide_workers("--part\r\n\r\n{\\u kv_transfer_params")) << "no object";
   EXPECT_TRUE(may_hide_workers("\xff\xfe" + wide));
 }
