@@ -47,8 +47,8 @@ constexpr UpstreamFlag kFlags[] = {
     {"--pool-group", Effect::kWithoutEffect, "", "it is of the allowlist"},
     {"--enable-prefiller-sampling", Effect::kHonoured, "",
      "any of the candidates is asked first, not the first one"},
-    {"--max-idle-conns-per-host", Effect::kWithoutEffect, "1024",
-     "as many as were needed are kept, 1,024 at most"},
+    {"--max-idle-conns-per-host", Effect::kHonoured, "",
+     "unused connections to one worker that are kept"},
     {"--decode-chunk-size", Effect::kRefused, "0", "an answer is decoded in one go: leave it out"},
     {"--configuration", Effect::kHonoured, "", "flags as YAML: their names are the keys"},
     {"--configuration-file", Effect::kHonoured, "", "the same in a file; the command line wins"},
@@ -150,6 +150,11 @@ void add_prefiller_flags(CLI::App& command, SidecarFlags& flags) {
                   "502, 503 or 504, before the next one is")
       ->check(CLI::Range(0, 100))
       ->capture_default_str();
+  command
+      .add_option("--max-idle-conns-per-host", flags.idle_connections,
+                  "Unused connections to one worker that each thread keeps")
+      ->check(CLI::Range(1, 65536))
+      ->capture_default_str();
   add_upstream_duration_flag(command, "--prefill-retry-backoff", flags.handoff.retry_backoff_s,
                              "Before each of these");
 }
@@ -247,6 +252,7 @@ Result<SidecarOptions> sidecar_options(const SidecarFlags& flags) {
     return Error{"--kv-connector p2p: --pod-ip (POD_IP) is missing; prefill workers send KV there"};
   }
   options.nixl_pulls = flags.nixl_pulls;
+  options.client.idle_connections = flags.idle_connections;
   options.samples_prefillers = flags.samples_prefillers;
   options.pod_ip = flags.pod_ip;
   options.pod_name = flags.pod_name.empty() ? this_hosts_name() : flags.pod_name;

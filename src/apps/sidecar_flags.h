@@ -29,6 +29,7 @@ struct SidecarFlags {
   uint32_t data_parallel_size = 1;
   std::string pod_ip, pod_name;
   bool samples_prefillers = false;
+  size_t idle_connections = 1024;
   std::string cached_tokens = "prefill";
   bool first_token = false;
   bool timing_trailers = false, timing_comment = false, tracing = false;

@@ -88,6 +88,8 @@ TEST(SidecarFlags, WhatIsHonouredChangesSomething) {
        {"sglang", [](Options o) { return o.handoff.dialect == KvDialect::kSglang; }}},
       {"--data-parallel-size", {"4", [](Options o) { return o.data_parallel_size == 4; }}},
       {"--enable-prefiller-sampling", {"true", [](Options o) { return o.samples_prefillers; }}},
+      {"--max-idle-conns-per-host",
+       {"2", [](Options o) { return o.client.idle_connections == 2; }}},
       {"--prefill-max-retries",
        {"3", [](Options o) { return o.handoff.prefill_retries_most == 3; }}},
       {"--prefill-retry-backoff",
@@ -99,7 +101,8 @@ TEST(SidecarFlags, WhatIsHonouredChangesSomething) {
       {"--metrics-port", {"9090", [](Options o) { return o.metrics_port == 9090; }}},
       {"--mooncake-bootstrap-port",
        {"9998", [](Options o) { return o.handoff.mooncake_bootstrap_port == 9998; }}},
-      {"--p2p-connector-port", {"7000", [](Options o) { return o.handoff.offloading_port == 7000; }}},
+      {"--p2p-connector-port",
+       {"7000", [](Options o) { return o.handoff.offloading_port == 7000; }}},
       {"--enable-p2p-pull", {"true", [](Options o) { return o.nixl_pulls; }}},
   };
   for (const UpstreamFlag& flag : sidecar_upstream_flags()) {

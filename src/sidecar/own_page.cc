@@ -15,13 +15,14 @@ constexpr std::string_view kPlainPage = "text/plain; version=0.0.4; charset=utf-
 
 }  // namespace
 
-OwnPage::OwnPage(SidecarThread& thread, HttpExchange& exchange, HttpClient& decoder, Kind kind)
-    : thread_(thread), exchange_(exchange), kind_(kind) {
+OwnPage::OwnPage(SidecarThread& thread, HttpExchange& exchange, HttpClient& decoder,
+                 const HostPort& address, Kind kind)
+    : thread_(thread), exchange_(exchange), decoder_(to_string(address)), kind_(kind) {
   exchange_.set_observer(this);
   // A page in another format, or compressed, could not be gone on with.
   const std::string_view target = kind == Kind::kMetrics ? exchange.head().target() : "/health";
   request_.append("GET ").append(target).append(" HTTP/1.1\r\nHost: ");
-  request_.append(to_string(thread_.options().decoder)).append("\r\nAccept: text/plain\r\n\r\n");
+  request_.append(decoder_).append("\r\nAccept: text/plain\r\n\r\n");
   deadline_ = thread_.loop().after(thread_.options().page_deadline, [this] {
     deadline_ = kNoTimer;
     answer("it has not answered in time");
@@ -64,8 +65,7 @@ void OwnPage::answer_metrics(std::string problem) {
     page = std::move(body_);
     if (!page.empty() && page.back() != '\n') page += '\n';
   } else {
-    page = "# no page of the decode worker at " + to_string(thread_.options().decoder) + ": " +
-           problem + "\n";
+    page = "# no page of the decode worker at " + decoder_ + ": " + problem + "\n";
   }
   page += thread_.metrics_page(page);
   exchange_.respond(kHttpOk, std::string("Content-Type: ").append(type).append("\r\n"), page);
@@ -73,9 +73,9 @@ void OwnPage::answer_metrics(std::string problem) {
 
 void OwnPage::answer_ready(std::string problem) {
   if (problem.empty()) return exchange_.respond(kHttpOk, "", "");
-  const ApiError error = leg_error(
-      kHttpServiceUnavailable, "decode_upstream_error",
-      "the decode worker at " + to_string(thread_.options().decoder) + " is not ready: " + problem);
+  const ApiError error =
+      leg_error(kHttpServiceUnavailable, "decode_upstream_error",
+                "the decode worker at " + decoder_ + " is not ready: " + problem);
   exchange_.respond(error.status, leg_error_fields(error), error_body(error));
 }
 

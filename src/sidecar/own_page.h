@@ -7,6 +7,7 @@
 #include "base/executor.h"
 #include "net/http/http_call.h"
 #include "net/http/http_exchange.h"
+#include "net/io/socket.h"
 
 namespace kvasir {
 
@@ -20,7 +21,9 @@ class OwnPage final : private HttpCallObserver, private HttpExchange::Observer {
     kMetrics,  // the decoder's page as it is, then ours; without an answer of it ours alone
     kReady,    // 200 when the decoder's /health is; else 503, and why
   };
-  OwnPage(SidecarThread& thread, HttpExchange& exchange, HttpClient& decoder, Kind kind);
+  // `address`: of the decoder, for requests and errors.
+  OwnPage(SidecarThread& thread, HttpExchange& exchange, HttpClient& decoder,
+          const HostPort& address, Kind kind);
   ~OwnPage() override;
 
  private:
@@ -37,6 +40,7 @@ class OwnPage final : private HttpCallObserver, private HttpExchange::Observer {
 
   SidecarThread& thread_;
   HttpExchange& exchange_;
+  const std::string decoder_;
   const Kind kind_;
   std::string request_;
   HttpHead head_;

@@ -83,12 +83,14 @@ void SidecarThread::on_request(HttpExchange& exchange) {
   if (!rank) return refuse(exchange, bad_request(std::nullopt, rank.error().message));
   LegsRoute route;
   route.request_id = request_id_of(head, random_);
-  const auto port = static_cast<uint16_t>(options().decoder.port + *rank);
-  route.decoders.push_back(
-      {{options().decoder.host, port}, 0, options().pod_name, decoders_[*rank]});
+  route.decoders.push_back({decoder_address(*rank), 0, options().pod_name, decoders_[*rank]});
   const std::optional<RequestApi> api = two_leg_api(head);
   if (api) return start_two_legs(exchange, *api, std::move(route));
   start_one_leg(exchange, std::move(route));
+}
+
+HostPort SidecarThread::decoder_address(uint32_t rank) const {
+  return {options().decoder.host, static_cast<uint16_t>(options().decoder.port + rank)};
 }
 
 // Which rank's decoder: that of the port, or of the one that a picker names by
@@ -156,7 +158,7 @@ bool SidecarThread::answer_own_page(HttpExchange& exchange) {
   const bool is_metrics = head.path() == "/metrics";
   if (!is_metrics && head.path() != "/ready") return false;
   const OwnPage::Kind kind = is_metrics ? OwnPage::Kind::kMetrics : OwnPage::Kind::kReady;
-  pages_.insert(new OwnPage(*this, exchange, *decoders_[rank_], kind));
+  pages_.insert(new OwnPage(*this, exchange, *decoders_[rank_], decoder_address(rank_), kind));
   return true;
 }
 

@@ -49,6 +49,7 @@ class SidecarThread final : public HttpHandler {
  private:
   SidecarProbe& probe() { return sidecar_.probe(); }
   bool answer_own_page(HttpExchange& exchange);
+  HostPort decoder_address(uint32_t rank) const;
   Result<uint32_t> rank_of(const HttpHead& request) const;
   std::unique_ptr<LegsObserver> new_observer();
   void start_one_leg(HttpExchange& exchange, LegsRoute route);
