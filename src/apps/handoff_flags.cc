@@ -41,6 +41,15 @@ void add_handoff_flags(CLI::App& command, HandoffFlags& flags, const std::string
                   "Of prefill workers, with offloading")
       ->check(CLI::Range(1, 65535))
       ->capture_default_str();
+  add_prefill_flags(command, flags, candidates);
+  command
+      .add_option("--on-no-handoff", flags.on_no_handoff,
+                  "When a prefill worker answers and hands nothing over: local-decode or error")
+      ->check(CLI::IsMember({"error", "local-decode"}))
+      ->capture_default_str();
+}
+
+void add_prefill_flags(CLI::App& command, HandoffFlags& flags, const std::string& candidates) {
   command
       .add_option("--prefill-attempts", flags.attempts,
                   "Prefill workers that one request is sent to, one after another, until one\n"
@@ -64,11 +73,6 @@ void add_handoff_flags(CLI::App& command, HandoffFlags& flags, const std::string
       .add_option("--on-prefill-failure", flags.on_prefill_failure,
                   "When no prefill worker is left: error, or local-decode (the decode worker\n"
                   "computes the prompt)")
-      ->check(CLI::IsMember({"error", "local-decode"}))
-      ->capture_default_str();
-  command
-      .add_option("--on-no-handoff", flags.on_no_handoff,
-                  "When a prefill worker answers and hands nothing over: local-decode or error")
       ->check(CLI::IsMember({"error", "local-decode"}))
       ->capture_default_str();
 }

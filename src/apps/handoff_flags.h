@@ -32,6 +32,8 @@ struct HandoffFlags {
 // of one request are, for --help.
 void add_handoff_flags(CLI::App& command, HandoffFlags& flags, const std::string& connector_names,
                        const std::string& candidates);
+// Those of them about prefill legs alone, for a program whose dialect is given.
+void add_prefill_flags(CLI::App& command, HandoffFlags& flags, const std::string& candidates);
 HandoffOptions handoff_options(const HandoffFlags& flags);
 
 }  // namespace kvasir

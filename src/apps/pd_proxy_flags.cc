@@ -49,7 +49,7 @@ void add_worker_flags(CLI::App& command, PdProxyFlags& flags) {
                    "A worker that failed is asked last for so long");
 }
 
-void add_prefill_flags(CLI::App& command, PdProxyFlags& flags) {
+void add_prompt_flags(CLI::App& command, PdProxyFlags& flags) {
   command
       .add_option("--fs-max-prompt-tokens", flags.fs_max_prompt_tokens,
                   "The engines' --max-num-batched-tokens: of longer prompts ExampleConnector\n"
@@ -60,32 +60,6 @@ void add_prefill_flags(CLI::App& command, PdProxyFlags& flags) {
                   "What becomes of longer ones: refuse (400), or decode-alone, for engines whose\n"
                   "decode workers store nothing")
       ->check(CLI::IsMember({"refuse", "decode-alone"}))
-      ->capture_default_str();
-  command
-      .add_option("--prefill-attempts", flags.prefill_attempts,
-                  "Prefill workers that one request is sent to, one after another, until one\n"
-                  "answers")
-      ->check(CLI::Range(1, 16))
-      ->capture_default_str();
-  add_seconds_flag(command, "--prefill-deadline", flags.prefill_deadline_s,
-                   "A prefill worker that has not answered by then has failed; to it comes\n"
-                   "--prefill-deadline-per-token for each token of the prompt");
-  command
-      .add_option("--prefill-deadline-per-token", flags.prefill_deadline_ms_per_token,
-                  "Milliseconds")
-      ->check(CLI::Range(0.0, 1000.0))
-      ->capture_default_str();
-  command
-      .add_option("--hedge-after", flags.hedge_after_ms,
-                  "fs: milliseconds without an answer after which a second prefill worker is\n"
-                  "asked as well, and the first answer counts; 0: never")
-      ->check(CLI::Range(0.0, 600'000.0))
-      ->capture_default_str();
-  command
-      .add_option("--on-prefill-failure", flags.on_prefill_failure,
-                  "When no prefill worker is left: error, or, with fs, local-decode (the decode\n"
-                  "worker computes the prompt)")
-      ->check(CLI::IsMember({"error", "local-decode"}))
       ->capture_default_str();
 }
 
@@ -148,12 +122,12 @@ Result<void> add_workers(const PdProxyFlags& flags, PdProxyOptions& options) {
 }
 
 Result<void> check_for_p2p(const PdProxyFlags& flags) {
-  if (flags.on_prefill_failure != "error") {
+  if (flags.handoff.on_prefill_failure != "error") {
     return Error{
         "--on-prefill-failure local-decode: with --backend p2p a decode worker waits for "
         "ever for a prompt that nobody sends it; leave it out"};
   }
-  if (flags.hedge_after_ms > 0) {
+  if (flags.handoff.hedge_after_ms > 0) {
     return Error{
         "--hedge-after: with --backend p2p what the slower prefill worker sends would stay "
         "in the decode worker's memory; leave it out"};
@@ -169,7 +143,8 @@ void add_pd_proxy_flags(CLI::App& command, PdProxyFlags& flags) {
       ->check(CLI::Range(1, 65535))
       ->capture_default_str();
   add_worker_flags(command, flags);
-  add_prefill_flags(command, flags);
+  add_prompt_flags(command, flags);
+  add_prefill_flags(command, flags.handoff, "the least busy first");
   command.add_option("--max-body-mib", flags.body_mib, "The largest request body; beyond: 413")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
@@ -210,14 +185,8 @@ Result<PdProxyOptions> pd_proxy_options(const PdProxyFlags& flags) {
   }
   options.threads =
       flags.threads > 0 ? flags.threads : std::max(1u, std::thread::hardware_concurrency());
-  HandoffOptions& handoff = options.handoff;
-  handoff.prefill_attempts_most = flags.prefill_attempts;
-  handoff.prefill_deadline = from_seconds(flags.prefill_deadline_s);
-  handoff.prefill_deadline_per_token = from_seconds(flags.prefill_deadline_ms_per_token / 1000);
-  handoff.hedge_after = from_seconds(flags.hedge_after_ms / 1000);
-  if (flags.on_prefill_failure == "local-decode") {
-    handoff.on_prefill_failure = HandoffOptions::OnPrefillFailure::kLocalDecode;
-  }
+  options.handoff = handoff_options(flags.handoff);
+  options.handoff.dialect = KvDialect::kP2p;  // nothing but the request id tells a leg of the other
   options.server.body_bytes = flags.body_mib * 1024 * 1024;
   options.drain_timeout = from_seconds(flags.drain_timeout_s);
   return options;

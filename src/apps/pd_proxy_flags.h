@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/handoff_flags.h"
 #include "base/result.h"
 #include "pdproxy/pd_proxy_options.h"
 
@@ -25,11 +26,7 @@ struct PdProxyFlags {
   double avoid_for_s = 5;
   uint32_t fs_max_prompt_tokens = 2048;
   std::string fs_long_prompts = "refuse";
-  uint32_t prefill_attempts = 3;
-  double prefill_deadline_s = 30;
-  double prefill_deadline_ms_per_token = 0.5;
-  double hedge_after_ms = 0;
-  std::string on_prefill_failure = "error";
+  HandoffFlags handoff;
   size_t body_mib = 64;
   uint32_t threads = 0;
   double drain_timeout_s = 60;
