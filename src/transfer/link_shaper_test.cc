@@ -32,9 +32,20 @@ TEST(LinkShaperTest, WithoutARateNothingWaits) {
 }
 
 TEST(LinkShaperTest, APieceIsWhatGoesThroughInATurn) {
-  EXPECT_EQ(LinkShaper({.gb_per_s = 1}, 1000).piece_bytes(1 << 20), 10'000u);
+  EXPECT_EQ(LinkShaper({.gb_per_s = 1}, 1000).piece_bytes(1 << 20), 2'000u);
   EXPECT_EQ(LinkShaper({.gb_per_s = 1000}, 1).piece_bytes(1 << 20), size_t{1} << 20);
   EXPECT_EQ(LinkShaper({.gb_per_s = 1e-9}, 1000).piece_bytes(1 << 20), 1u);
+}
+
+TEST(LinkShaperTest, TimersThatAreLateSlowNothingDown) {
+  LinkShaper link({.gb_per_s = 1}, 1);
+  TimePoint last = link.take(TimePoint(), 1'000'000);
+  for (int piece = 2; piece <= 50; ++piece) {
+    last = link.take_next(last, last + std::chrono::microseconds(100), 1'000'000);
+    EXPECT_EQ(last, TimePoint(milliseconds(piece)));
+  }
+  EXPECT_EQ(link.take_next(last, TimePoint(milliseconds(90)), 1'000'000),
+            TimePoint(milliseconds(91)));
 }
 
 // Two transfers of the same size that begin together end together, after twice the time.

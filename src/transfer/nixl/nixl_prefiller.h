@@ -176,6 +176,7 @@ class NixlPrefiller final : private IoHandler {
   bool in_body_ = false;
   bool link_busy_ = false;  // what was received is still on the link
   TimerId link_timer_ = kNoTimer;
+  TimePoint link_through_{};  // of the last piece
   NixlFrameHead head_;
   char head_bytes_[NixlFrameHead::kBytes];
   uint64_t checksum_ = 0;

@@ -212,7 +212,8 @@ bool NixlPrefiller::end_data() {
   }
   if (!decoder_.link.limits_rate()) return take_data();
   const TimePoint now = decoder_.loop.clock().now();
-  const TimePoint through = decoder_.link.take(now, head_.body_bytes);
+  const TimePoint through = decoder_.link.take_next(link_through_, now, head_.body_bytes);
+  link_through_ = through;
   link_busy_ = true;
   watch();
   link_timer_ = decoder_.loop.after(through - now, [this] {

@@ -103,7 +103,8 @@ class NixlServer::Connection final : public IoHandler {
   char chunk_head_[NixlFrameHead::kBytes + NixlFrameHead::kChecksumBytes];
   std::vector<std::byte> packed_;
   TimerId link_timer_ = kNoTimer;
-  bool link_taken_ = false;  // for the next chunk
+  bool link_taken_ = false;   // for the next chunk
+  TimePoint link_through_{};  // of the last one
 };
 
 void NixlServer::Connection::on_io(uint32_t events) {
@@ -332,7 +333,8 @@ void NixlServer::Connection::end_front_read(bool stands) {
 
 void NixlServer::Connection::wait_for_link(uint64_t bytes) {
   const TimePoint now = server_.loop_.clock().now();
-  const TimePoint through = server_.link_.take(now, bytes);
+  const TimePoint through = server_.link_.take_next(link_through_, now, bytes);
+  link_through_ = through;
   link_taken_ = true;
   want_output(false);
   link_timer_ = server_.loop_.after(through - now, [this] {
