@@ -156,7 +156,7 @@ void add_prefiller_flags(CLI::App& command, SidecarFlags& flags) {
       ->check(CLI::Range(1, 65536))
       ->capture_default_str();
   add_upstream_duration_flag(command, "--prefill-retry-backoff", flags.handoff.retry_backoff_s,
-                             "Before each of these");
+                             "Before the same prefill worker is asked again");
 }
 
 // Of a pod that is its name.
