@@ -96,7 +96,7 @@ def start(tools, directory, stack, options):
         if not program:
             continue
         port = free_port()
-        child = Child(name, [program, "sidecar", "--host", "127.0.0.1", "--port", port, "--model-server-port", worker_port, "--threads", 1,
+        child = Child(name, [program, "sidecar", "--secure-proxy=false", "--host", "127.0.0.1", "--port", port, "--model-server-port", worker_port, "--threads", 1,
                              *options.flags], directory)
         contenders.append(Contender(name, child, port, {"x-prefiller-host-port": f"127.0.0.1:{worker_port}"}))
     for contender in contenders:

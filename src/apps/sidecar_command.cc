@@ -19,12 +19,12 @@ namespace {
 constexpr const char* kSidecarExamples =
     R"(The pod's port is the sidecar's; the decode worker listens behind it on this machine:
   vllm serve MODEL --port 8200 --kv-transfer-config '{"kv_connector":"NixlConnector","kv_role":"kv_both"}'
-  kvasir sidecar --port 8000 --model-server-port 8200
+  kvasir sidecar --port 8000 --model-server-port 8200 --secure-proxy=false
 
 A request with the field  x-prefiller-host-port: 10.0.0.7:8000  is prefilled there first. Flags of
 llm-d's sidecar may have one dash: kvasir sidecar -port=8000 -vllm-port=8001 -connector=nixlv2)";
 
-int run_sidecar(const SidecarFlags& flags, const UpstreamFlags& upstream) {
+int run_sidecar(SidecarFlags flags, const UpstreamFlags& upstream) {
   set_log_component("sidecar");
   if (flags.log_level == "warning") set_log_level(LogLevel::kWarning);
   if (flags.log_level == "error") set_log_level(LogLevel::kError);
@@ -34,6 +34,9 @@ int run_sidecar(const SidecarFlags& flags, const UpstreamFlags& upstream) {
   if (const Result<void> checked = upstream.check(); !checked) {
     return fail_command("sidecar", 2, checked.error().message);
   }
+  if (const Result<void> settled = settle_allowlist_flags(flags.allowlist); !settled) {
+    return fail_command("sidecar", 2, settled.error().message);
+  }
   Result<SidecarOptions> options = sidecar_options(flags);
   if (!options) return fail_command("sidecar", 2, options.error().message);
   if (const std::string warning = upstream.warning(); !warning.empty()) log_warning(warning);
@@ -41,6 +44,15 @@ int run_sidecar(const SidecarFlags& flags, const UpstreamFlags& upstream) {
   if (!loop) return fail_command("sidecar", 1, loop.error().message);
   SidecarMetrics metrics((*loop)->clock(), flags.handoff.connector, flags.kv_bytes_per_token);
   options->metrics_page = [&metrics](const SidecarState& state) { return metrics.page(state); };
+  PrefillerAllowlist allowlist;
+  std::unique_ptr<SidecarAllowlist> filled;
+  if (flags.allowlist.enabled) {
+    options->allowlist = &allowlist;
+    auto started = SidecarAllowlist::start(**loop, flags.allowlist, allowlist);
+    if (!started) return fail_command("sidecar", 1, started.error().message);
+    filled = std::move(*started);
+    log_info("allowlist: prefill workers come from " + filled->source());
+  }
   std::unique_ptr<Sidecar> sidecar;
   Result<std::unique_ptr<SignalWatcher>> signals = SignalWatcher::create(
       **loop, {SIGINT, SIGTERM, SIGHUP}, [&loop, &sidecar, stopping = false](int) mutable {
@@ -52,7 +64,7 @@ int run_sidecar(const SidecarFlags& flags, const UpstreamFlags& upstream) {
   Result<std::unique_ptr<Sidecar>> created = Sidecar::create(**loop, *options, metrics);
   if (!created) return fail_command("sidecar", 1, created.error().message);
   sidecar = std::move(*created);
-  log_info("serving on http://" + to_string(HostPort{options->host, sidecar->port()}) +
+  log_info(std::string("serving on ") + (options->tls.serves ? "https://" : "http://") + to_string(HostPort{options->host, sidecar->port()}) +
            " in front of the decode worker at " + to_string(options->decoder) + ", connector " +
            flags.handoff.connector + ", " + std::to_string(options->threads) + " threads");
   log_info(

@@ -14,8 +14,6 @@ namespace {
 
 using Effect = FlagEffect;
 
-constexpr std::string_view kPlainText =
-    "connections are not encrypted yet: leave it out, or put a TLS proxy in front";
 constexpr std::string_view kNoEncoders = "there are no encode workers yet: leave it out";
 constexpr std::string_view kNoMoriio = "MoRI-IO is not spoken yet: leave it out";
 
@@ -29,22 +27,21 @@ constexpr UpstreamFlag kFlags[] = {
     {"--ec-connector", Effect::kRefused, "", kNoEncoders},
     {"--data-parallel-size", Effect::kHonoured, "",
      "a port for each rank: rank i is --port + i, in front of --model-server-port + i"},
-    {"--prefiller-use-tls", Effect::kRefused, "false", kPlainText, true},
-    {"--decoder-use-tls", Effect::kRefused, "false", kPlainText, true},
-    {"--prefiller-tls-insecure-skip-verify", Effect::kWithoutEffect, "false",
-     "there is no TLS to verify", true},
-    {"--decoder-tls-insecure-skip-verify", Effect::kWithoutEffect, "false",
-     "there is no TLS to verify", true},
-    {"--enable-tls", Effect::kRefused, "", kPlainText},
-    {"--tls-insecure-skip-verify", Effect::kWithoutEffect, "", "there is no TLS to verify"},
-    {"--secure-proxy", Effect::kRefused, "false", kPlainText, true},
-    {"--cert-path", Effect::kRefused, "", kPlainText},
-    {"--enable-ssrf-protection", Effect::kRefused, "false",
-     "there is no allowlist yet: keep the port on a trusted network", true},
-    {"--inference-pool-namespace", Effect::kWithoutEffect, "", "it is of the allowlist"},
-    {"--inference-pool-name", Effect::kWithoutEffect, "", "it is of the allowlist"},
-    {"--inference-pool", Effect::kWithoutEffect, "", "it is of the allowlist"},
-    {"--pool-group", Effect::kWithoutEffect, "", "it is of the allowlist"},
+    {"--prefiller-use-tls", Effect::kHonoured, "", "the older name of --enable-tls prefiller"},
+    {"--decoder-use-tls", Effect::kHonoured, "", "the older name of --enable-tls decoder"},
+    {"--prefiller-tls-insecure-skip-verify", Effect::kHonoured, "",
+     "the older name of --tls-insecure-skip-verify prefiller"},
+    {"--decoder-tls-insecure-skip-verify", Effect::kHonoured, "",
+     "the older name of --tls-insecure-skip-verify decoder"},
+    {"--enable-tls", Effect::kHonoured, "", "to whom connections are encrypted: prefiller, decoder"},
+    {"--tls-insecure-skip-verify", Effect::kHonoured, "", "whose certificates are not checked"},
+    {"--secure-proxy", Effect::kHonoured, "", "clients speak TLS; the default, as upstream's"},
+    {"--cert-path", Effect::kHonoured, "", "tls.crt and tls.key, read again when they change"},
+    {"--enable-ssrf-protection", Effect::kHonoured, "", "only the allowlist's prefill workers"},
+    {"--inference-pool-namespace", Effect::kHonoured, "", "of the allowlist's InferencePool"},
+    {"--inference-pool-name", Effect::kHonoured, "", "the allowlist's InferencePool"},
+    {"--inference-pool", Effect::kHonoured, "", "both in one"},
+    {"--pool-group", Effect::kHonoured, "", "its API group"},
     {"--enable-prefiller-sampling", Effect::kHonoured, "",
      "any of the candidates is asked first, not the first one"},
     {"--max-idle-conns-per-host", Effect::kHonoured, "",
@@ -159,6 +156,68 @@ void add_prefiller_flags(CLI::App& command, SidecarFlags& flags) {
                              "Before the same prefill worker is asked again");
 }
 
+void add_tls_flags(CLI::App& command, SidecarTlsFlags& flags) {
+  constexpr const char* kGroup = "TLS";
+  command
+      .add_option("--secure-proxy", flags.secure_proxy,
+                  "Clients speak TLS, as upstream's sidecar has it by default; false: plain HTTP")
+      ->expected(0, 1)
+      ->default_str("true")
+      ->group(kGroup);
+  command
+      .add_option("--cert-path", flags.cert_path,
+                  "Folder of tls.crt and tls.key, read again when they change; without it a\n"
+                  "self-signed certificate")
+      ->group(kGroup);
+  command
+      .add_option("--enable-tls", flags.enable_tls,
+                  "To whom connections are encrypted: prefiller, decoder")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"prefiller", "decoder"}))
+      ->group(kGroup);
+  command
+      .add_option("--tls-insecure-skip-verify", flags.insecure_skip_verify,
+                  "Whose certificates are not checked: prefiller, decoder")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"prefiller", "decoder"}))
+      ->group(kGroup);
+  command.add_flag("--prefiller-use-tls", flags.prefiller_use_tls, "As --enable-tls prefiller")
+      ->group(kGroup);
+  command.add_flag("--decoder-use-tls", flags.decoder_use_tls, "As --enable-tls decoder")
+      ->group(kGroup);
+  command
+      .add_flag("--prefiller-tls-insecure-skip-verify", flags.prefiller_skip_verify,
+                "As --tls-insecure-skip-verify prefiller")
+      ->group(kGroup);
+  command
+      .add_flag("--decoder-tls-insecure-skip-verify", flags.decoder_skip_verify,
+                "As --tls-insecure-skip-verify decoder")
+      ->group(kGroup);
+  command
+      .add_option("--tls-ca-file", flags.ca_file,
+                  "Whom to believe when a worker shows a certificate, PEM; without it the\n"
+                  "system's. A worker's certificate must be for the address that is asked")
+      ->group(kGroup);
+}
+
+bool names(const std::vector<std::string>& list, std::string_view name) {
+  return std::find(list.begin(), list.end(), name) != list.end();
+}
+
+SidecarTlsOptions tls_options(const SidecarTlsFlags& flags) {
+  SidecarTlsOptions options;
+  options.serves = flags.secure_proxy;
+  options.certificate_folder = flags.cert_path;
+  options.to_prefillers = flags.prefiller_use_tls || names(flags.enable_tls, "prefiller");
+  options.to_decoder = flags.decoder_use_tls || names(flags.enable_tls, "decoder");
+  options.checks_prefillers =
+      !flags.prefiller_skip_verify && !names(flags.insecure_skip_verify, "prefiller");
+  options.checks_decoder =
+      !flags.decoder_skip_verify && !names(flags.insecure_skip_verify, "decoder");
+  options.ca_file = flags.ca_file;
+  return options;
+}
+
 // Of a pod that is its name.
 std::string this_hosts_name() {
   char name[256] = {};
@@ -210,6 +269,8 @@ void add_sidecar_flags(CLI::App& command, SidecarFlags& flags) {
   add_connector_flags(command, flags);
   add_prefiller_flags(command, flags);
   add_pod_flags(command, flags);
+  add_tls_flags(command, flags.tls);
+  add_sidecar_allowlist_flags(command, flags.allowlist);
   add_answer_flags(command, flags);
   // Taken out of the command line before it is parsed: with_configuration().
   command.add_option("--configuration", flags.configuration,
@@ -251,6 +312,7 @@ Result<SidecarOptions> sidecar_options(const SidecarFlags& flags) {
   if (options.handoff.dialect == KvDialect::kP2p && flags.pod_ip.empty()) {
     return Error{"--kv-connector p2p: --pod-ip (POD_IP) is missing; prefill workers send KV there"};
   }
+  options.tls = tls_options(flags.tls);
   options.nixl_pulls = flags.nixl_pulls;
   options.client.idle_connections = flags.idle_connections;
   options.samples_prefillers = flags.samples_prefillers;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "apps/handoff_flags.h"
+#include "apps/sidecar_allowlist.h"
 #include "apps/upstream_flags.h"
 #include "base/result.h"
 #include "sidecar/sidecar_options.h"
@@ -18,7 +19,20 @@ class App;
 
 namespace kvasir {
 
+// What connections are encrypted. Upstream's flags, in both generations.
+struct SidecarTlsFlags {
+  bool secure_proxy = true;
+  std::string cert_path;
+  std::vector<std::string> enable_tls;            // prefiller, decoder, encoder
+  std::vector<std::string> insecure_skip_verify;  // the same
+  bool prefiller_use_tls = false, decoder_use_tls = false;
+  bool prefiller_skip_verify = false, decoder_skip_verify = false;
+  std::string ca_file;
+};
+
 struct SidecarFlags {
+  SidecarTlsFlags tls;
+  SidecarAllowlistFlags allowlist;
   std::string configuration;  // done with when the flags are parsed
   std::string host = "0.0.0.0";
   uint16_t port = 8000;

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <functional>
 #include <map>
+#include <set>
 
 #include "apps/upstream_flags_fixture.h"
 
@@ -104,10 +105,26 @@ TEST(SidecarFlags, WhatIsHonouredChangesSomething) {
       {"--p2p-connector-port",
        {"7000", [](Options o) { return o.handoff.offloading_port == 7000; }}},
       {"--enable-p2p-pull", {"true", [](Options o) { return o.nixl_pulls; }}},
+      {"--secure-proxy", {"false", [](Options o) { return !o.tls.serves; }}},
+      {"--cert-path", {"/certs", [](Options o) { return o.tls.certificate_folder == "/certs"; }}},
+      {"--enable-tls",
+       {"prefiller,decoder", [](Options o) { return o.tls.to_prefillers && o.tls.to_decoder; }}},
+      {"--prefiller-use-tls", {"true", [](Options o) { return o.tls.to_prefillers; }}},
+      {"--decoder-use-tls", {"true", [](Options o) { return o.tls.to_decoder; }}},
+      {"--tls-insecure-skip-verify", {"decoder", [](Options o) { return !o.tls.checks_decoder; }}},
+      {"--prefiller-tls-insecure-skip-verify",
+       {"true", [](Options o) { return !o.tls.checks_prefillers; }}},
+      {"--decoder-tls-insecure-skip-verify",
+       {"true", [](Options o) { return !o.tls.checks_decoder; }}},
   };
+  // Those of the allowlist: AllowlistFlagsSayWhereTheListComesFrom.
+  const std::set<std::string_view> of_the_allowlist = {
+      "--enable-ssrf-protection", "--inference-pool", "--inference-pool-name",
+      "--inference-pool-namespace", "--pool-group"};
   for (const UpstreamFlag& flag : sidecar_upstream_flags()) {
     const bool holds_others = flag.name.starts_with("--configuration");
     if (flag.effect != FlagEffect::kHonoured || holds_others) continue;
+    if (of_the_allowlist.count(flag.name) > 0) continue;
     const auto effect = effects.find(flag.name);
     ASSERT_NE(effect, effects.end()) << flag.name;
     const UnderstoodSidecar without({});
@@ -116,6 +133,47 @@ TEST(SidecarFlags, WhatIsHonouredChangesSomething) {
     EXPECT_FALSE(effect->second.is_there(sidecar_options(without.flags).value())) << flag.name;
     EXPECT_TRUE(effect->second.is_there(sidecar_options(with.flags).value())) << flag.name;
   }
+}
+
+TEST(SidecarFlags, AllowlistFlagsSayWhereTheListComesFrom) {
+  const auto settled = [](std::vector<std::string> arguments) {
+    UnderstoodSidecar understood(std::move(arguments));
+    EXPECT_EQ(understood.refusal, "");
+    SidecarAllowlistFlags flags = understood.flags.allowlist;
+    const Result<void> checked = settle_allowlist_flags(flags);
+    return std::make_pair(flags, checked ? "" : checked.error().message);
+  };
+  const auto pool = settled({"--enable-ssrf-protection", "--inference-pool=llm/vllm",
+                             "--pool-group=inference.networking.x-k8s.io"});
+  EXPECT_EQ(pool.second, "");
+  EXPECT_TRUE(pool.first.enabled);
+  EXPECT_EQ(pool.first.inference_pool_name, "vllm");
+  EXPECT_EQ(pool.first.inference_pool_namespace, "llm");
+  EXPECT_EQ(pool.first.pool_group, "inference.networking.x-k8s.io");
+  const auto older = settled({"-enable-ssrf-protection=true", "-inference-pool-name=vllm",
+                              "-inference-pool-namespace=llm"});
+  EXPECT_EQ(older.second, "");
+  EXPECT_EQ(older.first.inference_pool_name, "vllm");
+  // As the tutorial's deployment has it: the pool is named, whether it counts or not.
+  EXPECT_EQ(settled({"--inference-pool=llm/vllm"}).second, "");
+  setenv("INFERENCE_POOL_NAME", "of-the-pod", 1);
+  EXPECT_EQ(settled({"--enable-ssrf-protection"}).first.inference_pool_name, "of-the-pod");
+  unsetenv("INFERENCE_POOL_NAME");
+
+  const std::pair<std::vector<std::string>, std::string> wrong[] = {
+      {{"--enable-ssrf-protection"}, "needs to know the prefill workers"},
+      {{"--allow-prefillers=10.0.0.1:8000"}, "need --enable-ssrf-protection"},
+      {{"--enable-ssrf-protection", "--inference-pool=a", "--allow-prefillers-dns=b:1"},
+       "leave all but one out"},
+      {{"--enable-ssrf-protection", "--allow-prefillers=prefill-0:8000"}, "is a name"},
+      {{"--enable-ssrf-protection", "--allow-prefillers=10.0.0.1"}, "--allow-prefillers"},
+      {{"--enable-ssrf-protection", "--allow-prefillers-dns=nowhere"}, "--allow-prefillers-dns"},
+      {{"--enable-ssrf-protection", "--inference-pool=a/b", "--inference-pool-name=c"},
+       "both name the pool"},
+      {{"--enable-ssrf-protection", "--inference-pool=a/B_"}, "--inference-pool"},
+      {{"--enable-ssrf-protection", "--inference-pool=a", "--pool-group=x"}, "--pool-group"},
+  };
+  for (const auto& [arguments, why] : wrong) EXPECT_THAT(settled(arguments).second, HasSubstr(why));
 }
 
 TEST(SidecarFlags, PortsOfRanksDoNotMeet) {

@@ -75,6 +75,9 @@ SidecarMetrics::SidecarMetrics(const Clock& clock, const std::string& connector,
           {{"to", "decode"}})),
       in_flight_(
           registry_.gauge("kvasir_sidecar_requests_in_flight", "Requests that are relayed now.")),
+      blocked_(registry_.counter(
+          named("ssrf_blocked_requests_total"),
+          "Prefill workers that requests named and the allowlist does not have.")),
       disaggregated_(registry_.counter("llm_d_disagg_sidecar_disagg_requests_total",
                                        "Requests whose prompt was prefilled elsewhere.",
                                        {{"connector", connector}})),
@@ -181,12 +184,27 @@ void SidecarMetrics::on_refused(int status, std::string_view why) {
                "refused with " + std::to_string(status) + ": " + std::string(why));
 }
 
+void SidecarMetrics::on_blocked(std::string_view worker) {
+  blocked_.add();
+  log_repeated(LogLevel::kWarning, "prefill workers that are not allowed",
+               "not in the allowlist: " + std::string(worker));
+}
+
+void SidecarMetrics::on_certificate_read(const std::string& problem) {
+  if (problem.empty()) return log_info("the certificate was read again");
+  log_warning("the certificate stays as it is: " + problem);
+}
+
 // What the engine measured; and what was handed over, where somebody said how large a token is.
 // Without either there is nothing to tell, and no line.
 std::string SidecarMetrics::page(const SidecarState& state) const {
   std::string page = registry_.expose();
   append_value(named("active_connections"), "Connections of clients that are open now.", "gauge",
                {}, static_cast<double>(state.connections), page);
+  if (state.allowed) {
+    append_value(named("allowlist_size"), "Prefill workers that requests may name.", "gauge", {},
+                 static_cast<double>(*state.allowed), page);
+  }
   const std::optional<double> bytes =
       sum_metric(state.engine_page, "vllm:nixl_bytes_transferred_sum");
   const std::optional<double> seconds =

@@ -27,6 +27,8 @@ class SidecarMetrics final : public SidecarProbe {
   void on_connection_failed(LegStage stage, std::string_view why) override;
   void on_done(const LegsReport& report) override;
   void on_refused(int status, std::string_view why) override;
+  void on_blocked(std::string_view worker) override;
+  void on_certificate_read(const std::string& problem) override;
 
  private:
   // By the last part of the path; the last one is of everything else.
@@ -44,6 +46,7 @@ class SidecarMetrics final : public SidecarProbe {
   Counter &prefills_, &decodes_;
   Counter &prefill_connections_, &decode_connections_;  // that failed
   Gauge& in_flight_;
+  Counter& blocked_;
   std::array<Counter*, kApis.size()> by_api_{};
   Counter& disaggregated_;
   Histogram &prefill_duration_, &decode_duration_;

@@ -197,6 +197,10 @@ void TwoLegs::on_prefill_end(size_t index) {
     return;
   }
   if (state_ == State::kAnswering) return;  // the decoder had what it needed
+  if (leg.status / 100 == 3) {  // nobody follows it, and the client has nothing to do there
+    const std::string why = "it answers " + std::to_string(leg.status);
+    return failed({std::nullopt, refusal_of(LegFailure::kBroken, why), leg.candidate, false});
+  }
   LastFailure failure{index,
                       {leg.status, "prefill_upstream_error", {}},
                       leg.candidate,

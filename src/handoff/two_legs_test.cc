@@ -107,6 +107,14 @@ TEST_F(TwoLegsTest, WhatThePrefillerHandsOverReachesTheDecoderAsItStands) {
   EXPECT_THAT(done(), ElementsAre("end decode")) << "what was handed over is fetched by now";
 }
 
+TEST_F(TwoLegsTest, APrefillersRedirectIsItsFailureAndNotPassedOn) {
+  start(2);
+  prefill_answers(0, 307, "elsewhere");
+  prefill_answers(1, 302, "elsewhere");
+  EXPECT_THAT(done(),
+              ElementsAre("prefill 0 at 0", "prefill 1 at 1", "refuse 502 prefill_upstream_error"));
+}
+
 TEST_F(TwoLegsTest, WithoutAPrefillerTheDecoderDoesBoth) {
   start(0);
   EXPECT_THAT(done(), ElementsAre("decode"));

@@ -37,8 +37,9 @@ WorkerClients::Client WorkerClients::keep(const HostPort& worker, const SocketAd
     kept_.erase(known->second);
     by_key_.erase(known);
   }
-  kept_.push_front(
-      {key, std::make_shared<HttpClient>(loop_, address, limits_.client), is_name, loop_.now()});
+  const TlsPeer peer{limits_.tls, worker.host};
+  auto client = std::make_shared<HttpClient>(loop_, address, limits_.client, peer);
+  kept_.push_front({key, std::move(client), is_name, loop_.now()});
   by_key_.emplace(std::move(key), kept_.begin());
   if (kept_.size() > limits_.most) {
     by_key_.erase(kept_.back().key);

@@ -30,6 +30,8 @@ class WorkerClients {
     size_t most = 1024;
     Duration name_lifetime = std::chrono::seconds(30);
     HttpClientLimits client = {};
+    // Null: connections are plain. A worker's certificate must be for its host as it is written.
+    const TlsClientContext* tls = nullptr;
   };
 
   // Both must outlive it.

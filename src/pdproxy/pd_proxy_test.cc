@@ -191,21 +191,6 @@ TEST_F(PdProxyTest, TheNextPrefillerIsAskedAndTheDeadOneAvoided) {
   EXPECT_EQ(told_.ends.size(), 5u) << "the dead one is not asked";
 }
 
-TEST_F(PdProxyTest, APrefillerThatHangsIsGivenUpAndAvoided) {
-  options_.handoff.prefill_deadline = std::chrono::milliseconds(5);
-  options_.prefill.insert(options_.prefill.begin(), {other_.host_port(), "hangs"});
-  other_.holds = true;
-  start();
-  EXPECT_EQ(complete().status, 200) << "the next one did it";
-  ASSERT_FALSE(told_.ends.empty());
-  EXPECT_EQ(told_.ends[0], std::make_pair(std::string("hangs"), LegsObserver::End::kFailed));
-  EXPECT_TRUE(proxy_->workers().list().front().worker->is_avoided(loop_->now()));
-  prefill_.holds = true;
-  const Recorder late = complete();
-  EXPECT_EQ(late.status, 504);
-  EXPECT_THAT(late.body, HasSubstr(R"("type":"prefill_upstream_timeout")"));
-}
-
 TEST_F(PdProxyTest, WithoutAnyPrefillerThePolicyDecides) {
   options_.prefill = {{nobody(), "dead"}};
   start();

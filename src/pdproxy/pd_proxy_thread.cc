@@ -225,15 +225,11 @@ void PdProxyThread::serve(HttpExchange& exchange, Serving serving) {
   const HandoffOptions& handoff = options().handoff;
   const size_t most = handoff.prefill_attempts_most;
   const bool is_p2p = options().backend == PdBackend::kP2p;
+  PdCandidates prefillers;
+  if (!serving.is_long) prefillers = proxy_.workers().candidates(P2pRole::kPrefill, most, now);
   // The prefiller sends the blocks to the one that the id names.
   PdCandidates decoders =
       proxy_.workers().candidates(P2pRole::kDecode, is_p2p ? size_t{1} : most, now);
-  const PdWorker* const decoder =
-      decoders.workers.empty() ? nullptr : decoders.workers.front().get();
-  PdCandidates prefillers;
-  if (!serving.is_long) {
-    prefillers = proxy_.workers().candidates(P2pRole::kPrefill, most, now, decoder);
-  }
   const bool decodes_alone = serving.is_long || handoff.on_prefill_failure ==
                                                     HandoffOptions::OnPrefillFailure::kLocalDecode;
   const bool no_prefiller = prefillers.workers.empty() && !decodes_alone;

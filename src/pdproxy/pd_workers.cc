@@ -91,8 +91,7 @@ std::vector<PdWorkerRef> PdWorkers::expire(TimePoint now) {
   return gone;
 }
 
-PdCandidates PdWorkers::candidates(P2pRole role, size_t most, TimePoint now,
-                                   const PdWorker* other) {
+PdCandidates PdWorkers::candidates(P2pRole role, size_t most, TimePoint now) {
   PdCandidates candidates;
   state_.with([&](State& state) {
     using Order = std::tuple<bool, uint32_t, uint64_t>;
@@ -101,7 +100,6 @@ PdCandidates PdWorkers::candidates(P2pRole role, size_t most, TimePoint now,
       const PdWorker& worker = *entry.worker;
       if (worker.name.empty()) continue;  // nobody knows its ZeroMQ socket yet
       if (entry.registered && now - entry.heard >= ttl_) continue;
-      if (other != nullptr && same_address(worker.address, other->address)) continue;
       ordered.push_back({{worker.is_avoided(now), worker.legs, entry.turn}, &entry});
     }
     std::sort(ordered.begin(), ordered.end(),

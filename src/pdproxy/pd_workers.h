@@ -84,10 +84,8 @@ class PdWorkers {
   std::vector<PdWorkerRef> expire(TimePoint now);
 
   // The least busy first, of equally busy ones the one whose turn is longest ago; those that failed
-  // lately last. `most`: of them. `other`: the worker of the other role; a worker that has both is
-  // not paired with itself. Null: there is none yet.
-  PdCandidates candidates(P2pRole role, size_t most, TimePoint now,
-                          const PdWorker* other = nullptr);
+  // lately last. `most`: of them.
+  PdCandidates candidates(P2pRole role, size_t most, TimePoint now);
 
   struct Listed {
     PdWorkerRef worker;

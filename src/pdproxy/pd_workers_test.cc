@@ -102,22 +102,6 @@ TEST_F(PdWorkersTest, OneThatFailedIsAskedLastForAWhile) {
   EXPECT_FALSE(failed->is_avoided(now_));
 }
 
-// As one with kv_both registers: it can have either role, and not both of one request.
-TEST_F(PdWorkersTest, AWorkerOfBothRolesIsNotPairedWithItself) {
-  PdWorkers workers(options_);
-  for (const P2pRole role : {P2pRole::kPrefill, P2pRole::kDecode}) {
-    workers.hear(worker(role, 1), now_);
-    workers.hear(worker(role, 2), now_);
-  }
-  for (int i = 0; i < 4; ++i) {
-    const PdCandidates decoders = workers.candidates(P2pRole::kDecode, 1, now_);
-    const PdWorker& decoder = *decoders.workers.front();
-    const PdCandidates prefillers = workers.candidates(P2pRole::kPrefill, 16, now_, &decoder);
-    ASSERT_EQ(prefillers.workers.size(), 1u);
-    EXPECT_NE(prefillers.workers.front()->address.port, decoder.address.port);
-  }
-}
-
 // Given by its URL alone, and its socket becomes known when it registers.
 TEST_F(PdWorkersTest, ANamedOneMayLearnItsSocketByRegistering) {
   options_.prefill = {{{"10.0.0.1", 1}, ""}};

@@ -72,6 +72,12 @@ void OwnPage::answer_metrics(std::string problem) {
 }
 
 void OwnPage::answer_ready(std::string problem) {
+  const PrefillerAllowlist* const allowlist = thread_.options().allowlist;
+  if (problem.empty() && allowlist != nullptr && !allowlist->settled()) {
+    const ApiError error = leg_error(kHttpServiceUnavailable, "allowlist_unknown",
+                                     "which prefill workers may be named is not known yet");
+    return exchange_.respond(error.status, leg_error_fields(error), error_body(error));
+  }
   if (problem.empty()) return exchange_.respond(kHttpOk, "", "");
   const ApiError error =
       leg_error(kHttpServiceUnavailable, "decode_upstream_error",

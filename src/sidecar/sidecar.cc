@@ -38,6 +38,7 @@ Result<std::unique_ptr<Sidecar>> Sidecar::create(EventLoop& loop, const SidecarO
   Result<SocketAddress> decoder = look_up_first(loop, sidecar->resolver_, options.decoder);
   if (!decoder) return decoder.error();
   sidecar->decoder_ = *decoder;
+  if (Result<void> secured = sidecar->secure(loop); !secured) return secured.error();
   for (uint32_t rank = 0; rank < options.data_parallel_size; ++rank) {
     if (Result<void> started = sidecar->start_rank(loop, rank); !started) return started.error();
   }
@@ -47,6 +48,40 @@ Result<std::unique_ptr<Sidecar>> Sidecar::create(EventLoop& loop, const SidecarO
   if (!listener) return listener.error();
   sidecar->metrics_port_ = std::make_unique<MetricsPort>(*sidecar, loop, std::move(*listener));
   return sidecar;
+}
+
+Result<void> Sidecar::secure(EventLoop& loop) {
+  const SidecarTlsOptions& tls = options_.tls;
+  if (tls.serves) {
+    TlsOptions served;
+    served.protocol = TlsProtocol::kHttp1;
+    const bool self_signed = tls.certificate_folder.empty();
+    Result<std::unique_ptr<TlsContext>> context =
+        self_signed ? TlsContext::self_signed(served)
+                    : TlsContext::from_folder(tls.certificate_folder, served);
+    if (!context) return Error{"--cert-path: " + context.error().message};
+    tls_ = std::move(*context);
+    if (!self_signed) {
+      tls_reload_ = std::make_unique<TlsReload>(
+          loop, *tls_, kTlsReloadInterval, [this](const Result<bool>& renewed) {
+            probe_.on_certificate_read(renewed ? "" : renewed.error().message);
+          });
+    }
+  }
+  const auto client = [&tls](bool wanted, bool checks, std::unique_ptr<TlsClientContext>& context) {
+    if (!wanted) return Result<void>();
+    TlsClientOptions options;
+    options.check_server = checks;
+    options.ca_file = tls.ca_file;
+    Result<std::unique_ptr<TlsClientContext>> created = TlsClientContext::create(options);
+    if (!created) return Result<void>(Error{"--tls-ca-file: " + created.error().message});
+    context = std::move(*created);
+    return Result<void>();
+  };
+  if (auto made = client(tls.to_prefillers, tls.checks_prefillers, prefiller_tls_); !made) {
+    return made;
+  }
+  return client(tls.to_decoder, tls.checks_decoder, decoder_tls_);
 }
 
 Result<void> Sidecar::start_rank(EventLoop& loop, uint32_t rank) {
@@ -77,6 +112,7 @@ uint16_t Sidecar::metrics_port() const {
 std::string Sidecar::metrics_page(std::string_view engine_page) const {
   if (!options_.metrics_page) return "";
   SidecarState state{engine_page, 0};
+  if (options_.allowlist != nullptr) state.allowed = options_.allowlist->size();
   parts_.with([&state](const auto& parts) {
     for (const SidecarThread* part : parts) state.connections += part->connections();
   });

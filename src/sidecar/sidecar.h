@@ -13,6 +13,8 @@
 #include "base/result.h"
 #include "net/http/body_budget.h"
 #include "net/io/system_resolver.h"
+#include "net/io/tls_context.h"
+#include "net/io/tls_reload.h"
 #include "serving/server_threads.h"
 #include "sidecar/sidecar_options.h"
 #include "sidecar/sidecar_probe.h"
@@ -43,6 +45,10 @@ class Sidecar {
   SocketAddress decoder(uint32_t rank) const {
     return with_port(decoder_, static_cast<uint16_t>(options_.decoder.port + rank));
   }
+  // Null: plain.
+  const TlsContext* tls() const { return tls_.get(); }
+  const TlsClientContext* prefiller_tls() const { return prefiller_tls_.get(); }
+  TlsPeer decoder_tls() const { return {decoder_tls_.get(), options_.decoder.host}; }
   // Our metrics, behind the decoder's. Any thread.
   std::string metrics_page(std::string_view engine_page) const;
 
@@ -50,6 +56,7 @@ class Sidecar {
   class MetricsPort;
 
   Sidecar(const SidecarOptions& options, SidecarProbe& probe);
+  Result<void> secure(EventLoop& loop);
   Result<void> start_rank(EventLoop& loop, uint32_t rank);
 
   const SidecarOptions options_;
@@ -57,6 +64,9 @@ class Sidecar {
   SystemResolver resolver_;
   BodyBudget bodies_;
   SocketAddress decoder_;
+  std::unique_ptr<TlsContext> tls_;
+  std::unique_ptr<TlsReload> tls_reload_;
+  std::unique_ptr<TlsClientContext> prefiller_tls_, decoder_tls_;
   Guarded<std::vector<const SidecarThread*>> parts_;  // of all ranks
   size_t undrained_ = 0;
   std::vector<std::unique_ptr<ServerThreads<SidecarThread>>> ranks_;

@@ -96,8 +96,11 @@ class ToldProbe final : public SidecarProbe {
   }
   void on_connection_failed(LegStage, std::string_view) override { ++connections_failed; }
   void on_refused(int, std::string_view why) override { refused = why; }
+  void on_blocked(std::string_view) override { ++blocked; }
+  void on_certificate_read(const std::string&) override { ++certificates; }
 
   int started = 0, prefill_legs = 0, decode_legs = 0, connections_failed = 0;
+  int blocked = 0, certificates = 0;
   LegStage failed_at{};
   int status = 0, done = 0;
   bool is_cut = false;

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -13,6 +14,7 @@
 #include "net/http/http_client.h"
 #include "net/http/http_server.h"
 #include "net/io/socket.h"
+#include "sidecar/prefiller_allowlist.h"
 
 namespace kvasir {
 
@@ -21,6 +23,17 @@ struct SidecarState {
   std::string_view engine_page =
       {};                  // the decoder's own; empty: it did not answer, or was not asked
   size_t connections = 0;  // of clients, now
+  std::optional<size_t> allowed = {};  // prefill workers in the allowlist; none: there is no list
+};
+
+struct SidecarTlsOptions {
+  bool serves = false;             // clients speak TLS
+  std::string certificate_folder;  // tls.crt and tls.key, read again when they change; empty: self-signed
+  bool to_prefillers = false;
+  bool to_decoder = false;
+  bool checks_prefillers = true;  // their certificates, which must be for the address that is asked
+  bool checks_decoder = true;
+  std::string ca_file;  // whom both checks believe; empty: the system's
 };
 
 struct SidecarOptions {
@@ -32,6 +45,9 @@ struct SidecarOptions {
   uint32_t data_parallel_size = 1;
   std::string pod_ip;    // of x-data-parallel-host-port, and of kP2p; empty: not known
   std::string pod_name;  // in x-decode-pod; empty: not told
+  SidecarTlsOptions tls;
+  // Which prefill workers requests may name; must outlive the sidecar. Null: any.
+  const PrefillerAllowlist* allowlist = nullptr;
   HandoffOptions handoff;
   AnswerOptions answer;
   uint16_t p2p_port = 14579;        // kv_port of P2pNcclConnector, on both sides

@@ -17,6 +17,10 @@ class SidecarProbe {
   virtual void on_done(const LegsReport& report) = 0;
   // Answered here, without a worker.
   virtual void on_refused(int status, std::string_view why) = 0;
+  // A request named a worker that is not in the allowlist, or what is no worker's address.
+  virtual void on_blocked(std::string_view worker) = 0;
+  // New files of the certificate were read; `problem`: they could not be used; empty: they are.
+  virtual void on_certificate_read(const std::string& problem) = 0;
 };
 
 }  // namespace kvasir

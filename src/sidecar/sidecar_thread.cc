@@ -16,6 +16,9 @@
 namespace kvasir {
 namespace {
 
+// Upstream's words.
+constexpr std::string_view kNotAllowed =
+    "Forbidden: prefill target not allowed by SSRF protection";
 constexpr std::string_view kRankHeader = "x-data-parallel-host-port";
 
 class TellProbe final : public LegsObserver {
@@ -57,13 +60,18 @@ SidecarThread::SidecarThread(Sidecar& sidecar, EventLoop& loop, Descriptor liste
       rank_(place.rank),
       prefillers_(loop, sidecar.resolver(),
                   {sidecar.options().prefillers_most, sidecar.options().name_lifetime,
-                   sidecar.options().client}),
-      bootstrap_(loop, prefillers_, random_, sidecar.options().bootstrap),
+                   sidecar.options().client, sidecar.prefiller_tls()}),
+      bootstrap_servers_(loop, sidecar.resolver(),
+                         {sidecar.options().prefillers_most, sidecar.options().name_lifetime,
+                          sidecar.options().client}),
+      bootstrap_(loop, bootstrap_servers_, random_, sidecar.options().bootstrap),
       relays_(loop, prefillers_, random_, relay_options()),
-      server_(loop, std::move(listener), *this, sidecar.options().server, &sidecar.bodies()) {
+      server_(loop, std::move(listener), *this, sidecar.options().server, &sidecar.bodies(),
+              sidecar.tls()) {
   for (uint32_t rank = 0; rank < options().data_parallel_size; ++rank) {
     decoders_.push_back(
-        std::make_shared<HttpClient>(loop, sidecar.decoder(rank), options().client));
+        std::make_shared<HttpClient>(loop, sidecar.decoder(rank), options().client,
+                                     sidecar.decoder_tls()));
   }
 }
 
@@ -120,6 +128,7 @@ void SidecarThread::start_two_legs(HttpExchange& exchange, RequestApi api, LegsR
   Result<LegBodies> bodies = LegBodies::read(api, exchange.body());
   if (!bodies) return refuse(exchange, bad_request(std::nullopt, bodies.error().message));
   if (Result<void> named = name_workers(exchange.head(), route); !named) {
+    if (options().allowlist != nullptr) return block(exchange, named.error().message);
     return refuse(exchange, bad_request(std::nullopt, named.error().message));
   }
   const bool has_rooms = options().handoff.dialect == KvDialect::kSglang;
@@ -128,8 +137,87 @@ void SidecarThread::start_two_legs(HttpExchange& exchange, RequestApi api, LegsR
                   bad_request("prompt", "more than " + std::to_string(options().prompts_most) +
                                             " prompts in one request"));
   }
-  relays_.start(exchange, std::move(*bodies), std::move(route), new_observer());
+  if (options().allowlist == nullptr || (route.prefillers.empty() && !route.kv_source)) {
+    return start_relay(exchange, std::move(*bodies), std::move(route));
+  }
+  check_workers(exchange, std::move(*bodies), std::move(route));
 }
+
+void SidecarThread::start_relay(HttpExchange& exchange, LegBodies bodies, LegsRoute route) {
+  relays_.start(exchange, std::move(bodies), std::move(route), new_observer());
+}
+
+// --- The allowlist
+
+// A request while a name is looked up.
+class SidecarThread::Wait final : public HttpExchange::Observer {
+ public:
+  Wait(SidecarThread& thread, HttpExchange& exchange, LegBodies bodies, LegsRoute route)
+      : thread_(thread), exchange_(exchange), bodies_(std::move(bodies)), route_(std::move(route)) {}
+
+  void start(const std::vector<HostPort>& candidates) {
+    exchange_.set_observer(this);
+    check_.emplace(thread_.loop_, thread_.sidecar_.resolver(), *thread_.options().allowlist,
+                   candidates, [this](const CandidateCheck::Checked& checked) {
+                     exchange_.set_observer(nullptr);
+                     SidecarThread& thread = thread_;
+                     HttpExchange& exchange = exchange_;
+                     LegBodies bodies = std::move(bodies_);
+                     LegsRoute route = std::move(route_);
+                     thread.loop_.defer([&thread, this] { thread.waits_.erase(this); });
+                     thread.start_checked(exchange, std::move(bodies), std::move(route), checked);
+                   });
+  }
+  void on_client_gone() override { thread_.waits_.erase(this); }
+
+ private:
+  SidecarThread& thread_;
+  HttpExchange& exchange_;
+  LegBodies bodies_;
+  LegsRoute route_;
+  std::optional<CandidateCheck> check_;
+};
+
+void SidecarThread::check_workers(HttpExchange& exchange, LegBodies bodies, LegsRoute route) {
+  std::vector<HostPort> candidates;
+  for (const LegWorker& worker : route.prefillers) candidates.push_back(worker.address);
+  if (route.kv_source) candidates.push_back(route.kv_source->address);
+  auto wait = std::make_unique<Wait>(*this, exchange, std::move(bodies), std::move(route));
+  Wait& waiting = *wait;
+  waits_.emplace(&waiting, std::move(wait));
+  waiting.start(candidates);
+}
+
+void SidecarThread::start_checked(HttpExchange& exchange, LegBodies bodies, LegsRoute route,
+                                  const CandidateCheck::Checked& checked) {
+  const std::vector<LegWorker> named = std::exchange(route.prefillers, {});
+  const std::optional<LegWorker> source = std::exchange(route.kv_source, std::nullopt);
+  const auto take = [this](const LegWorker& worker, const std::optional<HostPort>& address) {
+    std::optional<LegWorker> taken;
+    if (!address) {
+      probe().on_blocked(to_string(worker.address));
+      return taken;
+    }
+    taken = worker;
+    taken->address = *address;
+    return taken;
+  };
+  for (size_t i = 0; i < named.size(); ++i) {
+    if (auto taken = take(named[i], checked[i])) route.prefillers.push_back(std::move(*taken));
+  }
+  if (source) route.kv_source = take(*source, checked.back());
+  if (!named.empty() && route.prefillers.empty()) {
+    return refuse(exchange, leg_error(kHttpForbidden, "Forbidden", kNotAllowed));
+  }
+  start_relay(exchange, std::move(bodies), std::move(route));
+}
+
+void SidecarThread::block(HttpExchange& exchange, std::string_view worker) {
+  probe().on_blocked(worker);
+  refuse(exchange, leg_error(kHttpForbidden, "Forbidden", kNotAllowed));
+}
+
+// --- Who is asked
 
 Result<void> SidecarThread::name_workers(const HttpHead& request, LegsRoute& route) {
   Result<std::vector<HostPort>> named = prefill_candidates(request, options().candidates_most);

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
@@ -15,6 +16,7 @@
 #include "legs/worker_clients.h"
 #include "net/http/http_client.h"
 #include "net/http/http_server.h"
+#include "sidecar/candidate_check.h"
 #include "sidecar/sidecar.h"
 #include "vllm/api_error.h"
 #include "wire/request/request_api.h"
@@ -55,6 +57,12 @@ class SidecarThread final : public HttpHandler {
   void start_one_leg(HttpExchange& exchange, LegsRoute route);
   void start_two_legs(HttpExchange& exchange, RequestApi api, LegsRoute route);
   Result<void> name_workers(const HttpHead& request, LegsRoute& route);
+  class Wait;
+  void check_workers(HttpExchange& exchange, LegBodies bodies, LegsRoute route);
+  void start_checked(HttpExchange& exchange, LegBodies bodies, LegsRoute route,
+                     const CandidateCheck::Checked& checked);
+  void start_relay(HttpExchange& exchange, LegBodies bodies, LegsRoute route);
+  void block(HttpExchange& exchange, std::string_view worker);
   LegsRelays::Options relay_options();
   void refuse(HttpExchange& exchange, const ApiError& error);
 
@@ -64,10 +72,12 @@ class SidecarThread final : public HttpHandler {
   const uint32_t rank_;
   std::vector<std::shared_ptr<HttpClient>> decoders_;  // by rank
   WorkerClients prefillers_;
+  WorkerClients bootstrap_servers_;  // never over TLS
   BootstrapClients bootstrap_;
   LegsRelays relays_;
   HttpServer server_;
   std::unordered_set<OwnPage*> pages_;
+  std::unordered_map<const Wait*, std::unique_ptr<Wait>> waits_;
 };
 
 }  // namespace kvasir

@@ -105,7 +105,7 @@ Words program_command(const FleetGroup& group, const FleetOptions& options, uint
       return worker_command(own, port);
     }
     case FleetProgram::kSidecar:
-      return {"sidecar", "--host", options.host, "--port", text};
+      return {"sidecar", "--host", options.host, "--port", text, "--secure-proxy=false"};
     case FleetProgram::kPdProxy:
       return {"pd-proxy", "--host", options.host, "--port", text};
     case FleetProgram::kGateway:

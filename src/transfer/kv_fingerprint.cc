@@ -1,10 +1,7 @@
 #include "transfer/kv_fingerprint.h"
 
-#define XXH_STATIC_LINKING_ONLY
+#define XXH_INLINE_ALL
 #include <xxhash.h>
-#if defined(__x86_64__)
-#include <xxh_x86dispatch.h>  // what is called XXH3 from here on takes what the processor has
-#endif
 
 namespace kvasir {
 

@@ -198,7 +198,7 @@ class Worker(Server):
 class Sidecar(Server):
     def __init__(self, kvasir, name, decoder_port, flags=()):
         port = free_port()
-        super().__init__(name, port, [kvasir, "sidecar", "--host", HOST, "--port", str(port), "--model-server-port",
+        super().__init__(name, port, [kvasir, "sidecar", "--secure-proxy=false", "--host", HOST, "--port", str(port), "--model-server-port",
                                       str(decoder_port), "--threads", "1", *flags])
 
 

@@ -33,16 +33,14 @@ struct Way {
   std::string name;
   std::string connector;
   std::string extra = {};  // members of kv_connector_extra_config, of both workers
-  // Who tells the decoder where the blocks are: the prefiller's answer, the request's id, or
-  // nobody.
-  enum class Told { kByAnswer, kById, kByNobody } told = Told::kByAnswer;
+  bool hands_over = true;  // the prefiller's answer says where the blocks are
 };
 
 class Worker {
  public:
   explicit Worker(std::vector<std::string> flags, const Way* way = nullptr,
-                  const std::string& policy = "fail", uint16_t port = leased_port())
-      : port_(port) {
+                  const std::string& policy = "fail")
+      : port_(leased_port()) {
     std::vector<std::string> arguments = {
         "worker",       "--host", "127.0.0.1", "--port", std::to_string(port_),
         "--time-scale", "100",    "--seed",    "11"};
@@ -53,8 +51,7 @@ class Worker {
       arguments.push_back("--kv-transfer-config");
       arguments.push_back(R"({"kv_connector":")" + way->connector +
                           R"(","kv_role":"kv_both","kv_load_failure_policy":")" + policy +
-                          R"(","kv_port":)" + std::to_string(kv_port_) +
-                          R"(,"kv_connector_extra_config":{)" + way->extra + "}}");
+                          R"(","kv_connector_extra_config":{)" + way->extra + "}}");
     }
     program_ = std::make_unique<Program>(std::move(arguments));
   }
@@ -67,16 +64,15 @@ class Worker {
     program_->wait();
   }
 
-  std::string kv_address() const { return "127.0.0.1:" + std::to_string(kv_port_); }
-  std::string post(const std::string& path, const json& body, const std::string& id = "r") {
+  std::string post(const std::string& path, const json& body) {
     const std::string text = body.dump();
     return ask(port_, "POST " + path +
-                          " HTTP/1.1\r\nHost: w\r\nConnection: close\r\nX-Request-Id: " + id +
-                          "\r\nContent-Type: application/json\r\nContent-Length: " +
+                          " HTTP/1.1\r\nHost: w\r\nConnection: close\r\nContent-Type: "
+                          "application/json\r\nContent-Length: " +
                           std::to_string(text.size()) + "\r\n\r\n" + text);
   }
-  json answer(const std::string& path, const json& body, const std::string& id = "r") {
-    const std::string answer = post(path, body, id);
+  json answer(const std::string& path, const json& body) {
+    const std::string answer = post(path, body);
     const size_t begin = answer.find("\r\n\r\n");
     return begin == std::string::npos ? json()
                                       : json::parse(answer.substr(begin + 4), nullptr, false);
@@ -91,7 +87,6 @@ class Worker {
 
  private:
   const uint16_t port_;
-  const uint16_t kv_port_ = leased_port();
   std::unique_ptr<Program> program_;
 };
 
@@ -146,17 +141,15 @@ json texts(const json& answer) {
 }
 
 // The first leg; the body of the second.
-json prefilled(Worker& worker, const Way& way, const Request& request,
-               const std::string& id = "r") {
+json prefilled(Worker& worker, const Way& way, const Request& request) {
   json first = request.body;
   first["max_tokens"] = 1;
   first.erase("n");
-  const bool hands_over = way.told == Way::Told::kByAnswer;
-  if (hands_over) first["kv_transfer_params"] = {{"do_remote_decode", true}};
-  const json answer = worker.answer(request.path, first, id);
+  if (way.hands_over) first["kv_transfer_params"] = {{"do_remote_decode", true}};
+  const json answer = worker.answer(request.path, first);
   EXPECT_TRUE(answer.is_object() && answer.contains("choices")) << answer;
   json second = request.body;
-  if (!hands_over || !answer.is_object()) return second;
+  if (!way.hands_over || !answer.is_object()) return second;
   EXPECT_TRUE(answer["kv_transfer_params"].is_object()) << answer;
   second["kv_transfer_params"] = answer["kv_transfer_params"];
   return second;
@@ -189,16 +182,10 @@ TEST_P(KvTransfer, TwoWorkersAnswerAsOneDoes) {
   ASSERT_TRUE(alone.serves()) << alone.output();
   ASSERT_TRUE(prefiller.serves()) << prefiller.output();
   ASSERT_TRUE(decoder.serves()) << decoder.output();
-  int number = 0;
   for (const Request& request : requests()) {
-    std::string id = "r" + std::to_string(number++);
-    if (way.told == Way::Told::kById) {
-      id = "___prefill_addr_" + prefiller.kv_address() + "___decode_addr_" + decoder.kv_address() +
-           "_" + id;
-    }
     const json expected = texts(alone.answer(request.path, request.body));
-    const json body = prefilled(prefiller, way, request, id);
-    EXPECT_EQ(texts(decoder.answer(request.path, body, id)), expected) << request.body;
+    const json body = prefilled(prefiller, way, request);
+    EXPECT_EQ(texts(decoder.answer(request.path, body)), expected) << request.body;
   }
   EXPECT_GT(decoder.metric("vllm:external_prefix_cache_hits_total"), 5000);
   EXPECT_EQ(decoder.metric("kvasir_kv_transfer_failures_total"), 0);
@@ -215,13 +202,9 @@ INSTANTIATE_TEST_SUITE_P(
         Way{"NixlOverTcp", "NixlConnector"},
         Way{"NixlThroughSharedMemory", "NixlConnector", R"("transport":"shm")"},
         Way{"NixlPipelined", "NixlConnector", R"("pipelining":true,"link_gb_per_s":50)"},
-        Way{"FolderOfVllm", "ExampleConnector", R"("shared_storage_path":"DIRECTORY")",
-            Way::Told::kByNobody},
+        Way{"FolderOfVllm", "ExampleConnector", R"("shared_storage_path":"DIRECTORY")", false},
         Way{"FolderOfOurs", "ExampleConnector",
-            R"("shared_storage_path":"DIRECTORY","layout":"kvasir")", Way::Told::kByNobody},
-        Way{"FromPrefillerToDecoder", "P2pNcclConnector", "", Way::Told::kById},
-        Way{"FromDecoderToPrefiller", "P2pNcclConnector", R"("send_type":"GET")",
-            Way::Told::kById}),
+            R"("shared_storage_path":"DIRECTORY","layout":"kvasir")", false}),
     [](const auto& tested) { return tested.param.name; });
 
 // `kvasir pd-proxy` before pairs.
@@ -305,88 +288,10 @@ TEST_P(FsPair, AProxyBeforeTwoPairsAnswersAsOneWorkerDoes) {
 INSTANTIATE_TEST_SUITE_P(
     Ways, FsPair,
     testing::Values(Way{"FolderOfVllm", "ExampleConnector", R"("shared_storage_path":"DIRECTORY")",
-                        Way::Told::kByNobody},
+                        false},
                     Way{"FolderOfOurs", "ExampleConnector",
-                        R"("shared_storage_path":"DIRECTORY","layout":"kvasir")",
-                        Way::Told::kByNobody}),
+                        R"("shared_storage_path":"DIRECTORY","layout":"kvasir")", false}),
     [](const auto& tested) { return tested.param.name; });
-
-// A worker whose blocks go to whom the request's id names.
-class P2pWorker {
- public:
-  // `proxy`: where it registers; 0: nowhere.
-  P2pWorker(const std::string& role, uint16_t proxy)
-      : kv_port_(leased_port()), port_(leased_port()) {
-    std::string config = R"({"kv_connector":"P2pNcclConnector","kv_role":")" + role +
-                         R"(","kv_port":")" + std::to_string(kv_port_) + '"';
-    if (proxy != 0) {
-      config += R"(,"kv_connector_extra_config":{"proxy_ip":"127.0.0.1","proxy_port":")" +
-                std::to_string(proxy) + R"(","http_port":")" + std::to_string(port_) + "\"}";
-    }
-    worker_ = std::make_unique<Worker>(
-        std::vector<std::string>{"--kv-transfer-config", config + "}"}, nullptr, "", port_);
-  }
-  Worker& worker() { return *worker_; }
-  std::string socket() const { return "127.0.0.1:" + std::to_string(kv_port_); }
-
- private:
-  const uint16_t kv_port_, port_;
-  std::unique_ptr<Worker> worker_;
-};
-
-class P2pPair : public testing::TestWithParam<bool> {};
-
-TEST_P(P2pPair, AProxyBeforeTwoPairsAnswersAsOneWorkerDoes) {
-  const bool registers = GetParam();
-  const uint16_t registration_port = registers ? leased_port() : uint16_t{0};
-  Worker alone({"--kv-bytes"});
-  P2pWorker prefill_a("kv_producer", registration_port),
-      prefill_b("kv_producer", registration_port);
-  P2pWorker decode_a("kv_consumer", registration_port), decode_b("kv_consumer", registration_port);
-  std::vector<std::string> flags = {"--backend", "p2p", "--registration-port",
-                                    std::to_string(registration_port)};
-  if (!registers) {
-    flags.insert(flags.end(),
-                 {"--prefill", prefill_a.worker().url() + "," + prefill_b.worker().url(),
-                  "--prefill-name", prefill_a.socket() + "," + prefill_b.socket(), "--decode",
-                  decode_a.worker().url() + "," + decode_b.worker().url(), "--decode-name",
-                  decode_a.socket() + "," + decode_b.socket()});
-  }
-  PdProxyProgram proxy(flags);
-  ASSERT_TRUE(alone.serves()) << alone.output();
-  for (P2pWorker* each : {&prefill_a, &prefill_b, &decode_a, &decode_b}) {
-    ASSERT_TRUE(each->worker().serves()) << each->worker().output();
-  }
-  ASSERT_TRUE(proxy.serves()) << proxy.program().output();
-  const auto all_there = [&] {
-    const std::string page = proxy.get("/metrics");
-    return page.find("{role=\"prefill\",state=\"ready\"} 2") != std::string::npos &&
-           page.find("{role=\"decode\",state=\"ready\"} 2") != std::string::npos;
-  };
-  ASSERT_TRUE(comes(all_there)) << proxy.get("/metrics");
-  std::map<std::string, int> named;
-  for (const Request& request : requests()) {
-    const json answer = proxy.answer(request.path, request.body);
-    EXPECT_EQ(texts(answer), texts(alone.answer(request.path, request.body))) << request.body;
-    const std::string id = answer.value("id", "");
-    for (P2pWorker* each : {&prefill_a, &prefill_b}) {
-      named[each->socket()] += id.find("___prefill_addr_" + each->socket()) != std::string::npos;
-    }
-    for (P2pWorker* each : {&decode_a, &decode_b}) {
-      named[each->socket()] += id.find("___decode_addr_" + each->socket()) != std::string::npos;
-    }
-  }
-  for (const auto& [socket, times] : named) EXPECT_EQ(times, 12) << socket;
-  for (P2pWorker* decoder : {&decode_a, &decode_b}) {
-    EXPECT_GT(decoder->worker().metric("vllm:external_prefix_cache_hits_total"), 1000);
-    EXPECT_GT(decoder->worker().metric("kvasir_kv_transfer_bytes_total"), 1000 * 256);
-    EXPECT_EQ(decoder->worker().metric("kvasir_kv_transfer_failures_total"), 0);
-  }
-}
-
-INSTANTIATE_TEST_SUITE_P(Ways, P2pPair, testing::Bool(), [](const auto& tested) {
-  return tested.param ? "OfRegisteredWorkers" : "OfNamedWorkers";
-});
 
 class LostPrefiller : public testing::Test {
  protected:

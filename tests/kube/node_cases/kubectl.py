@@ -31,7 +31,6 @@ def every_line_that_runs_now(namespace):
                                     "llm-d-system": ("endpoint-picker",)}.items():
         for deployment in deployments:
             kubectl("-n", name_space, "rollout", "status", f"deployment/{deployment}", "--timeout=120s")
-    start_pairs(kubectl)
     folder = world.folder / "kubectl"
     folder.mkdir()
     # In this context kubectl is changed (its namespace), so the file is its own.

@@ -1,0 +1,91 @@
+#include "sidecar/prefiller_allowlist.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+#include <cstring>
+#include <optional>
+
+namespace kvasir {
+namespace {
+
+struct Spelling {
+  std::string host;
+  uint16_t port = 0;
+
+  std::string whole() const { return host + ' ' + std::to_string(port); }
+};
+
+// One spelling for each address.
+Spelling spelling_of(const SocketAddress& address) {
+  if (address.storage.ss_family != AF_INET6) {
+    const auto& ipv4 = reinterpret_cast<const sockaddr_in&>(address.storage);
+    return {address_text(address), ntohs(ipv4.sin_port)};
+  }
+  const auto& ipv6 = reinterpret_cast<const sockaddr_in6&>(address.storage);
+  if (!IN6_IS_ADDR_V4MAPPED(&ipv6.sin6_addr)) return {address_text(address), ntohs(ipv6.sin6_port)};
+  constexpr size_t kMappedBytes = 12;
+  char text[INET_ADDRSTRLEN] = {};
+  inet_ntop(AF_INET, ipv6.sin6_addr.s6_addr + kMappedBytes, text, sizeof text);
+  return {text, ntohs(ipv6.sin6_port)};
+}
+
+void drop(std::unordered_map<std::string, size_t>& counts, const std::string& key) {
+  const auto found = counts.find(key);
+  if (found != counts.end() && --found->second == 0) counts.erase(found);
+}
+
+std::string host_part(const std::string& spelling) {
+  return spelling.substr(0, spelling.find(' '));
+}
+
+}  // namespace
+
+void PrefillerAllowlist::List::put(const Entry& entry) {
+  remove(entry.name);
+  const std::optional<SocketAddress> literal = literal_address(entry.host);
+  if (!literal || entry.port == 0) return;
+  const Spelling spelling = spelling_of(with_port(*literal, entry.port));
+  address_of[entry.name] = spelling.whole();
+  ++names_at[spelling.whole()];
+  ++names_on[spelling.host];
+}
+
+void PrefillerAllowlist::List::remove(const std::string& name) {
+  const auto found = address_of.find(name);
+  if (found == address_of.end()) return;
+  drop(names_at, found->second);
+  drop(names_on, host_part(found->second));
+  address_of.erase(found);
+}
+
+bool PrefillerAllowlist::allows(const SocketAddress& address) const {
+  const std::string spelling = spelling_of(address).whole();
+  return list_.with([&](const List& list) { return list.names_at.count(spelling) > 0; });
+}
+
+bool PrefillerAllowlist::allows_host(const SocketAddress& address) const {
+  const std::string host = spelling_of(address).host;
+  return list_.with([&](const List& list) { return list.names_on.count(host) > 0; });
+}
+
+void PrefillerAllowlist::replace_all(const std::vector<Entry>& entries) {
+  List list;
+  for (const Entry& entry : entries) list.put(entry);
+  list_.with([&](List& held) { held = std::move(list); });
+  settled_ = true;
+}
+
+void PrefillerAllowlist::apply(const std::vector<Entry>& put,
+                               const std::vector<std::string>& removed) {
+  list_.with([&](List& list) {
+    for (const std::string& name : removed) list.remove(name);
+    for (const Entry& entry : put) list.put(entry);
+  });
+}
+
+size_t PrefillerAllowlist::size() const {
+  return list_.with([](const List& list) { return list.names_at.size(); });
+}
+
+}  // namespace kvasir
