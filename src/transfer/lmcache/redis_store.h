@@ -17,8 +17,8 @@ namespace kvasir {
 struct RedisStoreOptions {
   RedisTimeouts timeouts;
   Duration ttl{};                             // since it was stored; 0: for ever
-  size_t batch_bytes_most = size_t{512} << 10;  // on the way at one time
-  size_t batch_commands_most = 512;
+  size_t batch_bytes_most = size_t{2} << 20;  // on the way at one time
+  size_t batch_commands_most = 4096;
   Duration patience = std::chrono::seconds(20);  // with all batches of one request
 };
 

@@ -38,7 +38,10 @@ std::shared_ptr<P2pTensor> P2pArrivals::announce(const std::string& key, uint32_
 }
 
 void P2pArrivals::arrived(const std::string& key, std::shared_ptr<P2pTensor> tensor, bool sound) {
-  if (!sound) return fail(key);
+  if (!sound) {
+    tensor->failed = true;
+    return fail(key);
+  }
   const auto use = [this, key, tensor] {
     tensor->whole = true;
     look(key);

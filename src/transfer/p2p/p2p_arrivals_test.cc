@@ -112,6 +112,15 @@ TEST_F(P2pArrivalsTest, WhatFailsIsNotWaitedFor) {
   EXPECT_EQ(got(), 0u);
 }
 
+TEST_F(P2pArrivalsTest, WhatIsOnItsWayIsWaitedForThoughOthersFail) {
+  const auto first = announce(0, 4);
+  arrivals_->fail("k");
+  wait(0, 8);
+  EXPECT_TRUE(outcomes_.empty());
+  arrivals_->arrived("k", first, true);
+  EXPECT_EQ(got(), 4u);
+}
+
 TEST_F(P2pArrivalsTest, WhatFindsNoRoomIsNotWaitedFor) {
   options_.limits.bytes_max = 4 * kBlockBytes;
   make(options_);

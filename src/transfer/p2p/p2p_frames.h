@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "transfer/p2p/p2p_arrivals.h"
 
@@ -26,6 +27,7 @@ class P2pFrames {
     if (const auto found = expected_.find(number); found != expected_.end()) {
       const Expected gone = std::move(found->second);
       expected_.erase(found);
+      gone.tensor->failed = true;
       arrivals_.fail(gone.key);
     }
   }
@@ -43,9 +45,11 @@ class P2pFrames {
   }
   // Nothing comes any more.
   void fail_all() {
-    auto gone = std::exchange(expected_, {});
-    if (current_.tensor != nullptr) gone[0] = std::exchange(current_, {});
-    for (const auto& [number, expected] : gone) arrivals_.fail(expected.key);
+    std::vector<Expected> gone;
+    for (auto& [number, expected] : std::exchange(expected_, {})) gone.push_back(expected);
+    if (current_.tensor != nullptr) gone.push_back(std::exchange(current_, {}));
+    for (const Expected& expected : gone) expected.tensor->failed = true;
+    for (const Expected& expected : gone) arrivals_.fail(expected.key);
   }
   size_t size() const { return expected_.size() + (current_.tensor != nullptr ? 1 : 0); }
 

@@ -58,7 +58,12 @@ P2pInbox::Found P2pInbox::find(const std::string& request, uint32_t first, uint3
   for (const auto& [begin, tensor] : found->second.tensors) {
     const uint32_t end = begin + tensor->count;
     if (end <= next || next >= first + count) continue;
-    if (begin > next || !tensor->whole) break;
+    if (begin > next) break;
+    if (!tensor->whole) {
+      // It may still come, whatever became of the others.
+      blocks.waits = !tensor->failed;
+      return blocks;
+    }
     blocks.tensors.push_back(tensor);
     next = end;
   }

@@ -21,6 +21,7 @@ struct P2pTensor {
   BlockHash last_block = 0;
   std::vector<std::byte> bytes;
   bool packed = false;  // transfer/packed_block.h
+  bool failed = false;  // they do not come
   bool whole = false;   // all have come, and their checksum is right
 };
 
