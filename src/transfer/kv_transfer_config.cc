@@ -8,6 +8,7 @@
 
 #include "base/nearest_name.h"
 #include "base/parameters.h"
+#include "net/io/flag_address.h"
 #include "wire/json/json_value.h"
 
 namespace kvasir {
@@ -69,7 +70,7 @@ constexpr std::array<Member, 13> kMembers = {{
 }};
 
 // Of kv_connector_extra_config.
-constexpr std::array<Member, 31> kExtraMembers = {{
+constexpr std::array<Member, 32> kExtraMembers = {{
     {"link_gb_per_s", kAll},
     {"link_latency_ms", kAll},
     {"compression", kAll},
@@ -92,6 +93,7 @@ constexpr std::array<Member, 31> kExtraMembers = {{
     {"http_ip", 0, "a worker registers under kv_ip"},
     {"http_port", kP2pBit},
     {"send_type", kP2pBit},
+    {"addresses", kP2pBit},
     {"mem_pool_size_gb", 0, kNoGpu},
     {"nccl_num_channels", 0, "the bytes go over TCP"},
     {"shared_storage_path", kFsBit},
@@ -266,6 +268,7 @@ class ConfigReader {
     config_.send_type = type == "PUT"   ? SendType::kPut
                         : type == "GET" ? SendType::kGet
                                         : SendType::kPutAsync;
+    read_addresses();
     const std::string proxy = optional_text(extra_, "proxy_ip");
     const uint16_t proxy_port = port(extra_, "proxy_port", 0);
     if (!proxy.empty() && proxy_port != 0) {
@@ -273,6 +276,23 @@ class ConfigReader {
     } else if (!proxy.empty() || proxy_port != 0) {
       extra_.fail(proxy.empty() ? "proxy_ip" : "proxy_port",
                   "is missing: a worker registers at both together");
+    }
+  }
+
+  void read_addresses() {
+    const Value* addresses = extra_.any("addresses");
+    if (addresses == nullptr) return;
+    if (addresses->map() == nullptr) {
+      return extra_.fail("addresses", "is no map, from HOST:PORT in request ids to HOST:PORT");
+    }
+    for (const auto& [name, where] : *addresses->map()) {
+      const std::string text = where.text() != nullptr ? *where.text() : "";
+      Result<HostPort> address = parse_host_port(text);
+      if (!address) {
+        return extra_.fail("addresses", "has '" + text.substr(0, 64) + "' for '" +
+                                            name.substr(0, 64) + "', which is not HOST:PORT");
+      }
+      config_.addresses[name] = std::move(*address);
     }
   }
 

@@ -2,12 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "net/io/socket.h"
 
 namespace kvasir {
 
@@ -37,7 +39,7 @@ struct KvTransferConfig {
   enum class Transport : uint8_t { kTcp, kShm };
   Transport transport = Transport::kTcp;  // of the bytes: extra config "transport"
 
-  // P2pNcclConnector: extra config proxy_ip, proxy_port, http_port, send_type.
+  // P2pNcclConnector: extra config proxy_ip, proxy_port, http_port, send_type, addresses.
   std::string kv_ip = "127.0.0.1";
   uint16_t kv_port = 14579;
   std::string proxy;       // "HOST:PORT" to register with; empty: none
@@ -45,6 +47,8 @@ struct KvTransferConfig {
   enum class SendType : uint8_t { kPut, kPutAsync, kGet };
   SendType send_type = SendType::kPutAsync;
   uint64_t kv_buffer_bytes = 1'000'000'000;
+  // Where workers are whom request ids name otherwise: HOST:PORT of an id -> HOST:PORT; ours.
+  std::map<std::string, HostPort> addresses;
 
   // ExampleConnector, SharedStorageConnector.
   std::string shared_storage_path = "/tmp";

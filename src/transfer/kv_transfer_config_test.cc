@@ -86,13 +86,14 @@ TEST(KvTransferConfig, ReadsNumbersThatGuidesWriteAsTexts) {
   const KvTransferConfig config = read(R"({"kv_connector":"P2pNcclConnector",
       "kv_role":"kv_producer","kv_ip":"10.0.0.1","kv_buffer_size":"1e1","kv_port":"21001",
       "kv_connector_extra_config":{"proxy_ip":"10.0.1.1","proxy_port":"30001","http_port":"20001",
-      "send_type":"GET"}})");
+      "send_type":"GET","addresses":{"vllm-decode-p2p:14579":"127.0.0.1:7000"}}})");
   EXPECT_EQ(config.kv_ip, "10.0.0.1");
   EXPECT_EQ(config.kv_port, 21001);
   EXPECT_EQ(config.kv_buffer_bytes, 10u);
   EXPECT_EQ(config.proxy, "10.0.1.1:30001");
   EXPECT_EQ(config.http_port, 20001);
   EXPECT_EQ(config.send_type, KvTransferConfig::SendType::kGet);
+  EXPECT_EQ(config.addresses.at("vllm-decode-p2p:14579").port, 7000);
 }
 
 TEST(KvTransferConfig, ReadsWhatTheStoresNeed) {
@@ -184,6 +185,9 @@ TEST(KvTransferConfig, AnErrorNamesTheMember) {
        "compressionEnabled contradicts"},
       {with_extra("P2pNcclConnector", R"("proxy_ip":"10.0.0.1")"), "proxy_port is missing"},
       {with_extra("P2pNcclConnector", R"("send_type":"POST")"), "send_type is 'POST'"},
+      {with_extra("P2pNcclConnector", R"("addresses":["a:1"])"), "addresses is no map"},
+      {with_extra("P2pNcclConnector", R"("addresses":{"a:1":"b"})"),
+       "addresses has 'b' for 'a:1', which is not HOST:PORT"},
       {with_extra("ExampleConnector", R"("layout":"lmcache")"), "layout is 'lmcache'"},
   };
   for (const auto& [json, message] : cases) EXPECT_THAT(error_of(json), HasSubstr(message)) << json;

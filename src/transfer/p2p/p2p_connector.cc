@@ -53,8 +53,10 @@ P2pNode::Told P2pConnector::told() {
   return told;
 }
 
-bool P2pConnector::is_here(const std::optional<P2pAddress>& address) const {
-  return address && address->host == options_.node.server.host && address->port == port_;
+bool P2pConnector::is_here(const std::optional<P2pAddress>& named) const {
+  if (!named) return false;
+  const P2pAddress address = address_of(*named, options_.node.addresses);
+  return address.host == options_.node.server.host && address.port == port_;
 }
 
 void P2pConnector::plan(KvRequestId request, const KvRequest& about) {
@@ -201,6 +203,7 @@ Result<std::unique_ptr<KvConnector>> make_p2p_connector(const KvTransferConfig& 
   node.fingerprint = kv_fingerprint(model, memory.layout());
   node.compress = config.compress;
   node.hold = config.lease;
+  node.addresses = config.addresses;
   node.server.host = config.kv_ip;
   node.server.port = config.kv_port;
   node.arrivals.limits.bytes_max = config.kv_buffer_bytes;

@@ -64,7 +64,7 @@ class P2pConnector final : public KvConnector {
   std::optional<P2pAddress> asked_at(const Request& about) const;
   void on_offer_over(KvRequestId request, const std::string& problem, bool expired);
   void on_received(KvRequestId request, const P2pArrivals::Outcome& outcome);
-  bool is_here(const std::optional<P2pAddress>& address) const;
+  bool is_here(const std::optional<P2pAddress>& named) const;
 
   const P2pConnectorOptions options_;
   KvMemory& memory_;

@@ -238,6 +238,19 @@ TEST_F(P2pTest, AWorkerThatDoesBothKnowsItsLegByItsAddress) {
   EXPECT_FALSE(plan(1, 1).keeps);
 }
 
+TEST_F(P2pTest, AWorkerWhomIdsNameOtherwiseIsFoundWhereItIs) {
+  decode_port_ = start(decode_, false);
+  options_.node.addresses["vllm-decode-p2p:14579"] = {"127.0.0.1", decode_port_};
+  prefill_port_ = start(prefill_, true);
+  const std::string name =
+      "cmpl-" + p2p_request_id("vllm-prefill-p2p:14579", "vllm-decode-p2p:14579", "7");
+  const auto [request, plan] = prefill_.plan(prompt_, name);
+  ASSERT_TRUE(plan.keeps);
+  prefill_.start_offer(request, prompt_);
+  prefill_.run_until([&, about = request] { return prefill_.offered.count(about) > 0; });
+  EXPECT_EQ(decode_.decode(prompt_, name), 10u) << decode_.problem;
+}
+
 TEST_F(P2pTest, WhoWaitsInVainComputes) {
   options_.node.arrivals.receive_patience = kShort;
   for (const SendType type : {SendType::kPut, SendType::kGet}) {

@@ -52,12 +52,20 @@ P2pNode::~P2pNode() {
   server_ = nullptr;
 }
 
-P2pPeer& P2pNode::peer(const P2pAddress& address) {
+P2pAddress address_of(const P2pAddress& named, const P2pAddresses& addresses) {
+  const auto known = addresses.find(named.host + ":" + std::to_string(named.port));
+  return known == addresses.end() ? named : P2pAddress{known->second.host, known->second.port};
+}
+
+// `named`: as a request id names it.
+P2pPeer& P2pNode::peer(const P2pAddress& named) {
   for (auto at = peers_.begin(); peers_.size() >= options_.peers_max && at != peers_.end();) {
     at = at->second->idle() ? peers_.erase(at) : std::next(at);
   }
-  std::unique_ptr<P2pPeer>& found = peers_[address.host + ":" + std::to_string(address.port)];
+  const std::string name = named.host + ":" + std::to_string(named.port);
+  std::unique_ptr<P2pPeer>& found = peers_[name];
   if (found == nullptr) {
+    const P2pAddress address = address_of(named, options_.addresses);
     found = std::make_unique<P2pPeer>(
         loop_, *context_, resolver_, address, options_.fingerprint, arrivals_,
         [this] { on_refused("a worker that does not take our NEW"); });

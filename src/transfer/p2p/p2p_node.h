@@ -21,6 +21,10 @@
 
 namespace kvasir {
 
+// Where workers are whom request ids name otherwise: by HOST:PORT of the ids.
+using P2pAddresses = std::map<std::string, HostPort>;
+P2pAddress address_of(const P2pAddress& named, const P2pAddresses& addresses);
+
 struct P2pNodeOptions {
   P2pServerOptions server;
   P2pArrivalOptions arrivals;
@@ -31,6 +35,7 @@ struct P2pNodeOptions {
   Duration send_patience = std::chrono::seconds(10);   // then a receiver is given up
   Duration hold = std::chrono::seconds(30);            // what nobody gets
   Duration get_again = std::chrono::milliseconds(20);  // what is not there yet
+  P2pAddresses addresses = {};
   size_t peers_max = 256;                              // beyond it those that are idle are let go
 };
 
