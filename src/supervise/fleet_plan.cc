@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "net/io/socket.h"
 #include "supervise/fleet_commands.h"
 
 namespace kvasir {
@@ -122,6 +123,21 @@ Result<std::vector<PlannedProcess>> plan_fleet(const FleetDescription& fleet,
 
 std::string endpoints_path(const FleetOptions& options) {
   return options.log_directory + "/endpoints.yaml";
+}
+
+std::string processes_path(const FleetOptions& options) {
+  return options.log_directory + "/processes.tsv";
+}
+
+std::string processes_text(const FleetOptions& options,
+                           const std::vector<PlannedProcess>& processes) {
+  std::string text;
+  for (const PlannedProcess& process : processes) {
+    const HostPort address{options.host, process.leases[0].port()};
+    text.append(process.name).append("\thttp://").append(to_string(address));
+    text.append("\t").append(process.about).append("\n");
+  }
+  return text;
 }
 
 std::string endpoints_text(const FleetDescription& fleet, const FleetOptions& options,

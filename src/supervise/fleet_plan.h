@@ -34,6 +34,10 @@ Result<std::vector<PlannedProcess>> plan_fleet(const FleetDescription& fleet,
 
 // The gateway's --endpoints-file, in the log directory.
 std::string endpoints_path(const FleetOptions& options);
+// Who is who, a line each: name, URL, what it is; tabs between. In the log directory, too.
+std::string processes_path(const FleetOptions& options);
+std::string processes_text(const FleetOptions& options,
+                           const std::vector<PlannedProcess>& processes);
 std::string endpoints_text(const FleetDescription& fleet, const FleetOptions& options,
                            const std::vector<PlannedProcess>& processes);
 

@@ -47,7 +47,7 @@ class FleetSupervisor::State final : public Child::Observer {
 
   Result<void> prepare();
   Result<void> add_described(PortLease gateway);
-  Result<void> write_endpoints(const std::vector<PlannedProcess>& processes) const;
+  Result<void> write_plan(const std::vector<PlannedProcess>& processes) const;
   Result<void> add_workers();
   Result<void> add_gateways(PortLease first);
   Result<void> watch_worker_urls();
@@ -139,7 +139,7 @@ Result<void> FleetSupervisor::State::add_described(PortLease gateway) {
   Result<std::vector<PlannedProcess>> planned =
       plan_fleet(*options_.description, options_, std::move(gateway));
   if (!planned) return planned.error();
-  if (Result<void> written = write_endpoints(*planned); !written) return written;
+  if (Result<void> written = write_plan(*planned); !written) return written;
   std::optional<FleetProgram> last;
   for (PlannedProcess& process : *planned) {
     if (last != process.program) stages_.emplace_back();
@@ -160,13 +160,17 @@ Result<void> FleetSupervisor::State::add_described(PortLease gateway) {
   return {};
 }
 
-Result<void> FleetSupervisor::State::write_endpoints(
+Result<void> FleetSupervisor::State::write_plan(
     const std::vector<PlannedProcess>& processes) const {
-  const std::string path = endpoints_path(options_);
-  std::ofstream file(path);
-  file << endpoints_text(*options_.description, options_, processes);
-  file.close();
-  if (!file) return Error{"cannot write " + path};
+  const std::pair<std::string, std::string> files[] = {
+      {endpoints_path(options_), endpoints_text(*options_.description, options_, processes)},
+      {processes_path(options_), processes_text(options_, processes)}};
+  for (const auto& [path, text] : files) {
+    std::ofstream file(path);
+    file << text;
+    file.close();
+    if (!file) return Error{"cannot write " + path};
+  }
   return {};
 }
 
