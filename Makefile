@@ -2,7 +2,7 @@
 KVASIR = build/release/kvasir
 FUZZ_SECONDS ?= 60
 
-.PHONY: help deps deps-dev build up policy-table test asan tsan fuzz test-clients test-tokenizer test-streams test-envoy test-epp-streams test-attack test-vllm test-vllm-pd test-pd test-pd-chaos \
+.PHONY: help deps deps-dev build up policy-table test asan tsan fuzz test-clients test-tokenizer test-streams test-envoy test-epp-streams test-attack test-vllm test-vllm-pd test-pd test-pd-fleets test-pd-chaos \
   test-replicas test-kube test-kube-node test-reload test-index-storm test-upstream-configs test-upstream-hermetic docs ab bench-gateway bench-epp bench-sidecar bench-schedule bench-kv-events bench-scrape bench-transfer bench-index bench-index-capacity lint clean \
   image image-docs test-image
 .DEFAULT_GOAL := help
@@ -71,6 +71,10 @@ test-vllm: build ## two real vLLM on this machine's CPUs, and what is known of t
 test-pd: build ## pairs of workers against one worker, each way that KV blocks travel, and every fault on the way (1 minute; ARGS="--only nixl")
 	tests/pd/run.py identity --kvasir $(KVASIR) $(ARGS)
 	tests/pd/run.py faults --kvasir $(KVASIR) $(ARGS)
+
+test-pd-fleets: build ## 1,000 mixed requests to each fleet of examples/pd: answers as of workers that do both (REQUESTS=)
+	cmake --build --preset release --target pd_system_test
+	KVASIR_BINARY=$(KVASIR) KVASIR_SOURCE_DIR=$(CURDIR) KVASIR_PD_REQUESTS=$(or $(REQUESTS),1000) build/release/tests/system/pd_system_test
 
 test-pd-chaos: build ## 200 requests at once while workers are killed and stopped, connections cut and notifications lost (MINUTES=10)
 	tests/pd/run.py chaos --kvasir $(KVASIR) --minutes $(or $(MINUTES),10) $(ARGS)

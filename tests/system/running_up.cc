@@ -115,6 +115,14 @@ HostPort RunningUp::endpoint() const {
   return parse_http_origin(text.substr(begin, text.find("/v1", begin) - begin)).value();
 }
 
+uint16_t RunningUp::port_of(const std::string& process) const {
+  const std::string text = output();
+  const size_t line = text.find("\n  " + process + " ", text.find("Who is who:"));
+  if (line == std::string::npos) return 0;
+  const size_t begin = text.find("http://", line);
+  return parse_http_origin(text.substr(begin, text.find(' ', begin) - begin)).value().port;
+}
+
 Result<HttpAnswer> RunningUp::get(const std::string& target) {
   return query([&](HttpQuery& query, HttpQuery::Done done) { query.get(target, std::move(done)); });
 }

@@ -37,6 +37,8 @@ class RunningUp {
   std::vector<int64_t> children() const;
   // The endpoint that it printed; ready() must hold.
   HostPort endpoint() const;
+  // Where a process of a described fleet serves, as it printed; 0: there is none of that name.
+  uint16_t port_of(const std::string& process) const;
 
   Result<HttpAnswer> get(const std::string& target);
   Result<HttpAnswer> post(const std::string& target, const std::string& body);
