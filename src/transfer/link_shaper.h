@@ -30,10 +30,10 @@ class LinkShaper {
 
   // Takes the link for `bytes`, from `now` on or as soon as it is free: when they are through.
   TimePoint take(TimePoint now, uint64_t bytes);
-  // Of the next piece of a transfer whose last one was through at `last`: timers are late, and a
-  // link is not. What was late by more than a turn was so for another reason.
+  // Of the next piece of a transfer whose last one was through at `last`: timers of a busy machine
+  // are late, and a link is not. What was late by more than that was so for another reason.
   TimePoint take_next(TimePoint last, TimePoint now, uint64_t bytes) {
-    return take(now - last < kTurn ? std::min(last, now) : now, bytes);
+    return take(now - last < kLatenessMost ? std::min(last, now) : now, bytes);
   }
 
   // How many bytes one transfer takes the link for at one time, so that the others' turns come
@@ -41,6 +41,7 @@ class LinkShaper {
   size_t piece_bytes(size_t bytes_most) const;
 
   static constexpr Duration kTurn = std::chrono::milliseconds(2);
+  static constexpr Duration kLatenessMost = std::chrono::milliseconds(50);
 
  private:
   Duration time_of(uint64_t bytes) const;

@@ -260,6 +260,7 @@ bool NixlPrefiller::end_reading(const NixlEnd& end) {
     return false;
   }
   expect_head();
+  if (readings_.size() <= 1) link_through_ = {};  // this was the last one
   if (reading == nullptr) return true;
   attempts_ = 0;
   if (end.status != NixlEnd::Status::kRead) {

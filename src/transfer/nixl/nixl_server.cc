@@ -324,6 +324,7 @@ void NixlServer::Connection::end_front_read(bool stands) {
   const Reading ended = std::move(reads_.front());
   reads_.pop_front();
   link_taken_ = false;
+  if (reads_.empty()) link_through_ = {};
   const auto status = ended.stopped ? NixlEnd::Status::kStopped
                       : stands      ? NixlEnd::Status::kRead
                                     : NixlEnd::Status::kRefused;
