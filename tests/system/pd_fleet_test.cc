@@ -162,8 +162,12 @@ INSTANTIATE_TEST_SUITE_P(
         Variant{"nixl", "fleet.yaml"},
         Variant{"nixl_pipelined", "fleet.yaml", kExtra, nixl_with("pipelining: true")},
         Variant{"nixl_shared_memory", "fleet.yaml", kExtra, nixl_with("transport: shm")},
-        Variant{"p2p", "fleet-p2p.yaml"}, Variant{"lmcache", "fleet-lmcache.yaml"},
-        Variant{"by_cost", "fleet-by-cost.yaml"}, Variant{"fs", "fleet-fs.yaml"},
+        Variant{"p2p", "fleet-p2p.yaml"},
+        Variant{"p2p_pipelined", "fleet-p2p.yaml", "kv_role: kv_consumer",
+                "kv_role: kv_consumer, kv_connector_extra_config: {pipelining: true}"},
+        Variant{"fs_pipelined", "fleet-fs.yaml", "kv_cache\"", "kv_cache\", pipelining: true"},
+        Variant{"lmcache", "fleet-lmcache.yaml"}, Variant{"by_cost", "fleet-by-cost.yaml"},
+        Variant{"fs", "fleet-fs.yaml"},
         Variant{"fs_safe", "fleet-fs.yaml", "kv_cache\"", "kv_cache\", layout: kvasir"}),
     [](const auto& info) { return info.param.name; });
 
