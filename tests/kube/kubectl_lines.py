@@ -6,9 +6,10 @@
 
 Columns: the document and line; `now`, or what the line waits for; where it runs; names; the line itself (\\n is a line end);
 what it must print, as a regular expression; the last result. Where: namespace:NAME (kubectl's own), folder:PATH, requests
-(some were sent through the picker before), metrics-server (it is installed). Names: <NAME>=TEXT or <NAME>=pod:SELECTOR for a
-placeholder, keep:VARIABLE for one that later lines use, file:NAME for a file that is there, image:PACKAGE for a Python package
-that the image has.
+(some were sent through the picker before), prefills (each decode worker had prompts prefilled elsewhere before), metrics-server
+(it is installed), fails (it ends with an error, which it must print). Names: <NAME>=TEXT, <NAME>=pod:SELECTOR or
+<NAME>=address:SELECTOR (of such a pod) for a placeholder, keep:VARIABLE for one that later lines use, file:NAME for a file that
+is there, image:PACKAGE for a Python package that the image has.
 """
 import argparse
 import dataclasses
@@ -29,7 +30,6 @@ ENDLESS_SECONDS = 5
 WAITS = {
     "an operator": "an operator for SchedulerInstall and DynamoGraphDeployment",
     "Gateway API": "Gateway API objects served by Kvasir",
-    "prefill and decode": "separate prefill and decode workers, with their sidecar and proxies",
 }
 
 
@@ -122,9 +122,11 @@ class Runner:
                 assert endless, f"no end after {SECONDS} s: {out}{error}"
         self._keep(line, out)
         shown = (out + error).strip()[-400:]
-        assert endless or process.returncode == 0, f"exit status {process.returncode}: {shown}"
-        assert re.search(line.expected, out, re.MULTILINE), f"it should print {line.expected}, but printed {shown or 'nothing'}"
-        return out
+        fails = bool(line.place("fails"))
+        assert endless or (process.returncode != 0) == fails, f"exit status {process.returncode}: {shown}"
+        told = out + error if fails else out
+        assert re.search(line.expected, told, re.MULTILINE), f"it should print {line.expected}, but printed {shown or 'nothing'}"
+        return told
 
     def _prepare(self, line):
         command = line.command
@@ -139,7 +141,9 @@ class Runner:
             elif word.startswith("keep:"):
                 command += f'; echo "${{{word[5:]}}}" > .kept'
             elif value.startswith("pod:"):
-                command = command.replace(name, self._pod(value[4:], namespace))
+                command = command.replace(name, self._pod(value[4:], namespace, "metadata.name"))
+            elif value.startswith("address:"):
+                command = command.replace(name, self._pod(value[8:], namespace, "status.podIP"))
             else:
                 command = command.replace(name, value)
                 namespace = value if name == "<namespace>" else namespace
@@ -154,11 +158,11 @@ class Runner:
                 self.environment[word[5:]] = kept.read_text().strip()
                 assert self.environment[word[5:]], f"{word[5:]} stayed empty: {out}"
 
-    def _pod(self, selector, namespace):
-        name = self._kubectl("get", "pods", "-n", namespace or "default", "-l", selector, "--field-selector=status.phase=Running", "-o",
-                             "jsonpath={.items[0].metadata.name}").strip()
-        assert name, f"no running pod has {selector}"
-        return name
+    def _pod(self, selector, namespace, field):
+        value = self._kubectl("get", "pods", "-n", namespace or "default", "-l", selector, "--field-selector=status.phase=Running", "-o",
+                              f"jsonpath={{.items[0].{field}}}").strip()
+        assert value, f"no running pod has {selector}"
+        return value
 
     def _kubectl(self, *arguments):
         return subprocess.run(["kubectl", *arguments], env=self.environment, text=True, capture_output=True, check=True).stdout
@@ -210,6 +214,10 @@ def notes(line):
         said.append(f"in {line.place('folder')}")
     if line.place("requests"):
         said.append("after some requests")
+    if line.place("prefills"):
+        said.append("after a prompt was prefilled elsewhere")
+    if line.place("fails"):
+        said.append("fails, since this port speaks ZeroMQ and no HTTP; that something answers is what it tells")
     if line.place("metrics-server"):
         said.append("with metrics-server")
     said += [f"with an image made with --pip {word[6:]}" for word in line.names if word.startswith("image:")]

@@ -4,33 +4,24 @@ import subprocess
 
 import binaries
 import kubectl_lines
-from checks import Skipped, require
-from machine import ROOT, wait_until
+from checks import require
+from examples import ask_each_decode_worker, start_examples
+from machine import wait_until
 
 from node_cases.pairs import start_pairs
 
-ARCHIVE = ROOT / "build/image/kvasir-docs.tar"
 METRICS_SECONDS = 90
 PACKAGES = ["aiperf"]  # of Python: make image-docs ARGS="--pip PACKAGE"
 
 
 def every_line_that_runs_now(namespace):
     """Each line marked `now` prints what it should; the table is told how it went."""
-    if not ARCHIVE.exists():
-        raise Skipped(f"there is no {ARCHIVE}: make image-docs ARGS='--tutorial-names --pip aiperf'")
     world = namespace.world
-    world.node.import_image(ARCHIVE)
     kubectl = world.plane.kubectl
-    for kinds in ("deploy/crds", "examples/kubernetes/crds"):
-        kubectl("apply", "--server-side", "-k", ROOT / kinds)
-    kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
-    kubectl("apply", "-k", ROOT / "examples/kubernetes")
+    start_examples(world)
+    start_pairs(kubectl)
     # Where inference.networking.k8s.io is installed too, `kubectl get inferencepool` means that group.
     kubectl("apply", "-f", "-", stdin=POOL)
-    for name_space, deployments in {"llm-serving": ("vllm-decode-worker", "llm-decode-worker", "vllm-batch-worker"),
-                                    "llm-d-system": ("endpoint-picker",)}.items():
-        for deployment in deployments:
-            kubectl("-n", name_space, "rollout", "status", f"deployment/{deployment}", "--timeout=120s")
     folder = world.folder / "kubectl"
     folder.mkdir()
     # In this context kubectl is changed (its namespace), so the file is its own.
@@ -39,15 +30,18 @@ def every_line_that_runs_now(namespace):
     runner = kubectl_lines.Runner({**os.environ, "KUBECONFIG": str(config), "PATH": f"{binaries.folder()}/bin:{os.environ['PATH']}"},
                                   folder, installed(world))
     results, failed = {}, []
+    printed = namespace.stack.enter_context(open(folder / "printed", "w", encoding="utf-8"))  # for people, with --keep
     for line in kubectl_lines.read_lines():
         if not line.runs_now():
             continue
         if line.place("requests"):
             ask_the_picker(world)
+        if line.place("prefills"):
+            ask_each_decode_worker(world)
         if "aiperf-benchmark" in line.expected and " get pods" in line.command:
             kubectl("-n", "benchmark", "wait", "--for=condition=Ready", "pod", "-l", "job-name=aiperf-benchmark", "--timeout=60s")
         try:
-            runner.run(line)
+            printed.write(f"== {line.at}: {line.command}\n{runner.run(line)}")
             results[line.at] = "ok"
         except kubectl_lines.Skip as reason:
             results[line.at] = f"not tried: {reason}"
@@ -64,7 +58,7 @@ POOL = """
 apiVersion: inference.networking.k8s.io/v1
 kind: InferencePool
 metadata: {name: llama-70b-pool, namespace: llm-serving}
-spec: {selector: {matchLabels: {model: llama-70b, role: inference}}, targetPorts: [{number: 8001}]}
+spec: {selector: {matchLabels: {model: llama-70b, role: inference}}, targetPorts: [{number: 8000}]}
 """
 
 

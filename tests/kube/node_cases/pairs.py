@@ -2,9 +2,9 @@
 import json
 
 from checks import Skipped, require
+from examples import ARCHIVE
 from machine import ROOT
 
-ARCHIVE = ROOT / "build/image/kvasir-docs.tar"
 PAIRS = ROOT / "examples/kubernetes/disaggregated-serving/vllm"
 PROMPT = "long enough to fill a block or two of the cache " * 4
 
