@@ -52,9 +52,17 @@ void add_worker_flags(CLI::App& command, PdProxyFlags& flags) {
 void add_prompt_flags(CLI::App& command, PdProxyFlags& flags) {
   command
       .add_option("--fs-max-prompt-tokens", flags.fs_max_prompt_tokens,
-                  "The engines' --max-num-batched-tokens: of longer prompts ExampleConnector\n"
-                  "stores the beginning only, which breaks the engine that loads it; 0: no limit")
+                  "The engines' --max-num-batched-tokens: of prompts that one step does not take\n"
+                  "whole ExampleConnector stores the beginning only, which breaks the engine that\n"
+                  "loads it. Longer ones are not transferred, and those under way at a prefill\n"
+                  "worker have no more together; 0: no limit")
       ->capture_default_str();
+  command
+      .add_option("--fs-max-waiting", flags.fs_max_waiting,
+                  "Requests that wait for such room at the prefill workers; beyond: 503")
+      ->check(CLI::Range(0, 1'000'000))
+      ->capture_default_str();
+  add_seconds_flag(command, "--fs-wait", flags.fs_wait_s, "How long each of them waits; then: 503");
   command
       .add_option("--fs-long-prompts", flags.fs_long_prompts,
                   "What becomes of longer ones: refuse (400), or decode-alone, for engines whose\n"
@@ -121,6 +129,20 @@ Result<void> add_workers(const PdProxyFlags& flags, PdProxyOptions& options) {
       "(--registration-port)"};
 }
 
+// A decode engine computes the prompt beside its other requests, so that a step may take a part.
+Result<void> check_for_fs(const PdProxyFlags& flags) {
+  const bool decoders_store = flags.fs_long_prompts != "decode-alone";
+  if (flags.handoff.on_prefill_failure == "error" || flags.fs_max_prompt_tokens == 0 ||
+      !decoders_store) {
+    return {};
+  }
+  return Error{
+      "--on-prefill-failure local-decode: with --backend fs ExampleConnector may store the "
+      "beginning only of a prompt that a decode worker computes beside others, which breaks the "
+      "engine that loads it; leave it out, or say that decode workers store nothing "
+      "(--fs-long-prompts decode-alone) or whole prompts (--fs-max-prompt-tokens 0)"};
+}
+
 Result<void> check_for_p2p(const PdProxyFlags& flags) {
   if (flags.handoff.on_prefill_failure != "error") {
     return Error{
@@ -175,11 +197,13 @@ Result<PdProxyOptions> pd_proxy_options(const PdProxyFlags& flags) {
   if (options.registration_port == options.port) {
     return Error{"--port and --registration-port are both " + std::to_string(options.port)};
   }
-  if (options.backend == PdBackend::kP2p) {
-    if (const Result<void> checked = check_for_p2p(flags); !checked) return checked.error();
-  }
+  const bool is_p2p = options.backend == PdBackend::kP2p;
+  const Result<void> checked = is_p2p ? check_for_p2p(flags) : check_for_fs(flags);
+  if (!checked) return checked.error();
   options.avoid_for = from_seconds(flags.avoid_for_s);
   options.fs_prompt_tokens_max = flags.fs_max_prompt_tokens;
+  options.fs_waiting_max = flags.fs_max_waiting;
+  options.fs_wait_max = from_seconds(flags.fs_wait_s);
   if (flags.fs_long_prompts == "decode-alone") {
     options.on_long_prompt = PdProxyOptions::OnLongPrompt::kDecodeAlone;
   }

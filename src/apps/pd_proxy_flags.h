@@ -25,6 +25,8 @@ struct PdProxyFlags {
   double registration_ttl_s = 10;
   double avoid_for_s = 5;
   uint32_t fs_max_prompt_tokens = 2048;
+  size_t fs_max_waiting = 512;
+  double fs_wait_s = 30;
   std::string fs_long_prompts = "refuse";
   HandoffFlags handoff;
   size_t body_mib = 64;

@@ -114,6 +114,33 @@ TEST(PdProxyFlags, WhatIsWrongIsNamed) {
   }
 }
 
+// What a decode engine computes, ExampleConnector stores, too.
+TEST(PdProxyFlags, DecodeWorkersPrefillOnlyWhereThatBreaksNothing) {
+  const auto refusal = [](std::vector<std::string> more) {
+    std::vector<std::string> arguments = {"--backend",
+                                          "fs",
+                                          "--prefill",
+                                          "http://a:1",
+                                          "--decode",
+                                          "http://b:1",
+                                          "--on-prefill-failure",
+                                          "local-decode"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return UnderstoodPdProxy(arguments).refusal;
+  };
+  EXPECT_THAT(refusal({}), HasSubstr("--on-prefill-failure"));
+  EXPECT_THAT(refusal({"--fs-max-prompt-tokens", "8192"}), HasSubstr("--on-prefill-failure"));
+  EXPECT_THAT(refusal({"--fs-max-prompt-tokens", "0"}), IsEmpty());
+  EXPECT_THAT(refusal({"--fs-long-prompts", "decode-alone"}), IsEmpty());
+}
+
+TEST(PdProxyFlags, TheQueueForRoomHasItsLimits) {
+  const UnderstoodPdProxy proxy({"--backend", "fs", "--prefill", "http://a:1", "--decode",
+                                 "http://b:1", "--fs-max-waiting", "7", "--fs-wait", "500ms"});
+  EXPECT_EQ(proxy.options.fs_waiting_max, 7u);
+  EXPECT_EQ(proxy.options.fs_wait_max, std::chrono::milliseconds(500));
+}
+
 // docs/PD_PROXY.md has a row for each flag as --help has it, and for no other.
 TEST(PdProxyFlags, TheTableInTheDocumentationIsThisOne) {
   const char* const root = std::getenv("KVASIR_SOURCE_DIR");

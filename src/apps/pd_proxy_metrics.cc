@@ -196,8 +196,12 @@ void PdProxyMetrics::on_expired(const PdWorker& worker) {
               to_string(worker.address) + ": it gets no more requests");
 }
 
-std::string PdProxyMetrics::page(const PdWorkers& workers, TimePoint now) {
+std::string PdProxyMetrics::page(const PdWorkers& workers, size_t waiting, TimePoint now) {
   MetricRegistry of_workers;
+  of_workers
+      .gauge("kvasir_pd_proxy_requests_waiting",
+             "Requests that wait for room at the prefill workers (--fs-max-prompt-tokens).")
+      .set(static_cast<double>(waiting));
   for (const P2pRole role : {P2pRole::kPrefill, P2pRole::kDecode}) {
     for (const char* state : {"ready", "avoided", "unknown_socket"}) {
       of_workers.gauge("kvasir_pd_proxy_workers", "Workers, by role and state.",
@@ -219,6 +223,13 @@ std::string PdProxyMetrics::page(const PdWorkers& workers, TimePoint now) {
                "Legs that are under way at a worker; of decode workers from the choice on.",
                {{"role", role}, {"worker", to_string(worker.address)}})
         .set(worker.legs.load(std::memory_order_relaxed));
+    if (worker.role != P2pRole::kPrefill) continue;
+    of_workers
+        .gauge("kvasir_pd_proxy_prefill_tokens",
+               "Tokens of the prompts under way at a prefill worker, at most, as "
+               "--fs-max-prompt-tokens counts them.",
+               {{"worker", to_string(worker.address)}})
+        .set(static_cast<double>(worker.prompt_tokens.load(std::memory_order_relaxed)));
   }
   return registry_.expose() + of_workers.expose() + log_page();
 }

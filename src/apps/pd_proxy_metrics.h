@@ -22,7 +22,7 @@ class PdProxyMetrics final : public PdProxyProbe {
   void on_heard(PdWorkers::Heard what, const P2pRegistration& registration) override;
   void on_malformed(std::string_view why) override;
   void on_expired(const PdWorker& worker) override;
-  std::string page(const PdWorkers& workers, TimePoint now) override;
+  std::string page(const PdWorkers& workers, size_t waiting, TimePoint now) override;
 
  private:
   Counter& legs(std::string_view name, std::string_view help, const PdWorker& worker,

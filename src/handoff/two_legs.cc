@@ -37,6 +37,9 @@ LegRefusal refusal_of(LegFailure failure, std::string_view why) {
   if (failure == LegFailure::kTimeout) {
     return {kGatewayTimeout, "prefill_upstream_timeout", std::string(why)};
   }
+  if (failure == LegFailure::kNoRoom) {
+    return {kUnavailable, "prefill_upstream_error", std::string(why), true};
+  }
   return {kBadGateway, "prefill_upstream_error", "the prefill worker: " + std::string(why)};
 }
 

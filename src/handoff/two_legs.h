@@ -39,6 +39,7 @@ enum class LegFailure : uint8_t {
   kNotConnected,  // nothing was sent
   kBroken,        // the connection ended before the answer did, or the answer is no HTTP
   kTimeout,       // the prefill deadline; told by TwoLegs itself
+  kNoRoom,        // nothing was sent, for the worker has no room for the prompt
 };
 
 // What the client is told instead of an answer.
@@ -49,6 +50,7 @@ struct LegRefusal {
   // decode_upstream_error.
   std::string_view code;
   std::string message;
+  bool may_pass = false;  // soon: the client may try again
 };
 
 // What became of a request, for metrics and headers; times are those of the executor.

@@ -32,4 +32,7 @@ ApiError leg_error(int status, std::string_view type, std::string_view message);
 // The header lines of an answer with it.
 std::string leg_error_fields(const ApiError& error);
 
+// What an error has beside that when the client may try again soon.
+inline constexpr std::string_view kRetryAfterField = "Retry-After: 1\r\n";
+
 }  // namespace kvasir

@@ -2,6 +2,7 @@
 // asked.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <string>
@@ -13,7 +14,7 @@
 
 namespace kvasir {
 
-class LegWorkerFixture final : public HttpHandler, public HttpExchange::Observer {
+class LegWorkerFixture final : public HttpHandler {
  public:
   explicit LegWorkerFixture(EventLoop& loop)
       : server_(loop, std::move(listen_tcp("127.0.0.1", 0, false).value()), *this) {}
@@ -30,14 +31,19 @@ class LegWorkerFixture final : public HttpHandler, public HttpExchange::Observer
       fields.emplace(lower_case(head.field(i).name), head.field(i).value);
     }
     body = exchange.body();
-    if (holds) return exchange.set_observer(this);
-    if (!streams) return exchange.respond(status, answer_fields, answer);
-    exchange.start(status, "Content-Type: text/event-stream\r\n");
-    exchange.write(answer);
-    breaks ? exchange.abort() : exchange.finish();
+    if (holds) return held_.push_back(std::make_unique<Held>(*this, exchange)), void();
+    answer_to(exchange);
   }
+  // The request that is held longest, of those whose client has not left.
+  void answer_held() {
+    while (held_.front()->exchange == nullptr) held_.pop_front();
+    HttpExchange& exchange = *held_.front()->exchange;
+    exchange.set_observer(nullptr);
+    held_.pop_front();
+    answer_to(exchange);
+  }
+
   Refusal on_refused(int, std::string_view) override { return {}; }
-  void on_client_gone() override { ++left; }
 
   HostPort host_port() const { return {"127.0.0.1", server_.port()}; }
   std::string address() const { return to_string(host_port()); }
@@ -56,6 +62,27 @@ class LegWorkerFixture final : public HttpHandler, public HttpExchange::Observer
   std::map<std::string, std::string> pages;  // by path: answered with 200, and not counted
 
  private:
+  struct Held final : HttpExchange::Observer {
+    Held(LegWorkerFixture& its_worker, HttpExchange& its_exchange)
+        : worker(its_worker), exchange(&its_exchange) {
+      exchange->set_observer(this);
+    }
+    void on_client_gone() override {
+      exchange = nullptr;
+      ++worker.left;
+    }
+    LegWorkerFixture& worker;
+    HttpExchange* exchange;  // null: its client has left
+  };
+
+  void answer_to(HttpExchange& exchange) {
+    if (!streams) return exchange.respond(status, answer_fields, answer);
+    exchange.start(status, "Content-Type: text/event-stream\r\n");
+    exchange.write(answer);
+    breaks ? exchange.abort() : exchange.finish();
+  }
+
+  std::deque<std::unique_ptr<Held>> held_;
   HttpServer server_;
 };
 

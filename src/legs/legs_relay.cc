@@ -59,14 +59,15 @@ class LegsRelay::PrefillCall final : public HttpCallObserver {
   }
   void send(std::string body) {
     body_ = std::move(body);
-    is_sent_ = true;
-    relay_.observer_->on_prefill_sent(candidate_);
-    const std::string id =
-        relay_.observer_->leg_request_id(relay_.route_, candidate_, relay_.decoder_);
-    const std::string host = to_string(worker().address), trace = relay_.new_traceparent();
-    call_.start(worker(), leg_head(relay_.request_, body_.size(), {host, id, trace, rank_}), body_);
+    wait_ = relay_.observer_->wait_to_prefill(candidate_, [this](const Result<void>& room) {
+      wait_.reset();
+      if (room) return send_now();
+      relay_.legs_->on_prefill_failed(leg_, LegFailure::kNoRoom, room.error().message);
+    });
+    if (wait_ == nullptr) send_now();
   }
   void cancel() {
+    wait_.reset();
     question_.reset();
     call_.cancel();
     tell(LegsObserver::End::kCancelled);
@@ -81,6 +82,14 @@ class LegsRelay::PrefillCall final : public HttpCallObserver {
   std::string_view retry_after() const { return retry_after_; }
 
  private:
+  void send_now() {
+    is_sent_ = true;
+    relay_.observer_->on_prefill_sent(candidate_);
+    const std::string id =
+        relay_.observer_->leg_request_id(relay_.route_, candidate_, relay_.decoder_);
+    const std::string host = to_string(worker().address), trace = relay_.new_traceparent();
+    call_.start(worker(), leg_head(relay_.request_, body_.size(), {host, id, trace, rank_}), body_);
+  }
   void tell_engine(const PrefillEngine& engine) {
     rank_ = engine.rank;
     relay_.legs_->on_engine(leg_, engine);
@@ -116,6 +125,7 @@ class LegsRelay::PrefillCall final : public HttpCallObserver {
   bool is_sent_ = false, told_ = false;
   std::optional<uint32_t> rank_;  // of the engine that was found
   std::unique_ptr<BootstrapClients::Question> question_;
+  std::unique_ptr<LegWait> wait_;
   WorkerCall call_;
 };
 
@@ -508,7 +518,9 @@ void LegsRelay::refuse(const LegRefusal& refusal) {
   why_ = refusal.message;
   if (failed_at_ == LegStage::kNone) failed_at_ = LegStage::kPrefill;
   const ApiError error = leg_error(refusal.status, refusal.code, refusal.message);
-  respond(refusal.status, leg_error_fields(error), error_body(error));
+  std::string fields = leg_error_fields(error);
+  if (refusal.may_pass) fields += kRetryAfterField;
+  respond(refusal.status, fields, error_body(error));
 }
 
 void LegsRelay::pass_on(size_t leg, int status, std::string_view body) {

@@ -5,6 +5,7 @@
 // Lives on its loop's thread.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "base/random.h"
+#include "base/result.h"
 #include "handoff/handoff_options.h"
 #include "handoff/two_legs.h"
 #include "legs/worker_call.h"
@@ -77,6 +79,15 @@ struct LegsReport {
   std::optional<Duration> decode_time = {};
 };
 
+// For something that a leg needs; destroyed: nobody waits any more.
+class LegWait {
+ public:
+  LegWait() = default;
+  virtual ~LegWait() = default;
+  LegWait(const LegWait&) = delete;
+  LegWait& operator=(const LegWait&) = delete;
+};
+
 // Whose request it is, and who hears of its legs. Called on the relays' thread.
 class LegsObserver {
  public:
@@ -93,6 +104,13 @@ class LegsObserver {
     kFailed,     // no connection, a broken one, too slow, or a status of 500 and more
     kCancelled,  // nobody waits for it any more
   };
+  // Before a leg is sent. Null: it may be at once; else `told` is called in a later turn, once, and
+  // an error says why it is not. That may destroy the wait.
+  virtual std::unique_ptr<LegWait> wait_to_prefill(size_t prefiller,
+                                                   std::function<void(Result<void>)> told) {
+    static_cast<void>(prefiller), static_cast<void>(told);
+    return nullptr;
+  }
   virtual void on_prefill_sent(size_t prefiller) { static_cast<void>(prefiller); }
   virtual void on_prefill_ended(size_t prefiller, End end) {
     static_cast<void>(prefiller), static_cast<void>(end);

@@ -26,7 +26,11 @@ Result<std::unique_ptr<PdProxy>> PdProxy::create(EventLoop& loop, const PdProxyO
 }
 
 PdProxy::PdProxy(const PdProxyOptions& options, PdProxyProbe& probe)
-    : options_(options), probe_(probe), workers_(options), bodies_(options.bodies_bytes_max) {}
+    : options_(options),
+      probe_(probe),
+      workers_(options),
+      rooms_(workers_, options_),
+      bodies_(options.bodies_bytes_max) {}
 
 PdProxy::~PdProxy() = default;
 

@@ -13,6 +13,7 @@
 #include "pdproxy/pd_proxy_probe.h"
 #include "pdproxy/pd_registrations.h"
 #include "pdproxy/pd_workers.h"
+#include "pdproxy/prefill_rooms.h"
 #include "serving/server_threads.h"
 
 namespace kvasir {
@@ -37,6 +38,7 @@ class PdProxy {
   const PdProxyOptions& options() const { return options_; }
   PdProxyProbe& probe() { return probe_; }
   PdWorkers& workers() { return workers_; }
+  PrefillRooms& rooms() { return rooms_; }
   Resolver& resolver() { return resolver_; }
   BodyBudget& bodies() { return bodies_; }
 
@@ -46,6 +48,7 @@ class PdProxy {
   const PdProxyOptions options_;
   PdProxyProbe& probe_;
   PdWorkers workers_;
+  PrefillRooms rooms_;
   SystemResolver resolver_;
   BodyBudget bodies_;
   std::unique_ptr<PdRegistrations> registrations_;

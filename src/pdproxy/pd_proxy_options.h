@@ -41,9 +41,13 @@ struct PdProxyOptions {
   // A worker that failed is asked last for so long.
   Duration avoid_for = std::chrono::seconds(5);
 
-  // kFs: prompts of more tokens are not transferred, since ExampleConnector stores the first chunk
-  // of them only, and the engine that loads that breaks. 0: all are.
+  // kFs: what one step of an engine takes. Prompts of more tokens are not transferred, and those
+  // that are under way at one prefill worker have no more together, since ExampleConnector stores
+  // what the first step computed of each, and the engine that loads a part breaks. 0: no limit.
   uint32_t fs_prompt_tokens_max = 2048;
+  // Requests that wait for such room, of the whole proxy, and for how long each does.
+  size_t fs_waiting_max = 512;
+  Duration fs_wait_max = std::chrono::seconds(30);
   enum class OnLongPrompt : uint8_t { kRefuse, kDecodeAlone };
   OnLongPrompt on_long_prompt = OnLongPrompt::kRefuse;
   Duration token_count_timeout = std::chrono::seconds(2);

@@ -1,6 +1,7 @@
 // What a proxy tells of its requests and workers, for metrics and logs.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -28,8 +29,8 @@ class PdProxyProbe {
   virtual void on_heard(PdWorkers::Heard what, const P2pRegistration& registration) = 0;
   virtual void on_malformed(std::string_view why) = 0;  // a registration
   virtual void on_expired(const PdWorker& worker) = 0;
-  // The page of our own metrics.
-  virtual std::string page(const PdWorkers& workers, TimePoint now) = 0;
+  // The page of our own metrics. `waiting`: requests that wait for room at the prefill workers.
+  virtual std::string page(const PdWorkers& workers, size_t waiting, TimePoint now) = 0;
 };
 
 }  // namespace kvasir

@@ -38,7 +38,7 @@ class PdTold final : public PdProxyProbe {
   void on_heard(PdWorkers::Heard what, const P2pRegistration&) override { heard.push_back(what); }
   void on_malformed(std::string_view why) override { malformed.emplace_back(why); }
   void on_expired(const PdWorker& worker) override { expired = worker.name; }
-  std::string page(const PdWorkers&, TimePoint) override { return "own 1\n"; }
+  std::string page(const PdWorkers&, size_t, TimePoint) override { return "own 1\n"; }
 
   int done = 0, status = 0;
   bool is_cut = false, is_long = false;

@@ -13,6 +13,7 @@
 #include "pdproxy/pd_request.h"
 #include "pdproxy/prompt_limit.h"
 #include "pdproxy/prompt_question.h"
+#include "pdproxy/room_question.h"
 #include "pdproxy/worker_poll.h"
 #include "wire/kv_transfer/leg_bodies.h"
 #include "wire/request/token_question.h"
@@ -37,6 +38,7 @@ uint64_t random_seed() {
 struct PdProxyThread::Serving {
   RequestApi api;
   LegBodies bodies;
+  uint64_t tokens = 0;  // of the prompt, at most; with a limit of them
   bool is_long = false;
 };
 
@@ -65,7 +67,8 @@ class PdProxyThread::PageRequest final : public HttpExchange::Observer {
     thread_.pages_.erase(this);
   }
   void give_metrics(const std::vector<PolledWorker>& answers) {
-    std::string page = thread_.probe().page(thread_.proxy_.workers(), thread_.loop_.now());
+    std::string page = thread_.probe().page(thread_.proxy_.workers(),
+                                            thread_.proxy_.rooms().waiting(), thread_.loop_.now());
     append_pair_metrics(answers, page);
     exchange_->respond(kHttpOk, kPageFields, page);
   }
@@ -123,6 +126,7 @@ void PdProxyThread::on_request(HttpExchange& exchange) {
   PromptLimit limit = check_prompt(*api, exchange.body(), options().fs_prompt_tokens_max);
   switch (limit.fit) {
     case PromptFit::kFits:
+      serving.tokens = limit.tokens;
       return serve(exchange, std::move(serving));
     case PromptFit::kTooLong:
       return serve_long(exchange, std::move(serving), "may have");
@@ -197,6 +201,7 @@ void PdProxyThread::count_first(HttpExchange& exchange, Serving serving, std::st
           return serve_long(exchange, std::move(*held), "may have");
         }
         if (*answer.tokens <= options().fs_prompt_tokens_max) {
+          held->tokens = *answer.tokens;
           return serve(exchange, std::move(*held));
         }
         serve_long(exchange, std::move(*held), "has " + std::to_string(*answer.tokens) + ",");
@@ -220,13 +225,43 @@ void PdProxyThread::serve_long(HttpExchange& exchange, Serving serving, std::str
 }
 
 void PdProxyThread::serve(HttpExchange& exchange, Serving serving) {
+  if (serving.is_long) return send(exchange, std::move(serving), {});
+  const RoomWish wish{serving.tokens, options().handoff.prefill_attempts_most};
+  if (!has_rooms()) {
+    return send(exchange, std::move(serving),
+                {proxy_.workers().candidates(P2pRole::kPrefill, wish.most, loop_.now())});
+  }
+  std::optional<RoomGrant> grant = proxy_.rooms().take(wish, loop_.now());
+  if (grant) return send(exchange, std::move(serving), std::move(*grant));
+  wait_for_room(exchange, std::move(serving), wish);
+}
+
+void PdProxyThread::wait_for_room(HttpExchange& exchange, Serving serving, const RoomWish& wish) {
+  auto held = std::make_shared<Serving>(std::move(serving));
+  const auto key = std::make_shared<const RoomQuestion*>(nullptr);
+  auto asked = std::make_unique<RoomQuestion>(
+      loop_, proxy_.rooms(), wish, exchange,
+      [this, held, key, &exchange](Result<RoomGrant>* outcome) {
+        const auto done = std::move(waiting_.at(*key));
+        waiting_.erase(*key);
+        if (outcome == nullptr) return;
+        if (*outcome) return send(exchange, std::move(*held), std::move(**outcome));
+        refuse(
+            exchange,
+            leg_error(kHttpServiceUnavailable, "prefill_upstream_error", outcome->error().message),
+            kRetryAfterField);
+      });
+  *key = asked.get();
+  waiting_.emplace(*key, std::move(asked));
+}
+
+void PdProxyThread::send(HttpExchange& exchange, Serving serving, RoomGrant grant) {
   const HttpHead& head = exchange.head();
   const TimePoint now = loop_.now();
   const HandoffOptions& handoff = options().handoff;
   const size_t most = handoff.prefill_attempts_most;
   const bool is_p2p = options().backend == PdBackend::kP2p;
-  PdCandidates prefillers;
-  if (!serving.is_long) prefillers = proxy_.workers().candidates(P2pRole::kPrefill, most, now);
+  PdCandidates prefillers = std::move(grant.prefillers);
   // The prefiller sends the blocks to the one that the id names.
   PdCandidates decoders =
       proxy_.workers().candidates(P2pRole::kDecode, is_p2p ? size_t{1} : most, now);
@@ -250,6 +285,7 @@ void PdProxyThread::serve(HttpExchange& exchange, Serving serving) {
                                              std::move(unique));
   request->use(std::move(prefillers), std::move(decoders));
   if (serving.is_long) request->set_long();
+  if (has_rooms()) request->use_room(proxy_.rooms(), serving.tokens, std::move(grant.room));
   route.prefillers = request->prefillers();
   route.decoders = request->decoders();
   relays_.start(exchange, std::move(serving.bodies), std::move(route), std::move(request));
@@ -259,9 +295,10 @@ std::string PdProxyThread::new_id() {
   return hexadecimal(random_.next()) + hexadecimal(random_.next());
 }
 
-void PdProxyThread::refuse(HttpExchange& exchange, const ApiError& error) {
+void PdProxyThread::refuse(HttpExchange& exchange, const ApiError& error,
+                           std::string_view more_fields) {
   probe().on_refused(error.status, error.message);
-  exchange.respond(error.status, leg_error_fields(error), error_body(error));
+  exchange.respond(error.status, leg_error_fields(error).append(more_fields), error_body(error));
 }
 
 HttpHandler::Refusal PdProxyThread::on_refused(int status, std::string_view reason) {

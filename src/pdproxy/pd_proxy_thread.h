@@ -22,6 +22,7 @@ namespace kvasir {
 class EventLoop;
 class PdRequest;
 class PromptQuestion;
+class RoomQuestion;
 class WorkerPoll;
 
 class PdProxyThread final : public HttpHandler {
@@ -41,14 +42,20 @@ class PdProxyThread final : public HttpHandler {
 
   const PdProxyOptions& options() const { return proxy_.options(); }
   PdProxyProbe& probe() { return proxy_.probe(); }
+  bool has_rooms() const {
+    return options().backend == PdBackend::kFs && options().fs_prompt_tokens_max > 0;
+  }
   bool answer_itself(HttpExchange& exchange);
   void give_page(HttpExchange& exchange, bool metrics);
   void pass_on(HttpExchange& exchange);
   std::optional<ApiError> why_not_passed_on(const HttpHead& head) const;
   void count_first(HttpExchange& exchange, Serving serving, std::string question);
+  // Decides who prefills, and waits for room there if there has to be some.
   void serve(HttpExchange& exchange, Serving serving);
+  void wait_for_room(HttpExchange& exchange, Serving serving, const RoomWish& wish);
+  void send(HttpExchange& exchange, Serving serving, RoomGrant grant);
   void serve_long(HttpExchange& exchange, Serving serving, std::string_view tokens);
-  void refuse(HttpExchange& exchange, const ApiError& error);
+  void refuse(HttpExchange& exchange, const ApiError& error, std::string_view more_fields = {});
   std::string new_id();
 
   PdProxy& proxy_;
@@ -58,6 +65,7 @@ class PdProxyThread final : public HttpHandler {
   LegsRelays relays_;
   HttpServer server_;
   std::map<const PromptQuestion*, std::unique_ptr<PromptQuestion>> questions_;
+  std::map<const RoomQuestion*, std::unique_ptr<RoomQuestion>> waiting_;
   std::map<const PageRequest*, std::unique_ptr<PageRequest>> pages_;
 };
 

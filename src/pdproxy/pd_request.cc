@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "net/http/http_status.h"
-#include "net/io/event_loop.h"
 #include "wire/kv_transfer/p2p_request_id.h"
 
 namespace kvasir {
@@ -14,6 +13,29 @@ void PdRequest::use(PdCandidates prefillers, PdCandidates decoders) {
   legs_.resize(prefillers_.workers.size());
   if (!legs_.empty()) legs_.front() = std::move(prefillers_.first);
   decode_leg_ = std::move(decoders_.first);
+}
+
+void PdRequest::use_room(PrefillRooms& rooms, uint64_t tokens, PrefillRoom first) {
+  rooms_ = &rooms;
+  tokens_ = tokens;
+  taken_.resize(prefillers_.workers.size());
+  if (!taken_.empty()) taken_.front() = std::move(first);
+}
+
+std::unique_ptr<LegWait> PdRequest::wait_to_prefill(size_t prefiller,
+                                                    std::function<void(Result<void>)> told) {
+  if (rooms_ == nullptr || taken_[prefiller].is_taken()) return nullptr;
+  const RoomWish wish{tokens_, 1, prefillers_.workers[prefiller]};
+  if (std::optional<RoomGrant> grant = rooms_->take(wish, executor_.now())) {
+    taken_[prefiller] = std::move(grant->room);
+    return nullptr;
+  }
+  return rooms_->wait(executor_, wish,
+                      [this, prefiller, told = std::move(told)](Result<RoomGrant> outcome) {
+                        if (!outcome) return told(outcome.error());
+                        taken_[prefiller] = std::move(outcome->room);
+                        told({});
+                      });
 }
 
 std::vector<LegWorker> PdRequest::legs_to(const std::vector<PdWorkerRef>& workers) {
@@ -40,9 +62,10 @@ void PdRequest::on_prefill_sent(size_t prefiller) {
 
 void PdRequest::on_prefill_ended(size_t prefiller, End end) {
   legs_[prefiller] = PdBooking();
+  if (rooms_ != nullptr) taken_[prefiller] = PrefillRoom();
   PdWorker& worker = *prefillers_.workers[prefiller];
   if (end == End::kAnswered) worker.answered();
-  if (end == End::kFailed) worker.failed(loop_.now(), options_.avoid_for);
+  if (end == End::kFailed) worker.failed(executor_.now(), options_.avoid_for);
   probe_.on_prefill_ended(worker, end);
 }
 
@@ -52,7 +75,7 @@ void PdRequest::on_decode_sent(size_t decoder) {
 
 void PdRequest::on_decoder_failed(size_t decoder) {
   PdWorker& worker = *decoders_.workers[decoder];
-  worker.failed(loop_.now(), options_.avoid_for);
+  worker.failed(executor_.now(), options_.avoid_for);
   probe_.on_decoder_failed(worker);
 }
 

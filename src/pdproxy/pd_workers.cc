@@ -91,22 +91,24 @@ std::vector<PdWorkerRef> PdWorkers::expire(TimePoint now) {
   return gone;
 }
 
-PdCandidates PdWorkers::candidates(P2pRole role, size_t most, TimePoint now) {
+PdCandidates PdWorkers::candidates(P2pRole role, size_t most, TimePoint now,
+                                   const std::function<bool(const PdWorker&)>& fits) {
   PdCandidates candidates;
   state_.with([&](State& state) {
-    using Order = std::tuple<bool, uint32_t, uint64_t>;
+    using Order = std::tuple<bool, bool, uint32_t, uint64_t>;
     std::vector<std::pair<Order, Entry*>> ordered;
     for (Entry& entry : state.roles[index_of(role)].entries) {
       const PdWorker& worker = *entry.worker;
       if (worker.name.empty()) continue;  // nobody knows its ZeroMQ socket yet
       if (entry.registered && now - entry.heard >= ttl_) continue;
-      ordered.push_back({{worker.is_avoided(now), worker.legs, entry.turn}, &entry});
+      const bool is_full = fits && !fits(worker);
+      ordered.push_back({{worker.is_avoided(now), is_full, worker.legs, entry.turn}, &entry});
     }
     std::sort(ordered.begin(), ordered.end(),
               [](const auto& one, const auto& other) { return one.first < other.first; });
     if (ordered.size() > most) ordered.resize(most);
     for (const auto& [order, entry] : ordered) candidates.workers.push_back(entry->worker);
-    if (ordered.empty()) return;
+    if (ordered.empty() || std::get<1>(ordered.front().first)) return;
     ordered.front().second->turn = ++state.turns;
     candidates.first = PdBooking(candidates.workers.front());
   });

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -32,6 +33,7 @@ struct PdWorker {
   const HostPort address;
   const std::string name;  // as it stands in request ids
   std::atomic<uint32_t> legs{0};
+  std::atomic<uint64_t> prompt_tokens{0};        // that PrefillRooms counts here
   std::atomic<TimePoint::rep> avoided_until{0};  // since the clock's epoch
 
   bool is_avoided(TimePoint now) const {
@@ -66,7 +68,7 @@ class PdBooking {
 // The workers of one role in the order in which they are to be asked.
 struct PdCandidates {
   std::vector<PdWorkerRef> workers;  // empty: there is none
-  PdBooking first;                   // of workers[0]
+  PdBooking first;                   // of workers[0]; none, if that does not fit
 };
 
 class PdWorkers {
@@ -84,8 +86,9 @@ class PdWorkers {
   std::vector<PdWorkerRef> expire(TimePoint now);
 
   // The least busy first, of equally busy ones the one whose turn is longest ago; those that failed
-  // lately last. `most`: of them.
-  PdCandidates candidates(P2pRole role, size_t most, TimePoint now);
+  // lately last. `most`: of them. `fits`: which come before equally healthy ones; empty: all fit.
+  PdCandidates candidates(P2pRole role, size_t most, TimePoint now,
+                          const std::function<bool(const PdWorker&)>& fits = {});
 
   struct Listed {
     PdWorkerRef worker;

@@ -26,18 +26,22 @@ bool has_media(std::string_view body) {
   });
 }
 
+PromptLimit known(uint64_t tokens, uint32_t tokens_max) {
+  if (tokens > tokens_max) return {PromptFit::kTooLong};
+  return {PromptFit::kFits, {}, tokens};
+}
+
 }  // namespace
 
 PromptLimit check_prompt(RequestApi api, std::string_view body, uint32_t tokens_max) {
   if (tokens_max == 0) return {PromptFit::kFits};
   const std::optional<RequestPeek> peek = peek_request(body, api);
-  if (!peek) return {body.size() > tokens_max ? PromptFit::kTooLong : PromptFit::kFits};
-  if (peek->prompt_ids) {
-    return {*peek->prompt_ids > tokens_max ? PromptFit::kTooLong : PromptFit::kFits};
-  }
+  if (!peek) return known(body.size(), tokens_max);
+  if (peek->prompt_ids) return known(*peek->prompt_ids, tokens_max);
   if (has_media(body)) return {PromptFit::kTooLong};
   // A token stands for a byte at least.
-  if (body.size() + kTokensAroundMost <= tokens_max) return {PromptFit::kFits};
+  const PromptLimit by_bytes = known(body.size() + kTokensAroundMost, tokens_max);
+  if (by_bytes.fit == PromptFit::kFits) return by_bytes;
   if (body.size() > kBytesPerTokenMost * size_t{tokens_max}) return {PromptFit::kTooLong};
   const bool is_asked = api == RequestApi::kCompletions || api == RequestApi::kChatCompletions;
   const std::optional<TokenQuestion> question =

@@ -17,6 +17,7 @@ enum class PromptFit : uint8_t { kFits, kTooLong, kToBeCounted };
 struct PromptLimit {
   PromptFit fit = PromptFit::kTooLong;
   std::string question = {};  // kToBeCounted: the body of a POST to /tokenize
+  uint64_t tokens = 0;        // kFits: the prompt has no more
 };
 
 // `body`: with room to read behind it, as HttpExchange::body() has it.

@@ -43,6 +43,14 @@ TEST(PromptLimit, IdsAreCounted) {
             PromptFit::kTooLong);
 }
 
+// Room is kept for so many.
+TEST(PromptLimit, WhatFitsHasNoMoreTokensThanIsSaid) {
+  EXPECT_EQ(checked(RequestApi::kCompletions, completion("[7,8,9]"), 100).tokens, 3u);
+  const std::string text = completion("\"hello\"");
+  EXPECT_EQ(checked(RequestApi::kCompletions, text, 2048).tokens, text.size() + 512);
+  EXPECT_EQ(checked(RequestApi::kCompletions, "?", 2048).tokens, 1u) << "no engine reads it";
+}
+
 TEST(PromptLimit, WhatCannotBeToldIsTooLong) {
   const std::string text(3000, 'a');
   const std::string several = completion("[\"" + text + "\",\"b\"]");
