@@ -24,7 +24,7 @@ Result<void> check_names(const RbacOptions& options) {
 
 void add_rbac_command(CLI::App& kube, int& exit_code) {
   CLI::App* command = kube.add_subcommand(
-      "rbac", "Print the least RBAC for a picker or gateway, for kubectl apply -f -");
+      "rbac", "Print the least RBAC for a picker, gateway or sidecar, for kubectl apply -f -");
   auto options = std::make_shared<RbacOptions>();
   command
       ->add_option("--name", options->account,
@@ -46,6 +46,8 @@ void add_rbac_command(CLI::App& kube, int& exit_code) {
                     "The program has --ha-enable-leader-election");
   command->add_option("--peers-service", options->peers_service,
                       "The program has --peers-service with this Service");
+  command->add_flag("--sidecar", options->endpoints_only,
+                    "For kvasir sidecar --inference-pool: the pool and its pods, nothing else");
   command->add_flag("--node-labels", options->node_labels,
                     "Its configuration has a topology plugin, which reads labels of nodes: this\n"
                     "takes a ClusterRole");

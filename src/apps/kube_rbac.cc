@@ -80,6 +80,10 @@ std::vector<KubePermission> needed_permissions(const RbacOptions& options) {
   const std::string& pool = options.pool_namespace;
   const std::string own = account_namespace(options);
   std::vector<KubePermission> needed = {{pool, "", "pods", kFollow}};
+  if (options.endpoints_only) {
+    needed.push_back({pool, options.pool_group, "inferencepools", kFollow});
+    return needed;
+  }
   // Its own pod, which events are about while there is no pool.
   if (own != pool) needed.push_back({own, "", "pods", {"list"}});
   if (!options.selector) {

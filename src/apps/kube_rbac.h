@@ -26,6 +26,7 @@ struct RbacOptions {
   std::string peers_service;     // --peers-service
   bool node_labels = false;      // a topology plugin reads labels of nodes
   bool metrics_auth = false;     // --metrics-endpoint-auth
+  bool endpoints_only = false;   // kvasir sidecar: no objectives, rewrites and Events
 };
 
 std::vector<KubePermission> needed_permissions(const RbacOptions& options);

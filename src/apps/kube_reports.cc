@@ -53,6 +53,7 @@ std::string rbac_command(const RbacOptions& rbac, const ObjectKey& account) {
   if (rbac.leader_election) text += " --leader-election";
   if (!rbac.peers_service.empty()) flag("--peers-service", rbac.peers_service);
   if (rbac.node_labels) text += " --node-labels";
+  if (rbac.endpoints_only) text += " --sidecar";
   if (rbac.metrics_auth) text += " --metrics-endpoint-auth";
   return text + " | kubectl apply -f -";
 }

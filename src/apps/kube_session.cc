@@ -50,6 +50,7 @@ RbacOptions rbac_of(const KubeChoice& choice, const KubeSessionOptions& options,
   rbac.leader_election = choice.leader_election;
   rbac.peers_service = choice.peers_service;
   rbac.node_labels = options.node_labels;
+  rbac.endpoints_only = options.endpoints_only;
   rbac.metrics_auth = choice.metrics_auth;
   return rbac;
 }
@@ -118,6 +119,10 @@ Result<void> KubeSession::reach(KubeConfig config) {
       Cluster::create(loop_, resolver_, std::move(options), reports_);
   if (!cluster) return cluster.error();
   cluster_ = std::move(*cluster);
+  if (options_.endpoints_only) {
+    cluster_->follow_endpoints(choice_.selection, options_.node_labels);
+    return {};
+  }
   cluster_->follow_pool(choice_.selection, options_.node_labels);
   reports_.set_events(&cluster_->events());
   find_own_pod();

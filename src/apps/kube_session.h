@@ -37,6 +37,8 @@ inline constexpr Duration kKubeDrainDelay = std::chrono::seconds(5);
 struct KubeSessionOptions {
   std::string program = "epp";  // Events come from kvasir.dev/PROGRAM
   bool node_labels = false;     // endpoints have the topology labels of their nodes
+  // Reads pods and the InferencePool and nothing else, and writes no Events. serve() is not called.
+  bool endpoints_only = false;
   // How long a pool must be missing, or without endpoints, before it is told: both are usual while
   // something is rolled out.
   Duration trouble_after = std::chrono::seconds(10);

@@ -226,6 +226,28 @@ TEST_F(KubeSessionTest, RbacAllowsWhatSelectedPodsTakeAndNothingMore) {
   expect_exactly_allowed(rbac);
 }
 
+TEST_F(KubeSessionTest, RbacAllowsWhatASidecarAsksAndNothingMore) {
+  server_.put(pool_object());
+  RbacOptions rbac;
+  rbac.account_namespace = "routing";
+  rbac.pool_namespace = "models";
+  rbac.pool_name = "vllm";
+  rbac.endpoints_only = true;
+  for (const auto lists :
+       {ScriptedApiServer::StreamingLists::kYes, ScriptedApiServer::StreamingLists::kInvalid}) {
+    server_.streaming_lists = lists;
+    KubeChoice choice;
+    choice.selection.pool_name = "vllm";
+    KubeSessionOptions options;
+    options.endpoints_only = true;
+    open(choice, options);
+    ASSERT_TRUE(run_until(
+        [&] { return server_.watches("/pods") > 0 && server_.watches("/inferencepools") > 0; }));
+    close();
+  }
+  expect_exactly_allowed(rbac);
+}
+
 TEST_F(KubeSessionTest, APoolThatIsMissingOrSelectsNothingIsAnEventUntilItIsMended) {
   KubeChoice choice;
   choice.selection.pool_name = "vllm";

@@ -155,6 +155,7 @@ Result<void> SidecarAllowlist::begin(EventLoop& loop, const SidecarAllowlistFlag
     choice.manifests = flags.manifests;
     KubeSessionOptions options;
     options.program = "sidecar";
+    options.endpoints_only = true;
     Result<std::unique_ptr<KubeSession>> opened =
         KubeSession::open(loop, std::move(choice), options);
     if (!opened) return opened.error();
@@ -191,14 +192,11 @@ Result<void> SidecarAllowlist::begin(EventLoop& loop, const SidecarAllowlistFlag
 
 void SidecarAllowlist::on_endpoints(std::vector<Endpoint> endpoints) {
   const bool is_first = !allowlist_.settled();
-  const size_t before = allowlist_.size();
-  allowlist_.replace_all(entries_of(endpoints));
-  if (is_first || allowlist_.size() != before) tell();
+  if (allowlist_.replace_all(entries_of(endpoints)) || is_first) tell();
 }
 
 void SidecarAllowlist::on_endpoint_changes(EndpointChanges changes) {
-  allowlist_.apply(entries_of(changes.put), changes.removed);
-  tell();
+  if (allowlist_.apply(entries_of(changes.put), changes.removed)) tell();
 }
 
 void SidecarAllowlist::on_discovery_failed(std::string_view source, std::string_view why) {

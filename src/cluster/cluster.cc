@@ -150,13 +150,18 @@ Cluster::Cluster(Executor& executor, std::unique_ptr<KubeApi> api, ClusterOption
 
 Cluster::~Cluster() = default;
 
-void Cluster::follow_pool(const PoolSelection& selection, bool node_labels) {
+void Cluster::follow_endpoints(const PoolSelection& selection, bool node_labels) {
   state_->follow(pods_of(selection));
   if (node_labels) state_->follow({&kube_type(KubeKind::kNode), "", ""});
   if (!selection.by_pool()) return;
   if (const KubeType* type = pool_type(selection)) {
     state_->follow({type, selection.pool_namespace, ""});
   }
+}
+
+void Cluster::follow_pool(const PoolSelection& selection, bool node_labels) {
+  follow_endpoints(selection, node_labels);
+  if (!selection.by_pool()) return;
   for (const KubeType& type : kube_types()) {
     const bool of_a_pool =
         type.as == KubeKind::kInferenceObjective || type.as == KubeKind::kInferenceModelRewrite;

@@ -68,6 +68,9 @@ class Cluster {
   // where flags give it), objectives and rewrites of every group; nodes with `node_labels`. Again
   // for the same does nothing, and pools of one namespace share what they can.
   void follow_pool(const PoolSelection& selection, bool node_labels);
+  // The same without objectives and rewrites: for who wants to know no more than who is in the
+  // pool.
+  void follow_endpoints(const PoolSelection& selection, bool node_labels);
   // The EndpointSlices of a Service.
   void follow_service(const std::string& name_space, const std::string& service);
 

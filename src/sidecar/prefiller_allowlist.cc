@@ -41,22 +41,26 @@ std::string host_part(const std::string& spelling) {
 
 }  // namespace
 
-void PrefillerAllowlist::List::put(const Entry& entry) {
-  remove(entry.name);
+bool PrefillerAllowlist::List::put(const Entry& entry) {
   const std::optional<SocketAddress> literal = literal_address(entry.host);
-  if (!literal || entry.port == 0) return;
+  if (!literal || entry.port == 0) return remove(entry.name);
   const Spelling spelling = spelling_of(with_port(*literal, entry.port));
+  const auto found = address_of.find(entry.name);
+  if (found != address_of.end() && found->second == spelling.whole()) return false;
+  remove(entry.name);
   address_of[entry.name] = spelling.whole();
   ++names_at[spelling.whole()];
   ++names_on[spelling.host];
+  return true;
 }
 
-void PrefillerAllowlist::List::remove(const std::string& name) {
+bool PrefillerAllowlist::List::remove(const std::string& name) {
   const auto found = address_of.find(name);
-  if (found == address_of.end()) return;
+  if (found == address_of.end()) return false;
   drop(names_at, found->second);
   drop(names_on, host_part(found->second));
   address_of.erase(found);
+  return true;
 }
 
 bool PrefillerAllowlist::allows(const SocketAddress& address) const {
@@ -69,18 +73,25 @@ bool PrefillerAllowlist::allows_host(const SocketAddress& address) const {
   return list_.with([&](const List& list) { return list.names_on.count(host) > 0; });
 }
 
-void PrefillerAllowlist::replace_all(const std::vector<Entry>& entries) {
+bool PrefillerAllowlist::replace_all(const std::vector<Entry>& entries) {
   List list;
   for (const Entry& entry : entries) list.put(entry);
-  list_.with([&](List& held) { held = std::move(list); });
+  const bool changed = list_.with([&](List& held) {
+    const bool differs = held.address_of != list.address_of;
+    held = std::move(list);
+    return differs;
+  });
   settled_ = true;
+  return changed;
 }
 
-void PrefillerAllowlist::apply(const std::vector<Entry>& put,
+bool PrefillerAllowlist::apply(const std::vector<Entry>& put,
                                const std::vector<std::string>& removed) {
-  list_.with([&](List& list) {
-    for (const std::string& name : removed) list.remove(name);
-    for (const Entry& entry : put) list.put(entry);
+  return list_.with([&](List& list) {
+    bool changed = false;
+    for (const std::string& name : removed) changed = list.remove(name) || changed;
+    for (const Entry& entry : put) changed = list.put(entry) || changed;
+    return changed;
   });
 }
 

@@ -36,9 +36,10 @@ class PrefillerAllowlist {
   // On any port: for what a prefill worker serves beside its API, as Mooncake's bootstrap server.
   bool allows_host(const SocketAddress& address) const;
 
-  void replace_all(const std::vector<Entry>& entries);
+  // Both say whether that changed anything.
+  bool replace_all(const std::vector<Entry>& entries);
   // `put`: new ones, and those whose address changed. A removed name that is not there is ignored.
-  void apply(const std::vector<Entry>& put, const std::vector<std::string>& removed);
+  bool apply(const std::vector<Entry>& put, const std::vector<std::string>& removed);
 
   // Addresses, each once.
   size_t size() const;
@@ -50,8 +51,8 @@ class PrefillerAllowlist {
     std::unordered_map<std::string, std::string> address_of;  // by name
     std::unordered_map<std::string, size_t> names_at;         // by address, how many
     std::unordered_map<std::string, size_t> names_on;         // by host
-    void put(const Entry& entry);
-    void remove(const std::string& name);
+    bool put(const Entry& entry);
+    bool remove(const std::string& name);
   };
 
   Guarded<List> list_;

@@ -44,6 +44,20 @@ TEST(PrefillerAllowlist, AddressAndPortCountInAnySpelling) {
   EXPECT_TRUE(list.allows_host(at("10.0.0.1", 8998)));
 }
 
+// Pods change all the time without changing what is allowed.
+TEST(PrefillerAllowlist, SaysWhetherAnythingChanged) {
+  PrefillerAllowlist list;
+  EXPECT_TRUE(list.replace_all({{"a", "10.0.0.1", 8000}, {"decoder", "", 8000}}));
+  EXPECT_FALSE(list.replace_all({{"a", "10.0.0.1", 8000}}));
+  EXPECT_FALSE(list.apply({{"a", "10.0.0.1", 8000}, {"decoder", "", 8000}}, {"unknown"}));
+  EXPECT_TRUE(list.apply({{"a", "10.0.0.1", 8001}}, {}));
+  EXPECT_TRUE(list.allows(at("10.0.0.1", 8001)));
+  EXPECT_FALSE(list.allows(at("10.0.0.1", 8000)));
+  EXPECT_TRUE(list.replace_all({{"a", "10.0.0.2", 8001}})) << "as many as before, but another";
+  EXPECT_TRUE(list.apply({{"a", "", 8001}}, {})) << "it only decodes from now on";
+  EXPECT_EQ(list.size(), 0u);
+}
+
 TEST(PrefillerAllowlist, ChangesAreByNameAndAnAddressStaysWhileAnyNameHasIt) {
   PrefillerAllowlist list;
   list.replace_all({{"a", "10.0.0.1", 8000}});

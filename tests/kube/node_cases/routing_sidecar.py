@@ -20,6 +20,8 @@ def prompts_are_prefilled_in_one_pod_and_answered_in_another(namespace):
     prefiller = next(iter(pods_of(world, PREFILL).values()))
     told = [_two_legs(decoder, prefiller, other)]
     told.append(_by_the_picker(namespace))
+    log = world.plane.kubectl("-n", SERVING, "logs", "-l", f"app={DECODE}", "-c", "routing-sidecar", "--tail=-1")
+    require("does not allow" not in log, f"the example's Role lacks a right: {log}")
     return "\n".join(told)
 
 
