@@ -2,11 +2,14 @@
 """Prefills on one real vLLM and decodes on another, and holds every answer against one vLLM that does both.
 
   tests/vllm/pd_run.py                        200 requests each way
+  tests/vllm/pd_run.py --only epp             one way: epp, gateway or fs
   tests/vllm/pd_run.py --record FILE          and writes what prefill workers handed over (kv_handoff_test replays it)
 
-epp: Envoy, `kvasir epp` and `kvasir sidecar` in front of two prefill and one decode vLLM 0.32.0 with NixlConnector
+epp:      Envoy, `kvasir epp` and `kvasir sidecar` in front of two prefill and one decode vLLM 0.32.0 with NixlConnector
+gateway:  `kvasir gateway` alone in front of the same three
+fs:       `kvasir pd-proxy --backend fs` in front of one prefill and one decode vLLM with ExampleConnector
 
-Half way through one prefill worker is killed: every text stays what it was. That blocks really came from elsewhere is
+Half way through epp and gateway one prefill worker is killed: every text stays what it was. That blocks really came from elsewhere is
 what the decode worker's own metrics say. Exits with 1 when a check failed; where vLLM is not installed nothing is tried, and
 the command that installs it is printed (exit 0, or 1 with --strict). Takes 10 minutes and 14 GB of memory.
 """
@@ -39,7 +42,7 @@ PROMPT_TOKENS_MAX = 1900
 BATCHED_TOKENS = 2048  # vLLM's own default
 REQUESTS = 200
 AT_ONCE = 4
-WAYS = ("epp",)
+WAYS = ("epp", "gateway", "fs")
 
 DISAGGREGATED = """apiVersion: llm-d.ai/v1
 kind: EndpointPickerConfig
@@ -180,6 +183,11 @@ class Bench:
                          {"VLLM_NIXL_SIDE_CHANNEL_HOST": "127.0.0.1", "VLLM_NIXL_SIDE_CHANNEL_PORT": str(self.free_port()),
                           "UCX_TLS": "tcp,shm,self"})
 
+    def example(self, stack, name, store):
+        config = {"kv_connector": "ExampleConnector", "kv_role": "kv_both",
+                  "kv_connector_extra_config": {"shared_storage_path": str(store)}}
+        return self.vllm(stack, name, ["--kv-transfer-config", json.dumps(config)])
+
     def child(self, stack, name, command, port, path="/health"):
         child = Child(name, [self.kvasir, *command], self.folder, port, path)
         stack.callback(child.stop)
@@ -239,6 +247,13 @@ class Bench:
             self.failures.append(f"{way}: only {hits:.0f} of {queries:.0f} tokens came from elsewhere")
         return after
 
+    def hold_too_long(self, port):
+        """ExampleConnector would store the beginning of this prompt only, and its decode engine end by that."""
+        status, text, _, _ = ask(port, {"model": "tiny", "prompt": list(range(5, 5 + BATCHED_TOKENS + 500)), "max_tokens": 1})
+        print(f"fs: a prompt of {BATCHED_TOKENS + 500} tokens: {status} {text[:200]}")
+        if status != 400:
+            self.failures.append(f"fs: a prompt that the engines cannot transfer: {status} {text[:200]}")
+
     def record_handoffs(self, prefill):
         """What a prefill worker answers with, of prompts of all lengths."""
         params = {"do_remote_decode": True, "do_remote_prefill": False, "remote_engine_id": None, "remote_block_ids": None,
@@ -269,7 +284,7 @@ def through_nixl(bench, ways):
                 "vllm:external_prefix_cache_hits_total", "vllm:external_prefix_cache_queries_total", "vllm:nixl_xfer_time_seconds_count",
                 "vllm:nixl_bytes_transferred_sum", "vllm:nixl_num_failed_transfers_total")}
             with contextlib.ExitStack() as front:
-                port = front_epp(bench, front, prefills, decode)
+                port = (front_epp if way == "epp" else front_gateway)(bench, front, prefills, decode)
                 answers = bench.all_requests(port, lambda: prefills[1].stop(signal.SIGKILL))
                 bench.hold(way, answers, errors_allowed=0)
                 bench.hold_transfers(way, decode, before)
@@ -299,11 +314,42 @@ def front_epp(bench, stack, prefills, decode):
     return envoy.port
 
 
+def front_gateway(bench, stack, prefills, decode):
+    port = bench.free_port()
+    bench.child(stack, "gateway", ["gateway", "--port", port, "--decode-urls", f"http://127.0.0.1:{decode.port}", "--prefill-urls",
+                                   ",".join(f"http://127.0.0.1:{prefill.port}" for prefill in prefills),
+                                   "--on-prefill-failure", "local-decode"], port, "/v1/models")
+    return port
+
+
+def through_fs(bench):
+    with contextlib.ExitStack() as stack:
+        store = bench.folder / "kv_cache"
+        store.mkdir(exist_ok=True)
+        prefill, decode = (bench.example(stack, name, store) for name in ("prefill-fs", "decode-fs"))
+        for engine in (prefill, decode):
+            engine.wait_until_ready()
+        port = bench.free_port()
+        bench.child(stack, "pd-proxy", ["pd-proxy", "--backend", "fs", "--port", port, "--prefill", f"http://127.0.0.1:{prefill.port}",
+                                        "--decode", f"http://127.0.0.1:{decode.port}", "--prefill-name", "vllm-prefill-fs",
+                                        "--decode-name", "vllm-decode-fs"], port)
+        bench.hold_too_long(port)
+        answers = bench.all_requests(port)
+        bench.hold("fs", answers, errors_allowed=0)
+        named = sum("___prefill_addr_vllm-prefill-fs___decode_addr_vllm-decode-fs_" in answer[2] for answer in answers)
+        if named != len(answers):
+            bench.failures.append(f"fs: {named} of {len(answers)} ids name their pair")
+        bench.hold_transfers("fs", decode, {}, least_share=0.3)
+
+
 def drive(arguments, folder, engines_module):
     bench = Bench(arguments, folder, engines_module)
     ways = arguments.only or WAYS
     bench.reference()
-    through_nixl(bench, ways)
+    if nixl := [way for way in ways if way != "fs"]:
+        through_nixl(bench, nixl)
+    if "fs" in ways:
+        through_fs(bench)
     return bench
 
 
