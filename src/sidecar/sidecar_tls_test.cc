@@ -102,6 +102,19 @@ TEST_F(SidecarTlsTest, AWorkerThatIsNotBelievedGetsNothing) {
   EXPECT_EQ(complete(prefiller.port()).status, 200);
 }
 
+// Whatever the files in it are called.
+TEST_F(SidecarTlsTest, AFolderOfTheEnvironmentIsBelieved) {
+  TlsWorker prefiller(*loop_, folder_.path(), kAnswer), decoder(*loop_, folder_.path(), "{}");
+  options_.decoder = {"localhost", decoder.port()};
+  options_.tls.to_prefillers = options_.tls.to_decoder = true;
+  const std::string folders = "/nowhere:" + folder_.path();
+  setenv("SSL_CERT_DIR", folders.c_str(), 1);
+  start_tls();
+  unsetenv("SSL_CERT_DIR");
+  EXPECT_EQ(complete(prefiller.port()).status, 200);
+  EXPECT_EQ(prefiller.requests, 1);
+}
+
 TEST_F(SidecarTlsTest, AFolderOrAuthorityThatCannotBeReadIsAnErrorOfItsFlag) {
   options_.host = "127.0.0.1";
   options_.port = 0;

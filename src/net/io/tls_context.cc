@@ -4,7 +4,12 @@
 #include <openssl/ssl.h>
 #include <sys/stat.h>
 
+#include <cstdlib>
 #include <cstring>
+#include <filesystem>
+#include <sstream>
+#include <string>
+#include <system_error>
 #include <utility>
 
 #include "net/io/tls_certificate.h"
@@ -110,6 +115,26 @@ void append_stamp(const std::string& path, std::vector<int64_t>& stamp) {
        static_cast<int64_t>(facts.st_ctim.tv_sec), static_cast<int64_t>(facts.st_ctim.tv_nsec)});
 }
 
+constexpr size_t kTrustedFilesMost = 4096;
+
+// Of the folders in SSL_CERT_DIR OpenSSL itself reads only files whose names are hashes, as
+// `openssl rehash` makes them; Go's programs read all of them, and so do charts expect it.
+void trust_folders(SSL_CTX* context) {
+  const char* folders = std::getenv("SSL_CERT_DIR");
+  if (folders == nullptr) return;
+  size_t files = 0;
+  std::istringstream list(folders);
+  for (std::string folder; std::getline(list, folder, ':');) {
+    std::error_code unreadable;
+    for (const auto& entry : std::filesystem::directory_iterator(folder, unreadable)) {
+      if (++files > kTrustedFilesMost) return;
+      if (!entry.is_regular_file(unreadable)) continue;
+      SSL_CTX_load_verify_locations(context, entry.path().c_str(), nullptr);  // a key, perhaps
+      ERR_clear_error();
+    }
+  }
+}
+
 }  // namespace
 
 Result<TlsVersion> parse_tls_version(std::string_view text) {
@@ -207,8 +232,11 @@ Result<std::unique_ptr<TlsClientContext>> TlsClientContext::create(
     if (!trusted) return trusted.error();
     // Who is named is believed, also when somebody else vouches for it.
     X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(raw), X509_V_FLAG_PARTIAL_CHAIN);
-  } else if (options.check_server && SSL_CTX_set_default_verify_paths(raw) != 1) {
-    return Error{"TLS: the system's certificates cannot be read: " + tls_error()};
+  } else if (options.check_server) {
+    if (SSL_CTX_set_default_verify_paths(raw) != 1) {
+      return Error{"TLS: the system's certificates cannot be read: " + tls_error()};
+    }
+    trust_folders(raw);
   }
   if (!options.certificate_folder.empty()) {
     const Result<void> shown = use_certificate_folder(options.certificate_folder, raw);

@@ -78,7 +78,8 @@ class TlsContext {
 struct TlsClientOptions {
   TlsVersion version_min = TlsVersion::k12;
   TlsProtocol protocol = TlsProtocol::kHttp1;
-  // Certificates (PEM) of those who are believed when they vouch for a server. Empty: the system's.
+  // Certificates (PEM) of those who are believed when they vouch for a server. Empty: the system's,
+  // SSL_CERT_FILE's and those of every file in the folders of SSL_CERT_DIR.
   std::string ca_file;
   // False: any certificate will do. Keeps out who only listens, and nobody else.
   bool check_server = true;
