@@ -49,7 +49,8 @@ struct HandoffOptions {
   enum class OnNoHandoff : uint8_t { kLocalDecode, kError };
   OnNoHandoff on_no_handoff = OnNoHandoff::kLocalDecode;
 
-  size_t prefill_answer_bytes_max = size_t{1} << 20;
+  // An engine that returns which experts a model routed each token to answers with megabytes.
+  size_t prefill_answer_bytes_max = size_t{16} << 20;
 };
 
 }  // namespace kvasir

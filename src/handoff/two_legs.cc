@@ -69,7 +69,8 @@ bool TwoLegs::is_concurrent() const {
 
 void TwoLegs::start() {
   begun_ = executor_.now();
-  if (candidates_.empty()) return decode_alone(HandoffReport::Path::kLocal);
+  const bool alone = hands_over_in_answer(options_.dialect) && bodies_.wants_one_worker();
+  if (candidates_.empty() || alone) return decode_alone(HandoffReport::Path::kLocal);
   if (options_.dialect == KvDialect::kSharedStorage && bodies_.has_cache_hit_threshold()) {
     state_ = State::kLooking;
     decode_sent_ = true;

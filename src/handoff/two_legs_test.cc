@@ -122,6 +122,25 @@ TEST_F(TwoLegsTest, WithoutAPrefillerTheDecoderDoesBoth) {
   EXPECT_EQ(report().path, Path::kLocal);
 }
 
+// A decoder whose KV came from elsewhere has no probabilities of the prompt (vLLM ends on it), and
+// an answer to go on from is kept by one worker.
+TEST_F(TwoLegsTest, WhatOnlyTheDecoderCanAnswerGoesThereAlone) {
+  for (const char* body :
+       {R"({"prompt":"p","prompt_logprobs":2})", R"({"prompt":"p","echo":true,"logprobs":2})",
+        R"({"input":"p","previous_response_id":"resp_1"})"}) {
+    read(body);
+    start(1);
+    EXPECT_THAT(done(), ElementsAre("decode")) << body;
+    EXPECT_EQ(decode_body_, body);
+  }
+  for (const char* body : {R"({"prompt":"p","prompt_logprobs":null,"echo":false,"logprobs":2})",
+                           R"({"prompt":"p","echo":true})"}) {
+    read(body);
+    start(1);
+    EXPECT_THAT(done(), ElementsAre("prefill 0 at 0")) << body;
+  }
+}
+
 TEST_F(TwoLegsTest, TheNextPrefillerIsAskedAsLongAsNoneAnswered) {
   start(4);
   prefill_fails(0);

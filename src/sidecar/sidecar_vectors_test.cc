@@ -275,9 +275,13 @@ TEST_F(SidecarVectors, T7ThePrefillLegEndsAfterOneTokenAndTheDecodeLegHasItsLimi
   prefiller_.answer = kAnswer;
   for (const Case& vector :
        {Case{"/v1/completions",
-             R"("min_tokens":5,"n":2,"best_of":3,"max_tokens":90,"logprobs":4,"echo":true)",
+             R"("min_tokens":5,"n":2,"best_of":3,"max_tokens":90,"logprobs":4)",
              {R"("min_tokens":1)", R"("n":1)", R"("max_tokens":1)", R"("max_completion_tokens":1)"},
-             {"best_of", "logprobs", "echo"}},
+             {"best_of", "logprobs"}},
+        {"/v1/completions",
+         R"("max_tokens":90,"echo":true)",
+         {R"("max_tokens":1)"},
+         {"echo"}},
         {"/v1/chat/completions",
          R"("max_completion_tokens":90,"response_format":{"type":"json_object"})",
          {R"("max_completion_tokens":1)", R"("max_tokens":1)"},
@@ -300,6 +304,18 @@ TEST_F(SidecarVectors, T7ThePrefillLegEndsAfterOneTokenAndTheDecodeLegHasItsLimi
     }
     EXPECT_EQ(decoder_.body, "{" + vector.limits + "," + handed_over(kAnswer) + "}");
   }
+}
+
+// The decoder reads the whole prompt for these: KV from elsewhere is of no use to it, and ends vLLM's
+// engine.
+TEST_F(SidecarVectors, T7ProbabilitiesOfThePromptAreTheDecodersAlone) {
+  start();
+  prefiller_.answer = kAnswer;
+  for (const std::string limits : {R"("echo":true,"logprobs":4)", R"("prompt_logprobs":1)"}) {
+    EXPECT_EQ(post("/v1/completions", "{" + limits + "}").status, 200);
+    EXPECT_EQ(decoder_.body, "{" + limits + "}");
+  }
+  EXPECT_EQ(prefiller_.requests, 0);
 }
 
 // vLLM reads the parameters of /inference/v1/generate in sampling_params.extra_args alone; llm-d's

@@ -41,6 +41,7 @@ constexpr std::string_view kOfAnswers[] = {"stream_options",
 constexpr std::string_view kAnswerCount = "n";
 constexpr std::string_view kPrompt = "prompt";
 constexpr std::string_view kTemperature = "temperature";
+constexpr std::string_view kEarlierAnswer = "previous_response_id";
 // What makes more of a token than text.
 constexpr std::string_view kOfTools[] = {"tools", "functions", "logits_processors", "logit_bias"};
 
@@ -74,9 +75,9 @@ bool keeps_stream(KvDialect dialect) {
 
 // All that an edit or a question may name, in the body or in its sampling_params.
 std::vector<std::string_view> all_keys() {
-  std::vector<std::string_view> keys = {kSamplingParams,     kXargs,   kExtraArguments,
-                                        kHitThreshold,       "stream", kAnswerCount,
-                                        "max_output_tokens", kPrompt,  kTemperature};
+  std::vector<std::string_view> keys = {
+      kSamplingParams,     kXargs,  kExtraArguments, kHitThreshold, "stream", kAnswerCount,
+      "max_output_tokens", kPrompt, kTemperature,    kEarlierAnswer};
   const auto add = [&keys](const auto& more) {
     keys.insert(keys.end(), std::begin(more), std::end(more));
   };
@@ -179,6 +180,14 @@ bool LegBodies::says_cached_tokens() const {
   const Result<JsonEditor> options =
       JsonEditor::read(body_.find("stream_options").value_or("{}"), kAsks);
   return options && (options->find(kAsks[0]) == "true" || options->find(kAsks[1]) == "true");
+}
+
+bool LegBodies::wants_one_worker() const {
+  const auto says = [this](std::string_view key) {
+    const std::string_view value = body_.find(key).value_or("null");
+    return value != "null" && value != "false";
+  };
+  return says(kEarlierAnswer) || says("prompt_logprobs") || (says("echo") && says("logprobs"));
 }
 
 std::optional<size_t> LegBodies::prompts() const {

@@ -65,6 +65,10 @@ class LegBodies {
   // Whether the client asks the decoder to look into its own caches first (shared-storage).
   bool has_cache_hit_threshold() const { return body_.find("cache_hit_threshold").has_value(); }
 
+  // Whether only the decoder can answer, and with a prompt that it has computed itself: it goes on
+  // from an answer that it keeps (previous_response_id), or tells the prompt's probabilities
+  // (prompt_logprobs, echo with logprobs), for which engines read every prompt token.
+  bool wants_one_worker() const;
   // How many prompts there are when they stand in a list: of texts, or of lists of token ids.
   // nullopt: there is one.
   std::optional<size_t> prompts() const;
