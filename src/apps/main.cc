@@ -54,6 +54,10 @@ int run(int argument_count, char** arguments) {
   }
   try {
     std::vector<std::string> words(arguments + 1, arguments + argument_count);
+    // Charts leave empty words where an option is switched off, and Go's programs take them.
+    if (!words.empty() && (words.front() == "sidecar" || words.front() == "epp")) {
+      std::erase(words, "");
+    }
     if (!words.empty() && words.front() == "sidecar") {
       auto configured = kvasir::with_configuration(*app.get_subcommand("sidecar"),
                                                    kvasir::with_two_dashes(words));

@@ -26,6 +26,11 @@ llm-d's sidecar may have one dash: kvasir sidecar -port=8000 -vllm-port=8001 -co
 
 int run_sidecar(SidecarFlags flags, const UpstreamFlags& upstream) {
   set_log_component("sidecar");
+  const Result<LogSettings> logging = log_settings(flags.zap);
+  if (!logging) return fail_command("sidecar", 2, logging.error().message);
+  set_log_encoding(logging->encoding);
+  set_log_level(logging->level);
+  if (flags.log_level == "info") set_log_level(LogLevel::kInfo);
   if (flags.log_level == "warning") set_log_level(LogLevel::kWarning);
   if (flags.log_level == "error") set_log_level(LogLevel::kError);
   if (flags.log_level == "debug") set_log_level(LogLevel::kDebug);

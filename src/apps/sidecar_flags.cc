@@ -297,7 +297,8 @@ void add_sidecar_flags(CLI::App& command, SidecarFlags& flags) {
                    "What running requests get after SIGTERM");
   command.add_option("--log-level", flags.log_level, "debug, info, warning or error")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
-      ->capture_default_str();
+      ->default_str("info");
+  add_log_flags(command, flags.zap);
 }
 
 Result<SidecarOptions> sidecar_options(const SidecarFlags& flags) {

@@ -44,7 +44,9 @@ class Pair : public ::testing::Test {
     alone_ = worker(alone_port_, false);
     std::vector<std::string> all = {"sidecar", "-host=127.0.0.1", "-port=" + std::to_string(port_),
                                     "-vllm-port=" + std::to_string(decode_port_),
-                                    "-connector=nixlv2"};
+                                    "-connector=nixlv2", "-secure-proxy=false",
+                                    // As public charts and guides start it.
+                                    "-v=5", "--zap-encoder=console", "--zap-log-level=1", ""};
     all.insert(all.end(), flags.begin(), flags.end());
     sidecar_ = std::make_unique<Program>(all);
     EXPECT_TRUE(sidecar_->comes_to_say("serving on")) << sidecar_->output();
