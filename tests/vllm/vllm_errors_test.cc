@@ -35,6 +35,9 @@ const std::map<std::string, std::string> kExplained = {
     {"http_without_host", "RFC 9112 3.2: such a request must be refused (docs/HTTP.md)"},
 };
 
+constexpr const char* kStripped =
+    "clients may not say where KV comes from: the gateway takes it away, whatever it is";
+
 // What the gateway answers itself.
 const std::map<std::string, std::string> kGatewaysOwn = {
     {"health_head", "load balancers ask with HEAD: it is answered like GET"},
@@ -42,6 +45,10 @@ const std::map<std::string, std::string> kGatewaysOwn = {
     {"health_put", "/health and /metrics are the gateway's own pages, which are only read"},
     {"health_delete", "/health and /metrics are the gateway's own pages, which are only read"},
     {"metrics_post", "/health and /metrics are the gateway's own pages, which are only read"},
+    {"completions_kv_transfer_params_string", kStripped},
+    {"chat_kv_transfer_params_string", kStripped},
+    {"completions_kv_transfer_params_integer_2_to_64", kStripped},
+    {"chat_kv_transfer_params_integer_2_to_64", kStripped},
     {"path_double_slash", "slashes are merged: a proxy before the engine may do so, too"},
 };
 
