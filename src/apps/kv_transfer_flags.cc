@@ -2,10 +2,13 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <string_view>
 
 #include "net/io/flag_address.h"
+#include "wire/json/json_cursor.h"
+#include "wire/json/json_edit.h"
 
 namespace kvasir {
 namespace {
@@ -53,7 +56,66 @@ Result<void> read_transfer_variable(std::string_view name, std::string_view valu
   return {};
 }
 
+// Of vLLM 0.32.0 (kv_connector/factory.py), in quotes.
+constexpr std::string_view kUnsimulated[] = {
+    R"("DecodeBenchConnector")",   R"("ExampleHiddenStatesConnector")",
+    R"("FlexKVConnectorV1")",      R"("HF3FSKVConnector")",
+    R"("HiSparseConnector")",      R"("LMCacheMPConnector")",
+    R"("MoRIIOConnector")",        R"("MooncakeConnector")",
+    R"("MooncakeStoreConnector")", R"("NixlPushConnector")",
+    R"("OffloadingConnector")",    R"("SimpleCPUOffloadConnector")"};
+constexpr std::string_view kMulti = R"("MultiConnector")";
+constexpr std::string_view kLmcache = R"("LMCacheConnectorV1")";
+
+// A member of an object, as it is written; empty: there is none.
+std::string_view member_of(std::string_view object, std::string_view key) {
+  const std::string_view keys[] = {key};
+  const Result<JsonEditor> read = JsonEditor::read(object, keys);
+  return read ? read->find(key).value_or("") : std::string_view();
+}
+
+// Why nobody simulates it; empty: somebody does, or it is unknown.
+std::string why_unsimulated(std::string_view config) {
+  const std::string_view connector = member_of(config, "kv_connector");
+  if (std::find(std::begin(kUnsimulated), std::end(kUnsimulated), connector) !=
+      std::end(kUnsimulated)) {
+    return std::string(connector) + " is not simulated";
+  }
+  const std::string_view url =
+      member_of(member_of(config, "kv_connector_extra_config"), "remote_url");
+  const bool has_url =
+      !url.empty() || std::getenv(std::string(kRemoteUrlVariable).c_str()) != nullptr;
+  if (connector != kLmcache || has_url) return {};
+  return std::string(connector) +
+         " without remote_url keeps KV in the host's memory, which is simulated by "
+         "--kv-offloading-size";
+}
+
 }  // namespace
+
+std::string take_out_unsimulated(KvTransferFlags& flags) {
+  const std::string config = flags.kv_transfer_config;
+  constexpr std::string_view kNothing = ": no KV travels";
+  if (member_of(config, "kv_connector") != kMulti) {
+    std::string why = why_unsimulated(config);
+    if (why.empty()) return {};
+    flags.kv_transfer_config.clear();
+    return why.append(kNothing);
+  }
+  const std::string_view extra = member_of(config, "kv_connector_extra_config");
+  const std::string_view list = member_of(extra, "connectors");
+  if (!list.starts_with('[')) return {};
+  flags.kv_transfer_config.clear();
+  for (JsonElements each(list); each.next();) {
+    const bool is_simulated =
+        why_unsimulated(each.value()).empty() && parse_kv_transfer_config(each.value()).ok();
+    if (!is_simulated) continue;
+    flags.kv_transfer_config = std::string(each.value());
+    return "of MultiConnector only " + std::string(member_of(each.value(), "kv_connector")) +
+           " is simulated";
+  }
+  return "MultiConnector has no connector that is simulated" + std::string(kNothing);
+}
 
 Result<std::optional<KvTransferConfig>> kv_transfer_options(const KvTransferFlags& flags,
                                                             uint32_t rank) {

@@ -20,6 +20,11 @@ struct KvTransferFlags {
   std::optional<uint32_t> kv_bytes;  // the scale; 0: blocks have no bytes
 };
 
+// A connector that vLLM has and nobody simulates: takes it out of `flags`, so that nothing travels,
+// and returns why, for the log. Of a MultiConnector's the first that is simulated stays, alone.
+// Empty: what is asked for is there, or refused by kv_transfer_options().
+std::string take_out_unsimulated(KvTransferFlags& flags);
+
 // nullopt: nothing travels. `rank`: of data parallelism, added to the side channel's port, as vLLM
 // does it. The error names the flag or the variable.
 Result<std::optional<KvTransferConfig>> kv_transfer_options(const KvTransferFlags& flags,

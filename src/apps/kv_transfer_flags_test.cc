@@ -93,6 +93,33 @@ TEST_F(KvTransferFlagsTest, AnErrorNamesTheFlag) {
               HasSubstr("--kv-transfer-config: kv_connector: 'MultiConnector' is not there"));
 }
 
+TEST_F(KvTransferFlagsTest, ConnectorsThatNobodySimulatesAreTakenOut) {
+  const auto taken_out = [](const std::string& config) {
+    KvTransferFlags flags{config, {}};
+    const std::string why = take_out_unsimulated(flags);
+    return std::make_pair(flags.kv_transfer_config, why);
+  };
+  const std::string nixl = R"({"kv_connector":"NixlConnector", "kv_role":"kv_both"})";
+  EXPECT_EQ(taken_out(nixl), std::make_pair(nixl, std::string()));
+  EXPECT_EQ(taken_out("").second, "");
+  const auto multi =
+      taken_out(R"({"kv_connector":"MultiConnector","kv_connector_extra_config":{"connectors":[)"
+                R"({"kv_connector":"OffloadingConnector"},)" +
+                nixl + "]}}");
+  EXPECT_EQ(multi.first, nixl);
+  EXPECT_THAT(multi.second, HasSubstr("only \"NixlConnector\""));
+  for (const char* none :
+       {R"({"kv_connector":"MooncakeConnector"})", R"({"kv_connector":"LMCacheConnectorV1"})",
+        R"({"kv_connector":"MultiConnector","kv_connector_extra_config":{"connectors":[]}})"}) {
+    const auto [config, why] = taken_out(none);
+    EXPECT_EQ(config, "") << none;
+    EXPECT_THAT(why, HasSubstr("no KV travels")) << none;
+  }
+  // A slip of the pen is refused, not taken out.
+  EXPECT_EQ(taken_out(R"({"kv_connector":"NixlConector"})").second, "");
+  EXPECT_EQ(taken_out("no JSON").second, "");
+}
+
 TEST_F(KvTransferFlagsTest, BlocksHaveBytesWhenAskedForOrWhenTheyTravel) {
   const std::string config = "{}";
   EXPECT_EQ(*kv_bytes_scale({}), 0u);

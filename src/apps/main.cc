@@ -56,7 +56,11 @@ int run(int argument_count, char** arguments) {
     std::vector<std::string> words(arguments + 1, arguments + argument_count);
     // Charts leave empty words where an option is switched off, and Go's programs take them.
     if (!words.empty() && (words.front() == "sidecar" || words.front() == "epp")) {
-      std::erase(words, "");
+      for (size_t i = words.size() - 1; i > 0; --i) {
+        const std::string& before = words[i - 1];
+        const bool is_a_value = before.starts_with('-') && before.find('=') == std::string::npos;
+        if (words[i].empty() && !is_a_value) words.erase(words.begin() + static_cast<ptrdiff_t>(i));
+      }
     }
     if (!words.empty() && words.front() == "sidecar") {
       auto configured = kvasir::with_configuration(*app.get_subcommand("sidecar"),

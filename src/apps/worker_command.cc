@@ -204,13 +204,16 @@ int serve(EventLoop& loop, const WorkerFlags& flags, WorkerOptions options,
   return 0;
 }
 
-int run_worker(const WorkerFlags& flags) {
+int run_worker(WorkerFlags flags) {
   set_log_component("worker");
   if (!flags.write_tokenizer.empty()) {
     const Result<void> written = write_tokenizer(flags.write_tokenizer);
     return written ? 0 : fail_command("worker", 1, "--write-tokenizer: " + written.error().message);
   }
   raise_descriptor_limit();
+  if (const std::string why = take_out_unsimulated(flags.kv_transfer); !why.empty()) {
+    log_warning("--kv-transfer-config: " + why);
+  }
   Result<WorkerOptions> options = worker_options(flags);
   if (!options) return fail_command("worker", 2, options.error().message);
   Result<std::optional<KvEventWriterOptions>> events = worker_kv_events(flags, *options);
@@ -249,7 +252,7 @@ int run_worker_command(const std::vector<std::string>& arguments) {
   } catch (const CLI::ParseError& error) {
     return command.exit(error) == 0 ? 0 : 2;
   }
-  return run_worker(flags);
+  return run_worker(std::move(flags));
 }
 
 }  // namespace kvasir
