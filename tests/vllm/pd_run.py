@@ -41,6 +41,8 @@ MODEL_LENGTH = 4096
 PROMPT_TOKENS_MAX = 1900
 BATCHED_TOKENS = 2048  # vLLM's own default
 REQUESTS = 200
+# Three vLLM share the processors of one machine here: their /health may take seconds.
+PATIENCE = ["--health-timeout", "20s"]
 AT_ONCE = 4
 WAYS = ("epp", "gateway", "fs")
 
@@ -305,7 +307,7 @@ def front_epp(bench, stack, prefills, decode):
     endpoints += [f"127.0.0.1:{prefill.port};llm-d.ai/role=prefill" for prefill in prefills]
     epp = subprocess.Popen([str(word) for word in (
         bench.kvasir, "epp", "--endpoints", ",".join(endpoints), "--config-file", config, "--grpc-port", grpc, "--grpc-health-port",
-        health, "--metrics-port", metrics, "--secure-serving=false")], stderr=open(bench.folder / "epp.log", "wb"))
+        health, "--metrics-port", metrics, "--secure-serving=false", *PATIENCE)], stderr=open(bench.folder / "epp.log", "wb"))
     stack.callback(epp.wait)
     stack.callback(epp.terminate)
     wait_for(grpc, process=epp)
@@ -318,7 +320,7 @@ def front_gateway(bench, stack, prefills, decode):
     port = bench.free_port()
     bench.child(stack, "gateway", ["gateway", "--port", port, "--decode-urls", f"http://127.0.0.1:{decode.port}", "--prefill-urls",
                                    ",".join(f"http://127.0.0.1:{prefill.port}" for prefill in prefills),
-                                   "--on-prefill-failure", "local-decode"], port, "/v1/models")
+                                   "--on-prefill-failure", "local-decode", *PATIENCE], port, "/v1/models")
     return port
 
 
