@@ -156,45 +156,55 @@ def nixl_announced():
 # --- Folders. ---
 
 def files_of(way):
-    return sorted((path for path in Path(way.extra["shared_storage_path"]).rglob("*") if path.is_file()),
-                  key=lambda path: path.stat().st_mtime_ns)
+    return {path for path in Path(way.extra["shared_storage_path"]).rglob("*") if path.is_file()}
 
 
 def in_folder(way):
     """Files are replaced, as writers do it: a reader may have the old one mapped."""
+    known = set()
+
+    def remember():
+        known.clear()
+        known.update(files_of(way))
+
+    def stored():
+        """What a leg has stored since. The files' times do not say it: a reader sets them, too."""
+        fresh = sorted(files_of(way) - known)
+        assert len({path.parent if way.name == "fs-vllm" else path for path in fresh}) == 1, fresh
+        remember()
+        return fresh
+
     def rewrite(path, data):
         fresh = path.with_name(path.name + ".changed")
         fresh.write_bytes(data)
         fresh.rename(path)
 
-    def newest():
-        last = files_of(way)[-1]
-        return [path for path in files_of(way) if path.parent == last.parent] if way.name == "fs-vllm" else [last]
-
     def flip_one(pair, body):
-        path = newest()[0]
+        path = stored()[0]
         data = path.read_bytes()
         rewrite(path, flip(data, len(data) - 100))
 
     def missing(pair, body):
-        newest()[0].unlink()
+        stored()[0].unlink()
 
     def shortened(pair, body):
-        path = newest()[0]
+        path = stored()[0]
         data = path.read_bytes()
         rewrite(path, data[:-1000])
 
     def stale(pair, body):
-        here = newest()
+        here = stored()
         path, other = request(25)
         pair.prefiller.post(path, prefill_leg(other))
-        there = newest()
+        there = stored()
         assert here != there and len(here) == len(there)
         for old, new in zip(here, there):
             rewrite(old, new.read_bytes())
 
-    return [nothing(), Fault("flipped byte in a file", ANYTHING, flip_one), Fault("missing file", ANYTHING, missing),
-            Fault("shortened file", ANYTHING, shortened), Fault("file of another prompt", ANYTHING, stale)]
+    return [nothing(prepare=remember), Fault("flipped byte in a file", ANYTHING, flip_one, remember),
+            Fault("missing file", ANYTHING, missing, remember),
+            Fault("shortened file", ANYTHING, shortened, remember),
+            Fault("file of another prompt", ANYTHING, stale, remember)]
 
 
 # --- Redis. ---
