@@ -17,8 +17,8 @@
 
 #include "engine/kv_memory.h"
 #include "hashing/token_blocks.h"
-#include "net/io/event_loop.h"
 #include "transfer/kv_connector.h"
+#include "transfer/patient_loop_fixture.h"
 
 namespace kvasir {
 
@@ -65,28 +65,16 @@ class ConnectorSide final : public KvConnector::Owner {
   static constexpr uint32_t kBlocks = 64;
 
   explicit ConnectorSide(const KvLayout& layout = small_kv_layout())
-      : loop_(EventLoop::create().value()), memory_(KvMemory::create(kBlocks, layout).value()) {}
+      : memory_(KvMemory::create(kBlocks, layout).value()) {}
 
-  EventLoop& loop() { return *loop_; }
+  EventLoop& loop() { return loop_.loop(); }
   KvMemory& memory() { return memory_; }
   KvConnector& connector() { return *connector_; }
   KvConnector::Owner& owner() { return *this; }
   void use(std::unique_ptr<KvConnector> connector) { connector_ = std::move(connector); }
   void drop_connector() { connector_ = nullptr; }
 
-  // Runs the loop until it is so.
-  void run_until(std::function<bool()> done) {
-    until_ = std::move(done);
-    if (!until_()) {
-      const TimerId patience = loop_->after(std::chrono::seconds(60), [this] {
-        ADD_FAILURE() << "what was waited for did not come";
-        loop_->stop();
-      });
-      loop_->run();
-      loop_->cancel(patience);
-    }
-    until_ = nullptr;
-  }
+  void run_until(std::function<bool()> done) { loop_.run_until(std::move(done)); }
 
   KvRequestId start_plan(const TestPrompt& prompt, std::string_view id = "cmpl-1",
                          std::string_view params = {}) {
@@ -163,33 +151,29 @@ class ConnectorSide final : public KvConnector::Owner {
   void on_planned(KvRequestId request, Result<KvPlan> plan) override {
     planned[request] = plan ? *plan : KvPlan{};
     if (!plan) refused[request] = plan.error().message;
-    look();
+    loop_.look();
   }
   void on_fetching(KvRequestId) override { ++fetching; }
   void on_fetched(KvRequestId request, KvFetched what) override {
     EXPECT_EQ(fetched.count(request), 0u) << "told twice";
     fetched[request] = std::move(what);
-    look();
+    loop_.look();
   }
   void on_offered(KvRequestId request, std::string params) override {
     EXPECT_EQ(offered.count(request), 0u) << "told twice";
     offered[request] = std::move(params);
-    look();
+    loop_.look();
   }
   void on_released(KvRequestId request) override {
     EXPECT_EQ(++released[request], 1);
     EXPECT_GE(offered.count(request) + forgotten.count(request), 1u)
         << "offered first, or forgotten";
-    look();
-  }
-  void look() {
-    if (until_ && until_()) loop_->stop();
+    loop_.look();
   }
 
-  const std::unique_ptr<EventLoop> loop_;
+  PatientLoop loop_;
   KvMemory memory_;
   std::unique_ptr<KvConnector> connector_;
-  std::function<bool()> until_;
   uint64_t next_ = 1;
 };
 

@@ -36,8 +36,17 @@ class NixlConnectorTest : public testing::Test {
     loop.run_until([&] { return prefiller.released.count(request) > 0; });
   }
 
-  NixlTestLoop loop;
+  PatientLoop loop;
 };
+
+// Who looks once more when all is there stops the loop twice.
+TEST_F(NixlConnectorTest, AStopThatIsLeftOverDoesNotEndTheNextWait) {
+  loop.loop().stop();
+  bool is_so = false;
+  loop.loop().after(std::chrono::milliseconds(1), [&] { is_so = true; });
+  loop.run_until([&] { return is_so; });
+  EXPECT_TRUE(is_so);
+}
 
 TEST_F(NixlConnectorTest, TheAnswerIsVllmsMemberForMember) {
   NixlTestWorker prefiller(loop);

@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <functional>
 #include <map>
 #include <memory>
 #include <numeric>
@@ -15,46 +14,10 @@
 #include <vector>
 
 #include "engine/kv_memory.h"
-#include "net/io/event_loop.h"
 #include "transfer/nixl/nixl_connector.h"
+#include "transfer/patient_loop_fixture.h"
 
 namespace kvasir {
-
-// The loop of a test, which runs until something is so.
-class NixlTestLoop {
- public:
-  EventLoop& loop() { return *loop_; }
-  void look() {
-    if (until_ && until_()) loop_->stop();
-  }
-  // `done` is asked after each callback of a worker, and now and then.
-  void run_until(std::function<bool()> done) {
-    until_ = std::move(done);
-    if (!until_()) {
-      const TimerId patience = loop_->after(std::chrono::seconds(60), [this] {
-        ADD_FAILURE() << "what was waited for did not come";
-        loop_->stop();
-      });
-      look_again();
-      loop_->run();
-      loop_->cancel(patience);
-      loop_->cancel(again_);
-    }
-    until_ = nullptr;
-  }
-
- private:
-  void look_again() {
-    again_ = loop_->after(std::chrono::milliseconds(1), [this] {
-      look_again();
-      look();
-    });
-  }
-
-  const std::unique_ptr<EventLoop> loop_ = EventLoop::create().value();
-  std::function<bool()> until_;
-  TimerId again_ = kNoTimer;
-};
 
 struct NixlTestPrompt {
   std::vector<uint32_t> tokens;
@@ -82,7 +45,7 @@ class NixlTestWorker final : public KvConnector::Owner {
     return config;
   }
 
-  explicit NixlTestWorker(NixlTestLoop& loop, const KvTransferConfig& config = on_free_ports(),
+  explicit NixlTestWorker(PatientLoop& loop, const KvTransferConfig& config = on_free_ports(),
                           const NixlLimits& limits = {}, const std::string& shared_name = {},
                           const KvLayout& layout = small_layout(), const std::string& model = "m")
       : loop_(loop), memory_(KvMemory::create(kBlocks, layout, shared_name).value()) {
@@ -166,7 +129,7 @@ class NixlTestWorker final : public KvConnector::Owner {
     loop_.look();
   }
 
-  NixlTestLoop& loop_;
+  PatientLoop& loop_;
   KvMemory memory_;
   std::unique_ptr<KvConnector> connector_;
 };

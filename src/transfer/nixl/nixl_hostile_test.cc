@@ -114,7 +114,7 @@ class NixlHostileTest : public testing::Test {
     EXPECT_TRUE(decoder.holds(prompt, 0, 5));
   }
 
-  NixlTestLoop loop;
+  PatientLoop loop;
   NixlTestWorker prefiller{loop};
   const NixlTestPrompt prompt{5, 1};
   std::string params;
@@ -295,7 +295,7 @@ class NixlSlowDecoderTest : public testing::Test {
     return ended;
   }
 
-  NixlTestLoop loop;
+  PatientLoop loop;
   std::string offer;
 };
 
@@ -501,7 +501,7 @@ class NixlFakePrefillerTest : public testing::Test {
     return frame(NixlFrameKind::kEnd, id, write_nixl_end({NixlEnd::Status::kRead, {}}));
   }
 
-  NixlTestLoop loop;
+  PatientLoop loop;
   bool right = false;
   uint64_t refused = 0;
 };
