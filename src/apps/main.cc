@@ -16,6 +16,7 @@
 #include "apps/sidecar_configuration.h"
 #include "apps/sidecar_flags.h"
 #include "apps/standard_output.h"
+#include "apps/upstream_flags.h"
 #include "apps/usage_error.h"
 #include "telemetry/log.h"
 
@@ -54,18 +55,14 @@ int run(int argument_count, char** arguments) {
   }
   try {
     std::vector<std::string> words(arguments + 1, arguments + argument_count);
-    // Charts leave empty words where an option is switched off, and Go's programs take them.
-    if (!words.empty() && (words.front() == "sidecar" || words.front() == "epp")) {
-      for (size_t i = words.size() - 1; i > 0; --i) {
-        const std::string& before = words[i - 1];
-        const bool is_a_value = before.starts_with('-') && before.find('=') == std::string::npos;
-        if (words[i].empty() && !is_a_value) words.erase(words.begin() + static_cast<ptrdiff_t>(i));
-      }
+    const std::string program = words.empty() ? "" : words.front();
+    if (program == "sidecar") words = kvasir::with_two_dashes(std::move(words));
+    if (program == "sidecar" || program == "epp") {
+      words = kvasir::without_empty_words(*app.get_subcommand(program), std::move(words));
     }
-    if (!words.empty() && words.front() == "sidecar") {
-      auto configured = kvasir::with_configuration(*app.get_subcommand("sidecar"),
-                                                   kvasir::with_two_dashes(words));
-      if (!configured) return kvasir::fail_command("sidecar", 2, configured.error().message);
+    if (program == "sidecar") {
+      auto configured = kvasir::with_configuration(*app.get_subcommand(program), words);
+      if (!configured) return kvasir::fail_command(program, 2, configured.error().message);
       words = std::move(*configured);
     }
     std::reverse(words.begin(), words.end());  // as CLI11 takes them

@@ -22,7 +22,7 @@ struct UnderstoodSidecar {
     CLI::App app;
     add_sidecar_flags(app, flags);
     upstream = UpstreamFlags::add_to(app, sidecar_upstream_flags());
-    arguments = with_two_dashes(std::move(arguments));
+    arguments = without_empty_words(app, with_two_dashes(std::move(arguments)));
     std::reverse(arguments.begin(), arguments.end());
     try {
       app.parse(arguments);
@@ -51,6 +51,19 @@ TEST(SidecarFlags, OneDashOrTwo) {
   EXPECT_EQ(options.decoder.port, 9001);
   EXPECT_EQ(UnderstoodSidecar({"--port", "7"}).flags.port, 7);
   EXPECT_EQ(UnderstoodSidecar({"-port", "7"}).flags.port, 7);
+}
+
+// A switch has no value in the next word, so an empty one behind it is nobody's.
+TEST(SidecarFlags, EmptyWordsOfChartsArePassedOver) {
+  const UnderstoodSidecar understood({"", "-tracing", "", "", "--secure-proxy", "", "-port=7", "",
+                                      "--pod-name", "", "--zap-devel", "", "-v", "5", ""});
+  EXPECT_EQ(understood.refusal, "");
+  EXPECT_TRUE(understood.flags.tracing);
+  EXPECT_TRUE(understood.flags.tls.secure_proxy);
+  EXPECT_EQ(understood.flags.port, 7);
+  EXPECT_EQ(understood.flags.pod_name, "");
+  EXPECT_EQ(understood.flags.zap.verbosity, "5");
+  EXPECT_NE(UnderstoodSidecar({"-tracing", "word"}).refusal, "");
 }
 
 TEST(SidecarFlags, WhatIsNotThereIsRefusedByName) {

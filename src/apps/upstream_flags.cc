@@ -77,4 +77,18 @@ std::string UpstreamFlags::warning() const {
   return text;
 }
 
+std::vector<std::string> without_empty_words(const CLI::App& command,
+                                             std::vector<std::string> arguments) {
+  const auto takes_a_value = [&command](const std::string& word) {
+    const CLI::Option* option = word.starts_with('-') ? command.get_option_no_throw(word) : nullptr;
+    return option != nullptr && option->get_items_expected_min() > 0;
+  };
+  std::vector<std::string> kept;
+  for (std::string& word : arguments) {
+    const bool is_a_value = !kept.empty() && takes_a_value(kept.back());
+    if (!word.empty() || is_a_value) kept.push_back(std::move(word));
+  }
+  return kept;
+}
+
 }  // namespace kvasir

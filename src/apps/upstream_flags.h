@@ -58,4 +58,9 @@ class UpstreamFlags {
   std::vector<std::unique_ptr<Written>> written_;
 };
 
+// Charts leave empty words where an option is switched off, and Go's programs pass over them:
+// `arguments` without those that are no option's value.
+std::vector<std::string> without_empty_words(const CLI::App& command,
+                                             std::vector<std::string> arguments);
+
 }  // namespace kvasir
