@@ -20,6 +20,15 @@ void trim(std::vector<std::byte>& scratch) {
 
 }  // namespace
 
+StoreConnectorOptions store_options(const KvTransferConfig& config) {
+  StoreConnectorOptions options;
+  options.saves = config.role != "kv_consumer";
+  options.link = config.link;
+  options.compress = config.compress;
+  options.pipelining = config.pipelining;
+  return options;
+}
+
 // The thread's way to the engine's memory, which ends when the loop says so. Bytes are as the store
 // has them.
 struct StoreConnector::Access {

@@ -34,6 +34,8 @@ struct StoreConnectorOptions {
   uint32_t first_blocks = 16;  // these
 };
 
+StoreConnectorOptions store_options(const KvTransferConfig& config);
+
 class StoreConnector final : public KvConnector {
  public:
   // `name` heads log lines. What is referred to outlives it.

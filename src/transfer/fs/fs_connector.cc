@@ -40,13 +40,8 @@ Result<std::unique_ptr<KvConnector>> make_fs_connector(const KvTransferConfig& c
   } else {
     store = std::make_shared<ExampleFolder>(path, fingerprint, layout);
   }
-  StoreConnectorOptions options;
-  options.saves = config.role != "kv_consumer";
-  options.link = config.link;
-  options.compress = config.compress;
-  options.pipelining = config.pipelining;
-  return std::unique_ptr<KvConnector>(
-      std::make_unique<StoreConnector>("fs", std::move(store), options, memory, loop, owner));
+  return std::unique_ptr<KvConnector>(std::make_unique<StoreConnector>(
+      "fs", std::move(store), store_options(config), memory, loop, owner));
 }
 
 }  // namespace kvasir

@@ -21,13 +21,8 @@ Result<std::unique_ptr<KvConnector>> make_lmcache_connector(const KvTransferConf
   auto store = std::make_shared<RedisStore>(std::move(url).value(),
                                             kv_fingerprint(model, layout, config.compress),
                                             wire_block_bytes(layout, config.compress), of_store);
-  StoreConnectorOptions options;
-  options.saves = config.role != "kv_consumer";
-  options.link = config.link;
-  options.compress = config.compress;
-  options.pipelining = config.pipelining;
-  return std::unique_ptr<KvConnector>(
-      std::make_unique<StoreConnector>("lmcache", std::move(store), options, memory, loop, owner));
+  return std::unique_ptr<KvConnector>(std::make_unique<StoreConnector>(
+      "lmcache", std::move(store), store_options(config), memory, loop, owner));
 }
 
 }  // namespace kvasir
