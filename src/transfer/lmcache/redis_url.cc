@@ -4,6 +4,7 @@
 
 #include "base/integer_text.h"
 #include "base/text.h"
+#include "net/io/socket.h"
 
 namespace kvasir {
 namespace {
@@ -56,8 +57,7 @@ bool read_address(std::string_view text, RedisUrl& url) {
 }  // namespace
 
 std::string RedisUrl::public_text() const {
-  const bool v6 = host.find(':') != std::string::npos;
-  return (v6 ? "[" + host + "]" : host) + ":" + std::to_string(port) + "/" + std::to_string(db);
+  return to_string(HostPort{host, port}) + "/" + std::to_string(db);
 }
 
 Result<RedisUrl> parse_redis_url(std::string_view text) {

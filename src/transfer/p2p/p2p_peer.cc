@@ -17,9 +17,7 @@ ZmqSocketOptions p2p_peer_options() {
 }  // namespace
 
 std::string zmq_endpoint(const SocketAddress& address, uint16_t port) {
-  const std::string host = address_text(address);
-  const bool v6 = host.find(':') != std::string::npos;
-  return "tcp://" + (v6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
+  return "tcp://" + to_string(HostPort{address_text(address), port});
 }
 
 P2pPeer::P2pPeer(EventLoop& loop, ZmqContext& context, Resolver& resolver, P2pAddress address,

@@ -27,10 +27,6 @@ std::string make_token() {
   return token;
 }
 
-std::string bracketed(const std::string& host) {
-  return host.find(':') != std::string::npos && host.front() != '[' ? "[" + host + "]" : host;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<P2pServer>> P2pServer::open(EventLoop& loop, ZmqContext& context,
@@ -42,9 +38,9 @@ Result<std::unique_ptr<P2pServer>> P2pServer::open(EventLoop& loop, ZmqContext& 
   auto router = ZmqSocket::open(context, ZMQ_ROUTER, p2p_router_options());
   if (!router) return router.error();
   made->router_ = std::move(router).value();
-  const std::string port = options.port == 0 ? "*" : std::to_string(options.port);
   // A name is looked up by ZeroMQ, once: it is this machine's own.
-  const Result<void> bound = made->router_->bind("tcp://" + bracketed(options.host) + ":" + port);
+  const Result<void> bound =
+      made->router_->bind("tcp://" + to_string(HostPort{options.host, options.port}));
   if (!bound) return bound.error();
   const std::string address = made->router_->bound_address();
   made->port_ = integer_of<uint16_t>(address.substr(address.rfind(':') + 1)).value_or(0);
