@@ -128,8 +128,7 @@ ExampleFolder::Checked ExampleFolder::check(const StoredPrompt& prompt, uint32_t
   const Result<std::vector<std::string>> names = list_folder(folder, kFilesMost);
   if (!names) return {State::kForeign, names.error().message};
   const auto layers = std::count_if(names->begin(), names->end(), [](const std::string& name) {
-    return name.size() > kSuffix.size() &&
-           name.compare(name.size() - kSuffix.size(), kSuffix.size(), kSuffix) == 0;
+    return name.size() > kSuffix.size() && name.ends_with(kSuffix);
   });
   bool ours = false;
   Checked worst{State::kWhole, {}};
@@ -152,39 +151,40 @@ ExampleFolder::Checked ExampleFolder::check(const StoredPrompt& prompt, uint32_t
   return worst;
 }
 
-// How many blocks can be loaded. Where vLLM looks under align(n - 1) alone, and so never finds what
-// it stored of a prompt whose last block has one token, the longer one is tried first.
-uint32_t ExampleFolder::locate(const StoredPrompt& prompt, std::string& problem) const {
+// Where vLLM looks under align(n - 1) alone, and so never finds what it stored of a prompt whose
+// last block has one token, the longer one is tried first.
+ExampleFolder::Located ExampleFolder::locate(const StoredPrompt& prompt) const {
   const size_t tokens = prompt.tokens.size();
-  for (const uint32_t blocks : {saved_blocks(tokens), saved_blocks(tokens - 1)}) {
-    if (blocks == 0 || blocks > prompt.blocks.size()) continue;
-    Checked checked = check(prompt, blocks);
-    if (checked.state == State::kWhole) return blocks;
-    if (problem.empty()) problem = std::move(checked.problem);
-  }
-  return 0;
+  const uint32_t all = saved_blocks(tokens);
+  if (all == 0 || all > prompt.blocks.size()) return {};
+  Checked longer = check(prompt, all);
+  if (longer.state == State::kWhole) return {all, longer.state, {}};
+  const uint32_t less = saved_blocks(tokens - 1);
+  if (less == all || less == 0) return {0, longer.state, std::move(longer.problem)};
+  Checked shorter = check(prompt, less);
+  if (longer.problem.empty()) longer.problem = std::move(shorter.problem);
+  const bool whole = shorter.state == State::kWhole;
+  return {whole ? less : 0, longer.state, std::move(longer.problem)};
 }
 
 FoundBlocks ExampleFolder::find(const StoredPrompt& prompt) {
   if (!std::exchange(swept_, true)) remove_unfinished(path_);
-  FoundBlocks found;
   const uint32_t all = saved_blocks(prompt.tokens.size());
   if (all == 0 || all > prompt.blocks.size()) return {0, true, {}};
-  found.blocks = locate(prompt, found.problem);
-  const State state = found.blocks == all ? State::kWhole : check(prompt, all).state;
-  found.nothing_to_save = state == State::kWhole || state == State::kForeign;
-  return found;
+  Located located = locate(prompt);
+  const bool kept = located.all == State::kWhole || located.all == State::kForeign;
+  return {located.blocks, kept, std::move(located.problem)};
 }
 
 LoadedBlocks ExampleFolder::load(const StoredPrompt& prompt, uint32_t first, uint32_t count,
                                  std::span<std::byte> into) {
   LoadedBlocks loaded;
-  const uint32_t blocks = locate(prompt, loaded.problem);
+  Located located = locate(prompt);
+  const uint32_t blocks = located.blocks;
   if (blocks == 0 || first > blocks || count > blocks - first) {
-    if (loaded.problem.empty()) loaded.problem = "it is gone";
+    loaded.problem = located.problem.empty() ? "it is gone" : std::move(located.problem);
     return loaded;
   }
-  loaded.problem.clear();
   const std::string folder = folder_of_blocks(prompt, blocks);
   const std::string last_block = hexadecimal(prompt.blocks[blocks - 1]);
   const size_t slice = layout_.slice_bytes(), block_bytes = layout_.block_bytes();

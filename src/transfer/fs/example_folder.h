@@ -40,10 +40,15 @@ class ExampleFolder final : public BlockStore {
     State state;
     std::string problem;
   };
+  struct Located {
+    uint32_t blocks = 0;          // that can be loaded
+    State all = State::kMissing;  // of what a prompt's own worker stores of it
+    std::string problem;
+  };
 
   uint32_t saved_blocks(size_t tokens) const;
   std::string folder_of_blocks(const StoredPrompt& prompt, uint32_t blocks) const;
-  uint32_t locate(const StoredPrompt& prompt, std::string& problem) const;
+  Located locate(const StoredPrompt& prompt) const;
   Checked check(const StoredPrompt& prompt, uint32_t blocks) const;
   std::string layer_header(const StoredPrompt& prompt, uint32_t blocks,
                            std::span<const std::span<const std::byte>> slices) const;

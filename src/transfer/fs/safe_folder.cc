@@ -81,7 +81,7 @@ LoadedBlocks SafeFolder::load(const StoredPrompt& prompt, uint32_t first, uint32
     if (!sound) {
       loaded.problem =
           read ? path_of(open) + ": a block's checksum is wrong" : read.error().message;
-      remove(segments_.find(open));
+      remove(segment);
       return loaded;
     }
     ++loaded.blocks;
