@@ -193,9 +193,11 @@ void WorkerMetrics::add_totals() {
   cached_on_device_ =
       counter(by_tier, "Cached prompt tokens by cache tier.", {{"source", "device"}});
   cached_on_host_ = counter(by_tier, "Cached prompt tokens by cache tier.", {{"source", "host"}});
-  for (const char* tier : {"p2p", "disk", "external_unspecified"}) {
-    cached_elsewhere_ = counter(by_tier, "Cached prompt tokens by cache tier.", {{"source", tier}});
+  for (const char* tier : {"p2p", "disk"}) {
+    counter(by_tier, "Cached prompt tokens by cache tier.", {{"source", tier}});
   }
+  cached_elsewhere_ =
+      counter(by_tier, "Cached prompt tokens by cache tier.", {{"source", "external_unspecified"}});
   generation_tokens_ =
       counter("vllm:generation_tokens_total", "Number of generation tokens processed.");
   const char* success = "vllm:request_success_total";
@@ -203,10 +205,11 @@ void WorkerMetrics::add_totals() {
       counter(success, "Count of successfully processed requests.", {{"finished_reason", "stop"}});
   reached_length_ = counter(success, "Count of successfully processed requests.",
                             {{"finished_reason", "length"}});
-  for (const char* reason : {"abort", "repetition", "error"}) {
-    failed_ = counter(success, "Count of successfully processed requests.",
-                      {{"finished_reason", reason}});
+  for (const char* reason : {"abort", "repetition"}) {
+    counter(success, "Count of successfully processed requests.", {{"finished_reason", reason}});
   }
+  failed_ =
+      counter(success, "Count of successfully processed requests.", {{"finished_reason", "error"}});
   lost_seconds_ = gauge("kvasir:lost_seconds",
                         "Model time by which the machine was too slow for the time scale.");
 }
