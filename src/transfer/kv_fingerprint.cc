@@ -18,6 +18,10 @@ uint64_t kv_checksum(std::span<const std::byte> bytes) {
   return XXH3_64bits(bytes.data(), bytes.size());
 }
 
+uint64_t kv_checksum(std::string_view bytes) {
+  return XXH3_64bits(bytes.data(), bytes.size());
+}
+
 uint64_t kv_checksum(std::span<const std::span<const std::byte>> pieces) {
   XXH3_state_t state;
   XXH3_INITSTATE(&state);

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "engine/kv_memory.h"
 
@@ -19,6 +20,7 @@ uint64_t kv_fingerprint(const std::string& model, const KvLayout& layout, bool p
 
 // XXH3 of bytes that lie on a disk or travel: finds accidents, not attackers.
 uint64_t kv_checksum(std::span<const std::byte> bytes);
+uint64_t kv_checksum(std::string_view bytes);
 // Of the pieces as if they lay one after another.
 uint64_t kv_checksum(std::span<const std::span<const std::byte>> pieces);
 

@@ -1,19 +1,14 @@
 #include "wire/kv_match.h"
 
-#include <type_traits>
+#include "base/little_endian.h"
 
 namespace kvasir {
 namespace {
 
 constexpr std::string_view kMatchMagic = "KVM1";
 
-template <class Integer>
-void append_little(Integer value, std::string& bytes) {
-  static_assert(std::is_unsigned_v<Integer>);
-  for (size_t i = 0; i < sizeof value; ++i) bytes.push_back(static_cast<char>(value >> (8 * i)));
-}
 void append_match_name(std::string_view name, std::string& bytes) {
-  append_little(static_cast<uint16_t>(name.size()), bytes);
+  append_little_endian(static_cast<uint16_t>(name.size()), bytes);
   bytes.append(name);
 }
 
@@ -32,14 +27,8 @@ class MatchReader {
   }
   template <class Integer>
   Integer number() {
-    Integer value = 0;
-    size_t shift = 0;
-    for (const char byte : take(sizeof value)) {
-      value =
-          static_cast<Integer>(value | (static_cast<Integer>(static_cast<uint8_t>(byte)) << shift));
-      shift += 8;
-    }
-    return value;
+    const std::string_view bytes = take(sizeof(Integer));
+    return bytes.empty() ? Integer{0} : read_little_endian<Integer>(bytes.data());
   }
   std::string name() { return std::string(take(number<uint16_t>())); }
   size_t left() const { return bytes_.size() - at_; }
@@ -60,15 +49,15 @@ class MatchReader {
 std::string write_match_question(const MatchQuestion& question) {
   std::string bytes(kMatchMagic);
   bytes.reserve(64 + question.contents.size() * sizeof(uint64_t));
-  append_little(question.block_tokens, bytes);
-  append_little(static_cast<uint32_t>(question.contents.size()), bytes);
-  append_little(static_cast<uint16_t>(question.model.size()), bytes);
-  append_little(static_cast<uint16_t>(question.cache_salt.size()), bytes);
-  append_little(static_cast<uint16_t>(question.pods.size()), bytes);
-  append_little(uint16_t{0}, bytes);
+  append_little_endian(question.block_tokens, bytes);
+  append_little_endian(static_cast<uint32_t>(question.contents.size()), bytes);
+  append_little_endian(static_cast<uint16_t>(question.model.size()), bytes);
+  append_little_endian(static_cast<uint16_t>(question.cache_salt.size()), bytes);
+  append_little_endian(static_cast<uint16_t>(question.pods.size()), bytes);
+  append_little_endian(uint16_t{0}, bytes);
   bytes.append(question.model).append(question.cache_salt);
   for (const std::string& pod : question.pods) append_match_name(pod, bytes);
-  for (const uint64_t content : question.contents) append_little(content, bytes);
+  for (const uint64_t content : question.contents) append_little_endian(content, bytes);
   return bytes;
 }
 
@@ -102,12 +91,12 @@ Result<MatchQuestion> read_match_question(std::string_view bytes) {
 
 std::string write_match_answer(const MatchAnswer& answer) {
   std::string bytes(kMatchMagic);
-  append_little(static_cast<uint32_t>(answer.pods.size()), bytes);
+  append_little_endian(static_cast<uint32_t>(answer.pods.size()), bytes);
   for (const MatchAnswer::Pod& pod : answer.pods) {
     append_match_name(pod.name, bytes);
     bytes.push_back(pod.known ? 1 : 0);
-    append_little(pod.tokens, bytes);
-    append_little(pod.gpu_tokens, bytes);
+    append_little_endian(pod.tokens, bytes);
+    append_little_endian(pod.gpu_tokens, bytes);
   }
   return bytes;
 }

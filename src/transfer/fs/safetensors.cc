@@ -7,6 +7,7 @@
 #include <utility>
 #include <variant>
 
+#include "base/little_endian.h"
 #include "base/value.h"
 #include "wire/json/json_text.h"
 #include "wire/json/json_value.h"
@@ -98,10 +99,7 @@ const std::string* SafeTensors::find_metadata(std::string_view key) const {
 
 Result<size_t> safetensors_header_bytes(std::string_view prefix) {
   if (prefix.size() < SafeTensors::kPrefixBytes) return Error{"it ends before its header"};
-  uint64_t bytes = 0;
-  for (size_t i = SafeTensors::kPrefixBytes; i-- > 0;) {
-    bytes = bytes << 8 | static_cast<unsigned char>(prefix[i]);
-  }
+  const auto bytes = read_little_endian<uint64_t>(prefix.data());
   if (bytes < 2 || bytes > SafeTensors::kHeaderBytesMost) {
     return Error{"its header claims " + std::to_string(bytes) + " bytes"};
   }
@@ -168,9 +166,7 @@ std::string write_safetensors_header(const SafeTensors& about) {
   json += '}';
   json.append((8 - json.size() % 8) % 8, ' ');  // the data begins at a multiple of 8
   std::string bytes;
-  for (unsigned shift = 0; shift < 64; shift += 8) {
-    bytes += static_cast<char>(uint64_t{json.size()} >> shift & 0xff);
-  }
+  append_little_endian(uint64_t{json.size()}, bytes);
   return bytes + json;
 }
 

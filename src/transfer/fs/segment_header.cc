@@ -3,22 +3,13 @@
 #include <cstring>
 #include <string_view>
 
+#include "base/little_endian.h"
 #include "transfer/kv_fingerprint.h"
 
 namespace kvasir {
 namespace {
 
 constexpr std::string_view kSegmentMagic = "KVASIRB1";
-
-uint64_t read_little(std::span<const std::byte> bytes, size_t at, size_t size) {
-  uint64_t value = 0;
-  for (size_t i = size; i-- > 0;) value = value << 8 | std::to_integer<uint64_t>(bytes[at + i]);
-  return value;
-}
-
-void append_little(uint64_t value, size_t size, std::string& bytes) {
-  for (size_t i = 0; i < size; ++i) bytes += static_cast<char>(value >> (8 * i) & 0xff);
-}
 
 }  // namespace
 
@@ -28,10 +19,11 @@ Result<size_t> segment_header_bytes(std::span<const std::byte> prefix, uint64_t 
   if (std::memcmp(prefix.data(), kSegmentMagic.data(), kSegmentMagic.size()) != 0) {
     return Error{"it is no file of blocks"};
   }
-  if (read_little(prefix, 8, 8) != fingerprint || read_little(prefix, 16, 4) != block_bytes) {
+  if (read_little_endian<uint64_t>(&prefix[8]) != fingerprint ||
+      read_little_endian<uint32_t>(&prefix[16]) != block_bytes) {
     return Error{"it is of another model, layout or version"};
   }
-  const uint64_t blocks = read_little(prefix, 20, 4);
+  const auto blocks = read_little_endian<uint32_t>(&prefix[20]);
   if (blocks == 0 || blocks > SegmentHeader::kBlocksMost) {
     return Error{"it claims " + std::to_string(blocks) + " blocks"};
   }
@@ -41,28 +33,29 @@ Result<size_t> segment_header_bytes(std::span<const std::byte> prefix, uint64_t 
 Result<SegmentHeader> parse_segment_header(std::span<const std::byte> bytes) {
   SegmentHeader header;
   const size_t before_checksum = bytes.size() - 8;
-  if (read_little(bytes, before_checksum, 8) != kv_checksum(bytes.first(before_checksum))) {
+  if (read_little_endian<uint64_t>(&bytes[before_checksum]) !=
+      kv_checksum(bytes.first(before_checksum))) {
     return Error{"the checksum of its header is wrong"};
   }
-  header.fingerprint = read_little(bytes, 8, 8);
-  header.block_bytes = static_cast<uint32_t>(read_little(bytes, 16, 4));
+  header.fingerprint = read_little_endian<uint64_t>(&bytes[8]);
+  header.block_bytes = read_little_endian<uint32_t>(&bytes[16]);
   for (size_t at = SegmentHeader::kPrefixBytes; at < before_checksum; at += 16) {
-    header.blocks.push_back(read_little(bytes, at, 8));
-    header.checksums.push_back(read_little(bytes, at + 8, 8));
+    header.blocks.push_back(read_little_endian<uint64_t>(&bytes[at]));
+    header.checksums.push_back(read_little_endian<uint64_t>(&bytes[at + 8]));
   }
   return header;
 }
 
 std::string write_segment_header(const SegmentHeader& header) {
   std::string bytes(kSegmentMagic);
-  append_little(header.fingerprint, 8, bytes);
-  append_little(header.block_bytes, 4, bytes);
-  append_little(header.blocks.size(), 4, bytes);
+  append_little_endian(header.fingerprint, bytes);
+  append_little_endian(header.block_bytes, bytes);
+  append_little_endian(static_cast<uint32_t>(header.blocks.size()), bytes);
   for (size_t i = 0; i < header.blocks.size(); ++i) {
-    append_little(header.blocks[i], 8, bytes);
-    append_little(header.checksums[i], 8, bytes);
+    append_little_endian(header.blocks[i], bytes);
+    append_little_endian(header.checksums[i], bytes);
   }
-  append_little(kv_checksum(std::as_bytes(std::span(bytes.data(), bytes.size()))), 8, bytes);
+  append_little_endian(kv_checksum(bytes), bytes);
   return bytes;
 }
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/integer_text.h"
+#include "base/little_endian.h"
 #include "transfer/kv_fingerprint.h"
 
 namespace kvasir {
@@ -12,15 +13,6 @@ namespace {
 
 constexpr std::string_view kRedisMagic = "KVASIRR1";
 constexpr size_t kRedisHeadBytes = 32;
-
-void append_little_64(uint64_t value, std::string& bytes) {
-  for (unsigned shift = 0; shift < 64; shift += 8)
-    bytes += static_cast<char>(value >> shift & 0xff);
-}
-
-std::span<const std::byte> as_byte_span(std::string_view text) {
-  return std::as_bytes(std::span(text.data(), text.size()));
-}
 
 }  // namespace
 
@@ -48,18 +40,18 @@ size_t RedisStore::blocks_of_batch() const {
 bool RedisStore::is_value(std::string_view value, BlockHash block) const {
   if (value.size() != value_bytes()) return false;
   std::string head(kRedisMagic);
-  append_little_64(fingerprint_, head);
-  append_little_64(block, head);
-  append_little_64(kv_checksum(as_byte_span(value.substr(kRedisHeadBytes))), head);
+  append_little_endian(fingerprint_, head);
+  append_little_endian(block, head);
+  append_little_endian(kv_checksum(value.substr(kRedisHeadBytes)), head);
   return value.substr(0, kRedisHeadBytes) == head;
 }
 
 void RedisStore::append_value(BlockHash block, std::span<const std::byte> bytes,
                               std::string& values) const {
   values += kRedisMagic;
-  append_little_64(fingerprint_, values);
-  append_little_64(block, values);
-  append_little_64(kv_checksum(bytes), values);
+  append_little_endian(fingerprint_, values);
+  append_little_endian(block, values);
+  append_little_endian(kv_checksum(bytes), values);
   values.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
 }
 

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <utility>
 
+#include "base/little_endian.h"
 #include "transfer/kv_fingerprint.h"
 
 namespace kvasir {
@@ -17,16 +18,6 @@ constexpr size_t kPiecesOfCall = 64;
 constexpr int kReadsOfTurn = 32;
 
 static_assert(P2pLink::kHelloBytes == P2pLink::kFrameHeadBytes);
-
-void put_little(uint64_t value, std::byte* at) {
-  for (size_t i = 0; i < 8; ++i) at[i] = static_cast<std::byte>(value >> (8 * i) & 0xff);
-}
-
-uint64_t get_little(const std::byte* at) {
-  uint64_t value = 0;
-  for (size_t i = 8; i-- > 0;) value = value << 8 | std::to_integer<uint64_t>(at[i]);
-  return value;
-}
 
 }  // namespace
 
@@ -72,9 +63,9 @@ void P2pLink::send(Frame frame) {
   const std::vector<std::span<const std::byte>>& pieces = made->frame.pieces;
   uint64_t bytes = 0;
   for (const std::span<const std::byte> piece : pieces) bytes += piece.size();
-  put_little(made->frame.number, made->head.data());
-  put_little(bytes, made->head.data() + 8);
-  put_little(kv_checksum(pieces), made->head.data() + 16);
+  put_little_endian(made->frame.number, made->head.data());
+  put_little_endian(bytes, made->head.data() + 8);
+  put_little_endian(kv_checksum(pieces), made->head.data() + 16);
   made->rest.push_back(made->head);
   made->rest.insert(made->rest.end(), pieces.begin(), pieces.end());
   outgoing_.push_back(std::move(made));
@@ -137,9 +128,9 @@ bool P2pLink::begin_frame() {
     return std::string_view(text, kLinkMagic.size()) == kLinkMagic &&
            owner_.on_hello(*this, std::string(text + kLinkMagic.size(), kTokenBytes));
   }
-  number_ = get_little(head_.data());
-  checksum_ = get_little(head_.data() + 16);
-  into_ = rest_ = owner_.on_frame(*this, number_, get_little(head_.data() + 8));
+  number_ = read_little_endian<uint64_t>(head_.data());
+  checksum_ = read_little_endian<uint64_t>(head_.data() + 16);
+  into_ = rest_ = owner_.on_frame(*this, number_, read_little_endian<uint64_t>(head_.data() + 8));
   return !into_.empty();
 }
 

@@ -3,6 +3,7 @@
 #include <limits>
 #include <optional>
 
+#include "base/little_endian.h"
 #include "wire/msgpack/msgpack_reader.h"
 #include "wire/msgpack/msgpack_writer.h"
 
@@ -11,16 +12,6 @@ namespace {
 
 constexpr uint8_t kHeadMark = 0x4b;  // what is no frame is noticed at its first byte
 constexpr size_t kKindAt = 1, kBodyAt = 4, kIdAt = 8;
-
-void put_little_endian(uint64_t number, size_t bytes, char* to) {
-  for (size_t i = 0; i < bytes; ++i) to[i] = static_cast<char>(number >> (8 * i));
-}
-
-uint64_t little_endian(const char* from, size_t bytes) {
-  uint64_t number = 0;
-  for (size_t i = bytes; i > 0; --i) number = number << 8 | static_cast<uint8_t>(from[i - 1]);
-  return number;
-}
 
 Error no_such(std::string_view what) {
   return Error{"a frame that is no " + std::string(what)};
@@ -61,10 +52,10 @@ class BodyReader {
 }  // namespace
 
 void write_nixl_frame_head(const NixlFrameHead& head, char* to) {
-  put_little_endian(kHeadMark, kBodyAt, to);
+  put_little_endian(uint32_t{kHeadMark}, to);
   to[kKindAt] = static_cast<char>(head.kind);
-  put_little_endian(head.body_bytes, 4, to + kBodyAt);
-  put_little_endian(head.id, 8, to + kIdAt);
+  put_little_endian(head.body_bytes, to + kBodyAt);
+  put_little_endian(head.id, to + kIdAt);
 }
 
 Result<NixlFrameHead> read_nixl_frame_head(const char* from) {
@@ -73,8 +64,8 @@ Result<NixlFrameHead> read_nixl_frame_head(const char* from) {
                      kind <= static_cast<uint8_t>(NixlFrameKind::kNoted);
   if (static_cast<uint8_t>(from[0]) != kHeadMark || !known) return no_such("frame of a worker");
   return NixlFrameHead{static_cast<NixlFrameKind>(kind),
-                       static_cast<uint32_t>(little_endian(from + kBodyAt, 4)),
-                       little_endian(from + kIdAt, 8)};
+                       read_little_endian<uint32_t>(from + kBodyAt),
+                       read_little_endian<uint64_t>(from + kIdAt)};
 }
 
 std::string write_nixl_hello(const NixlHello& hello) {
