@@ -23,6 +23,7 @@ uint64_t kv_checksum(std::string_view bytes) {
 }
 
 uint64_t kv_checksum(std::span<const std::span<const std::byte>> pieces) {
+  if (pieces.size() == 1) return kv_checksum(pieces.front());
   XXH3_state_t state;
   XXH3_INITSTATE(&state);
   XXH3_64bits_reset(&state);

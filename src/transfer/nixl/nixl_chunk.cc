@@ -1,12 +1,12 @@
 #include "transfer/nixl/nixl_chunk.h"
 
-#define XXH_INLINE_ALL
 #include <sys/socket.h>
-#include <xxhash.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <climits>
+
+#include "transfer/kv_fingerprint.h"
 
 namespace kvasir {
 
@@ -20,25 +20,26 @@ void NixlChunk::clear() {
 void NixlChunk::add(std::span<const std::byte> bytes) {
   left_ += bytes.size();
   if (!pieces_.empty()) {
-    iovec& last = pieces_.back();
-    if (static_cast<std::byte*>(last.iov_base) + last.iov_len == bytes.data()) {
-      last.iov_len += bytes.size();
+    std::span<const std::byte>& last = pieces_.back();
+    if (last.data() + last.size() == bytes.data()) {
+      last = {last.data(), last.size() + bytes.size()};
       return;
     }
   }
-  pieces_.push_back({const_cast<std::byte*>(bytes.data()), bytes.size()});
+  pieces_.push_back(bytes);
 }
 
 uint64_t NixlChunk::checksum(size_t skipped) const {
-  if (pieces_.size() == skipped + 1) {
-    return XXH3_64bits(pieces_[skipped].iov_base, pieces_[skipped].iov_len);
+  return kv_checksum(std::span(pieces_).subspan(skipped));
+}
+
+void NixlChunk::begin() {
+  if (begun_) return;
+  begun_ = true;
+  rest_.clear();
+  for (const std::span<const std::byte> piece : pieces_) {
+    rest_.push_back({const_cast<std::byte*>(piece.data()), piece.size()});
   }
-  XXH3_state_t state;
-  XXH3_64bits_reset(&state);
-  for (size_t i = skipped; i < pieces_.size(); ++i) {
-    XXH3_64bits_update(&state, pieces_[i].iov_base, pieces_[i].iov_len);
-  }
-  return XXH3_64bits_digest(&state);
 }
 
 void NixlChunk::divert(std::span<std::byte> scratch) {
@@ -65,8 +66,7 @@ void NixlChunk::advance(size_t bytes) {
 }
 
 NixlChunk::State NixlChunk::send(int socket) {
-  if (!begun_) rest_ = pieces_;
-  begun_ = true;
+  begin();
   while (left_ > 0) {
     msghdr message{};
     message.msg_iov = &rest_[at_];
@@ -80,8 +80,7 @@ NixlChunk::State NixlChunk::send(int socket) {
 }
 
 NixlChunk::State NixlChunk::receive(int socket) {
-  if (!begun_) rest_ = pieces_;
-  begun_ = true;
+  begin();
   while (left_ > 0) {
     msghdr message{};
     message.msg_iov = &rest_[at_];

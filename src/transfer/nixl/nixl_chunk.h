@@ -28,14 +28,14 @@ class NixlChunk {
   // As much as is there.
   State receive(int socket);
 
-  size_t pieces() const { return pieces_.size(); }
   size_t bytes_left() const { return left_; }
 
  private:
+  void begin();
   void advance(size_t bytes);
 
-  std::vector<iovec> pieces_;  // as they were added
-  std::vector<iovec> rest_;    // what is to come; from `at_` on
+  std::vector<std::span<const std::byte>> pieces_;  // as they were added
+  std::vector<iovec> rest_;                         // what is to come; from `at_` on
   size_t at_ = 0;
   size_t left_ = 0;
   bool begun_ = false;
