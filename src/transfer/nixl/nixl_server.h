@@ -38,7 +38,6 @@ class NixlServer {
 
   // The offer is over: nothing reads its blocks when this returns.
   void forget_offer(std::string_view id);
-  size_t connections() const { return connections_.size(); }
 
  private:
   class Connection;

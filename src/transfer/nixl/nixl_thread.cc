@@ -116,14 +116,14 @@ Result<void> NixlThread::open(const KvTransferConfig& config, const std::string&
   side_channel_ = std::move(*side_channel);
   Result<Descriptor> listener = listen_tcp(config.side_channel_host, 0, false);
   if (!listener) return listener.error();
-  data_port_ = local_port(*listener);
+  const uint16_t data_port = local_port(*listener);
   server_ = std::make_unique<NixlServer>(*loop_, std::move(*listener), limits_,
                                          NixlServer::Identity{engine_id_, compatibility_hash_},
                                          memory_, link_, offers_, counts_);
   NixlAgent agent = agent_of(memory_);
   agent.engine_id = engine_id_;
   agent.model = model;
-  agent.data_port = data_port_;
+  agent.data_port = data_port;
   agent.lease_ms =
       static_cast<uint64_t>(std::max<int64_t>(config.lease / std::chrono::milliseconds(1), 0));
   side_channel_->listen(*loop_, {compatibility_hash_, agent});

@@ -42,7 +42,6 @@ class NixlThread {
   // --- Any thread; what is asked for happens in the order of the calls ---
   const std::string& engine_id() const { return engine_id_; }
   uint16_t side_port() const { return side_channel_->port(); }
-  uint16_t data_port() const { return data_port_; }
   NixlCounts& counts() { return counts_; }
 
   struct Offering {
@@ -84,7 +83,6 @@ class NixlThread {
   NixlDecoder decoder_;
   std::map<NixlPrefiller::Address, std::unique_ptr<NixlPrefiller>> prefillers_;
   TimerId idle_timer_ = kNoTimer;
-  uint16_t data_port_ = 0;
   std::thread thread_;
 };
 
