@@ -59,9 +59,9 @@ class RawPeer {
     (void)::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
   }
   void say(NixlFrameKind kind, uint64_t id, std::string_view body) {
-    char head[NixlFrameHead::kBytes];
-    write_nixl_frame_head({kind, static_cast<uint32_t>(body.size()), id}, head);
-    send_bytes(std::string(head, sizeof head) + std::string(body));
+    std::string frame;
+    append_nixl_frame(frame, kind, id, body);
+    send_bytes(frame);
   }
   // The next frame's head and body; nullopt: the connection ended.
   std::optional<std::pair<NixlFrameHead, std::string>> hear() {
@@ -458,9 +458,9 @@ class NixlFakePrefillerTest : public testing::Test {
     return fetched;
   }
   static std::string frame(NixlFrameKind kind, uint64_t id, std::string_view body) {
-    char head[NixlFrameHead::kBytes];
-    write_nixl_frame_head({kind, static_cast<uint32_t>(body.size()), id}, head);
-    return std::string(head, sizeof head) + std::string(body);
+    std::string frame;
+    append_nixl_frame(frame, kind, id, body);
+    return frame;
   }
   static void say(int socket, const std::string& bytes) {
     (void)::send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL);

@@ -239,10 +239,7 @@ void NixlServer::Connection::forget_offer(std::string_view id) {
 }
 
 void NixlServer::Connection::answer(NixlFrameKind kind, uint64_t id, std::string_view body) {
-  char head[NixlFrameHead::kBytes];
-  write_nixl_frame_head({kind, static_cast<uint32_t>(body.size()), id}, head);
-  out_.append(head, sizeof head);
-  out_ += body;
+  append_nixl_frame(out_, kind, id, body);
   if (out_.size() > server_.limits_.answer_bytes_max) end();
 }
 

@@ -58,6 +58,12 @@ void write_nixl_frame_head(const NixlFrameHead& head, char* to) {
   put_little_endian(head.id, to + kIdAt);
 }
 
+void append_nixl_frame(std::string& out, NixlFrameKind kind, uint64_t id, std::string_view body) {
+  char head[NixlFrameHead::kBytes];
+  write_nixl_frame_head({kind, static_cast<uint32_t>(body.size()), id}, head);
+  out.append(head, sizeof head).append(body);
+}
+
 Result<NixlFrameHead> read_nixl_frame_head(const char* from) {
   const auto kind = static_cast<uint8_t>(from[kKindAt]);
   const bool known = kind >= static_cast<uint8_t>(NixlFrameKind::kHello) &&

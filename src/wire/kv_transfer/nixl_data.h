@@ -35,6 +35,8 @@ struct NixlFrameHead {
   uint64_t id = 0;  // the decoder's; of a read or a done, and of what answers it
 };
 void write_nixl_frame_head(const NixlFrameHead& head, char* to);
+// A frame with all of its body, behind what is in `out`.
+void append_nixl_frame(std::string& out, NixlFrameKind kind, uint64_t id, std::string_view body);
 // Precondition: kBytes can be read there. The error: no such kind.
 Result<NixlFrameHead> read_nixl_frame_head(const char* from);
 
