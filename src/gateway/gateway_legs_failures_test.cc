@@ -156,18 +156,16 @@ TEST_F(GatewayLegsTest, ADecoderThatNobodyCanReplaceIsWaitedFor) {
   expect_quiet();
 }
 
-TEST_F(GatewayLegsTest, AnotherDecoderFetchesWhatWasHandedOver) {
+// Whoever had the leg may have fetched what was handed over, and a vLLM that fetches again reads
+// what stands in those blocks by now: another prompt's KV, with status 200.
+TEST_F(GatewayLegsTest, WhatADecoderHasHadGoesToNoOther) {
   for (const Act act : {Act::kError, Act::kCut, Act::kCutAfterHead}) {
     start_all();
     a_.script = b_.script = {act};
     const Answer failed = complete();
     EXPECT_GE(failed.head.status(), 500);
     EXPECT_EQ(p_.bodies.size() + q_.bodies.size(), 1u) << "a prefill is paid for once";
-    EXPECT_EQ(a_.bodies, b_.bodies);
-    expect_quiet();
-    a_.script = {act};
-    for (int i = 0; i < 2; ++i) EXPECT_EQ(complete().head.status(), 200);
-    EXPECT_EQ(p_.bodies.size() + q_.bodies.size(), 3u);
+    EXPECT_EQ(a_.bodies.size() + b_.bodies.size(), 1u);
     expect_quiet();
     client_.reset();
     gateway_.reset();
@@ -175,6 +173,45 @@ TEST_F(GatewayLegsTest, AnotherDecoderFetchesWhatWasHandedOver) {
     for (FakeWorker* worker : {&p_, &q_, &a_, &b_}) worker->bodies.clear();
     a_.script.clear(), b_.script.clear();
   }
+}
+
+TEST_F(GatewayLegsTest, ADecoderThatBecomesUnhealthyIsWaitedFor) {
+  serve({&p_}, {&a_, &b_});
+  start_all();
+  a_.script = b_.script = {Act::kHang};
+  const auto answer = begin();
+  run_until([&] { return a_.bodies.size() + b_.bodies.size() == 1; });
+  FakeWorker& asked = a_.bodies.empty() ? b_ : a_;
+  asked.healthy = false;
+  run_until([&] { return probe_.healthy == 2; });
+  const int checks = asked.checks;
+  run_until([&] { return asked.checks > checks + 2; });
+  EXPECT_FALSE(answer->over);
+  EXPECT_EQ(a_.bodies.size() + b_.bodies.size(), 1u);
+  answer->call->cancel();
+  run_until([&] { return probe_.finished.size() == 1; });
+}
+
+TEST_F(GatewayLegsTest, ADecoderThatCannotBeReachedIsReplaced) {
+  start_all();
+  a_.close();
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(complete().head.status(), 200);
+  EXPECT_EQ(p_.bodies.size() + q_.bodies.size(), 4u) << "a prefill is paid for once";
+  EXPECT_EQ(b_.bodies.size(), 4u);
+  for (const std::string& body : b_.bodies) EXPECT_THAT(body, HasSubstr(kHandedOver));
+  expect_quiet();
+}
+
+// In a store it stays for everybody.
+TEST_F(GatewayLegsTest, WhatIsInAStoreAnotherDecoderReads) {
+  options_.handoff.dialect = KvDialect::kLmcache;
+  start_all();
+  for (int i = 0; i < 2; ++i) {
+    a_.script = {Act::kCut};
+    EXPECT_EQ(complete().head.status(), 200);
+  }
+  EXPECT_EQ(p_.bodies.size() + q_.bodies.size(), 2u);
+  EXPECT_EQ(b_.bodies.size() + a_.bodies.size(), 3u);
 }
 
 TEST_F(GatewayLegsTest, ADecoderThatDiesMidStreamEndsTheAnswerWithoutAnEnd) {

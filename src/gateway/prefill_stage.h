@@ -48,6 +48,8 @@ class PrefillStage final : private TwoLegs::Carrier {
   void start();
   std::string_view decode_body() const { return decode_body_; }
 
+  bool others_can_decode() const { return legs_->others_can_decode(); }
+
   // The answer of the leg that decodes has begun.
   void on_decode_begun() { legs_->on_decode_begun(); }
   // The client left, or the request must go.

@@ -90,6 +90,8 @@ class Relay final : private HttpCallObserver,
   bool is_worth_another_try(int status);
   bool is_worse_than_kept(int status) const;
   bool may_try_error_elsewhere();
+  // Whether what one endpoint has had on a connection may go to another.
+  bool can_move() const { return legs_ == nullptr || legs_->others_can_decode(); }
   void look_for_error(std::string_view first_bytes);
   void keep_error();
   void give_error_up();

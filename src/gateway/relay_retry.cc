@@ -61,7 +61,8 @@ void Relay::on_endpoint_down(EndpointId endpoint) {
   if (legs_ != nullptr) legs_->on_endpoint_down(endpoint);
   const bool waits =
       call_ != nullptr && mode_ == Mode::kHeld && journey_.decision().endpoint == endpoint;
-  if (!waits || journey_.attempts() >= thread_.options().attempts_max || !journey_.has_other()) {
+  if (!waits || journey_.attempts() >= thread_.options().attempts_max || !journey_.has_other() ||
+      !can_move()) {
     return;
   }
   std::exchange(call_, nullptr)->cancel();
@@ -84,7 +85,7 @@ bool Relay::is_worse_than_kept(int status) const {
 bool Relay::may_try_error_elsewhere() {
   const GatewayOptions& options = thread_.options();
   return error_retries_ < options.error_retries_max && journey_.attempts() < options.attempts_max &&
-         journey_.has_other();
+         journey_.has_other() && can_move();
 }
 
 // Of a good status.
@@ -148,7 +149,9 @@ void Relay::note_failure(std::string_view what) {
 
 void Relay::retry(RetryReason reason, std::string_view detail) {
   const std::shared_ptr<const Endpoint> failed = journey_.endpoint();
-  if (journey_.attempts() >= thread_.options().attempts_max || !journey_.retry()) {
+  const bool was_sent = reason != RetryReason::kNotConnected && reason != RetryReason::kNoAddress;
+  if ((was_sent && !can_move()) || journey_.attempts() >= thread_.options().attempts_max ||
+      !journey_.retry()) {
     journey_.conduct().unanswered();
     return give_up(kHttpBadGateway, "no worker could answer", detail);
   }

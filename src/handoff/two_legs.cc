@@ -62,6 +62,12 @@ TwoLegs::~TwoLegs() {
   for (const Leg& leg : legs_) executor_.cancel(leg.deadline);
 }
 
+bool TwoLegs::others_can_decode() const {
+  const bool in_a_store =
+      options_.dialect == KvDialect::kLmcache || options_.dialect == KvDialect::kSharedStorage;
+  return in_a_store || report_.path != HandoffReport::Path::kTwoLegs;
+}
+
 bool TwoLegs::is_concurrent() const {
   return options_.dialect == KvDialect::kSglang || options_.dialect == KvDialect::kMooncake ||
          options_.dialect == KvDialect::kOffloading;

@@ -136,11 +136,16 @@ class TwoLegs {
 
   // The decoder's answer has begun: its head or a byte of it went to the client.
   void on_decode_begun();
-  // Before that, and the carrier has no other decoder for the same body: any can fetch what was
-  // handed over. What comes after is the carrier's to cut.
+  // Before that, and the carrier has no other decoder for the same body: see others_can_decode().
+  // What comes after is the carrier's to cut.
   void on_decode_failed(LegFailure failure, std::string_view why);
 
   void on_client_left();
+
+  // Whether another decoder may be sent the leg that one has had on a connection. Not with what a
+  // prefiller handed over: the first one may have fetched it, and by now its blocks may hold
+  // another prompt, which vLLM's decoders read all the same.
+  bool others_can_decode() const;
 
   const HandoffReport& report() const { return report_; }
   // What the prefiller of the report answered; empty: there is none, or the dialect reads none.
