@@ -377,7 +377,7 @@ void add_epp_flags(CLI::App& command, EppFlags& flags) {
                        "NOT_SERVING");
   add_health_flags(command, flags.health);
   add_engine_profile_flag(command, flags.engine_profile, "What cost plugins predict with");
-  add_log_flags(command, flags.log);
+  add_zap_flags(command, flags.log);
   add_decision_log_flags(command, flags.decision_log);
   add_metrics_flags(command, flags);
   add_kv_flags(command, flags.kv, "endpoints");

@@ -7,11 +7,11 @@
 #include <vector>
 
 #include "apps/decision_log_flags.h"
-#include "apps/epp_log_flags.h"
 #include "apps/epp_metrics.h"
 #include "apps/health_flags.h"
 #include "apps/kube_flags.h"
 #include "apps/kv_flags.h"
+#include "apps/log_flags.h"
 #include "base/result.h"
 #include "epp/epp_options.h"
 
@@ -64,7 +64,7 @@ struct EppFlags {
   double decision_deadline_s = 0;
   double hold_threshold_s = to_seconds(kHoldThreshold);
   HealthFlags health;
-  EppLogFlags log;
+  ZapFlags log;
   DecisionLogFlags decision_log{""};
   KubeFlags kube;
   KvKnowledgeFlags kv;

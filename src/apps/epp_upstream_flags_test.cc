@@ -177,6 +177,16 @@ TEST(LogFlags, LevelAndEncodingAreUpstreams) {
   }
 }
 
+TEST(LogFlags, ALevelHasANameInAnyCase) {
+  EXPECT_EQ(log_level_named("debug"), LogLevel::kDebug);
+  EXPECT_EQ(log_level_named("INFO"), LogLevel::kInfo);
+  EXPECT_EQ(log_level_named("warning"), LogLevel::kWarning);
+  EXPECT_EQ(log_level_named("Warn"), LogLevel::kWarning);
+  EXPECT_EQ(log_level_named("error"), LogLevel::kError);
+  EXPECT_EQ(log_level_named(""), std::nullopt);
+  EXPECT_EQ(log_level_named("loud"), std::nullopt);
+}
+
 // A collector that reads JSON lines finds nothing else in the log.
 TEST(LogFlags, DecisionsAreWrittenAsTheOtherLinesUnlessTheirFlagSaysOtherwise) {
   const struct {

@@ -18,6 +18,7 @@
 #include "apps/health_flags.h"
 #include "apps/kube_session.h"
 #include "apps/kv_flags.h"
+#include "apps/log_flags.h"
 #include "apps/number_checks.h"
 #include "apps/process_memory.h"
 #include "base/whole_file.h"
@@ -337,8 +338,7 @@ Result<std::unique_ptr<KubeSession>> gateway_kube_session(EventLoop& loop,
 
 int run_gateway(const GatewayFlags& flags) {
   set_log_component("gateway");
-  if (flags.log_level == "warning") set_log_level(LogLevel::kWarning);
-  if (flags.log_level == "debug") set_log_level(LogLevel::kDebug);
+  set_log_level(log_level_named(flags.log_level).value_or(LogLevel::kInfo));
   keep_freed_memory();
   raise_descriptor_limit();
   Result<GatewayOptions> options = options_of(flags);

@@ -3,11 +3,12 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
+#include <optional>
 #include <set>
 
 #include "apps/duration_flag.h"
+#include "apps/log_flags.h"
 #include "apps/number_checks.h"
-#include "base/text.h"
 #include "kvevents/event_address.h"
 #include "wire/quantity.h"
 
@@ -47,15 +48,6 @@ Result<uint64_t> quantity_of(const char* flag, const std::string& text) {
   const std::optional<uint64_t> bytes = parse_quantity(text);
   if (bytes && *bytes > 0) return *bytes;
   return Error{std::string(flag) + ": '" + text + "' is not a number of bytes, as in 512Mi"};
-}
-
-Result<LogLevel> level_of(const std::string& text) {
-  const std::string level = lower_case(text);
-  if (level == "debug") return LogLevel::kDebug;
-  if (level == "info") return LogLevel::kInfo;
-  if (level == "warn" || level == "warning") return LogLevel::kWarning;
-  if (level == "error") return LogLevel::kError;
-  return Error{"--log-level: '" + text + "' is none of debug, info, warning and error"};
 }
 
 Result<void> read_index(const KvCacheManagerFlags& flags, CacheManagerOptions& manager) {
@@ -154,8 +146,11 @@ Result<KvCacheManagerSettings> kv_cache_manager_settings(const KvCacheManagerFla
   if (Result<void> good = PeerWatch::check(settings.peers); !good) {
     return Error{"--peer: " + good.error().message};
   }
-  const Result<LogLevel> level = level_of(flags.log_level);
-  if (!level) return level.error();
+  const std::optional<LogLevel> level = log_level_named(flags.log_level);
+  if (!level) {
+    return Error{"--log-level: '" + flags.log_level +
+                 "' is none of debug, info, warning and error"};
+  }
   settings.level = *level;
   if (flags.log_encoding == "json") settings.encoding = LogEncoding::kJson;
   return settings;

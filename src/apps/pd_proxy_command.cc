@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "apps/commands.h"
+#include "apps/log_flags.h"
 #include "apps/pd_proxy_flags.h"
 #include "apps/pd_proxy_metrics.h"
 #include "apps/process_memory.h"
@@ -40,9 +41,7 @@ std::string words_of(const std::vector<PdNamedWorker>& workers) {
 
 int run_pd_proxy(const PdProxyFlags& flags) {
   set_log_component("pd-proxy");
-  if (flags.log_level == "warning") set_log_level(LogLevel::kWarning);
-  if (flags.log_level == "error") set_log_level(LogLevel::kError);
-  if (flags.log_level == "debug") set_log_level(LogLevel::kDebug);
+  set_log_level(log_level_named(flags.log_level).value_or(LogLevel::kInfo));
   keep_freed_memory();
   raise_descriptor_limit();
   Result<PdProxyOptions> options = pd_proxy_options(flags);

@@ -29,11 +29,7 @@ int run_sidecar(SidecarFlags flags, const UpstreamFlags& upstream) {
   const Result<LogSettings> logging = log_settings(flags.zap);
   if (!logging) return fail_command("sidecar", 2, logging.error().message);
   set_log_encoding(logging->encoding);
-  set_log_level(logging->level);
-  if (flags.log_level == "info") set_log_level(LogLevel::kInfo);
-  if (flags.log_level == "warning") set_log_level(LogLevel::kWarning);
-  if (flags.log_level == "error") set_log_level(LogLevel::kError);
-  if (flags.log_level == "debug") set_log_level(LogLevel::kDebug);
+  set_log_level(log_level_named(flags.log_level).value_or(logging->level));
   keep_freed_memory();
   raise_descriptor_limit();
   if (const Result<void> checked = upstream.check(); !checked) {
@@ -69,7 +65,8 @@ int run_sidecar(SidecarFlags flags, const UpstreamFlags& upstream) {
   Result<std::unique_ptr<Sidecar>> created = Sidecar::create(**loop, *options, metrics);
   if (!created) return fail_command("sidecar", 1, created.error().message);
   sidecar = std::move(*created);
-  log_info(std::string("serving on ") + (options->tls.serves ? "https://" : "http://") + to_string(HostPort{options->host, sidecar->port()}) +
+  log_info(std::string("serving on ") + (options->tls.serves ? "https://" : "http://") +
+           to_string(HostPort{options->host, sidecar->port()}) +
            " in front of the decode worker at " + to_string(options->decoder) + ", connector " +
            flags.handoff.connector + ", " + std::to_string(options->threads) + " threads");
   log_info(

@@ -298,7 +298,7 @@ void add_sidecar_flags(CLI::App& command, SidecarFlags& flags) {
   command.add_option("--log-level", flags.log_level, "debug, info, warning or error")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
       ->default_str("info");
-  add_log_flags(command, flags.zap);
+  add_zap_flags(command, flags.zap);
 }
 
 Result<SidecarOptions> sidecar_options(const SidecarFlags& flags) {

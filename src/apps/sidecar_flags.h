@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "apps/epp_log_flags.h"
 #include "apps/handoff_flags.h"
+#include "apps/log_flags.h"
 #include "apps/sidecar_allowlist.h"
 #include "apps/upstream_flags.h"
 #include "base/result.h"
@@ -34,7 +34,7 @@ struct SidecarTlsFlags {
 struct SidecarFlags {
   SidecarTlsFlags tls;
   SidecarAllowlistFlags allowlist;
-  EppLogFlags zap;            // where --log-level says nothing
+  ZapFlags zap;               // where --log-level says nothing
   std::string configuration;  // done with when the flags are parsed
   std::string host = "0.0.0.0";
   uint16_t port = 8000;
@@ -54,7 +54,7 @@ struct SidecarFlags {
   size_t body_mib = 64;
   uint16_t metrics_port = 0;
   uint64_t kv_bytes_per_token = 0;
-  std::string log_level;  // empty: the flags of the picker say it
+  std::string log_level;  // empty: zap says it
 };
 
 void add_sidecar_flags(CLI::App& command, SidecarFlags& flags);

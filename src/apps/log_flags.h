@@ -1,7 +1,10 @@
-// How much `kvasir epp` logs, and how: -v and upstream's --zap flags.
+// How much a program logs, and how: --log-level, and the flags of the Go programs whose place ours
+// take, -v and --zap-....
 #pragma once
 
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/result.h"
 #include "telemetry/log.h"
@@ -12,7 +15,7 @@ class App;
 
 namespace kvasir {
 
-struct EppLogFlags {
+struct ZapFlags {
   std::string verbosity = "1";
   std::string level;    // empty: verbosity says it
   std::string encoder;  // empty: devel says it
@@ -24,8 +27,11 @@ struct LogSettings {
   LogEncoding encoding = LogEncoding::kText;
 };
 
-void add_log_flags(CLI::App& command, EppLogFlags& flags);
+// debug, info, warning (warn) or error, in any case; nullopt: none of them.
+std::optional<LogLevel> log_level_named(std::string_view name);
+
+void add_zap_flags(CLI::App& command, ZapFlags& flags);
 // An error names the flag.
-Result<LogSettings> log_settings(const EppLogFlags& flags);
+Result<LogSettings> log_settings(const ZapFlags& flags);
 
 }  // namespace kvasir

@@ -1,8 +1,7 @@
-#include "apps/epp_log_flags.h"
+#include "apps/log_flags.h"
 
 #include <CLI/CLI.hpp>
 #include <charconv>
-#include <optional>
 
 #include "base/text.h"
 
@@ -25,7 +24,16 @@ LogLevel level_of(int verbosity) {
 
 }  // namespace
 
-void add_log_flags(CLI::App& command, EppLogFlags& flags) {
+std::optional<LogLevel> log_level_named(std::string_view name) {
+  const std::string level = lower_case(name);
+  if (level == "debug") return LogLevel::kDebug;
+  if (level == "info") return LogLevel::kInfo;
+  if (level == "warn" || level == "warning") return LogLevel::kWarning;
+  if (level == "error") return LogLevel::kError;
+  return std::nullopt;
+}
+
+void add_zap_flags(CLI::App& command, ZapFlags& flags) {
   command
       .add_option("-v,--v", flags.verbosity,
                   "How much is logged: 1 what changes, 3 and more each request that is over, too")
@@ -40,7 +48,7 @@ void add_log_flags(CLI::App& command, EppLogFlags& flags) {
       ->capture_default_str();
 }
 
-Result<LogSettings> log_settings(const EppLogFlags& flags) {
+Result<LogSettings> log_settings(const ZapFlags& flags) {
   LogSettings settings;
   // -v=4 comes as "=4".
   const std::string_view written = flags.verbosity;
