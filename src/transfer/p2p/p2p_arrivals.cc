@@ -136,6 +136,7 @@ P2pArrivals::Outcome P2pArrivals::copy(const P2pAwaited& awaited, const P2pInbox
         outcome.fetched = {done, "what came is no packed block"};
         return outcome;
       }
+      outcome.bytes += size;
       ++done;
     }
   }

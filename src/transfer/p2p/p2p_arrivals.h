@@ -42,6 +42,7 @@ class P2pArrivals {
     KvFetched fetched;
     bool refused = false;  // something came that is another prompt's
     bool late = false;     // it was waited for in vain
+    uint64_t bytes = 0;    // of the blocks that came, as they came
   };
   using OnReceived = std::function<void(const P2pAwaited& awaited, const Outcome& outcome)>;
   // The first blocks are there, the others are awaited.

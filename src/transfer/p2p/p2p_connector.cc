@@ -113,11 +113,11 @@ void P2pConnector::on_received(KvRequestId request, const P2pArrivals::Outcome& 
   const KvFetched& fetched = outcome.fetched;
   if (!fetched.problem.empty() && !found->second.left) ++stats_.failed_transfers;
   if (fetched.blocks > 0) {
-    const uint64_t bytes = uint64_t{fetched.blocks} * memory_.layout().block_bytes();
     ++stats_.transfers;
-    stats_.bytes += bytes;
+    stats_.bytes += outcome.bytes;
     if (records_.size() < kP2pRecordsMost) {
-      records_.push_back({bytes, fetched.blocks, {}, loop_.clock().now() - found->second.began});
+      records_.push_back(
+          {outcome.bytes, fetched.blocks, {}, loop_.clock().now() - found->second.began});
     }
   }
   requests_.erase(found);

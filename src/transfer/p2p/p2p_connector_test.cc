@@ -190,7 +190,7 @@ TEST_P(AllSendTypes, WhoDecodesIsToldWhenTheFirstBlocksAreThere) {
   EXPECT_EQ(decode_.fetching, 1);
 }
 
-TEST_P(AllSendTypes, CompressedBlocksAreNearWhatTheyWere) {
+TEST_P(AllSendTypes, CompressedBlocksAreNearWhatTheyWereAndCountAsTheyCame) {
   options_.node.compress = true;
   ConnectorSide prefill, decode;
   prefill_port_ = start(prefill, true);
@@ -199,6 +199,7 @@ TEST_P(AllSendTypes, CompressedBlocksAreNearWhatTheyWere) {
   prefill.start_offer(first, prompt_);
   const KvRequestId second = decode.plan(prompt_, id()).first;
   ASSERT_EQ(decode.fetch(second, 0, ConnectorSide::blocks_from(0, 10)).blocks, 10u);
+  EXPECT_EQ(decode.connector().stats().bytes, 10 * packed_block_bytes(small_kv_layout()));
   std::vector<std::byte> packed(packed_block_bytes(small_kv_layout()));
   std::vector<std::byte> right(small_kv_layout().block_bytes());
   for (uint32_t i = 0; i < 10; ++i) {
