@@ -41,6 +41,14 @@ class Answer:
     def is_stream(self):
         return self.body.startswith(b"data:")
 
+    def events(self):
+        return [event[5:].strip() for event in self.body.decode().split("\n\n") if event.startswith("data:")]
+
+    def usage(self):
+        """How many tokens there were. Precondition: a stream was asked for it."""
+        last = json.loads(self.events()[-2]) if self.is_stream() else self.json()
+        return last["usage"]["prompt_tokens"], last["usage"]["completion_tokens"]
+
     def texts(self):
         """Per choice: text and finish reason. None: this is no complete answer."""
         if self.status != 200 or not self.whole:
@@ -51,7 +59,7 @@ class Answer:
                 return None
             return sorted((c["index"], c["message"]["content"] if "message" in c else c["text"], c["finish_reason"])
                           for c in answer["choices"])
-        events = [e[5:].strip() for e in self.body.decode().split("\n\n") if e.startswith("data:")]
+        events = self.events()
         if not events or events[-1] != "[DONE]":
             return None
         texts, reasons = {}, {}
@@ -178,7 +186,7 @@ class Worker(Server):
             arguments.append("--kv-bytes")
         else:
             config = {"kv_connector": way.connector, "kv_role": "kv_both", "kv_load_failure_policy": policy,
-                      "kv_connector_extra_config": {**way.extra}}
+                      "kv_connector_extra_config": way.extra_of(name)}
             if way.kind == "p2p":
                 role = {"prefiller": "kv_producer", "decoder": "kv_consumer"}.get(name, "kv_both")
                 config.update({"kv_ip": HOST, "kv_port": self.kv_port, "kv_role": role})
@@ -193,6 +201,14 @@ class Worker(Server):
     def kv_blocks(self):
         page = get(self.port, "/metrics")[1]
         return int(re.search(r'num_gpu_blocks="(\d+)"', page).group(1))
+
+    def written_kv_blocks(self):
+        """What its KV blocks hold, of a worker that shares its memory ("transport": "shm")."""
+        maps = Path(f"/proc/{self.process.pid}/maps").read_text()
+        memory = Path(re.search(r"/dev/shm/kvasir-\S+", maps).group()).read_bytes()
+        size = len(memory) // self.kv_blocks()
+        blocks = [memory[at:at + size] for at in range(0, len(memory), size)]
+        return [block for block in blocks if block != bytes(size)]
 
 
 class Sidecar(Server):

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Prefill here, decode there, with real processes: the answers must be those of one worker that does both.
 
-  identity   mixed requests through a prefill and a decode worker, each way that blocks can travel
+  identity   mixed requests through a prefill and a decode worker, each way that blocks can travel; compressed, what
+             may differ and what not
   faults     one flipped byte, one missing block, one stale block, each way: none passes unnoticed
   chaos      many requests while workers are killed and stopped, connections cut and notifications lost
 
@@ -15,10 +16,11 @@ import tempfile
 from pathlib import Path
 
 import chaos
+import compressed
 import faults
 import identity
 from fleet import ROOT, Redis
-from ways import all_ways
+from ways import all_ways, compressed_ways
 
 
 def main():
@@ -39,13 +41,15 @@ def main():
         if arguments.what == "chaos":
             passed = chaos.run(arguments.kvasir, 60 * arguments.minutes, arguments.in_flight, arguments.seed)
         else:
-            ways = [way for way in all_ways(folder, redis.port if redis else None)
-                    if not arguments.only or arguments.only in way.name]
-            for way in ways:
+            places = (folder, redis.port if redis else None)
+            ways, packed = ([way for way in some(*places) if not arguments.only or arguments.only in way.name]
+                            for some in (all_ways, compressed_ways))
+            for way in ways + packed:
                 if "shared_storage_path" in way.extra:
                     Path(way.extra["shared_storage_path"]).mkdir(parents=True, exist_ok=True)
             if arguments.what == "identity":
-                passed = identity.run(arguments.kvasir, ways, arguments.requests)
+                passed = not ways or identity.run(arguments.kvasir, ways, arguments.requests)
+                passed = (not packed or compressed.run(arguments.kvasir, packed)) and passed
             else:
                 passed = faults.run(arguments.kvasir, ways, redis)
     finally:

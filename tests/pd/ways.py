@@ -15,6 +15,10 @@ class Way:
     kind: str  # nixl, fs, lmcache, p2p
     connector: str
     extra: dict = field(default_factory=dict)
+    decoder_extra: dict = field(default_factory=dict)  # of the decode worker alone
+
+    def extra_of(self, name):
+        return {**self.extra, **(self.decoder_extra if name == "decoder" else {})}
 
 
 def all_ways(folder, redis_port):
@@ -35,6 +39,24 @@ def all_ways(folder, redis_port):
     ]
     if redis_port is not None:
         ways.append(Way("lmcache", "lmcache", "LMCacheConnectorV1", {"remote_url": f"redis://{HOST}:{redis_port}"}))
+    return ways
+
+
+def compressed_ways(folder, redis_port):
+    """Of the first two the prefill worker shares no memory, so that its blocks travel over TCP, compressed; the decode
+    worker does, so that the test can look at what came."""
+    int8 = {"compression": "int8"}
+    decoder = {"transport": "shm", **int8}
+    ways = [
+        Way("nixl-tcp-int8", "nixl", "NixlConnector", decoder_extra=decoder),
+        Way("nixl-tcp-int8-pipelined", "nixl", "NixlConnector", decoder_extra={**decoder, "pipelining": True}),
+        Way("fs-kvasir-int8", "fs", "ExampleConnector",
+            {"shared_storage_path": f"{folder}/int8", "layout": "kvasir", **int8}),
+        Way("p2p-int8", "p2p", "P2pNcclConnector", int8),
+    ]
+    if redis_port is not None:
+        ways.append(Way("lmcache-int8", "lmcache", "LMCacheConnectorV1",
+                        {"remote_url": f"redis://{HOST}:{redis_port}", **int8}))
     return ways
 
 
