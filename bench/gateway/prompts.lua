@@ -1,11 +1,15 @@
 -- wrk script: posts the request bodies of a file in turn and prints one line of results.
--- usage: wrk ... -s prompts.lua URL -- FILE      (FILE holds one JSON body a line)
+-- usage: wrk ... -s prompts.lua URL -- FILE [NAME=VALUE...]      (FILE holds one JSON body a line; NAME is a field of each request)
 
 local requests = {}
 local next_request = 0
 
 function init(args)
   local headers = { ["Content-Type"] = "application/json" }
+  for i = 2, #args do
+    local name, value = args[i]:match("^([^=]+)=(.*)$")
+    headers[name] = value
+  end
   for body in io.lines(args[1]) do
     requests[#requests + 1] = wrk.format("POST", nil, headers, body)
   end

@@ -55,9 +55,10 @@ class LoadFailed(Exception):
     pass
 
 
-def wrk(program, url, bodies_file, connections, seconds):
-    """Runs wrk once; returns the numbers that prompts.lua prints."""
-    command = [program, "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "-s", SCRIPT, url, "--", bodies_file]
+def wrk(program, url, bodies_file, connections, seconds, fields=None):
+    """Runs wrk once, with `fields` in each request; returns the numbers that prompts.lua prints."""
+    command = [program, "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "-s", SCRIPT, url, "--", bodies_file,
+               *(f"{name}={value}" for name, value in (fields or {}).items())]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60)
     except subprocess.TimeoutExpired:

@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::string_view kJson = "Content-Type: application/json\r\n";
 constexpr std::string_view kEventStream = "Content-Type: text/event-stream\r\n";
-constexpr std::string_view kPrefillMark = "\"do_remote_decode\":";
+constexpr std::string_view kPrefillMark = "\"do_remote_decode\":true";
 constexpr std::string_view kAnswer =
     R"({"id":"cmpl-bench","object":"text_completion","created":1,"model":"bench","choices":[{"index":0,)"
     R"("text":" and so it was done before the end of the day","logprobs":null,"finish_reason":"length"}],)"
@@ -80,8 +80,7 @@ class InstantWorker final : public HttpHandler {
   void on_request(HttpExchange& exchange) override {
     const HttpHead& head = exchange.head();
     if (head.method() != "POST") return exchange.respond(200, kJson, "{}");
-    if (exchange.body().find(kPrefillMark) != std::string_view::npos &&
-        exchange.body().find("\"do_remote_decode\":true") != std::string_view::npos) {
+    if (exchange.body().find(kPrefillMark) != std::string_view::npos) {
       return exchange.respond(200, kJson, kHandoff);
     }
     const uint64_t events = number_of(head, "x-bench-events");

@@ -24,9 +24,8 @@ sys.path += [str(PROJECT / "bench" / "gateway")]
 import install  # noqa: E402
 from contenders import fill, nginx_command  # noqa: E402
 from processes import Child, free_port  # noqa: E402
-from workload import bodies, write_bodies  # noqa: E402
+from workload import LoadFailed, bodies, wrk, write_bodies  # noqa: E402
 
-HERE = Path(__file__).resolve().parent
 SIZES = (200, 20_000)
 # Of nginx's hop in the same run: a fifth to a quarter of what the Go sidecar took, when it was last measured beside one.
 REQUEST_LIMITS = {200: 4.4, 20_000: 6.8}
@@ -40,16 +39,6 @@ STREAM_SECONDS = 10
 CONNECTIONS = 16
 
 
-def wrk(program, url, bodies_file, connections, seconds, fields):
-    command = [program, "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "-s", HERE / "legs.lua", url, "--", bodies_file,
-               *(f"{name}={value}" for name, value in fields.items())]
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=seconds + 60)
-    for line in done.stdout.splitlines():
-        if line.startswith("RESULT "):
-            return json.loads(line.removeprefix("RESULT "))
-    raise SystemExit(f"wrk gave no result: {(done.stderr or done.stdout).strip()}")
-
-
 class Contender:
     def __init__(self, name, child, port, fields):
         self.name, self.child, self.port, self.fields = name, child, port, fields
@@ -58,7 +47,11 @@ class Contender:
     def cost(self, tools, bodies_file, seconds, connections=CONNECTIONS, **fields):
         """CPU microseconds of a request."""
         before = self.child.cpu_seconds()
-        numbers = wrk(tools["wrk"], self.url, bodies_file, connections, seconds, self.fields | {k.replace("_", "-"): v for k, v in fields.items()})
+        fields = self.fields | {name.replace("_", "-"): value for name, value in fields.items()}
+        try:
+            numbers = wrk(tools["wrk"], self.url, bodies_file, connections, seconds, fields)
+        except LoadFailed as error:
+            raise SystemExit(f"{self.name}: {error}") from None
         errors = numbers["bad_status"] + numbers["socket_errors"] + numbers["timeouts"]
         if errors or not numbers["requests"]:
             raise SystemExit(f"{self.name}: {errors} errors in {numbers['requests']} requests")
