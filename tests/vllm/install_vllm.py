@@ -42,11 +42,21 @@ def is_complete():
     return complete.exists() and complete.read_text() == REQUIREMENTS.read_text()
 
 
-def missing():
-    """Why vLLM cannot be started from the environment, or None."""
+def why_not(processes, gib):
+    """Why so many vLLM, which need `gib` of memory, cannot be started from the environment, or None."""
     if not is_complete():
         return f"vLLM {VERSION}, or a package beside it, is not in {folder()}: run tests/vllm/install_vllm.py"
+    with open("/proc/meminfo") as file:
+        available = next(int(line.split()[1]) for line in file if line.startswith("MemAvailable"))
+    if available < gib * 2**20:
+        return f"{processes} vLLM need {gib} GiB of memory, and {available / 2**20:.1f} are free"
     return None
+
+
+def run_in_environment(script):
+    """Starts the script again with the environment's Python, which has ZeroMQ, unless that runs it."""
+    if pathlib.Path(sys.prefix).resolve() != folder().resolve():
+        os.execv(python(), [python(), script, *sys.argv[1:]])
 
 
 def pip(venv, *arguments):

@@ -6,12 +6,13 @@
   tests/vllm/pd_run.py --record FILE          and writes what prefill workers handed over (kv_handoff_test replays it)
 
 epp:      Envoy, `kvasir epp` and `kvasir sidecar` in front of two prefill and one decode vLLM 0.32.0 with NixlConnector
-gateway:  `kvasir gateway` alone in front of the same three
+gateway:  `kvasir gateway` alone in front of three such vLLM
 fs:       `kvasir pd-proxy --backend fs` in front of one prefill and one decode vLLM with ExampleConnector
 
-Half way through epp and gateway one prefill worker is killed: every text stays what it was. That blocks really came from elsewhere is
-what the decode worker's own metrics say. Exits with 1 when a check failed; where vLLM is not installed nothing is tried, and
-the command that installs it is printed (exit 0, or 1 with --strict). Takes 10 minutes and 14 GB of memory.
+Each way starts engines of its own. Half way through epp and gateway one prefill worker is killed: every text stays what it was.
+That blocks really came from elsewhere is what the decode worker's own metrics say. Exits with 1 when a check failed; where vLLM
+is not installed nothing is tried, and the command that installs it is printed (exit 0, or 1 with --strict). Takes a quarter of
+an hour and 13 GB of memory.
 """
 import argparse
 import concurrent.futures
@@ -44,7 +45,6 @@ REQUESTS = 200
 # Three vLLM share the processors of one machine here: their /health may take seconds.
 PATIENCE = ["--health-timeout", "20s"]
 AT_ONCE = 4
-WAYS = ("epp", "gateway", "fs")
 
 DISAGGREGATED = """apiVersion: llm-d.ai/v1
 kind: EndpointPickerConfig
@@ -59,17 +59,6 @@ schedulingProfiles:
 - {name: decode, plugins: [{pluginRef: decode-filter}, {pluginRef: queue-scorer}, {pluginRef: max-score-picker}]}
 - {name: prefill, plugins: [{pluginRef: prefill-filter}, {pluginRef: queue-scorer}, {pluginRef: max-score-picker}]}
 """
-
-
-def why_not():
-    """Why nothing can be tried, or None."""
-    if reason := install_vllm.missing():
-        return reason
-    with open("/proc/meminfo") as file:
-        available = next(int(line.split()[1]) for line in file if line.startswith("MemAvailable"))
-    if available < MEMORY_GIB * 2**20:
-        return f"three vLLM need {MEMORY_GIB} GiB of memory, and {available / 2**20:.1f} are free"
-    return None
 
 
 class Workload:
@@ -95,12 +84,12 @@ class Workload:
         return body | {"messages": [{"role": "user", "content": self.text(tokens // 8 + 1)}]}
 
 
-def ask(port, body, fields=None, timeout=300):
+def ask(port, body):
     """(status, text, id, whole): `whole` is False when the answer was cut."""
     path = "/v1/chat/completions" if "messages" in body else "/v1/completions"
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
     try:
-        connection.request("POST", path, json.dumps(body), {"content-type": "application/json"} | (fields or {}))
+        connection.request("POST", path, json.dumps(body), {"content-type": "application/json"})
         answer = connection.getresponse()
         raw = answer.read().decode()
     except (http.client.HTTPException, OSError) as error:
@@ -171,8 +160,8 @@ class Bench:
         from envoy_process import free_port
         return free_port()
 
-    def vllm(self, stack, name, arguments=(), environment=None, port=None):
-        engine = self.engines.Vllm(name, port or self.free_port(), self.model, self.folder,
+    def vllm(self, stack, name, arguments=(), environment=None):
+        engine = self.engines.Vllm(name, self.free_port(), self.model, self.folder,
                                    ["--max-model-len", str(MODEL_LENGTH), "--max-num-batched-tokens", str(BATCHED_TOKENS),
                                     "--prefix-caching-hash-algo", "sha256_cbor", *arguments], environment)
         stack.callback(engine.stop)
@@ -238,16 +227,15 @@ class Bench:
             self.failures.append(f"{way}: {errors} errors")
         print(f"{way}: {len(answers)} requests, {different} texts differ, {errors} errors")
 
-    def hold_transfers(self, way, decode, before, least_share=0.5):
-        """What the decode worker itself says of transfers."""
+    def hold_transfers(self, way, decode, least_share=0.5):
+        """What the decode worker itself, which has answered nothing else, says of transfers."""
         names = ("vllm:external_prefix_cache_hits_total", "vllm:external_prefix_cache_queries_total", "vllm:nixl_xfer_time_seconds_count",
                  "vllm:nixl_bytes_transferred_sum", "vllm:nixl_num_failed_transfers_total")
-        after = {name: decode.metric(name) - before.get(name, 0) for name in names}
-        print(f"{way}: decode says " + ", ".join(f"{name.removeprefix('vllm:')} {value:.0f}" for name, value in after.items()))
-        hits, queries = after[names[0]], after[names[1]]
+        values = {name: decode.metric(name) for name in names}
+        print(f"{way}: decode says " + ", ".join(f"{name.removeprefix('vllm:')} {value:.0f}" for name, value in values.items()))
+        hits, queries = values[names[0]], values[names[1]]
         if not queries or hits < least_share * queries:
             self.failures.append(f"{way}: only {hits:.0f} of {queries:.0f} tokens came from elsewhere")
-        return after
 
     def hold_too_long(self, port):
         """ExampleConnector would store the beginning of this prompt only, and its decode engine end by that."""
@@ -271,25 +259,20 @@ class Bench:
             connection.close()
 
 
-def through_nixl(bench, ways):
+def through_nixl(bench, way, front):
+    """With engines of its own: a decode engine that had met a prefill worker's side channel port before that worker was killed,
+    and met it again behind the next one, has read wrong bytes."""
     with contextlib.ExitStack() as stack:
-        prefills = [bench.nixl(stack, f"prefill-{i}") for i in range(2)]
-        decode = bench.nixl(stack, "decode")
+        prefills = [bench.nixl(stack, f"{way}-prefill-{i}") for i in range(2)]
+        decode = bench.nixl(stack, f"{way}-decode")
         for engine in (*prefills, decode):
             engine.wait_until_ready()
-        bench.record_handoffs(prefills[0])
-        for way in ways:
-            if prefills[1].process is None:
-                prefills[1].start()
-                prefills[1].wait_until_ready()
-            before = {name: decode.metric(name) for name in (
-                "vllm:external_prefix_cache_hits_total", "vllm:external_prefix_cache_queries_total", "vllm:nixl_xfer_time_seconds_count",
-                "vllm:nixl_bytes_transferred_sum", "vllm:nixl_num_failed_transfers_total")}
-            with contextlib.ExitStack() as front:
-                port = (front_epp if way == "epp" else front_gateway)(bench, front, prefills, decode)
-                answers = bench.all_requests(port, lambda: prefills[1].stop(signal.SIGKILL))
-                bench.hold(way, answers, errors_allowed=0)
-                bench.hold_transfers(way, decode, before)
+        if not bench.handoffs:
+            bench.record_handoffs(prefills[0])
+        port = front(bench, stack, prefills, decode)
+        answers = bench.all_requests(port, lambda: prefills[1].stop(signal.SIGKILL))
+        bench.hold(way, answers, errors_allowed=0)
+        bench.hold_transfers(way, decode)
 
 
 def front_epp(bench, stack, prefills, decode):
@@ -341,17 +324,19 @@ def through_fs(bench):
         named = sum("___prefill_addr_vllm-prefill-fs___decode_addr_vllm-decode-fs_" in answer[2] for answer in answers)
         if named != len(answers):
             bench.failures.append(f"fs: {named} of {len(answers)} ids name their pair")
-        bench.hold_transfers("fs", decode, {}, least_share=0.3)
+        bench.hold_transfers("fs", decode, least_share=0.3)
+
+
+WAYS = {"epp": lambda bench: through_nixl(bench, "epp", front_epp),
+        "gateway": lambda bench: through_nixl(bench, "gateway", front_gateway),
+        "fs": through_fs}
 
 
 def drive(arguments, folder, engines_module):
     bench = Bench(arguments, folder, engines_module)
-    ways = arguments.only or WAYS
     bench.reference()
-    if nixl := [way for way in ways if way != "fs"]:
-        through_nixl(bench, nixl)
-    if "fs" in ways:
-        through_fs(bench)
+    for way in arguments.only or WAYS:
+        WAYS[way](bench)
     return bench
 
 
@@ -364,11 +349,10 @@ def main():
     parser.add_argument("--keep", metavar="DIR", help="model and logs go there and stay (default: a folder that is removed)")
     parser.add_argument("--strict", action="store_true", help="fail where vLLM is missing")
     arguments = parser.parse_args()
-    if reason := why_not():
+    if reason := install_vllm.why_not("three", MEMORY_GIB):
         print(f"skipped: {reason}")
         return 1 if arguments.strict else 0
-    if pathlib.Path(sys.prefix).resolve() != install_vllm.folder().resolve():  # it has ZeroMQ
-        os.execv(install_vllm.python(), [install_vllm.python(), __file__, *sys.argv[1:]])
+    install_vllm.run_in_environment(__file__)
     import engines as engines_module  # noqa: PLC0415 (needs that environment)
 
     with contextlib.ExitStack() as stack:

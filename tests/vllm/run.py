@@ -35,17 +35,6 @@ MEMORY_GIB = 8.5
 TOKENS_MAX = 600  # of a prompt
 
 
-def why_not():
-    """Why nothing can be tried, or None."""
-    if reason := install_vllm.missing():
-        return reason
-    with open("/proc/meminfo") as file:
-        available = next(int(line.split()[1]) for line in file if line.startswith("MemAvailable"))
-    if available < MEMORY_GIB * 2**20:
-        return f"two vLLM need {MEMORY_GIB} GiB of memory, and {available / 2**20:.1f} are free"
-    return None
-
-
 def free_ports(count):
     """Four-digit ports P of which 1P and 2P are free too."""
     found = []
@@ -304,11 +293,10 @@ def main():
     parser.add_argument("--keep", metavar="DIR", help="model and logs go there and stay (default: a folder that is removed)")
     parser.add_argument("--strict", action="store_true", help="fail where vLLM is missing")
     arguments = parser.parse_args()
-    if reason := why_not():
+    if reason := install_vllm.why_not("two", MEMORY_GIB):
         print(f"skipped: {reason}")
         return 1 if arguments.strict else 0
-    if pathlib.Path(sys.prefix).resolve() != install_vllm.folder().resolve():  # it has ZeroMQ
-        os.execv(install_vllm.python(), [install_vllm.python(), __file__, *sys.argv[1:]])
+    install_vllm.run_in_environment(__file__)
     import engines as engines_module  # noqa: PLC0415 (needs that environment)
 
     with contextlib.ExitStack() as stack:
