@@ -5,7 +5,8 @@
 
 #include "base/text.h"
 #include "net/http/hop_fields.h"
-#include "net/http/http_server.h"
+#include "net/http/proxy_head.h"
+#include "wire/kv_transfer/router_members.h"
 
 namespace kvasir {
 namespace {
@@ -25,32 +26,21 @@ bool is_added(std::string_view name, const RelayFields& added) {
   return false;
 }
 
-void append_field(std::string& head, std::string_view name, std::string_view value) {
-  head.append(name).append(": ").append(value).append("\r\n");
-}
-
 // Of a request: written by the gateway, or done with.
 constexpr std::string_view kWrittenAnew[] = {"Host", "Expect", "x-request-id"};
-// Said to sidecars, which send legs of their own where they say.
-constexpr std::string_view kForSidecars[] = {"x-prefiller-host-port", "x-prefiller-url",
-                                             "x-encoder-hosts-ports", "x-data-parallel-host-port",
-                                             "x-kv-cache-source-host-port"};
 // Written by the gateway when it sends both legs.
 constexpr std::string_view kOfLegs[] = {"x-prefill-pod", "x-decode-pod", "x-prefill-time-ms"};
 
 bool is_for_sidecars(std::string_view name) {
   const bool may_be = name.size() >= 15 && (name.front() | 0x20) == 'x';
-  return may_be && reads_as_any(name, kForSidecars);
+  return may_be && reads_as_any(name, kSidecarFields);
 }
 
 }  // namespace
 
 std::string upstream_request_head(const HttpHead& request, size_t body_bytes, std::string_view host,
                                   std::string_view request_id, const SidecarFields& sidecar) {
-  std::string head;
-  head.reserve(512);
-  head.append(request.method()).append(" ").append(request.target()).append(" HTTP/1.1\r\n");
-  append_field(head, "Host", request.find("Host").value_or(host));
+  std::string head = begin_relayed_request(request, host);
   const HopFields connection(request);
   for (size_t i = 0; i < request.field_count(); ++i) {
     const HttpHead::Field field = request.field(i);
@@ -62,9 +52,8 @@ std::string upstream_request_head(const HttpHead& request, size_t body_bytes, st
   }
   append_field(head, "x-request-id", request_id);
   if (!sidecar.prefiller.empty()) append_field(head, "x-prefiller-host-port", sidecar.prefiller);
-  const bool has_body = body_bytes > 0 || request.content_length() || request.chunked();
-  if (has_body) append_field(head, "Content-Length", std::to_string(body_bytes));
-  return head.append("\r\n");
+  end_relayed_request(request, body_bytes, head);
+  return head;
 }
 
 std::string relayed_fields(const HttpHead& answer, const RelayFields& added) {
@@ -89,19 +78,7 @@ std::string relayed_fields(const HttpHead& answer, const RelayFields& added) {
 }
 
 std::string relayed_head(const HttpHead& answer, const RelayFields& added, bool keep_alive) {
-  std::string head = "HTTP/1.1 " + std::to_string(answer.status()) + " ";
-  head.append(answer.reason().empty() ? status_text(answer.status()) : answer.reason());
-  head.append("\r\n").append(relayed_fields(answer, added));
-  const bool coded = answer.chunked() && answer.status() != 304;
-  if (answer.status() == 204) {
-    // Has no body and, whatever the worker says, no fields of one.
-  } else if (coded) {
-    append_field(head, "Transfer-Encoding", "chunked");
-  } else if (answer.content_length()) {
-    append_field(head, "Content-Length", std::to_string(*answer.content_length()));
-  }
-  if (!keep_alive) append_field(head, "Connection", "close");
-  return head.append("\r\n");
+  return relayed_answer_head(answer, relayed_fields(answer, added), keep_alive);
 }
 
 }  // namespace kvasir

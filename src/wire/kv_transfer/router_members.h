@@ -11,6 +11,12 @@ inline constexpr std::string_view kOfRouters[] = {
     "bootstrap_room",     "do_remote_decode",   "do_remote_prefill", "remote_block_ids",
     "remote_engine_id",   "remote_host",        "remote_port"};
 
+// The header fields by which routers tell sidecars where legs go. Who sends the legs itself passes
+// none of them on.
+inline constexpr std::string_view kSidecarFields[] = {
+    "x-prefiller-host-port", "x-prefiller-url", "x-encoder-hosts-ports",
+    "x-data-parallel-host-port", "x-kv-cache-source-host-port"};
+
 // Whether a member of that name is one of them, or an object that may hold some (vllm_xargs, which
 // vLLM hands to its engine). Cheap for any other name.
 bool may_name_workers(std::string_view key);
