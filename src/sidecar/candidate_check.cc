@@ -13,9 +13,7 @@ CandidateCheck::CandidateCheck(Executor& executor, Resolver& resolver,
       resolver_(resolver),
       allowlist_(allowlist),
       candidates_(std::move(candidates)),
-      done_(std::move(done)) {
-  next();
-}
+      done_(std::move(done)) {}
 
 void CandidateCheck::next() {
   while (checked_.size() < candidates_.size()) {

@@ -23,12 +23,15 @@ class CandidateCheck {
   using Checked = std::vector<std::optional<HostPort>>;
   using Done = std::function<void(Checked checked)>;
 
-  // Calls `done` once: at once when no candidate is a name, else in a later turn, unless the object
-  // is destroyed before; it may destroy it. All must outlive it.
+  // All must outlive it.
   CandidateCheck(Executor& executor, Resolver& resolver, const PrefillerAllowlist& allowlist,
                  std::vector<HostPort> candidates, Done done);
   CandidateCheck(const CandidateCheck&) = delete;
   CandidateCheck& operator=(const CandidateCheck&) = delete;
+
+  // Calls `done` once: at once when no candidate is a name, else in a later turn, unless the object
+  // is destroyed before; it may destroy it.
+  void start() { next(); }
 
  private:
   void next();

@@ -88,6 +88,7 @@ class CandidateCheckTest : public ::testing::Test {
     check_ = std::make_unique<CandidateCheck>(
         executor_, resolver_, list_, std::move(candidates),
         [this](CandidateCheck::Checked checked) { checked_ = std::move(checked); });
+    check_->start();
     return checked_ ? &*checked_ : nullptr;
   }
   // "-": it is not allowed.

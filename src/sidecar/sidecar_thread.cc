@@ -149,43 +149,49 @@ void SidecarThread::start_relay(HttpExchange& exchange, LegBodies bodies, LegsRo
 
 // --- The allowlist
 
-// A request while a name is looked up.
+// A request while names are looked up.
 class SidecarThread::Wait final : public HttpExchange::Observer {
  public:
   Wait(SidecarThread& thread, HttpExchange& exchange, LegBodies bodies, LegsRoute route)
-      : thread_(thread), exchange_(exchange), bodies_(std::move(bodies)), route_(std::move(route)) {}
+      : thread_(thread),
+        exchange_(exchange),
+        bodies_(std::move(bodies)),
+        route_(std::move(route)),
+        check_(thread.loop_, thread.sidecar_.resolver(), *thread.options().allowlist,
+               candidates_of(route_),
+               [this](const CandidateCheck::Checked& checked) { go_on(checked); }) {}
 
-  void start(const std::vector<HostPort>& candidates) {
+  void start() {
     exchange_.set_observer(this);
-    check_.emplace(thread_.loop_, thread_.sidecar_.resolver(), *thread_.options().allowlist,
-                   candidates, [this](const CandidateCheck::Checked& checked) {
-                     exchange_.set_observer(nullptr);
-                     SidecarThread& thread = thread_;
-                     HttpExchange& exchange = exchange_;
-                     LegBodies bodies = std::move(bodies_);
-                     LegsRoute route = std::move(route_);
-                     thread.loop_.defer([&thread, this] { thread.waits_.erase(this); });
-                     thread.start_checked(exchange, std::move(bodies), std::move(route), checked);
-                   });
+    check_.start();
   }
   void on_client_gone() override { thread_.waits_.erase(this); }
 
  private:
+  static std::vector<HostPort> candidates_of(const LegsRoute& route) {
+    std::vector<HostPort> candidates;
+    for (const LegWorker& worker : route.prefillers) candidates.push_back(worker.address);
+    if (route.kv_source) candidates.push_back(route.kv_source->address);
+    return candidates;
+  }
+  void go_on(const CandidateCheck::Checked& checked) {
+    exchange_.set_observer(nullptr);
+    const auto own = thread_.waits_.extract(this);
+    thread_.start_checked(exchange_, std::move(bodies_), std::move(route_), checked);
+  }
+
   SidecarThread& thread_;
   HttpExchange& exchange_;
   LegBodies bodies_;
   LegsRoute route_;
-  std::optional<CandidateCheck> check_;
+  CandidateCheck check_;
 };
 
 void SidecarThread::check_workers(HttpExchange& exchange, LegBodies bodies, LegsRoute route) {
-  std::vector<HostPort> candidates;
-  for (const LegWorker& worker : route.prefillers) candidates.push_back(worker.address);
-  if (route.kv_source) candidates.push_back(route.kv_source->address);
   auto wait = std::make_unique<Wait>(*this, exchange, std::move(bodies), std::move(route));
   Wait& waiting = *wait;
   waits_.emplace(&waiting, std::move(wait));
-  waiting.start(candidates);
+  waiting.start();
 }
 
 void SidecarThread::start_checked(HttpExchange& exchange, LegBodies bodies, LegsRoute route,
