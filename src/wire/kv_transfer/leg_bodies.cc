@@ -182,9 +182,18 @@ bool LegBodies::says_cached_tokens() const {
   return options && (options->find(kAsks[0]) == "true" || options->find(kAsks[1]) == "true");
 }
 
+std::optional<JsonEditor> LegBodies::sampling_params() const {
+  if (api_ != RequestApi::kVllmGenerate) return std::nullopt;
+  Result<JsonEditor> read =
+      JsonEditor::read(body_.find(kSamplingParams).value_or("{}"), body_keys());
+  return read ? std::optional(std::move(*read)) : std::nullopt;
+}
+
 bool LegBodies::wants_one_worker() const {
-  const auto says = [this](std::string_view key) {
-    const std::string_view value = body_.find(key).value_or("null");
+  const std::optional<JsonEditor> apart = sampling_params();
+  const JsonEditor& asked = apart ? *apart : body_;
+  const auto says = [&asked](std::string_view key) {
+    const std::string_view value = asked.find(key).value_or("null");
     return value != "null" && value != "false";
   };
   return says(kEarlierAnswer) || says("prompt_logprobs") || (says("echo") && says("logprobs"));
@@ -215,12 +224,7 @@ bool LegBodies::names_workers() const {
 void LegBodies::end_after_one_token(KvDialect dialect, Edits& edits) const {
   const bool apart = api_ == RequestApi::kVllmGenerate;
   std::vector<JsonEdit>& limiting = apart ? edits.sampling : edits.body;
-  std::optional<JsonEditor> sampling;
-  if (apart) {
-    Result<JsonEditor> read =
-        JsonEditor::read(body_.find(kSamplingParams).value_or("{}"), body_keys());
-    if (read) sampling = std::move(*read);
-  }
+  const std::optional<JsonEditor> sampling = sampling_params();
   const auto is_there = [&](std::string_view key) {
     return apart ? sampling && sampling->find(key) : body_.find(key).has_value();
   };

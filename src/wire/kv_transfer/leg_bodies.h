@@ -93,6 +93,8 @@ class LegBodies {
 
   LegBodies(RequestApi api, JsonEditor body) : api_(api), body_(std::move(body)) {}
 
+  // Of /inference/v1/generate: sampling_params. nullopt: the API has none, or they are no object.
+  std::optional<JsonEditor> sampling_params() const;
   Edits of_decode(KvDialect dialect, const LegFields& fields) const;
   void end_after_one_token(KvDialect dialect, Edits& edits) const;
   std::string write(Edits edits) const;

@@ -190,6 +190,18 @@ TEST(LegBodies, AFirstTokenIsCertainWhereNothingIsSampledAndTextIsAll) {
   EXPECT_FALSE(is_certain("", RequestApi::kResponses));
 }
 
+TEST(LegBodies, OneWorkerIsWantedForProbabilitiesOfThePromptWhereverTheApiHasThem) {
+  const auto wants = [](RequestApi api, const std::string& body) {
+    return Legs(api, body).bodies().wants_one_worker();
+  };
+  EXPECT_TRUE(wants(RequestApi::kCompletions, R"({"prompt_logprobs":0})"));
+  EXPECT_TRUE(wants(RequestApi::kVllmGenerate, R"({"sampling_params":{"prompt_logprobs":0}})"));
+  for (const char* body : {R"({"sampling_params":{"prompt_logprobs":null,"logprobs":2}})", "{}",
+                           R"({"sampling_params":null})"}) {
+    EXPECT_FALSE(wants(RequestApi::kVllmGenerate, body)) << body;
+  }
+}
+
 TEST(LegBodies, PromptsAreCountedWhenTheyStandInAList) {
   const auto prompts = [](std::string_view body) {
     return LegBodies::read(RequestApi::kCompletions, body).value().prompts();
