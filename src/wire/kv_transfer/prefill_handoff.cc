@@ -4,6 +4,7 @@
 #include "wire/json/json_cursor.h"
 #include "wire/json/json_edit.h"
 #include "wire/json/json_text.h"
+#include "wire/kv_transfer/usage_stream.h"
 
 namespace kvasir {
 namespace {
@@ -21,8 +22,6 @@ constexpr std::string_view kRemotePort = "remote_port";
 constexpr std::string_view kRemoteTokens = "remote_num_tokens";
 constexpr std::string_view kTransferMode = "transfer_mode";
 constexpr std::string_view kUsageMember = "usage";
-constexpr std::string_view kUsageDetails[] = {"prompt_tokens_details"};
-constexpr std::string_view kCached[] = {"cached_tokens"};
 constexpr std::string_view kHandoffMembers[] = {
     kWantsPrefill, kRemoteBlocks, kRemoteEngine,  kRemoteRequest, kRemoteHost, kRemotePort,
     kRemoteTokens, kTransferMode, kHandoffParams, kWantsDecode,   kUsageMember};
@@ -38,15 +37,6 @@ bool is_null_member(JsonMember value) {
 std::optional<std::string> text_in(JsonMember value) {
   if (!value || value->size() <= 2 || value->front() != '"') return std::nullopt;
   return json_unescaped(value->substr(1, value->size() - 2));
-}
-
-std::optional<uint64_t> cached_tokens_in(JsonMember usage) {
-  if (is_null_member(usage)) return std::nullopt;
-  const Result<JsonEditor> members = JsonEditor::read(*usage, kUsageDetails);
-  if (!members || is_null_member(members->find(kUsageDetails[0]))) return std::nullopt;
-  const Result<JsonEditor> details = JsonEditor::read(*members->find(kUsageDetails[0]), kCached);
-  if (!details) return std::nullopt;
-  return integer_of<uint64_t>(details->find(kCached[0]).value_or(""));
 }
 
 // How many numbers stand in a list, or in lists in it. nullopt: something else does.
@@ -137,7 +127,7 @@ PrefillHandoff read_nixl_v2_handoff(std::string_view answer) {
   PrefillHandoff handoff;
   const Result<JsonEditor> members = JsonEditor::read(answer, kHandoffMembers);
   if (!members) return invalid(std::move(handoff), "the prefiller's answer is no JSON object");
-  handoff.cached_tokens = cached_tokens_in(members->find(kUsageMember));
+  handoff.cached_tokens = cached_tokens_of(members->find(kUsageMember).value_or(""));
   const JsonMember params = members->find(kHandoffParams);
   if (is_null_member(params)) return handoff;
   handoff.params = *params;
@@ -159,7 +149,7 @@ NixlMembers read_nixl_handoff(std::string_view answer) {
   if (is_null_member(members->find(kRemoteBlocks)) && is_null_member(members->find(kRemoteEngine)))
     return read;
   PrefillHandoff before;
-  before.cached_tokens = cached_tokens_in(members->find(kUsageMember));
+  before.cached_tokens = cached_tokens_of(members->find(kUsageMember).value_or(""));
   read.handoff = read_members(*members, std::move(before));
   read.block_ids = members->find(kRemoteBlocks).value_or("null");
   read.engine_id = members->find(kRemoteEngine).value_or("null");

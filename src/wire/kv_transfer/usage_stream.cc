@@ -35,6 +35,13 @@ std::optional<std::string_view> object_in(std::string_view object, std::string_v
   return editor->find(key);
 }
 
+std::optional<uint64_t> number_in(std::optional<std::string_view> object, std::string_view key) {
+  if (!object) return std::nullopt;
+  const std::string_view keys[] = {key};
+  const Result<JsonEditor> editor = JsonEditor::read(*object, keys);
+  return editor ? integer_of<uint64_t>(editor->find(key).value_or("")) : std::nullopt;
+}
+
 }  // namespace
 
 std::optional<std::string> with_cached_tokens(std::string_view json, uint64_t cached_tokens) {
@@ -48,12 +55,11 @@ std::optional<std::string> with_cached_tokens(std::string_view json, uint64_t ca
 }
 
 std::optional<uint64_t> completion_tokens_of(std::string_view json) {
-  const auto usage = object_in(json, kUsage);
-  if (!usage) return std::nullopt;
-  constexpr std::string_view kKeys[] = {kCompletionTokens};
-  const Result<JsonEditor> editor = JsonEditor::read(*usage, kKeys);
-  if (!editor) return std::nullopt;
-  return integer_of<uint64_t>(editor->find(kCompletionTokens).value_or(""));
+  return number_in(object_in(json, kUsage), kCompletionTokens);
+}
+
+std::optional<uint64_t> cached_tokens_of(std::string_view usage) {
+  return number_in(object_in(usage, kPromptDetails), kCachedTokens);
 }
 
 std::string_view UsageStream::feed(std::string_view bytes) {

@@ -14,6 +14,8 @@ namespace kvasir {
 std::optional<std::string> with_cached_tokens(std::string_view json, uint64_t cached_tokens);
 // usage.completion_tokens of the same.
 std::optional<uint64_t> completion_tokens_of(std::string_view json);
+// prompt_tokens_details.cached_tokens of a usage.
+std::optional<uint64_t> cached_tokens_of(std::string_view usage);
 
 // The same for a stream of events in bytes that arrive in any pieces. Only lines with a usage are
 // read; bytes that end with a line pass without a copy.
