@@ -125,16 +125,4 @@ std::vector<PdWorkers::Listed> PdWorkers::list() const {
   return listed;
 }
 
-bool PdWorkers::is_ready(TimePoint now) const {
-  return state_.with([&](const State& state) {
-    const auto serves = [&](const Entry& entry) {
-      return !entry.worker->name.empty() && !entry.worker->is_avoided(now) &&
-             (!entry.registered || now - entry.heard < ttl_);
-    };
-    return std::all_of(state.roles.begin(), state.roles.end(), [&](const Role& role) {
-      return std::any_of(role.entries.begin(), role.entries.end(), serves);
-    });
-  });
-}
-
 }  // namespace kvasir

@@ -95,8 +95,6 @@ class PdWorkers {
     bool registered = false;
   };
   std::vector<Listed> list() const;
-  // Whether each role has a worker that did not just fail.
-  bool is_ready(TimePoint now) const;
 
  private:
   struct Entry {

@@ -45,7 +45,6 @@ TEST_F(PdWorkersTest, OneThatRegistersStaysForThreeMissedPings) {
   EXPECT_THAT(workers.expire(now_), IsEmpty());
   now_ += std::chrono::milliseconds(1);
   EXPECT_THAT(order(workers), IsEmpty()) << "also before it is taken away";
-  EXPECT_FALSE(workers.is_ready(now_));
   EXPECT_EQ(workers.expire(now_).size(), 1u);
   EXPECT_THAT(workers.list(), IsEmpty());
   EXPECT_EQ(workers.hear(worker(P2pRole::kPrefill, 1), now_), Heard::kNew);
@@ -94,7 +93,6 @@ TEST_F(PdWorkersTest, OneThatFailedIsAskedLastForAWhile) {
   const PdWorkerRef failed = workers.list().front().worker;
   failed->failed(now_, options_.avoid_for);
   for (int i = 0; i < 3; ++i) EXPECT_THAT(order(workers), ElementsAre(2, 1));
-  EXPECT_TRUE(workers.is_ready(now_)) << "the other one serves";
   now_ += options_.avoid_for;
   EXPECT_THAT(order(workers), ElementsAre(1, 2));
   failed->failed(now_, options_.avoid_for);
@@ -108,7 +106,6 @@ TEST_F(PdWorkersTest, ANamedOneMayLearnItsSocketByRegistering) {
   options_.decode = {{{"10.0.0.1", 2}, "d:7"}};
   PdWorkers workers(options_);
   EXPECT_THAT(order(workers), IsEmpty());
-  EXPECT_FALSE(workers.is_ready(now_));
   EXPECT_EQ(workers.hear(worker(P2pRole::kPrefill, 1), now_), Heard::kNew);
   EXPECT_EQ(workers.candidates(P2pRole::kPrefill, 1, now_).workers.front()->name, "10.0.0.1:1001");
   workers.hear(worker(P2pRole::kDecode, 2), now_);
