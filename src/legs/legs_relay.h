@@ -69,6 +69,7 @@ class LegsRelay final : private HttpCallObserver,
   std::string decode_head(size_t body_bytes);
   std::string new_traceparent();
   void forget_engine(size_t candidate);
+  void forget_last_engine();  // of the latest prefill leg, if there was one
   void look_at(std::string_view bytes);
   void take_verdict(ThresholdLook::Verdict verdict);
   bool is_stream() const;

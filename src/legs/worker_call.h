@@ -17,6 +17,8 @@ struct LegWorker {
   // What x-prefill-pod and x-decode-pod call it; empty: by its address, and a decoder not at all.
   std::string name = {};
   WorkerClients::Client client = nullptr;  // null: found by the address
+
+  std::string shown_name() const { return name.empty() ? to_string(address) : name; }
 };
 
 // On the loop of its clients.
