@@ -71,14 +71,7 @@ class PdProxyTest : public ::testing::Test {
   }
   Recorder ask(std::string_view method, std::string_view target, std::string_view fields,
                std::string_view body = {}) {
-    std::string head = std::string(method) + " " + std::string(target) + " HTTP/1.1\r\nHost: h\r\n";
-    head.append(fields);
-    if (!body.empty()) head += "Content-Length: " + std::to_string(body.size()) + "\r\n";
-    head += "\r\n";
-    Recorder recorder(*loop_);
-    client_->start(head, body, recorder);
-    loop_->run();
-    return recorder;
+    return kvasir::ask(*loop_, *client_, method, target, fields, body);
   }
   Recorder complete(std::string_view body = kPrompt) {
     return ask("POST", "/v1/completions", "", body);
@@ -166,7 +159,8 @@ TEST_F(PdProxyTest, ErrorsOfWorkersArePassedOn) {
   for (const int status : {400, 404, 422, 429, 500, 503}) {
     prefill_.status = status;
     prefill_.answer = "why " + std::to_string(status);
-    prefill_.answer_fields = "Content-Type: text/x-why\r\nRetry-After: 7\r\n";
+    prefill_.content_type = "text/x-why";
+    prefill_.more_fields = "Retry-After: 7\r\n";
     const Recorder answer = complete();
     EXPECT_EQ(answer.status, status);
     EXPECT_EQ(answer.body, prefill_.answer);

@@ -202,7 +202,7 @@ TEST_F(SidecarFirstToken, AnotherOneOrAnErrorCutsTheStream) {
 TEST_F(SidecarAnswer, WithTracingLegsAreSpansOfTheClientsTrace) {
   const std::string trace = "4bf92f3577b34da6a3ce929d0e0e4736";
   const std::string field = "traceparent: 00-" + trace + "-00f067aa0ba902b7-01\r\n";
-  const auto told = [](const ToldWorker& worker) {
+  const auto told = [](const LegWorkerFixture& worker) {
     EXPECT_EQ(worker.fields.count("traceparent"), 1u);
     return worker.fields.find("traceparent")->second;
   };
@@ -219,7 +219,7 @@ TEST_F(SidecarAnswer, WithTracingLegsAreSpansOfTheClientsTrace) {
       EXPECT_EQ(told(decoder_), told(prefiller_));
       continue;
     }
-    for (const ToldWorker* worker : {&prefiller_, &decoder_}) {
+    for (const LegWorkerFixture* worker : {&prefiller_, &decoder_}) {
       EXPECT_THAT(told(*worker), MatchesRegex("00-" + trace + "-[0-9a-f]{16}-01"));
       EXPECT_THAT(told(*worker), Not(HasSubstr("00f067aa0ba902b7")));
     }
@@ -242,7 +242,7 @@ std::pair<Descriptor, Descriptor> neighbours() {
 TEST_F(SidecarAnswer, EachRankHasItsPortAndItsName) {
   auto [first_port, second_port] = neighbours();
   ASSERT_TRUE(first_port.open());
-  ToldWorker first(*loop_, std::move(first_port)), second(*loop_, std::move(second_port));
+  LegWorkerFixture first(*loop_, std::move(first_port)), second(*loop_, std::move(second_port));
   options_.data_parallel_size = 2;
   options_.pod_ip = "10.0.0.5";
   options_.host = "127.0.0.1";

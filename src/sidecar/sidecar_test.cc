@@ -24,7 +24,7 @@ TEST_F(SidecarTest, APromptIsPrefilledWhereThePickerSays) {
   EXPECT_THAT(prefiller_.body, Not(HasSubstr("evil")));
   EXPECT_EQ(decoder_.body, R"({"prompt":"p","stream":true,"kv_transfer_params":)" +
                                std::string(kAnswer.substr(22, kAnswer.size() - 23)) + "}");
-  for (const ToldWorker* worker : {&prefiller_, &decoder_}) {
+  for (const LegWorkerFixture* worker : {&prefiller_, &decoder_}) {
     EXPECT_EQ(worker->fields.count("x-request-id"), 1u);
     EXPECT_EQ(worker->fields.find("x-request-id")->second, "r-1");
     EXPECT_EQ(worker->fields.find("authorization")->second, "Bearer t");
@@ -172,7 +172,7 @@ TEST_F(SidecarTest, WhatIsWrongIsToldBeforeAnyWorkerIsAsked) {
 TEST_F(SidecarTest, AClientThatLeavesEndsWhatItBegan) {
   start();
   prefiller_.holds = decoder_.holds = true;
-  for (ToldWorker* worker : {&prefiller_, &decoder_}) {
+  for (LegWorkerFixture* worker : {&prefiller_, &decoder_}) {
     const int before = worker->left;
     RawClient client(sidecar_->port());
     client.send(

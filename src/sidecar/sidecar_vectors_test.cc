@@ -131,7 +131,7 @@ TEST_F(SidecarVectors, T4AnIpv6AddressIsACandidate) {
 
 TEST_F(SidecarVectors, T4WithSamplingEachCandidateIsTheFirstNowAndThen) {
   options_.samples_prefillers = true;
-  ToldWorker other(*loop_);
+  LegWorkerFixture other(*loop_);
   other.answer = kAnswer;
   start();
   prefiller_.answer = kAnswer;
@@ -476,7 +476,7 @@ TEST_F(SidecarVectors, T10APrefillersFailureEndsTheDecodersLeg) {
 
 // T10, mooncake: the engine's id is asked for once, and again when the worker has restarted.
 TEST_F(SidecarVectors, T10MooncakesEngineIsAskedForAgainAfterARestart) {
-  ToldWorker bootstrap(*loop_);
+  LegWorkerFixture bootstrap(*loop_);
   options_.handoff.dialect = KvDialect::kMooncake;
   options_.handoff.mooncake_bootstrap_port = bootstrap.port();
   bootstrap.answer = R"({"2":{"engine_id":"first"}})";
@@ -512,7 +512,7 @@ TEST_F(SidecarVectors, T10MooncakesEngineIsAskedForAgainAfterARestart) {
 }
 
 TEST_F(SidecarVectors, T10ABootstrapServerThatDoesNotAnswerIsAPrefillersFailure) {
-  ToldWorker bootstrap(*loop_);
+  LegWorkerFixture bootstrap(*loop_);
   options_.handoff.dialect = KvDialect::kMooncake;
   options_.handoff.mooncake_bootstrap_port = bootstrap.port();
   options_.bootstrap.deadline = std::chrono::milliseconds(20);
