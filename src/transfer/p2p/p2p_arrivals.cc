@@ -16,6 +16,7 @@ P2pArrivals::P2pArrivals(Executor& executor, KvMemory& memory, const P2pArrivalO
       on_received_(std::move(on_received)),
       on_receiving_(std::move(on_receiving)),
       inbox_(options.limits),
+      unwanted_(options.unwanted),
       link_(options.link, options.scale) {}
 
 P2pArrivals::~P2pArrivals() {
@@ -60,7 +61,12 @@ void P2pArrivals::fail(const std::string& key) {
   look(key);
 }
 
+void P2pArrivals::drop(const std::string& key, size_t blocks) {
+  if (!inbox_.remove(key, blocks)) unwanted_.add(key, executor_.now());
+}
+
 void P2pArrivals::wait(P2pAwaited awaited) {
+  unwanted_.take(awaited.key, executor_.now());
   Wait& wait = waits_[awaited.request];
   wait.awaited = std::move(awaited);
   be_patient(wait, options_.receive_patience);
@@ -147,8 +153,9 @@ P2pArrivals::Outcome P2pArrivals::copy(const P2pAwaited& awaited, const P2pInbox
 void P2pArrivals::end(KvRequestId request, const Outcome& outcome) {
   auto node = waits_.extract(request);
   executor_.cancel(node.mapped().patience);
-  inbox_.remove(node.mapped().awaited.key);
-  on_received_(node.mapped().awaited, outcome);
+  const P2pAwaited& awaited = node.mapped().awaited;
+  drop(awaited.key, awaited.hashes.size());
+  on_received_(awaited, outcome);
 }
 
 void P2pArrivals::sweep() {

@@ -17,11 +17,13 @@
 #include "transfer/kv_connector.h"
 #include "transfer/link_shaper.h"
 #include "transfer/p2p/p2p_inbox.h"
+#include "transfer/p2p/p2p_unwanted.h"
 
 namespace kvasir {
 
 struct P2pArrivalOptions {
   P2pInbox::Limits limits;
+  P2pUnwantedLimits unwanted;
   Duration receive_patience = std::chrono::seconds(5);  // without any progress
   Duration keep = std::chrono::seconds(60);             // what nobody asks for
   LinkShape link;                                       // to whoever sends
@@ -61,8 +63,10 @@ class P2pArrivals {
   void arrived(const std::string& key, std::shared_ptr<P2pTensor> tensor, bool sound);
   // A part does not come.
   void fail(const std::string& key);
-  // Nobody wants it any more.
-  void remove(const std::string& key) { inbox_.remove(key); }
+  // Nobody wants its `blocks` any more: those that are there, and those that are yet to come.
+  void drop(const std::string& key, size_t blocks);
+  // False: what is announced from now on would lie here for nobody.
+  bool wants(const std::string& key) { return !unwanted_.has(key, executor_.now()); }
 
   void wait(P2pAwaited awaited);
   // on_received() comes now, unless it came.
@@ -91,6 +95,7 @@ class P2pArrivals {
   const OnReceived on_received_;
   const OnReceiving on_receiving_;
   P2pInbox inbox_;
+  P2pUnwanted unwanted_;
   LinkShaper link_;
   std::map<KvRequestId, Wait> waits_;
   TimerId sweep_ = kNoTimer;

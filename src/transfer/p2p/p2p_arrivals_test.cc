@@ -161,6 +161,37 @@ TEST_F(P2pArrivalsTest, WhatNobodyAsksForGoes) {
   EXPECT_EQ(arrivals_->expired(), 2u);
 }
 
+TEST_F(P2pArrivalsTest, WhatComesTooLateForItsRequestIsUnwanted) {
+  EXPECT_TRUE(arrivals_->wants("k"));
+  bring(0, 4);
+  arrivals_->drop("k", 10);
+  EXPECT_EQ(arrivals_->inbox().requests(), 0u);
+  EXPECT_FALSE(arrivals_->wants("k")) << "the others are yet to come";
+  wait(0, 4);
+  EXPECT_TRUE(arrivals_->wants("k")) << "it was asked for again";
+  bring(0, 4);
+  EXPECT_EQ(got(), 4u);
+  EXPECT_FALSE(arrivals_->wants("k"));
+  executor_.run_until(executor_.now() + options_.unwanted.keep - Duration(1));
+  EXPECT_FALSE(arrivals_->wants("k"));
+  executor_.run_until(executor_.now() + Duration(1));
+  EXPECT_TRUE(arrivals_->wants("k"));
+  // Nothing more can come of these.
+  bring(0, 4, "whole");
+  announce(4, 6, "whole");
+  arrivals_->drop("whole", 10);
+  EXPECT_TRUE(arrivals_->wants("whole"));
+}
+
+TEST_F(P2pArrivalsTest, TheOldestOfTheUnwantedAreForgottenFirst) {
+  options_.unwanted.requests_max = 2;
+  make(options_);
+  for (const char* key : {"a", "b", "a", "c"}) arrivals_->drop(key, 10);
+  EXPECT_TRUE(arrivals_->wants("a"));
+  EXPECT_FALSE(arrivals_->wants("b"));
+  EXPECT_FALSE(arrivals_->wants("c"));
+}
+
 TEST_F(P2pArrivalsTest, NothingIsWrittenAfterARequestGaveUp) {
   wait(0, 4);
   arrivals_->give_up(KvRequestId{1}, "its client left");

@@ -176,8 +176,8 @@ void P2pConnector::forget(KvRequestId request) {
     return;
   }
   if (about.decodes) {
-    thread_->with_node(
-        [key = about.key, from = asked_at(about)](P2pNode& node) { node.drop(key, from); });
+    thread_->with_node([key = about.key, blocks = about.hashes.size(),
+                        from = asked_at(about)](P2pNode& node) { node.drop(key, blocks, from); });
   }
   requests_.erase(found);
 }

@@ -116,6 +116,20 @@ TEST_P(AllSendTypes, BlocksThatAreAllHereAreNotFetched) {
   EXPECT_EQ(prefill_.connector().stats().expired_requests, 0u);
 }
 
+TEST_P(AllSendTypes, BlocksThatNobodyWantsMayBeOfferedLater) {
+  const KvRequestId second = decode_.plan(prompt_, id("unwanted")).first;
+  EXPECT_EQ(decode_.fetch(second, 10, {}).problem, "");
+  // What is said on one connection comes in order: after this the word has come.
+  const KvRequestId other = prefill_.plan(prompt_, id("other")).first;
+  prefill_.start_offer(other, prompt_);
+  EXPECT_EQ(decode_.decode(prompt_, id("other")), 10u);
+  prefill_.offer(prefill_.plan(prompt_, id("unwanted")).first, prompt_);
+  EXPECT_EQ(prefill_.connector().stats().offers, 0u);
+  EXPECT_EQ(prefill_.connector().stats().expired_requests, 0u);
+  EXPECT_EQ(prefill_.connector().stats().failed_transfers, 0u);
+  EXPECT_EQ(decode_.connector().stats().transfers, 1u);
+}
+
 TEST_P(AllSendTypes, AClientMayLeaveAtAnyMoment) {
   // Before its prompt is offered.
   prefill_.forget(prefill_.plan(prompt_, id("1")).first);
@@ -359,6 +373,48 @@ TEST_F(P2pStrangers, OneWhoSpeaksAsWorkersDoIsServed) {
   ASSERT_EQ(ask(put()), "0");
   stranger_->send_data(P2pStranger::frame(5, bytes_));
   EXPECT_EQ(decode_.decode(prompt_, id()), 10u);
+}
+
+TEST_F(P2pStrangers, WhatNobodyWantsAnyMoreIsNotSent) {
+  const std::string unwanted = id();
+  stranger_->connect_data(7);
+  decode_.forget(decode_.plan(prompt_, unwanted).first);
+  // Its thread hears of both in order.
+  EXPECT_EQ(decode_.fetch(decode_.plan(prompt_, id("1")).first, 0, {}).problem, "");
+  const KvRequestId later = decode_.plan(prompt_, id("2")).first;
+  decode_.connector().fetch(later, 0, ConnectorSide::blocks_from(0, 10));
+  decode_.forget(later);
+  decode_.run_until([&] { return decode_.fetched.count(later) > 0; });
+  EXPECT_EQ(ask(put()), "2");
+  // Until it is.
+  const KvRequestId wanted = decode_.plan(prompt_, unwanted).first;
+  decode_.connector().fetch(wanted, 0, ConnectorSide::blocks_from(0, 10));
+  std::string answer;
+  while ((answer = ask(put())) == "2") {
+  }
+  ASSERT_EQ(answer, "0");
+  stranger_->send_data(P2pStranger::frame(5, bytes_));
+  decode_.run_until([&] { return decode_.fetched.count(wanted) > 0; });
+  EXPECT_EQ(decode_.fetched.at(wanted).blocks, 10u);
+}
+
+TEST_F(P2pStrangers, WhoDidNotGreetDropsNothing) {
+  prefill_port_ = 0;
+  options_.send_type = SendType::kGet;
+  ConnectorSide holds;
+  prefill_port_ = start(holds, true);
+  P2pStranger stranger(prefill_port_);
+  P2pCommand drop;
+  drop.kind = P2pCommand::Kind::kDrop;
+  drop.tensor_id = p2p_tensor_id(*p2p_request_key(id()), 0, 1);
+  EXPECT_EQ(stranger.ask(write_p2p_command(drop)), "1");
+  const KvRequestId request = holds.plan(prompt_, id()).first;
+  holds.start_offer(request, prompt_);
+  EXPECT_EQ(stranger.ask(write_p2p_command(drop)), "1");
+  EXPECT_EQ(stranger.greet(7).ret, P2pReply::kDone);
+  EXPECT_EQ(holds.released.count(request), 0u);
+  EXPECT_EQ(stranger.ask(write_p2p_command(drop)), "0");
+  holds.run_until([&] { return holds.released.count(request) > 0; });
 }
 
 TEST_F(P2pStrangers, OneFlippedByteAnywhereIsFound) {

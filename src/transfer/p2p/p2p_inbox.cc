@@ -29,11 +29,14 @@ void P2pInbox::fail(const std::string& request, TimePoint now) {
   if (Request* const of = touch(request, now)) of->failed = true;
 }
 
-void P2pInbox::remove(const std::string& request) {
+bool P2pInbox::remove(const std::string& request, size_t blocks) {
   const auto found = requests_.find(request);
-  if (found == requests_.end()) return;
+  if (found == requests_.end()) return false;
+  size_t announced = 0;
+  for (const auto& [first, tensor] : found->second.tensors) announced += tensor->count;
   bytes_ -= bytes_of(found->second);
   requests_.erase(found);
+  return announced >= blocks;
 }
 
 size_t P2pInbox::remove_older(TimePoint before) {

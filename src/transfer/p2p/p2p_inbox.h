@@ -40,8 +40,8 @@ class P2pInbox {
                                      BlockHash last_block, size_t bytes, TimePoint now);
   // A part of it does not come.
   void fail(const std::string& request, TimePoint now);
-  // No part of it comes any more, and nobody knows of any.
-  void remove(const std::string& request);
+  // Nobody knows of any part of it. Whether all of its `blocks` were announced: no more comes.
+  bool remove(const std::string& request, size_t blocks);
   // Requests of which nothing came since `before`. How many they were.
   size_t remove_older(TimePoint before);
 

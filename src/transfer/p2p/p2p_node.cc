@@ -42,7 +42,8 @@ P2pNode::P2pNode(EventLoop& loop, KvMemory& memory, const P2pNodeOptions& option
           [this](const P2pAwaited& awaited, const P2pArrivals::Outcome& outcome) {
             on_received(awaited, outcome);
           },
-          told_.receiving) {}
+          told_.receiving),
+      dropped_(options.dropped) {}
 
 P2pNode::~P2pNode() {
   closing_ = true;
@@ -126,6 +127,7 @@ void P2pNode::put_part(P2pPeer& to, const P2pOffer& offer, uint32_t first, uint3
                                       number = command.number](const std::string* reply) {
     if (closing_) return;
     if (reply == nullptr) return part_over(request, "it cannot be reached");
+    if (*reply == "2") return part_over(request, "");  // nobody wants them any more
     if (*reply != "0") return part_over(request, "it has no room for them");
     P2pLink::Frame part =
         frame(sendings_.at(request).offer, number, first, count, options_.compress);
@@ -150,6 +152,7 @@ void P2pNode::part_over(KvRequestId request, const std::string& problem) {
 void P2pNode::hold(P2pOffer offer) {
   const KvRequestId request = offer.request;
   end_hold(find_held(offer.key), false);  // the same request again
+  if (dropped_.take(offer.key, loop_.now())) return told_.offer_over(request, "", false);
   Held& held = held_[request];
   held.offer = std::move(offer);
   held.patience =
@@ -185,8 +188,11 @@ uint64_t P2pNode::on_get(P2pLink& link, const P2pTensorId& blocks, const P2pComm
   return P2pReply::kDone;
 }
 
+// It may come before what it drops is held: both legs run at one time, or their threads do.
 void P2pNode::on_drop(const std::string& key) {
-  end_hold(find_held(key), false);
+  const auto held = find_held(key);
+  if (held == held_.end()) return dropped_.add(key, loop_.now());
+  end_hold(held, false);
 }
 
 // Its blocks are free once none of them is being sent.
@@ -245,8 +251,8 @@ void P2pNode::ask_for(P2pPeer& from, KvRequestId request, uint64_t number,
   });
 }
 
-void P2pNode::drop(const std::string& key, const std::optional<P2pAddress>& from) {
-  if (!from) return arrivals_.remove(key);
+void P2pNode::drop(const std::string& key, size_t blocks, const std::optional<P2pAddress>& from) {
+  if (!from) return arrivals_.drop(key, blocks);
   P2pCommand command;
   command.kind = P2pCommand::Kind::kDrop;
   command.tensor_id = p2p_tensor_id(key, 0, 1);
@@ -259,7 +265,7 @@ void P2pNode::on_received(const P2pAwaited& awaited, const P2pArrivals::Outcome&
     const P2pAddress from = get->second;
     gets_.erase(get);
     if (outcome.late) peer(from).reset();  // and what it owes
-    drop(awaited.key, from);
+    drop(awaited.key, awaited.hashes.size(), from);
   }
   if (outcome.refused) on_refused(outcome.fetched.problem);
   told_.received(awaited.request, outcome);

@@ -37,6 +37,7 @@ struct P2pNodeOptions {
   Duration get_again = std::chrono::milliseconds(20);  // what is not there yet
   P2pAddresses addresses = {};
   size_t peers_max = 256;                              // beyond it those that are idle are let go
+  P2pUnwantedLimits dropped = {};                      // before it is held
 };
 
 struct P2pOffer {
@@ -67,8 +68,8 @@ class P2pNode final : private P2pServer::Owner {
   // `from`: it is to be asked for there; else it comes by itself.
   void receive(P2pAwaited awaited, const std::optional<P2pAddress>& from);
   void give_up(KvRequestId request) { arrivals_.give_up(request, "its client left"); }
-  // Nobody here wants it.
-  void drop(const std::string& key, const std::optional<P2pAddress>& from);
+  // Nobody here wants its `blocks`.
+  void drop(const std::string& key, size_t blocks, const std::optional<P2pAddress>& from);
 
   uint16_t port() const { return server_->port(); }
   uint64_t expired() const { return arrivals_.expired(); }
@@ -114,6 +115,7 @@ class P2pNode final : private P2pServer::Owner {
   P2pArrivals arrivals_;
   std::map<KvRequestId, Sending> sendings_;
   std::map<KvRequestId, Held> held_;
+  P2pUnwanted dropped_;                     // before it was held
   std::map<KvRequestId, P2pAddress> gets_;  // who is asked for what is awaited
   bool closing_ = false;
   std::map<std::string, std::unique_ptr<P2pPeer>> peers_;  // by HOST:PORT

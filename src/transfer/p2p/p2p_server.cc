@@ -90,14 +90,11 @@ std::string P2pServer::answer(const std::string& peer, std::string_view message)
     case P2pCommand::Kind::kNew:
       return greet(peer, *command);
     case P2pCommand::Kind::kPut:
-      return take_put(peer, *command) ? "0" : "1";
+      return take_put(peer, *command);
     case P2pCommand::Kind::kGet:
       return write_p2p_reply({take_get(peer, *command), 0, {}});
     case P2pCommand::Kind::kDrop:
-      if (const auto blocks = read_p2p_tensor_id(command->tensor_id)) {
-        owner_.on_drop(std::string(blocks->request));
-      }
-      return "0";
+      return take_drop(peer, *command) ? "0" : "1";
   }
   return "1";
 }
@@ -117,10 +114,10 @@ std::string P2pServer::greet(const std::string& peer, const P2pCommand& command)
   return write_p2p_reply({P2pReply::kDone, local_port(listener_), sessions_[peer]->token});
 }
 
-bool P2pServer::take_put(const std::string& peer, const P2pCommand& command) {
+std::string P2pServer::take_put(const std::string& peer, const P2pCommand& command) {
   const auto session = sessions_.find(peer);
   if (session == sessions_.end() || session->second->frames.size() >= options_.frames_max) {
-    return false;  // it greeted another process of this address, or announces too much
+    return "1";  // it greeted another process of this address, or announces too much
   }
   const auto blocks = read_p2p_tensor_id(command.tensor_id);
   const auto key = blocks ? p2p_request_key(blocks->request) : std::nullopt;
@@ -130,12 +127,20 @@ bool P2pServer::take_put(const std::string& peer, const P2pCommand& command) {
                     command.values == layout_.slice_bytes() / 2;
   if (!fits) {
     owner_.on_refused("blocks of another shape, or of a request without addresses");
-    return false;
+    return "1";
   }
+  if (!arrivals_.wants(std::string(*key))) return "2";
   auto tensor = arrivals_.announce(std::string(*key), blocks->first, blocks->count,
                                    command.last_block, packed);
-  if (tensor == nullptr) return false;
+  if (tensor == nullptr) return "1";
   session->second->frames.expect(command.number, std::string(*key), std::move(tensor));
+  return "0";
+}
+
+bool P2pServer::take_drop(const std::string& peer, const P2pCommand& command) {
+  const auto blocks = read_p2p_tensor_id(command.tensor_id);
+  if (sessions_.count(peer) == 0 || !blocks) return false;
+  owner_.on_drop(std::string(blocks->request));
   return true;
 }
 

@@ -62,7 +62,8 @@ class P2pServer final : private P2pLink::Owner, private IoHandler {
   void on_message(ZmqFrames frames);
   std::string answer(const std::string& peer, std::string_view message);
   std::string greet(const std::string& peer, const P2pCommand& command);
-  bool take_put(const std::string& peer, const P2pCommand& command);
+  std::string take_put(const std::string& peer, const P2pCommand& command);
+  bool take_drop(const std::string& peer, const P2pCommand& command);
   uint64_t take_get(const std::string& peer, const P2pCommand& command);
   Session* session_of(const P2pLink& link);
   void sweep();

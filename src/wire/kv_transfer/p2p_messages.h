@@ -8,8 +8,8 @@
 //
 // Where vLLM goes on over NCCL, which needs cards, these workers go on over TCP. What that takes
 // are further members, and a NEW is answered ({"ret": 0, "port", "token"}). DROP, which is ours,
-// ends what GET began: nobody wants more of it. Workers that speak NCCL know none of them, and are
-// refused.
+// ends what GET began, or what is yet to be offered: nobody wants more of it. A PUT of such is
+// answered by 2, which is no failure. Workers that speak NCCL know none of them, and are refused.
 #pragma once
 
 #include <cstdint>
@@ -64,7 +64,7 @@ std::string write_p2p_command(const P2pCommand& command);
 // member that it must have is missing or of another type.
 Result<P2pCommand> read_p2p_command(std::string_view message);
 
-// Of NEW and GET. PUT and DROP are answered by one byte, '0' or '1'.
+// Of NEW and GET. PUT and DROP are answered by one digit.
 std::string write_p2p_reply(const P2pReply& reply);
 Result<P2pReply> read_p2p_reply(std::string_view message);
 
