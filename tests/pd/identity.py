@@ -47,13 +47,14 @@ def check_way(kvasir, way, requests, expected):
         answers = in_parallel(lambda request: pair.both(*request), requests)
         problems = [f"{path} {str(body)[:200]}: {answer.status} {answer.problem} {answer.body[:300]!r}, expected {texts}"
                     for (path, body), answer, texts in zip(requests, answers, expected) if answer.texts() != texts]
+        identical = len(requests) - len(problems)
         external = pair.decoder.metric("vllm:external_prefix_cache_hits_total")
         moved = pair.decoder.metric("kvasir_kv_transfer_bytes_total")
         if external < 16 * len(requests):
             problems.append(f"only {external:.0f} tokens came from the prefiller")
         if not comes_to_rest([pair.prefiller, pair.decoder]):
             problems.append("not every block was given back")
-        print(f"{way.name}: {len(requests) - len(problems)} of {len(requests)} answers identical, {external:.0f} tokens "
+        print(f"{way.name}: {identical} of {len(requests)} answers identical, {external:.0f} tokens "
               f"and {moved / 1e6:.0f} MB from the prefiller, {time.monotonic() - begun:.1f} s", flush=True)
         return problems
     finally:
