@@ -27,9 +27,10 @@ LIMITS = {
 }
 
 
-def measure(program, rounds, megabytes):
+def measure(program, rounds, megabytes, only):
     """{(contender, block bytes): [GB/s, ...]}"""
-    done = subprocess.run([program, "--rounds", str(rounds), "--megabytes", str(megabytes)], stdout=subprocess.PIPE, text=True,
+    names = [word for name in only for word in ("--only", name)]
+    done = subprocess.run([program, "--rounds", str(rounds), "--megabytes", str(megabytes), *names], stdout=subprocess.PIPE, text=True,
                           check=True, timeout=1800)
     speeds = {}
     for line in done.stdout.splitlines():
@@ -43,10 +44,16 @@ def main():
     parser.add_argument("--program", type=Path, default=PROJECT / "build/release/bench/transfer/transfer_bench")
     parser.add_argument("--rounds", type=int, default=11, help="of each contender (default: %(default)s)")
     parser.add_argument("--megabytes", type=int, default=64, help="of one transfer (default: %(default)s)")
+    parser.add_argument("--only", action="append", default=[], metavar="NAME",
+                        help="a contender, repeatable; what it is held against is run, too (default: all)")
     parser.add_argument("--check", action="store_true", help="exit with status 1 when one is too slow")
     arguments = parser.parse_args()
 
-    speeds = measure(arguments.program, arguments.rounds, arguments.megabytes)
+    unknown = set(arguments.only) - LIMITS.keys()
+    if unknown:
+        parser.error(f"--only {unknown.pop()}: not one of {', '.join(LIMITS)}")
+    only = dict.fromkeys(name for one in arguments.only for name in (LIMITS[one][0], one))
+    speeds = measure(arguments.program, arguments.rounds, arguments.megabytes, only)
     medians = {key: statistics.median(values) for key, values in speeds.items()}
     failed = False
     print(f"{'contender':<20} {'block':>8} {'GB/s':>7} {'min':>7} {'max':>7}  {'of':<12} {'ratio':>6}  must  goal")

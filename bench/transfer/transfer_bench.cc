@@ -4,6 +4,7 @@
 // bench/transfer/run.py makes sense of them.
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <functional>
 #include <memory>
@@ -137,8 +138,11 @@ std::vector<Contender> contenders_of(const Load& load) {
   return contenders;
 }
 
-void run(const Load& load, uint32_t rounds) {
-  const std::vector<Contender> contenders = contenders_of(load);
+void run(const Load& load, uint32_t rounds, const std::vector<std::string>& only) {
+  std::vector<Contender> contenders = contenders_of(load);
+  std::erase_if(contenders, [&](const Contender& contender) {
+    return !only.empty() && std::ranges::find(only, contender.name) == only.end();
+  });
   for (uint32_t round = 0; round <= rounds; ++round) {
     for (const Contender& contender : contenders) {
       const double seconds = contender.seconds();
@@ -156,7 +160,12 @@ void run(const Load& load, uint32_t rounds) {
 int main(int count, char** arguments) {
   using kvasir::bench::give_up;
   uint32_t rounds = 11, megabytes = 64;
+  std::vector<std::string> only;  // contenders; none: all
   for (int i = 1; i + 1 < count; i += 2) {
+    if (std::string_view(arguments[i]) == "--only") {
+      only.push_back(arguments[i + 1]);
+      continue;
+    }
     const auto value = kvasir::integer_of<uint32_t>(arguments[i + 1]);
     if (!value || *value == 0) give_up(std::string(arguments[i]) + " wants a number");
     if (std::string_view(arguments[i]) == "--rounds") {
@@ -164,12 +173,12 @@ int main(int count, char** arguments) {
     } else if (std::string_view(arguments[i]) == "--megabytes") {
       megabytes = *value;
     } else {
-      give_up(std::string(arguments[i]) + " is not known: --rounds N --megabytes N");
+      give_up(std::string(arguments[i]) + " is not known: --rounds N --megabytes N --only NAME");
     }
   }
   // Of a worker by default, and with less of a scale.
   for (const uint32_t block_bytes : {4u << 10, 64u << 10}) {
-    kvasir::bench::run({block_bytes, (megabytes << 20) / block_bytes}, rounds);
+    kvasir::bench::run({block_bytes, (megabytes << 20) / block_bytes}, rounds, only);
   }
   return 0;
 }
