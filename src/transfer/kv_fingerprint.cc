@@ -33,4 +33,25 @@ uint64_t kv_checksum(std::span<const std::span<const std::byte>> pieces) {
   return XXH3_64bits_digest(&state);
 }
 
+struct KvChecksum::State {
+  XXH3_state_t xxh3;
+};
+
+KvChecksum::KvChecksum() : state_(std::make_unique<State>()) {
+  XXH3_INITSTATE(&state_->xxh3);
+  XXH3_64bits_reset(&state_->xxh3);
+}
+
+KvChecksum::~KvChecksum() = default;
+
+void KvChecksum::add(std::span<const std::byte> piece) {
+  XXH3_64bits_update(&state_->xxh3, piece.data(), piece.size());
+}
+
+uint64_t KvChecksum::take() {
+  const uint64_t value = XXH3_64bits_digest(&state_->xxh3);
+  XXH3_64bits_reset(&state_->xxh3);
+  return value;
+}
+
 }  // namespace kvasir

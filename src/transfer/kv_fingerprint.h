@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -23,5 +24,19 @@ uint64_t kv_checksum(std::span<const std::byte> bytes);
 uint64_t kv_checksum(std::string_view bytes);
 // Of the pieces as if they lay one after another.
 uint64_t kv_checksum(std::span<const std::span<const std::byte>> pieces);
+
+// The same, of bytes that come piece by piece.
+class KvChecksum {
+ public:
+  KvChecksum();
+  ~KvChecksum();
+  void add(std::span<const std::byte> piece);
+  // Of all that was added. Begins anew.
+  uint64_t take();
+
+ private:
+  struct State;
+  const std::unique_ptr<State> state_;
+};
 
 }  // namespace kvasir

@@ -14,8 +14,9 @@ namespace kvasir {
 namespace {
 
 constexpr std::string_view kLinkMagic = "KVASIRP2";
-constexpr size_t kPiecesOfCall = 64;
+constexpr size_t kPiecesOfCall = 256;
 constexpr int kReadsOfTurn = 32;
+constexpr size_t kReadBytesMost = size_t{256} << 10;  // their checksum finds them in the cache
 
 static_assert(P2pLink::kHelloBytes == P2pLink::kFrameHeadBytes);
 
@@ -60,16 +61,21 @@ void P2pLink::send(Frame frame) {
     made->frame.done(false);
     return;
   }
-  const std::vector<std::span<const std::byte>>& pieces = made->frame.pieces;
-  uint64_t bytes = 0;
-  for (const std::span<const std::byte> piece : pieces) bytes += piece.size();
-  put_little_endian(made->frame.number, made->head.data());
-  put_little_endian(bytes, made->head.data() + 8);
-  put_little_endian(kv_checksum(pieces), made->head.data() + 16);
   made->rest.push_back(made->head);
-  made->rest.insert(made->rest.end(), pieces.begin(), pieces.end());
+  made->rest.insert(made->rest.end(), made->frame.pieces.begin(), made->frame.pieces.end());
   outgoing_.push_back(std::move(made));
   watch();
+}
+
+// Its turn has come: the first of many frames does not wait for the checksums of the others.
+void P2pLink::begin(Outgoing& frame) {
+  const std::vector<std::span<const std::byte>>& pieces = frame.frame.pieces;
+  uint64_t bytes = 0;
+  for (const std::span<const std::byte> piece : pieces) bytes += piece.size();
+  put_little_endian(frame.frame.number, frame.head.data());
+  put_little_endian(bytes, frame.head.data() + 8);
+  put_little_endian(kv_checksum(pieces), frame.head.data() + 16);
+  frame.begun = true;
 }
 
 void P2pLink::cut() {
@@ -77,7 +83,7 @@ void P2pLink::cut() {
   if (watched_ != 0) loop_.unwatch(socket_.get(), *this);
   watched_ = 0;
   socket_ = Descriptor();
-  into_ = rest_ = {};
+  rest_ = {};
   const auto unsent = std::exchange(outgoing_, {});
   for (const auto& outgoing : unsent) outgoing->frame.done(false);
   owner_.on_cut(*this);
@@ -97,7 +103,8 @@ void P2pLink::on_io(uint32_t events) {
 bool P2pLink::read_some() {
   for (int reads = 0; reads < kReadsOfTurn && !over(); ++reads) {
     const bool in_head = rest_.empty();
-    const std::span<std::byte> into = in_head ? std::span(head_).subspan(head_size_) : rest_;
+    const std::span<std::byte> into = in_head ? std::span(head_).subspan(head_size_)
+                                              : rest_.first(std::min(rest_.size(), kReadBytesMost));
     const ssize_t size = recv(socket_.get(), into.data(), into.size(), 0);
     if (size < 0 && errno == EINTR) continue;
     if (size < 0) return errno == EAGAIN || errno == EWOULDBLOCK;
@@ -111,11 +118,9 @@ bool P2pLink::on_read(size_t size) {
     head_size_ += size;
     return head_size_ < head_.size() || begin_frame();
   }
+  arrived_.add(rest_.first(size));
   rest_ = rest_.subspan(size);
-  if (!rest_.empty()) return true;
-  const bool sound = kv_checksum(into_) == checksum_;
-  into_ = {};
-  owner_.on_frame_end(*this, number_, sound);
+  if (rest_.empty()) owner_.on_frame_end(*this, number_, arrived_.take() == checksum_);
   return true;
 }
 
@@ -130,8 +135,8 @@ bool P2pLink::begin_frame() {
   }
   number_ = read_little_endian<uint64_t>(head_.data());
   checksum_ = read_little_endian<uint64_t>(head_.data() + 16);
-  into_ = rest_ = owner_.on_frame(*this, number_, read_little_endian<uint64_t>(head_.data() + 8));
-  return !into_.empty();
+  rest_ = owner_.on_frame(*this, number_, read_little_endian<uint64_t>(head_.data() + 8));
+  return !rest_.empty();
 }
 
 bool P2pLink::write_some() {
@@ -142,7 +147,8 @@ bool P2pLink::write_some() {
     hello_.erase(0, static_cast<size_t>(size));
   }
   while (!outgoing_.empty()) {
-    const Outgoing& first = *outgoing_.front();
+    Outgoing& first = *outgoing_.front();
+    if (!first.begun) begin(first);
     std::array<iovec, kPiecesOfCall> pieces;
     const size_t count = std::min(kPiecesOfCall, first.rest.size() - first.next);
     for (size_t i = 0; i < count; ++i) {

@@ -19,6 +19,7 @@
 
 #include "net/io/event_loop.h"
 #include "net/io/socket.h"
+#include "transfer/kv_fingerprint.h"
 
 namespace kvasir {
 
@@ -70,7 +71,8 @@ class P2pLink final : private IoHandler {
     Frame frame;
     std::vector<std::span<const std::byte>> rest;  // of head and pieces
     std::array<std::byte, kFrameHeadBytes> head;
-    size_t next = 0;  // of `rest`
+    size_t next = 0;     // of `rest`
+    bool begun = false;  // the head is whole
   };
 
   void watch();
@@ -78,6 +80,7 @@ class P2pLink final : private IoHandler {
   bool read_some();
   bool on_read(size_t size);
   bool begin_frame();
+  static void begin(Outgoing& frame);
   bool write_some();
   void advance(size_t written);
 
@@ -91,7 +94,8 @@ class P2pLink final : private IoHandler {
   std::array<std::byte, kFrameHeadBytes> head_{};  // of what comes; the hello is as long
   size_t head_size_ = 0;
   uint64_t number_ = 0, checksum_ = 0;
-  std::span<std::byte> into_, rest_;  // of the frame that comes
+  std::span<std::byte> rest_;  // of the frame that comes
+  KvChecksum arrived_;         // of what has come of it
   std::deque<std::unique_ptr<Outgoing>> outgoing_;
 };
 

@@ -89,6 +89,11 @@ P2pLink::Frame P2pNode::frame(const P2pOffer& offer, uint64_t number, uint32_t f
     const std::span<const std::byte> block = memory_.block(offer.blocks[first + i]);
     if (packed) {
       pack_block(memory_.layout(), block, std::span(frame.own).subspan(i * size, size));
+      continue;
+    }
+    std::span<const std::byte>* const last = frame.pieces.empty() ? nullptr : &frame.pieces.back();
+    if (last != nullptr && last->data() + last->size() == block.data()) {  // often
+      *last = {last->data(), last->size() + block.size()};
     } else {
       frame.pieces.push_back(block);
     }
