@@ -47,7 +47,7 @@ void P2pArrivals::arrived(const std::string& key, std::shared_ptr<P2pTensor> ten
     tensor->whole = true;
     look(key);
   };
-  const TimePoint through = link_.take(executor_.now(), tensor->bytes.size());
+  const TimePoint through = link_.take(executor_.now(), tensor->size);
   const Duration left = through + link_.latency() - executor_.now();
   for (auto& [request, wait] : waits_) {
     if (wait.awaited.key == key) be_patient(wait, left + options_.receive_patience);
@@ -80,9 +80,9 @@ void P2pArrivals::be_patient(Wait& wait, Duration how_long) {
 }
 
 void P2pArrivals::on_late(KvRequestId request) {
-  const P2pAwaited& awaited = waits_.at(request).awaited;
-  const auto count = static_cast<uint32_t>(awaited.blocks.size());
-  Outcome outcome = copy(awaited, inbox_.find(awaited.key, awaited.first, count));
+  Wait& wait = waits_.at(request);
+  copy(wait, find(wait));
+  Outcome outcome = wait.outcome;
   outcome.late = true;
   if (outcome.fetched.problem.empty()) outcome.fetched.problem = "they do not come in time";
   end(request, outcome);
@@ -100,35 +100,45 @@ void P2pArrivals::look(const std::string& key) {
   }
 }
 
+// Of what it has not got yet.
+P2pInbox::Found P2pArrivals::find(const Wait& wait) const {
+  const uint32_t done = wait.outcome.fetched.blocks;
+  const auto count = static_cast<uint32_t>(wait.awaited.blocks.size());
+  return inbox_.find(wait.awaited.key, wait.awaited.first + done, count - done);
+}
+
 // Whether it ended.
 bool P2pArrivals::look(Wait& wait) {
   const P2pAwaited& awaited = wait.awaited;
-  const auto count = static_cast<uint32_t>(awaited.blocks.size());
-  const P2pInbox::Found found = inbox_.find(awaited.key, awaited.first, count);
+  const P2pInbox::Found found = find(wait);
+  copy(wait, found);
   if (found.waits) {
     const bool begins = !found.tensors.empty() && !wait.receiving && on_receiving_;
     wait.receiving = wait.receiving || begins;
     if (begins) on_receiving_(awaited.request);
     return false;
   }
-  Outcome outcome = copy(awaited, found);
-  if (outcome.fetched.blocks < count && outcome.fetched.problem.empty()) {
+  Outcome outcome = wait.outcome;
+  if (outcome.fetched.blocks < awaited.blocks.size() && outcome.fetched.problem.empty()) {
     outcome.fetched.problem = "the prefiller could not send all of them";
   }
   end(awaited.request, outcome);
   return true;
 }
 
-P2pArrivals::Outcome P2pArrivals::copy(const P2pAwaited& awaited, const P2pInbox::Found& found) {
-  Outcome outcome;
-  uint32_t done = 0;
+// Each as it comes, while it lies in the cache; nothing behind what is refused.
+void P2pArrivals::copy(Wait& wait, const P2pInbox::Found& found) {
+  const P2pAwaited& awaited = wait.awaited;
+  Outcome& outcome = wait.outcome;
+  if (outcome.refused) return;
+  uint32_t& done = outcome.fetched.blocks;
   const auto count = static_cast<uint32_t>(awaited.blocks.size());
   for (const auto& tensor : found.tensors) {
     const size_t last = size_t{tensor->first} + tensor->count - 1;
     if (last >= awaited.hashes.size() || awaited.hashes[last] != tensor->last_block) {
       outcome.refused = true;
       outcome.fetched.problem = "what came is of another prompt";
-      break;
+      return;
     }
     while (done < count && awaited.first + done <= last) {
       const size_t size = wire_block_bytes(memory_.layout(), tensor->packed);
@@ -139,15 +149,14 @@ P2pArrivals::Outcome P2pArrivals::copy(const P2pAwaited& awaited, const P2pInbox
         std::memcpy(into.data(), from.data(), size);
       } else if (!unpack_block(memory_.layout(), from, into)) {
         outcome.refused = true;
-        outcome.fetched = {done, "what came is no packed block"};
-        return outcome;
+        outcome.fetched.problem = "what came is no packed block";
+        return;
       }
       outcome.bytes += size;
       ++done;
     }
+    inbox_.take(*tensor);
   }
-  outcome.fetched.blocks = done;
-  return outcome;
 }
 
 void P2pArrivals::end(KvRequestId request, const Outcome& outcome) {

@@ -59,7 +59,9 @@ class P2pArrivals {
   // for them is told.
   std::shared_ptr<P2pTensor> announce(const std::string& key, uint32_t first, uint32_t count,
                                       BlockHash last_block, bool packed);
-  // They have come; `sound`: as they were sent.
+  // Where its bytes are to go.
+  std::span<std::byte> open(P2pTensor& tensor) { return inbox_.open(tensor); }
+  // They have come to where open() said; `sound`: as they were sent.
   void arrived(const std::string& key, std::shared_ptr<P2pTensor> tensor, bool sound);
   // A part does not come.
   void fail(const std::string& key);
@@ -80,12 +82,14 @@ class P2pArrivals {
     P2pAwaited awaited;
     TimerId patience = kNoTimer;
     bool receiving = false;
+    Outcome outcome = {};  // so far
   };
   void be_patient(Wait& wait, Duration how_long);
   void on_late(KvRequestId request);
   void look(const std::string& key);
   bool look(Wait& wait);
-  Outcome copy(const P2pAwaited& awaited, const P2pInbox::Found& found);
+  P2pInbox::Found find(const Wait& wait) const;
+  void copy(Wait& wait, const P2pInbox::Found& found);
   void end(KvRequestId request, const Outcome& outcome);
   void sweep();
 

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "base/virtual_executor_fixture.h"
 #include "transfer/connector_side_fixture.h"
 
@@ -21,9 +23,9 @@ class P2pArrivalsTest : public testing::Test {
   void bring(uint32_t first, uint32_t count, const std::string& key = "k", bool sound = true) {
     const auto tensor = announce(first, count, key);
     ASSERT_NE(tensor, nullptr);
+    const std::span<std::byte> bytes = arrivals_->open(*tensor);
     for (uint32_t i = 0; i < count; ++i) {
-      fill_kv_block(prompt_.blocks[first + i],
-                    std::span(tensor->bytes).subspan(i * kBlockBytes, kBlockBytes));
+      fill_kv_block(prompt_.blocks[first + i], bytes.subspan(i * kBlockBytes, kBlockBytes));
     }
     arrivals_->arrived(key, tensor, sound);
   }
@@ -67,6 +69,35 @@ TEST_F(P2pArrivalsTest, BlocksComeBeforeOrAfterTheyAreAskedFor) {
   bring(0, 10);
   wait(3, 5);
   EXPECT_EQ(got(), 5u);
+}
+
+TEST_F(P2pArrivalsTest, EachIsCopiedAsItComesAndItsBufferServesTheNext) {
+  wait(0, 8);
+  const auto first = announce(0, 4), second = announce(4, 4);
+  const std::span<std::byte> bytes = arrivals_->open(*first);
+  std::ranges::fill(bytes, std::byte{7});
+  arrivals_->arrived("k", first, true);
+  EXPECT_TRUE(outcomes_.empty());
+  for (const std::byte byte : memory_.block(13)) ASSERT_EQ(byte, std::byte{7});
+  EXPECT_EQ(arrivals_->open(*second).data(), bytes.data());
+  arrivals_->arrived("k", second, true);
+  EXPECT_EQ(got(), 8u);
+  options_.limits.spare_bytes_max = 4 * kBlockBytes - 1;
+  make(options_);
+  wait(0, 4);
+  bring(0, 4);
+  EXPECT_EQ(got(), 4u) << "a buffer that is too large to be kept";
+}
+
+TEST_F(P2pArrivalsTest, WhatIsTakenIsNobodyElses) {
+  wait(0, 8);
+  bring(0, 4);
+  arrivals_->wait({KvRequestId{2}, "k", 0, ConnectorSide::blocks_from(30, 8), prompt_.blocks});
+  executor_.run_until(executor_.now() + options_.receive_patience);
+  ASSERT_EQ(outcomes_.size(), 2u);
+  EXPECT_EQ(outcomes_[0].fetched.blocks, 4u);
+  EXPECT_EQ(outcomes_[1].fetched.blocks, 0u);
+  for (const std::byte byte : memory_.block(30)) ASSERT_EQ(byte, std::byte{0});
 }
 
 TEST_F(P2pArrivalsTest, TheWaitIsBounded) {
@@ -114,6 +145,7 @@ TEST_F(P2pArrivalsTest, WhatFailsIsNotWaitedFor) {
 
 TEST_F(P2pArrivalsTest, WhatIsOnItsWayIsWaitedForThoughOthersFail) {
   const auto first = announce(0, 4);
+  arrivals_->open(*first);
   arrivals_->fail("k");
   wait(0, 8);
   EXPECT_TRUE(outcomes_.empty());
@@ -142,12 +174,14 @@ TEST_F(P2pArrivalsTest, WhatFindsNoRoomIsNotWaitedFor) {
 
 TEST_F(P2pArrivalsTest, BlocksOfAnotherPromptAreRefused) {
   const auto tensor = arrivals_->announce("k", 0, 4, prompt_.blocks[3] + 1, false);
+  arrivals_->open(*tensor);
   arrivals_->arrived("k", tensor, true);
   wait(0, 4);
   ASSERT_EQ(outcomes_.size(), 1u);
   EXPECT_TRUE(outcomes_[0].refused);
   EXPECT_EQ(got(), 0u);
   const auto longer = arrivals_->announce("k", 0, 11, prompt_.blocks[9], false);
+  arrivals_->open(*longer);
   arrivals_->arrived("k", longer, true);
   wait(0, 4);
   EXPECT_EQ(got(), 0u);

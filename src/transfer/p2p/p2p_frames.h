@@ -34,10 +34,10 @@ class P2pFrames {
   // Empty: it is not expected, or not as long.
   std::span<std::byte> begin(uint64_t number, uint64_t bytes) {
     const auto found = expected_.find(number);
-    if (found == expected_.end() || found->second.tensor->bytes.size() != bytes) return {};
+    if (found == expected_.end() || found->second.tensor->size != bytes) return {};
     current_ = std::move(found->second);
     expected_.erase(found);
-    return current_.tensor->bytes;
+    return arrivals_.open(*current_.tensor);
   }
   void end(bool sound) {
     const Expected done = std::exchange(current_, {});

@@ -1,5 +1,7 @@
 #include "transfer/p2p/p2p_inbox.h"
 
+#include <utility>
+
 namespace kvasir {
 
 std::shared_ptr<P2pTensor> P2pInbox::reserve(const std::string& request, uint32_t first,
@@ -8,7 +10,7 @@ std::shared_ptr<P2pTensor> P2pInbox::reserve(const std::string& request, uint32_
   Request* const of = touch(request, now);
   if (of == nullptr) return nullptr;
   if (const auto former = of->tensors.find(first); former != of->tensors.end()) {
-    bytes_ -= former->second->bytes.size();
+    bytes_ -= former->second->size;
     of->tensors.erase(former);
   }
   if (bytes > limits_.bytes_max - bytes_ || of->tensors.size() >= limits_.tensors_max) {
@@ -19,10 +21,28 @@ std::shared_ptr<P2pTensor> P2pInbox::reserve(const std::string& request, uint32_
   tensor->first = first;
   tensor->count = count;
   tensor->last_block = last_block;
-  tensor->bytes.resize(bytes);
+  tensor->size = bytes;
   bytes_ += bytes;
   of->tensors.emplace(first, tensor);
   return tensor;
+}
+
+std::span<std::byte> P2pInbox::open(P2pTensor& tensor) {
+  if (!spares_.empty()) {
+    tensor.bytes = std::move(spares_.back());
+    spares_.pop_back();
+    spare_bytes_ -= tensor.bytes.capacity();
+  }
+  tensor.bytes.resize(tensor.size);
+  return tensor.bytes;
+}
+
+void P2pInbox::take(P2pTensor& tensor) {
+  tensor.taken = true;
+  std::vector<std::byte> bytes = std::exchange(tensor.bytes, {});
+  if (bytes.capacity() > limits_.spare_bytes_max - spare_bytes_) return;
+  spare_bytes_ += bytes.capacity();
+  spares_.push_back(std::move(bytes));
 }
 
 void P2pInbox::fail(const std::string& request, TimePoint now) {
@@ -61,7 +81,7 @@ P2pInbox::Found P2pInbox::find(const std::string& request, uint32_t first, uint3
   for (const auto& [begin, tensor] : found->second.tensors) {
     const uint32_t end = begin + tensor->count;
     if (end <= next || next >= first + count) continue;
-    if (begin > next) break;
+    if (begin > next || tensor->taken) break;
     if (!tensor->whole) {
       // It may still come, whatever became of the others.
       blocks.waits = !tensor->failed;
@@ -87,7 +107,7 @@ P2pInbox::Request* P2pInbox::touch(const std::string& request, TimePoint now) {
 
 uint64_t P2pInbox::bytes_of(const Request& request) const {
   uint64_t bytes = 0;
-  for (const auto& [first, tensor] : request.tensors) bytes += tensor->bytes.size();
+  for (const auto& [first, tensor] : request.tensors) bytes += tensor->size;
   return bytes;
 }
 
