@@ -1,6 +1,6 @@
-// Random requests whose blocks are kept, wanted, arriving, arrived and cancelled in any order, beside
-// ordinary ones: the books balance after each operation, and every answer is the one that a quiet
-// engine gives.
+// Random requests whose blocks are kept, wanted, arriving, arrived and cancelled in any order,
+// beside ordinary ones: the books balance after each operation, and every answer is the one that a
+// quiet engine gives.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -63,8 +63,8 @@ class RandomTransfers {
     }
     const EngineStats end = run_.engine.stats();
     ASSERT_TRUE(at_rest()) << end.num_requests_running << " run, " << end.num_requests_waiting
-                           << " wait, usage " << end.kv_cache_usage << ", coming "
-                           << coming_.size() << ", kept " << kept_.size();
+                           << " wait, usage " << end.kv_cache_usage << ", coming " << coming_.size()
+                           << ", kept " << kept_.size();
     while (!kept_.empty()) release_kept();
     EXPECT_EQ(run_.engine.stats().kv_cache_usage, 0);
     for (const auto& [id, asked] : asked_) {

@@ -60,7 +60,7 @@ struct KvTransferStats {
   uint64_t failed_notifications = 0;
   uint64_t expired_requests = 0;    // offers whose lease ran out
   uint64_t late_notifications = 0;  // of offers that were gone by then
-  uint64_t offers = 0;            // blocks pinned now, as offers
+  uint64_t offers = 0;              // blocks pinned now, as offers
   uint64_t refused_peers = 0;
   uint64_t unusable_handoffs = 0;  // params that ask for a fetch and lack what one needs
 };
@@ -90,12 +90,11 @@ class KvConnector {
   virtual void fetch(KvRequestId request, uint32_t first, std::vector<uint32_t> blocks) = 0;
   // `blocks`: all full prompt blocks, in order, pinned until on_released(). `cached_tokens`: of the
   // prompt, found in a cache (vLLM's remote_prefill_cached_tokens).
-  virtual void offer(KvRequestId request, std::vector<uint32_t> blocks,
-                     uint32_t cached_tokens) = 0;
+  virtual void offer(KvRequestId request, std::vector<uint32_t> blocks, uint32_t cached_tokens) = 0;
   // Its client left, or it was refused, failed, or ended without blocks to offer. Before fetch():
-  // whoever holds blocks for it is told. After fetch(): on_fetched() still comes, as soon as nothing
-  // is written any more. After offer(): the offer stands until it is fetched or its lease ends, and
-  // on_released() comes. No other callback follows.
+  // whoever holds blocks for it is told. After fetch(): on_fetched() still comes, as soon as
+  // nothing is written any more. After offer(): the offer stands until it is fetched or its lease
+  // ends, and on_released() comes. No other callback follows.
   virtual void forget(KvRequestId request) = 0;
 
   virtual KvTransferStats stats() const = 0;

@@ -27,10 +27,10 @@ struct StoreConnectorOptions {
   Duration find_patience = std::chrono::seconds(2);   // then a prompt is computed here
   Duration load_patience = std::chrono::seconds(30);  // the same
   Duration save_patience = std::chrono::seconds(30);  // then an answer goes without
-  size_t waiting_max = 1024;  // pieces of work for the thread; beyond it the same
-  LinkShape link;             // to the store, in both directions
-  bool compress = false;      // the store's blocks are packed (transfer/packed_block.h)
-  bool pipelining = false;    // who waits begins when the first blocks are there
+  size_t waiting_max = 1024;   // pieces of work for the thread; beyond it the same
+  LinkShape link;              // to the store, in both directions
+  bool compress = false;       // the store's blocks are packed (transfer/packed_block.h)
+  bool pipelining = false;     // who waits begins when the first blocks are there
   uint32_t first_blocks = 16;  // these
 };
 

@@ -15,7 +15,6 @@
 #include <vector>
 
 #include "base/executor.h"
-#include "base/lifeline.h"
 #include "model/block_hash.h"
 #include "transfer/kv_connector.h"
 #include "wire/kv_transfer/nixl_data.h"

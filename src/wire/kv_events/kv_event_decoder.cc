@@ -6,8 +6,8 @@
 
 #include "wire/kv_events/kv_event_fields.h"
 #include "wire/kv_events/kv_extra_keys.h"
-#include "wire/msgpack/msgpack_reader.h"
 #include "wire/kv_events/token_array.h"
+#include "wire/msgpack/msgpack_reader.h"
 
 namespace kvasir {
 namespace {

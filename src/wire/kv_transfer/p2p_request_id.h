@@ -42,8 +42,9 @@ struct P2pPair {
 };
 std::optional<P2pPair> p2p_pair(std::string_view id);
 
-// The part of an id that both workers see alike, whatever their engines put before and behind it: up
-// to the end of its UUID, with dashes or without, or of the letters and digits in a UUID's place.
+// The part of an id that both workers see alike, whatever their engines put before and behind it:
+// up to the end of its UUID, with dashes or without, or of the letters and digits in a UUID's
+// place.
 std::optional<std::string_view> p2p_request_key(std::string_view id);
 
 }  // namespace kvasir
