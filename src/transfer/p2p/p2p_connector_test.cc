@@ -337,6 +337,38 @@ TEST_F(P2pTest, AWorkerTellsItsProxyThatItIsThere) {
   }
 }
 
+// The connection for data stays, and with it the session, whose name for us is another's now.
+TEST_F(P2pTest, AWorkerIsGreetedAgainWhenItsCommandsWereCut) {
+  options_.send_type = SendType::kPut;
+  prefill_port_ = start(prefill_, true);
+  P2pPuppet receiver;
+  decode_port_ = receiver.port();
+  for (const std::string unique : {"1", "2"}) {
+    const KvRequestId request = prefill_.plan(prompt_, id(unique)).first;
+    prefill_.start_offer(request, prompt_);
+    EXPECT_EQ(receiver.next().kind, P2pCommand::Kind::kNew);
+    EXPECT_EQ(receiver.next().kind, P2pCommand::Kind::kPut);
+    receiver.cut_commands();
+    prefill_.run_until([&] { return prefill_.released.count(request) > 0; });
+  }
+  EXPECT_EQ(prefill_.connector().stats().failed_transfers, 2u);
+}
+
+TEST_F(P2pTest, WhatNobodyWantsIsSaidAgainWhenTheWordWasCutOff) {
+  options_.send_type = SendType::kGet;
+  decode_port_ = start(decode_, false);
+  P2pPuppet holder;
+  prefill_port_ = holder.port();
+  decode_.forget(decode_.plan(prompt_, id()).first);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(holder.next().kind, P2pCommand::Kind::kNew);
+    const P2pCommand drop = holder.next();
+    EXPECT_EQ(drop.kind, P2pCommand::Kind::kDrop);
+    EXPECT_EQ(drop.tensor_id, p2p_tensor_id(*p2p_request_key(id()), 0, 1));
+    if (i == 0) holder.cut_commands();
+  }
+}
+
 // ---- whoever is no worker ----
 
 class P2pStrangers : public P2pTest {

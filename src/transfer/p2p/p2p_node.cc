@@ -258,10 +258,20 @@ void P2pNode::ask_for(P2pPeer& from, KvRequestId request, uint64_t number,
 
 void P2pNode::drop(const std::string& key, size_t blocks, const std::optional<P2pAddress>& from) {
   if (!from) return arrivals_.drop(key, blocks);
+  ask_drop(key, *from, true);
+}
+
+// `again`: once more if nobody answers. Else the blocks are held until their time is over.
+void P2pNode::ask_drop(const std::string& key, const P2pAddress& from, bool again) {
   P2pCommand command;
   command.kind = P2pCommand::Kind::kDrop;
   command.tensor_id = p2p_tensor_id(key, 0, 1);
-  peer(*from).ask(write_p2p_command(command), [](const std::string*) {});
+  peer(from).ask(write_p2p_command(command), [this, key, from, again](const std::string* reply) {
+    if (closing_ || reply != nullptr || !again) return;
+    loop_.post(lifeline_.guard([this, key, from] {
+      if (!closing_) ask_drop(key, from, false);
+    }));
+  });
 }
 
 void P2pNode::on_received(const P2pAwaited& awaited, const P2pArrivals::Outcome& outcome) {

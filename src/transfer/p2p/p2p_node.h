@@ -96,6 +96,7 @@ class P2pNode final : private P2pServer::Owner {
   void put_part(P2pPeer& to, const P2pOffer& offer, uint32_t first, uint32_t count);
   void part_over(KvRequestId request, const std::string& problem);
   void get_part(P2pPeer& from, const P2pAwaited& awaited, uint32_t first, uint32_t count);
+  void ask_drop(const std::string& key, const P2pAddress& from, bool again);
   void ask_for(P2pPeer& from, KvRequestId request, uint64_t number, const std::string& message);
   std::map<KvRequestId, Held>::iterator find_held(std::string_view key);
   void end_hold(std::map<KvRequestId, Held>::iterator held, bool expired);

@@ -60,6 +60,11 @@ void P2pPeer::connect(const SocketAddress& address) {
   where_ = address;
   if (!dealer_->connect(zmq_endpoint(address, address_.port))) return reset();
   dealer_->listen(loop_, [this](ZmqFrames frames) { on_message(frames); });
+  // ZeroMQ connects again by itself: as somebody else, and without what was on its way.
+  auto monitor = ZmqMonitor::open(context_, *dealer_, ZMQ_EVENT_DISCONNECTED, loop_,
+                                  [this](int, int) { lost(); });
+  if (!monitor) return reset();
+  monitor_ = std::move(monitor).value();
   P2pCommand greeting;
   greeting.kind = P2pCommand::Kind::kNew;
   greeting.unique_id = kP2pUniqueId;
@@ -102,7 +107,9 @@ void P2pPeer::on_message(ZmqFrames frames) {
 // A socket is not destroyed while it calls.
 void P2pPeer::fail_later() {
   ready_ = false;
-  loop_.post(lifeline_.guard([this] { reset(); }));
+  loop_.post(lifeline_.guard([this, round = round_] {
+    if (round == round_) reset();
+  }));
 }
 
 void P2pPeer::reset() {
@@ -115,11 +122,13 @@ void P2pPeer::reset() {
 void P2pPeer::end(std::deque<Ask> asks) {
   ready_ = false;
   look_up_ = nullptr;
+  monitor_ = nullptr;
   dealer_ = nullptr;
   if (const std::shared_ptr<P2pLink> link = std::move(link_)) {
     link->cut();
     loop_.defer([link] {});  // it may be on the call stack
   }
+  ++round_;
   frames_.fail_all();
   for (const Ask& ask : asks) ask.on_reply(nullptr);
 }
@@ -132,12 +141,14 @@ void P2pPeer::on_frame_end(P2pLink&, uint64_t, bool sound) {
   frames_.end(sound);
 }
 
-// The worker may have been started again: what it has not been asked yet it is asked anew.
-void P2pPeer::on_cut(P2pLink&) {
-  frames_.fail_all();
+// One of the connections is; the other goes with it. The worker may have been started again: what
+// it has not been asked yet it is asked anew.
+void P2pPeer::lost() {
   if (!ready_) return fail_later();
   ready_ = false;
-  loop_.post(lifeline_.guard([this] {
+  frames_.fail_all();
+  loop_.post(lifeline_.guard([this, round = round_] {
+    if (round != round_) return;
     end(std::exchange(awaiting_, {}));
     if (!backlog_.empty() && look_up_ == nullptr && dealer_ == nullptr) begin();
   }));

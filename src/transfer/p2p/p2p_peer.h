@@ -57,13 +57,14 @@ class P2pPeer final : private P2pLink::Owner {
   void on_message(ZmqFrames frames);
   void on_greeted(const std::string& reply);
   void submit(Ask ask);
+  void lost();
   void fail_later();
   void end(std::deque<Ask> asks);
 
   bool on_hello(P2pLink&, const std::string&) override { return false; }
   std::span<std::byte> on_frame(P2pLink& link, uint64_t number, uint64_t bytes) override;
   void on_frame_end(P2pLink& link, uint64_t number, bool sound) override;
-  void on_cut(P2pLink& link) override;
+  void on_cut(P2pLink&) override { lost(); }
 
   EventLoop& loop_;
   ZmqContext& context_;
@@ -75,8 +76,10 @@ class P2pPeer final : private P2pLink::Owner {
   std::unique_ptr<Resolver::LookUp> look_up_;
   SocketAddress where_{};
   std::unique_ptr<ZmqSocket> dealer_;  // null: nothing has begun
+  std::unique_ptr<ZmqMonitor> monitor_;
   std::unique_ptr<P2pLink> link_;
   bool ready_ = false;
+  uint64_t round_ = 0;        // of connections: counts their ends
   std::deque<Ask> backlog_;   // until it is ready
   std::deque<Ask> awaiting_;  // their answers
   uint64_t number_ = 0;

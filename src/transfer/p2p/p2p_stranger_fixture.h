@@ -86,4 +86,62 @@ class P2pStranger {
   Descriptor data_;
 };
 
+// A worker that is asked, and does what the test says. Its connections for data are never read.
+class P2pPuppet {
+ public:
+  P2pPuppet() : context_(zmq_ctx_new(), zmq_ctx_term) {
+    listener_ = listen_tcp("127.0.0.1", 0, false).value();
+    open("*");
+    char bound[64] = "";
+    size_t size = sizeof bound;
+    zmq_getsockopt(socket_.get(), ZMQ_LAST_ENDPOINT, bound, &size);
+    port_ = parse_http_origin(std::string(bound).substr(6)).value().port;
+  }
+  uint16_t port() const { return port_; }
+
+  // What comes next. A NEW is answered.
+  P2pCommand next() {
+    char frame[8192];
+    const int name = zmq_recv(socket_.get(), frame, sizeof frame, 0);
+    peer_.assign(frame, static_cast<size_t>(std::max(name, 0)));
+    const int size = zmq_recv(socket_.get(), frame, sizeof frame, 0);
+    EXPECT_GE(size, 0) << "nothing comes";
+    if (size < 0) return {};
+    const auto command = read_p2p_command({frame, static_cast<size_t>(size)});
+    EXPECT_TRUE(command);
+    if (!command) return {};
+    if (command->kind == P2pCommand::Kind::kNew) {
+      answer(write_p2p_reply({P2pReply::kDone, local_port(listener_), std::string(16, 't')}));
+    }
+    return *command;
+  }
+  void answer(const std::string& text) {
+    EXPECT_GE(zmq_send(socket_.get(), peer_.data(), peer_.size(), ZMQ_SNDMORE), 0);
+    EXPECT_GE(zmq_send(socket_.get(), text.data(), text.size(), 0), 0);
+  }
+  // The connections for commands; those for data stay.
+  void cut_commands() {
+    socket_ = nullptr;
+    open(std::to_string(port_));
+  }
+
+ private:
+  void open(const std::string& port) {
+    socket_ = std::shared_ptr<void>(zmq_socket(context_.get(), ZMQ_ROUTER), zmq_close);
+    const int no_linger = 0;
+    zmq_setsockopt(socket_.get(), ZMQ_LINGER, &no_linger, sizeof no_linger);
+    zmq_setsockopt(socket_.get(), ZMQ_RCVTIMEO, &P2pStranger::kPatienceMs, sizeof(int));
+    // The former one closes its port on a thread of ZeroMQ's.
+    while (zmq_bind(socket_.get(), ("tcp://127.0.0.1:" + port).c_str()) != 0) {
+      ASSERT_EQ(zmq_errno(), EADDRINUSE);
+    }
+  }
+
+  const std::shared_ptr<void> context_;
+  std::shared_ptr<void> socket_;
+  Descriptor listener_;
+  uint16_t port_ = 0;
+  std::string peer_;
+};
+
 }  // namespace kvasir
