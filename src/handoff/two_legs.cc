@@ -28,6 +28,13 @@ bool hands_over_in_answer(KvDialect dialect) {
   return dialect == KvDialect::kNixl || dialect == KvDialect::kNixlV2;
 }
 
+// Whether what the two workers tell each other is of one prompt. Others find the blocks of each by
+// its text, a room or an id of its own.
+bool hands_over_one_prompt(KvDialect dialect) {
+  return hands_over_in_answer(dialect) || dialect == KvDialect::kMooncake ||
+         dialect == KvDialect::kOffloading;
+}
+
 // The worker may be back in a moment.
 bool may_pass(int status) {
   return status == kBadGateway || status == kUnavailable || status == kGatewayTimeout;
@@ -75,9 +82,12 @@ bool TwoLegs::is_concurrent() const {
 
 void TwoLegs::start() {
   begun_ = executor_.now();
-  const bool alone = hands_over_in_answer(options_.dialect) && bodies_.wants_one_worker();
+  const KvDialect dialect = options_.dialect;
+  const bool several = hands_over_one_prompt(dialect) && bodies_.has_several_prompts();
+  if (several) kv_source_.reset();
+  const bool alone = several || (hands_over_in_answer(dialect) && bodies_.wants_one_worker());
   if (candidates_.empty() || alone) return decode_alone(HandoffReport::Path::kLocal);
-  if (options_.dialect == KvDialect::kSharedStorage && bodies_.has_cache_hit_threshold()) {
+  if (dialect == KvDialect::kSharedStorage && bodies_.has_cache_hit_threshold()) {
     state_ = State::kLooking;
     decode_sent_ = true;
     return carrier_.send_decode_first(bodies_.local());

@@ -12,7 +12,8 @@ namespace kvasir {
 namespace {
 
 using std::chrono::milliseconds, std::chrono::seconds;
-using ::testing::HasSubstr, ::testing::ElementsAre, ::testing::IsEmpty;
+using ::testing::Contains, ::testing::ElementsAre, ::testing::HasSubstr, ::testing::IsEmpty,
+    ::testing::Not;
 using Path = HandoffReport::Path;
 
 constexpr std::string_view kBody = R"({"prompt":"p","max_tokens":9,"stream":true})";
@@ -138,6 +139,41 @@ TEST_F(TwoLegsTest, WhatOnlyTheDecoderCanAnswerGoesThereAlone) {
     read(body);
     start(1);
     EXPECT_THAT(done(), ElementsAre("prefill 0 at 0")) << body;
+  }
+}
+
+// What is handed over is of one prompt, and an engine would give its blocks to the others, too.
+TEST_F(TwoLegsTest, SeveralPromptsAreTheDecodersAloneWhereOneHandoffIsOfOne) {
+  const std::string several[] = {R"({"prompt":["a","b"]})", R"({"prompt":[[1,2],[3]]})",
+                                 R"({"prompt":"a","prompt_embeds":"x"})",
+                                 R"({"prompt":null,"prompt_embeds":["x","y"]})"};
+  const std::string one[] = {R"({"prompt":["a"]})", R"({"prompt":[[1,2]]})", R"({"prompt":[1,2]})",
+                             R"({"prompt":"a","n":2})", R"({"prompt":null,"prompt_embeds":["x"]})"};
+  for (const KvDialect dialect :
+       {KvDialect::kNixl, KvDialect::kNixlV2, KvDialect::kMooncake, KvDialect::kOffloading}) {
+    options_.dialect = dialect;
+    for (const std::string& body : several) {
+      read(body);
+      start(1);
+      EXPECT_THAT(done(), ElementsAre("decode")) << body;
+      EXPECT_EQ(decode_body_, body);
+      EXPECT_EQ(report().path, Path::kLocal) << "which is counted";
+      legs_->on_client_left();
+      done();
+    }
+    for (const std::string& body : one) {
+      read(body);
+      start(1);
+      EXPECT_THAT(done(), Not(ElementsAre("decode"))) << body;
+    }
+  }
+  for (const KvDialect dialect :
+       {KvDialect::kLmcache, KvDialect::kSharedStorage, KvDialect::kSglang, KvDialect::kP2p}) {
+    options_.dialect = dialect;
+    read(several[0]);
+    start(1);
+    EXPECT_THAT(done(), Contains("prefill 0 at 0"))
+        << "each prompt's blocks are found by themselves";
   }
 }
 

@@ -37,7 +37,7 @@ class ToldProbe final : public SidecarProbe {
     ++(stage == LegStage::kPrefill ? prefill_legs : decode_legs);
   }
   void on_connection_failed(LegStage, std::string_view) override { ++connections_failed; }
-  void on_refused(int, std::string_view why) override { refused = why; }
+  void on_refused(int, std::string_view reason) override { refused = reason; }
   void on_blocked(std::string_view) override { ++blocked; }
   void on_certificate_read(const std::string&) override { ++certificates; }
 

@@ -40,6 +40,7 @@ constexpr std::string_view kOfAnswers[] = {"stream_options",
                                            "background"};
 constexpr std::string_view kAnswerCount = "n";
 constexpr std::string_view kPrompt = "prompt";
+constexpr std::string_view kPromptEmbeds = "prompt_embeds";  // beside those of kPrompt
 constexpr std::string_view kTemperature = "temperature";
 constexpr std::string_view kEarlierAnswer = "previous_response_id";
 // What makes more of a token than text.
@@ -76,8 +77,8 @@ bool keeps_stream(KvDialect dialect) {
 // All that an edit or a question may name, in the body or in its sampling_params.
 std::vector<std::string_view> all_keys() {
   std::vector<std::string_view> keys = {
-      kSamplingParams,     kXargs,  kExtraArguments, kHitThreshold, "stream", kAnswerCount,
-      "max_output_tokens", kPrompt, kTemperature,    kEarlierAnswer};
+      kSamplingParams,     kXargs,  kExtraArguments, kHitThreshold, "stream",      kAnswerCount,
+      "max_output_tokens", kPrompt, kPromptEmbeds,   kTemperature,  kEarlierAnswer};
   const auto add = [&keys](const auto& more) {
     keys.insert(keys.end(), std::begin(more), std::end(more));
   };
@@ -88,6 +89,20 @@ std::vector<std::string_view> all_keys() {
 std::span<const std::string_view> body_keys() {
   static const std::vector<std::string_view> kKeys = all_keys();
   return kKeys;
+}
+
+// nullopt: the value is no list of prompts, but one prompt or none.
+std::optional<size_t> listed_prompts(std::optional<std::string_view> value) {
+  if (!value || value->front() != '[') return std::nullopt;
+  size_t count = 0;
+  JsonElements elements(*value);
+  while (elements.next()) {
+    const char first = elements.value().front();
+    if (first != '"' && first != '[' && first != '{') return std::nullopt;  // one list of token ids
+    ++count;
+  }
+  if (count == 0) return std::nullopt;
+  return count;
 }
 
 // An object of extra arguments with `params` in it; nullopt: nothing is to change.
@@ -200,17 +215,17 @@ bool LegBodies::wants_one_worker() const {
 }
 
 std::optional<size_t> LegBodies::prompts() const {
-  const std::optional<std::string_view> prompt = body_.find(kPrompt);
-  if (!prompt || prompt->front() != '[') return std::nullopt;
+  return listed_prompts(body_.find(kPrompt));
+}
+
+bool LegBodies::has_several_prompts() const {
+  if (api_ != RequestApi::kCompletions) return false;
   size_t count = 0;
-  JsonElements elements(*prompt);
-  while (elements.next()) {
-    const char first = elements.value().front();
-    if (first != '"' && first != '[' && first != '{') return std::nullopt;  // one list of token ids
-    ++count;
+  for (const std::string_view key : {kPrompt, kPromptEmbeds}) {
+    const std::optional<std::string_view> value = body_.find(key);
+    if (value && *value != "null") count += listed_prompts(value).value_or(1);
   }
-  if (count == 0) return std::nullopt;
-  return count;
+  return count > 1;
 }
 
 bool LegBodies::names_workers() const {

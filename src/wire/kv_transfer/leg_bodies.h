@@ -69,6 +69,9 @@ class LegBodies {
   // from an answer that it keeps (previous_response_id), or tells the prompt's probabilities
   // (prompt_logprobs, echo with logprobs), for which engines read every prompt token.
   bool wants_one_worker() const;
+  // Whether the request has several prompts, of which one handoff is the first's alone: engines
+  // would give its blocks to all of them.
+  bool has_several_prompts() const;
   // How many prompts there are when they stand in a list: of texts, or of lists of token ids.
   // nullopt: there is one.
   std::optional<size_t> prompts() const;
