@@ -210,7 +210,7 @@ Result<PdProxyOptions> pd_proxy_options(const PdProxyFlags& flags) {
   options.threads =
       flags.threads > 0 ? flags.threads : std::max(1u, std::thread::hardware_concurrency());
   options.handoff = handoff_options(flags.handoff);
-  options.handoff.dialect = KvDialect::kP2p;  // nothing but the request id tells a leg of the other
+  options.handoff.dialect = is_p2p ? KvDialect::kP2p : KvDialect::kFolder;
   options.server.body_bytes = flags.body_mib * 1024 * 1024;
   options.drain_timeout = from_seconds(flags.drain_timeout_s);
   return options;

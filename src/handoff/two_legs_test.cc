@@ -167,8 +167,8 @@ TEST_F(TwoLegsTest, SeveralPromptsAreTheDecodersAloneWhereOneHandoffIsOfOne) {
       EXPECT_THAT(done(), Not(ElementsAre("decode"))) << body;
     }
   }
-  for (const KvDialect dialect :
-       {KvDialect::kLmcache, KvDialect::kSharedStorage, KvDialect::kSglang, KvDialect::kP2p}) {
+  for (const KvDialect dialect : {KvDialect::kLmcache, KvDialect::kSharedStorage,
+                                  KvDialect::kSglang, KvDialect::kP2p, KvDialect::kFolder}) {
     options_.dialect = dialect;
     read(several[0]);
     start(1);

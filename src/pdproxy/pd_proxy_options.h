@@ -68,7 +68,7 @@ struct PdProxyOptions {
   Duration drain_timeout = std::chrono::seconds(60);
 
   PdProxyOptions() {
-    handoff.dialect = KvDialect::kP2p;
+    handoff.dialect = KvDialect::kFolder;
     server.keep_alive_timeout = std::chrono::seconds(300);
     // vLLM's server closes an unused connection after 5 s, and what is sent then is lost.
     client.keep_alive_timeout = std::chrono::seconds(4);

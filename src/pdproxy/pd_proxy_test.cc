@@ -59,6 +59,7 @@ class PdProxyTest : public ::testing::Test {
   }
   void use_p2p() {
     options_.backend = PdBackend::kP2p;
+    options_.handoff.dialect = KvDialect::kP2p;
     options_.prefill.front().name = "vllm-prefill-p2p:14579";
     options_.decode.front().name = "vllm-decode-p2p:14579";
   }

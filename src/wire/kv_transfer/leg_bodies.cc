@@ -247,14 +247,17 @@ void LegBodies::end_after_one_token(KvDialect dialect, Edits& edits) const {
   for (size_t i = 0; i < limits.size(); ++i) {
     if (i < limits_always(dialect) || is_there(limits[i])) limiting.push_back({limits[i], "1"});
   }
-  if (is_there(kAnswerCount)) limiting.push_back({kAnswerCount, "1"});
+  // P2pNcclConnector names blocks by the sequence, "0_cmpl-ID", "1_cmpl-ID", ..., and a decoder
+  // waits for ever for those of a name that no prefiller has.
+  if (dialect != KvDialect::kP2p && is_there(kAnswerCount)) limiting.push_back({kAnswerCount, "1"});
   for (const std::string_view key : kOfAnswers) {
     if (keeps_stream(dialect) && key == "stream_options") continue;
     limiting.push_back({key, std::nullopt});
   }
   if (!keeps_stream(dialect)) {
     if (apart) edits.body.push_back({"stream_options", std::nullopt});
-    const bool is_the_default = dialect == KvDialect::kP2p && !body_.find("stream");
+    const bool is_the_proxys = dialect == KvDialect::kP2p || dialect == KvDialect::kFolder;
+    const bool is_the_default = is_the_proxys && !body_.find("stream");
     if (!is_the_default) edits.body.push_back({"stream", "false"});
   }
 }

@@ -31,6 +31,7 @@ enum class KvDialect : uint8_t {
   // P2pNcclConnector: the request id names both. vLLM's proxy leaves the prefill leg a stream, in
   // which an engine's error has status 200; ours does not.
   kP2p,
+  kFolder,  // ExampleConnector: nothing; both see a folder
 };
 
 // The APIs whose requests have two legs: completions, chat, responses, messages and vLLM's
@@ -78,7 +79,8 @@ class LegBodies {
   // Whether the client says something of workers or their caches, which is to be removed.
   bool names_workers() const;
 
-  // The prompt's leg: an answer of one token, whole, of one choice, without what costs and changes
+  // The prompt's leg: an answer of one token, whole, of one choice (kP2p: of as many as the decode
+  // leg has, since engines find each one's blocks by its name), without what costs and changes
   // nothing of the prompt's KV (probabilities, an echo, a grammar of the answer, stop texts that
   // would end it without a handoff). The llm-d sidecar leaves all of the latter, and n, as sent.
   std::string prefill(KvDialect dialect, const LegFields& fields) const;

@@ -26,7 +26,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
                                   RequestApi::kResponses, RequestApi::kAnthropicMessages,
                                   RequestApi::kVllmGenerate};
   const RequestApi api = kApis[data[0] % 5];
-  const auto dialect = static_cast<KvDialect>(data[1] % 8);
+  const auto dialect = static_cast<KvDialect>(data[1] % 9);
   const std::string_view body(reinterpret_cast<const char*>(data) + 2, size - 2);
   const kvasir::Result<kvasir::LegBodies> legs = kvasir::LegBodies::read(api, body);
   if (!legs) return 0;

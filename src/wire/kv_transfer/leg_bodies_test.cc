@@ -87,6 +87,11 @@ TEST(LegBodies, EachApiIsLimitedByItsOwnFieldsWhichDecodeKeeps) {
   EXPECT_EQ(legs.prefill(KvDialect::kMooncake, {"{}"}),
             R"({"prompt":"p","min_tokens":1,"max_tokens":1,"n":1,"stream":false,)"
             R"("kv_transfer_params":{}})");
+  EXPECT_EQ(legs.prefill(KvDialect::kFolder, {}),
+            R"({"prompt":"p","min_tokens":1,"max_tokens":1,"n":1})");
+  EXPECT_EQ(legs.prefill(KvDialect::kP2p, {}),
+            R"({"prompt":"p","min_tokens":1,"max_tokens":1,"n":2})")
+      << "each choice's blocks are sent under its own name";
   EXPECT_EQ(legs.decode(KvDialect::kNixlV2, {"{}"}),
             completion.substr(0, completion.size() - 1) + R"(,"kv_transfer_params":{}})");
 
