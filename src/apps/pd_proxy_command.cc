@@ -34,7 +34,7 @@ std::string words_of(const std::vector<PdNamedWorker>& workers) {
   std::string words;
   for (const PdNamedWorker& worker : workers) {
     words += (words.empty() ? "" : ", ") + to_string(worker.address);
-    if (!worker.name.empty()) words += " (" + worker.name + ")";
+    words += " (" + (worker.name.empty() ? "when it has registered" : worker.name) + ")";
   }
   return words.empty() ? "none named" : words;
 }

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <optional>
+#include <set>
 #include <string_view>
 #include <thread>
 #include <utility>
@@ -98,6 +99,19 @@ Result<std::vector<PdNamedWorker>> named_workers(const std::string& flag,
   return workers;
 }
 
+// Two workers that are called alike cannot be told apart by whoever reads the id.
+Result<void> check_sockets(const PdProxyOptions& options) {
+  std::set<std::string_view> names;
+  for (const auto* const workers : {&options.prefill, &options.decode}) {
+    for (const PdNamedWorker& worker : *workers) {
+      if (worker.name.empty() || names.insert(worker.name).second) continue;
+      return Error{"--prefill-name, --decode-name: '" + worker.name +
+                   "' stands there twice; each worker has a ZeroMQ socket of its own"};
+    }
+  }
+  return {};
+}
+
 Result<void> add_workers(const PdProxyFlags& flags, PdProxyOptions& options) {
   const PdBackend backend = options.backend;
   auto prefill = named_workers("--prefill", flags.prefill, flags.prefill_name, backend);
@@ -106,6 +120,9 @@ Result<void> add_workers(const PdProxyFlags& flags, PdProxyOptions& options) {
   if (!decode) return decode.error();
   options.prefill = std::move(*prefill);
   options.decode = std::move(*decode);
+  if (backend == PdBackend::kP2p) {
+    if (const Result<void> checked = check_sockets(options); !checked) return checked.error();
+  }
   const auto is_known = [](const PdNamedWorker& worker) { return !worker.name.empty(); };
   const auto are_known = [&is_known](const std::vector<PdNamedWorker>& workers) {
     return !workers.empty() && std::all_of(workers.begin(), workers.end(), is_known);
@@ -118,15 +135,22 @@ Result<void> add_workers(const PdProxyFlags& flags, PdProxyOptions& options) {
   }
   if (options.registration_port != 0 || all_known) return {};
   if (options.prefill.empty() || options.decode.empty()) {
-    const std::string flag = options.prefill.empty() ? "--prefill" : "--decode";
+    const std::string flag =
+        options.prefill.empty() ? "--prefill (PREFILL_URL)" : "--decode (DECODE_URL)";
     return Error{flag +
                  " is missing: give a worker's http://HOST:PORT, or let workers register "
                  "(--registration-port)"};
   }
-  return Error{
-      "--prefill-name and --decode-name are missing: the workers find each other by "
-      "HOST:PORT of their ZeroMQ sockets (kv_port, usually 14579), or let them register "
-      "(--registration-port)"};
+  const auto lacks = [&is_known](const std::vector<PdNamedWorker>& workers) {
+    return !std::all_of(workers.begin(), workers.end(), is_known);
+  };
+  std::string missing = lacks(options.prefill) ? "--prefill-name (PREFILL_ZMQ)" : "";
+  if (lacks(options.decode)) {
+    missing += std::string(missing.empty() ? "" : " and ") + "--decode-name (DECODE_ZMQ)";
+  }
+  return Error{missing +
+               ": missing; the workers find each other by HOST:PORT of their ZeroMQ sockets "
+               "(kv_port, usually 14579): name them, or let them register (--registration-port)"};
 }
 
 // A decode engine computes the prompt beside its other requests, so that a step may take a part.

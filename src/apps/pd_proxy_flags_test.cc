@@ -11,7 +11,7 @@
 namespace kvasir {
 namespace {
 
-using ::testing::HasSubstr, ::testing::IsEmpty;
+using ::testing::HasSubstr, ::testing::IsEmpty, ::testing::StartsWith;
 
 struct UnderstoodPdProxy {
   explicit UnderstoodPdProxy(std::vector<std::string> arguments) {
@@ -79,7 +79,12 @@ TEST(PdProxyFlags, P2pWorkersRegisterWhereTheyAreNotKnown) {
   EXPECT_THAT(UnderstoodPdProxy({"--backend", "p2p", "--registration-port", "0", "--prefill",
                                  "http://a:1", "--decode", "http://b:1"})
                   .refusal,
-              HasSubstr("--prefill-name"));
+              HasSubstr("--prefill-name (PREFILL_ZMQ) and --decode-name (DECODE_ZMQ): missing"));
+  const std::string one_role =
+      UnderstoodPdProxy({"--backend", "p2p", "--registration-port", "0", "--prefill", "http://a:1",
+                         "--decode", "http://b:1", "--prefill-name", "a:7"})
+          .refusal;
+  EXPECT_THAT(one_role, StartsWith("--decode-name (DECODE_ZMQ): missing"));
 }
 
 TEST(PdProxyFlags, WhatIsWrongIsNamed) {
@@ -104,6 +109,9 @@ TEST(PdProxyFlags, WhatIsWrongIsNamed) {
       {{"--backend", "fs", "--prefill", "http://a:1,http://c:1", "--decode", "http://b:1",
         "--prefill-name", "a"},
        "--prefill-name has 1 names"},
+      {{"--backend", "p2p", "--prefill", "http://a:1", "--decode", "http://b:1", "--prefill-name",
+        "a:7", "--decode-name", "a:7"},
+       "'a:7' stands there twice"},
       {{"--backend", "p2p", "--registration-ttl", "5"}, "--registration-ttl"},
       {{"--backend", "p2p", "--registration-port", "8080"}, "--registration-port"},
       {{"--backend", "p2p", "--on-prefill-failure", "local-decode"}, "--on-prefill-failure"},

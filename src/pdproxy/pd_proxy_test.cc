@@ -325,10 +325,27 @@ TEST_F(PdProxyTest, LivenessIsItsOwnAndReadinessTheWorkers) {
   EXPECT_EQ(ask("GET", "/health", "").status, 200);
   const Recorder unready = ask("GET", "/ready", "");
   EXPECT_EQ(unready.status, 503);
-  EXPECT_THAT(unready.body, HasSubstr("decode"));
+  EXPECT_EQ(unready.body, "no decode worker is ready: " + decode_.address() + " answers 503\n");
   decode_.status = 200;
   EXPECT_EQ(ask("GET", "/ready", "").status, 200);
   EXPECT_EQ(decode_.line, "GET /health");
+}
+
+// Of p2p, by its URL alone: nobody can be told where its socket is, and everybody is told so.
+TEST_F(PdProxyTest, AWorkerWithoutANameIsMissedByFlagAndVariable) {
+  use_p2p();
+  options_.decode.front().name.clear();
+  start();
+  const std::string why =
+      "there is no decode worker: " + decode_.address() +
+      " is named without its ZeroMQ socket (--decode-name, DECODE_ZMQ), and none has registered";
+  const Recorder unready = ask("GET", "/ready", "");
+  EXPECT_EQ(unready.status, 503);
+  EXPECT_THAT(unready.body, StartsWith(why)) << "the prefill worker is ready";
+  const Recorder answer = complete();
+  EXPECT_EQ(answer.status, 503);
+  EXPECT_THAT(answer.body, HasSubstr(why));
+  EXPECT_EQ(told_.prefiller, "");
 }
 
 TEST_F(PdProxyTest, WorkersRegisterThemselves) {

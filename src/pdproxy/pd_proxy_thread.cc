@@ -73,20 +73,27 @@ class PdProxyThread::PageRequest final : public HttpExchange::Observer {
     exchange_->respond(kHttpOk, kPageFields, page);
   }
   void give_readiness(const std::vector<PolledWorker>& answers) {
-    const auto serves = [&](P2pRole role) {
-      for (size_t i = 0; i < answers.size(); ++i) {
-        const PdWorker& worker = *listed_[i].worker;
-        if (worker.role == role && !worker.name.empty() && answers[i].status == kHttpOk)
-          return true;
-      }
-      return false;
-    };
-    const bool prefill = serves(P2pRole::kPrefill), decode = serves(P2pRole::kDecode);
-    if (prefill && decode) return exchange_->respond(kHttpOk, kPlainFields, "ready\n");
-    const std::string_view why = !prefill && !decode ? "no prefill and no decode worker answers\n"
-                                 : !prefill          ? "no prefill worker answers\n"
-                                                     : "no decode worker answers\n";
+    std::string why = why_not_ready(P2pRole::kPrefill, answers);
+    why += why_not_ready(P2pRole::kDecode, answers);
+    if (why.empty()) return exchange_->respond(kHttpOk, kPlainFields, "ready\n");
     exchange_->respond(kHttpServiceUnavailable, kPlainFields, why);
+  }
+  // A line; empty: a worker of the role is ready.
+  std::string why_not_ready(P2pRole role, const std::vector<PolledWorker>& answers) {
+    std::string line;
+    for (size_t i = 0; i < answers.size(); ++i) {
+      const PdWorker& worker = *listed_[i].worker;
+      if (worker.role != role || worker.name.empty()) continue;
+      const int status = answers[i].status;
+      if (status == kHttpOk) return {};
+      line += line.empty() ? ": " : ", ";
+      line += to_string(worker.address) +
+              (status == 0 ? " does not answer" : " answers " + std::to_string(status));
+    }
+    if (line.empty()) return thread_.proxy_.workers().why_none(role) + "\n";
+    return (role == P2pRole::kPrefill ? "no prefill worker is ready"
+                                      : "no decode worker is ready") +
+           line + "\n";
   }
 
   PdProxyThread& thread_;
@@ -167,10 +174,7 @@ void PdProxyThread::pass_on(HttpExchange& exchange) {
   if (!body) return refuse(exchange, bad_request(std::nullopt, body.error().message));
   const size_t most = options().handoff.prefill_attempts_most;
   PdCandidates decoders = proxy_.workers().candidates(P2pRole::kDecode, most, loop_.now());
-  if (decoders.workers.empty()) {
-    return refuse(exchange, leg_error(kHttpServiceUnavailable, "decode_upstream_error",
-                                      "there is no decode worker"));
-  }
+  if (decoders.workers.empty()) return refuse_without(P2pRole::kDecode, exchange);
   auto request =
       std::make_unique<PdRequest>(options(), probe(), loop_, std::string(head.method()), new_id());
   request->use({}, std::move(decoders));
@@ -268,15 +272,8 @@ void PdProxyThread::send(HttpExchange& exchange, Serving serving, RoomGrant gran
   const bool decodes_alone = serving.is_long || handoff.on_prefill_failure ==
                                                     HandoffOptions::OnPrefillFailure::kLocalDecode;
   const bool no_prefiller = prefillers.workers.empty() && !decodes_alone;
-  if (decoders.workers.empty() || no_prefiller) {
-    return refuse(exchange,
-                  leg_error(kHttpServiceUnavailable,
-                            no_prefiller ? "prefill_upstream_error" : "decode_upstream_error",
-                            no_prefiller ? "there is no prefill worker; none is named, or none "
-                                           "has registered lately"
-                                         : "there is no decode worker; none is named, or none "
-                                           "has registered lately"));
-  }
+  if (no_prefiller) return refuse_without(P2pRole::kPrefill, exchange);
+  if (decoders.workers.empty()) return refuse_without(P2pRole::kDecode, exchange);
   std::string unique = new_id();
   LegsRoute route;
   const std::string_view given = head.find("x-request-id").value_or("");
@@ -293,6 +290,13 @@ void PdProxyThread::send(HttpExchange& exchange, Serving serving, RoomGrant gran
 
 std::string PdProxyThread::new_id() {
   return hexadecimal(random_.next()) + hexadecimal(random_.next());
+}
+
+void PdProxyThread::refuse_without(P2pRole role, HttpExchange& exchange) {
+  refuse(exchange,
+         leg_error(kHttpServiceUnavailable,
+                   role == P2pRole::kPrefill ? "prefill_upstream_error" : "decode_upstream_error",
+                   proxy_.workers().why_none(role)));
 }
 
 void PdProxyThread::refuse(HttpExchange& exchange, const ApiError& error,

@@ -40,6 +40,7 @@ bool is_pd_socket(std::string_view name) {
 
 PdWorkers::PdWorkers(const PdProxyOptions& options)
     : backend_(options.backend),
+      registration_port_(options.registration_port),
       registered_max_(options.registered_max),
       ttl_(options.registration_ttl) {
   state_.with([&options](State& state) {
@@ -123,6 +124,25 @@ std::vector<PdWorkers::Listed> PdWorkers::list() const {
     }
   });
   return listed;
+}
+
+std::string PdWorkers::why_none(P2pRole role) const {
+  const bool prefills = role == P2pRole::kPrefill;
+  std::string why = prefills ? "there is no prefill worker: " : "there is no decode worker: ";
+  std::string nameless;
+  for (const Listed& each : list()) {
+    if (each.worker->role != role || !each.worker->name.empty()) continue;
+    nameless += (nameless.empty() ? "" : ", ") + to_string(each.worker->address);
+  }
+  if (nameless.empty()) {
+    why += prefills ? "none is named (--prefill, PREFILL_URL)"
+                    : "none is named (--decode, DECODE_URL)";
+  } else {
+    why += nameless + " is named without its ZeroMQ socket ";
+    why += prefills ? "(--prefill-name, PREFILL_ZMQ)" : "(--decode-name, DECODE_ZMQ)";
+  }
+  why += ", and none has registered lately";
+  return registration_port_ == 0 ? why : why + " on port " + std::to_string(registration_port_);
 }
 
 }  // namespace kvasir

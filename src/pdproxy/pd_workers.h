@@ -96,6 +96,9 @@ class PdWorkers {
   };
   std::vector<Listed> list() const;
 
+  // Of a role without candidates, for people: which flag, variable or registration is missing.
+  std::string why_none(P2pRole role) const;
+
  private:
   struct Entry {
     PdWorkerRef worker;
@@ -113,6 +116,7 @@ class PdWorkers {
   };
 
   const PdBackend backend_;
+  const uint16_t registration_port_;
   const size_t registered_max_;
   const Duration ttl_;
   Guarded<State> state_;

@@ -116,5 +116,18 @@ TEST_F(PdWorkersTest, ANamedOneMayLearnItsSocketByRegistering) {
   EXPECT_EQ(workers.list().size(), 2u) << "named ones never go";
 }
 
+// Of a worker whose socket nobody knows it is said which flag, variable or port would tell.
+TEST_F(PdWorkersTest, WhyThereIsNoneNamesWhatIsMissing) {
+  options_.prefill = {{{"10.0.0.1", 1}, ""}, {{"10.0.0.2", 1}, ""}};
+  options_.registration_port = 30001;
+  PdWorkers workers(options_);
+  EXPECT_EQ(workers.why_none(P2pRole::kPrefill),
+            "there is no prefill worker: 10.0.0.1:1, 10.0.0.2:1 is named without its ZeroMQ socket "
+            "(--prefill-name, PREFILL_ZMQ), and none has registered lately on port 30001");
+  EXPECT_EQ(workers.why_none(P2pRole::kDecode),
+            "there is no decode worker: none is named (--decode, DECODE_URL), and none has "
+            "registered lately on port 30001");
+}
+
 }  // namespace
 }  // namespace kvasir
