@@ -180,6 +180,7 @@ void SidecarMetrics::log(const LegsReport& report) {
 
 void SidecarMetrics::on_refused(int status, std::string_view why) {
   failed_.add();
+  if (status == kHttpForbidden) return;  // on_blocked() has said so, and of which worker
   log_repeated(LogLevel::kInfo, "requests that were refused",
                "refused with " + std::to_string(status) + ": " + std::string(why));
 }

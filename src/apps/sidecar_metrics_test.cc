@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <string>
+
 #include "base/clock.h"
 
 namespace kvasir {
@@ -61,6 +64,22 @@ TEST_F(SidecarMetricsTest, RequestsAreCountedUnderTheTutorialsNamesAndUpstreams)
         "kvasir_sidecar_requests_in_flight 0\n"}) {
     EXPECT_THAT(page, HasSubstr(line));
   }
+}
+
+TEST_F(SidecarMetricsTest, ARefusalIsLoggedOnce) {
+  const auto lines = [](const std::string& log) {
+    return std::count(log.begin(), log.end(), '\n');
+  };
+  ::testing::internal::CaptureStderr();
+  metrics_.on_blocked("10.0.0.1:8000");
+  metrics_.on_refused(403, "Forbidden");
+  const std::string forbidden = ::testing::internal::GetCapturedStderr();
+  EXPECT_THAT(forbidden, HasSubstr("not in the allowlist: 10.0.0.1:8000"));
+  EXPECT_EQ(lines(forbidden), 1);
+  ::testing::internal::CaptureStderr();
+  metrics_.on_refused(400, "no JSON");
+  EXPECT_EQ(lines(::testing::internal::GetCapturedStderr()), 1);
+  EXPECT_THAT(metrics_.page({}), HasSubstr("llmd_sidecar_requests_total{status=\"failure\"} 2\n"));
 }
 
 // What nobody measured is absent, and never 0.

@@ -15,7 +15,8 @@ class SidecarProbe {
   virtual void on_leg(LegStage stage) = 0;  // is sent
   virtual void on_connection_failed(LegStage stage, std::string_view why) = 0;
   virtual void on_done(const LegsReport& report) = 0;
-  // Answered here, without a worker.
+  // Answered here, without a worker. Of a request that names none that is allowed (403)
+  // on_blocked() comes before.
   virtual void on_refused(int status, std::string_view why) = 0;
   // A request named a worker that is not in the allowlist, or what is no worker's address.
   virtual void on_blocked(std::string_view worker) = 0;
