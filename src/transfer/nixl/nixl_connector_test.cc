@@ -190,8 +190,11 @@ TEST_F(NixlConnectorTest, AnOfferThatNobodyFetchesExpires) {
   brief.lease = std::chrono::milliseconds(1);
   NixlTestWorker prefiller(loop, brief), decoder(loop);
   const NixlTestPrompt prompt(5, 1);
+  testing::internal::CaptureStderr();
   const std::string params = prefiller.prefill(1, prompt);
   loop.run_until([&] { return prefiller.released.count(1) > 0; });
+  EXPECT_THAT(testing::internal::GetCapturedStderr(),
+              HasSubstr("nobody has fetched the 5 KV blocks of cmpl-1-0-"));
   EXPECT_EQ(prefiller.connector().stats().expired_requests, 1u);
   EXPECT_EQ(prefiller.connector().stats().offers, 0u);
   decoder.plan(1, prompt, params);
@@ -286,6 +289,27 @@ TEST_F(NixlConnectorTest, APrefillerWithAnotherModelOrLayoutIsRefused) {
     ++request;
   }
   EXPECT_EQ(decoder.connector().stats().refused_peers, 2u);
+}
+
+// Its blocks would be kept until their lease ends, for nobody.
+TEST_F(NixlConnectorTest, APrefillerThatIsRefusedIsToldToLetGo) {
+  NixlTestWorker prefiller(loop, config(), {}, {}, NixlTestWorker::small_layout(), "n");
+  NixlTestWorker decoder(loop);
+  const NixlTestPrompt prompt(5, 1);
+  for (uint64_t request = 1; request <= 3; ++request) {
+    decoder.plan(request, prompt, prefiller.prefill(request, prompt));
+    if (request == 3) {  // its client leaves before there is room for the blocks
+      decoder.connector().forget(KvRequestId{request});
+    } else {
+      EXPECT_EQ(decoder.fetch(request, 0, 5).blocks, 0u);
+    }
+    loop.run_until([&] { return prefiller.released.count(request) > 0; });
+  }
+  EXPECT_EQ(prefiller.connector().stats().offers, 0u);
+  EXPECT_EQ(prefiller.connector().stats().expired_requests, 0u);
+  EXPECT_EQ(prefiller.connector().stats().late_notifications, 0u);
+  EXPECT_EQ(decoder.connector().stats().failed_notifications, 0u);
+  EXPECT_EQ(decoder.connector().stats().failed_transfers, 2u);
 }
 
 TEST_F(NixlConnectorTest, BlocksAreCopiedFromSharedMemory) {

@@ -37,6 +37,7 @@ void NixlPrefiller::read(NixlWanted wanted) {
   reading->wanted = std::move(wanted);
   reading->begun = decoder_.loop.clock().now();
   readings_.push_back(std::move(reading));
+  if (unreadable_) return fail_readings(std::string(*unreadable_));
   if (state_ == State::kJoined) return begin(*readings_.back());
   join();
 }
@@ -67,12 +68,16 @@ void NixlPrefiller::on_handshake(const Result<NixlHandshake>& handshake) {
   call_.reset();
   if (!handshake) return lose(handshake.error().message);
   const Result<void> checked = check(*handshake);
-  if (!checked) return lose(checked.error().message, true);
+  const bool holds_offers = handshake->agent && handshake->agent->engine_id == address_.engine_id;
+  if (!checked && !holds_offers) return lose(checked.error().message, true);
   agent_ = handshake->agent;
   agent_hash_ = handshake->compatibility_hash;
   view_.reset();
-  if (decoder_.shared && !agent_->shared_name.empty() && !decoder_.machine.empty() &&
-      agent_->machine == decoder_.machine) {
+  if (!checked) {
+    unreadable_ = checked.error().message;
+    fail_readings(std::string(*unreadable_));
+  } else if (decoder_.shared && !agent_->shared_name.empty() && !decoder_.machine.empty() &&
+             agent_->machine == decoder_.machine) {
     Result<NixlSharedView> view =
         NixlSharedView::open(agent_->shared_name, agent_->blocks, agent_->block_bytes);
     if (view) view_ = std::move(*view);  // else over TCP
@@ -164,6 +169,7 @@ void NixlPrefiller::part() {
     socket_ = Descriptor();
   }
   state_ = State::kApart;
+  unreadable_.reset();
   out_.clear();
   out_at_ = 0;
   in_body_ = link_busy_ = copying_ = false;
@@ -196,6 +202,10 @@ void NixlPrefiller::give_up(const std::string& problem) {
   decoder_.counts.failed_notifications.fetch_add(notes_.size(), std::memory_order_relaxed);
   notes_.clear();
   complete_whole();
+  fail_readings(problem);
+}
+
+void NixlPrefiller::fail_readings(const std::string& problem) {
   while (!readings_.empty()) {
     Reading& reading = *readings_.front();
     resume_later(reading);

@@ -2,8 +2,8 @@
 // which offers are still wanted, reads their blocks, and says so when they were read.
 //
 // It connects when there is something to do, and again, a few times, when a connection is lost; a
-// read goes on where it was. A prefiller that is another one by now, or that is not compatible, is
-// not asked again.
+// read goes on where it was. A prefiller that is another one by now is not asked again; of one that
+// is not compatible nothing is read, and it is told to let go of what it holds for us.
 //
 // Lives on its loop.
 #pragma once
@@ -117,6 +117,7 @@ class NixlPrefiller final : private IoHandler {
   void part();
   void lose(const std::string& problem, bool for_good = false);
   void give_up(const std::string& problem);
+  void fail_readings(const std::string& problem);
   void on_beat();
   void on_look();
   Duration lease() const;
@@ -154,6 +155,7 @@ class NixlPrefiller final : private IoHandler {
   size_t attempts_ = 0;
   std::optional<NixlAgent> agent_;
   std::string agent_hash_;
+  std::optional<std::string> unreadable_;  // why nothing is read of who is asked or joined
   std::optional<NixlSharedView> view_;
   std::unique_ptr<NixlHandshakeCall> call_;
   std::unique_ptr<Resolver::LookUp> look_up_;

@@ -315,7 +315,7 @@ void NixlPrefiller::fail(Reading& reading, const std::string& problem) {
   const std::string offer = reading.wanted.offer;
   erase(reading);
   wanted_.erase(offer);
-  if (state_ == State::kJoined) done(offer, blocks);
+  if (state_ == State::kJoined || unreadable_) done(offer, blocks);
   const std::string where = to_string(HostPort{address_.host, address_.port});
   decoder_.on_fetched(request, {static_cast<uint32_t>(blocks),
                                 "blocks from the prefiller at " + where + ": " + problem});

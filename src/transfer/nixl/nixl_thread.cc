@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/signals_blocked.h"
+#include "telemetry/log.h"
 
 namespace kvasir {
 namespace {
@@ -148,7 +149,12 @@ void NixlThread::offer(Offering offering) {
 void NixlThread::on_over(const NixlOffers::Over& over) {
   server_->forget_offer(over.id);
   counts_.offered_blocks.fetch_sub(over.blocks, std::memory_order_relaxed);
-  if (over.expired) counts_.expired_requests.fetch_add(1, std::memory_order_relaxed);
+  if (over.expired) {
+    counts_.expired_requests.fetch_add(1, std::memory_order_relaxed);
+    log_repeated(LogLevel::kWarning, "handoffs whose lease ended",
+                 "nobody has fetched the " + std::to_string(over.blocks) + " KV blocks of " +
+                     over.id + ": their lease has ended, and they are free");
+  }
   events_.on_released(over.request);
 }
 
