@@ -5,9 +5,15 @@
 #include "base/text.h"
 #include "net/http/http_exchange.h"
 #include "net/http/http_path.h"
+#include "vllm/request_body.h"
 #include "wire/kv_transfer/leg_bodies.h"
 
 namespace kvasir {
+namespace {
+
+constexpr size_t kExplainedBodyBytesMost = 1024 * 1024;
+
+}  // namespace
 
 std::optional<RequestApi> two_leg_api(const HttpHead& request) {
   constexpr std::pair<std::string_view, RequestApi> kPaths[] = {
@@ -63,6 +69,13 @@ Result<std::optional<std::string>> body_without_workers(const HttpHead& request,
   if (!read) return kAsItIs;
   if (!read->names_workers()) return kAsItIs;
   return std::optional<std::string>(read->local());
+}
+
+ApiError unreadable_body(const HttpHead& request, std::string_view body, const Error& why) {
+  if (body.size() <= kExplainedBodyBytesMost) {
+    if (auto error = check_request_body(request.find("content-type"), body)) return *error;
+  }
+  return bad_request(std::nullopt, why.message);
 }
 
 ApiError leg_error(int status, std::string_view type, std::string_view message) {

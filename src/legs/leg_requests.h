@@ -27,6 +27,11 @@ std::optional<ApiError> take_target(HttpExchange& exchange);
 Result<std::optional<std::string>> body_without_workers(const HttpHead& request,
                                                         std::string_view body);
 
+// The refusal of a body that LegBodies::read() or body_without_workers() did not take, for `why`:
+// in the words of the engines, and of the gateway, which say where the JSON breaks and what was
+// expected there, as long as finding them is quick. They quote the body: `why` is for logs.
+ApiError unreadable_body(const HttpHead& request, std::string_view body, const Error& why);
+
 // `type`: what programs tell errors apart by.
 ApiError leg_error(int status, std::string_view type, std::string_view message);
 // The header lines of an answer with it.

@@ -8,6 +8,7 @@
 
 #include "legs/leg_worker_fixture.h"
 #include "net/http/http_fixture.h"
+#include "vllm/request_body.h"
 #include "wire/kv_transfer/p2p_request_id.h"
 
 namespace kvasir {
@@ -380,6 +381,22 @@ TEST_F(PdProxyTest, WhatIsWrongIsToldBeforeAnyWorkerIsAsked) {
   EXPECT_EQ(ask("POST", "/v1%2fcompletions", "", kPrompt).status, 400);
   EXPECT_EQ(complete(R"({"prompt":"p","kv_transfer_params":{"remote_host":"evil"}})").status, 200);
   EXPECT_THAT(prefill_.body + decode_.body, Not(HasSubstr("evil")));
+}
+
+// As the gateway and the engines do it: where the JSON breaks, and what was expected there.
+TEST_F(PdProxyTest, ABodyThatIsNoJsonIsToldWhereItBreaks) {
+  start();
+  for (const char* path : {"/v1/completions", "/v1/chat/completions", "/generate"}) {
+    const std::string broken = R"({"prompt":"secret",})";
+    const Recorder answer = ask("POST", path, "Content-Type: application/json\r\n", broken);
+    EXPECT_EQ(answer.status, 400) << path;
+    EXPECT_EQ(answer.body, error_body(*check_request_body("application/json", broken))) << path;
+    EXPECT_THAT(answer.body, HasSubstr("body.19")) << path;
+    EXPECT_EQ(told_.refused, "the body is not JSON at byte 19") << "which no log has more of";
+  }
+  const Recorder list =
+      ask("POST", "/v1/completions", "Content-Type: application/json\r\n", " [1]");
+  EXPECT_THAT(list.body, HasSubstr("the body is not a JSON object: it begins otherwise at byte 1"));
 }
 
 }  // namespace

@@ -127,7 +127,7 @@ void PdProxyThread::on_request(HttpExchange& exchange) {
                             "takes none; use /v1/chat/completions"));
   }
   Result<LegBodies> bodies = LegBodies::read(*api, exchange.body());
-  if (!bodies) return refuse(exchange, bad_request(std::nullopt, bodies.error().message));
+  if (!bodies) return refuse_body(exchange, bodies.error());
   Serving serving{*api, std::move(*bodies)};
   if (options().backend == PdBackend::kP2p) return serve(exchange, std::move(serving));
   PromptLimit limit = check_prompt(*api, exchange.body(), options().fs_prompt_tokens_max);
@@ -171,7 +171,7 @@ void PdProxyThread::pass_on(HttpExchange& exchange) {
   const HttpHead& head = exchange.head();
   if (const auto error = why_not_passed_on(head)) return refuse(exchange, *error);
   Result<std::optional<std::string>> body = body_without_workers(head, exchange.body());
-  if (!body) return refuse(exchange, bad_request(std::nullopt, body.error().message));
+  if (!body) return refuse_body(exchange, body.error());
   const size_t most = options().handoff.prefill_attempts_most;
   PdCandidates decoders = proxy_.workers().candidates(P2pRole::kDecode, most, loop_.now());
   if (decoders.workers.empty()) return refuse_without(P2pRole::kDecode, exchange);
@@ -303,6 +303,12 @@ void PdProxyThread::refuse(HttpExchange& exchange, const ApiError& error,
                            std::string_view more_fields) {
   probe().on_refused(error.status, error.message);
   exchange.respond(error.status, leg_error_fields(error).append(more_fields), error_body(error));
+}
+
+void PdProxyThread::refuse_body(HttpExchange& exchange, const Error& why) {
+  const ApiError error = unreadable_body(exchange.head(), exchange.body(), why);
+  probe().on_refused(error.status, why.message);
+  exchange.respond(error.status, leg_error_fields(error), error_body(error));
 }
 
 HttpHandler::Refusal PdProxyThread::on_refused(int status, std::string_view reason) {

@@ -55,6 +55,7 @@ class PdProxyThread final : public HttpHandler {
   void wait_for_room(HttpExchange& exchange, Serving serving, const RoomWish& wish);
   void send(HttpExchange& exchange, Serving serving, RoomGrant grant);
   void serve_long(HttpExchange& exchange, Serving serving, std::string_view tokens);
+  void refuse_body(HttpExchange& exchange, const Error& why);
   void refuse_without(P2pRole role, HttpExchange& exchange);
   void refuse(HttpExchange& exchange, const ApiError& error, std::string_view more_fields = {});
   std::string new_id();

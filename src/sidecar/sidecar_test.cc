@@ -1,4 +1,5 @@
 #include "sidecar/sidecar_fixture.h"
+#include "vllm/request_body.h"
 
 namespace kvasir {
 namespace {
@@ -165,6 +166,22 @@ TEST_F(SidecarTest, WhatIsWrongIsToldBeforeAnyWorkerIsAsked) {
     EXPECT_THAT(answer.body, HasSubstr("x-prefiller-host-port")) << header;
   }
   EXPECT_EQ(decoder_.requests + prefiller_.requests, 0);
+}
+
+// As the gateway and the engines do it: where the JSON breaks, and what was expected there.
+TEST_F(SidecarTest, ABodyThatIsNoJsonIsToldWhereItBreaks) {
+  start();
+  for (const char* path : {"/v1/completions", "/v1/chat/completions", "/invocations"}) {
+    const std::string broken = R"({"prompt":"secret",})";
+    const Recorder answer = ask("POST", path, "Content-Type: application/json\r\n", broken);
+    EXPECT_EQ(answer.status, 400) << path;
+    EXPECT_EQ(answer.body, error_body(*check_request_body("application/json", broken))) << path;
+    EXPECT_THAT(answer.body, HasSubstr("body.19")) << path;
+    EXPECT_EQ(told_.refused, "the body is not JSON at byte 19") << "which no log has more of";
+  }
+  const Recorder list =
+      ask("POST", "/v1/completions", "Content-Type: application/json\r\n", " [1]");
+  EXPECT_THAT(list.body, HasSubstr("the body is not a JSON object: it begins otherwise at byte 1"));
 }
 
 // Vector T8: the connection to the worker is closed, which is what aborts a request there; and what

@@ -120,13 +120,13 @@ std::unique_ptr<LegsObserver> SidecarThread::new_observer() {
 
 void SidecarThread::start_one_leg(HttpExchange& exchange, LegsRoute route) {
   Result<std::optional<std::string>> body = body_without_workers(exchange.head(), exchange.body());
-  if (!body) return refuse(exchange, bad_request(std::nullopt, body.error().message));
+  if (!body) return refuse_body(exchange, body.error());
   relays_.start(exchange, std::move(route), new_observer(), std::move(*body));
 }
 
 void SidecarThread::start_two_legs(HttpExchange& exchange, RequestApi api, LegsRoute route) {
   Result<LegBodies> bodies = LegBodies::read(api, exchange.body());
-  if (!bodies) return refuse(exchange, bad_request(std::nullopt, bodies.error().message));
+  if (!bodies) return refuse_body(exchange, bodies.error());
   if (Result<void> named = name_workers(exchange.head(), route); !named) {
     if (options().allowlist != nullptr) return block(exchange, named.error().message);
     return refuse(exchange, bad_request(std::nullopt, named.error().message));
@@ -263,6 +263,12 @@ void SidecarThread::remove(OwnPage& page) {
 
 void SidecarThread::refuse(HttpExchange& exchange, const ApiError& error) {
   probe().on_refused(error.status, error.message);
+  exchange.respond(error.status, leg_error_fields(error), error_body(error));
+}
+
+void SidecarThread::refuse_body(HttpExchange& exchange, const Error& why) {
+  const ApiError error = unreadable_body(exchange.head(), exchange.body(), why);
+  probe().on_refused(error.status, why.message);
   exchange.respond(error.status, leg_error_fields(error), error_body(error));
 }
 

@@ -64,6 +64,7 @@ class SidecarThread final : public HttpHandler {
   void start_relay(HttpExchange& exchange, LegBodies bodies, LegsRoute route);
   void block(HttpExchange& exchange, std::string_view worker);
   LegsRelays::Options relay_options();
+  void refuse_body(HttpExchange& exchange, const Error& why);
   void refuse(HttpExchange& exchange, const ApiError& error);
 
   Sidecar& sidecar_;

@@ -11,9 +11,14 @@ namespace kvasir {
 
 Result<JsonEditor> JsonEditor::read(std::string_view object,
                                     std::span<const std::string_view> keys) {
-  const Error no_object{"the body is not a JSON object"};
+  const auto at_byte = [](std::string_view what, size_t at) {
+    return Error{std::string(what) + " at byte " + std::to_string(at)};
+  };
   const size_t brace = object.find_first_not_of(kJsonSpace);
-  if (brace == std::string_view::npos || object[brace] != '{') return no_object;
+  if (brace == std::string_view::npos) return Error{"the body is empty"};
+  if (object[brace] != '{') {
+    return at_byte("the body is not a JSON object: it begins otherwise", brace);
+  }
   JsonEditor editor(object, keys);
   editor.end_ = brace + 1;
   JsonMembers members(object.substr(brace));
@@ -35,10 +40,10 @@ Result<JsonEditor> JsonEditor::read(std::string_view object,
     }
     editor.end_ = end;
   }
-  if (members.malformed()) return no_object;
-  const std::string_view behind = object.substr(brace + members.at());
-  if (behind.find_first_not_of(kJsonSpace) != std::string_view::npos) {
-    return Error{"there is something behind the JSON object of the body"};
+  if (members.malformed()) return at_byte("the body is not JSON", brace + members.at());
+  const size_t behind = object.find_first_not_of(kJsonSpace, brace + members.at());
+  if (behind != std::string_view::npos) {
+    return at_byte("something follows the JSON object", behind);
   }
   return editor;
 }

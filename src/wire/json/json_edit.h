@@ -24,8 +24,8 @@ struct JsonEdit {
 // their keys are escaped, and an edit leaves one of them at most.
 class JsonEditor {
  public:
-  // `object`: from white space or its opening brace to the end. An error says what is no JSON
-  // object; the inside of values is not checked further than JsonCursor does.
+  // `object`: from white space or its opening brace to the end. An error says why it is
+  // no JSON object, and where; the inside of values is not checked further than JsonCursor does.
   static Result<JsonEditor> read(std::string_view object, std::span<const std::string_view> keys);
 
   // The member's value as it stands in the text; nullopt: it is not there.
