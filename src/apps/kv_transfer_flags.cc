@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "net/io/flag_address.h"
+#include "transfer/lmcache/redis_url.h"
 #include "wire/json/json_cursor.h"
 #include "wire/json/json_edit.h"
 
@@ -158,7 +159,10 @@ std::string describe(const KvTransferConfig& config) {
       text.append(config.fs_safe ? ", in our own layout" : ", in vLLM's layout");
       break;
     case KvTransferKind::kLmcache:
-      break;  // its address may hold a password
+      if (const Result<RedisUrl> url = parse_redis_url(config.remote_url)) {
+        text.append(" in the Redis at ").append(url->public_text());  // without the password
+      }
+      break;
   }
   if (config.compress) text.append(", compressed to int8");
   if (config.pipelining) text.append(", pipelined");

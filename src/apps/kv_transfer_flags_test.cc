@@ -66,6 +66,13 @@ TEST_F(KvTransferFlagsTest, EachRankHasASideChannelOfItsOwn) {
   EXPECT_FALSE(kv_transfer_options(flags, 1).ok());
 }
 
+TEST_F(KvTransferFlagsTest, TheRedisIsNamedWithoutItsPassword) {
+  setenv("LMCACHE_REMOTE_URL", "redis://me:secret@store:6380/2", 1);
+  const KvTransferFlags flags{R"({"kv_connector":"LMCacheConnectorV1","kv_role":"kv_both"})", {}};
+  EXPECT_EQ(describe(**kv_transfer_options(flags, 0)),
+            "KV transfer by LMCacheConnectorV1 in the Redis at store:6380/2");
+}
+
 TEST_F(KvTransferFlagsTest, OtherVariablesOfTheTransportAreNamed) {
   setenv("UCX_TLS", "rc,cuda_copy", 1);
   setenv("UCX_NET_DEVICES", "mlx5_0:1", 1);

@@ -34,6 +34,9 @@ class BlockStore {
  public:
   virtual ~BlockStore() = default;
 
+  // Whether it can be used now. A folder that cannot is refused when its connector is made.
+  virtual Result<void> usable() { return {}; }
+
   virtual FoundBlocks find(const StoredPrompt& prompt) = 0;
   // Prompt blocks from `first` on, `count` of them, one after another `into` room for so many. What
   // find() saw may be gone.

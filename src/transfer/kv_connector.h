@@ -61,7 +61,7 @@ struct KvTransferStats {
   uint64_t expired_requests = 0;    // offers whose lease ran out
   uint64_t late_notifications = 0;  // of offers that were gone by then
   uint64_t offers = 0;              // blocks pinned now, as offers
-  uint64_t refused_peers = 0;
+  uint64_t refused_peers = 0;       // workers, and times that a store could not be used
   uint64_t unusable_handoffs = 0;  // params that ask for a fetch and lack what one needs
 };
 

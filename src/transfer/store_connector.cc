@@ -116,6 +116,19 @@ StoreConnector::~StoreConnector() {
   }
 }
 
+void StoreConnector::check_store() {
+  const auto use = [this](const Result<void>& usable) {
+    if (usable) return;
+    ++stats_.refused_peers;
+    log_warning(name_ + ": " + usable.error().message +
+                "; until it answers, prompts are computed here and not stored");
+  };
+  const bool taken = thread_.submit([use, store = store_](const StoreThread::Tell&) {
+    return [use, usable = store->usable()] { use(usable); };
+  });
+  if (!taken) use(Error{"there is no thread for the store"});
+}
+
 void StoreConnector::plan(KvRequestId request, const KvRequest& about) {
   if (about.blocks.empty()) {
     owner_.on_planned(request, KvPlan{});

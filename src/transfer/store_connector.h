@@ -44,6 +44,9 @@ class StoreConnector final : public KvConnector {
                  Owner& owner);
   ~StoreConnector() override;
 
+  // Says and counts at once, before the first request, that the store cannot be used.
+  void check_store();
+
   void plan(KvRequestId request, const KvRequest& about) override;
   void fetch(KvRequestId request, uint32_t first, std::vector<uint32_t> blocks) override;
   void offer(KvRequestId request, std::vector<uint32_t> blocks, uint32_t cached_tokens) override;

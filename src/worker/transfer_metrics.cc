@@ -35,7 +35,8 @@ TransferMetrics::TransferMetrics(MetricRegistry& registry, const Labels& labels,
   failed_ = counter("kvasir_kv_transfer_failures_total", "Transfers of KV blocks that failed.");
   refused_peers_ =
       counter("kvasir_kv_refused_peers_total",
-              "Workers with which no KV blocks are exchanged: another model or layout.");
+              "Workers with which no KV blocks are exchanged (another model or layout), and times "
+              "that a store of blocks could not be used.");
   unusable_ = counter("kvasir_kv_unusable_handoffs_total",
                       "Requests that asked for KV blocks without what it takes to fetch them.");
   seconds_ = histogram("kvasir_kv_transfer_seconds",

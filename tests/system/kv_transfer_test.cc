@@ -324,5 +324,19 @@ TEST_F(LostPrefiller, OrCostsItsPromptOnceMore) {
             texts(alone.answer(request_.path, request_.body)));
 }
 
+// The first request is not the one that finds it out.
+TEST(AStoreThatIsNotThere, IsNamedWhenTheWorkerStarts) {
+  const std::string address = "127.0.0.1:" + std::to_string(leased_port());
+  const Way way{"lmcache", "LMCacheConnectorV1", R"("remote_url":"redis://)" + address + "\""};
+  Worker worker({}, &way);
+  ASSERT_TRUE(worker.serves()) << worker.output();
+  ASSERT_TRUE(comes([&] { return worker.metric("kvasir_kv_refused_peers_total") == 1; }))
+      << worker.output();
+  EXPECT_THAT(worker.output(), HasSubstr("the Redis at " + address + "/0 cannot be reached"));
+  EXPECT_THAT(worker.output(), HasSubstr("prompts are computed here"));
+  EXPECT_THAT(worker.post("/v1/completions", {{"prompt", "one two"}, {"max_tokens", 2}}),
+              HasSubstr("HTTP/1.1 200 "));
+}
+
 }  // namespace
 }  // namespace kvasir

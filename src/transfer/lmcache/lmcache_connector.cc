@@ -21,8 +21,10 @@ Result<std::unique_ptr<KvConnector>> make_lmcache_connector(const KvTransferConf
   auto store = std::make_shared<RedisStore>(std::move(url).value(),
                                             kv_fingerprint(model, layout, config.compress),
                                             wire_block_bytes(layout, config.compress), of_store);
-  return std::unique_ptr<KvConnector>(std::make_unique<StoreConnector>(
-      "lmcache", std::move(store), store_options(config), memory, loop, owner));
+  auto connector = std::make_unique<StoreConnector>("lmcache", std::move(store),
+                                                    store_options(config), memory, loop, owner);
+  connector->check_store();
+  return std::unique_ptr<KvConnector>(std::move(connector));
 }
 
 }  // namespace kvasir

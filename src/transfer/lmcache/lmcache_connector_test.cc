@@ -235,6 +235,28 @@ TEST(LmcacheWithoutRedis, WhatIsNoRedisIsRefused) {
   EXPECT_NE(problem.find("does not answer"), std::string::npos) << problem;
 }
 
+TEST(LmcacheWithoutRedis, ThatNobodyAnswersIsSaidAndCountedAtOnce) {
+  const std::string port = [] {
+    const Descriptor listener = listen_tcp("127.0.0.1", 0, false).value();
+    return std::to_string(local_port(listener));
+  }();
+  KvTransferConfig config;
+  config.kind = KvTransferKind::kLmcache;
+  config.remote_url = "redis://me:secret@127.0.0.1:" + port + "/3";
+  ConnectorSide side;
+  testing::internal::CaptureStderr();
+  side.use(make_lmcache_connector(config, "m", side.memory(), side.loop(), side.owner()).value());
+  side.run_until([&] { return side.connector().stats().refused_peers > 0; });
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_NE(said.find("warning"), std::string::npos) << said;
+  EXPECT_NE(said.find("lmcache: the Redis at 127.0.0.1:" + port + "/3 cannot be reached"),
+            std::string::npos)
+      << said;
+  EXPECT_NE(said.find("prompts are computed here"), std::string::npos) << said;
+  EXPECT_EQ(said.find("secret"), std::string::npos) << said;
+  EXPECT_EQ(side.connector().stats().refused_peers, 1u);
+}
+
 TEST(LmcacheWithoutRedis, AUrlThatIsNoneRefusesToStart) {
   KvTransferConfig config;
   for (const char* url : {"", "http://x", "redis://me:secret@h:x"}) {

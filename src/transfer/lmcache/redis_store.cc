@@ -69,6 +69,11 @@ Result<void> RedisStore::missing(std::span<const BlockHash> blocks, std::vector<
   });
 }
 
+Result<void> RedisStore::usable() {
+  const RedisConnection::Command ping[] = {{"PING"}};
+  return redis_.run(ping, [](size_t, const RedisReply&) { return true; });
+}
+
 FoundBlocks RedisStore::find(const StoredPrompt& prompt) {
   FoundBlocks found;
   std::vector<bool> missing;

@@ -27,6 +27,7 @@ class RedisStore final : public BlockStore {
   RedisStore(RedisUrl url, uint64_t fingerprint, size_t block_bytes,
              const RedisStoreOptions& options);
 
+  Result<void> usable() override;
   FoundBlocks find(const StoredPrompt& prompt) override;
   LoadedBlocks load(const StoredPrompt& prompt, uint32_t first, uint32_t count,
                     std::span<std::byte> into) override;
