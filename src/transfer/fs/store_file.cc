@@ -3,11 +3,8 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <array>
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
@@ -18,6 +15,7 @@
 #include <utility>
 
 #include "base/integer_text.h"
+#include "transfer/write_pieces.h"
 
 namespace kvasir {
 namespace {
@@ -29,24 +27,19 @@ Error store_file_error(const char* what, const std::string& path) {
   return Error{std::string("cannot ") + what + " " + path + ": " + std::strerror(errno)};
 }
 
-constexpr size_t kPiecesOfWrite = 256;
+constexpr size_t kBytesAhead = size_t{8} << 20;
 
-bool write_pieces(int file, std::span<const std::span<const std::byte>> pieces) {
-  std::array<iovec, kPiecesOfWrite> parts;
-  size_t first = 0, skipped = 0;  // of the first piece
-  while (first < pieces.size()) {
-    const size_t count = std::min(kPiecesOfWrite, pieces.size() - first);
-    for (size_t i = 0; i < count; ++i) {
-      const auto piece = pieces[first + i].subspan(i == 0 ? skipped : 0);
-      parts[i] = {const_cast<std::byte*>(piece.data()), piece.size()};  // it is only read
-    }
-    const ssize_t written = writev(file, parts.data(), static_cast<int>(count));
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return false;
-    skipped += static_cast<size_t>(written);
-    while (first < pieces.size() && skipped >= pieces[first].size()) {
-      skipped -= pieces[first++].size();
-    }
+// The disk begins with what is written while more is made: less is left for fsync().
+bool write_ahead(int file, std::span<const std::span<const std::byte>> pieces) {
+  size_t written = 0;
+  while (!pieces.empty()) {
+    size_t count = 0, bytes = 0;
+    while (count < pieces.size() && bytes < kBytesAhead) bytes += pieces[count++].size();
+    if (!write_pieces(file, pieces.first(count))) return false;
+    sync_file_range(file, static_cast<off_t>(written), static_cast<off_t>(bytes),
+                    SYNC_FILE_RANGE_WRITE);
+    written += bytes;
+    pieces = pieces.subspan(count);
   }
   return true;
 }
@@ -55,7 +48,7 @@ Result<void> write_and_sync(std::span<const NewStoreFile> files) {
   std::vector<Descriptor> opened;
   for (const NewStoreFile& file : files) {
     opened.emplace_back(::open(file.path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
-    if (!opened.back().open() || !write_pieces(opened.back().get(), file.pieces)) {
+    if (!opened.back().open() || !write_ahead(opened.back().get(), file.pieces)) {
       return store_file_error("write", file.path);
     }
   }
