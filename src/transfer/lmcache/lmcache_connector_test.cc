@@ -96,6 +96,18 @@ TEST_F(LmcacheTest, PromptsOfManyBatchesArriveWhole) {
   EXPECT_EQ(worker()->decode(prompt), 40u);
 }
 
+TEST_F(LmcacheTest, ADamagedBlockOfManyBatchesLeavesNoAnswersBehind) {
+  options_.batch_commands_most = 3;
+  worker()->prefill(prompt_);
+  const auto side = worker();
+  for (const size_t block : {0, 2, 3, 8, 9}) {
+    redis_->ask({{"SETRANGE", store()->key_of(prompt_.blocks[block]), "40", "no KV"}});
+    EXPECT_EQ(side->decode(prompt_), block);
+    side->prefill(prompt_);
+    EXPECT_EQ(side->decode(prompt_), 10u);
+  }
+}
+
 TEST_F(LmcacheTest, OneFlippedByteAnywhereIsFoundAndStoredAgain) {
   worker()->prefill(prompt_);
   const std::string key = store()->key_of(prompt_.blocks[6]);

@@ -5,6 +5,8 @@
 
 #include <utility>
 
+#include "transfer/write_pieces.h"
+
 namespace kvasir {
 namespace {
 
@@ -33,6 +35,35 @@ RedisReply read_reply(const redisReply& raw) {
 
 }  // namespace
 
+void RedisCommands::add(std::span<const std::string_view> words, std::span<const std::byte> rest) {
+  text_ += '*' + std::to_string(words.size()) + "\r\n";
+  for (size_t i = 0; i < words.size(); ++i) {
+    const bool last = i + 1 == words.size();
+    text_ += '$' + std::to_string(words[i].size() + (last ? rest.size() : 0)) + "\r\n";
+    text_ += words[i];
+    if (last && !rest.empty()) rests_.push_back({text_.size(), rest});
+    text_ += "\r\n";
+  }
+}
+
+void RedisCommands::clear() {
+  text_.clear();
+  rests_.clear();
+}
+
+bool RedisCommands::write(int socket) const {
+  const std::span<const std::byte> text = std::as_bytes(std::span(text_.data(), text_.size()));
+  std::vector<std::span<const std::byte>> pieces;
+  size_t done = 0;
+  for (const Rest& rest : rests_) {
+    pieces.push_back(text.subspan(done, rest.at - done));
+    pieces.push_back(rest.bytes);
+    done = rest.at;
+  }
+  pieces.push_back(text.subspan(done));
+  return write_pieces(socket, pieces);
+}
+
 void RedisConnection::Free::operator()(redisContext* context) const {
   redisFree(context);
 }
@@ -44,11 +75,19 @@ RedisConnection::~RedisConnection() = default;
 
 Result<void> RedisConnection::run(std::span<const Command> commands, const OnReply& on_reply) {
   if (commands.empty()) return {};
+  RedisCommands made;
+  for (const Command& command : commands) made.add(command);
+  const Result<void> sent = send(made);
+  return sent ? receive(commands.size(), on_reply) : sent;
+}
+
+Result<void> RedisConnection::send(const RedisCommands& commands) {
   if (context_ == nullptr) {
     if (clock_.now() < paused_until_) return Error{last_failure_};
     if (const Result<void> connected = connect(); !connected) return connected;
   }
-  return talk(commands, on_reply);
+  if (!commands.write(context_->fd)) return broken("cannot be told");
+  return {};
 }
 
 Result<void> RedisConnection::connect() {
@@ -73,7 +112,7 @@ Result<void> RedisConnection::sign_in() {
   // Says whether it is a Redis that serves us before anything else is asked.
   commands.push_back({"PING"});
   std::string refused;
-  const Result<void> done = talk(commands, [&](size_t index, const RedisReply& reply) {
+  const Result<void> done = run(commands, [&](size_t index, const RedisReply& reply) {
     if (reply.kind == RedisReply::Kind::kText) return true;
     // In our words: an error may repeat what it was given.
     const std::string_view command = commands[index].front();
@@ -85,21 +124,10 @@ Result<void> RedisConnection::sign_in() {
   return refused.empty() ? Result<void>() : broken(refused);
 }
 
-Result<void> RedisConnection::talk(std::span<const Command> commands, const OnReply& on_reply) {
-  for (const Command& command : commands) {
-    std::vector<const char*> parts;
-    std::vector<size_t> sizes;
-    for (const std::string_view part : command) {
-      parts.push_back(part.data());
-      sizes.push_back(part.size());
-    }
-    if (redisAppendCommandArgv(context_.get(), static_cast<int>(parts.size()), parts.data(),
-                               sizes.data()) != REDIS_OK) {
-      return broken("cannot be told");
-    }
-  }
+Result<void> RedisConnection::receive(size_t count, const OnReply& on_reply) {
+  if (context_ == nullptr) return Error{last_failure_};
   bool wanted = true;
-  for (size_t index = 0; index < commands.size(); ++index) {
+  for (size_t index = 0; index < count; ++index) {
     void* raw = nullptr;
     if (redisGetReply(context_.get(), &raw) != REDIS_OK || raw == nullptr) {
       return broken("does not answer");

@@ -30,6 +30,23 @@ struct RedisTimeouts {
   Duration pause = std::chrono::seconds(1);   // after a failure nothing is tried for so long
 };
 
+// Commands as they go to a Redis.
+class RedisCommands {
+ public:
+  // `rest` follows the last word as a part of it, and stays as it is until the commands are sent.
+  void add(std::span<const std::string_view> words, std::span<const std::byte> rest = {});
+  void clear();
+  bool write(int socket) const;
+
+ private:
+  struct Rest {
+    size_t at;  // of the text
+    std::span<const std::byte> bytes;
+  };
+  std::string text_;
+  std::vector<Rest> rests_;
+};
+
 class RedisConnection {
  public:
   using Command = std::vector<std::string_view>;
@@ -44,6 +61,11 @@ class RedisConnection {
   // Connects, if need be, sends all and reads the answers. An error: the Redis cannot be reached,
   // does not answer in time, or is none; never what a password says.
   Result<void> run(std::span<const Command> commands, const OnReply& on_reply);
+  // The same in two steps, for whoever has more to send before the first answer is read. After an
+  // error no answer comes any more.
+  Result<void> send(const RedisCommands& commands);
+  // To the next `count` commands that were sent.
+  Result<void> receive(size_t count, const OnReply& on_reply);
 
  private:
   struct Free {
@@ -52,7 +74,6 @@ class RedisConnection {
 
   Result<void> connect();
   Result<void> sign_in();
-  Result<void> talk(std::span<const Command> commands, const OnReply& on_reply);
   Error broken(std::string_view what);
 
   const RedisUrl url_;

@@ -17,8 +17,8 @@ namespace kvasir {
 struct RedisStoreOptions {
   RedisTimeouts timeouts;
   Duration ttl{};                             // since it was stored; 0: for ever
-  size_t batch_bytes_most = size_t{2} << 20;  // on the way at one time
-  size_t batch_commands_most = 4096;
+  size_t batch_bytes_most = size_t{512} << 10;  // two batches are on the way at one time
+  size_t batch_commands_most = 1024;
   Duration patience = std::chrono::seconds(20);  // with all batches of one request
 };
 
@@ -38,13 +38,20 @@ class RedisStore final : public BlockStore {
  private:
   size_t value_bytes() const;
   size_t blocks_of_batch() const;
-  bool is_value(std::string_view value, BlockHash block) const;
-  void append_value(BlockHash block, std::span<const std::byte> bytes, std::string& values) const;
-  Result<void> load_batch(const StoredPrompt& prompt, uint32_t first, uint32_t count,
-                          LoadedBlocks& loaded, std::span<std::byte> into);
-  Result<void> save_batch(const StoredPrompt& prompt, size_t first, size_t count,
-                          std::span<const std::byte> bytes);
-  Result<void> missing(std::span<const BlockHash> blocks, std::vector<bool>& missing);
+  std::string head_of(BlockHash block, uint64_t checksum) const;
+  struct Batches {
+    size_t count;  // of all commands
+    size_t size;   // of a batch
+    TimePoint until;
+  };
+  // Adds command `index`.
+  using Add = std::function<void(size_t index, RedisCommands& commands)>;
+  Result<void> run_batches(const Batches& batches, const Add& add,
+                           const RedisConnection::OnReply& on_reply);
+  TimePoint patience_end() const { return time_after(clock_.now(), options_.patience); }
+  void ask_length(BlockHash block, RedisCommands& commands) const;
+  bool is_length(const RedisReply& reply) const;
+  Result<std::vector<size_t>> missing(const StoredPrompt& prompt, TimePoint until);
 
   const std::string prefix_;
   const uint64_t fingerprint_;
@@ -52,6 +59,7 @@ class RedisStore final : public BlockStore {
   const RedisStoreOptions options_;
   SteadyClock clock_;
   RedisConnection redis_;
+  RedisCommands commands_;
 };
 
 }  // namespace kvasir
