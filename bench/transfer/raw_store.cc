@@ -31,6 +31,16 @@ std::string output_of(const std::string& command) {
   return text;
 }
 
+// What redis-benchmark says of all its requests.
+double seconds_of(const std::string& text, uint32_t requests) {
+  const size_t at = text.find("\n\"");  // behind the line of names
+  const size_t comma = at == std::string::npos ? at : text.find(",\"", at);
+  if (comma == std::string::npos) give_up("redis-benchmark says: " + text);
+  const double rate = std::atof(text.c_str() + comma + 2);
+  if (rate <= 0) give_up("redis-benchmark says: " + text);
+  return requests / rate;
+}
+
 }  // namespace
 
 BenchFolder::BenchFolder() {
@@ -103,21 +113,31 @@ BenchRedis::~BenchRedis() {
   waitpid(process_, nullptr, 0);
 }
 
-double BenchRedis::seconds(const std::string& command, uint32_t requests,
-                           uint32_t value_bytes) const {
-  const std::string text = output_of(
-      "redis-benchmark --csv -h 127.0.0.1 -p " + std::to_string(port_) + " -t " + command +
-      " -c 1 -P 64 -n " + std::to_string(requests) + " -d " + std::to_string(value_bytes));
-  const size_t at = text.find("\n\"");  // behind the line of names
-  const size_t comma = at == std::string::npos ? at : text.find(",\"", at);
-  if (comma == std::string::npos) give_up("redis-benchmark says: " + text);
-  const double rate = std::atof(text.c_str() + comma + 2);
-  if (rate <= 0) give_up("redis-benchmark says: " + text);
-  return requests / rate;
+std::string BenchRedis::benchmark(const std::string& command, uint32_t requests,
+                                  uint32_t value_bytes) const {
+  return output_of("redis-benchmark --csv -h 127.0.0.1 -p " + std::to_string(port_) + " -t " +
+                   command + " -c 1 -P 64 -n " + std::to_string(requests) + " -d " +
+                   std::to_string(value_bytes));
 }
 
-void BenchRedis::clear() const {
-  output_of("redis-cli -h 127.0.0.1 -p " + std::to_string(port_) + " FLUSHALL");
+double BenchRedis::set_seconds(uint32_t requests, uint32_t value_bytes) const {
+  clear();
+  const double seconds =
+      seconds_of(benchmark("set -r 1000000000", requests, value_bytes), requests);
+  clear();
+  return seconds;
+}
+
+double BenchRedis::get_seconds(uint32_t requests, uint32_t value_bytes) const {
+  // What it gets without -r.
+  ask("SETRANGE key:__rand_int__ " + std::to_string(value_bytes - 1) + " x");
+  const double seconds = seconds_of(benchmark("get", requests, value_bytes), requests);
+  clear();
+  return seconds;
+}
+
+void BenchRedis::ask(const std::string& command) const {
+  output_of("redis-cli -h 127.0.0.1 -p " + std::to_string(port_) + " " + command);
 }
 
 }  // namespace kvasir::bench

@@ -38,12 +38,18 @@ class BenchRedis {
   BenchRedis& operator=(const BenchRedis&) = delete;
 
   uint16_t port() const { return port_; }
-  // How long `requests` commands of `command` (set, get) take with values of that size, one
-  // connection and 64 commands on the way, as redis-benchmark says.
-  double seconds(const std::string& command, uint32_t requests, uint32_t value_bytes) const;
-  void clear() const;
+  // How long so many commands take with values of that size, one connection and 64 commands on the
+  // way, as redis-benchmark says. Each value is set under a key of its own, as blocks are: values
+  // of one key would all go to the same memory. The gets are of one key, which no block's get
+  // can do: redis-benchmark knows no other order than a random one.
+  double set_seconds(uint32_t requests, uint32_t value_bytes) const;
+  double get_seconds(uint32_t requests, uint32_t value_bytes) const;
+  void clear() const { ask("FLUSHALL"); }
 
  private:
+  void ask(const std::string& command) const;
+  std::string benchmark(const std::string& command, uint32_t requests, uint32_t value_bytes) const;
+
   uint16_t port_ = 0;
   pid_t process_ = 0;
 };

@@ -5,6 +5,8 @@ The contenders take turns within one run of one program; each ratio is that of t
   nixl (TCP, shared memory), p2p   against a raw copy over TCP                  50 % (goal: 80 %)
   fs                               against write() and fsync() of the same bytes  60 %
   lmcache                          against redis-benchmark's SET and GET          50 %
+redis-benchmark sets as many keys as there are blocks, in an empty Redis; it gets one key again and again, which is harder to keep up with than
+blocks of their own.
 """
 import argparse
 import statistics
