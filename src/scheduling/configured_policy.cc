@@ -25,8 +25,8 @@ bool wants_a_cached_prompt(const Request& request) {
 }
 
 Cycle cycle_of(const PickContext& context) {
-  return Cycle{context.request, context.fleet, context.candidates, context.now,
-               {},              context.trace, context.avoided};
+  return Cycle{context.request, context.fleet,   context.candidates, context.now,  {},
+               context.trace,   context.avoided, context.widened,    context.tried};
 }
 
 }  // namespace
@@ -46,9 +46,16 @@ std::optional<Decision> ConfiguredPolicy::pick(const PickContext& context) {
   Cycle cycle = cycle_of(context);
   if (cycle.trace != nullptr) cycle.trace->set_labels(plugins_.labels);
   for (Producer* producer : plugins_.producers) producer->produce(cycle);
-  const auto admits = [&](Admitter* admitter) { return admitter->admits(cycle); };
-  refusal_ = Refusal::kNotAdmitted;
-  if (!std::all_of(plugins_.admitters.begin(), plugins_.admitters.end(), admits)) return std::nullopt;
+  if (context.widened) {
+    std::erase_if(done_, [](const ProfileResult& result) { return result.chosen.empty(); });
+  } else {
+    done_.clear();
+    const auto admits = [&](Admitter* admitter) { return admitter->admits(cycle); };
+    refusal_ = Refusal::kNotAdmitted;
+    if (!std::all_of(plugins_.admitters.begin(), plugins_.admitters.end(), admits)) {
+      return std::nullopt;
+    }
+  }
   refusal_ = Refusal::kFiltered;
   run_profiles(cycle);
   const int primary = plugins_.handler->primary(cycle, done_);
@@ -65,7 +72,6 @@ std::optional<Decision> ConfiguredPolicy::pick(const PickContext& context) {
 }
 
 void ConfiguredPolicy::run_profiles(Cycle& cycle) {
-  done_.clear();
   for (int next = plugins_.handler->next(cycle, done_); next >= 0;
        next = plugins_.handler->next(cycle, done_)) {
     KVASIR_ASSERT(done_.size() < profiles_.size(), "no profile runs twice");

@@ -22,6 +22,8 @@ struct Cycle {
   std::span<const ProfileResult> done = {};
   DecisionTrace* trace = nullptr;  // the scheduler's, not the plugins'
   std::span<const EndpointId> avoided = {};  // no candidates for now: something failed there lately
+  bool widened = false;                      // as in PickContext, like the next
+  std::span<const EndpointId> tried = {};
 };
 
 }  // namespace kvasir

@@ -25,11 +25,15 @@ struct Snapshot;
 struct PickContext {
   const Request& request;
   const Snapshot& fleet;
-  std::span<const EndpointId>
-      candidates;  // at least one; healthy, not tried before for this request
+  std::span<const EndpointId> candidates;  // at least one; not tried before for this request
   TimePoint now{};
   DecisionTrace* trace = nullptr;  // filled when there is one
   std::span<const EndpointId> avoided = {};  // no candidates for now: something failed there lately
+  // The same pick again, right after its filters left nobody: now the candidates are of every rank
+  // (EndpointState), and each profile takes the best that its filters leave, as the scheduler does
+  // of the whole fleet. A profile that found somebody does not run again.
+  bool widened = false;
+  std::span<const EndpointId> tried = {};  // when widened: who failed this request
 };
 
 struct PoolContext {

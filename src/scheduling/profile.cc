@@ -32,9 +32,8 @@ Profile::Profile(int index, ProfilePlugins plugins) : index_(index), plugins_(st
 }
 
 ProfileResult Profile::run(const Cycle& cycle) {
-  candidates_.assign(cycle.candidates.begin(), cycle.candidates.end());
   Stopwatch watch(cycle);
-  run_filters(cycle, watch);
+  find_candidates(cycle, watch);
   if (candidates_.empty()) return ProfileResult{index_, {}, {}};
 
   scored_.clear();
@@ -47,6 +46,31 @@ ProfileResult Profile::run(const Cycle& cycle) {
   KVASIR_ASSERT(chosen > 0 && chosen <= scored_.size(), "a picker chooses one at least");
   const std::span<const ScoredEndpoint> scored(scored_);
   return ProfileResult{index_, scored.first(chosen), scored};
+}
+
+void Profile::find_candidates(const Cycle& cycle, Stopwatch& watch) {
+  if (cycle.widened) return find_best_rank(cycle, watch);
+  candidates_.assign(cycle.candidates.begin(), cycle.candidates.end());
+  run_filters(cycle, watch);
+}
+
+// Of the best rank of which the filters leave somebody. Unhealthy ones only when the filters leave
+// nobody who is healthy, tried or not: who failed a request has shown at least that it answers.
+void Profile::find_best_rank(const Cycle& cycle, Stopwatch& watch) {
+  using Rank = EndpointState::Rank;
+  const auto find_of = [&](std::span<const EndpointId> among, Rank best, Rank worst) {
+    candidates_.clear();
+    for (const EndpointId id : among) {
+      const Rank rank = cycle.fleet.endpoints[index_of(id)].rank();
+      if (rank >= best && rank <= worst) candidates_.push_back(id);
+    }
+    run_filters(cycle, watch);
+    return !candidates_.empty();
+  };
+  if (find_of(cycle.candidates, Rank::kAvailable, Rank::kAvailable)) return;
+  if (find_of(cycle.candidates, Rank::kEjected, Rank::kEjected)) return;
+  if (find_of(cycle.tried, Rank::kAvailable, Rank::kEjected)) return candidates_.clear();
+  find_of(cycle.candidates, Rank::kReachable, Rank::kReachable);
 }
 
 void Profile::run_filters(const Cycle& cycle, Stopwatch& watch) {
@@ -62,7 +86,7 @@ void Profile::run_filters(const Cycle& cycle, Stopwatch& watch) {
 
 void Profile::tell_nobody_left(const Cycle& cycle, size_t filter) {
   if (plugins_.filter_probe == nullptr || filter >= plugins_.filter_names.size()) return;
-  if (cycle.candidates.empty()) return;
+  if (cycle.candidates.empty() || cycle.widened) return;  // it was told of the first try
   told_.resize(plugins_.filters.size());
   const bool first = !told_[filter];
   told_[filter] = true;

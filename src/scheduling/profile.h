@@ -49,6 +49,8 @@ class Profile {
  private:
   class Stopwatch;
 
+  void find_candidates(const Cycle& cycle, Stopwatch& watch);
+  void find_best_rank(const Cycle& cycle, Stopwatch& watch);
   void run_filters(const Cycle& cycle, Stopwatch& watch);
   void tell_nobody_left(const Cycle& cycle, size_t filter);
   void add_scores(const Cycle& cycle, const WeightedScorer& weighted, Stopwatch& watch);

@@ -100,10 +100,18 @@ Scheduled Scheduler::schedule_among(const Request& request, const Choice& choice
   const TimePoint now = clock_.now();
   left_out_.clear();
   if (!avoided_.empty()) leave_out_avoided(now);
-  std::optional<Decision> decision = pick(request, *fleet, now, choice.trace);
-  // Those that are left out may be the only ones that its filters leave, as the one that prefills.
-  if (!decision && policy_->refusal() == Refusal::kFiltered && take_all_healthy(*fleet, choice)) {
-    decision = pick(request, *fleet, now, choice.trace);
+  if (choice.trace != nullptr) {
+    choice.trace->begin(static_cast<uint32_t>(candidates_.size() + left_out_.size()));
+  }
+  PickContext context{request, *fleet, candidates_, now, choice.trace, left_out_};
+  std::optional<Decision> decision = policy_->pick(context);
+  // Its filters may leave only some that are no candidates for now, as the only one that prefills.
+  if (!decision && policy_->refusal() == Refusal::kFiltered && take_all_ranks(*fleet, choice)) {
+    context.candidates = candidates_;
+    context.avoided = {};
+    context.widened = true;
+    context.tried = choice.tried;
+    decision = policy_->pick(context);
   }
   if (!decision) return {policy_->refusal(), {}};
   KVASIR_ASSERT(std::binary_search(candidates_.begin(), candidates_.end(), decision->endpoint),
@@ -111,23 +119,13 @@ Scheduled Scheduler::schedule_among(const Request& request, const Choice& choice
   return {Refusal::kNone, *decision};
 }
 
-std::optional<Decision> Scheduler::pick(const Request& request, const Snapshot& fleet,
-                                        TimePoint now, DecisionTrace* trace) {
-  if (trace != nullptr) {
-    trace->begin(static_cast<uint32_t>(candidates_.size() + left_out_.size()));
-  }
-  return policy_->pick(
-      PickContext{request, fleet, std::span<const EndpointId>(candidates_), now, trace, left_out_});
-}
-
 // False: they were candidates already.
-bool Scheduler::take_all_healthy(const Snapshot& fleet, const Choice& choice) {
+bool Scheduler::take_all_ranks(const Snapshot& fleet, const Choice& choice) {
   using Rank = EndpointState::Rank;
   const size_t before = candidates_.size();
   collect(
-      fleet, choice, [](const EndpointState& state) { return state.rank() <= Rank::kEjected; },
+      fleet, choice, [](const EndpointState& state) { return state.rank() < Rank::kOut; },
       candidates_);
-  left_out_.clear();
   return candidates_.size() > before;
 }
 

@@ -55,9 +55,9 @@ class Scheduler {
   Scheduler(const Fleet& fleet, std::unique_ptr<Policy> policy, const Clock& clock);
   ~Scheduler();
 
-  // Picks among the available endpoints (EndpointState); when there is none, or the policy's
-  // filters leave none of them, among healthy ones that were ejected; when nobody is healthy, among
-  // those that take connections. Request::id must not be booked already.
+  // Picks among the available endpoints (EndpointState); when there is none, among healthy ones
+  // that were ejected; when nobody is healthy, among those that take connections. The same holds of
+  // those that a profile's filters leave, as of one role. Request::id must not be booked already.
   Scheduled schedule_among(const Request& request, const Choice& choice);
   Scheduled schedule(const Request& request, std::span<const EndpointId> tried) {
     return schedule_among(request, Choice{tried, {}, nullptr});
@@ -125,9 +125,7 @@ class Scheduler {
 
   std::shared_ptr<const Snapshot> follow_fleet();
   void leave_out_avoided(TimePoint now);
-  std::optional<Decision> pick(const Request& request, const Snapshot& fleet, TimePoint now,
-                               DecisionTrace* trace);
-  bool take_all_healthy(const Snapshot& fleet, const Choice& choice);
+  bool take_all_ranks(const Snapshot& fleet, const Choice& choice);
   void put_to_work();
 
   const Fleet& fleet_;

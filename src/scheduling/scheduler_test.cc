@@ -21,6 +21,8 @@ using ::testing::ElementsAre;
 struct Log {
   std::vector<EndpointId> candidates;
   std::vector<EndpointId> avoided;
+  bool widened = false;
+  std::vector<EndpointId> tried;
   std::optional<EndpointId> needed;  // without it the policy finds nobody
   std::map<RequestId, std::string> calls;
   TimePoint last{};
@@ -37,6 +39,8 @@ class FakePolicy final : public Policy {
     note(context.request.id, "p", context.now);
     log_.candidates.assign(context.candidates.begin(), context.candidates.end());
     log_.avoided.assign(context.avoided.begin(), context.avoided.end());
+    log_.widened = context.widened;
+    log_.tried.assign(context.tried.begin(), context.tried.end());
     const auto last = context.candidates.end();
     if (log_.needed && std::find(context.candidates.begin(), last, *log_.needed) == last) {
       return std::nullopt;
@@ -221,6 +225,28 @@ TEST_F(SchedulerTest, WhoeverIsLeftOutIsBetterThanNobodyOfItsRole) {
   EXPECT_EQ(scheduler_.schedule(request(3), tried).refusal, Refusal::kFiltered);
   fleet_.set_healthy(EndpointId(1), false);
   EXPECT_EQ(scheduler_.schedule(request(4), {}).refusal, Refusal::kFiltered);
+}
+
+TEST_F(SchedulerTest, WhoeverTakesConnectionsIsBetterThanNobodyOfItsRole) {
+  log_.needed = EndpointId(1);
+  fleet_.set_healthy(EndpointId(1), false);
+  fleet_.set_reachable(EndpointId(1), true);
+  fleet_.set_ejected(EndpointId(2), true);
+  EXPECT_TRUE(scheduler_.schedule(request(1), {}).ok());
+  EXPECT_THAT(log_.candidates, ElementsAre(EndpointId(0), EndpointId(1), EndpointId(2)));
+  EXPECT_TRUE(log_.widened) << "so that other roles have their best";
+  EXPECT_THAT(log_.tried, ElementsAre());
+  const EndpointId tried[] = {EndpointId(0)};
+  EXPECT_TRUE(scheduler_.schedule(request(2), tried).ok());
+  EXPECT_THAT(log_.candidates, ElementsAre(EndpointId(1), EndpointId(2)));
+  EXPECT_THAT(log_.tried, ElementsAre(EndpointId(0))) << "the policy knows of which role it is";
+  fleet_.set_reachable(EndpointId(1), false);
+  EXPECT_EQ(scheduler_.schedule(request(4), {}).refusal, Refusal::kFiltered);
+  // Whom the policy takes at once is one of the best.
+  log_.needed.reset();
+  EXPECT_TRUE(scheduler_.schedule(request(3), {}).ok());
+  EXPECT_THAT(log_.candidates, ElementsAre(EndpointId(0)));
+  EXPECT_FALSE(log_.widened);
 }
 
 TEST_F(SchedulerTest, ANewOwnerOfASlotIsNotAvoidedForTheOldOne) {

@@ -17,6 +17,7 @@ namespace kvasir {
 struct ScenarioEndpoint {
   Endpoint endpoint;
   bool healthy = true;
+  bool reachable = false;  // it takes connections, healthy or not
   EngineMetrics metrics;
   Duration age{};  // of the metrics, when the scenario begins
   std::optional<uint64_t> kv_tokens;

@@ -121,6 +121,7 @@ class Reader {
     made.endpoint.host = "10.0.0." + std::to_string(names_.size() + 1);
     made.endpoint.port = 8000;
     made.healthy = fields.boolean("healthy", true);
+    made.reachable = fields.boolean("reachable", false);
     made.age = fields.duration("age", Duration::zero());
     const int64_t kv_tokens = fields.integer("kv_tokens", 1, 1);
     if (fields.has("kv_tokens")) made.kv_tokens = static_cast<uint64_t>(kv_tokens);

@@ -49,6 +49,7 @@ class Player {
     for (size_t i = 0; i < scenario.endpoints.size(); ++i) {
       const ScenarioEndpoint& endpoint = scenario.endpoints[i];
       fleet_.set_healthy(EndpointId(i), endpoint.healthy);
+      fleet_.set_reachable(EndpointId(i), endpoint.reachable);
       if (endpoint.kv_tokens) fleet_.set_kv_capacity(EndpointId(i), *endpoint.kv_tokens);
       EngineMetrics metrics = endpoint.metrics;
       metrics.read_at = clock_.now() - endpoint.age;
