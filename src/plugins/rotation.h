@@ -13,6 +13,8 @@ namespace kvasir {
 
 class Rotation {
  public:
+  explicit Rotation(EndpointId first = EndpointId{0}) : next_(first) {}
+
   // The candidate with the least `cost(candidate)`; each is asked once. Precondition: at least one
   // candidate, ascending.
   template <class Cost>
@@ -34,7 +36,7 @@ class Rotation {
   }
 
  private:
-  EndpointId next_{0};
+  EndpointId next_;
 };
 
 }  // namespace kvasir

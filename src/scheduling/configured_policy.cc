@@ -76,6 +76,7 @@ void ConfiguredPolicy::run_profiles(Cycle& cycle) {
        next = plugins_.handler->next(cycle, done_)) {
     KVASIR_ASSERT(done_.size() < profiles_.size(), "no profile runs twice");
     cycle.done = done_;
+    cycle.profile = next;
     done_.push_back(profiles_[next].run(cycle));
   }
   cycle.done = done_;

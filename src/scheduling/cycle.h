@@ -24,6 +24,7 @@ struct Cycle {
   std::span<const EndpointId> avoided = {};  // no candidates for now: something failed there lately
   bool widened = false;                      // as in PickContext, like the next
   std::span<const EndpointId> tried = {};
+  int profile = 0;  // that runs now: its place in the configuration
 };
 
 }  // namespace kvasir

@@ -20,12 +20,12 @@ class PredictedCostPicker final : public Picker, public WorkPredictor, public Sa
       : chosen_max_(chosen_max),
         matches_(matches),
         cost_(context.endpoints(), context.profile(), full_wait),
-        turn_(context.endpoints()),
+        turn_(context.endpoints(), context.profiles()),
         estimates_(context.endpoints()) {}
 
   size_t pick(const Cycle& cycle, std::span<ScoredEndpoint> scored) override {
     const PrefixMatch* match = match_now();
-    turn_.bring_forward(scored, [&](EndpointId id) {
+    turn_.bring_forward(cycle.profile, scored, [&](EndpointId id) {
       return (estimates_[index_of(id)] = estimate(id, cycle, match)).cost();
     });
     const size_t chosen = std::min(chosen_max_, scored.size());

@@ -14,10 +14,12 @@ namespace {
 
 class LeastLoadPicker final : public Picker {
  public:
-  explicit LeastLoadPicker(size_t endpoints) : turn_(endpoints), in_flight_(endpoints) {}
+  LeastLoadPicker(size_t endpoints, size_t profiles)
+      : turn_(endpoints, profiles), in_flight_(endpoints) {}
 
-  size_t pick(const Cycle&, std::span<ScoredEndpoint> scored) override {
-    turn_.bring_forward(scored, [this](EndpointId id) { return in_flight_[index_of(id)]; });
+  size_t pick(const Cycle& cycle, std::span<ScoredEndpoint> scored) override {
+    turn_.bring_forward(cycle.profile, scored,
+                        [this](EndpointId id) { return in_flight_[index_of(id)]; });
     return 1;
   }
 
@@ -51,7 +53,7 @@ class LeastLoadPicker final : public Picker {
 MadePlugin make_least_load_picker(std::string_view name, const Value& value,
                                   PluginContext& context) {
   if (const auto problems = Parameters(value, name).problems(); !problems.empty()) return problems;
-  return make_plugin<LeastLoadPicker>(context.endpoints());
+  return make_plugin<LeastLoadPicker>(context.endpoints(), context.profiles());
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 #include "plugins/picker/max_score_picker.h"
 
 #include <algorithm>
+#include <numeric>
+#include <vector>
 
 #include "plugins/picker/picker_size.h"
 
@@ -13,10 +15,12 @@ bool better(const ScoredEndpoint& a, const ScoredEndpoint& b) {
 
 class MaxScorePicker final : public Picker {
  public:
-  explicit MaxScorePicker(size_t chosen_max) : chosen_max_(chosen_max) {}
+  MaxScorePicker(size_t chosen_max, size_t profiles) : chosen_max_(chosen_max), turns_(profiles) {
+    std::iota(turns_.begin(), turns_.end(), 0);
+  }
 
-  size_t pick(const Cycle&, std::span<ScoredEndpoint> scored) override {
-    const uint64_t turn = turn_++;
+  size_t pick(const Cycle& cycle, std::span<ScoredEndpoint> scored) override {
+    const uint64_t turn = turns_[cycle.profile]++;
     if (chosen_max_ == 1) {
       std::swap(scored[0], scored[best_in_turn(scored, turn)]);
       return 1;
@@ -51,7 +55,9 @@ class MaxScorePicker final : public Picker {
   }
 
   const size_t chosen_max_;
-  uint64_t turn_ = 0;
+  // Of each profile: else two that share the picker would each pass some over. No two begin at the
+  // same place: an endpoint of all roles should not be picked for two of them.
+  std::vector<uint64_t> turns_;
 };
 
 MadePlugin make_max_score_picker(std::string_view name, const Value& value,
@@ -59,7 +65,7 @@ MadePlugin make_max_score_picker(std::string_view name, const Value& value,
   Parameters parameters(value, name);
   const size_t chosen_max = read_picker_size(parameters, context);
   if (const auto problems = parameters.problems(); !problems.empty()) return problems;
-  return make_plugin<MaxScorePicker>(chosen_max);
+  return make_plugin<MaxScorePicker>(chosen_max, context.profiles());
 }
 
 }  // namespace

@@ -1,7 +1,8 @@
 // max-score-picker: the endpoints with the highest scores.
 //
-// Formula: highest score first. Endpoints of equal score take turns: a counter rotates each tier by
-//   one at each pick, because random ties were seen to pile up in a burst.
+// Formula: highest score first. Endpoints of equal score take turns: a counter of each profile
+//   rotates each tier by one at each pick there, because random ties were seen to pile up in a
+//   burst.
 // Inputs: the scores. Without scorers every endpoint is equal, so this is round-robin.
 // Parameters: maxNumOfEndpoints (1): how many to choose; those after the first are fallbacks.
 //

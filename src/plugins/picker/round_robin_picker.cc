@@ -13,11 +13,12 @@ namespace {
 
 class RoundRobinPicker final : public Picker {
  public:
-  explicit RoundRobinPicker(size_t endpoints) : turn_(endpoints), turns_(endpoints) {}
+  RoundRobinPicker(size_t endpoints, size_t profiles)
+      : turn_(endpoints, profiles), turns_(endpoints) {}
 
   size_t pick(const Cycle& cycle, std::span<ScoredEndpoint> scored) override {
-    const EndpointId endpoint =
-        turn_.bring_forward(scored, [this](EndpointId id) { return turns_[index_of(id)]; });
+    const EndpointId endpoint = turn_.bring_forward(
+        cycle.profile, scored, [this](EndpointId id) { return turns_[index_of(id)]; });
     const uint64_t level = turns_[index_of(endpoint)];
     drop_saved_turns(cycle.fleet, level);
     for (const EndpointId id : cycle.avoided) {
@@ -41,7 +42,7 @@ class RoundRobinPicker final : public Picker {
 MadePlugin make_round_robin_picker(std::string_view name, const Value& value,
                                    PluginContext& context) {
   if (const auto problems = Parameters(value, name).problems(); !problems.empty()) return problems;
-  return make_plugin<RoundRobinPicker>(context.endpoints());
+  return make_plugin<RoundRobinPicker>(context.endpoints(), context.profiles());
 }
 
 }  // namespace
