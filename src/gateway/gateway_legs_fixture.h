@@ -1,31 +1,14 @@
 // For tests of requests that one worker prefills and another decodes.
 #pragma once
 
-#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
 
 #include "gateway/gateway_fixture.h"
+#include "serving/apart_config_fixture.h"
 
 namespace kvasir {
-
-inline constexpr const char* kApartConfig = R"(apiVersion: llm-d.ai/v1alpha1
-kind: EndpointPickerConfig
-plugins:
-- type: disagg-profile-handler
-  parameters: {deciders: {prefill: always-disagg-pd-decider}}
-- type: always-disagg-pd-decider
-- type: prefill-filter
-- type: decode-filter
-- type: active-request-scorer
-- type: max-score-picker
-schedulingProfiles:
-- name: prefill
-  plugins: [{pluginRef: prefill-filter}, {pluginRef: active-request-scorer}]
-- name: decode
-  plugins: [{pluginRef: decode-filter}, {pluginRef: active-request-scorer}]
-)";
 
 inline constexpr std::string_view kHandedOver =
     R"({"do_remote_prefill":true,"remote_block_ids":[[1,2]],"remote_engine_id":"e",)"

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "base/virtual_executor_fixture.h"
+#include "serving/apart_config_fixture.h"
 #include "serving/journey_fixture.h"
 #include "serving/pool_thread.h"
 
@@ -14,23 +15,6 @@ namespace {
 
 using std::chrono::milliseconds;
 using ::testing::ElementsAre, ::testing::IsEmpty, ::testing::Pair, ::testing::UnorderedElementsAre;
-
-constexpr const char* kApart = R"(apiVersion: llm-d.ai/v1alpha1
-kind: EndpointPickerConfig
-plugins:
-- type: disagg-profile-handler
-  parameters: {deciders: {prefill: always-disagg-pd-decider}}
-- type: always-disagg-pd-decider
-- type: prefill-filter
-- type: decode-filter
-- type: active-request-scorer
-- type: max-score-picker
-schedulingProfiles:
-- name: prefill
-  plugins: [{pluginRef: prefill-filter}, {pluginRef: active-request-scorer}]
-- name: decode
-  plugins: [{pluginRef: decode-filter}, {pluginRef: active-request-scorer}]
-)";
 
 struct EndProbe final : PoolProbe {
   void on_health_changed(const Endpoint&, bool) override {}
@@ -54,7 +38,7 @@ class JourneyPrefillTest : public ::testing::Test {
  protected:
   void start(size_t prefillers, size_t decoders) {
     PoolOptions options;
-    options.config = kApart;
+    options.config = kApartConfig;
     options.config_name = "test";
     std::vector<Endpoint>& all = options.feeds.endpoints;
     const auto add = [&all](char letter, size_t count, const char* role) {
