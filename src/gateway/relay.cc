@@ -2,10 +2,10 @@
 
 #include <utility>
 
-#include "base/integer_text.h"
 #include "base/text.h"
 #include "gateway/gateway_thread.h"
 #include "gateway/relay_head.h"
+#include "legs/legs_relays.h"
 #include "net/http/http_status.h"
 #include "net/io/event_loop.h"
 #include "wire/request/model_splice.h"
@@ -23,10 +23,7 @@ Relay::Relay(GatewayThread& thread, HttpExchange& exchange, bool inference)
       journey_(thread.pool_thread(), *this),
       inference_(inference),
       head_request_(exchange.head().method() == "HEAD") {
-  const auto given = exchange.head().find("x-request-id");
-  journey_.names().request_id = given && !given->empty()
-                                    ? std::string(*given)
-                                    : hexadecimal(thread.pool_thread().random().next());
+  journey_.names().request_id = request_id_of(exchange.head(), thread.pool_thread().random());
 }
 
 Relay::~Relay() {
