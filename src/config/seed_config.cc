@@ -11,8 +11,8 @@
 namespace kvasir {
 namespace {
 
-// The seed's threshold, unless the file says another: prompts with less than this to prefill are not
-// worth a second endpoint.
+// The seed's threshold, unless the file says another: prompts with less than this to prefill are
+// not worth a second endpoint.
 constexpr int64_t kSeedNewTokensLeast = 10;
 constexpr std::string_view kDecode = "DecodeFilter";
 constexpr std::string_view kPrefill = "PrefillFilter";
@@ -71,7 +71,8 @@ class SeedTranslator {
                         "the same scorers (SessionAffinity in 'decode' only), run by "
                         "disagg-profile-handler; a request "
                         "gets a prefill endpoint when at least " +
-                        std::to_string(threshold) + " of its tokens are not cached (" + seed.pair->name + "'s threshold)");
+                        std::to_string(threshold) + " of its tokens are not cached (" +
+                        seed.pair->name + "'s threshold)");
     add_profile(seed, "decode", kPrefill);
     add_profile(seed, "prefill", kDecode);
     const std::string decider = "prefix-based-pd-decider";

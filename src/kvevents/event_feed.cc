@@ -13,8 +13,8 @@
 #include "kvevents/bound_events.h"
 #include "kvevents/event_address.h"
 #include "kvevents/feed_source.h"
-#include "net/zmq/zmq_socket.h"
 #include "net/io/event_loop.h"
+#include "net/zmq/zmq_socket.h"
 
 namespace kvasir {
 namespace {

@@ -10,8 +10,8 @@
 
 #include "base/result.h"
 #include "kvevents/event_message.h"
-#include "net/zmq/zmq_socket.h"
 #include "net/io/event_loop.h"
+#include "net/zmq/zmq_socket.h"
 
 namespace kvasir {
 

@@ -6,8 +6,8 @@
 #include <string_view>
 
 #include "base/result.h"
-#include "net/zmq/zmq_socket.h"
 #include "net/io/event_loop.h"
+#include "net/zmq/zmq_socket.h"
 
 namespace kvasir {
 

@@ -17,8 +17,8 @@
 #include "kvevents/event_subscription.h"
 #include "kvevents/replay_turns.h"
 #include "kvevents/waiting_batches.h"
-#include "net/zmq/zmq_socket.h"
 #include "net/io/event_loop.h"
+#include "net/zmq/zmq_socket.h"
 
 namespace kvasir {
 
