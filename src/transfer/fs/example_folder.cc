@@ -247,19 +247,18 @@ Result<void> ExampleFolder::write_layers(const std::string& folder, const Stored
                                          uint32_t blocks, std::span<const std::byte> bytes) const {
   if (const Result<void> made = make_folders(folder); !made) return made;
   const size_t slice = layout_.slice_bytes(), block = layout_.block_bytes();
-  std::vector<std::string> headers(layout_.layers);
-  std::vector<NewStoreFile> files(layout_.layers);
+  NewStoreFiles files;
   for (uint32_t layer = 0; layer < layout_.layers; ++layer) {
-    std::vector<std::span<const std::byte>> slices;
+    std::vector<std::span<const std::byte>> pieces(1);  // the header comes first
     for (uint32_t i = 0; i < blocks; ++i) {
-      slices.push_back(bytes.subspan(i * block + layer * slice, slice));
+      pieces.push_back(bytes.subspan(i * block + layer * slice, slice));
     }
-    headers[layer] = layer_header(prompt, blocks, slices);
-    files[layer].path = folder + "/" + layer_file(layer);
-    files[layer].pieces.push_back(bytes_of(headers[layer]));
-    files[layer].pieces.insert(files[layer].pieces.end(), slices.begin(), slices.end());
+    const std::string header = layer_header(prompt, blocks, std::span(pieces).subspan(1));
+    pieces.front() = bytes_of(header);
+    const Result<void> written = files.write(folder + "/" + layer_file(layer), pieces);
+    if (!written) return written;
   }
-  const Result<void> done = write_store_files(files);
+  const Result<void> done = files.finish();
   return done ? sync_folder(folder) : done;
 }
 

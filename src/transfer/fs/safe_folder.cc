@@ -96,19 +96,19 @@ Result<void> SafeFolder::save(const StoredPrompt& prompt, std::span<const std::b
   segment.header.fingerprint = fingerprint_;
   segment.header.block_bytes = static_cast<uint32_t>(block_bytes_);
   const size_t size = block_bytes_;
-  std::vector<std::span<const std::byte>> missing;
+  std::vector<std::span<const std::byte>> pieces(1);  // the header comes first
   for (size_t i = 0; i < prompt.blocks.size(); ++i) {
     if (places_.count(prompt.blocks[i]) > 0) continue;
     const std::span<const std::byte> block = bytes.subspan(i * size, size);
     segment.header.blocks.push_back(prompt.blocks[i]);
     segment.header.checksums.push_back(kv_checksum(block));
-    missing.push_back(block);
+    pieces.push_back(block);
   }
-  if (missing.empty()) return {};
+  if (segment.header.blocks.empty()) return {};
   if (segment.header.blocks.size() > SegmentHeader::kBlocksMost) {
     return Error{"it has more than " + std::to_string(SegmentHeader::kBlocksMost) + " blocks"};
   }
-  segment.bytes = segment.header.header_bytes() + missing.size() * size;
+  segment.bytes = segment.header.header_bytes() + segment.header.blocks.size() * size;
   if (options_.bytes_max > 0 && segment.bytes > options_.bytes_max) {
     return Error{"its " + std::to_string(segment.bytes) + " bytes are more than max_bytes"};
   }
@@ -118,9 +118,10 @@ Result<void> SafeFolder::save(const StoredPrompt& prompt, std::span<const std::b
   const std::string name = hexadecimal(kv_checksum(hashes)) + std::string(kSegmentSuffix);
   const std::string unfinished = unfinished_path(folder_);
   const std::string header = write_segment_header(segment.header);
-  NewStoreFile file{unfinished, {bytes_of(header)}};
-  file.pieces.insert(file.pieces.end(), missing.begin(), missing.end());
-  Result<void> done = write_store_files(std::span(&file, 1));
+  pieces.front() = bytes_of(header);
+  NewStoreFiles file;
+  Result<void> done = file.write(unfinished, pieces);
+  if (done) done = file.finish();
   if (done) done = rename_path(unfinished, path_of(name));
   if (done) done = sync_folder(folder_);
   if (!done) {

@@ -12,6 +12,7 @@
 #include <ctime>
 #include <memory>
 #include <random>
+#include <system_error>
 #include <utility>
 
 #include "base/integer_text.h"
@@ -27,6 +28,7 @@ Error store_file_error(const char* what, const std::string& path) {
   return Error{std::string("cannot ") + what + " " + path + ": " + std::strerror(errno)};
 }
 
+constexpr size_t kSyncsAtOnce = 4;
 constexpr size_t kBytesAhead = size_t{8} << 20;
 
 // The disk begins with what is written while more is made: less is left for fsync().
@@ -44,19 +46,8 @@ bool write_ahead(int file, std::span<const std::span<const std::byte>> pieces) {
   return true;
 }
 
-Result<void> write_and_sync(std::span<const NewStoreFile> files) {
-  std::vector<Descriptor> opened;
-  for (const NewStoreFile& file : files) {
-    opened.emplace_back(::open(file.path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
-    if (!opened.back().open() || !write_ahead(opened.back().get(), file.pieces)) {
-      return store_file_error("write", file.path);
-    }
-  }
-  // All have been written before the first one is waited for.
-  for (size_t i = 0; i < files.size(); ++i) {
-    if (fsync(opened[i].get()) != 0) return store_file_error("write", files[i].path);
-  }
-  return {};
+int sync_error(int file) {
+  return fsync(file) == 0 ? 0 : errno;
 }
 
 }  // namespace
@@ -91,12 +82,39 @@ Result<std::string> StoreFile::read(uint64_t offset, size_t bytes) const {
   return text;
 }
 
-Result<void> write_store_files(std::span<const NewStoreFile> files) {
-  Result<void> done = write_and_sync(files);
-  if (!done) {
-    for (const NewStoreFile& file : files) unlink(file.path.c_str());
+NewStoreFiles::~NewStoreFiles() {
+  if (finished_) return;
+  for (const File& file : files_) unlink(file.path.c_str());
+}
+
+void NewStoreFiles::start_sync(File& file) {
+  try {
+    file.synced = std::async(std::launch::async, sync_error, file.descriptor.get());
+  } catch (const std::system_error&) {  // no thread: finish() does it
   }
-  return done;
+}
+
+Result<void> NewStoreFiles::write(const std::string& path,
+                                  std::span<const std::span<const std::byte>> pieces) {
+  if (!files_.empty()) start_sync(files_.back());
+  if (files_.size() > kSyncsAtOnce) {
+    const std::future<int>& former = files_[files_.size() - 1 - kSyncsAtOnce].synced;
+    if (former.valid()) former.wait();
+  }
+  Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
+  if (!file.open()) return store_file_error("write", path);
+  files_.push_back({std::move(file), path, {}});
+  if (!write_ahead(files_.back().descriptor.get(), pieces)) return store_file_error("write", path);
+  return {};
+}
+
+Result<void> NewStoreFiles::finish() {
+  for (auto file = files_.rbegin(); file != files_.rend(); ++file) {
+    errno = file->synced.valid() ? file->synced.get() : sync_error(file->descriptor.get());
+    if (errno != 0) return store_file_error("write", file->path);
+  }
+  finished_ = true;
+  return {};
 }
 
 Result<void> sync_folder(const std::string& path) {

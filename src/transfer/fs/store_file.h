@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <future>
 #include <span>
 #include <string>
 #include <string_view>
@@ -32,14 +33,31 @@ class StoreFile {
   uint64_t size_;
 };
 
-// A file that is to be: the pieces, one after another.
-struct NewStoreFile {
-  std::string path;
-  std::vector<std::span<const std::byte>> pieces;
+// New files, one after another: the former ones get to the disk while the next one is made.
+class NewStoreFiles {
+ public:
+  NewStoreFiles() = default;
+  // None is there, unless they are finished.
+  ~NewStoreFiles();
+  NewStoreFiles(const NewStoreFiles&) = delete;
+  NewStoreFiles& operator=(const NewStoreFiles&) = delete;
+
+  // Of the pieces, one after another.
+  Result<void> write(const std::string& path, std::span<const std::span<const std::byte>> pieces);
+  // All are on the disk when it returns; their folder's entries are not, see sync_folder().
+  Result<void> finish();
+
+ private:
+  struct File {
+    Descriptor descriptor;
+    std::string path;
+    std::future<int> synced;  // errno; it is waited for before the descriptor goes
+  };
+  static void start_sync(File& file);
+
+  std::vector<File> files_;
+  bool finished_ = false;
 };
-// New files that are on the disk when this returns; their folder's entries are not, see
-// sync_folder(). After an error none is there.
-Result<void> write_store_files(std::span<const NewStoreFile> files);
 Result<void> sync_folder(const std::string& path);
 Result<void> rename_path(const std::string& from, const std::string& to);
 // `path` and those above it.
