@@ -45,6 +45,12 @@ size_t plugins_listed(const Value& document) {
   return plugins != nullptr && plugins->list() != nullptr ? plugins->list()->size() : 0;
 }
 
+// fleet.yaml of `kvasir up` has no kind.
+bool is_fleet(const Value& document) {
+  return document.find("workers") != nullptr && document.find("kind") == nullptr &&
+         document.find("plugins") == nullptr;
+}
+
 void read_document(const Value& document, ConfigReading& reading,
                    std::span<const PluginTypeFacts> types) {
   if (is_seed_config(document)) {
@@ -71,6 +77,13 @@ ConfigReading read_endpoint_picker_config(std::string_view text,
   ConfigReading reading;
   const Value document = read_config_document(text, reading);
   if (!reading.ok()) return reading;
+  if (is_fleet(document)) {
+    reading.errors.push_back(
+        Remark{document.line(),
+               "this is a fleet for kvasir up -f, not a configuration: its key "
+               "gateway.config names one"});
+    return reading;
+  }
   reading.says_something = says_something(document);
   reading.plugins_listed = plugins_listed(document);
   if (document.is_null()) {

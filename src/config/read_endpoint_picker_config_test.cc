@@ -265,6 +265,14 @@ TEST(EndpointPickerConfig, EachFormerTypeIsToldWithWhatDoesItsWorkToday) {
   EXPECT_EQ(former_plugin_type_hint("queue-scorer"), "");
 }
 
+TEST(EndpointPickerConfig, AFleetIsNamedAndNotReadAsAConfiguration) {
+  const auto errors_of = [](const std::string& text) { return texts(read(text).errors); };
+  EXPECT_THAT(errors_of("# here\nworkers: {decode: {count: 2}}\ngateway: {}\n"),
+              ElementsAre(HasSubstr("line 2: this is a fleet for kvasir up -f, not a config")));
+  EXPECT_THAT(errors_of("workers: []\nplugins: [{type: queue-scorer}]\n"),
+              ElementsAre(HasSubstr("unknown field 'workers'")));
+}
+
 TEST(EndpointPickerConfig, EachErrorNamesLineAndKey) {
   const std::string scorer = "plugins: [{type: queue-scorer}]\n";  // line 3
   const struct {
