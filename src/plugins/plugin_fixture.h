@@ -151,6 +151,9 @@ class PluginTest : public ::testing::Test {
     return made ? "" : made.error().message;
   }
 
+  // What the plugin that was made last had to tell.
+  std::vector<std::string> notes() { return maker_->take_notes(); }
+
   std::vector<double> scores_of(const Plugin* plugin) const {
     std::vector<double> scores(candidates_.size());
     dynamic_cast<const Scorer&>(*plugin).score(cycle(), candidates_, scores);

@@ -191,6 +191,15 @@ TEST_F(Filters, PrefixBasedDeciderWeighsWhatIsNotCached) {
               HasSubstr("nonCachedTokens must be from 0"));
 }
 
+TEST_F(Filters, APrefixBasedDeciderThatNeverDecidesIsTold) {
+  for (const Value& never : {Value(), parameters({{"nonCachedTokens", 0}})}) {
+    ASSERT_TRUE(make("prefix-based-pd-decider", never).ok());
+    EXPECT_THAT(notes(), ElementsAre(HasSubstr("nonCachedTokens is 0")));
+  }
+  ASSERT_TRUE(make("prefix-based-pd-decider", parameters({{"nonCachedTokens", 1}})).ok());
+  EXPECT_THAT(notes(), IsEmpty());
+}
+
 TEST_F(Filters, RefusedTypesSayWhy) {
   EXPECT_THAT(error_of("latency-scorer"), HasSubstr("trained latency model"));
   EXPECT_THAT(error_of("request-attribute-reporter"), HasSubstr("CEL"));

@@ -40,6 +40,9 @@ MadePlugin make_prefix_based(std::string_view name, const Value& value, PluginCo
   if (const auto problems = parameters.problems(); !problems.empty()) return problems;
   const Result<PrefixMatches*> matches = context.find<PrefixMatches>(producer);
   if (!matches) return matches.error();
+  if (non_cached == 0) {
+    context.note("no prompt is prefilled apart: nonCachedTokens is 0, as without parameters");
+  }
   return make_plugin<PrefixBasedDecider>(static_cast<uint32_t>(non_cached),
                                          static_cast<uint32_t>(prompt), **matches);
 }

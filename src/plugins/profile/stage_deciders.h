@@ -3,7 +3,7 @@
 //
 // Formula of prefix-based-pd-decider: yes when the prompt has nonCachedTokens and promptTokens
 //   tokens or more, and of it nonCachedTokens or more are not cached on the endpoint that will
-//   decode; nonCachedTokens 0: never.
+//   decode; nonCachedTokens 0: never, which is told at start.
 // Inputs: a PrefixMatches producer (made with its defaults when none is configured) and the
 //   endpoint chosen to decode; without one: no. The always-deciders need nothing.
 // Parameters of prefix-based-pd-decider: nonCachedTokens (0), promptTokens (0),
