@@ -1,10 +1,10 @@
 #include "apps/pd_proxy_metrics.h"
 
 #include <cstdio>
-#include <map>
 #include <utility>
 
 #include "apps/log_page.h"
+#include "net/http/http_status.h"
 #include "telemetry/log.h"
 
 namespace kvasir {
@@ -114,7 +114,7 @@ void PdProxyMetrics::on_done(const PdReport& report) {
 }
 
 void PdProxyMetrics::log(const PdReport& report) const {
-  const bool failed = report.legs.status >= 500 || report.legs.is_cut;
+  const bool failed = report.legs.status >= kHttpServerErrors || report.legs.is_cut;
   if (failed) {
     log_repeated(LogLevel::kWarning, "requests that failed", pd_access_line(report));
   } else if (access_log_ && report.legs.handoff != nullptr && log_takes(LogLevel::kInfo)) {
@@ -157,16 +157,20 @@ void PdProxyMetrics::on_decoder_failed(const PdWorker& worker) {
       .add();
 }
 
-void PdProxyMetrics::on_heard(PdWorkers::Heard what, const P2pRegistration& registration) {
-  const std::string_view word = what == PdWorkers::Heard::kNew    ? "new"
-                                : what == PdWorkers::Heard::kFull ? "full"
-                                                                  : "again";
+void PdProxyMetrics::count_registration(std::string_view result) {
   registry_
       .counter("kvasir_pd_proxy_registrations_total",
                "Registrations of workers: new, again, full (there are as many as there may be) or "
                "malformed.",
-               {{"result", std::string(word)}})
+               {{"result", std::string(result)}})
       .add();
+}
+
+void PdProxyMetrics::on_heard(PdWorkers::Heard what, const P2pRegistration& registration) {
+  const std::string_view word = what == PdWorkers::Heard::kNew    ? "new"
+                                : what == PdWorkers::Heard::kFull ? "full"
+                                                                  : "again";
+  count_registration(word);
   const std::string who = std::string(word_of(registration.role)) + " worker " +
                           registration.http_address + " (" + registration.zmq_address + ")";
   if (what == PdWorkers::Heard::kNew) log_info("registered: " + who);
@@ -177,12 +181,7 @@ void PdProxyMetrics::on_heard(PdWorkers::Heard what, const P2pRegistration& regi
 }
 
 void PdProxyMetrics::on_malformed(std::string_view why) {
-  registry_
-      .counter("kvasir_pd_proxy_registrations_total",
-               "Registrations of workers: new, again, full (there are as many as there may be) or "
-               "malformed.",
-               {{"result", "malformed"}})
-      .add();
+  count_registration("malformed");
   log_repeated(LogLevel::kWarning, "registrations that cannot be read",
                "a registration cannot be read: " + std::string(why));
 }

@@ -27,6 +27,7 @@ class PdProxyMetrics final : public PdProxyProbe {
  private:
   Counter& legs(std::string_view name, std::string_view help, const PdWorker& worker,
                 std::string_view end);
+  void count_registration(std::string_view result);
   void log(const PdReport& report) const;
 
   const bool access_log_;
