@@ -1,12 +1,15 @@
 """Many requests at once while nothing can be relied on; every answer is the right one, or says that it is none.
 
-    driver -> sidecar, gateway -> [proxy] -> prefiller      answers pass a proxy, which announces the side channel's
-                              \\-> [proxy] -> decoder -> [proxies] -> prefiller      side channel and blocks
+    driver -> sidecar, gateway, pd-proxy -> [proxy] -> prefiller
+                                        \\-> [proxy] -> decoder
+    NIXL, P2P: decoder -> [proxies] -> prefiller, or the other way: words and blocks
+    stores:    prefiller, decoder -> [proxy] -> Redis, or a folder
 
-Two of each, and one gateway. Prefillers, decoders, sidecars and gateway are killed, stopped for a while and started again; connections are cut
-after some bytes; what a decoder says to a prefiller (reads, beats, notifications) goes nowhere for a while; bytes of
-blocks are flipped under way; clients leave. Afterwards every block is given back, and neither memory nor descriptors
-have grown.
+Two of each; with NIXL two sidecars and a gateway carry the legs, else two pd-proxies. All of them are killed, stopped
+for a while and started again; connections are cut after some bytes; what one worker says to another (reads, beats,
+notifications) goes nowhere for a while; bytes of blocks are flipped under way; what is stored is removed or damaged;
+clients leave. Afterwards requests are answered and blocks travel again, every block is given back, and neither memory
+nor descriptors have grown.
 """
 
 import collections
@@ -18,12 +21,14 @@ import re
 import signal
 import threading
 import time
+from dataclasses import replace
+from pathlib import Path
 
-from fleet import HOST, Answer, Gateway, Sidecar, Worker
+from fleet import HOST, Answer, Gateway, PdProxy, Sidecar, Worker
 from identity import references
 from requests_mix import mixed_requests
 from tcp_proxy import Loop, TcpProxy
-from ways import Tap, Way
+from ways import Tap
 
 TIME_SCALE = 5
 LEASE_SECONDS = 3
@@ -36,40 +41,70 @@ GROWTH_DESCRIPTORS = 64  # connections are kept for a while
 
 
 class Fleet:
-    def __init__(self, kvasir):
+    def __init__(self, kvasir, way, redis):
         self.loop = Loop()
         self.prefillers, self.decoders, self.carriers = [], [], []  # carriers: of the two legs
         self.taps, self.fronts, self.backs = [], [], []
+        self.way, self.redis = way, redis if way.kind == "lmcache" else None
+        self.store = TcpProxy(self.loop, redis.port) if self.redis else None
         try:
-            self.start(kvasir)
+            self.start(kvasir, self.changed())
         except BaseException:
             self.close()
             raise
 
-    def start(self, kvasir):
-        way = Way("nixl-tcp", "nixl", "NixlConnector", {"kv_lease_duration": LEASE_SECONDS})
+    def changed(self):
+        """The way, for a fleet whose time is short."""
+        extra = dict(self.way.extra)
+        if self.way.kind in ("nixl", "p2p"):
+            extra["kv_lease_duration"] = LEASE_SECONDS
+        if self.store is not None:
+            extra["remote_url"] = f"redis://{HOST}:{self.store.port}"
+        return replace(self.way, extra=extra)
+
+    def start(self, kvasir, way):
         flags = ("--num-gpu-blocks-override", str(BLOCKS), "--max-model-len", "8192")
         for number in range(2):
             prefiller = Worker(kvasir, f"prefiller-{number}", way, "fail", flags, TIME_SCALE)
             self.prefillers.append(prefiller)
             self.decoders.append(Worker(kvasir, f"decoder-{number}", way, ("fail", "recompute")[number], flags,
                                         TIME_SCALE))
-            tap = Tap(self.loop, prefiller.side_port, Tap.NIXL)
-            front = TcpProxy(self.loop, prefiller.port)
-            front.to_client = self.announcing(tap.side.port)
-            back = TcpProxy(self.loop, self.decoders[number].port)
-            self.taps.append(tap)
-            self.fronts.append(front)
-            self.backs.append(back)
-            self.carriers.append(Sidecar(kvasir, f"sidecar-{number}", back.port,
-                                         ("--on-prefill-failure", ("error", "local-decode")[number])))
+            self.fronts.append(TcpProxy(self.loop, prefiller.port))
+            self.backs.append(TcpProxy(self.loop, self.decoders[number].port))
+            if way.kind == "nixl":
+                self.taps.append(Tap(self.loop, prefiller.side_port, Tap.NIXL))
+                self.fronts[number].to_client = self.announcing(self.taps[number].side.port)
+            elif way.kind == "p2p":
+                asked = prefiller if self.gets() else self.decoders[number]
+                self.taps.append(Tap(self.loop, asked.kv_port, Tap.P2P))
         for worker in self.prefillers + self.decoders:
             worker.wait_ready()
-        gateway = Gateway(kvasir, "gateway", [proxy.port for proxy in self.fronts], [proxy.port for proxy in self.backs],
-                          ("--on-prefill-failure", "local-decode"))
-        self.carriers.append(gateway)
+        self.carriers = self.sidecars_and_gateway(kvasir) if way.kind == "nixl" else self.pd_proxies(kvasir)
         for carrier in self.carriers:
             carrier.wait_ready()
+
+    def gets(self):
+        return self.way.extra.get("send_type") == "GET"
+
+    def sidecars_and_gateway(self, kvasir):
+        sidecars = [Sidecar(kvasir, f"sidecar-{number}", back.port,
+                            ("--on-prefill-failure", ("error", "local-decode")[number]))
+                    for number, back in enumerate(self.backs)]
+        return sidecars + [Gateway(kvasir, "gateway", [proxy.port for proxy in self.fronts],
+                                   [proxy.port for proxy in self.backs], ("--on-prefill-failure", "local-decode"))]
+
+    def pd_proxies(self, kvasir):
+        p2p = self.way.kind == "p2p"
+        names = [[f"{HOST}:{worker.kv_port}" if p2p else None for worker in workers]
+                 for workers in (self.prefillers, self.decoders)]
+        if p2p:  # who is asked is found where its proxy is
+            names[0 if self.gets() else 1] = [f"{HOST}:{tap.side.port}" for tap in self.taps]
+        prefillers, decoders = ([(proxy.port, name) for proxy, name in zip(proxies, named)]
+                                for proxies, named in zip((self.fronts, self.backs), names))
+        return [PdProxy(kvasir, f"pd-proxy-{number}", "p2p" if p2p else "fs", prefillers, decoders,
+                        # With P2P who decodes alone would wait for blocks that nobody sends.
+                        () if p2p else ("--fs-max-prompt-tokens", "0", "--on-prefill-failure",
+                                        ("error", "local-decode")[number])) for number in range(2)]
 
     @staticmethod
     def announcing(port):
@@ -81,14 +116,26 @@ class Fleet:
         return self.prefillers + self.decoders + self.carriers
 
     def proxies(self):
-        return self.fronts + self.backs + [proxy for tap in self.taps for proxy in (tap.side, tap.data)]
+        return (self.fronts + self.backs + [proxy for tap in self.taps for proxy in (tap.side, tap.data)]
+                + ([self.store] if self.store else []))
+
+    def ways_of_blocks(self):
+        return [tap.data for tap in self.taps] + ([self.store] if self.store else [])
+
+    def ways_of_words(self):
+        """On which a worker says something to another, or to the store."""
+        return self.ways_of_blocks() + ([tap.side for tap in self.taps] if self.way.kind == "p2p" else [])
+
+    def stored_files(self):
+        folder = self.way.extra.get("shared_storage_path")
+        return sorted(Path(place, name) for place, _, names in os.walk(folder) for name in names) if folder else []
 
     def heal(self):
         for proxy in self.proxies():
             proxy.cut_after, proxy.swallow = (lambda: None), False
-        for tap in self.taps:
-            tap.data.to_client = None
-        for process in self.processes():
+        for proxy in self.ways_of_blocks():
+            proxy.to_client = proxy.to_server = None
+        for process in self.processes() + ([self.redis] if self.redis else []):
             if process.process.poll() is None:
                 process.signal(signal.SIGCONT)
             else:
@@ -110,9 +157,14 @@ class Storm(threading.Thread):
         self.fleet, self.rng, self.over = fleet, random.Random(seed), over
         self.counts = collections.Counter()
         self.ended = []  # processes that ended by themselves
+        self.victims = fleet.processes() + ([fleet.redis] if fleet.redis else [])
 
     def run(self):
-        actions = [self.kill, self.stop, self.cut_now, self.cut_soon, self.swallow, self.flip]
+        actions = [self.kill, self.stop, self.cut_now, self.cut_soon]
+        if self.fleet.ways_of_words():
+            actions += [self.swallow, self.flip]
+        if self.fleet.redis or self.fleet.way.kind == "fs":
+            actions.append(self.spoil)
         while not self.over.wait(self.rng.uniform(0.05, 0.6)):
             action = self.rng.choice(actions)
             self.counts[action.__name__] += 1
@@ -124,14 +176,14 @@ class Storm(threading.Thread):
             self.ended.append(f"{process.name} ended with {status}:\n{process.output()[-2000:]}")
 
     def kill(self):
-        process = self.rng.choice(self.fleet.processes())
+        process = self.rng.choice(self.victims)
         self.look(process)
         process.kill()
         self.over.wait(self.rng.uniform(0, 1))
         process.start()
 
     def stop(self):
-        process = self.rng.choice(self.fleet.processes())
+        process = self.rng.choice(self.victims)
         self.look(process)
         process.signal(signal.SIGSTOP)
         self.over.wait(self.rng.uniform(0.1, 2))
@@ -147,23 +199,51 @@ class Storm(threading.Thread):
         proxy.cut_after = lambda: None
 
     def swallow(self):
-        tap = self.rng.choice(self.fleet.taps)
-        tap.data.swallow = True
+        proxy = self.rng.choice(self.fleet.ways_of_words())
+        proxy.swallow = True
         self.over.wait(self.rng.uniform(0.2, 1.5))
-        tap.data.swallow = False
-        tap.data.cut_all()  # else both sides wait for what is lost until they find each other stalled
+        proxy.swallow = False
+        proxy.cut_all()  # else both sides wait for what is lost until they find each other stalled
 
     def flip(self):
-        tap = self.rng.choice(self.fleet.taps)
+        proxy = self.rng.choice(self.fleet.ways_of_blocks())
 
         def change(piece, offset):
             changed = bytearray(piece)
             if changed and self.rng.random() < 0.3:
                 changed[self.rng.randrange(len(changed))] ^= 1 << self.rng.randrange(8)
             return bytes(changed)
-        tap.data.to_client = change
+        proxy.to_client = change
+        if self.fleet.way.kind == "p2p":
+            proxy.to_server = change  # either side may be the one that sends
         self.over.wait(self.rng.uniform(0.2, 1))
-        tap.data.to_client = None
+        proxy.to_client = proxy.to_server = None
+
+    def spoil(self):
+        if self.fleet.redis:
+            self.fleet.redis.command(b"FLUSHALL")
+        for path in self.fleet.stored_files():
+            if self.rng.random() < 0.5:
+                continue
+            try:
+                # vLLM's own layout has no checksums: there it is removed.
+                if self.fleet.way.extra.get("layout") == "kvasir" and self.rng.random() < 0.7:
+                    self.damage(path)
+                else:
+                    path.unlink()
+            except FileNotFoundError:
+                pass  # a worker was faster
+
+    def damage(self, path):
+        data = bytearray(path.read_bytes())
+        at = self.rng.randrange(len(data) or 1)
+        if data and self.rng.random() < 0.5:
+            data[at] ^= 1
+        else:
+            del data[at:]
+        fresh = path.with_name(path.name + ".changed")
+        fresh.write_bytes(data)
+        fresh.rename(path)
 
 
 class Client(threading.Thread):
@@ -256,6 +336,10 @@ def finish(over, clients):
     return counts, [wrong for client in clients for wrong in client.wrong]
 
 
+def moved(fleet):
+    return [decoder.metric("kvasir_kv_transfer_bytes_total") for decoder in fleet.decoders]
+
+
 def rest(workers):
     deadline = time.monotonic() + REST_SECONDS
     while time.monotonic() < deadline:
@@ -269,16 +353,17 @@ def sizes(fleet):
     return {process.name: (process.resident_kib(), process.descriptors()) for process in fleet.processes()}
 
 
-def run(kvasir, seconds, in_flight, seed):
+def run(kvasir, way, redis, seconds, in_flight, seed):
+    print(f"{way.name}:", flush=True)
     requests = mixed_requests(REQUESTS, seed=9, tokens_most=600)
     expected = references(kvasir, requests)
-    fleet = Fleet(kvasir)
+    fleet = Fleet(kvasir, way, redis)
     problems = []
     try:
         counts, wrong = finish(*drive(fleet, requests, expected, in_flight, min(5, seconds / 4), seed))
         print(f"quiet: {dict(counts)}", flush=True)
         problems += wrong[:5]
-        if any(decoder.metric("kvasir_kv_transfer_bytes_total") == 0 for decoder in fleet.decoders):
+        if 0 in moved(fleet):
             problems.append("no blocks went from prefillers to decoders")
         if any(tap.data_port is None for tap in fleet.taps):
             problems.append("no blocks went through the proxies")
@@ -303,9 +388,19 @@ def run(kvasir, seconds, in_flight, seed):
         for process in fleet.processes():
             process.wait_ready()
 
-        counts, wrong = finish(*drive(fleet, requests, expected, in_flight, min(5, seconds / 4), seed + 2))
-        print(f"after: {dict(counts)}", flush=True)
+        # Connections of before may be found dead, and who failed is left alone for a while.
+        counts, wrong = finish(*drive(fleet, requests, expected, in_flight, min(10, seconds / 4), seed + 2))
+        print(f"at first after it: {dict(counts)}", flush=True)
         problems += wrong[:5]
+        blocks = moved(fleet)
+        counts, wrong = finish(*drive(fleet, requests, expected, in_flight, min(5, seconds / 4), seed + 3))
+        print(f"then: {dict(counts)}, {[round((now - before) / 1e6) for now, before in zip(moved(fleet), blocks)]} MB "
+              "came to the decoders", flush=True)
+        problems += wrong[:5]
+        if set(counts) - {"identical", "left"}:
+            problems.append(f"errors although all is well again: {dict(counts)}")
+        if any(now == before for now, before in zip(moved(fleet), blocks)):
+            problems.append("blocks do not travel again")
         if not rest(fleet.prefillers + fleet.decoders):
             problems.append("not every block was given back: " + ", ".join(
                 f"{worker.name}: usage {worker.metric('vllm:kv_cache_usage_perc'):.3f}, "

@@ -188,7 +188,7 @@ class Worker(Server):
             config = {"kv_connector": way.connector, "kv_role": "kv_both", "kv_load_failure_policy": policy,
                       "kv_connector_extra_config": way.extra_of(name)}
             if way.kind == "p2p":
-                role = {"prefiller": "kv_producer", "decoder": "kv_consumer"}.get(name, "kv_both")
+                role = {"prefiller": "kv_producer", "decoder": "kv_consumer"}.get(name.partition("-")[0], "kv_both")
                 config.update({"kv_ip": HOST, "kv_port": self.kv_port, "kv_role": role})
             arguments += ["--kv-transfer-config", json.dumps(config)]
         super().__init__(name, port, arguments, {"VLLM_NIXL_SIDE_CHANNEL_HOST": HOST,
@@ -224,6 +224,21 @@ class Gateway(Server):
         urls = [",".join(f"http://{HOST}:{port}" for port in ports) for ports in (prefill_ports, decode_ports)]
         super().__init__(name, port, [kvasir, "gateway", "--host", HOST, "--port", str(port), "--prefill-urls", urls[0],
                                       "--decode-urls", urls[1], "--threads", "1", *flags])
+
+
+class PdProxy(Server):
+    """`prefillers`, `decoders`: (port, how request ids name it) of each."""
+
+    def __init__(self, kvasir, name, backend, prefillers, decoders, flags=()):
+        port = free_port()
+        arguments = [kvasir, "pd-proxy", "--backend", backend, "--host", HOST, "--port", str(port), "--threads", "1",
+                     "--access-log", "false", "--registration-port", "0"]
+        for role, workers in (("prefill", prefillers), ("decode", decoders)):
+            for port_of, named in workers:
+                arguments += [f"--{role}", f"http://{HOST}:{port_of}"]
+                if named is not None:
+                    arguments += [f"--{role}-name", named]
+        super().__init__(name, port, [*arguments, *flags])
 
 
 class Redis(Process):

@@ -28,30 +28,31 @@ def main():
     parser.add_argument("what", choices=("identity", "faults", "chaos"))
     parser.add_argument("--kvasir", default=str(ROOT / "build/release/kvasir"))
     parser.add_argument("--requests", type=int, default=1000, help="identity: of each way")
-    parser.add_argument("--only", help="ways whose name holds this")
+    parser.add_argument("--only", help="ways whose name holds this (chaos: nixl-tcp alone without it)")
     parser.add_argument("--minutes", type=float, default=1 / 3, help="chaos: for how long")
     parser.add_argument("--in-flight", type=int, default=200, help="chaos: requests at once")
     parser.add_argument("--seed", type=int, default=1, help="chaos: of what happens")
     arguments = parser.parse_args()
     folder = tempfile.mkdtemp(prefix="kvasir-pd-")
-    redis = Redis() if arguments.what != "chaos" and Redis.program() else None
-    if redis is None and arguments.what != "chaos":
+    alone = arguments.what == "chaos" and not arguments.only
+    redis = Redis() if Redis.program() and not alone else None
+    if redis is None and not alone:
         print("SKIPPED lmcache: there is no redis-server (Debian: apt-get install redis-server)")
     try:
-        if arguments.what == "chaos":
-            passed = chaos.run(arguments.kvasir, 60 * arguments.minutes, arguments.in_flight, arguments.seed)
+        places = (folder, redis.port if redis else None)
+        ways, packed = ([way for way in some(*places) if not arguments.only or arguments.only in way.name]
+                        for some in (all_ways, compressed_ways))
+        for way in ways + packed:
+            if "shared_storage_path" in way.extra:
+                Path(way.extra["shared_storage_path"]).mkdir(parents=True, exist_ok=True)
+        if arguments.what == "identity":
+            passed = not ways or identity.run(arguments.kvasir, ways, arguments.requests)
+            passed = (not packed or compressed.run(arguments.kvasir, packed)) and passed
+        elif arguments.what == "faults":
+            passed = faults.run(arguments.kvasir, ways, redis)
         else:
-            places = (folder, redis.port if redis else None)
-            ways, packed = ([way for way in some(*places) if not arguments.only or arguments.only in way.name]
-                            for some in (all_ways, compressed_ways))
-            for way in ways + packed:
-                if "shared_storage_path" in way.extra:
-                    Path(way.extra["shared_storage_path"]).mkdir(parents=True, exist_ok=True)
-            if arguments.what == "identity":
-                passed = not ways or identity.run(arguments.kvasir, ways, arguments.requests)
-                passed = (not packed or compressed.run(arguments.kvasir, packed)) and passed
-            else:
-                passed = faults.run(arguments.kvasir, ways, redis)
+            passed = all([chaos.run(arguments.kvasir, way, redis, 60 * arguments.minutes, arguments.in_flight,
+                                    arguments.seed) for way in ways if not alone or way.name == "nixl-tcp"])
     finally:
         if redis is not None:
             redis.close()
