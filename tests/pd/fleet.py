@@ -177,7 +177,7 @@ class Server(Process):
 class Worker(Server):
     """`way`: how blocks travel; None: an aggregated worker."""
 
-    def __init__(self, kvasir, name, way=None, policy="fail", flags=(), time_scale=1000):
+    def __init__(self, kvasir, name, way=None, policy="fail", flags=(), time_scale=1000, environment=None):
         port = free_port()
         self.side_port, self.kv_port = free_port(), free_port()
         arguments = [kvasir, "worker", "--host", HOST, "--port", str(port), "--seed", str(SEED),
@@ -192,7 +192,8 @@ class Worker(Server):
                 config.update({"kv_ip": HOST, "kv_port": self.kv_port, "kv_role": role})
             arguments += ["--kv-transfer-config", json.dumps(config)]
         super().__init__(name, port, arguments, {"VLLM_NIXL_SIDE_CHANNEL_HOST": HOST,
-                                                 "VLLM_NIXL_SIDE_CHANNEL_PORT": str(self.side_port)})
+                                                 "VLLM_NIXL_SIDE_CHANNEL_PORT": str(self.side_port),
+                                                 **(environment or {})})
 
     def at_rest(self):
         return (self.metric("vllm:kv_cache_usage_perc") == 0 and self.metric("kvasir_kv_offers") == 0
