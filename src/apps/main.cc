@@ -53,6 +53,7 @@ int run(int argument_count, char** arguments) {
   if (argument_count > 1 && std::string_view(arguments[1]) == "worker") {
     return kvasir::run_worker_command({arguments + 2, arguments + argument_count});
   }
+  kvasir::ConfiguredWords configuration;
   try {
     std::vector<std::string> words(arguments + 1, arguments + argument_count);
     const std::string program = words.empty() ? "" : words.front();
@@ -63,13 +64,16 @@ int run(int argument_count, char** arguments) {
     if (program == "sidecar") {
       auto configured = kvasir::with_configuration(*app.get_subcommand(program), words);
       if (!configured) return kvasir::fail_command(program, 2, configured.error().message);
-      words = std::move(*configured);
+      configuration = std::move(*configured);
+      words = configuration.words;
     }
     std::reverse(words.begin(), words.end());  // as CLI11 takes them
     app.parse(std::move(words));
   } catch (const CLI::ParseError& error) {
     std::string problem = kvasir::usage_error(app, error);
     if (problem.empty()) problem = kvasir::variable_error(app, error);
+    const std::string configured = kvasir::configuration_error(configuration, error.what());
+    if (!configured.empty()) problem = "kvasir sidecar: " + configured;
     if (!problem.empty()) {
       std::cerr << problem << "\n";
       return 2;

@@ -82,8 +82,8 @@ Error unknown_key(const CLI::App& command, const std::string& where, const std::
 
 }  // namespace
 
-Result<std::vector<std::string>> with_configuration(const CLI::App& command,
-                                                    const std::vector<std::string>& arguments) {
+Result<ConfiguredWords> with_configuration(const CLI::App& command,
+                                           const std::vector<std::string>& arguments) {
   std::vector<std::string> words = arguments;
   Result<std::optional<std::string>> text = take_flag(kInline, words);
   if (!text) return text.error();
@@ -97,26 +97,38 @@ Result<std::vector<std::string>> with_configuration(const CLI::App& command,
     if (!read) return Error{std::string(kFile) + ": " + read.error().message};
     *text = std::move(*read);
   }
-  if (!*text) return words;
+  if (!*text) return ConfiguredWords{words, {}};
   const std::variant<Value, Remark> parsed = parse_yaml(**text);
   if (const auto* problem = std::get_if<Remark>(&parsed)) {
     return Error{origin + ": " + to_string(*problem)};
   }
   const Value& root = std::get<Value>(parsed);
-  if (root.is_null()) return words;
+  if (root.is_null()) return ConfiguredWords{words, {}};
   if (root.map() == nullptr) {
     return Error{origin + ": " + std::string(root.kind()) + "; wanted are flags: 'port: 8000'"};
   }
-  std::vector<std::string> all = words;
+  ConfiguredWords all{words, {}};
   for (const auto& [key, value] : *root.map()) {
     const std::string where = origin + ": line " + std::to_string(value.line()) + ": ";
     const CLI::Option* flag = flag_of_key(command, key);
     if (flag == nullptr) return unknown_key(command, where, key);
     const std::optional<std::string> written = flag_text(value);
     if (!written) return Error{where + key + ": a flag cannot be " + std::string(value.kind())};
-    if (!is_written(*flag, words)) all.push_back("--" + key + "=" + *written);
+    if (is_written(*flag, words)) continue;
+    all.words.push_back("--" + key + "=" + *written);
+    all.places.push_back({flag->get_name(), where});
   }
   return all;
+}
+
+std::string configuration_error(const ConfiguredWords& configured, const std::string& message) {
+  for (const ConfiguredWords::Place& place : configured.places) {
+    const size_t at = message.find(place.flag);
+    const size_t end = at + place.flag.size();
+    if (at == std::string::npos || (end < message.size() && message[end] == '-')) continue;
+    return place.where + message;
+  }
+  return "";
 }
 
 }  // namespace kvasir

@@ -21,9 +21,9 @@ class SidecarConfigurationTest : public ::testing::Test {
     add_sidecar_flags(app_, flags_);
     upstream_ = UpstreamFlags::add_to(app_, sidecar_upstream_flags());
   }
-  Words read(const Words& words) { return with_configuration(app_, words).value(); }
+  Words read(const Words& words) { return with_configuration(app_, words).value().words; }
   std::string problem(const Words& words) {
-    const Result<Words> result = with_configuration(app_, words);
+    const Result<ConfiguredWords> result = with_configuration(app_, words);
     return result ? "" : result.error().message;
   }
   CLI::App app_;
@@ -55,6 +55,24 @@ TEST_F(SidecarConfigurationTest, AFileIsReadTheSameWay) {
   EXPECT_THAT(read({"--configuration-file=" + path}), ElementsAre("--port=12"));
   std::remove(path.c_str());
   EXPECT_THAT(problem({"--configuration-file", path}), HasSubstr("--configuration-file"));
+}
+
+TEST_F(SidecarConfigurationTest, AValueThatItsFlagDoesNotTakeIsNamedWithItsLine) {
+  const auto told = [this](const Words& words) -> std::string {
+    const ConfiguredWords configured = with_configuration(app_, words).value();
+    Words reversed(configured.words.rbegin(), configured.words.rend());
+    try {
+      app_.parse(std::move(reversed));
+    } catch (const CLI::ParseError& error) {
+      return configuration_error(configured, error.what());
+    }
+    return "taken";
+  };
+  EXPECT_THAT(told({"--configuration=kv-connector: sglang\nport: lots"}),
+              HasSubstr("--configuration: line 2: --port"));
+  EXPECT_THAT(told({"--configuration=vllm-port: 99999"}), HasSubstr("--configuration: line 1: --"));
+  EXPECT_EQ(told({"--port=lots", "--configuration=port: 7"}), "") << "the command line's own";
+  EXPECT_EQ(told({"--configuration=port: 7"}), "taken");
 }
 
 TEST_F(SidecarConfigurationTest, WhatIsWrongIsNamed) {
