@@ -369,6 +369,51 @@ TEST_F(P2pTest, WhatNobodyWantsIsSaidAgainWhenTheWordWasCutOff) {
   }
 }
 
+// It is told to drop what it has just brought, from within its own turn.
+TEST_F(P2pTest, WhoIsAskedIsNotLetGoThoughThereAreMoreThanMay) {
+  options_.send_type = SendType::kGet;
+  options_.node.peers_max = 1;
+  start_both();
+  for (const std::string unique : {"1", "2", "3"}) {
+    const KvRequestId first = prefill_.plan(prompt_, id(unique)).first;
+    prefill_.start_offer(first, prompt_);
+    EXPECT_EQ(decode_.decode(prompt_, id(unique)), 10u) << decode_.problem;
+    prefill_.run_until([&] { return prefill_.released.count(first) > 0; });
+  }
+}
+
+TEST_F(P2pTest, WhatIsNoLongerAskedForIsNotExpected) {
+  options_.send_type = SendType::kGet;
+  decode_port_ = start(decode_, false);
+  P2pPuppet holder;
+  prefill_port_ = holder.port();
+  // The number of the frame for its last block, which is not there yet.
+  const auto next_get = [&](const std::string& unique) {
+    const std::string wanted = p2p_tensor_id(*p2p_request_key(id(unique)), 9, 1);
+    for (;;) {
+      const P2pCommand command = holder.next();
+      if (command.kind == P2pCommand::Kind::kDrop) holder.answer("0");
+      if (command.kind != P2pCommand::Kind::kGet) continue;
+      holder.answer(write_p2p_reply({P2pReply::kNotThere, 0, {}}));
+      if (command.tensor_id == wanted || testing::Test::HasFailure()) return command.number;
+    }
+  };
+  const auto fetch = [&](const std::string& unique) {
+    const KvRequestId request = decode_.plan(prompt_, id(unique)).first;
+    decode_.connector().fetch(request, 0, ConnectorSide::blocks_from(0, 10));
+    return request;
+  };
+  const KvRequestId first = fetch("1");
+  const uint64_t number = next_get("1");
+  decode_.forget(first);
+  decode_.run_until([&] { return decode_.fetched.count(first) > 0; });
+  // Until its turn to be asked again would have come: that of one that came later has.
+  fetch("2");
+  for (int i = 0; i < 3; ++i) next_get("2");
+  const std::string block(small_kv_layout().block_bytes(), 'x');
+  EXPECT_TRUE(holder.data_is_refused(P2pStranger::frame(number, block)));
+}
+
 // ---- whoever is no worker ----
 
 class P2pStrangers : public P2pTest {

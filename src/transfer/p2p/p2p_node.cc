@@ -58,12 +58,17 @@ P2pAddress address_of(const P2pAddress& named, const P2pAddresses& addresses) {
   return known == addresses.end() ? named : P2pAddress{known->second.host, known->second.port};
 }
 
+std::string P2pNode::name_of(const P2pAddress& address) {
+  return address.host + ":" + std::to_string(address.port);
+}
+
 // `named`: as a request id names it.
 P2pPeer& P2pNode::peer(const P2pAddress& named) {
+  const std::string name = name_of(named);
   for (auto at = peers_.begin(); peers_.size() >= options_.peers_max && at != peers_.end();) {
-    at = at->second->idle() ? peers_.erase(at) : std::next(at);
+    // Not who is asked: it may be on the call stack.
+    at = at->first != name && at->second->idle() ? peers_.erase(at) : std::next(at);
   }
-  const std::string name = named.host + ":" + std::to_string(named.port);
   std::unique_ptr<P2pPeer>& found = peers_[name];
   if (found == nullptr) {
     const P2pAddress address = address_of(named, options_.addresses);
@@ -122,7 +127,7 @@ void P2pNode::put_part(P2pPeer& to, const P2pOffer& offer, uint32_t first, uint3
   P2pCommand command;
   command.kind = P2pCommand::Kind::kPut;
   command.tensor_id = p2p_tensor_id(offer.key, first, count);
-  command.number = to.next_number();
+  command.number = ++number_;
   command.last_block = offer.hashes[first + count - 1];
   command.blocks = count;
   command.layers = memory_.layout().layers;
@@ -224,36 +229,42 @@ void P2pNode::receive(P2pAwaited awaited, const std::optional<P2pAddress>& from)
   const auto end = static_cast<uint32_t>(about.first + about.blocks.size());
   for (uint32_t first = about.first; first < end && gets_.count(about.request) > 0;
        first += tensor_blocks()) {
-    get_part(peer(*from), about, first, std::min(tensor_blocks(), end - first));
+    get_part(*from, about, first, std::min(tensor_blocks(), end - first));
   }
 }
 
-void P2pNode::get_part(P2pPeer& from, const P2pAwaited& awaited, uint32_t first, uint32_t count) {
+void P2pNode::get_part(const P2pAddress& from, const P2pAwaited& awaited, uint32_t first,
+                       uint32_t count) {
   const BlockHash last_block = awaited.hashes[first + count - 1];
   auto tensor = arrivals_.announce(awaited.key, first, count, last_block, options_.compress);
   if (tensor == nullptr) return;  // which ended it
   P2pCommand command;
   command.kind = P2pCommand::Kind::kGet;
   command.tensor_id = p2p_tensor_id(awaited.key, first, count);
-  command.number = from.next_number();
+  command.number = ++number_;
   command.last_block = last_block;
   command.dtype = options_.compress ? kP2pPackedDtype : kP2pDtype;
-  from.frames().expect(command.number, awaited.key, std::move(tensor));
-  ask_for(from, awaited.request, command.number, write_p2p_command(command));
+  peer(from).frames().expect(command.number, awaited.key, std::move(tensor));
+  ask_for({from, awaited.request, command.number, write_p2p_command(command)});
 }
 
-void P2pNode::ask_for(P2pPeer& from, KvRequestId request, uint64_t number,
-                      const std::string& message) {
-  from.ask(message, [this, &from, request, number, message](const std::string* text) {
+void P2pNode::ask_for(const Get& get) {
+  peer(get.from).ask(get.message, [this, get](const std::string* text) {
     if (closing_) return;
     const Result<P2pReply> reply = text == nullptr ? Error{} : read_p2p_reply(*text);
     if (reply && reply->ret == P2pReply::kDone) return;
-    const bool later = reply && reply->ret == P2pReply::kNotThere && gets_.count(request) > 0;
-    if (!later) return from.frames().forget(number);
-    loop_.after(options_.get_again, lifeline_.guard([this, &from, request, number, message] {
-      if (gets_.count(request) > 0) ask_for(from, request, number, message);
+    const bool later = reply && reply->ret == P2pReply::kNotThere && gets_.count(get.request) > 0;
+    if (!later) return forget(get);
+    loop_.after(options_.get_again, lifeline_.guard([this, get] {
+      gets_.count(get.request) > 0 ? ask_for(get) : forget(get);
     }));
   });
+}
+
+// Its peer may have been let go meanwhile.
+void P2pNode::forget(const Get& get) {
+  const auto from = peers_.find(name_of(get.from));
+  if (from != peers_.end()) from->second->frames().forget(get.number);
 }
 
 void P2pNode::drop(const std::string& key, size_t blocks, const std::optional<P2pAddress>& from) {

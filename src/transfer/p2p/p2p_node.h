@@ -89,15 +89,23 @@ class P2pNode final : private P2pServer::Owner {
   };
 
   P2pNode(EventLoop& loop, KvMemory& memory, const P2pNodeOptions& options, Told told);
+  static std::string name_of(const P2pAddress& address);
   P2pPeer& peer(const P2pAddress& address);
   uint32_t tensor_blocks() const;
   P2pLink::Frame frame(const P2pOffer& offer, uint64_t number, uint32_t first, uint32_t count,
                        bool packed);
   void put_part(P2pPeer& to, const P2pOffer& offer, uint32_t first, uint32_t count);
   void part_over(KvRequestId request, const std::string& problem);
-  void get_part(P2pPeer& from, const P2pAwaited& awaited, uint32_t first, uint32_t count);
+  struct Get {
+    P2pAddress from;
+    KvRequestId request{};
+    uint64_t number = 0;  // of its frame
+    std::string message;
+  };
+  void get_part(const P2pAddress& from, const P2pAwaited& awaited, uint32_t first, uint32_t count);
   void ask_drop(const std::string& key, const P2pAddress& from, bool again);
-  void ask_for(P2pPeer& from, KvRequestId request, uint64_t number, const std::string& message);
+  void ask_for(const Get& get);
+  void forget(const Get& get);
   std::map<KvRequestId, Held>::iterator find_held(std::string_view key);
   void end_hold(std::map<KvRequestId, Held>::iterator held, bool expired);
   void release(std::map<KvRequestId, Held>::iterator held);
@@ -118,6 +126,7 @@ class P2pNode final : private P2pServer::Owner {
   std::map<KvRequestId, Held> held_;
   P2pUnwanted dropped_;                     // before it was held
   std::map<KvRequestId, P2pAddress> gets_;  // who is asked for what is awaited
+  uint64_t number_ = 0;                     // of the frame that was asked for, or announced, last
   bool closing_ = false;
   std::map<std::string, std::unique_ptr<P2pPeer>> peers_;  // by HOST:PORT
   std::unique_ptr<P2pServer> server_;

@@ -36,7 +36,6 @@ class P2pPeer final : private P2pLink::Owner {
   // Precondition: within an `on_reply` that has a reply.
   void send(P2pLink::Frame frame) { link_->send(std::move(frame)); }
   P2pFrames& frames() { return frames_; }
-  uint64_t next_number() { return ++number_; }
 
   // Whatever is under way fails.
   void reset();
@@ -82,7 +81,6 @@ class P2pPeer final : private P2pLink::Owner {
   uint64_t round_ = 0;        // of connections: counts their ends
   std::deque<Ask> backlog_;   // until it is ready
   std::deque<Ask> awaiting_;  // their answers
-  uint64_t number_ = 0;
   Lifeline lifeline_;
 };
 

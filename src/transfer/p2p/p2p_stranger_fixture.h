@@ -2,6 +2,7 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <zmq.h>
 
@@ -12,6 +13,7 @@
 
 #include "net/io/socket.h"
 #include "transfer/kv_fingerprint.h"
+#include "transfer/p2p/p2p_link.h"
 #include "wire/kv_transfer/p2p_messages.h"
 
 namespace kvasir {
@@ -118,6 +120,21 @@ class P2pPuppet {
   void answer(const std::string& text) {
     EXPECT_GE(zmq_send(socket_.get(), peer_.data(), peer_.size(), ZMQ_SNDMORE), 0);
     EXPECT_GE(zmq_send(socket_.get(), text.data(), text.size(), 0), 0);
+  }
+  // Sends it to who connected first. Whether the connection is cut then; waits for it.
+  bool data_is_refused(const std::string& bytes) {
+    pollfd ready{listener_.get(), POLLIN, 0};
+    EXPECT_EQ(poll(&ready, 1, P2pStranger::kPatienceMs), 1);
+    const Descriptor data(accept(listener_.get(), nullptr, nullptr));
+    timeval patience{P2pStranger::kPatienceMs / 1000, 0};
+    setsockopt(data.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    EXPECT_EQ(::send(data.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(bytes.size()));
+    char hello[P2pLink::kHelloBytes];
+    EXPECT_EQ(recv(data.get(), hello, sizeof hello, MSG_WAITALL),
+              static_cast<ssize_t>(sizeof hello));
+    const ssize_t size = recv(data.get(), hello, 1, 0);
+    return size == 0 || (size < 0 && errno == ECONNRESET);
   }
   // The connections for commands; those for data stay.
   void cut_commands() {
