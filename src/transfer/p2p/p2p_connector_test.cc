@@ -369,7 +369,27 @@ TEST_F(P2pTest, WhatNobodyWantsIsSaidAgainWhenTheWordWasCutOff) {
   }
 }
 
-// It is told to drop what it has just brought, from within its own turn.
+// It is told to drop what it does not bring, from within its own turn.
+TEST_F(P2pTest, WhoIsCutOffIsNotLetGoWhileItSaysSo) {
+  options_.send_type = SendType::kGet;
+  options_.node.peers_max = 1;
+  decode_port_ = start(decode_, false);
+  P2pPuppet holder;
+  prefill_port_ = holder.port();
+  const KvRequestId request = decode_.plan(prompt_, id()).first;
+  decode_.connector().fetch(request, 0, ConnectorSide::blocks_from(0, 10));
+  EXPECT_EQ(holder.next().kind, P2pCommand::Kind::kNew);
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_EQ(holder.next().kind, P2pCommand::Kind::kGet);
+    holder.answer(write_p2p_reply({P2pReply::kDone, 0, {}}));
+  }
+  EXPECT_TRUE(holder.data_is_refused(P2pStranger::frame(99, "nobody asked for it")));
+  decode_.run_until([&] { return decode_.fetched.count(request) > 0; });
+  EXPECT_EQ(holder.next().kind, P2pCommand::Kind::kNew);
+  EXPECT_EQ(holder.next().kind, P2pCommand::Kind::kDrop);
+}
+
+// And what it has just brought.
 TEST_F(P2pTest, WhoIsAskedIsNotLetGoThoughThereAreMoreThanMay) {
   options_.send_type = SendType::kGet;
   options_.node.peers_max = 1;
