@@ -42,8 +42,11 @@ MODEL_LENGTH = 4096
 PROMPT_TOKENS_MAX = 1900
 BATCHED_TOKENS = 2048  # vLLM's own default
 REQUESTS = 200
-# Three vLLM share the processors of one machine here: their /health may take seconds.
+# Three vLLM share the processors of one machine here: their /health may take seconds, and /metrics read twenty times a second takes
+# most of a processor.
 PATIENCE = ["--health-timeout", "20s"]
+EPP_PATIENCE = [*PATIENCE, "--refresh-metrics-interval", "1s"]
+GATEWAY_PATIENCE = [*PATIENCE, "--refresh-metrics-interval-ms", "1000"]
 # An engine may stall for longer than the lease that vLLM gives otherwise (30 s), and its decode engine then reads blocks that hold
 # another prompt.
 LEASE_SECONDS = 900
@@ -158,6 +161,7 @@ class Bench:
         self.bodies = [workload.body() for _ in range(arguments.requests)]
         self.references = []
         self.failures = []
+        self.records = bool(arguments.record)
         self.handoffs = []
 
     def free_port(self):
@@ -256,7 +260,8 @@ class Bench:
             self.failures.append(f"fs: a prompt that the engines cannot transfer: {status} {text[:200]}")
 
     def record_handoffs(self, prefill):
-        """What a prefill worker answers with, of prompts of all lengths."""
+        """What a prefill worker answers with, of prompts of all lengths. Nobody fetches what it offers, and its engine steps without
+        a pause until the leases end: nothing else can be measured afterwards."""
         params = {"do_remote_decode": True, "do_remote_prefill": False, "remote_engine_id": None, "remote_block_ids": None,
                   "remote_host": None, "remote_port": None}
         for length in (1, 20, 31, 32, 33, 64, 65, 100, 700, PROMPT_TOKENS_MAX):
@@ -277,13 +282,13 @@ def through_nixl(bench, way, front):
         decode = bench.nixl(stack, f"{way}-decode")
         for engine in (*prefills, decode):
             engine.wait_until_ready()
-        if not bench.handoffs:
-            bench.record_handoffs(prefills[0])
         port = front(bench, stack, prefills, decode)
         answers = bench.all_requests(port, lambda: prefills[1].stop(signal.SIGKILL))
         bench.hold(way, answers, errors_allowed=0)
         bench.hold_transfers(way, decode)
         bench.hold_leases(way, prefills)
+        if bench.records and not bench.handoffs:
+            bench.record_handoffs(prefills[0])
 
 
 def front_epp(bench, stack, prefills, decode):
@@ -301,7 +306,7 @@ def front_epp(bench, stack, prefills, decode):
     endpoints += [f"127.0.0.1:{prefill.port};llm-d.ai/role=prefill" for prefill in prefills]
     epp = subprocess.Popen([str(word) for word in (
         bench.kvasir, "epp", "--endpoints", ",".join(endpoints), "--config-file", config, "--grpc-port", grpc, "--grpc-health-port",
-        health, "--metrics-port", metrics, "--secure-serving=false", *PATIENCE)], stderr=open(bench.folder / "epp.log", "wb"))
+        health, "--metrics-port", metrics, "--secure-serving=false", *EPP_PATIENCE)], stderr=open(bench.folder / "epp.log", "wb"))
     stack.callback(epp.wait)
     stack.callback(epp.terminate)
     wait_for(grpc, process=epp)
@@ -314,7 +319,7 @@ def front_gateway(bench, stack, prefills, decode):
     port = bench.free_port()
     bench.child(stack, "gateway", ["gateway", "--port", port, "--decode-urls", f"http://127.0.0.1:{decode.port}", "--prefill-urls",
                                    ",".join(f"http://127.0.0.1:{prefill.port}" for prefill in prefills),
-                                   "--on-prefill-failure", "local-decode", *PATIENCE], port, "/v1/models")
+                                   "--on-prefill-failure", "local-decode", *GATEWAY_PATIENCE], port, "/v1/models")
     return port
 
 
