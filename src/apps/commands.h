@@ -33,5 +33,6 @@ void add_kv_cache_manager_command(CLI::App& app, int& exit_code);
 void add_kv_command(CLI::App& app, int& exit_code);
 void add_sidecar_command(CLI::App& app, int& exit_code);
 void add_pd_proxy_command(CLI::App& app, int& exit_code);
+void add_routes_command(CLI::App& app, int& exit_code);
 
 }  // namespace kvasir

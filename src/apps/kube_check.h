@@ -5,16 +5,13 @@
 #include <string_view>
 #include <vector>
 
+#include "apps/manifest_files.h"
+
 namespace CLI {
 class App;
 }
 
 namespace kvasir {
-
-struct ManifestFile {
-  std::string name;  // for people
-  std::string text;
-};
 
 struct KubeCheckReport {
   std::string text;

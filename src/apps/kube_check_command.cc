@@ -1,87 +1,22 @@
 #include <CLI/CLI.hpp>
-#include <algorithm>
-#include <filesystem>
 #include <iostream>
 #include <memory>
 
 #include "apps/commands.h"
 #include "apps/kube_check.h"
-#include "base/whole_file.h"
-#include "wire/kube/kube_manifest.h"
+#include "apps/manifest_files.h"
 
 namespace kvasir {
 namespace {
-
-constexpr size_t kFilesMost = 1'000;
 
 struct KubeCheckFlags {
   std::vector<std::string> paths;
   std::string name_space = "default";
 };
 
-std::string read_standard_input() {
-  std::string text(ManifestLimits().bytes + 1, '\0');
-  std::cin.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<size_t>(std::cin.gcount()));
-  return text;
-}
-
-// Those that kubectl apply -f FOLDER takes: not of folders below it.
-Result<std::vector<std::string>> manifests_in(const std::string& folder) {
-  std::vector<std::string> files;
-  std::error_code error;
-  for (std::filesystem::directory_iterator at(folder, error), end; !error && at != end;
-       at.increment(error)) {
-    const std::string ending = at->path().extension().string();
-    if (ending != ".yaml" && ending != ".yml" && ending != ".json") continue;
-    files.push_back(at->path().string());
-    if (files.size() > kFilesMost) {
-      return Error{folder + ": more than " + std::to_string(kFilesMost) + " files"};
-    }
-  }
-  if (error) return Error{folder + ": " + error.message()};
-  if (files.empty()) return Error{folder + ": no file ends in .yaml, .yml or .json"};
-  std::sort(files.begin(), files.end());
-  return files;
-}
-
-Result<void> add_file(const std::string& path, std::vector<ManifestFile>& files) {
-  if (path == "-") {
-    files.push_back({"standard input", read_standard_input()});
-    return {};
-  }
-  Result<std::string> text = read_whole_file(path, ManifestLimits().bytes);
-  if (!text) return text.error();
-  files.push_back({path, std::move(*text)});
-  return {};
-}
-
-// `unread`: why some could not be.
-std::vector<ManifestFile> read_files(const std::vector<std::string>& paths,
-                                     std::vector<Error>& unread) {
-  std::vector<ManifestFile> files;
-  for (const std::string& path : paths) {
-    std::vector<std::string> names = {path};
-    if (std::error_code error; path != "-" && std::filesystem::is_directory(path, error)) {
-      auto found = manifests_in(path);
-      if (!found) {
-        unread.push_back(found.error());
-        continue;
-      }
-      names = std::move(*found);
-    }
-    for (const std::string& name : names) {
-      if (const Result<void> added = add_file(name, files); !added) {
-        unread.push_back(added.error());
-      }
-    }
-  }
-  return files;
-}
-
 int check_files(const KubeCheckFlags& flags) {
   std::vector<Error> unread;
-  const std::vector<ManifestFile> files = read_files(flags.paths, unread);
+  const std::vector<ManifestFile> files = read_manifest_files(flags.paths, unread);
   int exit_code = 0;
   if (!files.empty()) {
     const KubeCheckReport report = check_manifests(files, flags.name_space);
@@ -117,7 +52,9 @@ void add_kube_check_command(CLI::App& kube, int& exit_code) {
       "object of these\n"
       "files. Read are Pod, Service, EndpointSlice, Node, Secret, ConfigMap, Lease, InferencePool "
       "(also the tutorials' of\n"
-      "serving.kserve.io), InferenceObjective and InferenceModelRewrite.\n"
+      "serving.kserve.io), InferenceObjective, InferenceModelRewrite, Namespace, GatewayClass, "
+      "Gateway,\n"
+      "HTTPRoute and ReferenceGrant.\n"
       "No cluster is asked. Exit code: 0: no problem; 2: at least one, a file that cannot be read, "
       "or no object at all.\n\n"
       "  kvasir kube check deploy/epp pool.yaml\n"

@@ -182,7 +182,7 @@ spec:
       kind: InferencePool
       name: llama-70b-pool
 )",
-     "f.yaml:1 HTTPRoute llm-serving/llm-inference-route: not read by kvasir",
+     "f.yaml:1 HTTPRoute llm-serving/llm-inference-route: ok",
      {"f.yaml:7: note: spec.rules.backendRefs.group: the API server takes it"}},
 };
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/text.h"
+#include "wire/kube/kube_gateway_objects.h"
 #include "wire/kube/kube_types.h"
 
 namespace kvasir {
@@ -95,6 +96,33 @@ void describe(const InferenceModelRewrite& rewrite, LineFields& fields) {
   }
 }
 
+void describe(const KubeGateway& gateway, LineFields& fields) {
+  fields.add("class", gateway.class_name);
+  fields.add_all("listeners", gateway.listeners, [](const KubeGateway::Listener& listener) {
+    const std::string host = listener.hostname.empty() ? "" : "/" + listener.hostname;
+    return listener.name + ":" + listener.protocol + ":" + std::to_string(listener.port) + host;
+  });
+}
+
+void describe(const HTTPRoute& route, LineFields& fields) {
+  fields.add_all("parents", route.parents,
+                 [](const HTTPRoute::ParentRef& parent) { return parent.to.name; });
+  fields.add_all("hostnames", route.hostnames, [](const std::string& name) { return name; });
+  for (const HTTPRoute::Rule& rule : route.rules) {
+    fields.add_all("backends", rule.backends,
+                   [](const HTTPRoute::Backend& backend) { return backend.ref.to.name; });
+  }
+}
+
+void describe(const ReferenceGrant& grant, LineFields& fields) {
+  fields.add_all("from", grant.from, [](const ReferenceGrant::From& from) {
+    return from.kind + ":" + from.name_space;
+  });
+  fields.add_all("to", grant.to, [](const ReferenceGrant::To& to) {
+    return to.kind + (to.name.empty() ? "" : ":" + to.name);
+  });
+}
+
 std::string fields_of(const KubeObject& object) {
   LineFields fields;
   switch (object.type->as) {
@@ -108,6 +136,7 @@ std::string fields_of(const KubeObject& object) {
       describe(static_cast<const EndpointSlice&>(object), fields);
       break;
     case KubeKind::kNode:
+    case KubeKind::kNamespace:
       break;
     case KubeKind::kSecret:
       fields.add("type", static_cast<const Secret&>(object).secret_type);
@@ -127,6 +156,18 @@ std::string fields_of(const KubeObject& object) {
       break;
     case KubeKind::kInferenceModelRewrite:
       describe(static_cast<const InferenceModelRewrite&>(object), fields);
+      break;
+    case KubeKind::kGatewayClass:
+      fields.add("controller", static_cast<const GatewayClass&>(object).controller);
+      break;
+    case KubeKind::kGateway:
+      describe(static_cast<const KubeGateway&>(object), fields);
+      break;
+    case KubeKind::kHTTPRoute:
+      describe(static_cast<const HTTPRoute&>(object), fields);
+      break;
+    case KubeKind::kReferenceGrant:
+      describe(static_cast<const ReferenceGrant&>(object), fields);
       break;
   }
   if (object.meta.deleting) fields.add("deleting", true);

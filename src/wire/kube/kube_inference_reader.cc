@@ -142,6 +142,17 @@ void read_requirement(const KubeField& field, std::vector<LabelRequirement>& req
   requirements.push_back(std::move(requirement));
 }
 
+}  // namespace
+
+void read_label_selector(const KubeField& field, KubeSelector& selector) {
+  const KubeField labels = field["matchLabels"];
+  selector.labels = labels.texts();
+  const KubeField expressions = field["matchExpressions"];
+  expressions.for_each([&](const KubeField& one) { read_requirement(one, selector.requirements); });
+}
+
+namespace {
+
 // serving.kserve.io/v1alpha1, the tutorials' own kind: the selector that other kinds of Kubernetes
 // have, no port and no picker. Where these are written as v1 writes them, they count.
 void read_pool_kserve(const KubeField& spec, InferencePool& pool) {

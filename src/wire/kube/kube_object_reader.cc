@@ -93,7 +93,9 @@ KubeObjectPtr read_as(void (*read)(const KubeField&, T&), const KubeField& objec
   return value;
 }
 
+// Of these the labels are enough.
 void read_node(const KubeField&, Node&) {}
+void read_namespace_object(const KubeField&, Namespace&) {}
 
 KubeObjectPtr read_kind(const KubeField& object, const KubeType& type, ObjectMeta meta) {
   switch (type.as) {
@@ -117,6 +119,16 @@ KubeObjectPtr read_kind(const KubeField& object, const KubeType& type, ObjectMet
       return read_as(read_inference_objective, object, type, std::move(meta));
     case KubeKind::kInferenceModelRewrite:
       return read_as(read_model_rewrite, object, type, std::move(meta));
+    case KubeKind::kNamespace:
+      return read_as(read_namespace_object, object, type, std::move(meta));
+    case KubeKind::kGatewayClass:
+      return read_as(read_gateway_class, object, type, std::move(meta));
+    case KubeKind::kGateway:
+      return read_as(read_gateway, object, type, std::move(meta));
+    case KubeKind::kHTTPRoute:
+      return read_as(read_http_route, object, type, std::move(meta));
+    case KubeKind::kReferenceGrant:
+      return read_as(read_reference_grant, object, type, std::move(meta));
   }
   return nullptr;
 }

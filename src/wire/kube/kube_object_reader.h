@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "wire/kube/kube_field.h"
+#include "wire/kube/kube_gateway_objects.h"
 #include "wire/kube/kube_reader.h"
 
 namespace kvasir {
@@ -27,5 +28,12 @@ void read_lease(const KubeField& object, Lease& lease);
 void read_inference_pool(const KubeField& object, InferencePool& pool);
 void read_inference_objective(const KubeField& object, InferenceObjective& objective);
 void read_model_rewrite(const KubeField& object, InferenceModelRewrite& rewrite);
+void read_gateway_class(const KubeField& object, GatewayClass& read);
+void read_gateway(const KubeField& object, KubeGateway& gateway);
+void read_http_route(const KubeField& object, HTTPRoute& route);
+void read_reference_grant(const KubeField& object, ReferenceGrant& grant);
+
+// matchLabels and matchExpressions.
+void read_label_selector(const KubeField& field, KubeSelector& selector);
 
 }  // namespace kvasir

@@ -28,8 +28,13 @@ enum class KubeKind : uint8_t {
   kInferencePool,
   kInferenceObjective,
   kInferenceModelRewrite,
+  kNamespace,
+  kGatewayClass,
+  kGateway,
+  kHTTPRoute,
+  kReferenceGrant,
 };
-inline constexpr size_t kKubeKinds = 10;
+inline constexpr size_t kKubeKinds = 15;
 std::string_view to_string(KubeKind kind);  // "Pod"
 
 struct Pod final : KubeObject {

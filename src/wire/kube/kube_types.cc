@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/text.h"
+#include "wire/kube/kube_gateway_objects.h"
 
 namespace kvasir {
 namespace {
@@ -33,6 +34,17 @@ constexpr KubeType kTypes[] = {
      KubeKind::kInferenceModelRewrite},
     {kGie, "v1alpha2", "InferenceModelRewrite", "inferencemodelrewrites", true,
      KubeKind::kInferenceModelRewrite},
+    {"", "v1", "Namespace", "namespaces", false, KubeKind::kNamespace},
+    {kGatewayGroup, "v1", "GatewayClass", "gatewayclasses", false, KubeKind::kGatewayClass},
+    {kGatewayGroup, "v1beta1", "GatewayClass", "gatewayclasses", false, KubeKind::kGatewayClass},
+    {kGatewayGroup, "v1", "Gateway", "gateways", true, KubeKind::kGateway},
+    {kGatewayGroup, "v1beta1", "Gateway", "gateways", true, KubeKind::kGateway},
+    {kGatewayGroup, "v1", "HTTPRoute", "httproutes", true, KubeKind::kHTTPRoute},
+    {kGatewayGroup, "v1beta1", "HTTPRoute", "httproutes", true, KubeKind::kHTTPRoute},
+    // v1beta1 is what API servers store; v1 came with v1.5.
+    {kGatewayGroup, "v1beta1", "ReferenceGrant", "referencegrants", true,
+     KubeKind::kReferenceGrant},
+    {kGatewayGroup, "v1", "ReferenceGrant", "referencegrants", true, KubeKind::kReferenceGrant},
 };
 
 }  // namespace
