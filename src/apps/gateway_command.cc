@@ -21,6 +21,7 @@
 #include "apps/log_flags.h"
 #include "apps/number_checks.h"
 #include "apps/process_memory.h"
+#include "apps/route_session.h"
 #include "base/whole_file.h"
 #include "config/presets.h"
 #include "gateway/gateway.h"
@@ -75,6 +76,7 @@ struct GatewayFlags {
   double drain_delay_s = -1;  // negative: none, and 5 s when the workers are pods
   DecisionLogFlags decision_log{"off"};
   KvKnowledgeFlags kv;
+  RouteFlags routes;
 };
 
 // DYN_ROUTER_MODE in the words of NVIDIA Dynamo's frontend.
@@ -348,6 +350,8 @@ int run_gateway(const GatewayFlags& flags) {
   if (!loop) return fail_command("gateway", 1, loop.error().message);
   Result<std::unique_ptr<KubeSession>> kube = gateway_kube_session(**loop, flags, *options);
   if (!kube) return fail_command("gateway", 2, kube.error().message);
+  Result<std::unique_ptr<RouteSession>> routes = RouteSession::open(**loop, flags.routes, *options);
+  if (!routes) return fail_command("gateway", 2, routes.error().message);
   const std::string policy = options->pool.policy.empty() ? "config" : options->pool.policy;
   Result<std::unique_ptr<DecisionLog>> log =
       decision_log(flags.decision_log, "gateway", LogEncoding::kText);
@@ -385,12 +389,14 @@ int run_gateway(const GatewayFlags& flags) {
     metrics.tell_refused_configurations(
         [&kube](std::string_view error) { (*kube)->on_configuration_refused(error); });
   }
+  if (*routes != nullptr) (*routes)->serve(*gateway);
   for (const std::string& note : gateway->pool().config().notes) log_info(note);
   const std::string unused = unused_kv_flags(flags.kv);
   if (!unused.empty() && !gateway->pool().stats().kv) log_warning(unused);
   log_info("serving on http://" + to_string(HostPort{options->host, gateway->port()}) +
            ", policy " + policy + ", " + workers_of(gateway->pool().options().feeds, kube->get()) +
-           ", " + std::to_string(options->threads) + " threads");
+           ", " + std::to_string(options->threads) + " threads" +
+           (*routes != nullptr ? ", " + (*routes)->text() : ""));
   (*loop)->run();
   return 0;
 }
@@ -525,6 +531,7 @@ void add_gateway_command(CLI::App& app, int& exit_code) {
           "NAME=VALUE=URL: x-kv-backend=nvlink=http://127.0.0.1:9001; may stand several times")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  add_route_flags(*command, flags->routes);
   command
       ->add_option("--log-level", flags->log_level,
                    "debug (with a line for each request that is over), info or warning")

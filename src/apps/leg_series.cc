@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "gateway/gateway_options.h"
+#include "routes/route_rule.h"
 
 namespace kvasir {
 namespace {
@@ -71,6 +72,16 @@ void LegSeries::ended(const HeaderRouteReport& report) {
                  "From the whole request read to the first body byte of its answer.", kLegSeconds,
                  {{"route", route}})
       .observe(to_seconds(*report.answer.first_byte_time));
+}
+
+void LegSeries::ended(const RouteAnswerReport& report) {
+  registry_
+      .counter("kvasir_gateway_route_answers_total",
+               "Requests that a HTTPRoute sent to a Service, by the status of their answer.",
+               {{"code", std::to_string(report.answer.status)},
+                {"route", to_string(report.rule.route)},
+                {"service", to_string(report.target.object)}})
+      .add();
 }
 
 }  // namespace kvasir

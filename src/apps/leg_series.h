@@ -1,4 +1,4 @@
-// What the gateway's page says of requests with two legs and of routes by header.
+// What the gateway's page says of requests with two legs and of routes.
 #pragma once
 
 #include <array>
@@ -19,6 +19,7 @@ class LegSeries {
   // null: the default route.
   void routed(const HeaderRoute* route);
   void ended(const HeaderRouteReport& report);
+  void ended(const RouteAnswerReport& report);
 
  private:
   static constexpr size_t kPaths = 5;  // of HandoffReport

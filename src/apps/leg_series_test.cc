@@ -8,6 +8,7 @@
 
 #include "base/whole_file.h"
 #include "gateway/gateway_options.h"
+#include "routes/route_rule.h"
 
 namespace kvasir {
 namespace {
@@ -30,6 +31,10 @@ void fill(LegSeries& series) {
   answer.status = 200;
   answer.first_byte_time = std::chrono::milliseconds(4);
   series.ended({kRoute, answer});
+  RouteRule rule;
+  rule.route = {"ns", "ab"};
+  const RouteTarget target{RouteTarget::Kind::kService, {"vllm", "fs-proxy"}, 8080, false};
+  series.ended({rule, target, answer});
 }
 
 TEST(LegSeries, CountsWhatBecameOfRequestsWithTwoLegs) {
@@ -47,7 +52,10 @@ TEST(LegSeries, CountsWhatBecameOfRequestsWithTwoLegs) {
         "kvasir_gateway_header_routed_total{route=\"x-kv-backend=fs\"} 1\n",
         "kvasir_gateway_header_routed_total{route=\"default\"} 1\n",
         "kvasir_gateway_header_route_answers_total{code=\"200\",route=\"x-kv-backend=fs\"} 1\n",
-        "kvasir_gateway_header_route_first_byte_seconds_count{route=\"x-kv-backend=fs\"} 1\n"}) {
+        "kvasir_gateway_header_route_first_byte_seconds_count{route=\"x-kv-backend=fs\"} 1\n",
+        "kvasir_gateway_route_answers_total{code=\"200\",route=\"ns/ab\",service=\"vllm/"
+        "fs-proxy\"} "
+        "1\n"}) {
     EXPECT_THAT(page, HasSubstr(line));
   }
 }
@@ -70,7 +78,7 @@ TEST(LegSeries, AreInTheManual) {
     }
     std::getline(page, rest);
   }
-  EXPECT_EQ(names, 8u);
+  EXPECT_EQ(names, 9u);
 }
 
 }  // namespace

@@ -41,6 +41,11 @@ Gateway::Gateway(EventLoop& loop, const GatewayOptions& options, GatewayProbe& p
 
 Gateway::~Gateway() = default;
 
+void Gateway::set_routes(std::shared_ptr<const CarriedRoutes> routes) {
+  threads_->for_each(
+      [routes = std::move(routes)](GatewayThread& part) { part.set_routes(routes); });
+}
+
 void Gateway::drain(std::function<void()> drained) {
   draining_ = true;
   drained_ = std::move(drained);

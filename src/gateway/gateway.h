@@ -18,6 +18,7 @@
 namespace kvasir {
 
 class GatewayThread;
+struct CarriedRoutes;
 
 class Gateway {
  public:
@@ -31,6 +32,9 @@ class Gateway {
 
   uint16_t port() const { return threads_->port(); }
   Pool& pool() { return *pool_; }
+
+  // What requests are routed by from now on, with options().listener_port. On the loop's thread.
+  void set_routes(std::shared_ptr<const CarriedRoutes> routes);
 
   // Says at /readyz that it stops, and ends each connection with its answer; after drain_delay
   // stops accepting, answers who is held and lets running requests end (at most drain_timeout);

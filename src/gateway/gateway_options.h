@@ -12,6 +12,7 @@
 #include "net/http/http_server.h"
 #include "net/io/socket.h"
 #include "serving/pool_options.h"
+#include "wire/kube/kube_object.h"
 
 namespace kvasir {
 
@@ -43,7 +44,12 @@ struct GatewayOptions {
   size_t releases_max = 1024;
   // The first that fits decides; each header and value once.
   std::vector<HeaderRoute> header_routes;
-  // A name among their addresses is looked up again after so long.
+  // The port that listeners of Gateways have whose routes are served here; 0: requests are not
+  // routed by objects (Gateway::set_routes()).
+  uint16_t listener_port = 0;
+  // The InferencePool that `pool` is, by the routes' references; without a name: any.
+  ObjectKey routed_pool = {};
+  // A name among the routes' addresses is looked up again after so long.
   Duration route_name_lifetime = std::chrono::seconds(30);
   // Attempts for one request, the first included; each on another endpoint.
   uint32_t attempts_max = 4;

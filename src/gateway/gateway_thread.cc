@@ -6,6 +6,7 @@
 #include "gateway/header_routes.h"
 #include "gateway/relay.h"
 #include "gateway/relay_head.h"
+#include "gateway/routed_requests.h"
 #include "net/http/http_path.h"
 #include "net/io/event_loop.h"
 #include "vllm/request_body.h"
@@ -125,12 +126,22 @@ GatewayThread::~GatewayThread() {
   }
 }
 
+void GatewayThread::set_routes(std::shared_ptr<const CarriedRoutes> routes) {
+  if (routed_ == nullptr) routed_ = std::make_unique<RoutedRequests>(*this);
+  routed_->set_routes(std::move(routes));
+}
+
 void GatewayThread::on_request(HttpExchange& exchange) {
   if (!take_request(exchange)) return;
   const HttpHead& head = exchange.head();
   const std::string_view path = head.path();
   if (is_own_page(path)) return answer_own_page(exchange);
   if (header_routes_ != nullptr && header_routes_->take(exchange)) return;
+  if (options_.listener_port != 0) {
+    if (routed_ == nullptr)
+      return refuse(exchange, gateway_error(503, "the routes are not known yet"));
+    if (routed_->take(exchange)) return;
+  }
   if (const std::optional<RequestApi> api = inference_api(head)) {
     return route_inference(exchange, *api);
   }

@@ -24,6 +24,8 @@ class EventLoop;
 class Gateway;
 class HeaderRoutes;
 class Relay;
+class RoutedRequests;
+struct CarriedRoutes;
 
 class GatewayThread final : public HttpHandler {
  public:
@@ -36,6 +38,8 @@ class GatewayThread final : public HttpHandler {
   void drain(std::function<void()> drained) { server_.drain(std::move(drained)); }
   // It is unhealthy: requests that have nothing of its answer yet are sent elsewhere. On this loop's thread.
   void on_endpoint_down(EndpointId endpoint);
+
+  void set_routes(std::shared_ptr<const CarriedRoutes> routes);
 
   EventLoop& loop() { return loop_; }
 
@@ -88,6 +92,7 @@ class GatewayThread final : public HttpHandler {
   class ReleaseCall;
   std::unordered_map<ReleaseCall*, std::unique_ptr<ReleaseCall>> releases_;
   std::unique_ptr<HeaderRoutes> header_routes_;  // null: there are none
+  std::unique_ptr<RoutedRequests> routed_;       // null: the objects of a cluster say nothing here
 };
 
 // The gateway's own errors in the shape of vLLM's.

@@ -43,6 +43,15 @@ struct TwoLegsReport {
 };
 
 struct HeaderRoute;
+struct RouteRule;
+struct RouteTarget;
+
+// Of a request that a HTTPRoute sent to a Service, when it is over.
+struct RouteAnswerReport {
+  const RouteRule& rule;
+  const RouteTarget& target;
+  const LegsReport& answer;
+};
 
 // Of a request that a header sent to an address of its own, when it is over.
 struct HeaderRouteReport {
@@ -63,6 +72,7 @@ class GatewayProbe : public PoolProbe {
   // A POST came, and there are routes by header; null: it goes to the pool.
   virtual void on_routed_by_header(const HeaderRoute* route) { static_cast<void>(route); }
   virtual void on_header_route(const HeaderRouteReport& report) { static_cast<void>(report); }
+  virtual void on_route_answer(const RouteAnswerReport& report) { static_cast<void>(report); }
   // A request was refused before it could be relayed.
   virtual void on_not_relayed(int status, std::string_view reason) = 0;
 };

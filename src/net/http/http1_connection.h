@@ -85,6 +85,7 @@ class Http1Connection final : public IoHandler,
   // HttpExchange and RawRelay
   const HttpHead& head() const override { return parser_.head(); }
   void set_target(std::string_view target, std::string_view host) override;
+  HttpHead& editable_head() override { return parser_.editable_head(); }
   std::string_view body() const override { return body_.view(); }
   void release_body() override;
   void set_observer(HttpExchange::Observer* observer) override { observer_ = observer; }

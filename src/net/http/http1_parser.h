@@ -66,6 +66,7 @@ class Http1Parser {
   const HttpHead& head() const { return head_; }
   // Replaces the request's target, and the Host field unless `host` is empty.
   void set_target(std::string_view target, std::string_view host);
+  HttpHead& editable_head() { return head_; }
 
  private:
   size_t feed_head(std::string_view input);

@@ -47,6 +47,9 @@ class HttpExchange {
   // Replaces the request's target by its normal form (net/http/http_path.h), and the Host field
   // unless `host` is empty.
   virtual void set_target(std::string_view target, std::string_view host) = 0;
+  // The request's fields, to be changed before they are passed on; those that frame its body, and
+  // those of the connection, were read already. Views of them that were given before are invalid.
+  virtual HttpHead& editable_head() = 0;
   // The decoded body; valid until the exchange ends. When it is not empty, 64 bytes behind it may
   // be read (ByteBuffer::kReadablePadding).
   virtual std::string_view body() const = 0;

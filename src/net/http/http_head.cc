@@ -1,5 +1,7 @@
 #include "net/http/http_head.h"
 
+#include <algorithm>
+
 #include "base/text.h"
 
 namespace kvasir {
@@ -62,6 +64,13 @@ void HttpHead::set_field(std::string_view name, std::string_view value) {
     return;
   }
   add_field(name, value);
+}
+
+void HttpHead::remove_fields(std::string_view name) {
+  const auto has_name = [&](const FieldSpan& field) {
+    return equal_ignoring_case(view(field.name), name);
+  };
+  fields_.erase(std::remove_if(fields_.begin(), fields_.end(), has_name), fields_.end());
 }
 
 void HttpHead::set_framing(std::optional<uint64_t> content_length, bool chunked, bool keep_alive) {

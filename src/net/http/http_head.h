@@ -43,6 +43,8 @@ class HttpHead {
   void set_target(std::string_view target) { target_ = store(target); }
   // Replaces the value of the first field of that name, or adds the field.
   void set_field(std::string_view name, std::string_view value);
+  // Every field of that name.
+  void remove_fields(std::string_view name);
   void set_framing(std::optional<uint64_t> content_length, bool chunked, bool keep_alive);
 
  private:

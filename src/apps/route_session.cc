@@ -1,0 +1,129 @@
+#include "apps/route_session.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <utility>
+
+#include "apps/routes_text.h"
+#include "gateway/gateway.h"
+#include "telemetry/log.h"
+
+namespace kvasir {
+namespace {
+
+std::set<uint16_t> http_ports(const RouteTable& table) {
+  std::set<uint16_t> ports;
+  for (const RouteListener& listener : table.listeners()) {
+    if (!listener.tls) ports.insert(listener.port);
+  }
+  return ports;
+}
+
+// The listeners' port whose routes are served.
+Result<uint16_t> chosen_port(const RouteTable& table, uint16_t asked) {
+  const std::set<uint16_t> ports = http_ports(table);
+  std::string known;
+  for (const uint16_t port : ports) {
+    known.append(known.empty() ? "" : ", ").append(std::to_string(port));
+  }
+  if (ports.empty()) {
+    return Error{
+        "--routes: no Gateway there has a listener of protocol HTTP that can be served: "
+        "`kvasir routes -f` says why"};
+  }
+  if (asked == 0 && ports.size() == 1) return *ports.begin();
+  if (ports.count(asked) > 0) return asked;
+  return Error{"--listener-port: which of the listeners' ports " + known +
+               (asked == 0 ? " is served?" : "? There is none at " + std::to_string(asked))};
+}
+
+// Of those that routes name; nullopt: none.
+Result<std::optional<ObjectKey>> chosen_pool(const EffectiveRoutes& routes) {
+  std::vector<ObjectKey> pools;
+  for (const RouteTarget& target : routes.targets) {
+    if (target.kind == RouteTarget::Kind::kPool) pools.push_back(target.object);
+  }
+  if (pools.empty()) return std::optional<ObjectKey>();
+  if (pools.size() == 1) return std::optional<ObjectKey>(pools[0]);
+  return Error{"--routes: the rules name the InferencePools " + to_string(pools[0]) + " and " +
+               to_string(pools[1]) + ", and one gateway schedules for one pool"};
+}
+
+}  // namespace
+
+void add_route_flags(CLI::App& command, RouteFlags& flags) {
+  command
+      .add_option(
+          "--routes", flags.paths,
+          "Route by the Gateways, HTTPRoutes, ReferenceGrants, Services and EndpointSlices\n"
+          "in this file or folder, which is watched; may stand several times. Rules send\n"
+          "requests to Services, or to an InferencePool, whose workers the flags say. What\n"
+          "they come to: kvasir routes -f FILE")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  command.add_option("--listener-port", flags.listener_port,
+                     "With --routes: the port that the listeners have whose routes are served at\n"
+                     "--port (default: that of the only HTTP listeners)");
+  command
+      .add_option("--routes-namespace", flags.name_space,
+                  "With --routes: of objects that name no namespace themselves")
+      ->capture_default_str();
+}
+
+Result<std::unique_ptr<RouteSession>> RouteSession::open(EventLoop& loop, const RouteFlags& flags,
+                                                         GatewayOptions& options) {
+  if (flags.paths.empty()) {
+    if (flags.listener_port != 0) return Error{"--listener-port needs --routes"};
+    return std::unique_ptr<RouteSession>();
+  }
+  std::unique_ptr<RouteSession> session(new RouteSession(0));
+  ManifestWatchOptions watch;
+  watch.paths = flags.paths;
+  watch.default_namespace = flags.name_space;
+  auto watched = ManifestWatch::start(
+      loop, session->store_, std::move(watch),
+      [](const std::string& problem) { log_warning("routes: not used: " + problem); },
+      [](const std::string& path) { log_info("routes: " + path + " is used again"); });
+  if (!watched) return Error{"--routes: " + watched.error().message};
+  session->watch_ = std::move(*watched);
+  session->feed_ = std::make_unique<RouteFeed>(
+      session->store_, [](const KubeGateway&) { return true; },
+      [&session = *session](auto routes) { session.on_changed(std::move(routes)); });
+  const EffectiveRoutes& routes = session->feed_->current()->routes;
+  const Result<uint16_t> port = chosen_port(*routes.table, flags.listener_port);
+  if (!port) return port.error();
+  const Result<std::optional<ObjectKey>> pool = chosen_pool(routes);
+  if (!pool) return pool.error();
+  session->port_ = options.listener_port = *port;
+  if (pool->has_value()) options.routed_pool = **pool;
+  session->tell_conditions(routes);
+  return session;
+}
+
+void RouteSession::serve(Gateway& gateway) {
+  gateway_ = &gateway;
+  gateway.set_routes(feed_->current());
+}
+
+std::string RouteSession::text() const {
+  const size_t routes = feed_->current()->routes.routes.size();
+  return std::to_string(routes) + " HTTPRoutes of port " + std::to_string(port_);
+}
+
+void RouteSession::on_changed(std::shared_ptr<const CarriedRoutes> routes) {
+  tell_conditions(routes->routes);
+  log_info("routes: " + std::to_string(routes->routes.routes.size()) + " HTTPRoutes are in use");
+  if (gateway_ != nullptr) gateway_->set_routes(std::move(routes));
+}
+
+// Each once, as long as it does not hold.
+void RouteSession::tell_conditions(const EffectiveRoutes& routes) {
+  std::set<std::string> wrong;
+  for (const std::string& line : broken_conditions(routes)) wrong.insert(line);
+  for (const std::string& line : wrong) {
+    if (told_.count(line) == 0) log_warning("routes: " + line);
+  }
+  told_ = std::move(wrong);
+}
+
+}  // namespace kvasir

@@ -1,0 +1,63 @@
+// What `kvasir gateway` has of Gateway API objects: files that are watched, what they come to, and
+// what is told of it in the log.
+//
+// Made before the gateway and destroyed after it. Lives on the loop's thread.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "gateway/gateway_options.h"
+#include "kube/manifest_watch.h"
+#include "kube/object_store.h"
+#include "routes/route_feed.h"
+
+namespace CLI {
+class App;
+}
+
+namespace kvasir {
+
+class EventLoop;
+class Gateway;
+
+struct RouteFlags {
+  std::vector<std::string> paths;  // empty: requests are not routed by objects
+  uint16_t listener_port = 0;      // 0: that of the only HTTP listener
+  std::string name_space = "default";
+};
+
+void add_route_flags(CLI::App& command, RouteFlags& flags);
+
+class RouteSession {
+ public:
+  // Sets `options` as the objects say. An Error has every problem of the files, or says why nothing
+  // could be served. `loop` must outlive it.
+  static Result<std::unique_ptr<RouteSession>> open(EventLoop& loop, const RouteFlags& flags,
+                                                    GatewayOptions& options);
+  RouteSession(const RouteSession&) = delete;
+  RouteSession& operator=(const RouteSession&) = delete;
+
+  // From now on `gateway` has these routes, and each change.
+  void serve(Gateway& gateway);
+  // For people: "2 HTTPRoutes of port 80".
+  std::string text() const;
+
+ private:
+  RouteSession(uint16_t port) : port_(port) {}
+  void on_changed(std::shared_ptr<const CarriedRoutes> routes);
+  void tell_conditions(const EffectiveRoutes& routes);
+
+  uint16_t port_;
+  ObjectStore store_;
+  std::unique_ptr<ManifestWatch> watch_;
+  std::unique_ptr<RouteFeed> feed_;
+  Gateway* gateway_ = nullptr;  // null: serve() was not called yet
+  std::set<std::string> told_;  // what does not hold
+};
+
+}  // namespace kvasir
