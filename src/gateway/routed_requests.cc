@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "gateway/gateway_thread.h"
+#include "gateway/leg_answers.h"
 #include "net/http/http_exchange.h"
 #include "net/http/http_status.h"
 #include "net/io/event_loop.h"
@@ -25,12 +26,7 @@ class TellAnswer final : public LegsObserver {
 
   void on_done(const LegsReport& report) override {
     probe_.on_route_answer({*rule_, target_, report});
-    const bool left = report.status == kHttpClientClosedRequest;
-    const bool ours = !report.why.empty();
-    if (left || (!ours && !report.is_cut && report.status < kHttpServerErrors)) return;
-    std::string_view why = report.why;
-    if (!ours) why = report.is_cut ? "it broke off" : "the error is its own";
-    probe_.on_bad_answer({report.request_id, report.decoder, report.status, report.is_cut, why});
+    tell_bad_answer(probe_, report);
   }
 
  private:
