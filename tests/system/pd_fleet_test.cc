@@ -169,7 +169,7 @@ INSTANTIATE_TEST_SUITE_P(
         Variant{"lmcache", "fleet-lmcache.yaml"}, Variant{"by_cost", "fleet-by-cost.yaml"},
         Variant{"fs", "fleet-fs.yaml"},
         Variant{"fs_safe", "fleet-fs.yaml", "kv_cache\"", "kv_cache\", layout: kvasir"}),
-    [](const auto& info) { return info.param.name; });
+    [](const auto& variant) { return variant.param.name; });
 
 }  // namespace
 }  // namespace kvasir

@@ -44,7 +44,9 @@ class PredictedCostPdDecider : public PluginTest {
   bool goes_apart(Policy& policy, uint32_t tokens) {
     const Decision decision = decide(policy, tokens);
     EXPECT_EQ(decision.endpoint, kDecode);
-    if (decision.prefill) EXPECT_EQ(*decision.prefill, kPrefill);
+    if (decision.prefill) {
+      EXPECT_EQ(*decision.prefill, kPrefill);
+    }
     return decision.prefill.has_value();
   }
   // One that decodes at the decoder for as long as the test.
