@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "base/text.h"
+#include "net/http/hop_fields.h"
+#include "net/http/http_head.h"
 #include "routes/listener_checks.h"
 #include "routes/route_table.h"
 #include "wire/kube/kube_types.h"
@@ -103,16 +105,11 @@ class References {
   Unresolved first_;
 };
 
-// Fields by which a message is framed or a connection is kept: whoever relays writes them.
-constexpr std::string_view kOwnFields[] = {"connection", "content-length",    "host",
-                                           "keep-alive", "proxy-connection",  "te",
-                                           "trailer",    "transfer-encoding", "upgrade"};
-
-// The first that a filter may not touch; empty: there is none.
+// The first field that a filter may not touch, since whoever relays writes it; empty: there is none.
 std::string own_field(const HeaderModifier& modifier) {
-  const auto is_own = [](std::string_view name) {
-    return std::any_of(std::begin(kOwnFields), std::end(kOwnFields),
-                       [&](std::string_view own) { return equal_ignoring_case(own, name); });
+  const HopFields hop{HttpHead{}};
+  const auto is_own = [&](std::string_view name) {
+    return hop.hold(name) || reads_as(name, "Host");
   };
   for (const HeaderModifier::Field& field : modifier.set) {
     if (is_own(field.name)) return field.name;
@@ -133,7 +130,7 @@ std::string problem_of(const HTTPRoute::Filters& filters) {
     const std::string own = own_field(**modifier);
     if (!own.empty()) {
       return "no filter changes the field " + own +
-             (equal_ignoring_case(own, "host") ? ": URLRewrite has a hostname" : "");
+             (reads_as(own, "Host") ? ": URLRewrite has a hostname" : "");
     }
   }
   if (!filters.unknown.empty()) return "filter '" + filters.unknown.front() + "' is not known";
