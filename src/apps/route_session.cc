@@ -76,7 +76,7 @@ Result<std::unique_ptr<RouteSession>> RouteSession::open(EventLoop& loop, const 
     if (flags.listener_port != 0) return Error{"--listener-port needs --routes"};
     return std::unique_ptr<RouteSession>();
   }
-  std::unique_ptr<RouteSession> session(new RouteSession(0));
+  std::unique_ptr<RouteSession> session(new RouteSession());
   ManifestWatchOptions watch;
   watch.paths = flags.paths;
   watch.default_namespace = flags.name_space;

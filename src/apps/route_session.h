@@ -48,11 +48,11 @@ class RouteSession {
   std::string text() const;
 
  private:
-  RouteSession(uint16_t port) : port_(port) {}
+  RouteSession() = default;
   void on_changed(std::shared_ptr<const CarriedRoutes> routes);
   void tell_conditions(const EffectiveRoutes& routes);
 
-  uint16_t port_;
+  uint16_t port_ = 0;
   ObjectStore store_;
   std::unique_ptr<ManifestWatch> watch_;
   std::unique_ptr<RouteFeed> feed_;

@@ -56,10 +56,10 @@ RoutedRequests::RoutedRequests(GatewayThread& thread)
 bool RoutedRequests::take(HttpExchange& exchange) {
   const HttpHead& head = exchange.head();
   const std::string_view target = head.target();
-  const size_t question = std::min(target.find('?'), target.size());
+  const std::string_view path = head.path();
+  const std::string_view query = target.substr(std::min(path.size() + 1, target.size()));
   const std::string host = lower_case(host_without_port(head.find("host").value_or("")));
-  const std::string path(target.substr(0, question));
-  const std::string query(target.substr(std::min(question + 1, target.size())));
+  // Until the head changes.
   const RouteRequest request{thread_.options().listener_port, false, host, path, query, head};
   const RouteTable::Found found = routes_->routes.table->find(request);
   if (found.entry == nullptr) {

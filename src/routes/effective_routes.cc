@@ -206,11 +206,4 @@ EffectiveRoutes effective_routes(const ObjectStore& store,
   return effective;
 }
 
-const RouteCondition* find_condition(const std::vector<RouteCondition>& conditions,
-                                     std::string_view type) {
-  const auto found = std::find_if(conditions.begin(), conditions.end(),
-                                  [&](const RouteCondition& one) { return one.type == type; });
-  return found == conditions.end() ? nullptr : &*found;
-}
-
 }  // namespace kvasir

@@ -36,13 +36,14 @@ class RouteFeed final : private ObjectStoreListener {
  private:
   void on_change(const ObjectChange& change) override;
   void on_batch_end() override;
-  std::shared_ptr<const CarriedRoutes> made() const;
+  std::shared_ptr<const CarriedRoutes> made(EffectiveRoutes routes) const;
 
   ObjectStore& store_;
   const IsOurs is_ours_;
   const Changed changed_;
   std::shared_ptr<const CarriedRoutes> current_;
-  bool stale_ = false;
+  bool routes_stale_ = false;
+  bool members_stale_ = false;  // of Services alone: the table stays
 };
 
 }  // namespace kvasir

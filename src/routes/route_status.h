@@ -3,7 +3,6 @@
 #pragma once
 
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "wire/kube/kube_gateway_objects.h"
@@ -41,9 +40,5 @@ struct GatewayStatus {
   std::vector<RouteCondition> conditions;
   std::vector<ListenerStatus> listeners;
 };
-
-// Null: there is none of that type.
-const RouteCondition* find_condition(const std::vector<RouteCondition>& conditions,
-                                     std::string_view type);
 
 }  // namespace kvasir

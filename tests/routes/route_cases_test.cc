@@ -62,6 +62,14 @@ std::vector<std::string> targets_of(const RouteRule& rule) {
   return {names.begin(), names.end()};
 }
 
+// Null: there is none of that type.
+const RouteCondition* find_condition(const std::vector<RouteCondition>& conditions,
+                                     std::string_view type) {
+  const auto found = std::find_if(conditions.begin(), conditions.end(),
+                                  [&](const RouteCondition& one) { return one.type == type; });
+  return found == conditions.end() ? nullptr : &*found;
+}
+
 class RouteCases : public ::testing::Test {
  public:
   explicit RouteCases(fs::path file) : path_(std::move(file)) {}
