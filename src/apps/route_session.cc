@@ -33,8 +33,12 @@ Result<uint16_t> chosen_port(const RouteTable& table, uint16_t asked) {
   }
   if (asked == 0 && ports.size() == 1) return *ports.begin();
   if (ports.count(asked) > 0) return asked;
-  return Error{"--listener-port: which of the listeners' ports " + known +
-               (asked == 0 ? " is served?" : "? There is none at " + std::to_string(asked))};
+  if (asked == 0) {
+    return Error{"--listener-port is missing: listeners have the ports " + known +
+                 "; which is served at --port?"};
+  }
+  return Error{"--listener-port: no HTTP listener has port " + std::to_string(asked) +
+               "; there are " + known};
 }
 
 // Of those that routes name; nullopt: none.
