@@ -3,9 +3,8 @@
 #include <algorithm>
 
 #include "gateway/gateway.h"
+#include "gateway/gateway_error.h"
 #include "gateway/header_routes.h"
-#include "gateway/relay.h"
-#include "gateway/relay_head.h"
 #include "gateway/routed_requests.h"
 #include "net/http/http_path.h"
 #include "net/io/event_loop.h"
@@ -15,18 +14,6 @@
 
 namespace kvasir {
 namespace {
-
-std::string_view error_type(int status) {
-  switch (status) {
-    case 404: return "NotFoundError";
-    case 408: return "RequestTimeoutError";
-    case 429: return "TooManyRequestsError";
-    case 502: return "BadGatewayError";
-    case 503: return "ServiceUnavailableError";
-    case 504: return "GatewayTimeoutError";
-    default: return status < 500 ? "BadRequestError" : "InternalServerError";
-  }
-}
 
 // The methods that are relayed. A worker that is lenient would take "post" for POST.
 bool is_relayed(std::string_view method) {
@@ -73,58 +60,17 @@ std::string tried_unhealthy_text(const Snapshot& fleet) {
 
 }  // namespace
 
-ApiError gateway_error(int status, std::string_view message) {
-  ApiError error;
-  error.status = status;
-  error.type = error_type(status);
-  error.message = message;
-  return error;
-}
-
-std::string error_fields(const ApiError& error) {
-  return std::string("Content-Type: ").append(error_content_type(error)).append("\r\n");
-}
-
-class GatewayThread::ReleaseCall final : private HttpCallObserver {
- public:
-  ReleaseCall(GatewayThread& thread, HttpClient& client, std::string head, std::string body)
-      : thread_(thread), head_(std::move(head)), body_(std::move(body)) {
-    call_ = &client.start(head_, body_, *this);
-  }
-  ~ReleaseCall() override {
-    if (call_ != nullptr) call_->cancel();
-  }
-
- private:
-  void on_head(const HttpHead&) override {}
-  void on_end() override {
-    call_ = nullptr;
-    thread_.releases_.erase(this);
-  }
-  void on_failure(const HttpFailure&) override { on_end(); }
-
-  GatewayThread& thread_;
-  const std::string head_, body_;
-  HttpCall* call_ = nullptr;
-};
-
 GatewayThread::GatewayThread(Gateway& gateway, EventLoop& loop, Descriptor listener, uint32_t index)
     : gateway_(gateway),
       options_(gateway.options()),
       probe_(gateway.probe()),
       loop_(loop),
-      pool_thread_(gateway.pool(), loop, index),
       server_(loop, std::move(listener), *this, options_.server, &gateway.bodies()),
-      upstreams_(pool().fleet().size()) {
+      pool_relays_(gateway.pool(), options_, probe_, loop, index) {
   if (!options_.header_routes.empty()) header_routes_ = std::make_unique<HeaderRoutes>(*this);
 }
 
-GatewayThread::~GatewayThread() {
-  for (Relay* relay : relays_) {
-    relay->tell_stopped();
-    delete relay;
-  }
-}
+GatewayThread::~GatewayThread() = default;
 
 void GatewayThread::set_routes(std::shared_ptr<const CarriedRoutes> routes) {
   if (routed_ == nullptr) routed_ = std::make_unique<RoutedRequests>(*this);
@@ -154,7 +100,7 @@ void GatewayThread::relay_other(HttpExchange& exchange) {
   std::optional<RequestPeek> peek;
   if (is_read) peek = peek_request(exchange.body());
   if (is_read && !peek && may_hide_workers(exchange.body())) return refuse_hidden(exchange);
-  relay(exchange, false, peek);
+  pool_relays_.relay(exchange, false, peek);
 }
 
 void GatewayThread::refuse_hidden(HttpExchange& exchange) {
@@ -214,7 +160,7 @@ void GatewayThread::refuse(HttpExchange& exchange, const ApiError& error, std::s
 // What a POST asks an engine for: what a parser claims, and all else under /v1/, where the body decides.
 std::optional<RequestApi> GatewayThread::inference_api(const HttpHead& head) {
   if (head.method() != "POST") return std::nullopt;
-  const std::optional<RequestRoute> route = pool_thread_.parsers()->find(head.path());
+  const std::optional<RequestRoute> route = pool_thread().parsers()->find(head.path());
   if (route && route->api != RequestApi::kOpaque) return route->api;
   if (head.path().starts_with("/v1/")) return RequestApi::kUnknown;
   return std::nullopt;
@@ -223,7 +169,8 @@ std::optional<RequestApi> GatewayThread::inference_api(const HttpHead& head) {
 void GatewayThread::route_inference(HttpExchange& exchange, RequestApi api) {
   // A compressed body is the worker's to open, or to refuse; it is no JSON that anybody got wrong.
   const std::string_view coding = exchange.head().find("content-encoding").value_or("");
-  if (content_coding(coding) != ContentCoding::kIdentity) return relay(exchange, true, std::nullopt);
+  if (content_coding(coding) != ContentCoding::kIdentity)
+    return pool_relays_.relay(exchange, true, std::nullopt);
   const std::optional<RequestPeek> peek = peek_request(exchange.body(), api);
   if (!peek && is_generation(exchange.head().path())) {
     if (const std::optional<ApiError> error = unreadable(exchange)) {
@@ -235,7 +182,7 @@ void GatewayThread::route_inference(HttpExchange& exchange, RequestApi api) {
   if (!peek && options_.strips_handoffs && may_hide_workers(exchange.body())) {
     return refuse_hidden(exchange);
   }
-  relay(exchange, true, peek);
+  pool_relays_.relay(exchange, true, peek);
 }
 
 // Why a body that was not understood is refused. What is not JSON to vLLM either is refused with its words, as long
@@ -247,12 +194,6 @@ std::optional<ApiError> GatewayThread::unreadable(const HttpExchange& exchange) 
   }
   if (may_hold_an_object(body)) return std::nullopt;
   return gateway_error(400, "the body cannot be read as a JSON object");
-}
-
-void GatewayThread::relay(HttpExchange& exchange, bool inference, const std::optional<RequestPeek>& peek) {
-  auto* relay = new Relay(*this, exchange, inference);
-  relays_.insert(relay);
-  relay->start(peek);
 }
 
 HttpHandler::Refusal GatewayThread::on_refused(int status, std::string_view reason) {
@@ -282,47 +223,6 @@ void GatewayThread::answer_readiness(HttpExchange& exchange) {
     return exchange.respond(503, kText, "the workers are not known yet\n");
   }
   exchange.respond(200, kText, "ok\n");
-}
-
-bool GatewayThread::release(EndpointId decoder, const HttpHead& request,
-                            std::string_view request_id, std::string body) {
-  Upstream* to = releases_.size() < options_.releases_max ? upstream(decoder) : nullptr;
-  if (to == nullptr) return false;
-  std::string head = upstream_request_head(request, body.size(), to->host, request_id);
-  auto call = std::make_unique<ReleaseCall>(*this, *to->client, std::move(head), std::move(body));
-  ReleaseCall* const key = call.get();
-  releases_.emplace(key, std::move(call));
-  return true;
-}
-
-void GatewayThread::remove(Relay& relay) {
-  relays_.erase(&relay);
-  delete &relay;
-}
-
-void GatewayThread::on_endpoint_down(EndpointId endpoint) {
-  // A relay may be over when it could not be sent elsewhere; it takes no other one with it.
-  const std::vector<Relay*> relays(relays_.begin(), relays_.end());
-  for (Relay* relay : relays) relay->on_endpoint_down(endpoint);
-}
-
-GatewayThread::Upstream* GatewayThread::upstream(EndpointId endpoint) {
-  Upstream& upstream = upstreams_[index_of(endpoint)];
-  const auto snapshot = pool().snapshot();
-  const EndpointState& state = snapshot->endpoints[index_of(endpoint)];
-  if (upstream.client != nullptr && upstream.joined == state.joined) return &upstream;
-  const Endpoint& owner = *state.endpoint;
-  const auto address = pool().feeds()->addresses().find(owner.host, owner.port);
-  if (!address) return nullptr;
-  // Requests that run with the endpoint before go on.
-  retired_.erase(std::remove_if(retired_.begin(), retired_.end(),
-                                [](const auto& client) { return client->connections() == 0; }),
-                 retired_.end());
-  if (upstream.client != nullptr) retired_.push_back(std::move(upstream.client));
-  upstream.host = to_string(HostPort{owner.host, owner.port});
-  upstream.joined = state.joined;
-  upstream.client = std::make_unique<HttpClient>(loop_, *address, options_.client);
-  return &upstream;
 }
 
 }  // namespace kvasir

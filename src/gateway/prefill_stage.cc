@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "gateway/failure_words.h"
-#include "gateway/gateway_thread.h"
+#include "gateway/pool_relays.h"
 #include "gateway/relay_head.h"
 #include "net/http/http_status.h"
 #include "net/io/event_loop.h"
@@ -34,7 +34,7 @@ std::string milliseconds_text(Duration time) {
 // One prefill leg.
 class PrefillStage::Call final : public HttpCallObserver {
  public:
-  Call(PrefillStage& stage, size_t leg, GatewayThread::Upstream& upstream, std::string body)
+  Call(PrefillStage& stage, size_t leg, PoolRelays::Upstream& upstream, std::string body)
       : stage_(stage),
         leg_(leg),
         body_(std::move(body)),
@@ -79,15 +79,15 @@ class PrefillStage::Call final : public HttpCallObserver {
   std::string fields_;
 };
 
-PrefillStage::PrefillStage(GatewayThread& thread, Journey& journey, const HttpHead& request,
+PrefillStage::PrefillStage(PoolRelays& relays, Journey& journey, const HttpHead& request,
                            LegBodies bodies, Owner& owner)
-    : thread_(thread),
+    : relays_(relays),
       journey_(journey),
       owner_(owner),
       request_(request),
       bodies_(std::move(bodies)),
-      begun_(thread.loop().now()),
-      conduct_(thread.pool()) {}
+      begun_(relays.loop().now()),
+      conduct_(relays.pool()) {}
 
 PrefillStage::~PrefillStage() = default;
 
@@ -95,9 +95,9 @@ void PrefillStage::start() {
   std::vector<PrefillCandidate> first;
   if (auto candidate = begin_leg()) first.push_back(std::move(*candidate));
   TwoLegs::Carrier& carrier = *this;
-  legs_ = std::make_unique<TwoLegs>(thread_.options().handoff, bodies_, std::move(first),
+  legs_ = std::make_unique<TwoLegs>(relays_.options().handoff, bodies_, std::move(first),
                                     journey_.request().prompt_tokens,
-                                    thread_.pool_thread().random().next(), thread_.loop(), carrier);
+                                    relays_.pool_thread().random().next(), relays_.loop(), carrier);
   legs_->start();
 }
 
@@ -106,17 +106,17 @@ std::optional<PrefillCandidate> PrefillStage::begin_leg() {
   const std::optional<size_t> leg = journey_.begin_prefill();
   if (!leg) return std::nullopt;
   const Endpoint& endpoint = journey_.prefill_endpoint(*leg);
-  return PrefillCandidate{endpoint.host, endpoint.port, thread_.options().handoff.side_port()};
+  return PrefillCandidate{endpoint.host, endpoint.port, relays_.options().handoff.side_port()};
 }
 
 std::optional<PrefillCandidate> PrefillStage::another_candidate() {
-  if (closed_ > thread_.options().closed_retries_max) {
-    thread_.probe().on_poison(journey_.names().request_id, closed_);
+  if (closed_ > relays_.options().closed_retries_max) {
+    relays_.probe().on_poison(journey_.names().request_id, closed_);
     return std::nullopt;
   }
   std::optional<PrefillCandidate> candidate = begin_leg();
   if (candidate && failed_) {
-    thread_.probe().on_retry(journey_.prefill_endpoint(failed_->leg), failed_->reason,
+    relays_.probe().on_retry(journey_.prefill_endpoint(failed_->leg), failed_->reason,
                              "prefill: " + failed_->detail);
     failed_.reset();
   }
@@ -124,13 +124,13 @@ std::optional<PrefillCandidate> PrefillStage::another_candidate() {
 }
 
 void PrefillStage::send_prefill(size_t leg, size_t, std::string body) {
-  GatewayThread::Upstream* upstream = thread_.upstream(journey_.prefill_id(leg));
+  PoolRelays::Upstream* upstream = relays_.upstream(journey_.prefill_id(leg));
   if (upstream != nullptr) {
     calls_.push_back(std::make_unique<Call>(*this, leg, *upstream, std::move(body)));
     return;
   }
   calls_.push_back(nullptr);
-  thread_.loop().post(lifeline_.guard([this, leg] { on_no_address(leg); }));
+  relays_.loop().post(lifeline_.guard([this, leg] { on_no_address(leg); }));
 }
 
 void PrefillStage::end_prefill(size_t leg) {
@@ -161,7 +161,7 @@ void PrefillStage::on_answered(size_t leg, int status) {
   } else {
     conduct.good();
     conduct.answered();
-    if (status < kHttpRedirects) journey_.prefilled(leg, thread_.loop().now() - begun_);
+    if (status < kHttpRedirects) journey_.prefilled(leg, relays_.loop().now() - begun_);
   }
   legs_->on_prefill_end(leg);
 }
@@ -175,7 +175,7 @@ void PrefillStage::on_failed(size_t leg, const HttpFailure& failure) {
   if (failure.kind == Kind::kClosed) conduct.closed();
   closed || failure.kind == Kind::kMalformed ? conduct.blame() : conduct.faulty();
   if (closed) ++closed_;
-  const std::string words = plain_words(failure, thread_.options().client);
+  const std::string words = plain_words(failure, relays_.options().client);
   note_failure(leg, reason_of(failure), words);
   const bool connected = closed || failure.kind != Kind::kConnect;
   legs_->on_prefill_failed(leg, connected ? LegFailure::kBroken : LegFailure::kNotConnected,
@@ -208,13 +208,13 @@ void PrefillStage::send_decode(std::string body) {
     journey_.prefill_together();
   }
   decode_body_ = std::move(body);
-  decode_begun_ = thread_.loop().now();
+  decode_begun_ = relays_.loop().now();
   owner_.send_decode();
 }
 
 void PrefillStage::send_release(std::string body) {
   const EndpointId decoder = journey_.decision().endpoint;
-  released_ = thread_.release(decoder, request_, journey_.names().request_id, std::move(body));
+  released_ = relays_.release(decoder, request_, journey_.names().request_id, std::move(body));
 }
 
 void PrefillStage::refuse(const LegRefusal& refusal) {
@@ -247,13 +247,13 @@ std::string PrefillStage::answer_fields(std::string_view decoder) const {
   if (report.prefill_time) prefill = milliseconds_text(*report.prefill_time);
   if (!prefill.empty()) fields.append(", prefill;dur=").append(prefill);
   fields.append(", decode-first-byte;dur=");
-  fields.append(milliseconds_text(thread_.loop().now() - decode_begun_)).append("\r\n");
+  fields.append(milliseconds_text(relays_.loop().now() - decode_begun_)).append("\r\n");
   if (!prefill.empty()) fields.append("x-prefill-time-ms: ").append(prefill).append("\r\n");
   return fields;
 }
 
 void PrefillStage::report() const {
-  thread_.probe().on_two_legs({legs_->report(), refused_, released_});
+  relays_.probe().on_two_legs({legs_->report(), refused_, released_});
 }
 
 }  // namespace kvasir

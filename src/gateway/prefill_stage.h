@@ -19,7 +19,7 @@
 
 namespace kvasir {
 
-class GatewayThread;
+class PoolRelays;
 class Journey;
 
 class PrefillStage final : private TwoLegs::Carrier {
@@ -41,7 +41,7 @@ class PrefillStage final : private TwoLegs::Carrier {
 
   // Precondition: journey.decision() names who prefills. All must outlive it; `bodies` is of a text
   // that stays until the answer begins.
-  PrefillStage(GatewayThread& thread, Journey& journey, const HttpHead& request, LegBodies bodies,
+  PrefillStage(PoolRelays& relays, Journey& journey, const HttpHead& request, LegBodies bodies,
                Owner& owner);
   ~PrefillStage();
 
@@ -90,7 +90,7 @@ class PrefillStage final : private TwoLegs::Carrier {
   // In what is decided about an endpoint.
   EndpointConduct& conduct_of(size_t leg);
 
-  GatewayThread& thread_;
+  PoolRelays& relays_;
   Journey& journey_;
   Owner& owner_;
   const HttpHead request_;  // outlives the exchange, for a release

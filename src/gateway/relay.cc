@@ -3,7 +3,8 @@
 #include <utility>
 
 #include "base/text.h"
-#include "gateway/gateway_thread.h"
+#include "gateway/gateway_error.h"
+#include "gateway/pool_relays.h"
 #include "gateway/relay_head.h"
 #include "legs/legs_relays.h"
 #include "net/http/http_status.h"
@@ -17,24 +18,24 @@ constexpr std::string_view kNoWorker = "no worker is available";
 
 }  // namespace
 
-Relay::Relay(GatewayThread& thread, HttpExchange& exchange, bool inference)
-    : thread_(thread),
+Relay::Relay(PoolRelays& relays, HttpExchange& exchange, bool inference)
+    : relays_(relays),
       exchange_(exchange),
-      journey_(thread.pool_thread(), *this),
+      journey_(relays.pool_thread(), *this),
       inference_(inference),
       head_request_(exchange.head().method() == "HEAD") {
-  journey_.names().request_id = request_id_of(exchange.head(), thread.pool_thread().random());
+  journey_.names().request_id = request_id_of(exchange.head(), relays.pool_thread().random());
 }
 
 Relay::~Relay() {
-  thread_.loop().cancel(error_timer_);
+  relays_.loop().cancel(error_timer_);
 }
 
 void Relay::start(const std::optional<RequestPeek>& peek) {
   exchange_.set_observer(this);
   if (inference_) {
     if (peek && has_two_legs(peek->api)) api_ = peek->api;
-    if (thread_.pool_thread().reads_headers()) read_headers();
+    if (relays_.pool_thread().reads_headers()) read_headers();
     const std::optional<RequestPeek> rewritten = rewrite_model(peek);
     if (peek && peek->names_workers) strip(peek->api);
     Journey::More more;
@@ -59,7 +60,7 @@ void Relay::on_decided() {
 }
 
 bool Relay::tells_sidecar() const {
-  return journey_.decision().prefill && thread_.options().sidecars_prefill;
+  return journey_.decision().prefill && relays_.options().sidecars_prefill;
 }
 
 // False: the request is one for a single endpoint after all.
@@ -67,7 +68,7 @@ bool Relay::begin_legs() {
   if (api_) {
     if (Result<LegBodies> bodies = LegBodies::read(*api_, request_body())) {
       PrefillStage::Owner& owner = *this;
-      legs_ = std::make_unique<PrefillStage>(thread_, journey_, exchange_.head(),
+      legs_ = std::make_unique<PrefillStage>(relays_, journey_, exchange_.head(),
                                              std::move(*bodies), owner);
       legs_->start();
       return true;
@@ -79,7 +80,7 @@ bool Relay::begin_legs() {
 
 void Relay::end_decode() {
   if (call_ != nullptr) std::exchange(call_, nullptr)->cancel();
-  thread_.loop().cancel(std::exchange(error_timer_, kNoTimer));
+  relays_.loop().cancel(std::exchange(error_timer_, kNoTimer));
   keeping_error_ = false;
   answer_ = HttpHead();
   withheld_ = std::string();
@@ -121,7 +122,7 @@ void Relay::on_evicted(const JourneyRefusal& refusal) {
 // client's body: only its model is another, for that is whose cache and adapter count.
 std::optional<RequestPeek> Relay::rewrite_model(const std::optional<RequestPeek>& peek) {
   if (!peek || peek->api == RequestApi::kSglangGenerate) return std::nullopt;
-  const std::optional<std::string> target = thread_.pool_thread().rewritten_model(peek->model);
+  const std::optional<std::string> target = relays_.pool_thread().rewritten_model(peek->model);
   if (!target || *target == peek->model) return std::nullopt;
   journey_.names().model = peek->model;
   journey_.names().target_model = *target;
@@ -144,7 +145,7 @@ void Relay::write_back(std::string_view bytes) {
 
 // A worker would fetch KV from whom a client names.
 void Relay::strip(RequestApi api) {
-  if (!thread_.options().strips_handoffs) return;
+  if (!relays_.options().strips_handoffs) return;
   const RequestApi shape = has_two_legs(api) ? api : RequestApi::kCompletions;
   Result<LegBodies> bodies = LegBodies::read(shape, request_body());
   if (!bodies) return;  // no object, so that it has no members
@@ -168,7 +169,7 @@ void Relay::read_headers() {
 
 // journey_ says where to.
 void Relay::send() {
-  GatewayThread::Upstream* upstream = thread_.upstream(journey_.decision().endpoint);
+  PoolRelays::Upstream* upstream = relays_.upstream(journey_.decision().endpoint);
   selected_ = journey_.endpoint()->name;
   if (upstream == nullptr) {
     note_failure("its address is not known");
@@ -182,7 +183,7 @@ void Relay::send() {
   }
   upstream_head_ = upstream_request_head(
       exchange_.head(), body().size(), upstream->host, journey_.names().request_id,
-      {prefiller, !thread_.options().strips_handoffs && legs_ == nullptr});
+      {prefiller, !relays_.options().strips_handoffs && legs_ == nullptr});
   // What one connection was closed on is not risked on a kept-alive one, which might be sent again.
   const bool fresh_connection = closed_ > 0;
   call_ = &upstream->client->start(upstream_head_, body(), *this, head_request_, fresh_connection);
@@ -208,7 +209,7 @@ void Relay::on_body(std::string_view bytes) {
 }
 
 void Relay::on_raw(std::string_view bytes) {
-  const GatewayOptions& options = thread_.options();
+  const GatewayOptions& options = relays_.options();
   if (mode_ == Mode::kHeld) withheld_.append(bytes);  // framing alone is no body byte yet
   if (keeping_error_ && withheld_.size() > options.error_answer_bytes_max) return give_error_up();
   const size_t unsent = mode_ == Mode::kRaw ? raw_->write_raw(bytes) : exchange_.unsent_bytes();
@@ -241,7 +242,7 @@ void Relay::send_withheld() {
   added.cache_prefix_tokens = journey_.decision().cached_tokens;
   added.cache_is_known = journey_.decision().cached_exactly;
   std::vector<std::pair<std::string, std::string>> of_plugins;
-  if (journey_.scheduled() && thread_.pool().options().policy.empty()) {
+  if (journey_.scheduled() && relays_.pool().options().policy.empty()) {
     of_plugins = journey_.answer_fields();
     added.of_plugins = of_plugins;
   }
@@ -343,7 +344,7 @@ void Relay::finish(Ending ending, int status) {
 
 void Relay::leave() {
   if (legs_ != nullptr) legs_->report();
-  thread_.remove(*this);
+  relays_.remove(*this);
 }
 
 }  // namespace kvasir

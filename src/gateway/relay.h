@@ -20,14 +20,14 @@
 
 namespace kvasir {
 
-class GatewayThread;
+class PoolRelays;
 
 class Relay final : private HttpCallObserver,
                     private HttpExchange::Observer,
                     private Journey::Owner,
                     private PrefillStage::Owner {
  public:
-  Relay(GatewayThread& thread, HttpExchange& exchange, bool inference);
+  Relay(PoolRelays& relays, HttpExchange& exchange, bool inference);
   ~Relay() override;
 
   void start(const std::optional<RequestPeek>& peek);
@@ -113,7 +113,7 @@ class Relay final : private HttpCallObserver,
   void finish(Ending ending, int status);
   void leave();
 
-  GatewayThread& thread_;
+  PoolRelays& relays_;
   HttpExchange& exchange_;
   RawRelay* raw_ = nullptr;  // of exchange_, in mode kRaw
   HttpCall* call_ = nullptr;

@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "gateway/failure_words.h"
-#include "gateway/gateway_thread.h"
+#include "gateway/pool_relays.h"
 #include "gateway/relay.h"
 #include "net/http/http_status.h"
 #include "net/io/event_loop.h"
@@ -31,7 +31,7 @@ void Relay::on_failure(const HttpFailure& failure) {
     exchange_.abort();
     return finish(Ending::kError, kHttpBadGateway);
   }
-  note_failure(closed ? std::string(kClosedWords) : plain_words(failure, thread_.options().client));
+  note_failure(closed ? std::string(kClosedWords) : plain_words(failure, relays_.options().client));
   if (closed) return on_closed(failure);
   if (failure.kind == Kind::kMalformed) {
     conduct.blame();
@@ -48,11 +48,11 @@ void Relay::on_failure(const HttpFailure& failure) {
 // Without an answer. The request may be what the worker closed for: few others are asked.
 void Relay::on_closed(const HttpFailure& failure) {
   journey_.conduct().blame();
-  if (++closed_ <= thread_.options().closed_retries_max) {
+  if (++closed_ <= relays_.options().closed_retries_max) {
     return retry(RetryReason::kClosed, failure.message);
   }
   journey_.conduct().unanswered();
-  thread_.probe().on_poison(journey_.names().request_id, closed_);
+  relays_.probe().on_poison(journey_.names().request_id, closed_);
   give_up(kHttpBadGateway, "no worker could answer, and the request itself may be why",
           failure.message);
 }
@@ -61,7 +61,7 @@ void Relay::on_endpoint_down(EndpointId endpoint) {
   if (legs_ != nullptr) legs_->on_endpoint_down(endpoint);
   const bool waits =
       call_ != nullptr && mode_ == Mode::kHeld && journey_.decision().endpoint == endpoint;
-  if (!waits || journey_.attempts() >= thread_.options().attempts_max || !journey_.has_other() ||
+  if (!waits || journey_.attempts() >= relays_.options().attempts_max || !journey_.has_other() ||
       !can_move()) {
     return;
   }
@@ -83,7 +83,7 @@ bool Relay::is_worse_than_kept(int status) const {
 }
 
 bool Relay::may_try_error_elsewhere() {
-  const GatewayOptions& options = thread_.options();
+  const GatewayOptions& options = relays_.options();
   return error_retries_ < options.error_retries_max && journey_.attempts() < options.attempts_max &&
          journey_.has_other() && can_move();
 }
@@ -98,7 +98,7 @@ void Relay::look_for_error(std::string_view first_bytes) {
 // is worth keeping.
 void Relay::keep_error() {
   keeping_error_ = true;
-  error_timer_ = thread_.loop().after(thread_.options().error_answer_timeout, [this] {
+  error_timer_ = relays_.loop().after(relays_.options().error_answer_timeout, [this] {
     std::exchange(error_timer_, kNoTimer);
     give_error_up();
   });
@@ -106,7 +106,7 @@ void Relay::keep_error() {
 
 // It is kept, or will not be: on to another endpoint.
 void Relay::give_error_up() {
-  thread_.loop().cancel(std::exchange(error_timer_, kNoTimer));
+  relays_.loop().cancel(std::exchange(error_timer_, kNoTimer));
   if (call_ != nullptr) std::exchange(call_, nullptr)->cancel();
   keeping_error_ = false;
   const bool last = !may_try_error_elsewhere();
@@ -150,12 +150,12 @@ void Relay::note_failure(std::string_view what) {
 void Relay::retry(RetryReason reason, std::string_view detail) {
   const std::shared_ptr<const Endpoint> failed = journey_.endpoint();
   const bool was_sent = reason != RetryReason::kNotConnected && reason != RetryReason::kNoAddress;
-  if ((was_sent && !can_move()) || journey_.attempts() >= thread_.options().attempts_max ||
+  if ((was_sent && !can_move()) || journey_.attempts() >= relays_.options().attempts_max ||
       !journey_.retry()) {
     journey_.conduct().unanswered();
     return give_up(kHttpBadGateway, "no worker could answer", detail);
   }
-  thread_.probe().on_retry(*failed, reason, detail);
+  relays_.probe().on_retry(*failed, reason, detail);
   send();
 }
 
@@ -171,7 +171,7 @@ void Relay::give_up(int status, std::string_view message, std::string_view why) 
 }
 
 void Relay::tell_bad_answer(int status, std::string_view why) {
-  thread_.probe().on_bad_answer(
+  relays_.probe().on_bad_answer(
       {journey_.names().request_id, selected_, status, mode_ != Mode::kHeld, why});
 }
 
@@ -183,7 +183,7 @@ void Relay::tell_stopped() {
 // A worker's own error that goes to the client as it is.
 void Relay::tell_error_passed_on() {
   const int status = journey_.status();
-  thread_.probe().on_bad_answer({journey_.names().request_id, selected_, status, false,
+  relays_.probe().on_bad_answer({journey_.names().request_id, selected_, status, false,
                                  status >= kHttpServerErrors
                                      ? "the error is the worker's own"
                                      : "its answer holds an error or nothing"});

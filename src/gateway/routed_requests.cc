@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "gateway/gateway_error.h"
 #include "gateway/gateway_thread.h"
 #include "gateway/leg_answers.h"
 #include "net/http/http_exchange.h"
