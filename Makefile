@@ -2,7 +2,7 @@
 KVASIR = build/release/kvasir
 FUZZ_SECONDS ?= 60
 
-.PHONY: help deps deps-dev build up policy-table test asan tsan fuzz test-clients test-tokenizer test-streams test-envoy test-epp-streams test-attack test-vllm test-vllm-pd test-pd test-pd-fleets test-pd-chaos \
+.PHONY: help deps deps-dev build up policy-table test asan tsan fuzz test-clients test-tokenizer test-streams test-envoy test-controller test-epp-streams test-attack test-vllm test-vllm-pd test-pd test-pd-fleets test-pd-chaos \
   test-replicas test-kube test-kube-node test-reload test-index-storm test-upstream-configs test-upstream-hermetic docs ab bench-gateway bench-epp bench-sidecar bench-schedule bench-kv-events bench-scrape bench-transfer bench-index bench-index-capacity lint clean \
   image image-docs test-image
 .DEFAULT_GOAL := help
@@ -63,6 +63,9 @@ test-index-storm: deps build/release/build.ninja ## 10 million random events aga
 
 test-envoy: build ## a real Envoy in front of `kvasir epp` and eight workers (ARGS="--only burst")
 	tests/envoy/run.py $(ARGS)
+
+test-controller: build ## a real Envoy that `kvasir controller` programs, beside `kvasir gateway` (ARGS="--only pools")
+	tests/controller/run.py $(ARGS)
 
 test-vllm: build ## two real vLLM on this machine's CPUs, and what is known of their caches (tests/vllm/install_vllm.py first; 8 GB)
 	cmake --build --preset release --target kv_recording_test
