@@ -51,6 +51,7 @@ void Histogram::observe(double value) {
 }
 
 Counter& MetricRegistry::counter(std::string_view name, std::string_view help, const Labels& labels) {
+  if (all_ != nullptr) return all_->counter(name, help, with_more(labels));
   std::lock_guard<std::mutex> lock(mutex_);
   Child& found = child(name, help, Type::kCounter, labels);
   if (!found.counter) found.counter = std::make_unique<Counter>();
@@ -58,6 +59,7 @@ Counter& MetricRegistry::counter(std::string_view name, std::string_view help, c
 }
 
 Gauge& MetricRegistry::gauge(std::string_view name, std::string_view help, const Labels& labels) {
+  if (all_ != nullptr) return all_->gauge(name, help, with_more(labels));
   std::lock_guard<std::mutex> lock(mutex_);
   Child& found = child(name, help, Type::kGauge, labels);
   if (!found.gauge) found.gauge = std::make_unique<Gauge>();
@@ -66,6 +68,7 @@ Gauge& MetricRegistry::gauge(std::string_view name, std::string_view help, const
 
 Histogram& MetricRegistry::histogram(std::string_view name, std::string_view help,
                                const std::vector<double>& bounds, const Labels& labels) {
+  if (all_ != nullptr) return all_->histogram(name, help, bounds, with_more(labels));
   std::lock_guard<std::mutex> lock(mutex_);
   Child& found = child(name, help, Type::kHistogram, labels);
   if (!found.histogram) found.histogram = std::make_unique<Histogram>(bounds);
@@ -74,13 +77,21 @@ Histogram& MetricRegistry::histogram(std::string_view name, std::string_view hel
 
 Summary& MetricRegistry::summary(std::string_view name, std::string_view help, const Clock& clock,
                            const Labels& labels) {
+  if (all_ != nullptr) return all_->summary(name, help, clock, with_more(labels));
   std::lock_guard<std::mutex> lock(mutex_);
   Child& found = child(name, help, Type::kSummary, labels);
   if (!found.summary) found.summary = std::make_unique<Summary>(clock);
   return *found.summary;
 }
 
+Labels MetricRegistry::with_more(const Labels& labels) const {
+  Labels both = labels;
+  both.insert(both.end(), more_.begin(), more_.end());
+  return both;
+}
+
 void MetricRegistry::mirror(std::string_view name, std::string_view help, Mirror mirror) {
+  KVASIR_ASSERT(all_ == nullptr, "a view of a registry has no mirrors");
   std::lock_guard<std::mutex> lock(mutex_);
   KVASIR_ASSERT(by_name_.count(std::string(name)) == 0, "a mirror has a name of its own");
   family(name, help, Type::kCounter).mirror = std::make_unique<Mirror>(std::move(mirror));

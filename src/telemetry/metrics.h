@@ -65,6 +65,11 @@ struct Mirror {
 
 class MetricRegistry {
  public:
+  MetricRegistry() = default;
+  // A view of `all`, which must outlive it: what is asked of it is made there, with `more` behind
+  // its labels. It exposes nothing itself, and has no mirrors. Null: no view, and `more` is empty.
+  MetricRegistry(MetricRegistry* all, Labels more) : all_(all), more_(std::move(more)) {}
+
   // The metric of that name and those labels, made when it is new. Names follow Prometheus' rules;
   // a counter's ends in _total. One name has one type, one help text and one set of bounds.
   Counter& counter(std::string_view name, std::string_view help, const Labels& labels = {});
@@ -106,6 +111,7 @@ class MetricRegistry {
     double sum = 0;
   };
 
+  Labels with_more(const Labels& labels) const;
   Child& child(std::string_view name, std::string_view help, Type type, const Labels& labels);
   Family& family(std::string_view name, std::string_view help, Type type);
   void expose_mirror(const Family& mirror, std::string& text) const;
@@ -116,6 +122,8 @@ class MetricRegistry {
                              const Reading& reading, std::string& text);
   static void expose_summary(const Family& family, const Child& child, std::string& text);
 
+  MetricRegistry* const all_ = nullptr;  // null: it is its own
+  const Labels more_;
   mutable std::mutex mutex_;
   std::deque<Family> families_;
   std::unordered_map<std::string, Family*> by_name_;

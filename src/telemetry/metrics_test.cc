@@ -77,5 +77,19 @@ TEST(MetricRegistry, AMirrorOfAHistogramCanSelectChildrenAndBounds) {
             "coarse_sum 13.5\ncoarse_count 4\n");
 }
 
+TEST(MetricRegistry, AViewAddsItsLabelsToTheSeriesOfAnother) {
+  MetricRegistry all;
+  MetricRegistry view(&all, {{"pool", "ns/p"}});
+  all.counter("c_total", "C.", {{"code", "200"}}).add(1);
+  view.counter("c_total", "C.", {{"code", "200"}}).add(2);
+  view.gauge("g", "G.").set(3);
+  EXPECT_EQ(all.expose(),
+            "# HELP c_total C.\n# TYPE c_total counter\n"
+            "c_total{code=\"200\"} 1\nc_total{code=\"200\",pool=\"ns/p\"} 2\n"
+            "# HELP g G.\n# TYPE g gauge\ng{pool=\"ns/p\"} 3\n");
+  EXPECT_EQ(&view.gauge("g", "G."), &all.gauge("g", "G.", {{"pool", "ns/p"}}));
+  EXPECT_EQ(view.expose(), "");
+}
+
 }  // namespace
 }  // namespace kvasir
