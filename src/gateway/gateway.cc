@@ -1,5 +1,6 @@
 #include "gateway/gateway.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "gateway/gateway_thread.h"
@@ -7,15 +8,18 @@
 
 namespace kvasir {
 
+struct Gateway::AddedPool {
+  std::unique_ptr<Pool> pool;
+  size_t users = 0;  // threads
+};
+
 Result<std::unique_ptr<Gateway>> Gateway::create(EventLoop& loop, const GatewayOptions& options,
                                                  GatewayProbe& probe,
                                                  std::function<std::string()> metrics_page) {
   std::unique_ptr<Gateway> gateway(new Gateway(loop, options, probe, std::move(metrics_page)));
   PoolOptions pool = options.pool;
   pool.feeds.still_down = [&gateway = *gateway](EndpointId endpoint) {
-    if (!gateway.threads_) return;
-    gateway.threads_->for_each(
-        [endpoint](GatewayThread& part) { part.on_endpoint_down(endpoint); });
+    gateway.tell_down(*gateway.pool_, endpoint);
   };
   Result<std::unique_ptr<Pool>> made = Pool::open(loop, std::move(pool), probe);
   if (!made) return made.error();
@@ -41,6 +45,54 @@ Gateway::Gateway(EventLoop& loop, const GatewayOptions& options, GatewayProbe& p
 
 Gateway::~Gateway() = default;
 
+void Gateway::tell_down(const Pool& pool, EndpointId endpoint) {
+  if (!threads_) return;
+  threads_->for_each(
+      [&pool, endpoint](GatewayThread& part) { part.on_endpoint_down(pool, endpoint); });
+}
+
+Result<Pool*> Gateway::add_pool(const ObjectKey& name, PoolOptions options, GatewayProbe& probe) {
+  auto added = std::make_unique<AddedPool>();
+  options.feeds.still_down = [this, &added = *added](EndpointId endpoint) {
+    tell_down(*added.pool, endpoint);
+  };
+  Result<std::unique_ptr<Pool>> made = Pool::open(loop_, std::move(options), probe);
+  if (!made) return made.error();
+  added->pool = std::move(*made);
+  Pool& pool = *added->pool;
+  if (Result<void> fed = pool.feed(loop_); !fed) return fed.error();
+  added->users = threads_->size();
+  added_.with([&](auto& all) { all.emplace(name, std::move(added)); });
+  threads_->for_each(
+      [name, &pool, &probe](GatewayThread& part) { part.add_pool(name, pool, probe); });
+  return &pool;
+}
+
+void Gateway::remove_pool(const ObjectKey& name) {
+  std::unique_ptr<AddedPool> removed = added_.with([&](auto& all) {
+    auto node = all.extract(name);
+    return node ? std::move(node.mapped()) : nullptr;
+  });
+  if (removed == nullptr) return;
+  const auto one_is_gone =
+      lifeline_.posting(loop_, [this, &added = *removed] { leave_pool(added); });
+  ending_.push_back(std::move(removed));
+  threads_->for_each(
+      [name, one_is_gone](GatewayThread& part) { part.remove_pool(name, one_is_gone); });
+}
+
+void Gateway::leave_pool(AddedPool& added) {
+  if (--added.users > 0) return;
+  ending_.erase(std::find_if(ending_.begin(), ending_.end(),
+                             [&](const auto& one) { return one.get() == &added; }));
+}
+
+void Gateway::for_each_pool(const std::function<void(const ObjectKey&, Pool&)>& f) const {
+  added_.with([&](const auto& all) {
+    for (const auto& [name, added] : all) f(name, *added->pool);
+  });
+}
+
 void Gateway::set_routes(std::shared_ptr<const CarriedRoutes> routes) {
   threads_->for_each(
       [routes = std::move(routes)](GatewayThread& part) { part.set_routes(routes); });
@@ -56,6 +108,8 @@ void Gateway::drain(std::function<void()> drained) {
 
 void Gateway::stop_taking() {
   pool_->drain();
+  for_each_pool([](const ObjectKey&, Pool& pool) { pool.drain(); });
+  for (const auto& added : ending_) added->pool->drain();
   threads_->drain(std::move(drained_));
 }
 

@@ -1,12 +1,15 @@
-// The gateway as a whole: a pool, and one GatewayThread for each thread. Everything a request
-// touches lives on its own thread but for the pool.
+// The gateway as a whole: its pool, others that routes name, and one GatewayThread for each thread.
+// Everything a request touches lives on its own thread but for the pools.
 #pragma once
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "base/guarded.h"
 #include "base/lifeline.h"
 #include "base/result.h"
 #include "gateway/gateway_options.h"
@@ -33,6 +36,16 @@ class Gateway {
   uint16_t port() const { return threads_->port(); }
   Pool& pool() { return *pool_; }
 
+  // Another pool, for the requests that routes send to the InferencePool of that name, which no
+  // other may have. `probe` hears of them and must outlive the gateway. The Error says why it
+  // cannot be. Before the routes that name it; this and the next on the loop's thread.
+  Result<Pool*> add_pool(const ObjectKey& name, PoolOptions options, GatewayProbe& probe);
+  // After routes that do not name it any more: the pool lives on until what runs there is over.
+  void remove_pool(const ObjectKey& name);
+  // Calls `f(name, pool)` for each that was added and not removed; from any thread, while none
+  // comes or goes. `f` must be short.
+  void for_each_pool(const std::function<void(const ObjectKey&, Pool&)>& f) const;
+
   // What requests are routed by from now on, with options().listener_port. On the loop's thread.
   void set_routes(std::shared_ptr<const CarriedRoutes> routes);
 
@@ -51,7 +64,11 @@ class Gateway {
  private:
   Gateway(EventLoop& loop, const GatewayOptions& options, GatewayProbe& probe,
           std::function<std::string()> metrics_page);
+  struct AddedPool;
   void stop_taking();
+  void tell_down(const Pool& pool, EndpointId endpoint);
+  // One thread uses it no more.
+  void leave_pool(AddedPool& added);
 
   EventLoop& loop_;
   const GatewayOptions options_;
@@ -59,6 +76,9 @@ class Gateway {
   const std::function<std::string()> metrics_page_;
   BodyBudget bodies_;
   std::unique_ptr<Pool> pool_;
+  // By name; and those that were removed, until no thread uses them. Threads read the first.
+  Guarded<std::map<ObjectKey, std::unique_ptr<AddedPool>>> added_;
+  std::vector<std::unique_ptr<AddedPool>> ending_;
   std::unique_ptr<ServerThreads<GatewayThread>> threads_;
   std::atomic<bool> draining_{false};
   std::function<void()> drained_;

@@ -47,6 +47,9 @@ struct GatewayOptions {
   // The port that listeners of Gateways have whose routes are served here; 0: requests are not
   // routed by objects (Gateway::set_routes()).
   uint16_t listener_port = 0;
+  // False: `pool` has no endpoints, and routes lead to pools that are added alone
+  // (Gateway::add_pool()).
+  bool has_workers = true;
   // The InferencePool that `pool` is, by the routes' references; without a name: any.
   ObjectKey routed_pool = {};
   // A name among the routes' addresses is looked up again after so long.

@@ -38,19 +38,25 @@ bool is_generation(std::string_view path) {
   return path == "/v1/completions" || path == "/v1/chat/completions";
 }
 
-bool any_healthy(const Snapshot& fleet) {
-  return std::any_of(fleet.endpoints.begin(), fleet.endpoints.end(),
-                     [](const EndpointState& state) { return state.healthy; });
+using Fleets = std::vector<std::shared_ptr<const Snapshot>>;
+
+bool any_healthy(const Fleets& fleets) {
+  return std::any_of(fleets.begin(), fleets.end(), [](const auto& fleet) {
+    return std::any_of(fleet->endpoints.begin(), fleet->endpoints.end(),
+                       [](const EndpointState& state) { return state.healthy; });
+  });
 }
 
 // What /health says when no endpoint is healthy and requests are tried all the same; "" when there
 // is no endpoint to try.
-std::string tried_unhealthy_text(const Snapshot& fleet) {
+std::string tried_unhealthy_text(const Fleets& fleets) {
   size_t known = 0;
   size_t tried = 0;
-  for (const EndpointState& state : fleet.endpoints) {
-    known += state.present;
-    tried += state.rank() < EndpointState::Rank::kOut;
+  for (const auto& fleet : fleets) {
+    for (const EndpointState& state : fleet->endpoints) {
+      known += state.present;
+      tried += state.rank() < EndpointState::Rank::kOut;
+    }
   }
   if (tried == 0) return "";
   const std::string which =
@@ -66,11 +72,28 @@ GatewayThread::GatewayThread(Gateway& gateway, EventLoop& loop, Descriptor liste
       probe_(gateway.probe()),
       loop_(loop),
       server_(loop, std::move(listener), *this, options_.server, &gateway.bodies()),
+      index_(index),
       pool_relays_(gateway.pool(), options_, probe_, loop, index) {
   if (!options_.header_routes.empty()) header_routes_ = std::make_unique<HeaderRoutes>(*this);
 }
 
 GatewayThread::~GatewayThread() = default;
+
+void GatewayThread::add_pool(const ObjectKey& name, Pool& pool, GatewayProbe& probe) {
+  pools_.add(name, std::make_unique<PoolRelays>(pool, options_, probe, loop_, index_));
+}
+
+void GatewayThread::on_endpoint_down(const Pool& pool, EndpointId endpoint) {
+  if (&pool == &this->pool()) return pool_relays_.on_endpoint_down(endpoint);
+  pools_.on_endpoint_down(pool, endpoint);
+}
+
+PoolRelays* GatewayThread::relays_of(const ObjectKey& pool) {
+  if (PoolRelays* const relays = pools_.find(pool)) return relays;
+  const ObjectKey& own = options_.routed_pool;
+  const bool is_own = options_.has_workers && (own.name.empty() || own == pool);
+  return is_own ? &pool_relays_ : nullptr;
+}
 
 void GatewayThread::set_routes(std::shared_ptr<const CarriedRoutes> routes) {
   if (routed_ == nullptr) routed_ = std::make_unique<RoutedRequests>(*this);
@@ -83,24 +106,26 @@ void GatewayThread::on_request(HttpExchange& exchange) {
   const std::string_view path = head.path();
   if (is_own_page(path)) return answer_own_page(exchange);
   if (header_routes_ != nullptr && header_routes_->take(exchange)) return;
+  PoolRelays* pool = &pool_relays_;
   if (options_.listener_port != 0) {
     if (routed_ == nullptr)
       return refuse(exchange, gateway_error(503, "the routes are not known yet"));
-    if (routed_->take(exchange)) return;
+    pool = routed_->take(exchange);
+    if (pool == nullptr) return;
   }
-  if (const std::optional<RequestApi> api = inference_api(head)) {
-    return route_inference(exchange, *api);
+  if (const std::optional<RequestApi> api = inference_api(head, *pool)) {
+    return route_inference(exchange, *api, *pool);
   }
-  relay_other(exchange);
+  relay_other(exchange, *pool);
 }
 
 // What is for no model that we know may still be for one (/invocations).
-void GatewayThread::relay_other(HttpExchange& exchange) {
+void GatewayThread::relay_other(HttpExchange& exchange, PoolRelays& pool) {
   const bool is_read = options_.strips_handoffs && can_run_model(exchange.head().method());
   std::optional<RequestPeek> peek;
   if (is_read) peek = peek_request(exchange.body());
   if (is_read && !peek && may_hide_workers(exchange.body())) return refuse_hidden(exchange);
-  pool_relays_.relay(exchange, false, peek);
+  pool.relay(exchange, false, peek);
 }
 
 void GatewayThread::refuse_hidden(HttpExchange& exchange) {
@@ -158,19 +183,19 @@ void GatewayThread::refuse(HttpExchange& exchange, const ApiError& error, std::s
 }
 
 // What a POST asks an engine for: what a parser claims, and all else under /v1/, where the body decides.
-std::optional<RequestApi> GatewayThread::inference_api(const HttpHead& head) {
+std::optional<RequestApi> GatewayThread::inference_api(const HttpHead& head, PoolRelays& pool) {
   if (head.method() != "POST") return std::nullopt;
-  const std::optional<RequestRoute> route = pool_thread().parsers()->find(head.path());
+  const std::optional<RequestRoute> route = pool.pool_thread().parsers()->find(head.path());
   if (route && route->api != RequestApi::kOpaque) return route->api;
   if (head.path().starts_with("/v1/")) return RequestApi::kUnknown;
   return std::nullopt;
 }
 
-void GatewayThread::route_inference(HttpExchange& exchange, RequestApi api) {
+void GatewayThread::route_inference(HttpExchange& exchange, RequestApi api, PoolRelays& pool) {
   // A compressed body is the worker's to open, or to refuse; it is no JSON that anybody got wrong.
   const std::string_view coding = exchange.head().find("content-encoding").value_or("");
   if (content_coding(coding) != ContentCoding::kIdentity)
-    return pool_relays_.relay(exchange, true, std::nullopt);
+    return pool.relay(exchange, true, std::nullopt);
   const std::optional<RequestPeek> peek = peek_request(exchange.body(), api);
   if (!peek && is_generation(exchange.head().path())) {
     if (const std::optional<ApiError> error = unreadable(exchange)) {
@@ -182,7 +207,7 @@ void GatewayThread::route_inference(HttpExchange& exchange, RequestApi api) {
   if (!peek && options_.strips_handoffs && may_hide_workers(exchange.body())) {
     return refuse_hidden(exchange);
   }
-  pool_relays_.relay(exchange, true, peek);
+  pool.relay(exchange, true, peek);
 }
 
 // Why a body that was not understood is refused. What is not JSON to vLLM either is refused with its words, as long
@@ -204,10 +229,10 @@ HttpHandler::Refusal GatewayThread::on_refused(int status, std::string_view reas
 
 void GatewayThread::answer_health(HttpExchange& exchange) {
   // Before every worker was asked once, the first requests would all go to those that answered first.
-  if (pool().feeds()->settled()) {
-    const auto fleet = pool().snapshot();
-    if (any_healthy(*fleet)) return exchange.respond(200, "", "");
-    const std::string tried = tried_unhealthy_text(*fleet);
+  if (all_settled()) {
+    const Fleets known = fleets();
+    if (any_healthy(known)) return exchange.respond(200, "", "");
+    const std::string tried = tried_unhealthy_text(known);
     if (!tried.empty()) return exchange.respond(200, "Content-Type: text/plain\r\n", tried);
   }
   const ApiError error = gateway_error(503, "no worker is healthy");
@@ -219,10 +244,21 @@ void GatewayThread::answer_health(HttpExchange& exchange) {
 void GatewayThread::answer_readiness(HttpExchange& exchange) {
   constexpr std::string_view kText = "Content-Type: text/plain\r\n";
   if (gateway_.draining()) return exchange.respond(503, kText, "stopping\n");
-  if (!pool().feeds()->settled()) {
-    return exchange.respond(503, kText, "the workers are not known yet\n");
-  }
+  if (!all_settled()) return exchange.respond(503, kText, "the workers are not known yet\n");
   exchange.respond(200, kText, "ok\n");
+}
+
+bool GatewayThread::all_settled() {
+  if (was_settled_) return true;
+  bool settled = pool().feeds()->settled();
+  pools_.for_each([&](PoolRelays& relays) { settled &= relays.pool().feeds()->settled(); });
+  return was_settled_ = settled;
+}
+
+std::vector<std::shared_ptr<const Snapshot>> GatewayThread::fleets() {
+  Fleets fleets = {pool().snapshot()};
+  pools_.for_each([&](PoolRelays& relays) { fleets.push_back(relays.pool().snapshot()); });
+  return fleets;
 }
 
 }  // namespace kvasir

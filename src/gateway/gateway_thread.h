@@ -4,11 +4,14 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "gateway/gateway_options.h"
 #include "gateway/pool_relays.h"
 #include "gateway/probe.h"
+#include "gateway/relayed_pools.h"
 #include "model/endpoint.h"
 #include "net/http/http_server.h"
 #include "vllm/api_error.h"
@@ -31,8 +34,18 @@ class GatewayThread final : public HttpHandler {
   Refusal on_refused(int status, std::string_view reason) override;
   void close_after_answers() { server_.close_after_answers(); }
   void drain(std::function<void()> drained) { server_.drain(std::move(drained)); }
-  // It is unhealthy: requests that have nothing of its answer yet are sent elsewhere. On this loop's thread.
-  void on_endpoint_down(EndpointId endpoint) { pool_relays_.on_endpoint_down(endpoint); }
+  // It is unhealthy: requests that have nothing of its answer yet are sent elsewhere.
+  void on_endpoint_down(const Pool& pool, EndpointId endpoint);
+
+  // Another pool for the requests that routes send there, which `probe` hears of. Both must outlive
+  // it, until remove_pool() calls back.
+  void add_pool(const ObjectKey& name, Pool& pool, GatewayProbe& probe);
+  // See RelayedPools.
+  void remove_pool(const ObjectKey& name, std::function<void()> gone) {
+    pools_.remove(name, std::move(gone));
+  }
+  // Null: requests for it are not served here.
+  PoolRelays* relays_of(const ObjectKey& pool);
 
   void set_routes(std::shared_ptr<const CarriedRoutes> routes);
 
@@ -40,6 +53,7 @@ class GatewayThread final : public HttpHandler {
 
   const GatewayOptions& options() const { return options_; }
   GatewayProbe& probe() { return probe_; }
+  // Of the gateway's own pool.
   PoolThread& pool_thread() { return pool_relays_.pool_thread(); }
   Pool& pool() { return pool_relays_.pool(); }
 
@@ -51,10 +65,12 @@ class GatewayThread final : public HttpHandler {
   void answer_readiness(HttpExchange& exchange);
   void answer_own_page(HttpExchange& exchange);
   // nullopt: it is not for an engine's model.
-  std::optional<RequestApi> inference_api(const HttpHead& head);
-  void route_inference(HttpExchange& exchange, RequestApi api);
+  std::optional<RequestApi> inference_api(const HttpHead& head, PoolRelays& pool);
+  void route_inference(HttpExchange& exchange, RequestApi api, PoolRelays& pool);
   std::optional<ApiError> unreadable(const HttpExchange& exchange) const;
-  void relay_other(HttpExchange& exchange);
+  bool all_settled();
+  std::vector<std::shared_ptr<const Snapshot>> fleets();
+  void relay_other(HttpExchange& exchange, PoolRelays& pool);
   void refuse_hidden(HttpExchange& exchange);
 
   Gateway& gateway_;
@@ -62,7 +78,10 @@ class GatewayThread final : public HttpHandler {
   GatewayProbe& probe_;
   EventLoop& loop_;
   HttpServer server_;
+  const uint32_t index_;
   PoolRelays pool_relays_;
+  RelayedPools pools_;        // the others
+  bool was_settled_ = false;  // all pools were: one that comes later keeps nobody waiting
   std::unique_ptr<HeaderRoutes> header_routes_;  // null: there are none
   std::unique_ptr<RoutedRequests> routed_;       // null: the objects of a cluster say nothing here
 };

@@ -23,7 +23,9 @@ class PoolRelays::ReleaseCall final : private HttpCallObserver {
   void on_head(const HttpHead&) override {}
   void on_end() override {
     call_ = nullptr;
-    relays_.releases_.erase(this);
+    PoolRelays& relays = relays_;
+    relays.releases_.erase(this);
+    relays.on_one_over();
   }
   void on_failure(const HttpFailure&) override { on_end(); }
 
@@ -68,6 +70,17 @@ bool PoolRelays::release(EndpointId decoder, const HttpHead& request, std::strin
 void PoolRelays::remove(Relay& relay) {
   relays_.erase(&relay);
   delete &relay;
+  on_one_over();
+}
+
+void PoolRelays::drain(std::function<void()> drained) {
+  drained_ = std::move(drained);
+  on_one_over();
+}
+
+void PoolRelays::on_one_over() {
+  if (drained_ == nullptr || !relays_.empty() || !releases_.empty()) return;
+  loop_.post(lifeline_.guard(std::exchange(drained_, nullptr)));
 }
 
 void PoolRelays::on_endpoint_down(EndpointId endpoint) {

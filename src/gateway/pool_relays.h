@@ -4,6 +4,7 @@
 // Lives on its loop's thread.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,6 +13,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "base/lifeline.h"
 #include "gateway/gateway_options.h"
 #include "gateway/probe.h"
 #include "model/endpoint.h"
@@ -42,6 +44,9 @@ class PoolRelays {
   // It is unhealthy: requests that have nothing of its answer yet are sent elsewhere.
   void on_endpoint_down(EndpointId endpoint);
 
+  // No more requests come. Calls `drained` in a later turn, once all that are here are over.
+  void drain(std::function<void()> drained);
+
   PoolThread& pool_thread() { return pool_thread_; }
   Pool& pool() { return pool_thread_.pool(); }
 
@@ -67,6 +72,7 @@ class PoolRelays {
 
  private:
   class ReleaseCall;
+  void on_one_over();
 
   const GatewayOptions& options_;
   GatewayProbe& probe_;
@@ -77,6 +83,8 @@ class PoolRelays {
   std::vector<std::unique_ptr<HttpClient>> retired_;
   std::unordered_set<Relay*> relays_;
   std::unordered_map<ReleaseCall*, std::unique_ptr<ReleaseCall>> releases_;
+  std::function<void()> drained_;  // empty: drain() was not called
+  Lifeline lifeline_;
 };
 
 }  // namespace kvasir

@@ -54,7 +54,7 @@ RoutedRequests::RoutedRequests(GatewayThread& thread)
       relays_(thread.loop(), clients_, thread.pool_thread().random(),
               {thread.options().handoff, thread.options().unread_bytes_max}) {}
 
-bool RoutedRequests::take(HttpExchange& exchange) {
+PoolRelays* RoutedRequests::take(HttpExchange& exchange) {
   const HttpHead& head = exchange.head();
   const std::string_view target = head.target();
   const std::string_view path = head.path();
@@ -65,24 +65,24 @@ bool RoutedRequests::take(HttpExchange& exchange) {
   const RouteTable::Found found = routes_->routes.table->find(request);
   if (found.entry == nullptr) {
     refuse(exchange, kHttpNotFound, "no route is for this host, path and method");
-    return true;
+    return nullptr;
   }
   const RouteEntry& entry = *found.entry;
   const std::shared_ptr<const RouteRule> rule = entry.rule;
   if (!rule->problem.empty()) {
     refuse(exchange, kHttpServerErrors, to_string(*rule) + ": " + rule->problem);
-    return true;
+    return nullptr;
   }
   if (rule->filters.redirect) {
     redirect(exchange, request, entry);
-    return true;
+    return nullptr;
   }
   const RouteBackend* backend = rule->pick(thread_.pool_thread().random().next());
   if (backend == nullptr || !backend->target) {
     refuse(exchange, kHttpServerErrors,
            to_string(*rule) + ": " +
                (backend == nullptr ? "no backend has a weight" : backend->problem));
-    return true;
+    return nullptr;
   }
   if (rule->filters.rewrite) {
     exchange.set_target(rewritten_target(*rule->filters.rewrite, request, entry.match),
@@ -92,14 +92,13 @@ bool RoutedRequests::take(HttpExchange& exchange) {
     if (*modifier) modify(**modifier, exchange.editable_head());
   }
   if (backend->target->kind == RouteTarget::Kind::kPool) {
-    const ObjectKey& own = thread_.options().routed_pool;
-    if (own.name.empty() || own == backend->target->object) return false;
+    if (PoolRelays* const pool = thread_.relays_of(backend->target->object)) return pool;
     refuse(exchange, kHttpServiceUnavailable,
            "InferencePool " + to_string(backend->target->object) + " is not served here");
-    return true;
+    return nullptr;
   }
   send(exchange, rule, *backend->target);
-  return true;
+  return nullptr;
 }
 
 void RoutedRequests::refuse(HttpExchange& exchange, int status, const std::string& message) {

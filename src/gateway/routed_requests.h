@@ -16,6 +16,7 @@ namespace kvasir {
 
 class GatewayThread;
 class HttpExchange;
+class PoolRelays;
 
 class RoutedRequests {
  public:
@@ -25,9 +26,9 @@ class RoutedRequests {
   // From now on; requests under way go on as they began.
   void set_routes(std::shared_ptr<const CarriedRoutes> routes) { routes_ = std::move(routes); }
 
-  // True: it is answered, or on its way. False: a pool is to schedule it; its head may have
+  // Null: it is answered, or on its way. Else this pool is to schedule it; its head may have
   // changed.
-  bool take(HttpExchange& exchange);
+  PoolRelays* take(HttpExchange& exchange);
 
  private:
   void refuse(HttpExchange& exchange, int status, const std::string& message);

@@ -89,6 +89,7 @@ class ServerThreads {
 
   uint16_t port() const { return loops_->port(); }
   Part& first() { return *parts_.front(); }
+  size_t size() const { return parts_.size(); }
 
   // On the first thread: calls `use` with each part on its own thread, with the first at once.
   void for_each(const std::function<void(Part&)>& use) {
