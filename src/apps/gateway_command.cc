@@ -20,6 +20,7 @@
 #include "apps/kv_flags.h"
 #include "apps/log_flags.h"
 #include "apps/number_checks.h"
+#include "apps/pools_metrics.h"
 #include "apps/process_memory.h"
 #include "apps/route_session.h"
 #include "base/whole_file.h"
@@ -138,9 +139,19 @@ Result<void> check_sources(const GatewayFlags& flags, PoolOptions& options) {
   options.no_endpoints = std::string("exactly one of ") + kWorkerFlags +
                          ", --pool-name and --endpoint-selector says where the workers are, or "
                          "dataLayer.discovery of the configuration";
-  options.endpoints_from_config = sources == 0 && !options.config_name.empty();
+  const bool routed = !flags.routes.paths.empty();
+  options.endpoints_from_config =
+      sources == 0 && !options.config_name.empty() && (!routed || config_discovers(options.config));
   if (sources == 1 || options.endpoints_from_config) return {};
+  if (sources == 0 && routed) return {};  // the objects say it
   return Error{options.no_endpoints};
+}
+
+// Whether anything but the objects of --routes says where workers are.
+bool has_workers(const GatewayFlags& flags, const PoolOptions& pool) {
+  const bool by_pods = !flags.kube.pool_name.empty() || !flags.kube.endpoint_selector.empty();
+  return flags.routes.paths.empty() || flags_with_workers(flags) > 0 || by_pods ||
+         pool.endpoints_from_config;
 }
 
 // All bodies together: by default three of the largest, and no less than 192 MiB.
@@ -225,10 +236,13 @@ Result<void> read_routing(const GatewayFlags& flags, PoolOptions& options) {
   if (flags.config.empty() && has_roles(flags)) return route_by_role(flags, options);
   Result<std::string> policy = chosen_policy(flags);
   if (!policy) return policy.error();
+  if (!flags.config.empty() || !flags.routes.pool_configs.empty()) {
+    options.plugins.allow_alpha = flags.allow_experimental_plugins;
+    options.plugins.plugin_files = flags.plugins;
+  } else if (!flags.plugins.empty()) {
+    return Error{"--plugin: only a configuration can name its types: give one with --config"};
+  }
   if (flags.config.empty()) {
-    if (!flags.plugins.empty()) {
-      return Error{"--plugin: only a configuration can name its types: give one with --config"};
-    }
     options.policy = *policy;
     return {};
   }
@@ -237,8 +251,6 @@ Result<void> read_routing(const GatewayFlags& flags, PoolOptions& options) {
   if (!text) return Error{"--config: " + text.error().message};
   options.config = std::move(*text);
   options.config_name = options.config_file = flags.config;
-  options.plugins.allow_alpha = flags.allow_experimental_plugins;
-  options.plugins.plugin_files = flags.plugins;
   return {};
 }
 
@@ -277,6 +289,7 @@ Result<GatewayOptions> options_of(const GatewayFlags& flags) {
   options.host = flags.host;
   options.port = flags.port;
   if (Result<void> read = read_pool(flags, options.pool); !read) return read.error();
+  options.has_workers = has_workers(flags, options.pool);
   options.threads = flags.threads > 0 ? flags.threads : std::max(1u, std::thread::hardware_concurrency());
   options.server.body_bytes = flags.body_mib * 1024 * 1024;
   const Result<size_t> bodies = bodies_bytes(flags);
@@ -358,6 +371,7 @@ int run_gateway(const GatewayFlags& flags) {
   if (!log) return fail_command("gateway", 2, log.error().message);
   options->pool.journey.trace = *log != nullptr;
   GatewayMetrics metrics(policy, log->get());
+  PoolsMetrics pools_metrics(metrics);
   std::unique_ptr<Gateway> gateway;
   std::atomic<Gateway*> serving{nullptr};
   Result<std::unique_ptr<SignalWatcher>> signals = SignalWatcher::create(
@@ -368,14 +382,15 @@ int run_gateway(const GatewayFlags& flags) {
       });
   if (!signals) return fail_command("gateway", 1, signals.error().message);
   Result<std::unique_ptr<Gateway>> created =
-      Gateway::create(**loop, *options, metrics, [&metrics, &serving, &kube] {
-        std::string caches;
+      Gateway::create(**loop, *options, metrics, [&metrics, &pools_metrics, &serving, &kube] {
+        MetricRegistry caches;
         if (Gateway* now = serving.load()) {
           const PoolStats stats = now->pool().stats();
           metrics.note_flow(stats.flow);
-          if (stats.kv) caches = kv_page(*stats.kv);
+          if (stats.kv) add_kv_series(caches, *stats.kv);
+          pools_metrics.note(*now, caches);
         }
-        return metrics.page() + caches + (*kube != nullptr ? (*kube)->page() : "");
+        return metrics.page() + caches.expose() + (*kube != nullptr ? (*kube)->page() : "");
       });
   if (!created) {
     if (*kube != nullptr) (*kube)->tell_start_refused(created.error().message);
@@ -389,13 +404,18 @@ int run_gateway(const GatewayFlags& flags) {
     metrics.tell_refused_configurations(
         [&kube](std::string_view error) { (*kube)->on_configuration_refused(error); });
   }
-  if (*routes != nullptr) (*routes)->serve(*gateway);
+  if (*routes != nullptr) {
+    const Result<void> served = (*routes)->serve(*gateway, pools_metrics);
+    if (!served) return fail_command("gateway", 2, served.error().message);
+  }
   for (const std::string& note : gateway->pool().config().notes) log_info(note);
   const std::string unused = unused_kv_flags(flags.kv);
   if (!unused.empty() && !gateway->pool().stats().kv) log_warning(unused);
   log_info("serving on http://" + to_string(HostPort{options->host, gateway->port()}) +
-           ", policy " + policy + ", " + workers_of(gateway->pool().options().feeds, kube->get()) +
-           ", " + std::to_string(options->threads) + " threads" +
+           ", policy " + policy + ", " +
+           (options->has_workers ? workers_of(gateway->pool().options().feeds, kube->get()) + ", "
+                                 : "") +
+           std::to_string(options->threads) + " threads" +
            (*routes != nullptr ? ", " + (*routes)->text() : ""));
   (*loop)->run();
   return 0;

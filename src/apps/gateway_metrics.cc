@@ -1,6 +1,7 @@
 #include "apps/gateway_metrics.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "apps/decision_log.h"
 #include "apps/log_page.h"
@@ -21,8 +22,10 @@ const std::vector<double> kSchedulingSeconds = {5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e
 
 }  // namespace
 
-GatewayMetrics::GatewayMetrics(const std::string& policy, DecisionLog* log)
-    : policy_(policy),
+GatewayMetrics::GatewayMetrics(MetricRegistry* all, Labels pool, const std::string& policy,
+                               DecisionLog* log)
+    : PoolMetrics(all, std::move(pool)),
+      policy_(policy),
       log_(log),
       legs_(registry_),
       in_flight_(

@@ -15,6 +15,7 @@
 #include "net/io/socket.h"
 #include "telemetry/handle_table.h"
 #include "telemetry/metrics.h"
+#include "wire/kube/kube_object.h"
 
 namespace kvasir {
 
@@ -23,7 +24,14 @@ class DecisionLog;
 class GatewayMetrics final : public PoolMetrics<GatewayProbe> {
  public:
   // `log` may be null, else it must outlive this.
-  explicit GatewayMetrics(const std::string& policy, DecisionLog* log = nullptr);
+  explicit GatewayMetrics(const std::string& policy, DecisionLog* log = nullptr)
+      : GatewayMetrics(nullptr, {}, policy, log) {}
+  // Of one more pool of that gateway, on its page and in its log: each series has pool_labels().
+  // `first` must outlive it.
+  GatewayMetrics(GatewayMetrics& first, const std::string& policy, const ObjectKey& pool)
+      : GatewayMetrics(&first.registry_, pool_labels(pool), policy, first.log_) {}
+  // pool="NAMESPACE/NAME".
+  static Labels pool_labels(const ObjectKey& pool) { return {{"pool", to_string(pool)}}; }
 
   std::string page() const;
   // Before a page: what waits now.
@@ -63,6 +71,7 @@ class GatewayMetrics final : public PoolMetrics<GatewayProbe> {
     Histogram* held = nullptr;
   };
 
+  GatewayMetrics(MetricRegistry* all, Labels pool, const std::string& policy, DecisionLog* log);
   Counter& requests(int status);
   // Null: there are too many.
   PerEndpoint* find(const Endpoint& endpoint) const { return endpoints_.find({{endpoint.name}, 0}); }

@@ -102,5 +102,20 @@ TEST_F(GatewayLogTest, BadAnswersDoNotFillTheLog) {
   EXPECT_LE(std::count(lines.begin(), lines.end(), '\n'), 100);
 }
 
+TEST_F(GatewayLogTest, AnotherPoolsSeriesAreOnTheSamePageUnderItsName) {
+  GatewayMetrics second(metrics_, "config", {"ns", "p"});
+  const Endpoint endpoint{"a", "127.0.0.1", 1};
+  for (GatewayMetrics* metrics : {&metrics_, &second}) metrics->on_joined(EndpointId(0), endpoint);
+  second.on_routed(endpoint);
+  const std::string page = metrics_.page();
+  EXPECT_THAT(
+      page,
+      AllOf(HasSubstr("kvasir_gateway_upstream_requests_total{endpoint=\"a\"} 0\n"),
+            HasSubstr("kvasir_gateway_upstream_requests_total{endpoint=\"a\",pool=\"ns/p\"} 1\n"),
+            HasSubstr("kvasir_gateway_held_requests{pool=\"ns/p\"} 0\n")));
+  const std::string head = "# TYPE kvasir_gateway_upstream_requests_total";
+  EXPECT_EQ(page.find(head), page.rfind(head)) << "each family once";
+}
+
 }  // namespace
 }  // namespace kvasir

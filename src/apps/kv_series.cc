@@ -149,8 +149,7 @@ void TokenSeries::found(const Tokens& tokens) {
   });
 }
 
-std::string kv_page(const KvStatistics& statistics) {
-  MetricRegistry page;
+void add_kv_series(MetricRegistry& page, const KvStatistics& statistics) {
   add_index(page, statistics.caches);
   for (const KvSourceStatistics& source : statistics.caches.sources) add_source(page, source);
   if (statistics.feed) {
@@ -167,6 +166,11 @@ std::string kv_page(const KvStatistics& statistics) {
       add_feed_source(page, source);
     }
   }
+}
+
+std::string kv_page(const KvStatistics& statistics) {
+  MetricRegistry page;
+  add_kv_series(page, statistics);
   return page.expose();
 }
 

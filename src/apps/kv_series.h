@@ -64,6 +64,7 @@ class TokenSeries {
 };
 
 // Of what is known now, as llm-d names it and as we do.
+void add_kv_series(MetricRegistry& page, const KvStatistics& statistics);
 std::string kv_page(const KvStatistics& statistics);
 
 // A line for the log.

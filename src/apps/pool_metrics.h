@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "apps/kv_series.h"
@@ -20,6 +21,11 @@ namespace kvasir {
 template <class Probe>
 class PoolMetrics : public Probe {
  public:
+  // `all`, which must outlive it, has its series, with `more` among their labels; null: it has a
+  // registry of its own.
+  explicit PoolMetrics(MetricRegistry* all = nullptr, Labels more = {})
+      : registry_(all, std::move(more)) {}
+
   void on_left(const Endpoint& endpoint) override;
   void on_moved(const Endpoint& endpoint, std::string_view address) override;
   void on_endpoint_refused(const Endpoint& endpoint) override;

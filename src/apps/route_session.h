@@ -1,5 +1,5 @@
-// What `kvasir gateway` has of Gateway API objects: files that are watched, what they come to, and
-// what is told of it in the log.
+// What `kvasir gateway` has of Gateway API objects: files that are watched, what they come to, the
+// pools that they name, and what is told of all that in the log.
 //
 // Made before the gateway and destroyed after it. Lives on the loop's thread.
 #pragma once
@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "apps/route_pools.h"
+#include "base/lifeline.h"
 #include "base/result.h"
 #include "gateway/gateway_options.h"
 #include "kube/manifest_watch.h"
@@ -24,9 +26,11 @@ namespace kvasir {
 
 class EventLoop;
 class Gateway;
+class PoolsMetrics;
 
 struct RouteFlags {
   std::vector<std::string> paths;  // empty: requests are not routed by objects
+  std::vector<std::string> pool_configs;
   uint16_t listener_port = 0;      // 0: that of the only HTTP listener
   std::string name_space = "default";
 };
@@ -42,22 +46,29 @@ class RouteSession {
   RouteSession(const RouteSession&) = delete;
   RouteSession& operator=(const RouteSession&) = delete;
 
-  // From now on `gateway` has these routes, and each change.
-  void serve(Gateway& gateway);
+  // From now on `gateway` has these routes and the pools that they name, and each change. Errors
+  // say which of the pools cannot be. Both must outlive all changes of the files.
+  Result<void> serve(Gateway& gateway, PoolsMetrics& metrics);
   // For people: "2 HTTPRoutes of port 80".
   std::string text() const;
 
  private:
-  RouteSession() = default;
-  void on_changed(std::shared_ptr<const CarriedRoutes> routes);
+  RouteSession(EventLoop& loop, PoolConfigFiles pool_configs);
+  void on_changed(const EffectiveRoutes& routes);
+  void use_routes();
   void tell_conditions(const EffectiveRoutes& routes);
 
+  EventLoop& loop_;
+  const PoolConfigFiles pool_configs_;
   uint16_t port_ = 0;
   ObjectStore store_;
   std::unique_ptr<ManifestWatch> watch_;
   std::unique_ptr<RouteFeed> feed_;
   Gateway* gateway_ = nullptr;  // null: serve() was not called yet
+  std::unique_ptr<RoutePools> pools_;  // the same
+  bool changes_ = false;               // use_routes() is about to run
   std::set<std::string> told_;  // what does not hold
+  Lifeline lifeline_;
 };
 
 }  // namespace kvasir
