@@ -122,6 +122,9 @@ void add_answer_flags(CLI::App& command, SidecarFlags& flags) {
                   "of the prompt was cached), or decode")
       ->check(CLI::IsMember({"prefill", "decode"}))
       ->capture_default_str();
+  add_seconds_flag(command, "--gather-interval", flags.gather_interval_s,
+                   "Events of an answer that follow each other faster than this are passed on\n"
+                   "together, this often; 0: each by itself");
   command.add_flag("--first-token-from-prefill", flags.first_token,
                    "Streams of requests with temperature 0 begin with the prefill worker's token,\n"
                    "before the decode worker has the KV; docs/SIDECAR.md says what that costs");
@@ -316,6 +319,7 @@ Result<SidecarOptions> sidecar_options(const SidecarFlags& flags) {
   options.tls = tls_options(flags.tls);
   options.nixl_pulls = flags.nixl_pulls;
   options.client.idle_connections = flags.idle_connections;
+  options.client.gather_interval = from_seconds(flags.gather_interval_s);
   options.samples_prefillers = flags.samples_prefillers;
   options.pod_ip = flags.pod_ip;
   options.pod_name = flags.pod_name.empty() ? this_hosts_name() : flags.pod_name;

@@ -47,6 +47,7 @@ struct SidecarFlags {
   bool samples_prefillers = false;
   size_t idle_connections = 1024;
   std::string cached_tokens = "prefill";
+  double gather_interval_s = 0.001;
   bool first_token = false;
   bool timing_trailers = false, timing_comment = false, tracing = false;
   uint32_t threads = 0;

@@ -9,6 +9,15 @@
 #include <utility>
 
 namespace kvasir {
+namespace {
+
+// Reads in a row, each within the interval of the one before, until an answer is read by the clock:
+// the first events of a stream come close together, and are the ones that people wait for.
+constexpr uint32_t kQuickReads = 4;
+// More at once is no stream of events; its sender must not wait for room here.
+constexpr size_t kGatheredBytesMost = 32 * 1024;
+
+}  // namespace
 
 void Http1Pool::close_idle_until(uint64_t turn) {
   while (!idle.empty() && idle.front()->idle_turn() <= turn) idle.front()->cancel();
@@ -29,6 +38,7 @@ void Http1ClientConnection::begin() {
   unsent_head_ = head_;
   unsent_body_ = body_;
   answered_ = false;
+  quick_reads_ = 0;
   reader_.begin(*observer_, is_head_request_);
   reused_ = connected_;
   began_ = loop_.now();
@@ -82,6 +92,7 @@ void Http1ClientConnection::send_request() {
 void Http1ClientConnection::set_paused(bool paused) {
   if (paused_ == paused || closed_) return;
   paused_ = paused;
+  stop_gathering();
   if (std::exchange(hung_up_, false)) {
     loop_.watch(transport_.socket().get(), watched_, *this);
   }
@@ -108,26 +119,58 @@ void Http1ClientConnection::on_io(uint32_t events) {
 
 // As long as there is more that the loop would not tell of.
 void Http1ClientConnection::read_all() {
-  do on_readable();
+  size_t bytes = 0;
+  do bytes += on_readable();
   while (!closed_ && !paused_ && transport_.more());
+  if (pool_.limits.gather_interval > Duration::zero()) note_pace(bytes);
 }
 
-void Http1ClientConnection::on_readable() {
+// An engine may send each token by itself, and faster than anybody needs them one by one. What is
+// large, or comes slowly, gains nothing by waiting.
+void Http1ClientConnection::note_pace(size_t bytes) {
+  if (closed_ || paused_ || observer_ == nullptr) return;  // whoever did that stopped it
+  const bool gathering = gather_ != kNoTimer;
+  loop_.cancel(std::exchange(gather_, kNoTimer));
+  const TimePoint now = loop_.now();
+  const Duration interval = pool_.limits.gather_interval;
+  const bool small = bytes > 0 && bytes <= kGatheredBytesMost;
+  const bool quick = small && (gathering || now - last_read_ < interval);
+  last_read_ = now;
+  quick_reads_ = quick ? quick_reads_ + 1 : 0;
+  if (quick_reads_ >= kQuickReads) {
+    gather_ = loop_.after(interval, [this] { read_all(); });
+  }
+  if (gathering != (gather_ != kNoTimer)) update_watch();
+}
+
+void Http1ClientConnection::stop_gathering() {
+  loop_.cancel(std::exchange(gather_, kNoTimer));
+  quick_reads_ = 0;
+}
+
+// How many bytes of an answer it read.
+size_t Http1ClientConnection::on_readable() {
   char* scratch = loop_.scratch();
   const bool was_ready = transport_.ready();
   const Transport::Reading reading = transport_.read(scratch, EventLoop::kScratchBytes);
   if (reading.status == Transport::Status::kBroken) {
-    return was_ready ? fail_closed(transport_.failure()) : fail_handshake(transport_.failure());
+    was_ready ? fail_closed(transport_.failure()) : fail_handshake(transport_.failure());
+    return 0;
   }
   if (reading.status == Transport::Status::kEnd) {
-    return was_ready ? on_end_of_input() : fail_handshake("closed by the server");
+    was_ready ? on_end_of_input() : fail_handshake("closed by the server");
+    return 0;
   }
   if (!was_ready) transport_.ready() ? on_ready() : update_watch();
-  if (reading.size == 0) return;
-  if (observer_ == nullptr) return close();  // bytes nobody asked for
+  if (reading.size == 0) return 0;
+  if (observer_ == nullptr) {  // bytes nobody asked for
+    close();
+    return 0;
+  }
   answered_ = true;
   deadline_.arm(pool_.limits.idle_timeout);
   take({scratch, reading.size});
+  return reading.size;
 }
 
 void Http1ClientConnection::take(std::string_view bytes) {
@@ -173,6 +216,7 @@ bool Http1ClientConnection::quiet() const {
 
 void Http1ClientConnection::become_idle() {
   paused_ = false;
+  stop_gathering();
   update_watch();
   deadline_.arm(pool_.limits.keep_alive_timeout);
   idle_turn_ = ++pool_.idle_turns;
@@ -207,6 +251,7 @@ void Http1ClientConnection::send_again() {
   close_socket();
   connected_ = false;
   resent_ = true;
+  stop_gathering();
   begin();
 }
 
@@ -229,6 +274,7 @@ void Http1ClientConnection::detach_and_close() {
   reader_.stop();
   deadline_.cancel();
   loop_.cancel(refused_);
+  stop_gathering();
   close_socket();
 }
 
@@ -242,7 +288,7 @@ void Http1ClientConnection::update_watch() {
   if (closed_ || hung_up_ || !transport_.socket().open()) return;
   const bool unsent = !unsent_head_.empty() || !unsent_body_.empty();
   uint32_t events = 0;
-  if (!paused_) events |= EPOLLIN;
+  if (!paused_ && gather_ == kNoTimer) events |= EPOLLIN;
   if ((unsent && transport_.ready()) || transport_.unsent() > 0) events |= EPOLLOUT;
   if (events == watched_) return;
   const bool resumed = (events & ~watched_ & EPOLLIN) != 0;

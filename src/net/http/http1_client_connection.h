@@ -39,7 +39,10 @@ class Http1ClientConnection final : public IoHandler, public HttpCall {
         loop_(pool.loop),
         reader_(pool.limits),
         deadline_(loop_, [this] { on_deadline(); }) {}
-  ~Http1ClientConnection() override { loop_.cancel(refused_); }
+  ~Http1ClientConnection() override {
+    loop_.cancel(refused_);
+    loop_.cancel(gather_);
+  }
 
   HttpCall& start(std::string_view head, std::string_view body, HttpCallObserver& observer,
                   bool is_head_request);
@@ -70,7 +73,9 @@ class Http1ClientConnection final : public IoHandler, public HttpCall {
   void on_ready();
   void send_request();
   void read_all();
-  void on_readable();
+  size_t on_readable();
+  void note_pace(size_t bytes);
+  void stop_gathering();
   void take(std::string_view bytes);
   void on_end_of_input();
   void on_answer_complete();
@@ -99,6 +104,9 @@ class Http1ClientConnection final : public IoHandler, public HttpCall {
   Deadline deadline_;
   TimerId refused_ = kNoTimer;  // reports a connection that could not even be tried
   TimePoint began_{};           // of the call, on this connection
+  TimerId gather_ = kNoTimer;   // runs while the answer is read by the clock, and not when it comes
+  TimePoint last_read_{};
+  uint32_t quick_reads_ = 0;    // in a row
   uint64_t idle_turn_ = 0;      // Http1Pool::idle_turns when it last became idle
   bool is_head_request_ = false;
   bool connected_ = false;

@@ -28,6 +28,10 @@ struct HttpClientLimits {
   // A kept-alive connection that is closed within this time of a request, before any byte of the answer, is stale: its
   // server had given it up. The call is sent again on a new connection, once. Closed later: the server was at work.
   Duration stale_within = std::chrono::seconds(1);
+  // An answer that comes in small pieces, one quickly after the other, is read this often and no
+  // more: many pieces cost as much as one then. No piece waits longer than this, and none does that
+  // comes this long after the one before. Zero: each is read when it comes.
+  Duration gather_interval = Duration::zero();
 };
 
 class HttpClient {

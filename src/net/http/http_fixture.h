@@ -74,7 +74,10 @@ class Recorder final : public HttpCallObserver {
     if (cancel_at_body) loop_.stop();
     if (pause_at_body) call->pause();
   }
-  void on_raw(std::string_view bytes) override { raw += bytes; }
+  void on_raw(std::string_view bytes) override {
+    ++reads;
+    raw += bytes;
+  }
   void on_end() override {
     ended = true;
     loop_.stop();
@@ -86,6 +89,7 @@ class Recorder final : public HttpCallObserver {
 
   int status = 0;
   std::string body, raw;
+  int reads = 0;
   HttpCall* call = nullptr;
   bool cancel_at_body = false, pause_at_body = false;
   bool ended = false;
