@@ -65,6 +65,7 @@ struct GatewayFlags {
   size_t header_kib = 128;  // vLLM takes heads of 70 kB
   double first_byte_timeout_s = 600;
   double idle_timeout_s = 300;
+  double gather_interval_s = 0.001;
   double drain_timeout_s = 30;
   HealthFlags health;
   HandoffFlags handoff;
@@ -300,6 +301,7 @@ Result<GatewayOptions> options_of(const GatewayFlags& flags) {
   options.client.head_bytes = options.server.head_bytes;
   options.client.first_byte_timeout = from_seconds(flags.first_byte_timeout_s);
   options.client.idle_timeout = from_seconds(flags.idle_timeout_s);
+  options.client.gather_interval = from_seconds(flags.gather_interval_s);
   options.drain_timeout = from_seconds(flags.drain_timeout_s);
   options.drain_delay = from_seconds(std::max(flags.drain_delay_s, 0.0));
   options.handoff = handoff_options(flags.handoff);
@@ -515,6 +517,10 @@ void add_gateway_command(CLI::App& app, int& exit_code) {
   add_seconds_flag(*command, "--idle-timeout", flags->idle_timeout_s,
                    "How long a started answer may stand still; then it is cut")
       ->check(above_zero());
+  add_seconds_flag(*command, "--gather-interval", flags->gather_interval_s,
+                   "Events of an answer that follow each other faster than this are passed on\n"
+                   "together, this often; 0: each by itself")
+      ->check(from_zero());
   add_seconds_flag(*command, "--drain-timeout", flags->drain_timeout_s,
                    "What running requests get after SIGTERM")
       ->check(from_zero());

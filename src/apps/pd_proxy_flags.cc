@@ -197,6 +197,9 @@ void add_pd_proxy_flags(CLI::App& command, PdProxyFlags& flags) {
   command.add_option("--threads", flags.threads, "0: as many as there are processors");
   add_seconds_flag(command, "--drain-timeout", flags.drain_timeout_s,
                    "What running requests get after SIGTERM");
+  add_seconds_flag(command, "--gather-interval", flags.gather_interval_s,
+                   "Events of an answer that follow each other faster than this are passed on\n"
+                   "together, this often; 0: each by itself");
   command
       .add_option("--access-log", flags.access_log,
                   "A line for each request that had two legs: true or false")
@@ -237,6 +240,7 @@ Result<PdProxyOptions> pd_proxy_options(const PdProxyFlags& flags) {
   options.handoff.dialect = is_p2p ? KvDialect::kP2p : KvDialect::kFolder;
   options.server.body_bytes = flags.body_mib * 1024 * 1024;
   options.drain_timeout = from_seconds(flags.drain_timeout_s);
+  options.client.gather_interval = from_seconds(flags.gather_interval_s);
   return options;
 }
 

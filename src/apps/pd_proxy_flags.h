@@ -32,6 +32,7 @@ struct PdProxyFlags {
   size_t body_mib = 64;
   uint32_t threads = 0;
   double drain_timeout_s = 60;
+  double gather_interval_s = 0.001;
   bool access_log = true;
   std::string log_level = "info";
 };
