@@ -43,9 +43,12 @@ Result<std::unique_ptr<ControllerSession>> ControllerSession::open(EventLoop& lo
   session->watch_ = std::move(*watched);
   const Result<size_t> written = session->write();
   if (!written) return Error{"--out: " + written.error().message};
-  if (const Result<void> dropped = session->folder_.drop_old(); !dropped) {
-    return Error{"--out: " + dropped.error().message};
+  if (!flags.once) {
+    session->drop_old_later();
+    return session;
   }
+  const Result<void> dropped = session->folder_.drop_old();
+  if (!dropped) return Error{"--out: " + dropped.error().message};
   return session;
 }
 
@@ -66,6 +69,7 @@ Result<size_t> ControllerSession::write() {
            std::find(classes.begin(), classes.end(), gateway.class_name) != classes.end();
   });
   const EnvoyConfiguration configuration = envoy_configuration(routes, store_, flags_.envoy);
+  Result<size_t> written = folder_.write(configuration);
   routes_ = routes.routes.size();
   std::set<std::string> wrong(configuration.remarks.begin(), configuration.remarks.end());
   for (std::string& line : broken_conditions(routes)) wrong.insert(std::move(line));
@@ -73,7 +77,7 @@ Result<size_t> ControllerSession::write() {
     wrong.insert("no Gateway has a listener that can be served: Envoy is told to listen nowhere");
   }
   tell_once(std::move(wrong));
-  return folder_.write(configuration);
+  return written;
 }
 
 void ControllerSession::tell_once(std::set<std::string> wrong) {

@@ -71,12 +71,10 @@ Result<size_t> EnvoyFolder::write(const EnvoyConfiguration& configuration) {
   clusters_ = configuration.clusters;
   files[kClusters] = written_[kClusters];
   written_ = std::move(files);
-  has_old_ = true;
   return changed;
 }
 
 Result<void> EnvoyFolder::drop_old() {
-  has_old_ = false;
   if (const Result<bool> written = write_clusters(clusters_); !written) return written.error();
   for (const char* below : kFoldersBelow) {
     std::error_code error;

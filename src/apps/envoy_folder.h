@@ -20,7 +20,6 @@ class EnvoyFolder {
 
   // How many files are new. After an Error some may have been written.
   Result<size_t> write(const EnvoyConfiguration& configuration);
-  bool has_old() const { return has_old_; }
   // Removes what the last configuration does not name.
   Result<void> drop_old();
 
@@ -33,7 +32,6 @@ class EnvoyFolder {
   std::map<std::string, std::string> written_;   // files of the last configuration, by name
   std::map<std::string, std::string> clusters_;  // of it
   std::map<std::string, std::string> shown_;     // those and older ones
-  bool has_old_ = false;
 };
 
 }  // namespace kvasir

@@ -1,6 +1,7 @@
 #include "envoy_config/envoy_actions.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "envoy_config/envoy_filters.h"
@@ -22,7 +23,7 @@ constexpr size_t kMessageBytesMost = 1'000;
 constexpr int kMembersTriedMore = 3;
 constexpr int kHostSelections = 5;
 constexpr int kAttemptsByDefault = 1;
-constexpr int64_t kMillion = 1'000'000;
+constexpr uint64_t kMillion = 1'000'000;
 
 EnvoyJson added_field(const char* name, const std::string& value) {
   return {{"header", {{"key", name}, {"value", plain_format(value)}}},
@@ -83,7 +84,8 @@ void add_mirrors(const RouteRule& rule, EnvoyJson& action) {
     // A pool's picker is asked for requests, not for their copies.
     if (!target || target->kind == RouteTarget::Kind::kPool) continue;
     const HTTPRoute::Mirror& mirror = rule.filters.mirrors[i];
-    const int64_t share = mirror.numerator * kMillion / std::max(mirror.denominator, 1);
+    const uint64_t share = static_cast<uint64_t>(std::max(mirror.numerator, 0)) * kMillion /
+                           static_cast<uint64_t>(std::max(mirror.denominator, 1));
     EnvoyJson fraction = {{"numerator", std::min(share, kMillion)}, {"denominator", "MILLION"}};
     action["request_mirror_policies"].push_back(
         {{"cluster", cluster_name(*target)},
@@ -102,13 +104,14 @@ EnvoyJson backend_settings(const RouteBackend& backend, const ObjectStore& store
   return settings;
 }
 
-void set_backends(const RouteRule& rule, const ObjectStore& store, EnvoyJson& route) {
+using Backends = std::vector<const RouteBackend*>;
+
+void set_backends(const Backends& backends, const ObjectStore& store, EnvoyJson& route) {
   EnvoyJson shares = EnvoyJson::array();
-  for (const RouteBackend& backend : rule.backends) {
-    if (backend.weight == 0) continue;
-    EnvoyJson share = {{"name", backend.target ? cluster_name(*backend.target) : kNoBackend},
-                       {"weight", backend.weight}};
-    EnvoyJson settings = backend_settings(backend, store);
+  for (const RouteBackend* backend : backends) {
+    EnvoyJson share = {{"name", backend->target ? cluster_name(*backend->target) : kNoBackend},
+                       {"weight", backend->weight}};
+    EnvoyJson settings = backend_settings(*backend, store);
     if (!settings.empty()) share["typed_per_filter_config"] = std::move(settings);
     shares.push_back(std::move(share));
   }
@@ -121,29 +124,64 @@ void set_backends(const RouteRule& rule, const ObjectStore& store, EnvoyJson& ro
   action["cluster_not_found_response_code"] = "INTERNAL_SERVER_ERROR";
 }
 
-// Empty: some of the rule's requests go somewhere.
-std::string why_none_is_sent(const RouteRule& rule) {
-  if (!rule.problem.empty()) return rule.problem;
-  std::string why = "no backend has a weight";
-  for (const RouteBackend& backend : rule.backends) {
-    if (backend.weight == 0) continue;
-    if (backend.target) return "";
-    why = backend.problem;
-  }
-  return why;
-}
-
-void send(const RouteEntry& entry, const ObjectStore& store, EnvoyJson& route) {
+void send(const RouteEntry& entry, const Backends& backends,
+          const std::optional<HTTPRoute::Rewrite>& rewrite, const ObjectStore& store,
+          EnvoyJson& route) {
   const RouteRule& rule = *entry.rule;
-  set_backends(rule, store, route);
+  route["response_headers_to_add"].push_back(added_field("x-kvasir-route", to_string(rule.route)));
+  set_backends(backends, store, route);
   EnvoyJson& action = route["route"];
-  if (const auto& rewrite = rule.filters.rewrite) {
+  if (rewrite) {
     if (!rewrite->hostname.empty()) action["host_rewrite_literal"] = rewrite->hostname;
     if (rewrite->path) modify_path(*rewrite->path, entry.match, nullptr, action);
   }
   set_timeouts(rule, action);
   action["retry_policy"] = retry_policy(rule);
   add_mirrors(rule, action);
+}
+
+Backends backends_with_weight(const RouteRule& rule) {
+  Backends backends;
+  for (const RouteBackend& backend : rule.backends) {
+    if (backend.weight > 0) backends.push_back(&backend);
+  }
+  return backends;
+}
+
+bool has_own_target(const RouteBackend* backend) {
+  return backend->filters.redirect || backend->filters.rewrite;
+}
+
+// One route for each backend, since only a route can redirect or rewrite. Envoy draws one number
+// for all of them: a route gets what the ones in front of it did not take.
+std::vector<EnvoyJson> routes_of_each(const RouteEntry& entry, const VirtualHost& host,
+                                      const Backends& backends, const ObjectStore& store,
+                                      const EnvoyJson& route) {
+  const RouteRule& rule = *entry.rule;
+  std::vector<EnvoyJson> routes;
+  uint64_t weights = 0;
+  for (const RouteBackend* backend : backends) {
+    EnvoyJson own = route;
+    weights += backend->weight;
+    if (weights < rule.weights) {
+      own["match"]["runtime_fraction"] = {
+          {"default_value",
+           {{"numerator", weights * kMillion / rule.weights}, {"denominator", "MILLION"}}}};
+    }
+    const HTTPRoute::Filters& filters = backend->filters;
+    if (filters.redirect) {
+      auto redirects = redirecting_routes(*filters.redirect, entry.match, host, own);
+      std::move(redirects.begin(), redirects.end(), std::back_inserter(routes));
+      continue;
+    }
+    if (backend->target) {
+      send(entry, {backend}, filters.rewrite ? filters.rewrite : rule.filters.rewrite, store, own);
+    } else {
+      refuse(kRouteFails, to_string(rule) + ": " + backend->problem, own);
+    }
+    routes.push_back(std::move(own));
+  }
+  return routes;
 }
 
 }  // namespace
@@ -158,13 +196,21 @@ std::vector<EnvoyJson> envoy_routes(const RouteEntry& entry, const VirtualHost& 
   }
   EnvoyJson settings = filter_settings(rule.filters);
   if (!settings.empty()) route["typed_per_filter_config"] = std::move(settings);
-  if (rule.filters.redirect) return redirecting_routes(entry, host, route);
-  if (const std::string why = why_none_is_sent(rule); !why.empty()) {
-    refuse(kRouteFails, to_string(rule) + ": " + why, route);
-    return {std::move(route)};
+  if (rule.filters.redirect) {
+    return redirecting_routes(*rule.filters.redirect, entry.match, host, route);
   }
-  route["response_headers_to_add"].push_back(added_field("x-kvasir-route", to_string(rule.route)));
-  send(entry, store, route);
+  const Backends backends = backends_with_weight(rule);
+  if (std::any_of(backends.begin(), backends.end(), has_own_target)) {
+    return routes_of_each(entry, host, backends, store, route);
+  }
+  const auto has_target = [](const RouteBackend* backend) { return backend->target.has_value(); };
+  if (std::any_of(backends.begin(), backends.end(), has_target)) {
+    send(entry, backends, rule.filters.rewrite, store, route);
+  } else {
+    const std::string why =
+        backends.empty() ? "no backend has a weight" : backends.front()->problem;
+    refuse(kRouteFails, to_string(rule) + ": " + why, route);
+  }
   return {std::move(route)};
 }
 

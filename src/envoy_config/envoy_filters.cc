@@ -10,7 +10,10 @@ namespace kvasir {
 namespace {
 
 constexpr const char* kCors = "envoy.filters.http.cors";
-constexpr const char* kHeaders = "envoy.filters.http.header_mutation";
+// Two, since of one field that both change a backend's word counts on the way there, and its rule's
+// on the way back.
+constexpr const char* kRequestHeaders = "request-headers";
+constexpr const char* kResponseHeaders = "response-headers";
 constexpr const char* kPicker = "envoy.filters.http.ext_proc";
 constexpr const char* kRouter = "envoy.filters.http.router";
 constexpr const char* kMessages = "envoy.extensions.filters.http.";
@@ -72,8 +75,25 @@ EnvoyJson mutations_of(const HeaderModifier& modifier) {
   return mutations;
 }
 
+EnvoyJson changes_of(const char* which, EnvoyJson mutations) {
+  EnvoyJson changes = message("header_mutation.v3.HeaderMutationPerRoute");
+  changes["mutations"][which] = std::move(mutations);
+  return changes;
+}
+
+// What a backend says of origins itself: two answers to one question are none.
+EnvoyJson without_cors_fields() {
+  EnvoyJson mutations = EnvoyJson::array();
+  for (const char* what : {"allow-origin", "allow-credentials", "allow-methods", "allow-headers",
+                           "expose-headers", "max-age"}) {
+    mutations.push_back({{"remove", std::string("access-control-") + what}});
+  }
+  return mutations;
+}
+
 // "https://*.example.com": a star stands for any part of a host name.
-EnvoyJson origin_match(const std::string& origin) {
+EnvoyJson origin_match(const std::string& written) {
+  const std::string origin = lower_case(written);  // as browsers write it
   const size_t star = origin.find('*');
   if (star == origin.npos) return {{"exact", origin}};
   if (origin == "*") return {{"safe_regex", {{"regex", ".*"}}}};
@@ -98,14 +118,15 @@ EnvoyJson cors_policy(const HTTPRoute::Cors& cors) {
   if (!cors.exposed.empty()) policy["expose_headers"] = joined(cors.exposed);
   policy["max_age"] = std::to_string(cors.max_age_seconds);
   policy["allow_credentials"] = cors.credentials;
+  policy["forward_not_matching_preflights"] = false;
   return policy;
 }
 
 }  // namespace
 
 EnvoyJson http_filters() {
-  EnvoyJson headers = message("header_mutation.v3.HeaderMutation");
-  headers["most_specific_header_mutations_wins"] = true;  // of a backend, after those of its rule
+  EnvoyJson requests = message("header_mutation.v3.HeaderMutation");
+  requests["most_specific_header_mutations_wins"] = true;
   EnvoyJson picker = message("ext_proc.v3.ExternalProcessor");
   picker["grpc_service"] = picker_service(kNoBackend, kNoBackend);
   picker["message_timeout"] = kPickerMessageTimeout;
@@ -114,24 +135,26 @@ EnvoyJson http_filters() {
   EnvoyJson router = message("router.v3.Router");
   router["suppress_envoy_headers"] = true;
   return EnvoyJson::array({filter(kCors, message("cors.v3.Cors")),
-                           filter(kHeaders, std::move(headers)), std::move(asked),
-                           filter(kRouter, std::move(router))});
+                           filter(kRequestHeaders, std::move(requests)),
+                           filter(kResponseHeaders, message("header_mutation.v3.HeaderMutation")),
+                           std::move(asked), filter(kRouter, std::move(router))});
 }
 
 EnvoyJson filter_settings(const HTTPRoute::Filters& filters) {
   EnvoyJson settings = EnvoyJson::object();
   if (filters.cors) settings[kCors] = cors_policy(*filters.cors);
-  EnvoyJson mutations = EnvoyJson::object();
   if (filters.request_headers) {
-    mutations["request_mutations"] = mutations_of(*filters.request_headers);
+    settings[kRequestHeaders] =
+        changes_of("request_mutations", mutations_of(*filters.request_headers));
   }
+  EnvoyJson answers = EnvoyJson::array();
+  if (filters.cors) answers = without_cors_fields();
   if (filters.response_headers) {
-    mutations["response_mutations"] = mutations_of(*filters.response_headers);
+    for (EnvoyJson& one : mutations_of(*filters.response_headers)) answers.push_back(one);
   }
-  if (mutations.empty()) return settings;
-  EnvoyJson headers = message("header_mutation.v3.HeaderMutationPerRoute");
-  headers["mutations"] = std::move(mutations);
-  settings[kHeaders] = std::move(headers);
+  if (!answers.empty()) {
+    settings[kResponseHeaders] = changes_of("response_mutations", std::move(answers));
+  }
   return settings;
 }
 

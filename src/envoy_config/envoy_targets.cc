@@ -64,9 +64,9 @@ void modify_path(const PathModifier& modifier, const HTTPRoute::Match& match, co
   }
 }
 
-std::vector<EnvoyJson> redirecting_routes(const RouteEntry& entry, const VirtualHost& host,
+std::vector<EnvoyJson> redirecting_routes(const HTTPRoute::Redirect& redirect,
+                                          const HTTPRoute::Match& match, const VirtualHost& host,
                                           const EnvoyJson& route) {
-  const HTTPRoute::Redirect& redirect = *entry.rule->filters.redirect;
   const bool https = redirect.scheme.empty() ? host.listener->tls : redirect.scheme == "https";
   const uint16_t own_port = https ? kHttpsPort : kHttpPort;
   const uint16_t port =
@@ -77,7 +77,7 @@ std::vector<EnvoyJson> redirecting_routes(const RouteEntry& entry, const Virtual
   if (name.empty() && one_name) name = host.hostname;
   if (!name.empty()) action["host_redirect"] = name;
   if (port != own_port) action["port_redirect"] = port;
-  if (redirect.path) modify_path(*redirect.path, entry.match, "path_redirect", action);
+  if (redirect.path) modify_path(*redirect.path, match, "path_redirect", action);
   action["response_code"] = redirect_code(redirect.status);
   EnvoyJson plain = route;
   plain["redirect"] = action;

@@ -14,8 +14,9 @@ namespace kvasir {
 void modify_path(const PathModifier& modifier, const HTTPRoute::Match& match, const char* whole,
                  EnvoyJson& action);
 
-// As redirect_location() does it, for an entry whose rule redirects. `route`: name and match.
-std::vector<EnvoyJson> redirecting_routes(const RouteEntry& entry, const VirtualHost& host,
+// As redirect_location() does it. `route`: its match and all but the redirect.
+std::vector<EnvoyJson> redirecting_routes(const HTTPRoute::Redirect& redirect,
+                                          const HTTPRoute::Match& match, const VirtualHost& host,
                                           const EnvoyJson& route);
 
 }  // namespace kvasir

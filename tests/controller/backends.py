@@ -2,6 +2,7 @@
 import http.server
 import json
 import threading
+import time
 
 
 class Echo(http.server.BaseHTTPRequestHandler):
@@ -14,12 +15,16 @@ class Echo(http.server.BaseHTTPRequestHandler):
                 "headers": [[name.lower(), value] for name, value in self.headers.items()]}
         body = json.dumps(told).encode()
         self.server.count += 1
+        time.sleep(self.server.pause)
         self.send_response(self.server.status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
+        try:
+            if self.command != "HEAD":
+                self.wfile.write(body)
+        except OSError:  # whoever asked has gone
+            self.close_connection = True
 
     do_GET = do_POST = do_PUT = do_DELETE = do_OPTIONS = do_HEAD = do_PATCH = answer
 
@@ -34,7 +39,7 @@ class Backend:
         self.name = name
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Echo)
         self.server.daemon_threads = True
-        self.server.backend, self.server.status, self.server.count = name, 200, 0
+        self.server.backend, self.server.status, self.server.count, self.server.pause = name, 200, 0, 0
         self.port = self.server.server_address[1]
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True)
         self.thread.start()
