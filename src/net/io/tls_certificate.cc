@@ -27,6 +27,7 @@ struct Freed {
   void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
   void operator()(X509_EXTENSION* extension) const { X509_EXTENSION_free(extension); }
   void operator()(BIO* bytes) const { BIO_free(bytes); }
+  void operator()(GENERAL_NAMES* names) const { GENERAL_NAMES_free(names); }
 };
 using Bytes = std::unique_ptr<BIO, Freed>;
 using Certificate = std::unique_ptr<X509, Freed>;
@@ -158,6 +159,35 @@ Result<void> use_trusted(const NamedPem& certificates, SSL_CTX* context) {
     return Error{certificates.name + " holds no certificate (PEM)"};
   }
   return {};
+}
+
+std::vector<std::string> certificate_hosts(SSL_CTX* context) {
+  std::vector<std::string> hosts;
+  X509* const certificate = SSL_CTX_get0_certificate(context);
+  if (certificate == nullptr) return hosts;
+  const std::unique_ptr<GENERAL_NAMES, Freed> names(static_cast<GENERAL_NAMES*>(
+      X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)));
+  for (int i = 0; i < sk_GENERAL_NAME_num(names.get()); ++i) {
+    const GENERAL_NAME* const name = sk_GENERAL_NAME_value(names.get(), i);
+    if (name->type != GEN_DNS) continue;
+    const auto* text = reinterpret_cast<const char*>(ASN1_STRING_get0_data(name->d.dNSName));
+    hosts.emplace_back(text, static_cast<size_t>(ASN1_STRING_length(name->d.dNSName)));
+  }
+  char common[256];
+  const int size = X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_commonName,
+                                             common, sizeof common);
+  if (names == nullptr && size > 0) hosts.emplace_back(common, static_cast<size_t>(size));
+  return hosts;
+}
+
+void ask_for_certificate(bool required, SSL_CTX* context) {
+  const int mode = SSL_VERIFY_PEER | (required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0);
+  SSL_CTX_set_verify(context, mode, nullptr);
+  const STACK_OF(X509_OBJECT)* trusted = X509_STORE_get0_objects(SSL_CTX_get_cert_store(context));
+  for (int i = 0; i < sk_X509_OBJECT_num(trusted); ++i) {
+    X509* const certificate = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(trusted, i));
+    if (certificate != nullptr) SSL_CTX_add_client_CA(context, certificate);
+  }
 }
 
 std::string tls_error() {

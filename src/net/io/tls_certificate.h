@@ -5,6 +5,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 
@@ -32,6 +33,11 @@ struct NamedPem {
 };
 Result<void> use_certificate(const NamedPem& certificate, const NamedPem& key, SSL_CTX* context);
 Result<void> use_trusted(const NamedPem& certificates, SSL_CTX* context);
+
+// The hosts for which the context's certificate is: its alternative names, else its common name.
+std::vector<std::string> certificate_hosts(SSL_CTX* context);
+// Clients are asked for a certificate, and told which of `context`'s trusted ones it is to lead to.
+void ask_for_certificate(bool required, SSL_CTX* context);
 
 // What OpenSSL says went wrong last on this thread; forgets it.
 std::string tls_error();

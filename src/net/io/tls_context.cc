@@ -7,12 +7,14 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <functional>
 #include <sstream>
 #include <string>
 #include <system_error>
 #include <utility>
 
 #include "net/io/tls_certificate.h"
+#include "net/io/tls_names.h"
 #include "net/io/tls_session.h"
 
 namespace kvasir {
@@ -20,9 +22,16 @@ namespace {
 
 using Handle = std::shared_ptr<SSL_CTX>;
 
-// ALPN's list of one protocol, as it goes over the wire.
+// ALPN's list of protocols, as it goes over the wire; the first that a client knows is spoken.
 std::string_view alpn_list(TlsProtocol protocol) {
-  return protocol == TlsProtocol::kHttp2 ? "\x02h2" : "\x08http/1.1";
+  switch (protocol) {
+    case TlsProtocol::kHttp1:
+      return "\x08http/1.1";
+    case TlsProtocol::kHttp2:
+      return "\x02h2";
+    default:
+      return "\x02h2\x08http/1.1";
+  }
 }
 
 const unsigned char* alpn_bytes(std::string_view text) {
@@ -43,6 +52,12 @@ int choose_protocol(SSL*, const unsigned char** chosen, unsigned char* size,
   *chosen = found;
   return SSL_TLSEXT_ERR_OK;
 }
+
+// What TLS 1.2 has of suites with ECDHE and AEAD, in OpenSSL's words.
+constexpr char kForwardSecret[] = "ECDHE+AESGCM:ECDHE+CHACHA20";
+// How long a ticket may be used.
+constexpr long kTicketSeconds = 2 * 60 * 60;
+constexpr unsigned char kSessionsOf[] = "kvasir";
 
 struct SuiteLists {
   std::string of_12;
@@ -69,12 +84,24 @@ Result<void> set_suites(SSL_CTX* context, const TlsOptions& options) {
   const Result<SuiteLists> lists = sort_suites(options.cipher_suites);
   if (!lists) return lists.error();
   const bool only_13 = lists->of_12.empty() && !lists->of_13.empty();
+  const std::string of_12 = lists->of_12.empty() ? kForwardSecret : lists->of_12;
   const bool v13 = options.version_min == TlsVersion::k13 || only_13;
   if (SSL_CTX_set_min_proto_version(context, v13 ? TLS1_3_VERSION : TLS1_2_VERSION) != 1 ||
-      (!lists->of_12.empty() && SSL_CTX_set_cipher_list(context, lists->of_12.c_str()) != 1) ||
+      SSL_CTX_set_cipher_list(context, of_12.c_str()) != 1 ||
       (!lists->of_13.empty() && SSL_CTX_set_ciphersuites(context, lists->of_13.c_str()) != 1)) {
     return Error{"TLS: the cipher suites cannot be used: " + tls_error()};
   }
+  return {};
+}
+
+Result<void> set_client_auth(SSL_CTX* context, const TlsOptions& options) {
+  if (options.client_auth == TlsClientAuth::kNone) return {};
+  if (Result<void> trusted = use_trusted_file(options.client_ca_file, context); !trusted) {
+    return trusted.error();
+  }
+  // Who is named is believed, also when somebody else vouches for it.
+  X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(context), X509_V_FLAG_PARTIAL_CHAIN);
+  ask_for_certificate(options.client_auth == TlsClientAuth::kRequired, context);
   return {};
 }
 
@@ -84,15 +111,65 @@ Result<Handle> make_context(const TlsOptions& options) {
   const Handle context(SSL_CTX_new(TLS_server_method()), &SSL_CTX_free);
   if (!context) return Error{"TLS cannot be set up: " + tls_error()};
   SSL_CTX_set_options(context.get(), SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
-                                         SSL_OP_NO_TICKET | SSL_OP_CIPHER_SERVER_PREFERENCE);
-  SSL_CTX_set_mode(context.get(), SSL_MODE_RELEASE_BUFFERS);  // idle connections keep none
-  SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_OFF);
-  SSL_CTX_set_num_tickets(context.get(), 0);
+                                         SSL_OP_CIPHER_SERVER_PREFERENCE |
+                                         (options.resumption ? 0 : SSL_OP_NO_TICKET));
+  // Idle connections keep no buffers, and what is believed of clients is not shown to them.
+  SSL_CTX_set_mode(context.get(), SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
+  SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_OFF);  // tickets hold all
+  SSL_CTX_set_session_id_context(context.get(), kSessionsOf, sizeof kSessionsOf - 1);
+  SSL_CTX_set_timeout(context.get(), kTicketSeconds);
+  SSL_CTX_set_num_tickets(context.get(), options.resumption ? 1 : 0);
   SSL_CTX_set_alpn_select_cb(context.get(), &choose_protocol,
                              const_cast<char*>(alpn_list(options.protocol).data()));
-  const Result<void> suites = set_suites(context.get(), options);
-  if (!suites) return suites.error();
+  Result<void> set = set_suites(context.get(), options);
+  if (set) set = set_client_auth(context.get(), options);
+  if (!set) return set.error();
   return context;
+}
+
+// One certificate: how it gets into a context, and for whom it is.
+struct Source {
+  std::function<Result<void>(SSL_CTX*)> load;
+  std::vector<std::string> hosts = {};  // empty: as it says itself
+};
+
+// A context that shows the first, and knows when to show which other.
+Result<Handle> make_contexts(const std::vector<Source>& sources, const TlsOptions& options) {
+  if (sources.empty()) return Error{"TLS: there is no certificate"};
+  Handle first;
+  auto names = std::make_unique<TlsNames>();
+  for (const Source& source : sources) {
+    const Result<Handle> context = make_context(options);
+    if (!context) return context.error();
+    if (Result<void> loaded = source.load(context->get()); !loaded) return loaded.error();
+    const std::vector<std::string> hosts =
+        source.hosts.empty() ? certificate_hosts(context->get()) : source.hosts;
+    for (const std::string& host : hosts) names->add(host, first == nullptr ? nullptr : *context);
+    if (first == nullptr) first = *context;
+  }
+  if (sources.size() > 1) TlsNames::attach(std::move(names), first.get());
+  return first;
+}
+
+std::vector<Source> sources_of(const std::vector<std::string>& folders) {
+  std::vector<Source> sources;
+  for (const std::string& folder : folders) {
+    sources.push_back(
+        {[&folder](SSL_CTX* context) { return use_certificate_folder(folder, context); }});
+  }
+  return sources;
+}
+
+std::vector<Source> sources_of(const std::vector<TlsCertificate>& certificates) {
+  std::vector<Source> sources;
+  for (const TlsCertificate& one : certificates) {
+    sources.push_back({[&one](SSL_CTX* context) {
+                         return use_certificate({"the certificate of " + one.name, one.certificate},
+                                                {"the key of " + one.name, one.key}, context);
+                       },
+                       one.hosts});
+  }
+  return sources;
 }
 
 // Suites with RSA in their name sign with such a key; making one takes a moment, so only then.
@@ -144,8 +221,9 @@ Result<TlsVersion> parse_tls_version(std::string_view text) {
                "\" is not a version of TLS served here: VersionTLS12 or VersionTLS13"};
 }
 
-TlsContext::TlsContext(std::string folder, TlsOptions options, Handle handle, Stamp stamp)
-    : folder_(std::move(folder)),
+TlsContext::TlsContext(std::vector<std::string> folders, TlsOptions options, Handle handle,
+                       Stamp stamp)
+    : folders_(std::move(folders)),
       options_(std::move(options)),
       handle_(std::move(handle)),
       stamp_(std::move(stamp)) {}
@@ -153,50 +231,67 @@ TlsContext::TlsContext(std::string folder, TlsOptions options, Handle handle, St
 TlsContext::~TlsContext() = default;
 
 Result<std::unique_ptr<TlsContext>> TlsContext::self_signed(const TlsOptions& options) {
-  const Result<Handle> handle = make_context(options);
+  const Source made{[&options](SSL_CTX* context) {
+    Result<void> certificate;
+    for (const TlsKeyKind kind : key_kinds(options)) {
+      if (certificate) certificate = use_self_signed_certificate(kind, context);
+    }
+    return certificate;
+  }};
+  const Result<Handle> handle = make_contexts({made}, options);
   if (!handle) return handle.error();
-  for (const TlsKeyKind kind : key_kinds(options)) {
-    const Result<void> certificate = use_self_signed_certificate(kind, handle->get());
-    if (!certificate) return certificate.error();
-  }
-  return std::unique_ptr<TlsContext>(new TlsContext("", options, *handle, {}));
+  return std::unique_ptr<TlsContext>(new TlsContext({}, options, *handle, {}));
 }
 
 Result<std::unique_ptr<TlsContext>> TlsContext::from_folder(const std::string& folder,
                                                             const TlsOptions& options) {
-  Stamp stamp = stamp_of(folder);
-  const Result<Handle> handle = read_folder(folder, options);
-  if (!handle) return handle.error();
-  return std::unique_ptr<TlsContext>(new TlsContext(folder, options, *handle, std::move(stamp)));
+  return from_folders({folder}, options);
 }
 
-Result<TlsContext::Handle> TlsContext::read_folder(const std::string& folder,
-                                                   const TlsOptions& options) {
-  const Result<Handle> context = make_context(options);
-  if (!context) return context.error();
-  const Result<void> used = use_certificate_folder(folder, context->get());
-  if (!used) return used.error();
-  return *context;
+Result<std::unique_ptr<TlsContext>> TlsContext::from_folders(
+    const std::vector<std::string>& folders, const TlsOptions& options) {
+  Stamp stamp = stamp_of(folders, options);
+  const Result<Handle> handle = make_contexts(sources_of(folders), options);
+  if (!handle) return handle.error();
+  return std::unique_ptr<TlsContext>(new TlsContext(folders, options, *handle, std::move(stamp)));
+}
+
+Result<std::unique_ptr<TlsContext>> TlsContext::from_texts(
+    const std::vector<TlsCertificate>& certificates, const TlsOptions& options) {
+  const Result<Handle> handle = make_contexts(sources_of(certificates), options);
+  if (!handle) return handle.error();
+  return std::unique_ptr<TlsContext>(new TlsContext({}, options, *handle, {}));
+}
+
+Result<void> TlsContext::replace(const std::vector<TlsCertificate>& certificates) {
+  Result<Handle> handle = make_contexts(sources_of(certificates), options_);
+  if (!handle) return handle.error();
+  handle_.with([&](Handle& current) { current.swap(*handle); });
+  return {};
 }
 
 // Taken before the files are read, so that a change in between is seen the next time.
-TlsContext::Stamp TlsContext::stamp_of(const std::string& folder) {
+TlsContext::Stamp TlsContext::stamp_of(const std::vector<std::string>& folders,
+                                       const TlsOptions& options) {
   Stamp stamp;
-  append_stamp(certificate_path(folder), stamp);
-  append_stamp(key_path(folder), stamp);
+  for (const std::string& folder : folders) {
+    append_stamp(certificate_path(folder), stamp);
+    append_stamp(key_path(folder), stamp);
+  }
+  if (!options.client_ca_file.empty()) append_stamp(options.client_ca_file, stamp);
   return stamp;
 }
 
 Result<bool> TlsContext::reload_if_changed() {
-  if (folder_.empty()) return false;
-  Stamp stamp = stamp_of(folder_);
+  if (folders_.empty()) return false;
+  Stamp stamp = stamp_of(folders_, options_);
   const bool changed = stamp_.with([&](Stamp& last) {
     if (last == stamp) return false;
     last = std::move(stamp);
     return true;
   });
   if (!changed) return false;
-  Result<Handle> handle = read_folder(folder_, options_);
+  Result<Handle> handle = make_contexts(sources_of(folders_), options_);
   if (!handle) return handle.error();
   handle_.with([&](Handle& current) { current.swap(*handle); });
   return true;

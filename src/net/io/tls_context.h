@@ -22,23 +22,39 @@ namespace kvasir {
 class TlsSession;
 
 enum class TlsVersion : uint8_t { k12, k13 };
-// What is spoken over the connection (ALPN).
-enum class TlsProtocol : uint8_t { kHttp1, kHttp2 };
+// What is spoken over the connection (ALPN); of both, HTTP/2 where the client can.
+enum class TlsProtocol : uint8_t { kHttp1, kHttp2, kBoth };
+// Whether clients show certificates: never asked, asked, or refused without one.
+enum class TlsClientAuth : uint8_t { kNone, kOptional, kRequired };
 
 // "1.2" or "1.3", or as Kubernetes' flags write them: "VersionTLS12", "VersionTLS13".
 Result<TlsVersion> parse_tls_version(std::string_view text);
 
 struct TlsOptions {
   TlsVersion version_min = TlsVersion::k12;
-  // By their IANA names ("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"). Empty: OpenSSL's defaults.
-  // Suites of TLS 1.3 that are not named stay on unless one is; with suites of TLS 1.3 alone,
-  // TLS 1.2 is off.
+  // By their IANA names ("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"). Empty: those whose keys are of
+  // one connection (ECDHE) and that check what they decrypt (AEAD). Suites of TLS 1.3 that are not
+  // named stay on unless one is; with suites of TLS 1.3 alone, TLS 1.2 is off.
   std::vector<std::string> cipher_suites;
   // A client that offers protocols, but not this one, is refused.
   TlsProtocol protocol = TlsProtocol::kHttp2;
+  TlsClientAuth client_auth = TlsClientAuth::kNone;
+  // Certificates (PEM) of those who are believed when they vouch for a client.
+  std::string client_ca_file = {};
+  // Clients get tickets, with which a later handshake is shorter. They end with this context, with
+  // its next certificate, and after two hours.
+  bool resumption = false;
 };
 
-// A server's certificate with its key, the oldest version and the cipher suites it takes.
+// A certificate as text, and for which hosts it is shown.
+struct TlsCertificate {
+  std::string name;                     // what errors call it
+  std::string certificate;              // PEM: the server's first, then those that vouch for it
+  std::string key;                      // PEM, without a pass phrase
+  std::vector<std::string> hosts = {};  // also "*.example.org"; empty: as the certificate says
+};
+
+// A server's certificates with their keys, the oldest version and the cipher suites it takes.
 class TlsContext {
  public:
   // With a certificate made now for `localhost`, valid for ten years: encrypts, proves nothing.
@@ -48,28 +64,36 @@ class TlsContext {
   // phrase.
   static Result<std::unique_ptr<TlsContext>> from_folder(const std::string& folder,
                                                          const TlsOptions& options = {});
+  // The same of several folders, or of texts, at least one: a client is shown the certificate that
+  // is for the host which it asks for (SNI), or else the first.
+  static Result<std::unique_ptr<TlsContext>> from_folders(const std::vector<std::string>& folders,
+                                                          const TlsOptions& options = {});
+  static Result<std::unique_ptr<TlsContext>> from_texts(
+      const std::vector<TlsCertificate>& certificates, const TlsOptions& options = {});
   ~TlsContext();
   TlsContext(const TlsContext&) = delete;
   TlsContext& operator=(const TlsContext&) = delete;
 
   // Reads the files again if they are not those that were read last: true when new connections get
   // a new certificate. On an error the old one stays, and is not tried again until the files change
-  // once more. A self-signed context has no files: false.
+  // once more. A context that was not made of folders has no files: false.
   Result<bool> reload_if_changed();
+  // Of a context that was made of texts: new connections are shown these. On an error the old ones
+  // stay.
+  Result<void> replace(const std::vector<TlsCertificate>& certificates);
 
   // The server's side of one new connection.
   std::unique_ptr<TlsSession> open_session() const;
 
  private:
   using Handle = std::shared_ptr<ssl_ctx_st>;
-  // What tells one state of the two files from another.
+  // What tells one state of the files from another.
   using Stamp = std::vector<int64_t>;
 
-  TlsContext(std::string folder, TlsOptions options, Handle handle, Stamp stamp);
-  static Result<Handle> read_folder(const std::string& folder, const TlsOptions& options);
-  static Stamp stamp_of(const std::string& folder);
+  TlsContext(std::vector<std::string> folders, TlsOptions options, Handle handle, Stamp stamp);
+  static Stamp stamp_of(const std::vector<std::string>& folders, const TlsOptions& options);
 
-  const std::string folder_;  // empty: self-signed
+  const std::vector<std::string> folders_;  // empty: not of files
   const TlsOptions options_;
   Guarded<Handle> handle_;
   Guarded<Stamp> stamp_;

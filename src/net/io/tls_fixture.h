@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
-#include <openssl/x509.h>
+#include <openssl/x509v3.h>
 #include <stdlib.h>
 
 #include <cstdio>
@@ -13,10 +13,56 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "net/io/tls_certificate.h"
 
 namespace kvasir {
+
+// A certificate for these hosts that vouches for itself, of a server or of a client, and its key.
+struct TestCertificate {
+  explicit TestCertificate(const std::vector<std::string>& hosts, long valid_seconds = 3600) {
+    EVP_PKEY* const pair = EVP_EC_gen("P-256");
+    X509* const made = X509_new();
+    X509_set_version(made, 2);
+    ASN1_INTEGER_set(X509_get_serialNumber(made), 1);
+    X509_gmtime_adj(X509_getm_notBefore(made), -7200);
+    X509_gmtime_adj(X509_getm_notAfter(made), valid_seconds);
+    X509_set_pubkey(made, pair);
+    X509_NAME* const name = X509_get_subject_name(made);
+    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
+                               reinterpret_cast<const unsigned char*>(hosts.front().c_str()), -1,
+                               -1, 0);
+    X509_set_issuer_name(made, name);
+    std::string list;
+    for (const std::string& host : hosts) list += (list.empty() ? "DNS:" : ",DNS:") + host;
+    X509_EXTENSION* const names =
+        X509V3_EXT_conf_nid(nullptr, nullptr, NID_subject_alt_name, list.c_str());
+    X509_add_ext(made, names, -1);
+    X509_EXTENSION_free(names);
+    X509_sign(made, pair, EVP_sha256());
+    certificate = text([&](BIO* bio) { PEM_write_bio_X509(bio, made); });
+    key = text([&](BIO* bio) {
+      PEM_write_bio_PrivateKey(bio, pair, nullptr, nullptr, 0, nullptr, nullptr);
+    });
+    X509_free(made);
+    EVP_PKEY_free(pair);
+  }
+
+  std::string certificate, key;  // PEM
+
+ private:
+  template <class Write>
+  static std::string text(Write write) {
+    BIO* const bio = BIO_new(BIO_s_mem());
+    write(bio);
+    char* bytes = nullptr;
+    const long size = BIO_get_mem_data(bio, &bytes);
+    std::string all(bytes, static_cast<size_t>(size));
+    BIO_free(bio);
+    return all;
+  }
+};
 
 // A folder of its own with a certificate and its key.
 class TlsFolder {

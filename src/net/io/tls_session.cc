@@ -80,6 +80,7 @@ TlsSession::Reading TlsSession::read(char* into, size_t room) {
     case SSL_ERROR_ZERO_RETURN:
       return {Status::kClosed, 0};
     default:
+      met_plain_http_ = ERR_GET_REASON(ERR_peek_error()) == SSL_R_HTTP_REQUEST;
       failure_ = reason_of_failure(ssl_);
       return {Status::kFailed, 0};
   }
@@ -91,6 +92,13 @@ size_t TlsSession::input_size() const {
 
 bool TlsSession::open() const {
   return SSL_is_init_finished(ssl_) == 1;
+}
+
+std::string_view TlsSession::protocol() const {
+  const unsigned char* name = nullptr;
+  unsigned size = 0;
+  SSL_get0_alpn_selected(ssl_, &name, &size);
+  return {reinterpret_cast<const char*>(name), size};
 }
 
 bool TlsSession::write(std::string_view plaintext) {

@@ -50,6 +50,8 @@ class TlsSession {
 
   // The handshake is done: write() may be called.
   bool open() const;
+  // What both sides agreed to speak (ALPN), by its registered name; empty: nothing was said of it.
+  std::string_view protocol() const;
   // Encrypts at most kWriteBytesMax bytes; take the output before more. False: the connection is
   // broken.
   bool write(std::string_view plaintext);
@@ -60,6 +62,8 @@ class TlsSession {
   size_t take_output(char* into, size_t room);
   size_t output_size() const;
 
+  // read() failed because the peer speaks HTTP without TLS.
+  bool met_plain_http() const { return met_plain_http_; }
   // Why read() failed, for people.
   const std::string& failure() const { return failure_; }
 
@@ -68,6 +72,7 @@ class TlsSession {
   bio_st* from_network_;  // both belong to ssl_
   bio_st* to_network_;
   std::string failure_;
+  bool met_plain_http_ = false;
 };
 
 }  // namespace kvasir

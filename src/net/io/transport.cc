@@ -64,6 +64,12 @@ Transport::Reading Transport::decrypt(char* into, size_t room) {
   return {piece.status == TlsSession::Status::kOk && ok ? Status::kLater : Status::kBroken, 0};
 }
 
+bool Transport::turn_plain() {
+  if (tls_ == nullptr || !tls_->met_plain_http()) return false;
+  tls_.reset();
+  return true;
+}
+
 // --- Sending ---------------------------------------------------------------------------
 
 bool Transport::send(GatherBuffer& pieces) {

@@ -45,6 +45,12 @@ class Transport {
   // The handshake is done, or there is none: something can be sent.
   bool ready() const { return tls_ == nullptr || tls_->open(); }
   bool encrypted() const { return tls_ != nullptr; }
+  // The handshake chose HTTP/2 (ALPN).
+  bool agreed_on_http2() const { return tls_ != nullptr && tls_->protocol() == "h2"; }
+
+  // The handshake failed because the client speaks HTTP without TLS: from now on this connection
+  // is plain, so that it can be told. False: that is not what happened.
+  bool turn_plain();
 
   // Reads into memory of at least one byte.
   Reading read(char* into, size_t room) {
