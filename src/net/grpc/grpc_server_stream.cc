@@ -60,7 +60,7 @@ void GrpcServerStream::on_field(std::string_view name, std::string_view value) {
   }
 }
 
-void GrpcServerStream::on_head_end() {
+void GrpcServerStream::on_head_end(bool) {
   if (!post_) return refuse_http(405);
   if (!is_grpc(content_type_)) return refuse_http(415);
   if (fields_too_large_) {

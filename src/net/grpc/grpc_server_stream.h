@@ -26,7 +26,7 @@ class GrpcServerStream final : public GrpcCall, public GrpcStream {
 
  private:
   void on_field(std::string_view name, std::string_view value) override;
-  void on_head_end() override;
+  void on_head_end(bool ends) override;
   void on_data(std::string_view bytes) override;
   void on_half_close() override;
   bool output_complete() const override { return finished_; }

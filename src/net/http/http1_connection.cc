@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "net/http/body_budget.h"
+#include "net/http/http2_server_connection.h"
 #include "net/io/tls_context.h"
 
 namespace kvasir {
@@ -27,7 +28,7 @@ constexpr std::string_view kRetryField = "Retry-After: 1\r\n";
 
 }  // namespace
 
-Http1Connection::Http1Connection(Http1Connections& server, Descriptor socket)
+Http1Connection::Http1Connection(HttpConnections& server, Descriptor socket)
     : server_(server),
       loop_(server.loop),
       transport_(std::move(socket), server.tls == nullptr ? nullptr : server.tls->open_session()),
@@ -46,15 +47,6 @@ Http1Connection::~Http1Connection() {
   stop_charging();
 }
 
-void Http1Connections::remove(Http1Connection& connection) {
-  open.erase(&connection);
-  count.store(open.size(), std::memory_order_relaxed);
-  loop.defer([doomed = &connection] { delete doomed; });
-  if (draining && open.empty() && drained) {
-    loop.defer([drained = std::exchange(drained, nullptr)] { drained(); });
-  }
-}
-
 void Http1Connection::on_io(uint32_t events) {
   if ((events & EPOLLOUT) && !closed_) {
     if (!transport_.flush()) return client_gone();
@@ -66,7 +58,8 @@ void Http1Connection::on_io(uint32_t events) {
   if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) read_all();
 }
 
-void Http1Connection::close_if_idle() {
+// One that reads or answers finds out by itself.
+void Http1Connection::close_when_idle() {
   if (phase_ == Phase::kIdle && !closed_) close_now();
 }
 
@@ -89,7 +82,10 @@ void Http1Connection::on_readable() {
   const bool was_ready = transport_.ready();
   const Transport::Reading reading = transport_.read(scratch, room);
   if (lost(reading.status)) return;
-  if (!was_ready && transport_.ready()) deadline_.arm(server_.limits.keep_alive_timeout);
+  if (!was_ready && transport_.ready()) {
+    if (transport_.agreed_on_http2()) return become_http2({}, {scratch, reading.size});
+    deadline_.arm(server_.limits.keep_alive_timeout);
+  }
   if (reading.size > 0) return consume({scratch, reading.size});
   update_watch();  // a handshake has output too
 }
@@ -97,8 +93,19 @@ void Http1Connection::on_readable() {
 // Whether there was no input because none will come.
 bool Http1Connection::lost(Transport::Status status) {
   if (status == Transport::Status::kEnd) on_end_of_input();
-  if (status == Transport::Status::kBroken) client_gone();
+  if (status == Transport::Status::kBroken)
+    transport_.turn_plain() ? refuse_plain() : client_gone();
   return status == Transport::Status::kEnd || status == Transport::Status::kBroken;
+}
+
+// What it asked for is not known: it was read as TLS.
+void Http1Connection::refuse_plain() {
+  constexpr std::string_view kWhy = "this port takes HTTPS only, and the request came without TLS";
+  phase_ = Phase::kAnswering;
+  keep_alive_ = false;
+  refused_ = true;
+  server_.handler.on_refused(400, kWhy);  // for its counts: a browser shows the text as it is
+  respond(400, "Content-Type: text/plain\r\n", std::string(kWhy) + "; ask for https://...\n");
 }
 
 // Reads a fixed-length body straight into its buffer. False: not that kind of body.
@@ -174,7 +181,9 @@ size_t Http1Connection::parse(std::string_view bytes) {
     const bool had_head = parser_.head_complete();
     used += parser_.feed(bytes.substr(used), *this);
     if (phase_ == Phase::kIdle && parser_.started()) phase_ = Phase::kHead;
-    if (parser_.failure() != Http1Parser::Failure::kNone) {
+    if (parser_.failure() == Http1Parser::Failure::kHttp2Preface && may_become_http2()) {
+      become_http2(Http1Parser::kHttp2FirstLine, bytes.substr(used));
+    } else if (parser_.failure() != Http1Parser::Failure::kNone) {
       refuse_malformed();
     } else if (!had_head && parser_.head_complete()) {
       charge() ? on_parsed_head() : refuse(503, kBodiesRefused);
@@ -191,6 +200,22 @@ size_t Http1Connection::parse(std::string_view bytes) {
   return used;
 }
 
+// With TLS the handshake says what is spoken.
+bool Http1Connection::may_become_http2() const {
+  return server_.limits.http2 && fresh_ && !transport_.encrypted();
+}
+
+// `begun` and `rest`: what the client has said.
+void Http1Connection::become_http2(std::string_view begun, std::string_view rest) {
+  closed_ = true;
+  loop_.unwatch(transport_.socket().get(), *this);
+  deadline_.cancel();
+  auto* const successor = new Http2ServerConnection(server_, std::move(transport_));
+  server_.add(*successor);
+  server_.remove(*this);
+  successor->begin(begun, rest);
+}
+
 void Http1Connection::on_body(std::string_view bytes) {
   if (body_.size() <= server_.limits.body_bytes) body_.append(bytes);
 }
@@ -203,6 +228,7 @@ void Http1Connection::refuse_large_body() {
 void Http1Connection::refuse_malformed() {
   switch (parser_.failure()) {
     case Http1Parser::Failure::kHeadTooLarge: return refuse(431, parser_.fault());
+    case Http1Parser::Failure::kHttp2Preface:
     case Http1Parser::Failure::kUnknownVersion: return refuse(505, parser_.fault());
     default: return refuse(400, parser_.fault());
   }
@@ -323,6 +349,7 @@ void Http1Connection::next_request() {
   parser_.reset();
   give_body_back();
   phase_ = Phase::kIdle;
+  fresh_ = false;
   chunked_answer_ = answer_begun_ = false;
   if ((server_.draining || input_ended_) && input_.size() == 0) return close_now();
   if (parsing_) return;  // parse() goes on with what is left

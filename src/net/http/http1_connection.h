@@ -1,16 +1,13 @@
 // One client connection of an HttpServer, and the request on it. Private to net/.
 #pragma once
 
-#include <atomic>
-#include <functional>
 #include <string>
 #include <string_view>
-#include <unordered_set>
 
 #include "base/clock.h"
 #include "base/lifeline.h"
 #include "net/http/http1_parser.h"
-#include "net/http/http_server.h"
+#include "net/http/http_connections.h"
 #include "net/io/byte_buffer.h"
 #include "net/io/deadline.h"
 #include "net/io/event_loop.h"
@@ -19,36 +16,16 @@
 
 namespace kvasir {
 
-class Http1Connection;
-
-// What the connections of one server share.
-struct Http1Connections {
-  EventLoop& loop;
-  HttpHandler& handler;
-  const HttpServerLimits limits;
-  BodyBudget* const bodies;     // null: nothing but the limits of each
-  const TlsContext* const tls;  // null: plain
-  std::unordered_set<Http1Connection*> open;
-  bool close_after_answers = false;
-  bool draining = false;
-  std::function<void()> drained;  // called once when draining and none is open
-  std::atomic<size_t> count{0};   // of `open`, for other threads
-
-  // Of a connection that closed: it is destroyed at the end of the loop's iteration.
-  void remove(Http1Connection& connection);
-};
-
-class Http1Connection final : public IoHandler,
+class Http1Connection final : public HttpConnection,
                               private HttpExchange,
                               private RawRelay,
                               private Http1Parser::BodySink {
  public:
-  Http1Connection(Http1Connections& server, Descriptor socket);
+  Http1Connection(HttpConnections& server, Descriptor socket);
   ~Http1Connection() override;
 
   void on_io(uint32_t events) override;
-  // Closes at once unless a request is being read or answered.
-  void close_if_idle();
+  void close_when_idle() override;
 
  private:
   enum class Phase : uint8_t {
@@ -65,12 +42,15 @@ class Http1Connection final : public IoHandler,
   void on_readable();
   bool read_into_body();
   bool lost(Transport::Status status);
+  void refuse_plain();
   bool charge();
   void give_body_back();
   void stop_charging();
   void consume(std::string_view bytes);
   void consume_input();
   size_t parse(std::string_view bytes);
+  bool may_become_http2() const;
+  void become_http2(std::string_view begun, std::string_view rest);
   void arm_for_input();
   void on_body(std::string_view bytes) override;
   void on_parsed_head();
@@ -114,7 +94,7 @@ class Http1Connection final : public IoHandler,
   void client_gone();
   void close_now();
 
-  Http1Connections& server_;
+  HttpConnections& server_;
   EventLoop& loop_;
   Transport transport_;
   Http1Parser parser_;
@@ -126,6 +106,7 @@ class Http1Connection final : public IoHandler,
   Deadline deadline_;
   TimePoint body_due_{};     // the whole body is
   size_t charged_bytes_ = 0;  // of head and body, to the server's budget
+  bool fresh_ = true;         // no request was answered on it
   bool keep_alive_ = true;    // after the current answer
   bool chunked_answer_ = false;
   bool refused_ = false;

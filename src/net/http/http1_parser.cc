@@ -87,7 +87,10 @@ void Http1Parser::take_first_line(std::string_view line) {
       kind_ == Kind::kRequest ? read_request_line(line, head_) : read_status_line(line, head_);
   if (fault != nullptr) return fail(Failure::kMalformed, fault);
   if (head_.minor_version() == kOtherVersion) {
-    fail(Failure::kUnknownVersion, "the version is not HTTP/1.1 or HTTP/1.0");
+    const bool preface = empty_lines_ == 0 && kHttp2FirstLine.starts_with(line) &&
+                         line.size() + 2 == kHttp2FirstLine.size();
+    fail(preface ? Failure::kHttp2Preface : Failure::kUnknownVersion,
+         "the version is not HTTP/1.1 or HTTP/1.0");
   }
 }
 

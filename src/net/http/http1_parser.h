@@ -22,8 +22,11 @@ class Http1Parser {
     kHeadTooLarge,  // or chunk extensions and trailer fields are
     kMalformed,
     kUnknownVersion,  // of a request
+    kHttp2Preface,    // kHttp2FirstLine came first, and nothing behind it is consumed
     kTruncated,       // end of input inside a message
   };
+  // What a client begins with that speaks HTTP/2 (RFC 9113, 3.4).
+  static constexpr std::string_view kHttp2FirstLine = "PRI * HTTP/2.0\r\n";
   // Takes decoded body bytes as they are found; the view is valid during the call.
   using BodySink = Http1Chunks::Sink;
 

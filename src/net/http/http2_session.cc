@@ -10,6 +10,13 @@
 namespace kvasir {
 namespace {
 
+// Of a frame that is received: what no SETTINGS of ours change.
+constexpr uint32_t kFrameBytes = 16 * 1024;
+// Of one head: some clients send small ones.
+constexpr uint32_t kContinuationsMin = 8;
+// An answer's head; who writes it has limits of their own.
+constexpr size_t kSentHeadBytesMax = 1024 * 1024;
+
 std::string_view view(const uint8_t* bytes, size_t size) {
   return {reinterpret_cast<const char*>(bytes), size};
 }
@@ -58,16 +65,24 @@ struct Http2Session::Callbacks {
     return 0;
   }
 
+  static int on_invalid_header(nghttp2_session* session, const nghttp2_frame* frame, const uint8_t*,
+                               size_t, const uint8_t*, size_t, uint8_t, void*) {
+    Http2Stream* stream = stream_of(session, frame->hd.stream_id);
+    if (stream != nullptr) stream->on_malformed_field();
+    return 0;
+  }
+
   static int on_frame(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
     if (frame->hd.type == NGHTTP2_GOAWAY) self(user).goaway_received_ = true;
     if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) return 0;
     const int32_t id = frame->hd.stream_id;
     Http2Stream* stream = stream_of(session, id);
     if (stream == nullptr) return 0;
+    const bool ends = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
     if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
-      stream->on_head_end();
+      stream->on_head_end(ends);
     }
-    if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) return 0;
+    if (!ends) return 0;
     stream->on_half_close();
     // A server that has answered in full reads no more.
     if (!self(user).is_server() && nghttp2_session_get_stream_local_close(session, id) == 0) {
@@ -94,7 +109,8 @@ struct Http2Session::Callbacks {
   // An answer that is complete before its request is: the client need not send the rest.
   static int on_sent(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
     if (!self(user).is_server()) return 0;
-    if (frame->hd.type != NGHTTP2_HEADERS || !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) return 0;
+    if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) return 0;
+    if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) return 0;
     if (nghttp2_session_get_stream_remote_close(session, frame->hd.stream_id) == 0) {
       nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR);
     }
@@ -132,6 +148,8 @@ Http2Session::Http2Session(const Settings& settings, StreamFactory* factory) : f
   KVASIR_ASSERT(nghttp2_session_callbacks_new(&callbacks) == 0, "memory");
   nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, &Callbacks::on_begin_headers);
   nghttp2_session_callbacks_set_on_header_callback(callbacks, &Callbacks::on_header);
+  nghttp2_session_callbacks_set_on_invalid_header_callback(callbacks,
+                                                           &Callbacks::on_invalid_header);
   nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, &Callbacks::on_frame);
   nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, &Callbacks::on_data);
   nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, &Callbacks::on_close);
@@ -145,6 +163,9 @@ Http2Session::Http2Session(const Settings& settings, StreamFactory* factory) : f
     nghttp2_option_set_no_closed_streams(options, 1);
     nghttp2_option_set_stream_reset_rate_limit(options, settings.resets_per_second,
                                                settings.resets_per_second);
+    nghttp2_option_set_max_continuations(
+        options, std::max(kContinuationsMin, settings.head_bytes / kFrameBytes + 2));
+    nghttp2_option_set_max_send_header_block_length(options, kSentHeadBytesMax);
     KVASIR_ASSERT(nghttp2_session_server_new2(&session_, callbacks, this, options) == 0, "memory");
     nghttp2_option_del(options);
   } else {
@@ -224,6 +245,12 @@ void Http2Session::respond(int32_t id, const std::vector<Http2Field>& head, bool
                           with_body ? &provider : nullptr);
 }
 
+void Http2Session::inform(int32_t id, std::string_view status) {
+  const std::vector<nghttp2_nv> fields = to_nv({{":status", status}});
+  nghttp2_submit_headers(session_, NGHTTP2_FLAG_NONE, id, nullptr, fields.data(), fields.size(),
+                         nullptr);
+}
+
 void Http2Session::resume(int32_t id) { nghttp2_session_resume_data(session_, id); }
 
 void Http2Session::send_trailers(int32_t id, const std::vector<Http2Field>& trailers) {
@@ -241,6 +268,10 @@ void Http2Session::send_goaway() {
 }
 
 void Http2Session::send_shutdown_notice() { nghttp2_submit_shutdown_notice(session_); }
+
+void Http2Session::terminate(Http2Error code) {
+  nghttp2_session_terminate_session(session_, static_cast<uint32_t>(code));
+}
 
 void Http2Session::send_ping() { nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, nullptr); }
 

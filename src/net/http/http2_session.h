@@ -27,6 +27,7 @@ struct Http2Field {
 // HTTP/2 error codes that are used here (RFC 9113, section 7).
 enum class Http2Error : uint32_t {
   kNone = 0,
+  kProtocol = 1,
   kInternal = 2,
   kRefusedStream = 7,
   kCancel = 8,
@@ -41,8 +42,10 @@ class Http2Stream {
 
   // A field of what is received: of a request's head, or of an answer's head or trailers.
   virtual void on_field(std::string_view name, std::string_view value) = 0;
-  // Servers: the request's head is whole.
-  virtual void on_head_end() {}
+  // A field that was left out because it has bytes that no field has.
+  virtual void on_malformed_field() {}
+  // Servers: the request's head is whole. `ends`: so is the request.
+  virtual void on_head_end(bool ends) { static_cast<void>(ends); }
   virtual void on_data(std::string_view bytes) = 0;
   // The peer sends no more. Clients: what of the request was not sent yet never will be.
   virtual void on_half_close() = 0;
@@ -97,6 +100,11 @@ class Http2Session {
   // Streams whose output was all taken since the last call. Some may be closed (not yet destroyed).
   std::vector<Http2Stream*> take_emptied();
   size_t open_streams() const { return open_.size(); }
+  // `use` may answer or reset the stream.
+  template <class Use>
+  void for_each_open(Use use) {
+    for (auto& entry : open_) use(*entry.second);
+  }
   // Ends every stream as if by an error of the connection. Afterwards: neither receive() nor
   // produce().
   void close_all();
@@ -108,6 +116,8 @@ class Http2Session {
                                  std::unique_ptr<Http2Stream>& stream);
   // Servers: answering. Of a stream that is closed they do nothing.
   void respond(int32_t id, const std::vector<Http2Field>& head, bool with_body);
+  // An interim answer (1xx) before it.
+  void inform(int32_t id, std::string_view status);
   void send_trailers(int32_t id, const std::vector<Http2Field>& trailers);
   // There is output again, or there will be no more of it.
   void resume(int32_t id);
@@ -117,6 +127,8 @@ class Http2Session {
   void send_shutdown_notice();
   void send_goaway();
   void send_ping();
+  // Ends the connection: the peer learns why, and everything of it ends as soon as that is sent.
+  void terminate(Http2Error code);
 
  private:
   struct Callbacks;

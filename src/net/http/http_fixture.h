@@ -55,12 +55,14 @@ class TestHandler final : public HttpHandler, public HttpExchange::Observer {
     ++gone;
     held = nullptr;
   }
+  void on_drained() override { ++drained; }
   void release() {
     if (held != nullptr) std::exchange(held, nullptr)->respond(200, "", "late");
   }
 
   int requests = 0;
   int gone = 0;
+  int drained = 0;
   HttpExchange* held = nullptr;
 };
 

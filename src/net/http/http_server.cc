@@ -4,25 +4,38 @@
 #include <vector>
 
 #include "net/http/http1_connection.h"
+#include "net/http/http_connections.h"
 #include "net/io/acceptor.h"
 
 namespace kvasir {
 
+void HttpConnections::add(HttpConnection& connection) {
+  open.insert(&connection);
+  count.store(open.size(), std::memory_order_relaxed);
+}
+
+void HttpConnections::remove(HttpConnection& connection) {
+  open.erase(&connection);
+  count.store(open.size(), std::memory_order_relaxed);
+  loop.defer([doomed = &connection] { delete doomed; });
+  if (draining && open.empty() && drained) {
+    loop.defer([drained = std::exchange(drained, nullptr)] { drained(); });
+  }
+}
+
 HttpServer::HttpServer(EventLoop& loop, Descriptor listener, HttpHandler& handler,
                        HttpServerLimits limits, BodyBudget* bodies, const TlsContext* tls)
-    : connections_(
-          new Http1Connections{loop, handler, limits, bodies, tls, {}, false, false, nullptr}),
+    : connections_(new HttpConnections{loop, handler, limits, bodies, tls}),
       acceptor_(std::make_unique<Acceptor>(
           loop, std::move(listener),
           [this] { return connections_->open.size() < connections_->limits.connections; },
           [this](Descriptor socket) {
-            connections_->open.insert(new Http1Connection(*connections_, std::move(socket)));
-            connections_->count.store(connections_->open.size(), std::memory_order_relaxed);
+            connections_->add(*new Http1Connection(*connections_, std::move(socket)));
           })) {}
 
 HttpServer::~HttpServer() {
   acceptor_.reset();
-  for (Http1Connection* connection : connections_->open) delete connection;
+  for (HttpConnection* connection : connections_->open) delete connection;
 }
 
 uint16_t HttpServer::port() const { return local_port(acceptor_->listener()); }
@@ -32,7 +45,9 @@ size_t HttpServer::connections() const {
 }
 
 void HttpServer::close_after_answers() {
-  connections_->close_after_answers = true;
+  if (std::exchange(connections_->close_after_answers, true)) return;
+  const std::vector<HttpConnection*> open(connections_->open.begin(), connections_->open.end());
+  for (HttpConnection* connection : open) connection->ask_to_leave();
 }
 
 void HttpServer::drain(std::function<void()> drained) {
@@ -40,8 +55,8 @@ void HttpServer::drain(std::function<void()> drained) {
   connections_->draining = true;
   connections_->drained = std::move(drained);
   acceptor_.reset();
-  const std::vector<Http1Connection*> open(connections_->open.begin(), connections_->open.end());
-  for (Http1Connection* connection : open) connection->close_if_idle();
+  const std::vector<HttpConnection*> open(connections_->open.begin(), connections_->open.end());
+  for (HttpConnection* connection : open) connection->close_when_idle();
   if (connections_->open.empty() && connections_->drained) {
     std::exchange(connections_->drained, nullptr)();
   }

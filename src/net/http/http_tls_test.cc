@@ -1,5 +1,8 @@
 // The server and the client against each other over TLS, and against those with whom no handshake
 // succeeds.
+#include <fcntl.h>
+
+#include "net/http/http2_fixture.h"
 #include "net/http/http_fixture.h"
 #include "net/io/tls_fixture.h"
 #include "net/io/transport.h"
@@ -24,9 +27,9 @@ class HttpTlsTest : public HttpTest {
     connect(folder_.path() + "/tls.crt", "localhost");
   }
 
-  void serve(HttpServerLimits limits) {
+  void serve(HttpServerLimits limits, TlsProtocol protocol = TlsProtocol::kHttp1) {
     TlsOptions options;
-    options.protocol = TlsProtocol::kHttp1;
+    options.protocol = protocol;
     server_.reset();
     server_context_ = std::move(TlsContext::from_folder(folder_.path(), options)).value();
     server_ =
@@ -233,6 +236,78 @@ TEST_F(HttpTlsTest, ServerSpeaksNoHttp2) {
   client_context_ = std::move(TlsClientContext::create(options)).value();
   connect_to(server_->port(), "localhost");
   EXPECT_THAT(refusal(), HasSubstr("no application protocol"));
+}
+
+// A client that can say anything once the handshake is done.
+class TlsPeerClient {
+ public:
+  TlsPeerClient(uint16_t port, const TlsClientContext& context)
+      : transport_(connected(port), context.open_session("localhost")) {
+    EXPECT_TRUE(transport_.begin());
+  }
+  // Reads what there is, and sends `bytes` once it can.
+  const std::string& turn(std::string& bytes) {
+    char buffer[10'000];
+    for (;;) {
+      const Transport::Reading reading = transport_.read(buffer, sizeof buffer);
+      if (reading.size == 0) break;
+      received_.append(buffer, reading.size);
+    }
+    if (transport_.ready() && !bytes.empty()) transport_.send(std::exchange(bytes, {}));
+    return received_;
+  }
+
+ private:
+  static Descriptor connected(uint16_t port) {
+    Descriptor socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const SocketAddress address = resolve("127.0.0.1", port).value();
+    ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address.storage), address.size);
+    ::fcntl(socket.get(), F_SETFL, O_NONBLOCK);
+    return socket;
+  }
+
+  Transport transport_;
+  std::string received_;
+};
+
+TEST_F(HttpTlsTest, ClientsThatOfferHttp2SpeakIt) {
+  serve({}, TlsProtocol::kBoth);
+  connect(folder_.path() + "/tls.crt", "localhost");
+  EXPECT_EQ(call("GET /echo HTTP/1.1\r\nHost: x\r\n\r\n").status, 200);  // which does not
+  TlsClientOptions options;
+  options.protocol = TlsProtocol::kBoth;
+  options.check_server = false;
+  const auto context = std::move(TlsClientContext::create(options)).value();
+  TlsPeerClient client(server_->port(), *context);
+  Http2Hearing hearing;
+  std::string bytes = http2_hello() +
+                      http2_headers(1, http2_request("POST", "/echo"), kEndHeaders) +
+                      http2_data(1, "hello");
+  run_until([&] {
+    hearing.hear(client.turn(bytes));
+    return hearing.streams[1].over();
+  });
+  EXPECT_EQ(hearing.streams[1].outcome(), "200");
+  EXPECT_EQ(hearing.streams[1].body, "hello");
+}
+
+TEST_F(HttpTlsTest, PrefaceWithoutAgreementIsRefused) {
+  serve({}, TlsProtocol::kBoth);
+  connect(folder_.path() + "/tls.crt", "localhost");  // offers HTTP/1.1 alone
+  TlsPeerClient client(server_->port(), *client_context_);
+  std::string bytes = http2_hello();
+  run_until([&] { return !client.turn(bytes).empty(); });
+  EXPECT_THAT(client.turn(bytes), ::testing::StartsWith("HTTP/1.1 505 "));
+}
+
+TEST_F(HttpTlsTest, PlainHttpIsToldWhatIsWrong) {
+  RawClient plain(server_->port());
+  plain.send("GET /echo HTTP/1.1\r\nHost: x\r\n\r\n");
+  run_until([&] { return plain.ended(); });
+  EXPECT_THAT(plain.received(), ::testing::StartsWith("HTTP/1.1 400 "));
+  EXPECT_THAT(plain.received(), HasSubstr("Content-Type: text/plain\r\n"));
+  EXPECT_THAT(plain.received(), HasSubstr("this port takes HTTPS only"));
+  EXPECT_EQ(handler_.requests, 0);
 }
 
 TEST_F(HttpTlsTest, FilesThatCannotBeUsedAreNamed) {

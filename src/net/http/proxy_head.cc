@@ -23,6 +23,11 @@ void end_relayed_request(const HttpHead& request, size_t body_bytes, std::string
   head.append("\r\n");
 }
 
+void append_length(const HttpHead& answer, std::string& fields) {
+  if (answer.status() == kHttpNoContent || answer.chunked() || !answer.content_length()) return;
+  append_field(fields, "Content-Length", std::to_string(*answer.content_length()));
+}
+
 std::string relayed_answer_head(const HttpHead& answer, std::string_view fields, bool keep_alive) {
   const int status = answer.status();
   std::string head = "HTTP/1.1 " + std::to_string(status) + " ";

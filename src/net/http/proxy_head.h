@@ -23,4 +23,8 @@ void end_relayed_request(const HttpHead& request, size_t body_bytes, std::string
 // them of framing or of the connection.
 std::string relayed_answer_head(const HttpHead& answer, std::string_view fields, bool keep_alive);
 
+// The same as `fields` go to a client whose protocol frames bodies without a length: appends how
+// long the body is, when the answer says so.
+void append_length(const HttpHead& answer, std::string& fields);
+
 }  // namespace kvasir
