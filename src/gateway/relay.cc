@@ -8,6 +8,7 @@
 #include "gateway/relay_head.h"
 #include "legs/legs_relays.h"
 #include "net/http/http_status.h"
+#include "net/http/proxy_head.h"
 #include "net/io/event_loop.h"
 #include "wire/request/model_splice.h"
 
@@ -259,7 +260,10 @@ void Relay::send_withheld() {
     if (!withheld_.empty()) raw_->write_raw(withheld_);
   } else {
     mode_ = Mode::kReframed;
-    exchange_.start(status, relayed_fields(answer_, added));
+    std::string fields = relayed_fields(answer_, added);
+    // HTTP/1 would say so with its framing.
+    if (as_it_is) append_length(answer_, fields);
+    exchange_.start(status, fields);
   }
   // An answer may stream for minutes: what only a retry would need goes now.
   answer_ = HttpHead();

@@ -5,6 +5,7 @@
 #include "legs/leg_heads.h"
 #include "legs/legs_relay.h"
 #include "net/http/http_status.h"
+#include "net/http/proxy_head.h"
 #include "net/io/event_loop.h"
 
 namespace kvasir {
@@ -168,6 +169,7 @@ void LegsRelay::begin_answer(std::string_view first_bytes) {
   } else {
     mode_ = Mode::kReframed;
     std::string fields = answer_fields(answer_, added_fields());
+    if (may_be_raw) append_length(answer_, fields);
     if (tells_times && wanted.timing_trailers) {
       fields += kTimingTrailer;
     }
