@@ -24,6 +24,17 @@ struct RequestShape {
   bool half_close = false;    // the client ends its side behind the bytes
 };
 
+// A request as a client of HTTP/2 sends it.
+struct Http2Shape {
+  std::string name;
+  std::string frames;   // behind the preface and SETTINGS
+  std::string outcome;  // of its streams: "100 200", "400", "reset CODE", "connection error CODE";
+                        // "closed" without a word; empty: nothing comes
+  std::string forwarded;  // as of a RequestShape
+  std::string detail;
+  std::string reason;
+};
+
 // An answer as a worker sends it.
 struct AnswerShape {
   enum class End { kOpen, kClose };  // what the worker does behind it
@@ -44,12 +55,17 @@ struct RequestShapes {
   std::string title;
   std::vector<RequestShape> shapes;
 };
+struct Http2Shapes {
+  std::string title;
+  std::vector<Http2Shape> shapes;
+};
 struct AnswerShapes {
   std::string title;
   std::vector<AnswerShape> shapes;
 };
 
 std::vector<RequestShapes> request_shapes();
+std::vector<Http2Shapes> http2_shapes();
 std::vector<AnswerShapes> answer_shapes();
 
 }  // namespace kvasir

@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "gateway/gateway_fixture.h"
+#include "net/http/http2_fixture.h"
 #include "net/http/http_fixture.h"
 
 namespace kvasir {
@@ -117,6 +118,17 @@ std::string statuses(std::string_view bytes, bool to_head) {
   return all;
 }
 
+// What became of the streams, and of their connection.
+std::string outcomes(const Http2Hearing& hearing, bool closed) {
+  std::string all;
+  for (const auto& stream : hearing.streams) {
+    const std::string one = stream.second.outcome();
+    if (hearing.goaway <= 0) all.append(all.empty() || one.empty() ? "" : ", ").append(one);
+  }
+  if (hearing.goaway > 0) return "connection error " + std::to_string(hearing.goaway);
+  return closed && all.empty() ? "closed" : all;
+}
+
 // An answer without the fields that the gateway adds.
 std::string without_own_fields(std::string answer) {
   for (const char* name : {"x-request-id: ", "x-selected-pod: ", "x-scheduling-time-ms: ",
@@ -190,6 +202,24 @@ class HttpShapes : public GatewayTest {
               shape.routing == RequestShape::Routing::kInference);
   }
 
+  void check(const Http2Shape& shape) {
+    fresh_gateway();
+    RawClient client(gateway_->port());
+    Http2Hearing hearing;
+    const auto outcome = [&] {
+      const bool closed = client.ended();
+      hearing.hear(client.received());
+      return outcomes(hearing, closed);
+    };
+    send(client, *loop_, http2_hello());
+    EXPECT_TRUE(comes([&] { return outcome().empty() && !hearing.settings.empty(); }));
+    send(client, *loop_, shape.frames);
+    EXPECT_TRUE(comes([&] { return outcome() == shape.outcome; })) << outcome();
+    for (int i = 0; i < 3; ++i) tick();  // nothing more may come
+    EXPECT_EQ(outcome(), shape.outcome);
+    EXPECT_EQ(worker_.received, shape.forwarded);
+  }
+
   void check(const AnswerShape& shape) {
     fresh_gateway();
     worker_.answer = shape.bytes;
@@ -232,6 +262,15 @@ TEST_F(HttpShapes, RequestsAreRelayedOrRefusedAsTheTableSays) {
   }
 }
 
+TEST_F(HttpShapes, StreamsAreRelayedOrRefusedAsTheTableSays) {
+  for (const Http2Shapes& group : http2_shapes()) {
+    for (const Http2Shape& shape : group.shapes) {
+      SCOPED_TRACE(group.title + ": " + shape.name);
+      check(shape);
+    }
+  }
+}
+
 TEST_F(HttpShapes, AnswersAreRelayedOrRefusedAsTheTableSays) {
   for (const AnswerShapes& group : answer_shapes()) {
     for (const AnswerShape& shape : group.shapes) {
@@ -266,6 +305,28 @@ std::string decision(const RequestShape& shape) {
          (plain ? "" : "; answers " + shape.statuses);
 }
 
+// The codes that occur in the table (RFC 9113, 7).
+std::string with_code_names(std::string outcome) {
+  const std::pair<std::string, std::string> names[] = {
+      {"reset 1", "RST_STREAM PROTOCOL_ERROR"},
+      {"connection error 11", "GOAWAY ENHANCE_YOUR_CALM"},
+      {"connection error 1", "GOAWAY PROTOCOL_ERROR"},
+      {"connection error 3", "GOAWAY FLOW_CONTROL_ERROR"},
+      {"connection error 6", "GOAWAY FRAME_SIZE_ERROR"},
+      {"closed", "connection closed"}};
+  for (const auto& one : names) {
+    if (outcome == one.first) return escaped(one.second);
+  }
+  return outcome;
+}
+
+std::string decision(const Http2Shape& shape) {
+  if (shape.outcome.empty()) return "not relayed";
+  if (shape.forwarded.empty()) return "refused: " + with_code_names(shape.outcome);
+  return "relayed" + (shape.detail.empty() ? "" : " " + escaped(shape.detail)) +
+         (shape.outcome == "200" ? "" : "; answers " + shape.outcome);
+}
+
 std::string decision(const AnswerShape& shape) {
   std::string text = shape.received.size() == 3 ? "refused: " + shape.received : "relayed";
   if (!shape.detail.empty()) text += " " + escaped(shape.detail);
@@ -277,6 +338,12 @@ std::string documentation() {
   for (const RequestShapes& group : request_shapes()) {
     text += "\n" + table_head(group.title);
     for (const RequestShape& shape : group.shapes) {
+      text += row(escaped(shape.name), decision(shape), escaped(shape.reason));
+    }
+  }
+  for (const Http2Shapes& group : http2_shapes()) {
+    text += "\n" + table_head(group.title);
+    for (const Http2Shape& shape : group.shapes) {
       text += row(escaped(shape.name), decision(shape), escaped(shape.reason));
     }
   }
