@@ -13,6 +13,7 @@
 #include "apps/duration_flag.h"
 #include "apps/engine_profile_flag.h"
 #include "apps/gateway_metrics.h"
+#include "apps/gateway_tls_flags.h"
 #include "apps/handoff_flags.h"
 #include "apps/header_route_flag.h"
 #include "apps/health_flags.h"
@@ -79,6 +80,7 @@ struct GatewayFlags {
   DecisionLogFlags decision_log{"off"};
   KvKnowledgeFlags kv;
   RouteFlags routes;
+  GatewayTlsFlags tls;
 };
 
 // DYN_ROUTER_MODE in the words of NVIDIA Dynamo's frontend.
@@ -298,6 +300,7 @@ Result<GatewayOptions> options_of(const GatewayFlags& flags) {
   options.bodies_bytes_max = *bodies;
   options.server.whole_body_timeout = from_seconds(flags.body_timeout_s);
   options.server.head_bytes = flags.header_kib * 1024;
+  if (Result<void> read = read_gateway_tls_flags(flags.tls, options); !read) return read.error();
   options.client.head_bytes = options.server.head_bytes;
   options.client.first_byte_timeout = from_seconds(flags.first_byte_timeout_s);
   options.client.idle_timeout = from_seconds(flags.idle_timeout_s);
@@ -413,7 +416,8 @@ int run_gateway(const GatewayFlags& flags) {
   for (const std::string& note : gateway->pool().config().notes) log_info(note);
   const std::string unused = unused_kv_flags(flags.kv);
   if (!unused.empty() && !gateway->pool().stats().kv) log_warning(unused);
-  log_info("serving on http://" + to_string(HostPort{options->host, gateway->port()}) +
+  log_info("serving on " + std::string(flags.tls.cert_paths.empty() ? "http://" : "https://") +
+           to_string(HostPort{options->host, gateway->port()}) +
            ", policy " + policy + ", " +
            (options->has_workers ? workers_of(gateway->pool().options().feeds, kube->get()) + ", "
                                  : "") +
@@ -558,6 +562,7 @@ void add_gateway_command(CLI::App& app, int& exit_code) {
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   add_route_flags(*command, flags->routes);
+  add_gateway_tls_flags(*command, flags->tls);
   command
       ->add_option("--log-level", flags->log_level,
                    "debug (with a line for each request that is over), info or warning")

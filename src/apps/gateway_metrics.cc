@@ -170,6 +170,11 @@ void GatewayMetrics::note_flow(const FlowStats& stats) {
   stale_endpoints_.set(static_cast<double>(stats.saturation.stale_endpoints));
 }
 
+void GatewayMetrics::on_certificate_read(std::string_view error) {
+  if (error.empty()) return log_info("new connections get the new certificates");
+  log_error("the changed certificates are not used, those before stay: " + std::string(error));
+}
+
 void GatewayMetrics::on_not_relayed(int status, std::string_view reason) {
   requests(status).add();
   const std::string kind = "refused a request with " + std::to_string(status);

@@ -51,6 +51,7 @@ class GatewayMetrics final : public PoolMetrics<GatewayProbe> {
   void on_picked(const PickReport& report) override;
   void on_refused(const RefusalReport& report) override;
   void on_ended(const EndReport& report) override;
+  void on_certificate_read(std::string_view error) override;
   void on_not_relayed(int status, std::string_view reason) override;
   void on_two_legs(const TwoLegsReport& report) override { legs_.ended(report); }
   void on_routed_by_header(const HeaderRoute* route) override { legs_.routed(route); }

@@ -17,6 +17,7 @@ Result<std::unique_ptr<Gateway>> Gateway::create(EventLoop& loop, const GatewayO
                                                  GatewayProbe& probe,
                                                  std::function<std::string()> metrics_page) {
   std::unique_ptr<Gateway> gateway(new Gateway(loop, options, probe, std::move(metrics_page)));
+  if (Result<void> secured = gateway->secure(); !secured) return secured.error();
   PoolOptions pool = options.pool;
   pool.feeds.still_down = [&gateway = *gateway](EndpointId endpoint) {
     gateway.tell_down(*gateway.pool_, endpoint);
@@ -44,6 +45,19 @@ Gateway::Gateway(EventLoop& loop, const GatewayOptions& options, GatewayProbe& p
       bodies_(options.bodies_bytes_max) {}
 
 Gateway::~Gateway() = default;
+
+Result<void> Gateway::secure() {
+  if (options_.certificate_folders.empty()) return {};
+  Result<std::unique_ptr<TlsContext>> context =
+      TlsContext::from_folders(options_.certificate_folders, options_.tls);
+  if (!context) return Error{"--tls-cert-path: " + context.error().message};
+  tls_ = std::move(*context);
+  tls_reload_ = std::make_unique<TlsReload>(
+      loop_, *tls_, kTlsReloadInterval, [this](const Result<bool>& renewed) {
+        probe_.on_certificate_read(renewed ? "" : renewed.error().message);
+      });
+  return {};
+}
 
 void Gateway::tell_down(const Pool& pool, EndpointId endpoint) {
   if (!threads_) return;

@@ -15,6 +15,7 @@
 #include "gateway/gateway_options.h"
 #include "gateway/probe.h"
 #include "net/http/body_budget.h"
+#include "net/io/tls_reload.h"
 #include "serving/pool.h"
 #include "serving/server_threads.h"
 
@@ -58,6 +59,7 @@ class Gateway {
   const GatewayOptions& options() const { return options_; }
   GatewayProbe& probe() { return probe_; }
   BodyBudget& bodies() { return bodies_; }
+  const TlsContext* tls() const { return tls_.get(); }  // null: clients speak plain HTTP
   std::string metrics_page() const { return metrics_page_(); }
   bool draining() const { return draining_; }
 
@@ -65,6 +67,7 @@ class Gateway {
   Gateway(EventLoop& loop, const GatewayOptions& options, GatewayProbe& probe,
           std::function<std::string()> metrics_page);
   struct AddedPool;
+  Result<void> secure();
   void stop_taking();
   void tell_down(const Pool& pool, EndpointId endpoint);
   // One thread uses it no more.
@@ -75,6 +78,8 @@ class Gateway {
   GatewayProbe& probe_;
   const std::function<std::string()> metrics_page_;
   BodyBudget bodies_;
+  std::unique_ptr<TlsContext> tls_;
+  std::unique_ptr<TlsReload> tls_reload_;
   std::unique_ptr<Pool> pool_;
   // By name; and those that were removed, until no thread uses them. Threads read the first.
   Guarded<std::map<ObjectKey, std::unique_ptr<AddedPool>>> added_;

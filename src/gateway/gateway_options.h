@@ -11,6 +11,7 @@
 #include "net/http/http_client.h"
 #include "net/http/http_server.h"
 #include "net/io/socket.h"
+#include "net/io/tls_context.h"
 #include "serving/pool_options.h"
 #include "wire/kube/kube_object.h"
 
@@ -29,6 +30,10 @@ struct GatewayOptions {
   PoolOptions pool;
   uint32_t threads = 1;
   HttpServerLimits server;
+  // Clients speak TLS: folders of tls.crt and tls.key, read again when they change. A client gets
+  // the certificate of the host that it asks for, else the first. Empty: plain.
+  std::vector<std::string> certificate_folders;
+  TlsOptions tls;
   // Held of the bodies of all requests, until they are sent on; beyond: 503. Large ones get three quarters of it.
   size_t bodies_bytes_max = 192 * 1024 * 1024;
   HttpClientLimits client;

@@ -71,7 +71,7 @@ GatewayThread::GatewayThread(Gateway& gateway, EventLoop& loop, Descriptor liste
       options_(gateway.options()),
       probe_(gateway.probe()),
       loop_(loop),
-      server_(loop, std::move(listener), *this, options_.server, &gateway.bodies()),
+      server_(loop, std::move(listener), *this, options_.server, &gateway.bodies(), gateway.tls()),
       index_(index),
       pool_relays_(gateway.pool(), options_, probe_, loop, index) {
   if (!options_.header_routes.empty()) header_routes_ = std::make_unique<HeaderRoutes>(*this);

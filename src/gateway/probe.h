@@ -73,6 +73,8 @@ class GatewayProbe : public PoolProbe {
   virtual void on_routed_by_header(const HeaderRoute* route) { static_cast<void>(route); }
   virtual void on_header_route(const HeaderRouteReport& report) { static_cast<void>(report); }
   virtual void on_route_answer(const RouteAnswerReport& report) { static_cast<void>(report); }
+  // The certificates' files changed: `error` is empty when new connections get the new ones.
+  virtual void on_certificate_read(std::string_view error) { static_cast<void>(error); }
   // A request was refused before it could be relayed.
   virtual void on_not_relayed(int status, std::string_view reason) = 0;
 };
