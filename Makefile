@@ -40,7 +40,7 @@ fuzz: deps-dev build/fuzz/build.ninja ## runs every fuzzer for FUZZ_SECONDS=60 (
 	cmake --build --preset fuzz --target fuzzers
 	make/run_fuzzers.sh $(FUZZ_SECONDS) $(ARGS)
 
-test-clients: build ## real clients against `kvasir up`: curl, OpenAI's, AIPerf, wrk
+test-clients: build ## real clients against `kvasir up`: curl, OpenAI's, AIPerf, wrk; curl, h2load and openssl against TLS and HTTP/2
 	tests/clients/run.py $(ARGS)
 
 test-tokenizer: deps build/release/build.ninja ## the embedded tokenizer against the tokenizers library, and its speed (ARGS="--only qwen2")

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Runs real clients against `kvasir up`: curl, the OpenAI Python client, AIPerf and wrk; tools and schemas against a worker.
+"""Runs real clients against `kvasir up`: curl, the OpenAI Python client, AIPerf and wrk; tools and schemas against a worker;
+curl, h2load and openssl against a gateway with TLS and HTTP/2 (tls_and_http2.py, which can be run alone).
 
 Starts a fleet of two fast simulated workers on a free port, runs each client, checks what it got, and stops
 everything. Clients come from their own packages: curl and wrk from Debian, the others into a virtual
@@ -52,8 +53,9 @@ def run(command, **options):
     return result.stdout
 
 
-def install_debian(names):
-    missing = [name for name in names if shutil.which(name) is None]
+def install_debian(packages):
+    """`packages`: by the program that each has."""
+    missing = [package for program, package in packages.items() if shutil.which(program) is None]
     if missing:
         print("installing " + " ".join(missing), flush=True)
         sudo = [] if os.geteuid() == 0 else ["sudo"]
@@ -196,7 +198,7 @@ def main():
     parser.add_argument("--kvasir", type=Path, default=ROOT / "build/release/kvasir", help="the program to test")
     parser.add_argument("--venv", type=Path, default=ROOT / "build/clients", help="virtual environment of the clients")
     arguments = parser.parse_args()
-    install_debian(["curl", "wrk"])
+    install_debian({"curl": "curl", "wrk": "wrk", "openssl": "openssl", "h2load": "nghttp2-client"})
     python = install_python(arguments.venv)
     with tempfile.TemporaryDirectory() as folder:
         tokenizer = Path(folder) / "tokenizer"
@@ -213,6 +215,7 @@ def main():
             finally:
                 if fleet.process.poll() is None:
                     fleet.process.kill()
+    subprocess.run([sys.executable, str(HERE / "tls_and_http2.py"), "--kvasir", str(arguments.kvasir)], check=True)
     print("all clients passed")
     return 0
 
