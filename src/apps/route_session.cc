@@ -11,25 +11,28 @@
 namespace kvasir {
 namespace {
 
-std::set<uint16_t> http_ports(const RouteTable& table) {
+std::set<uint16_t> listener_ports(const RouteTable& table, bool tls) {
   std::set<uint16_t> ports;
   for (const RouteListener& listener : table.listeners()) {
-    if (!listener.tls) ports.insert(listener.port);
+    if (listener.tls == tls) ports.insert(listener.port);
   }
   return ports;
 }
 
-// The listeners' port whose routes are served.
-Result<uint16_t> chosen_port(const RouteTable& table, uint16_t asked) {
-  const std::set<uint16_t> ports = http_ports(table);
+// The listeners' port whose routes are served. `tls`: what clients speak at --port.
+Result<uint16_t> chosen_port(const RouteTable& table, bool tls, uint16_t asked) {
+  const std::string protocol = tls ? "HTTPS" : "HTTP";
+  const std::set<uint16_t> ports = listener_ports(table, tls);
   std::string known;
   for (const uint16_t port : ports) {
     known.append(known.empty() ? "" : ", ").append(std::to_string(port));
   }
   if (ports.empty()) {
-    return Error{
-        "--routes: no Gateway there has a listener of protocol HTTP that can be served: "
-        "`kvasir routes -f` says why"};
+    return Error{"--routes: no Gateway there has a listener of protocol " + protocol +
+                 " that can be served: `kvasir routes -f` says why" +
+                 (listener_ports(table, !tls).empty() ? ""
+                  : tls ? "; those of protocol HTTP are served without --tls-cert-path"
+                        : "; those of protocol HTTPS are served with --tls-cert-path")};
   }
   if (asked == 0 && ports.size() == 1) return *ports.begin();
   if (ports.count(asked) > 0) return asked;
@@ -37,7 +40,7 @@ Result<uint16_t> chosen_port(const RouteTable& table, uint16_t asked) {
     return Error{"--listener-port is missing: listeners have the ports " + known +
                  "; which is served at --port?"};
   }
-  return Error{"--listener-port: no HTTP listener has port " + std::to_string(asked) +
+  return Error{"--listener-port: no " + protocol + " listener has port " + std::to_string(asked) +
                "; there are " + known};
 }
 
@@ -108,7 +111,8 @@ Result<std::unique_ptr<RouteSession>> RouteSession::open(EventLoop& loop, const 
       session->store_, [](const KubeGateway&) { return true; },
       [&session = *session](const auto& routes) { session.on_changed(routes->routes); });
   const EffectiveRoutes& routes = session->feed_->current()->routes;
-  const Result<uint16_t> port = chosen_port(*routes.table, flags.listener_port);
+  const Result<uint16_t> port =
+      chosen_port(*routes.table, !options.certificate_folders.empty(), flags.listener_port);
   if (!port) return port.error();
   session->port_ = options.listener_port = *port;
   if (options.has_workers) {

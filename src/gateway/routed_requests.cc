@@ -61,7 +61,8 @@ PoolRelays* RoutedRequests::take(HttpExchange& exchange) {
   const std::string_view query = target.substr(std::min(path.size() + 1, target.size()));
   const std::string host = lower_case(host_without_port(head.find("host").value_or("")));
   // Until the head changes.
-  const RouteRequest request{thread_.options().listener_port, false, host, path, query, head};
+  const bool tls = !thread_.options().certificate_folders.empty();
+  const RouteRequest request{thread_.options().listener_port, tls, host, path, query, head};
   const RouteTable::Found found = routes_->routes.table->find(request);
   if (found.entry == nullptr) {
     refuse(exchange, kHttpNotFound, "no route is for this host, path and method");

@@ -257,6 +257,59 @@ def check_client_certificates(port, certificates):
         require("200" not in ask(*flags, *shown(certificates.unknown_client)), "a stranger's client is taken")
 
 
+ROUTES = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {{name: front}}
+spec:
+  gatewayClassName: kvasir
+  listeners:
+  - {{name: plain, port: 80, protocol: HTTP}}
+  - name: secure
+    port: 443
+    protocol: HTTPS
+    hostname: "*.wild.test"
+    tls: {{mode: Terminate, certificateRefs: [{{name: secret}}]}}
+---
+apiVersion: v1
+kind: Secret
+metadata: {{name: secret}}
+type: kubernetes.io/tls
+stringData: {{tls.crt: "-----BEGIN CERTIFICATE-----", tls.key: "-----BEGIN PRIVATE KEY-----"}}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {{name: chat}}
+spec:
+  parentRefs: [{{name: front}}]
+  rules: [{{backendRefs: [{{name: chat, port: 80}}]}}]
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: chat}}
+spec: {{ports: [{{port: 80}}]}}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {{name: chat-1, labels: {{kubernetes.io/service-name: chat}}}}
+addressType: IPv4
+ports: [{{port: {port}}}]
+endpoints: [{{addresses: [127.0.0.1]}}]
+"""
+
+
+def check_routes(programs, certificates):
+    """Listeners of protocol HTTPS, where clients speak TLS."""
+    manifests = programs.folder / "routes.yaml"
+    manifests.write_text(ROUTES.format(port=programs.worker))
+    port = programs.gateway("--tls-cert-path", str(certificates.second), "--routes", str(manifests))
+    programs.wait(port)
+    for host, expected in (("a.wild.test", 200), ("second.test", 404)):
+        version, status, head, answer = curl(f"https://{host}:{port}/v1/models", "--cacert", str(certificates.ca), "--http2",
+                                             "--resolve", f"{host}:{port}:127.0.0.1")
+        require((version, status) == ("2", expected), f"{host}: HTTP/{version} {status}: {answer}")
+
+
 def check_reload(port, certificates, logs):
     certificates.pair("second", ["renewed.test", "second.test"])
     deadline = time.monotonic() + RELOAD_SECONDS
@@ -313,7 +366,8 @@ def run_checks(kvasir, folder):
         check_resumption(tls, folder)
         check_plain_and_tls(plain, tls)
         check_client_certificates(mutual, certificates)
-        print("names, resumption, plain on TLS, client certificates: ok", flush=True)
+        check_routes(programs, certificates)
+        print("names, resumption, plain on TLS, client certificates, HTTPS listeners: ok", flush=True)
         check_reload(tls, certificates, programs.logs)
         check_keys_are_not_told(programs, certificates)
         print("certificates renewed while it runs, no key in a log: ok", flush=True)
