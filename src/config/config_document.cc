@@ -1,5 +1,6 @@
 #include "config/config_document.h"
 
+#include "config/config_profiles.h"
 #include "wire/yaml/yaml.h"
 
 namespace kvasir {
@@ -67,6 +68,9 @@ const Value* only_entry(const Value& config_map, ConfigReading& reading) {
 
 Value read_config_document(std::string_view text, ConfigReading& reading) {
   Value document = parse_into(text, 0, reading);
+  if (is_scheduler_install(document)) {
+    return parse_into(config_profile_of(document, reading), 0, reading);
+  }
   if (!is_config_map(document)) return document;
   const Value* entry = only_entry(document, reading);
   if (entry == nullptr) return Value();

@@ -1,5 +1,5 @@
-// The document of a configuration file: the file itself, or the one text that a Kubernetes
-// ConfigMap carries.
+// The document of a configuration file: the file itself, the one text that a Kubernetes ConfigMap
+// carries, or the one that a SchedulerInstall names (config_profiles.h).
 #pragma once
 
 #include <string_view>
