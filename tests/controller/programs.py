@@ -86,6 +86,27 @@ class Controlled:
         if rejected:
             raise RuntimeError(f"Envoy rejects what the controller wrote: {rejected}\n{self.envoy.text()[-3000:]}")
 
+    def validate(self, envoy):
+        """What `envoy --mode validate` says of all that was written, as one file, since of others it reads nothing."""
+        def resources(name):
+            return json.loads((self.out / name).read_text())["resources"]
+        listeners = [{key: value for key, value in one.items() if key != "@type"} for one in resources("listeners.json")]
+        for manager in (part["typed_config"] for one in listeners for chain in one["filter_chains"]
+                        for part in chain["filters"]):
+            source = manager.pop("rds")["config_source"]["path_config_source"]["path"]
+            manager["route_config"] = {**resources(pathlib.Path(source).relative_to(self.out))[0], "validate_clusters": False}
+            del manager["route_config"]["@type"]
+        clusters = [{key: value for key, value in one.items() if key != "@type"} for one in resources("clusters.json")]
+        whole = json.loads((self.out / "bootstrap.json").read_text())
+        del whole["dynamic_resources"]
+        whole["static_resources"] = {"listeners": listeners, "clusters": clusters}
+        file = self.folder / "whole.json"
+        file.write_text(json.dumps(whole))
+        said = subprocess.run([envoy, "--mode", "validate", "-c", file, "--use-dynamic-base-id", "-l", "warning"],
+                              capture_output=True, text=True)
+        if said.returncode:
+            raise RuntimeError(f"envoy --mode validate: {said.stdout}{said.stderr}")
+
     def stop(self):
         self.envoy.stop()
         self.controller.stop()

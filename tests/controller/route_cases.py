@@ -120,6 +120,7 @@ class Scene:
         self.front = Controlled(kvasir, envoy, folder, objects.as_text(self.objects), sorted(ports),
                                 "--gateway-class", "kvasir")
         stack.callback(self.front.stop)
+        self.front.validate(envoy)
 
     def add_backends(self, envoy, folder, service, stack):
         for port in service["spec"].get("ports") or []:
