@@ -171,6 +171,11 @@ void GatewayMetrics::note_flow(const FlowStats& stats) {
 }
 
 void GatewayMetrics::on_certificate_read(std::string_view error) {
+  registry_
+      .counter("kvasir_gateway_certificate_reads_total",
+               "Changed certificates of --tls-cert-path, or authorities of --tls-client-ca.",
+               {{"result", error.empty() ? "used" : "refused"}})
+      .add();
   if (error.empty()) return log_info("new connections get the new certificates");
   log_error("the changed certificates are not used, those before stay: " + std::string(error));
 }

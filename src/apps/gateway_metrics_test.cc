@@ -95,6 +95,16 @@ TEST_F(GatewayLogTest, AServiceWithoutAnAddressIsTold) {
   EXPECT_THAT(metrics_.page(), HasSubstr("kvasir_gateway_service_look_up_failures_total 1"));
 }
 
+TEST_F(GatewayLogTest, CertificatesThatAreReadAgainAreToldAndCounted) {
+  metrics_.on_certificate_read("");
+  metrics_.on_certificate_read("/certs/tls.key is not the key of /certs/tls.crt");
+  EXPECT_THAT(metrics_.page(),
+              AllOf(HasSubstr("kvasir_gateway_certificate_reads_total{result=\"used\"} 1\n"),
+                    HasSubstr("kvasir_gateway_certificate_reads_total{result=\"refused\"} 1\n")));
+  EXPECT_THAT(written(), AllOf(HasSubstr("new connections get the new certificates"),
+                               HasSubstr("those before stay: /certs/tls.key is not the key")));
+}
+
 TEST_F(GatewayLogTest, BadAnswersDoNotFillTheLog) {
   for (int i = 0; i < 1000; ++i) metrics_.on_bad_answer({"id", "a", 504, false, "late"});
   const std::string lines = written();
