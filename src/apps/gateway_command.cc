@@ -73,6 +73,7 @@ struct GatewayFlags {
   std::string prefill_by = "gateway";
   bool strip_handoffs = true;
   std::vector<std::string> header_routes;
+  std::vector<std::string> cors_origins;
   uint32_t attempts = 4;
   std::string log_level = "info";
   KubeFlags kube;
@@ -287,6 +288,15 @@ Result<void> read_pool(const GatewayFlags& flags, PoolOptions& options) {
   return read_kv_flags(flags.kv, options);
 }
 
+Result<void> read_cors_origins(const std::vector<std::string>& origins) {
+  for (const std::string& origin : origins) {
+    if (is_cors_origin(origin)) continue;
+    return Error{"--cors-origin: '" + origin +
+                 "' is not http(s)://HOST[:PORT], whose HOST may begin with '*.', or '*'"};
+  }
+  return {};
+}
+
 Result<GatewayOptions> options_of(const GatewayFlags& flags) {
   GatewayOptions options;
   options.host = flags.host;
@@ -313,6 +323,8 @@ Result<GatewayOptions> options_of(const GatewayFlags& flags) {
   Result<std::vector<HeaderRoute>> routes = read_header_routes(flags.header_routes);
   if (!routes) return routes.error();
   options.header_routes = std::move(*routes);
+  if (Result<void> read = read_cors_origins(flags.cors_origins); !read) return read.error();
+  options.cors_origins = flags.cors_origins;
   options.attempts_max = flags.attempts;
   options.closed_retries_max = flags.closed_retries;
   options.error_retries_max = flags.retry_on_5xx ? 1 : 0;
@@ -559,6 +571,15 @@ void add_gateway_command(CLI::App& app, int& exit_code) {
           "--header-route", flags->header_routes,
           "A POST whose header NAME is VALUE goes to URL, and not to a worker of the pool, as\n"
           "NAME=VALUE=URL: x-kv-backend=nvlink=http://127.0.0.1:9001; may stand several times")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  command
+      ->add_option(
+          "--cors-origin", flags->cors_origins,
+          "Pages of this origin may call the gateway from a browser (CORS): preflight requests\n"
+          "are answered here, and answers may be read, x-request-id and its like included. As\n"
+          "https://app.example.com, https://*.example.com, http://localhost:3000, or '*' for\n"
+          "all; may stand several times. Rules with a CORS filter say it themselves")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   add_route_flags(*command, flags->routes);

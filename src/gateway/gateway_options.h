@@ -49,6 +49,9 @@ struct GatewayOptions {
   size_t releases_max = 1024;
   // The first that fits decides; each header and value once.
   std::vector<HeaderRoute> header_routes;
+  // Whose pages may read answers (is_cors_origin() of each), but for those of a rule that has a
+  // CORS filter. Empty: nobody is told anything.
+  std::vector<std::string> cors_origins;
   // The port that listeners of Gateways have whose routes are served here; 0: requests are not
   // routed by objects (Gateway::set_routes()).
   uint16_t listener_port = 0;

@@ -7,6 +7,7 @@
 #include "gateway/header_routes.h"
 #include "gateway/routed_requests.h"
 #include "net/http/http_path.h"
+#include "net/http/http_status.h"
 #include "net/io/event_loop.h"
 #include "vllm/request_body.h"
 #include "wire/kv_transfer/router_members.h"
@@ -64,6 +65,20 @@ std::string tried_unhealthy_text(const Fleets& fleets) {
   return "0 of " + std::to_string(known) + " endpoints healthy; trying " + which + "\n";
 }
 
+// How long a browser may keep the answer to a preflight request, when flags say who may ask: none
+// asks for that more than once in the time of a conversation, and a flag is taken back by a
+// restart.
+constexpr int32_t kCorsMaxAgeSeconds = 600;
+
+std::optional<CorsPolicy> cors_of(const GatewayOptions& options) {
+  if (options.cors_origins.empty()) return std::nullopt;
+  HTTPRoute::Cors cors;
+  cors.origins = options.cors_origins;
+  cors.methods = cors.headers = {"*"};
+  cors.max_age_seconds = kCorsMaxAgeSeconds;
+  return CorsPolicy(cors);
+}
+
 }  // namespace
 
 GatewayThread::GatewayThread(Gateway& gateway, EventLoop& loop, Descriptor listener, uint32_t index)
@@ -71,6 +86,8 @@ GatewayThread::GatewayThread(Gateway& gateway, EventLoop& loop, Descriptor liste
       options_(gateway.options()),
       probe_(gateway.probe()),
       loop_(loop),
+      cors_(cors_of(options_)),
+      filtered_(loop),
       server_(loop, std::move(listener), *this, options_.server, &gateway.bodies(), gateway.tls()),
       index_(index),
       pool_relays_(gateway.pool(), options_, probe_, loop, index) {
@@ -103,20 +120,38 @@ void GatewayThread::set_routes(std::shared_ptr<const CarriedRoutes> routes) {
 void GatewayThread::on_request(HttpExchange& exchange) {
   if (!take_request(exchange)) return;
   const HttpHead& head = exchange.head();
-  const std::string_view path = head.path();
-  if (is_own_page(path)) return answer_own_page(exchange);
+  if (is_own_page(head.path())) return answer_own_page(exchange);
   if (header_routes_ != nullptr && header_routes_->take(exchange)) return;
-  PoolRelays* pool = &pool_relays_;
   if (options_.listener_port != 0) {
-    if (routed_ == nullptr)
-      return refuse(exchange, gateway_error(503, "the routes are not known yet"));
-    pool = routed_->take(exchange);
-    if (pool == nullptr) return;
+    if (routed_ == nullptr) {
+      return refuse(with_cors(exchange), gateway_error(503, "the routes are not known yet"));
+    }
+    return routed_->take(exchange);
   }
-  if (const std::optional<RequestApi> api = inference_api(head, *pool)) {
-    return route_inference(exchange, *api, *pool);
+  if (cors_ && is_preflight(head)) return answer_preflight(exchange, *cors_);
+  schedule(with_cors(exchange), pool_relays_);
+}
+
+HttpExchange& GatewayThread::with_cors(HttpExchange& exchange) {
+  if (!cors_) return exchange;
+  return filtered_.wrap(exchange, {nullptr, nullptr, &*cors_});
+}
+
+void GatewayThread::answer_preflight(HttpExchange& exchange, const CorsPolicy& cors) {
+  const HttpHead& head = exchange.head();
+  if (cors.allows(head.find("Origin").value_or(""))) {
+    return exchange.respond(kHttpNoContent, cors.preflight_fields(head), "");
   }
-  relay_other(exchange, *pool);
+  refuse(exchange, gateway_error(kHttpForbidden, "pages of this origin may not send requests here"),
+         "Vary: Origin\r\n");
+}
+
+void GatewayThread::schedule(HttpExchange& exchange, PoolRelays& pool) {
+  const HttpHead& head = exchange.head();
+  if (const std::optional<RequestApi> api = inference_api(head, pool)) {
+    return route_inference(exchange, *api, pool);
+  }
+  relay_other(exchange, pool);
 }
 
 // What is for no model that we know may still be for one (/invocations).

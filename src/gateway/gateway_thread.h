@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "gateway/filtered_exchange.h"
 #include "gateway/gateway_options.h"
 #include "gateway/pool_relays.h"
 #include "gateway/probe.h"
@@ -56,6 +57,14 @@ class GatewayThread final : public HttpHandler {
   // Of the gateway's own pool.
   PoolThread& pool_thread() { return pool_relays_.pool_thread(); }
   Pool& pool() { return pool_relays_.pool(); }
+  FilteredExchanges& filtered() { return filtered_; }
+  // Of the flags; null: they say nothing.
+  const CorsPolicy* cors() const { return cors_ ? &*cors_ : nullptr; }
+  // An exchange that has its answer read by pages of other origins, if flags say so.
+  HttpExchange& with_cors(HttpExchange& exchange);
+  void answer_preflight(HttpExchange& exchange, const CorsPolicy& cors);
+  // To a worker of that pool.
+  void schedule(HttpExchange& exchange, PoolRelays& pool);
 
  private:
   // Puts the target into normal form. False: the request was refused.
@@ -77,6 +86,8 @@ class GatewayThread final : public HttpHandler {
   const GatewayOptions& options_;
   GatewayProbe& probe_;
   EventLoop& loop_;
+  const std::optional<CorsPolicy> cors_;
+  FilteredExchanges filtered_;
   HttpServer server_;
   const uint32_t index_;
   PoolRelays pool_relays_;

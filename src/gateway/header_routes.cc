@@ -56,7 +56,8 @@ bool HeaderRoutes::take(HttpExchange& exchange) {
   where.decoder_words = "the route's worker";
   where.decoder_error = {};
   where.more_fields = "x-kvasir-route: " + route->header + "=" + route->value + "\r\n";
-  relays_.start(exchange, std::move(where), std::make_unique<TellRoute>(thread_.probe(), *route));
+  relays_.start(thread_.with_cors(exchange), std::move(where),
+                std::make_unique<TellRoute>(thread_.probe(), *route));
   return true;
 }
 

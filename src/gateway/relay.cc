@@ -341,6 +341,16 @@ void Relay::on_client_gone() {
   finish(Ending::kClientGone, kHttpClientClosedRequest);
 }
 
+// The endpoint may be at work as it should: it is not blamed.
+void Relay::on_time_over() {
+  if (legs_ != nullptr) legs_->on_left();
+  if (call_ != nullptr) call_->cancel();
+  const bool begun = mode_ != Mode::kHeld;
+  const int status = begun ? journey_.status() : kHttpGatewayTimeout;
+  tell_bad_answer(status, "the time that its route gives it is over");
+  finish(begun ? Ending::kError : Ending::kNatural, status);
+}
+
 void Relay::finish(Ending ending, int status) {
   journey_.end(ending, status);
   leave();

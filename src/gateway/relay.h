@@ -83,6 +83,7 @@ class Relay final : private HttpCallObserver,
   void on_end() override;
   void on_failure(const HttpFailure& failure) override;
   void on_client_gone() override;
+  void on_time_over() override;
   void on_drained() override;
 
   void send_withheld();

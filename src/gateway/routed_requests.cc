@@ -4,12 +4,13 @@
 #include <utility>
 
 #include "base/text.h"
+#include "gateway/filtered_exchange.h"
 #include "gateway/gateway_error.h"
 #include "gateway/gateway_thread.h"
 #include "gateway/leg_answers.h"
-#include "net/http/http_exchange.h"
 #include "net/http/http_status.h"
 #include "net/io/event_loop.h"
+#include "routes/header_changes.h"
 #include "routes/hostnames.h"
 #include "routes/route_actions.h"
 
@@ -36,15 +37,6 @@ class TellAnswer final : public LegsObserver {
   const RouteTarget target_;
 };
 
-void modify(const HeaderModifier& modifier, HttpHead& head) {
-  for (const std::string& name : modifier.remove) head.remove_fields(name);
-  for (const HeaderModifier::Field& field : modifier.set) {
-    head.remove_fields(field.name);
-    head.add_field(field.name, field.value);
-  }
-  for (const HeaderModifier::Field& field : modifier.add) head.add_field(field.name, field.value);
-}
-
 }  // namespace
 
 RoutedRequests::RoutedRequests(GatewayThread& thread)
@@ -54,7 +46,7 @@ RoutedRequests::RoutedRequests(GatewayThread& thread)
       relays_(thread.loop(), clients_, thread.pool_thread().random(),
               {thread.options().handoff, thread.options().unread_bytes_max}) {}
 
-PoolRelays* RoutedRequests::take(HttpExchange& exchange) {
+void RoutedRequests::take(HttpExchange& exchange) {
   const HttpHead& head = exchange.head();
   const std::string_view target = head.target();
   const std::string_view path = head.path();
@@ -64,42 +56,57 @@ PoolRelays* RoutedRequests::take(HttpExchange& exchange) {
   const bool tls = !thread_.options().certificate_folders.empty();
   const RouteRequest request{thread_.options().listener_port, tls, host, path, query, head};
   const RouteTable::Found found = routes_->routes.table->find(request);
-  if (found.entry == nullptr) {
-    refuse(exchange, kHttpNotFound, "no route is for this host, path and method");
-    return nullptr;
-  }
-  const RouteEntry& entry = *found.entry;
+  if (found.entry != nullptr) return take(exchange, request, *found.entry);
+  refuse(thread_.with_cors(exchange), kHttpNotFound, "no route is for this host, path and method");
+}
+
+void RoutedRequests::take(HttpExchange& client, const RouteRequest& request,
+                          const RouteEntry& entry) {
   const std::shared_ptr<const RouteRule> rule = entry.rule;
-  if (!rule->problem.empty()) {
-    refuse(exchange, kHttpServerErrors, to_string(*rule) + ": " + rule->problem);
-    return nullptr;
+  if (!rule->problem.empty()) {  // none of its filters counts
+    return refuse(thread_.with_cors(client), kHttpServerErrors,
+                  to_string(*rule) + ": " + rule->problem);
   }
+  const CorsPolicy* const cors = rule->cors ? &*rule->cors : thread_.cors();
+  if (cors != nullptr && is_preflight(request.head)) {
+    return thread_.answer_preflight(client, *cors);
+  }
+  const RouteBackend* const backend = rule->pick(thread_.pool_thread().random().next());
+  AnswerFilters filters{rule, backend, cors, rule->request_timeout};
+  HttpExchange& exchange =
+      filters.any() ? thread_.filtered().wrap(client, std::move(filters)) : client;
   if (rule->filters.redirect) {
-    redirect(exchange, request, entry);
-    return nullptr;
+    return redirect(exchange, *rule->filters.redirect, request, entry);
   }
-  const RouteBackend* backend = rule->pick(thread_.pool_thread().random().next());
   if (backend == nullptr || !backend->target) {
-    refuse(exchange, kHttpServerErrors,
-           to_string(*rule) + ": " +
-               (backend == nullptr ? "no backend has a weight" : backend->problem));
-    return nullptr;
+    return refuse(exchange, kHttpServerErrors,
+                  to_string(*rule) + ": " +
+                      (backend == nullptr ? "no backend has a weight" : backend->problem));
   }
-  if (rule->filters.rewrite) {
-    exchange.set_target(rewritten_target(*rule->filters.rewrite, request, entry.match),
-                        rule->filters.rewrite->hostname);
+  if (backend->filters.redirect) {
+    return redirect(exchange, *backend->filters.redirect, request, entry);
   }
-  for (const auto* modifier : {&rule->filters.request_headers, &backend->filters.request_headers}) {
-    if (*modifier) modify(**modifier, exchange.editable_head());
-  }
+  change_request(exchange, request, entry, *backend);
   if (backend->target->kind == RouteTarget::Kind::kPool) {
-    if (PoolRelays* const pool = thread_.relays_of(backend->target->object)) return pool;
-    refuse(exchange, kHttpServiceUnavailable,
-           "InferencePool " + to_string(backend->target->object) + " is not served here");
-    return nullptr;
+    PoolRelays* const pool = thread_.relays_of(backend->target->object);
+    if (pool != nullptr) return thread_.schedule(exchange, *pool);
+    return refuse(exchange, kHttpServiceUnavailable,
+                  "InferencePool " + to_string(backend->target->object) + " is not served here");
   }
   send(exchange, rule, *backend->target);
-  return nullptr;
+}
+
+// `request` is not valid any more after it.
+void RoutedRequests::change_request(HttpExchange& exchange, const RouteRequest& request,
+                                    const RouteEntry& entry, const RouteBackend& backend) {
+  const HTTPRoute::Filters& of_rule = entry.rule->filters;
+  const auto& rewrite = backend.filters.rewrite ? backend.filters.rewrite : of_rule.rewrite;
+  if (rewrite) {
+    exchange.set_target(rewritten_target(*rewrite, request, entry.match), rewrite->hostname);
+  }
+  for (const auto* modifier : {&of_rule.request_headers, &backend.filters.request_headers}) {
+    if (*modifier) change_head(**modifier, exchange.editable_head());
+  }
 }
 
 void RoutedRequests::refuse(HttpExchange& exchange, int status, const std::string& message) {
@@ -108,9 +115,8 @@ void RoutedRequests::refuse(HttpExchange& exchange, int status, const std::strin
   exchange.respond(status, error_fields(error), error_body(error));
 }
 
-void RoutedRequests::redirect(HttpExchange& exchange, const RouteRequest& request,
-                              const RouteEntry& entry) {
-  const HTTPRoute::Redirect& redirect = *entry.rule->filters.redirect;
+void RoutedRequests::redirect(HttpExchange& exchange, const HTTPRoute::Redirect& redirect,
+                              const RouteRequest& request, const RouteEntry& entry) {
   exchange.respond(redirect.status,
                    "Location: " + redirect_location(redirect, request, entry.match) + "\r\n", "");
 }

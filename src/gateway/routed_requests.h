@@ -1,6 +1,6 @@
 // Requests by the routes of Gateway API objects, on one thread: finds the rule of each, does what
-// its filters say, and sends those for a Service there; those for an InferencePool are the
-// gateway's to schedule. Private to gateway/.
+// its filters say, and sends it to the Service or has it scheduled in the InferencePool. Private to
+// gateway/.
 //
 // Lives on its loop's thread.
 #pragma once
@@ -16,7 +16,6 @@ namespace kvasir {
 
 class GatewayThread;
 class HttpExchange;
-class PoolRelays;
 
 class RoutedRequests {
  public:
@@ -26,13 +25,15 @@ class RoutedRequests {
   // From now on; requests under way go on as they began.
   void set_routes(std::shared_ptr<const CarriedRoutes> routes) { routes_ = std::move(routes); }
 
-  // Null: it is answered, or on its way. Else this pool is to schedule it; its head may have
-  // changed.
-  PoolRelays* take(HttpExchange& exchange);
+  void take(HttpExchange& exchange);
 
  private:
+  void take(HttpExchange& client, const RouteRequest& request, const RouteEntry& entry);
   void refuse(HttpExchange& exchange, int status, const std::string& message);
-  void redirect(HttpExchange& exchange, const RouteRequest& request, const RouteEntry& entry);
+  void redirect(HttpExchange& exchange, const HTTPRoute::Redirect& redirect,
+                const RouteRequest& request, const RouteEntry& entry);
+  void change_request(HttpExchange& exchange, const RouteRequest& request, const RouteEntry& entry,
+                      const RouteBackend& backend);
   void send(HttpExchange& exchange, std::shared_ptr<const RouteRule> rule,
             const RouteTarget& target);
 

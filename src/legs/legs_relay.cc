@@ -294,13 +294,22 @@ void LegsRelay::respond(int status, std::string_view fields, std::string_view bo
 }
 
 void LegsRelay::on_client_gone() {
+  end_unanswered(kHttpClientClosedRequest);
+}
+
+void LegsRelay::on_time_over() {
+  why_ = "the time that its route gives it is over";
+  end_unanswered(mode_ == Mode::kHeld ? kHttpGatewayTimeout : answer_.status());
+}
+
+void LegsRelay::end_unanswered(int status) {
   exchange_ = nullptr;
   if (legs_ != nullptr) {
     legs_->on_client_left();
   } else {
     end_decode();
   }
-  finish(kHttpClientClosedRequest, mode_ != Mode::kHeld);
+  finish(status, mode_ != Mode::kHeld);
 }
 
 void LegsRelay::finish(int status, bool is_cut) {

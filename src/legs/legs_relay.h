@@ -52,6 +52,7 @@ class LegsRelay final : private HttpCallObserver,
   void on_failure(const HttpFailure& failure) override;
   // The client.
   void on_client_gone() override;
+  void on_time_over() override;
   void on_drained() override;
   // What the two legs decide.
   void send_prefill(size_t leg, size_t candidate, std::string body) override;
@@ -85,6 +86,7 @@ class LegsRelay final : private HttpCallObserver,
   void finish_whole();
   void finish_reframed(HttpExchange& exchange);
   void respond(int status, std::string_view fields, std::string_view body);
+  void end_unanswered(int status);
   // It is over. Goes in a later turn: the two legs may stand further up on the stack.
   void finish(int status, bool is_cut);
 

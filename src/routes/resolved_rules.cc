@@ -137,9 +137,7 @@ std::string problem_of(const HTTPRoute::Filters& filters) {
   const auto not_yet = [](const char* type) {
     return std::string("filter ") + type + " is not carried out yet";
   };
-  if (filters.response_headers) return not_yet("ResponseHeaderModifier");
   if (!filters.mirrors.empty()) return not_yet("RequestMirror");
-  if (filters.cors) return not_yet("CORS");
   for (const ObjectRef& extension : filters.extensions) {
     const bool known =
         extension.group == "gateway.envoyproxy.io" && extension.kind == "EnvoyExtensionPolicy";
@@ -183,10 +181,17 @@ HTTPRoute::Match with_names_once(HTTPRoute::Match match) {
 
 // A filter of one backend alone.
 std::string backend_problem_of(const HTTPRoute::Filters& filters) {
-  if (filters.redirect || filters.rewrite) {
-    return "RequestRedirect and URLRewrite of a backend are not carried out: give them to the rule";
+  // A preflight request goes to no backend, so that none could be asked.
+  if (filters.cors) return "CORS of a backend is not carried out: give it to the rule";
+  if (!filters.mirrors.empty()) {
+    return "RequestMirror of a backend is not carried out: give it to the rule";
   }
   return problem_of(filters);
+}
+
+// Zero is no limit.
+std::optional<Duration> limit_of(const std::optional<Duration>& said) {
+  return said && *said > Duration::zero() ? said : std::nullopt;
 }
 
 ResolvedRule resolve_rule(References& references, const HTTPRoute& route, size_t index) {
@@ -197,6 +202,7 @@ ResolvedRule resolve_rule(References& references, const HTTPRoute& route, size_t
   rule->index = index;
   rule->name = written.name;
   rule->filters = written.filters;
+  if (written.filters.cors) rule->cors.emplace(*written.filters.cors);
   rule->problem = problem_of(written.filters);
   for (const HTTPRoute::Match& match : written.matches) {
     std::string wrong;
@@ -218,8 +224,8 @@ ResolvedRule resolve_rule(References& references, const HTTPRoute& route, size_t
   for (const HTTPRoute::Mirror& mirror : written.filters.mirrors) {
     rule->mirrors.push_back(references.backend(mirror.to));
   }
-  rule->request_timeout = written.request_timeout;
-  rule->backend_timeout = written.backend_timeout;
+  rule->request_timeout = limit_of(written.request_timeout);
+  rule->backend_timeout = limit_of(written.backend_timeout);
   rule->retry = written.retry;
   resolved.unresolved = references.take();
   resolved.rule = std::move(rule);

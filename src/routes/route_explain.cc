@@ -3,9 +3,8 @@
 namespace kvasir {
 namespace {
 
-using PathKind = HTTPRoute::PathKind;
-
-std::string_view name_of(PathKind kind) {
+std::string_view name_of(HTTPRoute::PathKind kind) {
+  using PathKind = HTTPRoute::PathKind;
   switch (kind) {
     case PathKind::kExact:
       return "Exact";
@@ -15,10 +14,6 @@ std::string_view name_of(PathKind kind) {
       return "RegularExpression";
   }
   return "";
-}
-
-int rank_of(PathKind kind) {
-  return kind == PathKind::kExact ? 0 : kind == PathKind::kRegex ? 1 : 2;
 }
 
 std::string describe(const RouteTarget& target) {
@@ -72,7 +67,7 @@ std::string describe_precedence(const RouteEntry& first, const RouteEntry& secon
     return "its host name is more specific (" + or_any(first.hostname) + " against " +
            or_any(second.hostname) + ")";
   }
-  if (rank_of(one.path_kind) != rank_of(other.path_kind)) {
+  if (path_rank(one.path_kind) != path_rank(other.path_kind)) {
     return std::string(name_of(one.path_kind)) + " comes before " +
            std::string(name_of(other.path_kind));
   }

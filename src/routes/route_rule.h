@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "routes/cors.h"
 #include "wire/kube/kube_gateway_objects.h"
 
 namespace kvasir {
@@ -38,11 +39,12 @@ struct RouteRule {
   // Not empty: the rule cannot be carried out, and its requests are refused with 500.
   std::string problem;
   HTTPRoute::Filters filters;
+  std::optional<CorsPolicy> cors;  // of filters.cors
   // Of filters.mirrors, in the same order.
   std::vector<RouteBackend> mirrors;
   std::vector<RouteBackend> backends;
   uint64_t weights = 0;  // of all backends
-  std::optional<Duration> request_timeout;
+  std::optional<Duration> request_timeout;  // never zero, as the next one
   std::optional<Duration> backend_timeout;
   std::optional<HTTPRoute::Retry> retry;
 

@@ -11,23 +11,23 @@
 namespace kvasir {
 namespace {
 
-int rank_of(HTTPRoute::PathKind kind) {
-  using PathKind = HTTPRoute::PathKind;
-  return kind == PathKind::kExact ? 0 : kind == PathKind::kRegex ? 1 : 2;
-}
-
 // Smaller comes first.
 auto precedence(const RouteEntry& entry) {
   const HTTPRoute::Match& match = entry.match;
   const ObjectKey& route = entry.rule->route;
   const auto most_first = [](size_t count) { return -static_cast<int64_t>(count); };
-  return std::make_tuple(rank_of(match.path_kind), most_first(match.path.size()),
+  return std::make_tuple(path_rank(match.path_kind), most_first(match.path.size()),
                          match.method.empty(), most_first(match.headers.size()),
                          most_first(match.query.size()), entry.created_seconds,
                          std::cref(route.name_space), std::cref(route.name), entry.rule->index);
 }
 
 }  // namespace
+
+int path_rank(HTTPRoute::PathKind kind) {
+  using PathKind = HTTPRoute::PathKind;
+  return kind == PathKind::kExact ? 0 : kind == PathKind::kRegex ? 1 : 2;
+}
 
 bool comes_before(const RouteEntry& a, const RouteEntry& b) {
   if (a.hostname != b.hostname) return is_more_specific_hostname(a.hostname, b.hostname);

@@ -41,6 +41,9 @@ struct RouteEntry {
   int64_t created_seconds = 0;  // of the route
 };
 
+// Kinds with a smaller one come first.
+int path_rank(HTTPRoute::PathKind kind);
+
 // The precedence of matches of one listener. Of those of one rule neither comes before the other.
 bool comes_before(const RouteEntry& a, const RouteEntry& b);
 

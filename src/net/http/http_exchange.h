@@ -39,6 +39,9 @@ class HttpExchange {
     virtual ~Observer() = default;
     // The client closed, broke or stalled the connection. The exchange is gone.
     virtual void on_client_gone() = 0;
+    // The same to whoever answers, but that the time for it is over; the client is told by whoever
+    // says so.
+    virtual void on_time_over() { on_client_gone(); }
     // unsent_bytes() came back to 0.
     virtual void on_drained() {}
   };

@@ -188,4 +188,8 @@ struct ReferenceGrant final : KubeObject {
 // "1h30m", "500ms": a duration as GEP-2257 has it; nullopt: it is none.
 std::optional<Duration> gateway_duration(std::string_view text);
 
+// What the API takes as an origin of a CORS filter: "*", or SCHEME://HOST[:PORT] with http or https
+// and a host that may begin with "*.", or be "*".
+bool is_cors_origin(std::string_view text);
+
 }  // namespace kvasir

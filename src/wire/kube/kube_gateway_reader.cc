@@ -15,6 +15,7 @@ constexpr size_t kCertificatesMost = 64;
 constexpr size_t kRouteKindsMost = 8;
 constexpr size_t kGrantEntriesMost = 16;
 constexpr size_t kDurationPartsMost = 4;
+constexpr size_t kCorsOriginBytesMost = 253;
 constexpr size_t kDurationDigitsMost = 5;
 
 constexpr ByteSet kFieldNameBytes = letters_digits_and("!#$%&'*+-.^_`|~");
@@ -123,6 +124,36 @@ std::optional<Duration> gateway_duration(std::string_view text) {
     sum += unit->second * number;
   }
   return parts == 0 ? std::nullopt : std::optional<Duration>(sum);
+}
+
+bool is_cors_origin(std::string_view text) {
+  constexpr ByteSet kLabelBytes = letters_digits_and("-");
+  if (text == "*") return true;
+  if (text.size() > kCorsOriginBytesMost) return false;
+  const size_t colon = text.find("://");
+  const std::string_view scheme = text.substr(0, colon);
+  if (colon == text.npos || (scheme != "http" && scheme != "https")) return false;
+  std::string_view host = text.substr(colon + 3);
+  const size_t last = host.find(':');
+  if (last != host.npos) {
+    const std::string_view port = host.substr(last + 1);
+    uint16_t number = 0;
+    const char* const end = port.data() + port.size();
+    const bool is_port =
+        std::from_chars(port.data(), end, number) == std::from_chars_result{end, std::errc()};
+    if (!is_port || number == 0) return false;
+    host = host.substr(0, last);
+  }
+  if (host == "*") return true;
+  if (host.substr(0, 2) == "*.") host.remove_prefix(2);
+  if (host.empty()) return false;
+  while (true) {
+    const size_t dot = host.find('.');
+    const std::string_view label = host.substr(0, dot);
+    if (label.empty() || !consists_of(label, kLabelBytes)) return false;
+    if (dot == host.npos) return true;
+    host.remove_prefix(dot + 1);
+  }
 }
 
 void check_size(const KubeField& list, size_t most) {

@@ -129,6 +129,21 @@ TEST(GatewayDuration, IsWrittenAsGep2257HasIt) {
   }
 }
 
+TEST(CorsOrigin, IsWrittenAsTheApiHasIt) {
+  for (const char* good :
+       {"*", "https://a.test", "http://localhost:3000", "https://*.a.test", "https://*",
+        "http://*:8080", "https://A-1.test:65535", "http://10.0.0.1"}) {
+    EXPECT_TRUE(is_cors_origin(good)) << good;
+  }
+  for (const char* bad :
+       {"", "a.test", "ftp://a.test", "https://", "https://a.test/", "https://a..test",
+        "https://a.*.test", "https://*a.test", "https://a.test:", "https://a.test:0",
+        "https://a.test:65536", "https://a_b.test", "https://a.test:80:80", "null", "**",
+        "https://*.", "https://[::1]", "HTTPS://a.test", "https://a.test,https://b.test"}) {
+    EXPECT_FALSE(is_cors_origin(bad)) << bad;
+  }
+}
+
 struct Refused {
   const char* kind;
   const char* spec;

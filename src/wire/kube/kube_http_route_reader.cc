@@ -241,10 +241,9 @@ HTTPRoute::Cors read_cors(const KubeField& field) {
   const KubeField origins = field["allowOrigins"];
   read_names(origins, cors.origins);
   for (const std::string& origin : cors.origins) {
-    if (origin == "*" || origin.rfind("http://", 0) == 0 || origin.rfind("https://", 0) == 0) {
-      continue;
-    }
-    origins.problem("'" + origin.substr(0, 64) + "' must be SCHEME://HOST[:PORT] or '*'");
+    if (is_cors_origin(origin)) continue;
+    origins.problem("'" + origin.substr(0, 64) +
+                    "' must be http(s)://HOST[:PORT], whose HOST may begin with '*.', or '*'");
   }
   cors.credentials = field["allowCredentials"].boolean(false);
   read_names(field["allowMethods"], cors.methods);
