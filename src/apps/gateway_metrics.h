@@ -57,6 +57,11 @@ class GatewayMetrics final : public PoolMetrics<GatewayProbe> {
   void on_routed_by_header(const HeaderRoute* route) override { legs_.routed(route); }
   void on_header_route(const HeaderRouteReport& report) override { legs_.ended(report); }
   void on_route_answer(const RouteAnswerReport& report) override { legs_.ended(report); }
+  void on_route_retry(const RouteRule& rule, const RouteTarget& target,
+                      RouteRetryReason reason) override {
+    legs_.retried(rule, target, reason);
+  }
+  void on_mirrored(const MirrorReport& report) override { legs_.ended(report); }
   void on_outcome(const Request& request, int32_t band, FlowOutcome outcome, Duration held) override;
 
  private:

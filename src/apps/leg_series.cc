@@ -15,6 +15,10 @@ const std::vector<double> kLegSeconds = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05
 constexpr const char* kPathNames[] = {"undecided", "two-legs", "no-handoff", "local-decode",
                                       "refused"};
 
+// By RouteRetryReason.
+constexpr const char* kRouteRetryNames[kRouteRetryReasons] = {"status", "connection", "timeout",
+                                                              "refused"};
+
 std::string label_of(const HeaderRoute& route) {
   return route.header + "=" + route.value;
 }
@@ -81,6 +85,31 @@ void LegSeries::ended(const RouteAnswerReport& report) {
                {{"code", std::to_string(report.answer.status)},
                 {"route", to_string(report.rule.route)},
                 {"service", to_string(report.target.object)}})
+      .add();
+}
+
+void LegSeries::retried(const RouteRule& rule, const RouteTarget& target, RouteRetryReason reason) {
+  registry_
+      .counter("kvasir_gateway_route_retries_total",
+               "Requests that a HTTPRoute has sent to a Service once more, by why (refused: too "
+               "many are already).",
+               {{"reason", kRouteRetryNames[static_cast<size_t>(reason)]},
+                {"route", to_string(rule.route)},
+                {"service", to_string(target.object)}})
+      .add();
+}
+
+void LegSeries::ended(const MirrorReport& report) {
+  const std::string status = report.status == 0 ? "none"
+                             : report.is_cut    ? "cut"
+                                                : std::to_string(report.status);
+  registry_
+      .counter("kvasir_gateway_mirrored_requests_total",
+               "Copies of requests that a HTTPRoute mirrors, by the status of their answer (none: "
+               "not sent).",
+               {{"backend", to_string(report.target.object)},
+                {"code", status},
+                {"route", to_string(report.rule.route)}})
       .add();
 }
 

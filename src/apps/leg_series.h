@@ -20,6 +20,8 @@ class LegSeries {
   void routed(const HeaderRoute* route);
   void ended(const HeaderRouteReport& report);
   void ended(const RouteAnswerReport& report);
+  void retried(const RouteRule& rule, const RouteTarget& target, RouteRetryReason reason);
+  void ended(const MirrorReport& report);
 
  private:
   static constexpr size_t kPaths = 5;  // of HandoffReport

@@ -35,6 +35,8 @@ void fill(LegSeries& series) {
   rule.route = {"ns", "ab"};
   const RouteTarget target{RouteTarget::Kind::kService, {"vllm", "fs-proxy"}, 8080, false};
   series.ended({rule, target, answer});
+  series.retried(rule, target, RouteRetryReason::kStatus);
+  series.ended(MirrorReport{rule, target, 0, false});
 }
 
 TEST(LegSeries, CountsWhatBecameOfRequestsWithTwoLegs) {
@@ -53,6 +55,10 @@ TEST(LegSeries, CountsWhatBecameOfRequestsWithTwoLegs) {
         "kvasir_gateway_header_routed_total{route=\"default\"} 1\n",
         "kvasir_gateway_header_route_answers_total{code=\"200\",route=\"x-kv-backend=fs\"} 1\n",
         "kvasir_gateway_header_route_first_byte_seconds_count{route=\"x-kv-backend=fs\"} 1\n",
+        "kvasir_gateway_route_retries_total{reason=\"status\",route=\"ns/ab\",service=\"vllm/"
+        "fs-proxy\"} 1\n",
+        "kvasir_gateway_mirrored_requests_total{backend=\"vllm/fs-proxy\",code=\"none\",route=\"ns/"
+        "ab\"} 1\n",
         "kvasir_gateway_route_answers_total{code=\"200\",route=\"ns/ab\",service=\"vllm/"
         "fs-proxy\"} "
         "1\n"}) {
@@ -78,7 +84,7 @@ TEST(LegSeries, AreInTheManual) {
     }
     std::getline(page, rest);
   }
-  EXPECT_EQ(names, 9u);
+  EXPECT_EQ(names, 11u);
 }
 
 }  // namespace

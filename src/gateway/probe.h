@@ -53,6 +53,23 @@ struct RouteAnswerReport {
   const LegsReport& answer;
 };
 
+// Why a request that a HTTPRoute sent to a Service is sent there again.
+enum class RouteRetryReason : uint8_t {
+  kStatus,      // the answer's was one of the rule's
+  kConnection,  // none was made, or it broke
+  kTimeout,     // the attempt took too long
+  kRefused,     // it is not: too many are tried again already
+};
+inline constexpr size_t kRouteRetryReasons = 4;
+
+// Of a copy of a request that a HTTPRoute sent elsewhere, when it is over.
+struct MirrorReport {
+  const RouteRule& rule;
+  const RouteTarget& target;
+  int status = 0;  // 0: none was made
+  bool is_cut = false;
+};
+
 // Of a request that a header sent to an address of its own, when it is over.
 struct HeaderRouteReport {
   const HeaderRoute& route;
@@ -73,6 +90,11 @@ class GatewayProbe : public PoolProbe {
   virtual void on_routed_by_header(const HeaderRoute* route) { static_cast<void>(route); }
   virtual void on_header_route(const HeaderRouteReport& report) { static_cast<void>(report); }
   virtual void on_route_answer(const RouteAnswerReport& report) { static_cast<void>(report); }
+  virtual void on_route_retry(const RouteRule& rule, const RouteTarget& target,
+                              RouteRetryReason reason) {
+    static_cast<void>(rule), static_cast<void>(target), static_cast<void>(reason);
+  }
+  virtual void on_mirrored(const MirrorReport& report) { static_cast<void>(report); }
   // The certificates' files changed: `error` is empty when new connections get the new ones.
   virtual void on_certificate_read(std::string_view error) { static_cast<void>(error); }
   // A request was refused before it could be relayed.

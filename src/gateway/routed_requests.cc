@@ -7,7 +7,6 @@
 #include "gateway/filtered_exchange.h"
 #include "gateway/gateway_error.h"
 #include "gateway/gateway_thread.h"
-#include "gateway/leg_answers.h"
 #include "net/http/http_status.h"
 #include "net/io/event_loop.h"
 #include "routes/header_changes.h"
@@ -17,34 +16,14 @@
 namespace kvasir {
 namespace {
 
-constexpr size_t kClientsMax = 1024;
-// A Service's members that one request may try, when connections cannot be made.
-constexpr size_t kMembersTriedMax = 4;
-
-class TellAnswer final : public LegsObserver {
- public:
-  TellAnswer(GatewayProbe& probe, std::shared_ptr<const RouteRule> rule, const RouteTarget& target)
-      : probe_(probe), rule_(std::move(rule)), target_(target) {}
-
-  void on_done(const LegsReport& report) override {
-    probe_.on_route_answer({*rule_, target_, report});
-    tell_bad_answer(probe_, report);
-  }
-
- private:
-  GatewayProbe& probe_;
-  const std::shared_ptr<const RouteRule> rule_;
-  const RouteTarget target_;
-};
+constexpr std::string_view kRequestId = "x-request-id";
+// By which a mirrored request can be told from others: the route that has it.
+constexpr std::string_view kMirrorOf = "x-kvasir-mirror";
 
 }  // namespace
 
 RoutedRequests::RoutedRequests(GatewayThread& thread)
-    : thread_(thread),
-      clients_(thread.loop(), thread.pool().resolver(),
-               {kClientsMax, thread.options().route_name_lifetime, thread.options().client}),
-      relays_(thread.loop(), clients_, thread.pool_thread().random(),
-              {thread.options().handoff, thread.options().unread_bytes_max}) {}
+    : thread_(thread), mirrors_(thread.probe()), services_(thread) {}
 
 void RoutedRequests::take(HttpExchange& exchange) {
   const HttpHead& head = exchange.head();
@@ -86,14 +65,31 @@ void RoutedRequests::take(HttpExchange& client, const RouteRequest& request,
   if (backend->filters.redirect) {
     return redirect(exchange, *backend->filters.redirect, request, entry);
   }
-  change_request(exchange, request, entry, *backend);
-  if (backend->target->kind == RouteTarget::Kind::kPool) {
-    PoolRelays* const pool = thread_.relays_of(backend->target->object);
-    if (pool != nullptr) return thread_.schedule(exchange, *pool);
+  send_on(exchange, request, entry, *backend);
+}
+
+void RoutedRequests::send_on(HttpExchange& exchange, const RouteRequest& request,
+                             const RouteEntry& entry, const RouteBackend& backend) {
+  const std::shared_ptr<const RouteRule> rule = entry.rule;
+  const RouteTarget& target = *backend.target;
+  PoolRelays* const pool = pool_of(target);
+  const bool is_pool = target.kind == RouteTarget::Kind::kPool;
+  if (is_pool && pool == nullptr) {
     return refuse(exchange, kHttpServiceUnavailable,
-                  "InferencePool " + to_string(backend->target->object) + " is not served here");
+                  "InferencePool " + to_string(target.object) + " is not served here");
   }
-  send(exchange, rule, *backend->target);
+  if (!is_pool && members_of(target).empty()) {
+    return refuse(exchange, kHttpServiceUnavailable,
+                  "Service " + to_string(target.object) + " has no ready endpoint");
+  }
+  change_request(exchange, request, entry, backend);
+  if (!rule->mirrors.empty()) mirror(exchange, rule);
+  if (is_pool) return thread_.schedule(exchange, *pool);
+  services_.send(exchange, rule, target, members_of(target));
+}
+
+PoolRelays* RoutedRequests::pool_of(const RouteTarget& target) const {
+  return target.kind == RouteTarget::Kind::kPool ? thread_.relays_of(target.object) : nullptr;
 }
 
 // `request` is not valid any more after it.
@@ -121,25 +117,40 @@ void RoutedRequests::redirect(HttpExchange& exchange, const HTTPRoute::Redirect&
                    "Location: " + redirect_location(redirect, request, entry.match) + "\r\n", "");
 }
 
-void RoutedRequests::send(HttpExchange& exchange, std::shared_ptr<const RouteRule> rule,
-                          const RouteTarget& target) {
-  const std::vector<HostPort>& members = routes_->services.at(target);
-  if (members.empty()) {
-    return refuse(exchange, kHttpServiceUnavailable,
-                  "Service " + to_string(target.object) + " has no ready endpoint");
+void RoutedRequests::mirror(HttpExchange& exchange, const std::shared_ptr<const RouteRule>& rule) {
+  Random& random = thread_.pool_thread().random();
+  HttpHead head;
+  std::shared_ptr<const std::string> body;
+  for (size_t i = 0; i < rule->mirrors.size(); ++i) {
+    const std::optional<RouteTarget>& target = rule->mirrors[i].target;
+    const HTTPRoute::Mirror& share = rule->filters.mirrors[i];
+    const auto denominator = static_cast<uint64_t>(share.denominator);
+    const bool chosen = random.below(denominator) < static_cast<uint64_t>(share.numerator);
+    if (!target || !chosen) continue;
+    if (body == nullptr) {  // the first
+      if (!exchange.head().find(kRequestId)) {
+        exchange.editable_head().add_field(kRequestId, request_id_of(exchange.head(), random));
+      }
+      head = exchange.head();
+      head.remove_fields(kMirrorOf);
+      head.add_field(kMirrorOf, to_string(rule->route));
+      body = mirrors_.copy_of(exchange.body());
+    }
+    send_mirror(head, body, rule, *target);
   }
-  LegsRoute where;
-  where.request_id = request_id_of(exchange.head(), thread_.pool_thread().random());
-  const size_t first = static_cast<size_t>(turns_++ % members.size());
-  for (size_t i = 0; i < std::min(members.size(), kMembersTriedMax); ++i) {
-    where.decoders.push_back({members[(first + i) % members.size()]});
-  }
-  where.decoder_words = "the route's backend";
-  where.decoder_error = {};
-  where.more_fields = "x-kvasir-route: " + to_string(rule->route) + "\r\n";
-  GatewayProbe& probe = thread_.probe();
-  auto observer = std::make_unique<TellAnswer>(probe, std::move(rule), target);
-  relays_.start(exchange, std::move(where), std::move(observer));
+}
+
+void RoutedRequests::send_mirror(const HttpHead& head, std::shared_ptr<const std::string> body,
+                                 const std::shared_ptr<const RouteRule>& rule,
+                                 const RouteTarget& target) {
+  const bool is_pool = target.kind == RouteTarget::Kind::kPool;
+  PoolRelays* const pool = pool_of(target);
+  const bool can_go = is_pool ? pool != nullptr : !members_of(target).empty();
+  HttpExchange* const copy =
+      can_go && body != nullptr ? mirrors_.start(head, std::move(body), rule, target) : nullptr;
+  if (copy == nullptr) return thread_.probe().on_mirrored({*rule, target, 0, false});
+  if (is_pool) return thread_.schedule(*copy, *pool);
+  services_.send_mirror(*copy, *rule, members_of(target));
 }
 
 }  // namespace kvasir

@@ -8,14 +8,15 @@
 #include <map>
 #include <memory>
 
-#include "legs/legs_relays.h"
-#include "legs/worker_clients.h"
+#include "gateway/mirrors.h"
+#include "gateway/service_requests.h"
 #include "routes/route_feed.h"
 
 namespace kvasir {
 
 class GatewayThread;
 class HttpExchange;
+class PoolRelays;
 
 class RoutedRequests {
  public:
@@ -29,19 +30,27 @@ class RoutedRequests {
 
  private:
   void take(HttpExchange& client, const RouteRequest& request, const RouteEntry& entry);
+  void send_on(HttpExchange& exchange, const RouteRequest& request, const RouteEntry& entry,
+               const RouteBackend& backend);
+  const std::vector<HostPort>& members_of(const RouteTarget& service) const {
+    return routes_->services.at(service);
+  }
+  // Null: it is no pool, or none that is served here.
+  PoolRelays* pool_of(const RouteTarget& target) const;
   void refuse(HttpExchange& exchange, int status, const std::string& message);
   void redirect(HttpExchange& exchange, const HTTPRoute::Redirect& redirect,
                 const RouteRequest& request, const RouteEntry& entry);
   void change_request(HttpExchange& exchange, const RouteRequest& request, const RouteEntry& entry,
                       const RouteBackend& backend);
-  void send(HttpExchange& exchange, std::shared_ptr<const RouteRule> rule,
-            const RouteTarget& target);
+  // Copies of the request as its backend gets it, by the rule's filters.
+  void mirror(HttpExchange& exchange, const std::shared_ptr<const RouteRule>& rule);
+  void send_mirror(const HttpHead& head, std::shared_ptr<const std::string> body,
+                   const std::shared_ptr<const RouteRule>& rule, const RouteTarget& target);
 
   GatewayThread& thread_;
   std::shared_ptr<const CarriedRoutes> routes_;
-  WorkerClients clients_;
-  LegsRelays relays_;
-  uint64_t turns_ = 0;  // among the members of a Service
+  Mirrors mirrors_;
+  ServiceRequests services_;
 };
 
 }  // namespace kvasir

@@ -258,9 +258,11 @@ void LegsRelay::on_failure(const HttpFailure& failure) {
   failed_at_ = LegStage::kDecode;
   if (legs_ != nullptr) return legs_->on_decode_failed(leg_failure(failure), why);
   std::string_view type = route_.decoder_error;
-  if (type.empty()) type = refused ? "ServiceUnavailableError" : "BadGatewayError";
-  refuse({refused ? kHttpServiceUnavailable : kHttpBadGateway, type,
-          std::string(route_.decoder_words) + ": " + why});
+  const int status = refused ? kHttpServiceUnavailable : route_.broken_status;
+  if (type.empty()) {
+    type = status == kHttpServiceUnavailable ? "ServiceUnavailableError" : "BadGatewayError";
+  }
+  refuse({status, type, std::string(route_.decoder_words) + ": " + why});
 }
 
 void LegsRelay::refuse(const LegRefusal& refusal) {

@@ -19,6 +19,7 @@
 #include "handoff/two_legs.h"
 #include "legs/worker_call.h"
 #include "legs/worker_clients.h"
+#include "net/http/http_status.h"
 #include "wire/kv_transfer/leg_bodies.h"
 
 namespace kvasir {
@@ -41,6 +42,8 @@ struct LegsRoute {
   // as the status has it).
   std::string_view decoder_words = "the decode worker";
   std::string_view decoder_error = "decode_upstream_error";
+  // Of such a request, when the decoder's connection breaks before it answers.
+  int broken_status = kHttpBadGateway;
   std::string more_fields = {};  // of the answer, whole lines
 };
 

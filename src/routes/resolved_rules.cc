@@ -134,10 +134,6 @@ std::string problem_of(const HTTPRoute::Filters& filters) {
     }
   }
   if (!filters.unknown.empty()) return "filter '" + filters.unknown.front() + "' is not known";
-  const auto not_yet = [](const char* type) {
-    return std::string("filter ") + type + " is not carried out yet";
-  };
-  if (!filters.mirrors.empty()) return not_yet("RequestMirror");
   for (const ObjectRef& extension : filters.extensions) {
     const bool known =
         extension.group == "gateway.envoyproxy.io" && extension.kind == "EnvoyExtensionPolicy";
