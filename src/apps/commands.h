@@ -35,5 +35,6 @@ void add_sidecar_command(CLI::App& app, int& exit_code);
 void add_pd_proxy_command(CLI::App& app, int& exit_code);
 void add_routes_command(CLI::App& app, int& exit_code);
 void add_controller_command(CLI::App& app, int& exit_code);
+void add_keys_command(CLI::App& app, int& exit_code);
 
 }  // namespace kvasir

@@ -51,6 +51,7 @@ int run(int argument_count, char** arguments) {
   kvasir::add_pd_proxy_command(app, exit_code);
   kvasir::add_routes_command(app, exit_code);
   kvasir::add_controller_command(app, exit_code);
+  kvasir::add_keys_command(app, exit_code);
   kvasir::refuse_negative_counts(app);
   if (argument_count > 1 && std::string_view(arguments[1]) == "worker") {
     return kvasir::run_worker_command({arguments + 2, arguments + argument_count});
