@@ -68,10 +68,13 @@ void Journey::start(const std::optional<RequestPeek>& peek, More more) {
   scheduled_ = true;
   request_.read(pool.scheduler(), pool.estimator(), thread_.next_request_id(), peek, more.headers);
   streaming_ = request().first_token_visible;
-  if (!more.headers.empty()) {
-    request_.set_class(request_class(more.headers, [this](std::string_view objective) {
+  if (!more.headers.empty() || !more.fairness_id.empty() || more.priority) {
+    RequestClass whose = request_class(more.headers, [this](std::string_view objective) {
       return thread_.priority_of(objective);
-    }));
+    });
+    if (!more.fairness_id.empty()) whose.fairness_id = more.fairness_id;
+    if (more.priority) whose.priority = *more.priority;
+    request_.set_class(std::move(whose));
   }
   const auto tokens = std::move(more.tokens);
   const std::string_view body = more.body, authorization = more.authorization;

@@ -76,6 +76,9 @@ class Journey {
     // the request's own field Authorization, which engines that are asked for them get.
     std::string_view body = {};
     std::string_view authorization = {};
+    // Of a client that is known; both outrank what the headers say. Empty, nullopt: they say it.
+    std::string_view fairness_id = {};
+    std::optional<int32_t> priority = {};
     // It tells an engine to forget what its cache holds, and is for no model.
     bool resets_cache = false;
   };
@@ -156,6 +159,8 @@ class Journey {
     answer_bytes_ += bytes.size();
     if (scheduled_) usage_.look(bytes);
   }
+  // What the answer said of itself so far.
+  const UsageWatch& usage() const { return usage_; }
   // The client gets this answer: what its status and first bytes say of the endpoint.
   void note_answered();
   // Another endpoint answers than the one that was sent to.

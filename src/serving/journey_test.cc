@@ -371,6 +371,42 @@ TEST_F(JourneyObjectivesTest, ObjectivesThatComeLaterHavePrioritiesAndBands) {
   EXPECT_EQ(pool_->in_use().objectives, nullptr) << "nobody reads headers for none";
 }
 
+// Whoever knows its client says whose turn it takes, and how important it is.
+TEST_F(JourneyObjectivesTest, AKnownClientOutranksItsHeaders) {
+  options_.priority_of = [](std::string_view) { return std::optional<int32_t>(3); };
+  options_.priorities = {3};
+  start(kHolding);
+  pool_->set_client_priorities({8});
+  EXPECT_THAT(bands(), testing::UnorderedElementsAre(0, 3, 8));
+  const RequestHeader headers[] = {{"x-llm-d-inference-fairness-id", "another"},
+                                   {"x-llm-d-inference-objective", "flag"}};
+  const struct {
+    std::string_view fairness_id;
+    std::optional<int32_t> priority;
+    std::string_view expected_id;
+    int32_t expected_priority;
+  } cases[] = {{"", std::nullopt, "another", 3},
+               {"tenant", std::nullopt, "tenant", 3},
+               {"tenant", 8, "tenant", 8},
+               {"", 8, "another", 8}};
+  for (const auto& test : cases) {
+    JourneyClient client(*thread_);
+    Journey::More more;
+    more.headers = headers;
+    more.fairness_id = test.fairness_id;
+    more.priority = test.priority;
+    client.journey.start(std::nullopt, std::move(more));
+    EXPECT_EQ(client.journey.request().fairness_id, test.expected_id);
+    EXPECT_EQ(client.journey.request().priority, test.expected_priority);
+  }
+  JourneyClient silent(*thread_);
+  Journey::More more;
+  more.fairness_id = "tenant";
+  silent.journey.start(std::nullopt, std::move(more));
+  EXPECT_EQ(silent.journey.request().fairness_id, "tenant");
+  EXPECT_EQ(silent.journey.request().priority, 0);
+}
+
 // Flow control counts who waits by bands, which come and go meanwhile.
 TEST_F(JourneyObjectivesTest, WhoWaitsStaysHeldWhileBandsComeAndGo) {
   start(kHolding, 1);

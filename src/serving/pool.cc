@@ -279,16 +279,28 @@ void Pool::set_parsers(RequestParsers parsers) {
 
 // The bands first: a request of a new priority finds its own.
 void Pool::set_objectives(std::shared_ptr<const PriorityByObjective> objectives) {
-  std::vector<int32_t> priorities = options_.priorities;
+  by_objectives_.clear();
   if (objectives != nullptr) {
-    for (const auto& [name, priority] : *objectives) priorities.push_back(priority);
+    for (const auto& [name, priority] : *objectives) by_objectives_.push_back(priority);
   }
+  make_bands();
+  if (objectives != nullptr && objectives->empty()) objectives = nullptr;
+  use([&](InUse& now) { now.objectives = std::move(objectives); });
+}
+
+void Pool::set_client_priorities(std::vector<int32_t> priorities) {
+  by_clients_ = std::move(priorities);
+  make_bands();
+}
+
+void Pool::make_bands() {
+  std::vector<int32_t> priorities = options_.priorities;
+  priorities.insert(priorities.end(), by_objectives_.begin(), by_objectives_.end());
+  priorities.insert(priorities.end(), by_clients_.begin(), by_clients_.end());
   std::sort(priorities.begin(), priorities.end());
   priorities.erase(std::unique(priorities.begin(), priorities.end()), priorities.end());
   if (priorities != priorities_) admission_.set_priorities(priorities);
   priorities_ = std::move(priorities);
-  if (objectives != nullptr && objectives->empty()) objectives = nullptr;
-  use([&](InUse& now) { now.objectives = std::move(objectives); });
 }
 
 void Pool::set_rewrites(std::shared_ptr<const ModelRewriteTable> rewrites) {

@@ -80,6 +80,8 @@ class Pool {
   // with, from now on; null: there are none.
   void set_objectives(std::shared_ptr<const PriorityByObjective> objectives);
   void set_rewrites(std::shared_ptr<const ModelRewriteTable> rewrites);
+  // Priorities that Journey::More may say, from now on; others wait with priority 0.
+  void set_client_priorities(std::vector<int32_t> priorities);
   // Nobody is held any more: those who are get the answer for it.
   void drain() { admission_.drain(); }
 
@@ -143,12 +145,14 @@ class Pool {
   void set_services(std::vector<RemoteService> services);
   template <class Change>
   void use(Change&& change);
+  void make_bands();
 
   const PoolOptions options_;
   const Registry registry_;
   PoolProbe& probe_;
   PoolConfig config_;  // in use
-  std::vector<int32_t> priorities_;  // with bands of their own, as set_objectives() said last
+  std::vector<int32_t> by_objectives_, by_clients_;
+  std::vector<int32_t> priorities_;  // with bands of their own: the options', and those above
   EventLoop* loop_ = nullptr;  // from feed() on
   const std::optional<ScaledClock> scaled_clock_;
   const Clock& clock_;
