@@ -217,6 +217,9 @@ void LegsRelay::call_decoder(std::string_view body) {
   asked_ = true;
   decode_begun_ = relays_.loop().now();
   observer_->on_decode_sent(decoder_);
+  if (HttpExchange::Watcher* watcher = exchange_ == nullptr ? nullptr : exchange_->watcher()) {
+    watcher->on_sent_to(route_.decoders[decoder_].shown_name());
+  }
   sent_body_ = body;
   call_.start(route_.decoders[decoder_], decode_head(body.size()), body,
               request_.method() == "HEAD");

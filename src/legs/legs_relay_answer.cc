@@ -181,6 +181,7 @@ void LegsRelay::begin_answer(std::string_view first_bytes) {
 
 void LegsRelay::on_body(std::string_view bytes) {
   if (look_) return look_at(bytes);
+  if (HttpExchange::Watcher* watcher = exchange_->watcher()) watcher->on_answer_body(bytes);
   if (mode_ == Mode::kHeld) begin_answer(bytes);
   if (mode_ == Mode::kWhole) {
     held_body_ += bytes;

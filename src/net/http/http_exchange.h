@@ -46,6 +46,16 @@ class HttpExchange {
     virtual void on_drained() {}
   };
 
+  // Somebody between server and handler who wants to know what only the handler sees.
+  class Watcher {
+   public:
+    virtual ~Watcher() = default;
+    // The request goes to that server now; of several, the last one counts.
+    virtual void on_sent_to(std::string_view server) = 0;
+    // The next bytes of an answer's body, without framing, as the server sent them.
+    virtual void on_answer_body(std::string_view bytes) = 0;
+  };
+
   virtual const HttpHead& head() const = 0;
   // Replaces the request's target by its normal form (net/http/http_path.h), and the Host field
   // unless `host` is empty.
@@ -77,6 +87,9 @@ class HttpExchange {
 
   // Output that the client has not taken yet.
   virtual size_t unsent_bytes() const = 0;
+
+  // Null: nobody. Who wraps an exchange gives the one of the exchange inside.
+  virtual Watcher* watcher() { return nullptr; }
 
  protected:
   ~HttpExchange() = default;
