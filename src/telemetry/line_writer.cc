@@ -89,6 +89,13 @@ class LineWriter::Output {
     ++dropped_;
   }
 
+  void reopen() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    reopen_ = true;
+    hurry_ = true;
+    wake_.notify_one();
+  }
+
   bool flush(Duration timeout) {
     std::unique_lock<std::mutex> lock(mutex_);
     hurry_ = true;
@@ -154,7 +161,7 @@ class LineWriter::Output {
   }
 
   void write_out(std::string_view bytes) {
-    if (follows_path_ && !bytes.empty()) follow_path();
+    if (follows_path_ && (!bytes.empty() || reopen_)) follow_path();
     while (!bytes.empty()) {
       if (!regular_ && !wait_until_writable()) break;
       const ssize_t written =
@@ -174,7 +181,7 @@ class LineWriter::Output {
   // Who renames or deletes the file leaves another one in its place, or none.
   void follow_path() {
     const TimePoint now = SteadyClock().now();
-    if (now - path_checked_ < limits_.path_check_interval) return;
+    if (!reopen_.exchange(false) && now - path_checked_ < limits_.path_check_interval) return;
     path_checked_ = now;
     struct stat held {};
     struct stat named {};
@@ -221,6 +228,7 @@ class LineWriter::Output {
   TimePoint path_checked_;           // here and below of the thread
   bool said_kept_ = false;           // that the file before is kept
   bool said_ = false;
+  std::atomic<bool> reopen_{false};
   std::atomic<bool> stopping_{false};
   TimePoint give_up_{};  // set before stopping_
   std::mutex mutex_;
@@ -268,6 +276,10 @@ LineWriter::~LineWriter() {
 
 void LineWriter::write(std::string_view line) {
   output_->write(line);
+}
+
+void LineWriter::reopen() {
+  output_->reopen();
 }
 
 bool LineWriter::flush(Duration timeout) {

@@ -48,6 +48,8 @@ class LineWriter {
 
   // `line` ends with a line end. Copies it, or drops it.
   void write(std::string_view line);
+  // Whoever renamed the file says so: the path is looked at now, and not within the interval.
+  void reopen();
   // Waits until what is pending is written; false: that took longer than `timeout`.
   bool flush(Duration timeout);
 

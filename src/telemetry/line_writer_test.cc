@@ -138,6 +138,9 @@ TEST_F(RotatedFile, IsNotLookedForAtEveryLine) {
   write("one\n");
   EXPECT_EQ(text(old_), "one\n");
   EXPECT_FALSE(std::filesystem::exists(path_));
+  writer_->reopen();
+  write("two\n");
+  EXPECT_EQ(text(path_), "two\n");
 }
 
 // A reader that is not there is not waited for.
