@@ -2,7 +2,7 @@
 KVASIR = build/release/kvasir
 FUZZ_SECONDS ?= 60
 
-.PHONY: help deps deps-dev build up policy-table test asan tsan fuzz test-clients test-browser test-tokenizer test-streams test-envoy test-controller test-epp-streams test-attack test-vllm test-vllm-pd test-pd test-pd-fleets test-pd-chaos \
+.PHONY: help deps deps-dev build up policy-table test asan tsan fuzz test-clients test-clients-keys test-browser test-tokenizer test-streams test-envoy test-controller test-epp-streams test-attack test-vllm test-vllm-pd test-pd test-pd-fleets test-pd-chaos \
   test-replicas test-kube test-kube-node test-reload test-index-storm test-upstream-configs test-upstream-hermetic docs ab bench-gateway bench-epp bench-sidecar bench-schedule bench-kv-events bench-scrape bench-transfer bench-index bench-index-capacity lint clean \
   image image-docs test-image
 .DEFAULT_GOAL := help
@@ -42,6 +42,9 @@ fuzz: deps-dev build/fuzz/build.ninja ## runs every fuzzer for FUZZ_SECONDS=60 (
 
 test-clients: build ## real clients against `kvasir up`: curl, OpenAI's, AIPerf, wrk; curl, h2load and openssl against TLS and HTTP/2
 	tests/clients/run.py $(ARGS)
+
+test-clients-keys: build ## OpenAI's clients for Python and Node, and Anthropic's, with API keys of a gateway
+	tests/clients/keys.py $(ARGS)
 
 test-browser: build ## a page in Debian's Chromium calls the gateway from another origin: fetch, SSE and CORS
 	tests/clients/browser.py $(ARGS)

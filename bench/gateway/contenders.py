@@ -1,5 +1,6 @@
 """The gateways under test and the workers behind them: how each is started."""
 
+import hashlib
 import http.client
 import json
 import time
@@ -73,12 +74,24 @@ def off(tools, directory, port, backend):
     return kvasir(tools | {"kv_flags": []}, directory, port, backend)
 
 
+def keys(tools, directory, port, backend):
+    """The same kvasir that asks for a key, keeps a tenant within limits, and writes an access log."""
+    file, digest = Path(directory) / "keys.yaml", hashlib.sha256(KEY.encode()).hexdigest()
+    file.write_text(f"- name: bench\n  keys: [sha256:{digest}]\n  requests-per-minute: 1000000000\n  tokens-per-minute: 1000000000000\n"
+                    "  concurrency: 100000\n")
+    more = ["--keys", file, "--access-log", Path(directory) / "access.log"]
+    return kvasir(tools | {"kv_flags": [*tools.get("kv_flags", []), *more]}, directory, port, backend)
+
+
 def old(tools, directory, port, backend):
     """An older kvasir, without KV events."""
     return off({"kvasir": tools["old"]}, directory, port, backend)
 
 
-CONTENDERS = {"nginx": nginx, "haproxy": haproxy, "smg": smg, "vllm-router": vllm_router, "kvasir": kvasir, "off": off, "old": old}
+CONTENDERS = {"nginx": nginx, "haproxy": haproxy, "smg": smg, "vllm-router": vllm_router, "kvasir": kvasir, "keys": keys, "off": off, "old": old}
+KEY = "sk-kvasir-of-the-benchmark-which-is-as-long-as-real-ones"
+# What clients say to whom.
+FIELDS = {"keys": {"Authorization": f"Bearer {KEY}"}}
 # They refuse prompts of token ids.
 TEXT_ONLY = ("smg", "vllm-router")
 
@@ -95,6 +108,7 @@ class Contender:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}/v1/completions"
         self.metrics_url = f"http://127.0.0.1:{self.port}/metrics"
+        self.fields = FIELDS.get(name, {})
         command, environment = CONTENDERS[name](tools, directory, self.port, backend)
         self.child = Child(name, command, directory, environment)
 
@@ -105,18 +119,18 @@ class Contender:
         while time.monotonic() < deadline:
             if not self.child.alive():
                 raise StartFailed(f"it exited with status {self.child.process.returncode}")
-            problem = wrong_reply(self.port, body)
+            problem = wrong_reply(self.port, body, self.fields)
             if problem is None:
                 return
             time.sleep(0.1)
         raise StartFailed(f"not ready after {START_SECONDS} s: {problem}")
 
 
-def wrong_reply(port, body):
-    """Sends one completion; returns what is wrong with the reply, or None."""
+def wrong_reply(port, body, fields=None):
+    """Sends one completion, with `fields`; returns what is wrong with the reply, or None."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     try:
-        connection.request("POST", "/v1/completions", body, {"Content-Type": "application/json"})
+        connection.request("POST", "/v1/completions", body, {"Content-Type": "application/json"} | (fields or {}))
         response = connection.getresponse()
         text = response.read()
         if response.status != 200:

@@ -27,7 +27,7 @@ def find_tools(contenders, kvasir, venv, may_install, old=None):
     tools = find_debian({"nginx", "wrk"} | ({"haproxy"} & set(contenders)), may_install)
     tools |= find_rust_gateways([name for name in contenders if name in RUST_GATEWAYS], venv, may_install)
     if "kvasir" in contenders and Path(kvasir).is_file():
-        tools["kvasir"] = tools["off"] = str(Path(kvasir).resolve())
+        tools["kvasir"] = tools["keys"] = tools["off"] = str(Path(kvasir).resolve())
     if old and Path(old).is_file():
         tools["old"] = str(Path(old).resolve())
     return tools

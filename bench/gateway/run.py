@@ -76,10 +76,12 @@ def parse_arguments():
         help="the kvasir program (default: build/release/kvasir); when it is missing the others run without it")
     add("--venv", metavar="DIR", default=PROJECT / "build/peers",
         help="virtual environment of SMG and vllm-router, made when missing (default: build/peers)")
-    add("--contenders", metavar="A,B,...", type=comma_list(known_contender), default=list(CONTENDERS),
+    add("--contenders", metavar="A,B,...", type=comma_list(known_contender), default=[name for name in CONTENDERS if name != "keys"],
         help=f"who takes part (default: {','.join(CONTENDERS)})")
     add("--against", metavar="PATH", help="an older kvasir, which takes turns with the new one: prints the ratio of their CPU per "
         f"request with its 95 %% interval, and --check fails when that lies wholly above {old_and_new.LIMIT}")
+    add("--keys", action="store_true", help="'keys' is the same kvasir that asks for API keys, keeps a tenant within limits and writes an "
+        "access log")
     add("--kv-events", action="store_true", help="engines publish KV events for the workers, and kvasir hears them: it knows by "
         "tokens what each worker's cache has. 'off' is the same program that does not hear them; --against OLD does not either")
     add("--prompts", metavar="A,B", type=comma_list(known_kind),
@@ -98,6 +100,8 @@ def parse_arguments():
     options = parser.parse_args()
     if options.kv_events and "kvasir" not in options.contenders:
         parser.error("--kv-events needs kvasir among the contenders")
+    if options.keys:
+        options.contenders.append("keys")
     more = {"off": options.kv_events, "old": options.against}
     options.contenders = [name for name in options.contenders if name not in more] + [name for name in more if more[name]]
     options.prompts = options.prompts or (KINDS if options.kv_events else KINDS[:1])
@@ -162,7 +166,7 @@ def check_replies(contenders, load):
     """The contenders that pass a request of this size through correctly."""
     good = []
     for contender in contenders:
-        problem = wrong_reply(contender.port, load.first_body(contender))
+        problem = wrong_reply(contender.port, load.first_body(contender), contender.fields)
         if problem:
             complain(contender.name, f"left out of this size: {problem}", contender.child)
         else:
@@ -174,7 +178,7 @@ def measure(contender, wrk_program, bodies_file, connections, seconds):
     """One round; None, with a word on stderr, when the gateway or wrk broke down in it."""
     before = contender.child.cpu_seconds()
     try:
-        numbers = wrk(wrk_program, contender.url, bodies_file, connections, seconds)
+        numbers = wrk(wrk_program, contender.url, bodies_file, connections, seconds, contender.fields)
     except LoadFailed as error:
         return complain(contender.name, f"{error}. Its last log lines:", contender.child)
     if not contender.child.alive():

@@ -7,6 +7,7 @@
 #include <map>
 #include <thread>
 
+#include "apps/access_log.h"
 #include "apps/apart_config.h"
 #include "apps/commands.h"
 #include "apps/decision_log_flags.h"
@@ -21,9 +22,11 @@
 #include "apps/kv_flags.h"
 #include "apps/log_flags.h"
 #include "apps/number_checks.h"
+#include "apps/open_ports.h"
 #include "apps/pools_metrics.h"
 #include "apps/process_memory.h"
 #include "apps/route_session.h"
+#include "apps/tenant_session.h"
 #include "base/whole_file.h"
 #include "config/presets.h"
 #include "gateway/gateway.h"
@@ -82,6 +85,7 @@ struct GatewayFlags {
   KvKnowledgeFlags kv;
   RouteFlags routes;
   GatewayTlsFlags tls;
+  TenantFlags tenants;
 };
 
 // DYN_ROUTER_MODE in the words of NVIDIA Dynamo's frontend.
@@ -368,6 +372,14 @@ Result<std::unique_ptr<KubeSession>> gateway_kube_session(EventLoop& loop,
   return session;
 }
 
+// Null: nobody wants it.
+Result<std::unique_ptr<AccessLog>> access_log(const TenantFlags& flags) {
+  if (flags.access_log.empty()) return std::unique_ptr<AccessLog>();
+  Result<std::unique_ptr<LineWriter>> writer = LineWriter::open(flags.access_log);
+  if (!writer) return Error{"--access-log: " + writer.error().message};
+  return std::make_unique<AccessLog>(std::move(*writer));
+}
+
 int run_gateway(const GatewayFlags& flags) {
   set_log_component("gateway");
   set_log_level(log_level_named(flags.log_level).value_or(LogLevel::kInfo));
@@ -382,6 +394,11 @@ int run_gateway(const GatewayFlags& flags) {
   if (!kube) return fail_command("gateway", 2, kube.error().message);
   Result<std::unique_ptr<RouteSession>> routes = RouteSession::open(**loop, flags.routes, *options);
   if (!routes) return fail_command("gateway", 2, routes.error().message);
+  Result<std::unique_ptr<TenantSession>> tenants =
+      TenantSession::open(**loop, flags.tenants, *options);
+  if (!tenants) return fail_command("gateway", 2, tenants.error().message);
+  Result<std::unique_ptr<AccessLog>> visits = access_log(flags.tenants);
+  if (!visits) return fail_command("gateway", 2, visits.error().message);
   const std::string policy = options->pool.policy.empty() ? "config" : options->pool.policy;
   Result<std::unique_ptr<DecisionLog>> log =
       decision_log(flags.decision_log, "gateway", LogEncoding::kText);
@@ -389,17 +406,24 @@ int run_gateway(const GatewayFlags& flags) {
   options->pool.journey.trace = *log != nullptr;
   GatewayMetrics metrics(policy, log->get());
   PoolsMetrics pools_metrics(metrics);
+  metrics.set_access_log(visits->get());
+  if (options->tenants != nullptr) metrics.count_tenants();
   std::unique_ptr<Gateway> gateway;
   std::atomic<Gateway*> serving{nullptr};
-  Result<std::unique_ptr<SignalWatcher>> signals = SignalWatcher::create(
-      **loop, {SIGINT, SIGTERM, SIGHUP}, [&loop, &gateway, stopping = false](int) mutable {
-        if (std::exchange(stopping, true)) return (*loop)->stop();
-        log_info(stopping_text("requests", gateway->options().drain_delay));
-        gateway->drain([&loop] { (*loop)->stop(); });
-      });
+  Result<std::unique_ptr<SignalWatcher>> signals =
+      SignalWatcher::create(**loop, {SIGINT, SIGTERM, SIGHUP, SIGUSR1},
+                            [&loop, &gateway, &visits, stopping = false](int signal) mutable {
+                              if (signal == SIGUSR1) {
+                                if (*visits != nullptr) (*visits)->reopen();
+                                return;
+                              }
+                              if (std::exchange(stopping, true)) return (*loop)->stop();
+                              log_info(stopping_text("requests", gateway->options().drain_delay));
+                              gateway->drain([&loop] { (*loop)->stop(); });
+                            });
   if (!signals) return fail_command("gateway", 1, signals.error().message);
-  Result<std::unique_ptr<Gateway>> created =
-      Gateway::create(**loop, *options, metrics, [&metrics, &pools_metrics, &serving, &kube] {
+  Result<std::unique_ptr<Gateway>> created = Gateway::create(
+      **loop, *options, metrics, [&metrics, &pools_metrics, &serving, &kube, &tenants] {
         MetricRegistry caches;
         if (Gateway* now = serving.load()) {
           const PoolStats stats = now->pool().stats();
@@ -407,7 +431,8 @@ int run_gateway(const GatewayFlags& flags) {
           if (stats.kv) add_kv_series(caches, *stats.kv);
           pools_metrics.note(*now, caches);
         }
-        return metrics.page() + caches.expose() + (*kube != nullptr ? (*kube)->page() : "");
+        return metrics.page((*tenants)->tenants().get()) + caches.expose() +
+               (*kube != nullptr ? (*kube)->page() : "");
       });
   if (!created) {
     if (*kube != nullptr) (*kube)->tell_start_refused(created.error().message);
@@ -425,6 +450,7 @@ int run_gateway(const GatewayFlags& flags) {
     const Result<void> served = (*routes)->serve(*gateway, pools_metrics);
     if (!served) return fail_command("gateway", 2, served.error().message);
   }
+  (*tenants)->serve(*gateway, [&metrics](bool used) { metrics.on_keys_read(used); });
   for (const std::string& note : gateway->pool().config().notes) log_info(note);
   const std::string unused = unused_kv_flags(flags.kv);
   if (!unused.empty() && !gateway->pool().stats().kv) log_warning(unused);
@@ -434,7 +460,12 @@ int run_gateway(const GatewayFlags& flags) {
            (options->has_workers ? workers_of(gateway->pool().options().feeds, kube->get()) + ", "
                                  : "") +
            std::to_string(options->threads) + " threads" +
-           (*routes != nullptr ? ", " + (*routes)->text() : ""));
+           (*routes != nullptr ? ", " + (*routes)->text() : "") +
+           ((*tenants)->tenants() != nullptr ? ", " + (*tenants)->text() : ""));
+  if (flags.tenants.anonymous) {
+    const std::string open = open_ports_warning(options->host, {{"http", gateway->port()}});
+    if (!open.empty()) log_warning(open);
+  }
   (*loop)->run();
   return 0;
 }
@@ -584,6 +615,7 @@ void add_gateway_command(CLI::App& app, int& exit_code) {
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   add_route_flags(*command, flags->routes);
   add_gateway_tls_flags(*command, flags->tls);
+  add_tenant_flags(*command, flags->tenants);
   command
       ->add_option("--log-level", flags->log_level,
                    "debug (with a line for each request that is over), info or warning")

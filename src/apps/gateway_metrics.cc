@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "apps/access_log.h"
 #include "apps/decision_log.h"
 #include "apps/log_page.h"
 #include "apps/request_log.h"
@@ -65,10 +66,17 @@ GatewayMetrics::GatewayMetrics(MetricRegistry* all, Labels pool, const std::stri
   }
 }
 
-std::string GatewayMetrics::page() const {
-  MetricRegistry decisions;
-  if (log_ != nullptr) log_->add_counts(decisions, "kvasir_gateway_decision_log_");
-  return registry_.expose() + decisions.expose() + log_page();
+std::string GatewayMetrics::page(const TenantTable* tenants) const {
+  MetricRegistry now;
+  if (tenants != nullptr) TenantSeries::add_in_flight(*tenants, now);
+  if (log_ != nullptr) log_->add_counts(now, "kvasir_gateway_decision_log_");
+  if (access_log_ != nullptr) access_log_->add_counts(now);
+  return registry_.expose() + now.expose() + log_page();
+}
+
+void GatewayMetrics::on_visit_ended(const VisitReport& report) {
+  if (access_log_ != nullptr) access_log_->ended(report);
+  if (tenants_) tenants_->ended(report);
 }
 
 void GatewayMetrics::on_joined(EndpointId, const Endpoint& endpoint) {

@@ -6,11 +6,13 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "apps/leg_series.h"
 #include "apps/pool_metrics.h"
+#include "apps/tenant_series.h"
 #include "gateway/probe.h"
 #include "net/io/socket.h"
 #include "telemetry/handle_table.h"
@@ -19,6 +21,7 @@
 
 namespace kvasir {
 
+class AccessLog;
 class DecisionLog;
 
 class GatewayMetrics final : public PoolMetrics<GatewayProbe> {
@@ -33,7 +36,14 @@ class GatewayMetrics final : public PoolMetrics<GatewayProbe> {
   // pool="NAMESPACE/NAME".
   static Labels pool_labels(const ObjectKey& pool) { return {{"pool", to_string(pool)}}; }
 
-  std::string page() const;
+  // Before the gateway is made. Null: there is none; else it must outlive this.
+  void set_access_log(AccessLog* log) { access_log_ = log; }
+  void count_tenants() { tenants_.emplace(registry_); }
+  // The file of keys was read again.
+  void on_keys_read(bool used) { tenants_->read(used); }
+
+  // `tenants`: whose requests in flight it has; null: nobody's.
+  std::string page(const TenantTable* tenants = nullptr) const;
   // Before a page: what waits now.
   void note_flow(const FlowStats& stats);
 
@@ -53,6 +63,7 @@ class GatewayMetrics final : public PoolMetrics<GatewayProbe> {
   void on_ended(const EndReport& report) override;
   void on_certificate_read(std::string_view error) override;
   void on_not_relayed(int status, std::string_view reason) override;
+  void on_visit_ended(const VisitReport& report) override;
   void on_two_legs(const TwoLegsReport& report) override { legs_.ended(report); }
   void on_routed_by_header(const HeaderRoute* route) override { legs_.routed(route); }
   void on_header_route(const HeaderRouteReport& report) override { legs_.ended(report); }
@@ -89,6 +100,8 @@ class GatewayMetrics final : public PoolMetrics<GatewayProbe> {
   std::array<std::atomic<Counter*>, kStatusMax> by_status_{};
   const std::string policy_;
   DecisionLog* const log_;
+  AccessLog* access_log_ = nullptr;
+  std::optional<TenantSeries> tenants_;
   std::array<PerOutcome, kFlowOutcomes> outcomes_;
   std::array<Counter*, kRetryReasons> retries_{};
   // By name. One that left keeps its counters, and has them again when it comes back.

@@ -31,7 +31,9 @@ void append_quoted(std::string_view text, std::string& out) {
   out += '"';
 }
 
-void append_time(WallTime time, std::string& out) {
+}  // namespace
+
+void append_log_time(WallTime time, std::string& out) {
   const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
   const auto since = std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch());
   const auto milliseconds = static_cast<unsigned>(((since.count() % 1000) + 1000) % 1000);
@@ -51,8 +53,6 @@ void append_time(WallTime time, std::string& out) {
   digits((out += '.', static_cast<int>(milliseconds)), 3);
   out += 'Z';
 }
-
-}  // namespace
 
 void append_decimal(double value, std::string& out) {
   constexpr double kScale = 10'000;
@@ -79,13 +79,13 @@ LogLine::LogLine(LogFormat format, WallTime time, std::string_view level,
     : format_(format), out_(out) {
   if (json()) {
     out_ += "{\"timestamp\":\"";
-    append_time(time, out_);
+    append_log_time(time, out_);
     out_ += '"';
     text("level", level);
     text("component", component);
     text("message", message);
   } else {
-    append_time(time, out_);
+    append_log_time(time, out_);
     out_.append(" ").append(level).append(" ").append(component).append(": ").append(message);
   }
 }

@@ -63,6 +63,9 @@ class LogLine {
   bool first_entry_ = true;
 };
 
+// "2026-11-28T02:03:04.567Z"
+void append_log_time(WallTime time, std::string& out);
+
 // At most four digits behind the point, without zeros at the end; null for what is no number.
 void append_decimal(double value, std::string& out);
 

@@ -83,6 +83,7 @@ class FilteredExchange final : public HttpExchange,
   RawRelay* raw() override;
   void abort() override;
   size_t unsent_bytes() const override { return inner_.unsent_bytes(); }
+  Watcher* watcher() override { return inner_.watcher(); }
 
  private:
   // RawRelay; only when the client's exchange has one.

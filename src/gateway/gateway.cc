@@ -7,6 +7,19 @@
 #include "net/io/event_loop.h"
 
 namespace kvasir {
+namespace {
+
+// Null: there are no tenants.
+std::vector<int32_t> priorities_of(const TenantTable* tenants) {
+  std::vector<int32_t> priorities;
+  if (tenants == nullptr) return priorities;
+  for (const auto& tenant : tenants->tenants()) {
+    if (tenant->priority) priorities.push_back(*tenant->priority);
+  }
+  return priorities;
+}
+
+}  // namespace
 
 struct Gateway::AddedPool {
   std::unique_ptr<Pool> pool;
@@ -25,6 +38,7 @@ Result<std::unique_ptr<Gateway>> Gateway::create(EventLoop& loop, const GatewayO
   Result<std::unique_ptr<Pool>> made = Pool::open(loop, std::move(pool), probe);
   if (!made) return made.error();
   gateway->pool_ = std::move(*made);
+  gateway->pool_->set_client_priorities(priorities_of(gateway->tenants_.get()));
   if (Result<void> fed = gateway->pool_->feed(loop); !fed) return fed.error();
   auto threads = ServerThreads<GatewayThread>::start(
       loop, {options.host, options.port, "--port", options.threads, options.drain_timeout},
@@ -42,7 +56,8 @@ Gateway::Gateway(EventLoop& loop, const GatewayOptions& options, GatewayProbe& p
       options_(options),
       probe_(probe),
       metrics_page_(std::move(metrics_page)),
-      bodies_(options.bodies_bytes_max) {}
+      bodies_(options.bodies_bytes_max),
+      tenants_(options.tenants) {}
 
 Gateway::~Gateway() = default;
 
@@ -74,6 +89,7 @@ Result<Pool*> Gateway::add_pool(const ObjectKey& name, PoolOptions options, Gate
   if (!made) return made.error();
   added->pool = std::move(*made);
   Pool& pool = *added->pool;
+  pool.set_client_priorities(priorities_of(tenants_.get()));
   if (Result<void> fed = pool.feed(loop_); !fed) return fed.error();
   added->users = threads_->size();
   added_.with([&](auto& all) { all.emplace(name, std::move(added)); });
@@ -110,6 +126,20 @@ void Gateway::for_each_pool(const std::function<void(const ObjectKey&, Pool&)>& 
 void Gateway::set_routes(std::shared_ptr<const CarriedRoutes> routes) {
   threads_->for_each(
       [routes = std::move(routes)](GatewayThread& part) { part.set_routes(routes); });
+}
+
+void Gateway::set_tenants(std::shared_ptr<const TenantTable> tenants) {
+  tenants_ = tenants;
+  const std::vector<int32_t> priorities = priorities_of(tenants.get());
+  pool_->set_client_priorities(priorities);
+  for_each_pool([&](const ObjectKey&, Pool& pool) { pool.set_client_priorities(priorities); });
+  threads_->for_each(
+      [tenants = std::move(tenants)](GatewayThread& part) { part.set_tenants(tenants); });
+}
+
+void Gateway::set_upstream_authorization(std::shared_ptr<const std::string> value) {
+  threads_->for_each(
+      [value = std::move(value)](GatewayThread& part) { part.set_upstream_authorization(value); });
 }
 
 void Gateway::drain(std::function<void()> drained) {

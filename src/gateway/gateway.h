@@ -50,6 +50,11 @@ class Gateway {
   // What requests are routed by from now on, with options().listener_port. On the loop's thread.
   void set_routes(std::shared_ptr<const CarriedRoutes> routes);
 
+  // Who may come in from now on, and what workers get in the field Authorization. With
+  // options().tenants and options().upstream_authorization. On the loop's thread.
+  void set_tenants(std::shared_ptr<const TenantTable> tenants);
+  void set_upstream_authorization(std::shared_ptr<const std::string> value);
+
   // Says at /readyz that it stops, and ends each connection with its answer; after drain_delay
   // stops accepting, answers who is held and lets running requests end (at most drain_timeout);
   // then calls `drained` on the loop's thread.
@@ -80,6 +85,7 @@ class Gateway {
   BodyBudget bodies_;
   std::unique_ptr<TlsContext> tls_;
   std::unique_ptr<TlsReload> tls_reload_;
+  std::shared_ptr<const TenantTable> tenants_;  // null: there are none
   std::unique_ptr<Pool> pool_;
   // By name; and those that were removed, until no thread uses them. Threads read the first.
   Guarded<std::map<ObjectKey, std::unique_ptr<AddedPool>>> added_;

@@ -5,6 +5,8 @@ namespace {
 
 std::string_view error_type(int status) {
   switch (status) {
+    case 401:
+      return "AuthenticationError";
     case 403:
       return "PermissionDeniedError";
     case 404:

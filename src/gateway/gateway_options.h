@@ -1,8 +1,11 @@
 // What `kvasir gateway` can be told. Every limit has its name and its default here.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -13,6 +16,7 @@
 #include "net/io/socket.h"
 #include "net/io/tls_context.h"
 #include "serving/pool_options.h"
+#include "tenants/tenant_table.h"
 #include "wire/kube/kube_object.h"
 
 namespace kvasir {
@@ -79,6 +83,16 @@ struct GatewayOptions {
   // From when /readyz says 503 until no more connections are taken: what whoever sends requests
   // here needs to see it.
   Duration drain_delay = Duration::zero();
+  // Who may come in, at the start (Gateway::set_tenants()); null: whoever comes.
+  std::shared_ptr<const TenantTable> tenants = {};
+  // The probe is told of each request that is over, without tenants too.
+  bool tells_visits = false;
+  // What workers get in the field Authorization; null: what clients send there, unless it is a key.
+  std::shared_ptr<const std::string> upstream_authorization = {};
+  // By which keys expire.
+  std::function<WallSeconds()> wall_clock = [] {
+    return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+  };
 };
 
 }  // namespace kvasir

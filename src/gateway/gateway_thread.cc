@@ -6,6 +6,9 @@
 #include "gateway/gateway_error.h"
 #include "gateway/header_routes.h"
 #include "gateway/routed_requests.h"
+#include "gateway/tenant_gate.h"
+#include "gateway/visit.h"
+#include "gateway/visits.h"
 #include "net/http/http_path.h"
 #include "net/http/http_status.h"
 #include "net/io/event_loop.h"
@@ -90,14 +93,23 @@ GatewayThread::GatewayThread(Gateway& gateway, EventLoop& loop, Descriptor liste
       filtered_(loop),
       server_(loop, std::move(listener), *this, options_.server, &gateway.bodies(), gateway.tls()),
       index_(index),
+      upstream_authorization_(options_.upstream_authorization),
       pool_relays_(gateway.pool(), options_, probe_, loop, index) {
+  if (options_.tenants != nullptr || options_.tells_visits) {
+    visits_ = std::make_unique<Visits>(loop, probe_);
+  }
+  if (options_.tenants != nullptr) {
+    gate_ = std::make_unique<TenantGate>(options_.tenants, options_, probe_);
+  }
   if (!options_.header_routes.empty()) header_routes_ = std::make_unique<HeaderRoutes>(*this);
 }
 
 GatewayThread::~GatewayThread() = default;
 
 void GatewayThread::add_pool(const ObjectKey& name, Pool& pool, GatewayProbe& probe) {
-  pools_.add(name, std::make_unique<PoolRelays>(pool, options_, probe, loop_, index_));
+  auto relays = std::make_unique<PoolRelays>(pool, options_, probe, loop_, index_);
+  relays->set_upstream_authorization(upstream_authorization_);
+  pools_.add(name, std::move(relays));
 }
 
 void GatewayThread::on_endpoint_down(const Pool& pool, EndpointId endpoint) {
@@ -117,10 +129,29 @@ void GatewayThread::set_routes(std::shared_ptr<const CarriedRoutes> routes) {
   routed_->set_routes(std::move(routes));
 }
 
+void GatewayThread::set_tenants(std::shared_ptr<const TenantTable> tenants) {
+  if (gate_ != nullptr) gate_->set_table(std::move(tenants));
+}
+
+void GatewayThread::set_upstream_authorization(std::shared_ptr<const std::string> value) {
+  upstream_authorization_ = std::move(value);
+  pool_relays_.set_upstream_authorization(upstream_authorization_);
+  pools_.for_each(
+      [this](PoolRelays& pool) { pool.set_upstream_authorization(upstream_authorization_); });
+}
+
+// The gateway's own pages are asked for all the time, and by nobody in particular.
 void GatewayThread::on_request(HttpExchange& exchange) {
+  if (visits_ == nullptr || is_own_page(exchange.head().path())) return take(exchange);
+  take(visits_->begin(exchange));
+}
+
+void GatewayThread::take(HttpExchange& exchange) {
   if (!take_request(exchange)) return;
   const HttpHead& head = exchange.head();
   if (is_own_page(head.path())) return answer_own_page(exchange);
+  const bool preflight = is_preflight(head);
+  if (!preflight && !admits(exchange)) return;
   if (header_routes_ != nullptr && header_routes_->take(exchange)) return;
   if (options_.listener_port != 0) {
     if (routed_ == nullptr) {
@@ -128,8 +159,16 @@ void GatewayThread::on_request(HttpExchange& exchange) {
     }
     return routed_->take(exchange);
   }
-  if (cors_ && is_preflight(head)) return answer_preflight(exchange, *cors_);
+  if (cors_ && preflight) return answer_preflight(exchange, *cors_);
+  if (preflight && !admits(exchange)) return;
   schedule(with_cors(exchange), pool_relays_);
+}
+
+bool GatewayThread::admits(HttpExchange& exchange) {
+  Visit* const visit = gate_ == nullptr ? nullptr : visit_of(exchange);
+  return visit == nullptr ||
+         gate_->admit(*visit, loop_.now(), inference_api(exchange.head(), pool_relays_),
+                      pool().estimator());
 }
 
 HttpExchange& GatewayThread::with_cors(HttpExchange& exchange) {
@@ -231,7 +270,10 @@ void GatewayThread::route_inference(HttpExchange& exchange, RequestApi api, Pool
   const std::string_view coding = exchange.head().find("content-encoding").value_or("");
   if (content_coding(coding) != ContentCoding::kIdentity)
     return pool.relay(exchange, true, std::nullopt);
-  const std::optional<RequestPeek> peek = peek_request(exchange.body(), api);
+  const Visit* visit = visit_of(exchange);
+  const std::optional<RequestPeek>* known = visit == nullptr ? nullptr : visit->peek(api);
+  const std::optional<RequestPeek> peek =
+      known != nullptr ? *known : peek_request(exchange.body(), api);
   if (!peek && is_generation(exchange.head().path())) {
     if (const std::optional<ApiError> error = unreadable(exchange)) {
       // Its words quote the body, which no log should hold.

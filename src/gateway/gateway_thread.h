@@ -24,6 +24,8 @@ class EventLoop;
 class Gateway;
 class HeaderRoutes;
 class RoutedRequests;
+class TenantGate;
+class Visits;
 struct CarriedRoutes;
 
 class GatewayThread final : public HttpHandler {
@@ -49,6 +51,9 @@ class GatewayThread final : public HttpHandler {
   PoolRelays* relays_of(const ObjectKey& pool);
 
   void set_routes(std::shared_ptr<const CarriedRoutes> routes);
+  // With options().tenants.
+  void set_tenants(std::shared_ptr<const TenantTable> tenants);
+  void set_upstream_authorization(std::shared_ptr<const std::string> value);
 
   EventLoop& loop() { return loop_; }
 
@@ -60,6 +65,8 @@ class GatewayThread final : public HttpHandler {
   FilteredExchanges& filtered() { return filtered_; }
   // Of the flags; null: they say nothing.
   const CorsPolicy* cors() const { return cors_ ? &*cors_ : nullptr; }
+  // Whether whoever sent it may come in; false: it is answered. True without tenants.
+  bool admits(HttpExchange& exchange);
   // An exchange that has its answer read by pages of other origins, if flags say so.
   HttpExchange& with_cors(HttpExchange& exchange);
   void answer_preflight(HttpExchange& exchange, const CorsPolicy& cors);
@@ -67,6 +74,7 @@ class GatewayThread final : public HttpHandler {
   void schedule(HttpExchange& exchange, PoolRelays& pool);
 
  private:
+  void take(HttpExchange& exchange);
   // Puts the target into normal form. False: the request was refused.
   bool take_request(HttpExchange& exchange);
   void refuse(HttpExchange& exchange, const ApiError& error, std::string_view more_fields = {});
@@ -90,6 +98,9 @@ class GatewayThread final : public HttpHandler {
   FilteredExchanges filtered_;
   HttpServer server_;
   const uint32_t index_;
+  std::shared_ptr<const std::string> upstream_authorization_;
+  std::unique_ptr<Visits> visits_;    // null: nobody is told of them
+  std::unique_ptr<TenantGate> gate_;  // null: whoever comes may come in
   PoolRelays pool_relays_;
   RelayedPools pools_;        // the others
   bool was_settled_ = false;  // all pools were: one that comes later keeps nobody waiting

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "gateway/gateway_thread.h"
 #include "gateway/leg_answers.h"
+#include "gateway/visit.h"
 #include "net/http/http_exchange.h"
 #include "net/io/event_loop.h"
 
@@ -56,6 +57,10 @@ bool HeaderRoutes::take(HttpExchange& exchange) {
   where.decoder_words = "the route's worker";
   where.decoder_error = {};
   where.more_fields = "x-kvasir-route: " + route->header + "=" + route->value + "\r\n";
+  if (Visit* visit = visit_of(exchange)) {
+    visit->set_request_id(where.request_id);
+    visit->set_route(route->header + "=" + route->value);
+  }
   relays_.start(thread_.with_cors(exchange), std::move(where),
                 std::make_unique<TellRoute>(thread_.probe(), *route));
   return true;

@@ -40,6 +40,7 @@ PoolRelays::PoolRelays(Pool& pool, const GatewayOptions& options, GatewayProbe& 
       probe_(probe),
       loop_(loop),
       pool_thread_(pool, loop, index),
+      upstream_authorization_(options.upstream_authorization),
       upstreams_(pool.fleet().size()) {}
 
 PoolRelays::~PoolRelays() {
@@ -51,6 +52,11 @@ PoolRelays::~PoolRelays() {
 
 void PoolRelays::relay(HttpExchange& exchange, bool inference,
                        const std::optional<RequestPeek>& peek) {
+  if (upstream_authorization_ != nullptr) {
+    HttpHead& head = exchange.editable_head();
+    head.remove_fields("authorization");
+    head.add_field("Authorization", *upstream_authorization_);
+  }
   auto* relay = new Relay(*this, exchange, inference);
   relays_.insert(relay);
   relay->start(peek);

@@ -47,6 +47,11 @@ class PoolRelays {
   // No more requests come. Calls `drained` in a later turn, once all that are here are over.
   void drain(std::function<void()> drained);
 
+  // What workers get in the field Authorization; null: what clients send there.
+  void set_upstream_authorization(std::shared_ptr<const std::string> value) {
+    upstream_authorization_ = std::move(value);
+  }
+
   PoolThread& pool_thread() { return pool_thread_; }
   Pool& pool() { return pool_thread_.pool(); }
 
@@ -78,6 +83,7 @@ class PoolRelays {
   GatewayProbe& probe_;
   EventLoop& loop_;
   PoolThread pool_thread_;
+  std::shared_ptr<const std::string> upstream_authorization_;
   std::vector<Upstream> upstreams_;  // by slot
   // Of endpoints that left, while requests run there.
   std::vector<std::unique_ptr<HttpClient>> retired_;

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/clock.h"
+#include "gateway/visit_report.h"
 #include "handoff/two_legs.h"
 #include "legs/legs_relays.h"
 #include "model/endpoint.h"
@@ -97,6 +98,8 @@ class GatewayProbe : public PoolProbe {
   virtual void on_mirrored(const MirrorReport& report) { static_cast<void>(report); }
   // The certificates' files changed: `error` is empty when new connections get the new ones.
   virtual void on_certificate_read(std::string_view error) { static_cast<void>(error); }
+  // A request is over; only where there are tenants or an access log.
+  virtual void on_visit_ended(const VisitReport& report) { static_cast<void>(report); }
   // A request was refused before it could be relayed.
   virtual void on_not_relayed(int status, std::string_view reason) = 0;
 };

@@ -6,6 +6,7 @@
 #include "gateway/gateway_error.h"
 #include "gateway/pool_relays.h"
 #include "gateway/relay_head.h"
+#include "gateway/visit.h"
 #include "legs/legs_relays.h"
 #include "net/http/http_status.h"
 #include "net/http/proxy_head.h"
@@ -22,6 +23,7 @@ constexpr std::string_view kNoWorker = "no worker is available";
 Relay::Relay(PoolRelays& relays, HttpExchange& exchange, bool inference)
     : relays_(relays),
       exchange_(exchange),
+      visit_(visit_of(exchange)),
       journey_(relays.pool_thread(), *this),
       inference_(inference),
       head_request_(exchange.head().method() == "HEAD") {
@@ -44,6 +46,10 @@ void Relay::start(const std::optional<RequestPeek>& peek) {
     more.body_bytes = body().size();
     more.body = exchange_.body();
     more.authorization = exchange_.head().find("authorization").value_or("");
+    if (const Tenant* tenant = visit_ == nullptr ? nullptr : visit_->tenant()) {
+      more.fairness_id = tenant->fairness_id;
+      more.priority = tenant->priority;
+    }
     return journey_.start(rewritten ? rewritten : peek, std::move(more));
   }
   if (peek && peek->names_workers) strip(peek->api);
@@ -94,7 +100,7 @@ void Relay::refuse_legs(const LegRefusal& refusal) {
 
 void Relay::pass_on_prefill(int status, std::string_view fields, std::string_view body) {
   if (status >= kHttpServerErrors) tell_bad_answer(status, "the error is the prefill worker's own");
-  journey_.end(Ending::kNatural, status);
+  end(Ending::kNatural, status);
   std::string all(fields);
   all.append("x-request-id: ").append(journey_.names().request_id).append("\r\n");
   exchange_.respond(status, all, body);
@@ -115,8 +121,7 @@ void Relay::on_evicted(const JourneyRefusal& refusal) {
   if (call_ != nullptr) std::exchange(call_, nullptr)->cancel();
   if (mode_ == Mode::kHeld) return drop(refusal);
   tell_bad_answer(journey_.status(), refusal.text);
-  exchange_.abort();
-  finish(Ending::kError, refusal.status);
+  cut(refusal.status);
 }
 
 // Draws the model for which the pool has a rule. nullopt: it stays. The new peek points into the
@@ -206,6 +211,7 @@ void Relay::on_body(std::string_view bytes) {
   if (mode_ == Mode::kHeld) send_withheld();
   journey_.look(bytes);
   if (inference_) tail_.look(bytes);
+  if (visit_ != nullptr) visit_->count_events(bytes);
   if (mode_ == Mode::kReframed) write_back(bytes);
 }
 
@@ -300,7 +306,7 @@ void Relay::on_end() {
 
 // The journey ends first: a client that has seen the end of the answer finds its load gone.
 void Relay::complete() {
-  journey_.end(Ending::kNatural);
+  end(Ending::kNatural, journey_.status());
   if (rewritten_ && mode_ == Mode::kReframed) {
     rewritten_->restored.clear();
     rewritten_->restorer.flush(rewritten_->restored);
@@ -320,7 +326,7 @@ void Relay::drop(const JourneyRefusal& refusal) {
 
 void Relay::fail(int status, std::string_view message, std::string_view more_fields,
                  std::string_view type) {
-  journey_.end(Ending::kNatural, status);
+  end(Ending::kNatural, status);
   ApiError error = gateway_error(status, message);
   if (!type.empty()) error.type = type;
   std::string fields = error_fields(error).append(more_fields);
@@ -337,8 +343,9 @@ void Relay::on_client_gone() {
   // Many hang up on an error, too, before the stream is over.
   const bool failed = mode_ != Mode::kHeld && journey_.failed_in_200();
   if (complete || failed) journey_.note_answered();
-  if (complete) return finish(Ending::kNatural, journey_.status());
-  finish(Ending::kClientGone, kHttpClientClosedRequest);
+  complete ? end(Ending::kNatural, journey_.status())
+           : end(Ending::kClientGone, kHttpClientClosedRequest);
+  leave();
 }
 
 // The endpoint may be at work as it should: it is not blamed.
@@ -348,12 +355,19 @@ void Relay::on_time_over() {
   const bool begun = mode_ != Mode::kHeld;
   const int status = begun ? journey_.status() : kHttpGatewayTimeout;
   tell_bad_answer(status, "the time that its route gives it is over");
-  finish(begun ? Ending::kError : Ending::kNatural, status);
+  end(begun ? Ending::kError : Ending::kNatural, status);
+  leave();
 }
 
-void Relay::finish(Ending ending, int status) {
-  journey_.end(ending, status);
+void Relay::cut(int status) {
+  end(Ending::kError, status);
+  exchange_.abort();
   leave();
+}
+
+void Relay::end(Ending ending, int status) {
+  journey_.end(ending, status);
+  if (visit_ != nullptr) visit_->note(journey_, selected_);
 }
 
 void Relay::leave() {

@@ -21,6 +21,7 @@
 namespace kvasir {
 
 class PoolRelays;
+class Visit;
 
 class Relay final : private HttpCallObserver,
                     private HttpExchange::Observer,
@@ -110,12 +111,15 @@ class Relay final : private HttpCallObserver,
   void tell_error_passed_on();
   // The whole answer passed.
   void complete();
-  // It is over; deletes itself.
-  void finish(Ending ending, int status);
+  // What part of the answer is out cannot be taken back: the connection is cut. Deletes itself.
+  void cut(int status);
+  // Before the last of the exchange.
+  void end(Ending ending, int status);
   void leave();
 
   PoolRelays& relays_;
   HttpExchange& exchange_;
+  Visit* const visit_;       // of exchange_; null: nobody is told of it
   RawRelay* raw_ = nullptr;  // of exchange_, in mode kRaw
   HttpCall* call_ = nullptr;
   std::vector<std::string> names_;  // of headers_, lower-case

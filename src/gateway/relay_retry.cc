@@ -28,8 +28,7 @@ void Relay::on_failure(const HttpFailure& failure) {
     // Part of the answer is out: cutting it is the only honest end.
     conduct.faulty();
     tell_bad_answer(journey_.status(), failure.message);
-    exchange_.abort();
-    return finish(Ending::kError, kHttpBadGateway);
+    return cut(kHttpBadGateway);
   }
   note_failure(closed ? std::string(kClosedWords) : plain_words(failure, relays_.options().client));
   if (closed) return on_closed(failure);

@@ -7,6 +7,8 @@
 #include "gateway/filtered_exchange.h"
 #include "gateway/gateway_error.h"
 #include "gateway/gateway_thread.h"
+#include "gateway/visit.h"
+#include "net/http/http_exchange.h"
 #include "net/http/http_status.h"
 #include "net/io/event_loop.h"
 #include "routes/header_changes.h"
@@ -42,6 +44,7 @@ void RoutedRequests::take(HttpExchange& exchange) {
 void RoutedRequests::take(HttpExchange& client, const RouteRequest& request,
                           const RouteEntry& entry) {
   const std::shared_ptr<const RouteRule> rule = entry.rule;
+  if (Visit* visit = visit_of(client)) visit->set_route(to_string(rule->route));
   if (!rule->problem.empty()) {  // none of its filters counts
     return refuse(thread_.with_cors(client), kHttpServerErrors,
                   to_string(*rule) + ": " + rule->problem);
@@ -50,6 +53,7 @@ void RoutedRequests::take(HttpExchange& client, const RouteRequest& request,
   if (cors != nullptr && is_preflight(request.head)) {
     return thread_.answer_preflight(client, *cors);
   }
+  if (is_preflight(request.head) && !thread_.admits(client)) return;
   const RouteBackend* const backend = rule->pick(thread_.pool_thread().random().next());
   AnswerFilters filters{rule, backend, cors, rule->request_timeout};
   HttpExchange& exchange =

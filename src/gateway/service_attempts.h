@@ -93,6 +93,7 @@ class ServiceAttempts final : public HttpExchange,
   RawRelay* raw() override;
   void abort() override;
   size_t unsent_bytes() const override;
+  Watcher* watcher() override { return client_.watcher(); }
 
  private:
   enum class State : uint8_t {

@@ -5,6 +5,7 @@
 
 #include "gateway/gateway_thread.h"
 #include "gateway/leg_answers.h"
+#include "gateway/visit.h"
 #include "net/http/http_exchange.h"
 #include "net/http/http_status.h"
 #include "net/io/event_loop.h"
@@ -86,6 +87,7 @@ LegsRoute ServiceRequests::route_of(const RouteRule& rule, std::string request_i
 void ServiceRequests::send(HttpExchange& exchange, std::shared_ptr<const RouteRule> rule,
                            const RouteTarget& target, const std::vector<HostPort>& members) {
   std::string id = request_id_of(exchange.head(), thread_.pool_thread().random());
+  if (Visit* const visit = visit_of(exchange)) visit->set_request_id(id);
   if (ServiceAttempts::are_for(*rule)) {
     auto attempts = std::make_unique<ServiceAttempts>(
         host_, exchange, std::move(rule), target,

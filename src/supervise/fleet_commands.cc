@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <system_error>
 
+#include "net/io/socket.h"
 #include "supervise/fleet_plan.h"
 
 namespace kvasir {
@@ -53,6 +54,12 @@ bool says(const FleetGroup& group, const std::string& flag) {
   });
 }
 
+// Workers and gateway listen at one address: who can reach the one can reach the others, which ask
+// for no key.
+void add_anonymous(Words& words, const FleetOptions& options) {
+  if (!is_loopback(options.host)) words.push_back("--anonymous");
+}
+
 void add_events_of_workers(Words& words) {
   add(words, "--kv-events", events_place("PORT"));
   add(words, "--kv-replay", replay_place("PORT"));
@@ -80,6 +87,7 @@ Words worker_command(const FleetOptions& options, uint16_t port) {
 
 Words gateway_command(const FleetOptions& options, uint16_t port, const Words& worker_urls) {
   Words words = common_words("gateway", options, port);
+  add_anonymous(words, options);
   add(words, "--worker-urls", join(worker_urls));
   if (!options.health_path.empty()) add(words, "--health-path", options.health_path);
   if (!options.policy.empty()) add(words, "--policy", options.policy);
@@ -112,6 +120,7 @@ Words program_command(const FleetGroup& group, const FleetOptions& options, uint
       break;
   }
   Words words = common_words("gateway", options, port);
+  if (!says(group, "--keys") && !says(group, "--anonymous")) add_anonymous(words, options);
   add(words, "--endpoints-file", endpoints_path(options));
   if (options.kv_events && hears_events && !says(group, "--kv-events"))
     add_events_of_workers(words);

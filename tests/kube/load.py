@@ -26,8 +26,9 @@ class Outcome:
 class Load:
     """`address`: (host, port). Each client keeps its connection as long as the server does, as SDKs do."""
 
-    def __init__(self, address, model, clients=8, tokens=16, stream=True, pause=0.0):
+    def __init__(self, address, model, clients=8, tokens=16, stream=True, pause=0.0, key=None):
         self.address, self.pause, self.stream = address, pause, stream
+        self.fields = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
         self.body = json.dumps({"model": model, "prompt": "to be or not to be", "max_tokens": tokens, "stream": stream})
         self.outcomes = []
         self.stopping = threading.Event()
@@ -53,7 +54,7 @@ class Load:
             self.stopping.wait(self.pause)
 
     def _ask(self, connection, outcome):
-        connection.request("POST", "/v1/completions", self.body, {"Content-Type": "application/json"})
+        connection.request("POST", "/v1/completions", self.body, self.fields)
         answer = connection.getresponse()
         outcome.status = answer.status
         outcome.served_by = answer.headers.get("x-selected-pod", "")

@@ -233,6 +233,10 @@ TEST(Documents, WhatTheGatewayPageShowsIsPrinted) {
   paste_document("docs/GATEWAY.md", 2);
 }
 
+TEST(Documents, WhatTheTenantsPageShowsIsPrinted) {
+  paste_document("docs/TENANTS.md", 5);
+}
+
 TEST(Documents, WhatTheReadmeShowsIsPrinted) {
   paste_document("README.md", 2);
 }

@@ -11,7 +11,7 @@ from machine import ROOT
 NAMESPACES = ("kvasir-demo", "llm-d-system", "llm-serving", "benchmark", "models")
 FOLDERS = ("deploy/crds", "deploy/gateway", "deploy/epp", "deploy/kv-cache-manager", "deploy/demo/base", "deploy/demo", "examples/kubernetes")
 OPTIONS = ("epp-replicas", "epp-leader-election", "epp-topology", "epp-pod-disruption-budget", "epp-network-policy",
-           "gateway-pod-disruption-budget", "gateway-network-policy")  # the service monitors are of a kind that is not here
+           "gateway-pod-disruption-budget", "gateway-network-policy", "gateway-keys")  # the service monitors are of a kind that is not here
 TUTORIAL_KINDS = "examples/kubernetes/crds"
 POOL = """
 apiVersion: inference.networking.k8s.io/v1
@@ -36,6 +36,7 @@ RIGHTS = (
 )
 CHART_VALUES = (
     ["workers.enabled=true", "gateway.enabled=true"],
+    ["workers.enabled=true", "gateway.enabled=true", "gateway.keysSecret=kvasir-gateway-keys"],
     ["router.modelServers.matchLabels.app=vllm", "router.epp.replicas=2", "podDisruptionBudget.enabled=true",
      "networkPolicy.enabled=true", "nodeLabels=true", "router.inferenceObjectives[0].name=high",
      "router.inferenceObjectives[0].priority=5"],

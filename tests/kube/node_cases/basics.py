@@ -27,7 +27,7 @@ def our_programs_serve(namespace):
     namespace.wait_for_service_account()
     namespace.create("Service", "vllm", spec={"clusterIP": "None", "selector": {"app": "worker"}, "ports": [{"port": 8000}]})
     for name, command in (("worker", ["worker", "--port", "8000", "--time-scale", "200"]),
-                          ("gateway", ["gateway", "--host", "0.0.0.0", "--port", "8000", "--dns", "vllm:8000"])):
+                          ("gateway", ["gateway", "--host", "0.0.0.0", "--anonymous", "--port", "8000", "--dns", "vllm:8000"])):
         container = {"name": name, "image": f"localhost/kvasir:{version}", "imagePullPolicy": "Never", "args": command,
                      "readinessProbe": {"httpGet": {"path": "/health", "port": 8000}, "periodSeconds": 1}}
         namespace.create("Pod", name, labels={"app": name}, spec={"containers": [container], "terminationGracePeriodSeconds": 2})

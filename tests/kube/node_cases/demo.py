@@ -10,6 +10,7 @@ from envoy_config import Shape
 DEMO, PICKER = ROOT / "deploy/demo", ROOT / "deploy/epp"
 NAMESPACE = "kvasir-demo"
 MODEL = "Qwen/Qwen3-32B"
+KEY = "sk-kvasir-demo"  # as deploy/demo/base/keys.yaml says
 WORKERS, MORE_WORKERS = 4, 8
 CLIENTS = 8
 TRAFFIC_SECONDS = 1  # from Ready to the first request
@@ -58,7 +59,7 @@ class Demo:
         return sum(pod["metadata"]["name"].startswith(name) for pod in self.world.api.list("Pod", NAMESPACE))
 
     def load(self):
-        return Load(self.address, MODEL, CLIENTS)
+        return Load(self.address, MODEL, CLIENTS, key=KEY)
 
 
 def streams_an_answer(namespace):

@@ -23,6 +23,9 @@ def main():
     if not where:
         sys.exit("dynamo.frontend: set KVASIR_FRONTEND_FLAGS, which says where the workers are: '--pool-name POOL' or "
                  "'--dns SERVICE:8000'")
+    # Dynamo's frontend asks nobody for a key.
+    if not any(word.split("=")[0] in ("--keys", "--anonymous") for word in where):
+        where.append("--anonymous")
     os.execv("/usr/bin/kvasir", ["kvasir", "gateway", "--host", args.http_host, "--port", args.http_port, "--policy",
                                  MODES[args.router_mode], *where])
 
