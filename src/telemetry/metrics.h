@@ -123,7 +123,7 @@ class MetricRegistry {
   static void expose_summary(const Family& family, const Child& child, std::string& text);
 
   MetricRegistry* const all_ = nullptr;  // null: it is its own
-  const Labels more_;
+  const Labels more_ = {};
   mutable std::mutex mutex_;
   std::deque<Family> families_;
   std::unordered_map<std::string, Family*> by_name_;
