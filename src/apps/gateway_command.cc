@@ -147,7 +147,11 @@ Result<void> check_sources(const GatewayFlags& flags, PoolOptions& options) {
   options.no_endpoints = std::string("exactly one of ") + kWorkerFlags +
                          ", --pool-name and --endpoint-selector says where the workers are, or "
                          "dataLayer.discovery of the configuration";
-  const bool routed = !flags.routes.paths.empty();
+  const bool routed = flags.routes.any();
+  if (sources > 0 && flags.routes.from_cluster) {
+    return Error{"--routes-from-cluster: the cluster says where the workers are; leave " +
+                 std::string(kWorkerFlags) + ", --pool-name and --endpoint-selector out"};
+  }
   options.endpoints_from_config =
       sources == 0 && !options.config_name.empty() && (!routed || config_discovers(options.config));
   if (sources == 1 || options.endpoints_from_config) return {};
@@ -158,7 +162,7 @@ Result<void> check_sources(const GatewayFlags& flags, PoolOptions& options) {
 // Whether anything but the objects of --routes says where workers are.
 bool has_workers(const GatewayFlags& flags, const PoolOptions& pool) {
   const bool by_pods = !flags.kube.pool_name.empty() || !flags.kube.endpoint_selector.empty();
-  return flags.routes.paths.empty() || flags_with_workers(flags) > 0 || by_pods ||
+  return !flags.routes.any() || flags_with_workers(flags) > 0 || by_pods ||
          pool.endpoints_from_config;
 }
 
@@ -392,13 +396,15 @@ int run_gateway(const GatewayFlags& flags) {
   if (!loop) return fail_command("gateway", 1, loop.error().message);
   Result<std::unique_ptr<KubeSession>> kube = gateway_kube_session(**loop, flags, *options);
   if (!kube) return fail_command("gateway", 2, kube.error().message);
-  Result<std::unique_ptr<RouteSession>> routes = RouteSession::open(**loop, flags.routes, *options);
+  Result<std::unique_ptr<RouteSession>> routes =
+      RouteSession::open(**loop, flags.routes, flags.kube.kubeconfig, *options);
   if (!routes) return fail_command("gateway", 2, routes.error().message);
   Result<std::unique_ptr<TenantSession>> tenants =
       TenantSession::open(**loop, flags.tenants, *options);
   if (!tenants) return fail_command("gateway", 2, tenants.error().message);
   Result<std::unique_ptr<AccessLog>> visits = access_log(flags.tenants);
   if (!visits) return fail_command("gateway", 2, visits.error().message);
+  if (flags.routes.from_cluster && flags.drain_delay_s < 0) options->drain_delay = kKubeDrainDelay;
   const std::string policy = options->pool.policy.empty() ? "config" : options->pool.policy;
   Result<std::unique_ptr<DecisionLog>> log =
       decision_log(flags.decision_log, "gateway", LogEncoding::kText);
@@ -423,7 +429,7 @@ int run_gateway(const GatewayFlags& flags) {
                             });
   if (!signals) return fail_command("gateway", 1, signals.error().message);
   Result<std::unique_ptr<Gateway>> created = Gateway::create(
-      **loop, *options, metrics, [&metrics, &pools_metrics, &serving, &kube, &tenants] {
+      **loop, *options, metrics, [&metrics, &pools_metrics, &serving, &kube, &routes, &tenants] {
         MetricRegistry caches;
         if (Gateway* now = serving.load()) {
           const PoolStats stats = now->pool().stats();
@@ -432,7 +438,8 @@ int run_gateway(const GatewayFlags& flags) {
           pools_metrics.note(*now, caches);
         }
         return metrics.page((*tenants)->tenants().get()) + caches.expose() +
-               (*kube != nullptr ? (*kube)->page() : "");
+               (*kube != nullptr ? (*kube)->page() : "") +
+               (*routes != nullptr ? (*routes)->page() : "");
       });
   if (!created) {
     if (*kube != nullptr) (*kube)->tell_start_refused(created.error().message);

@@ -28,7 +28,8 @@ void add_rbac_command(CLI::App& kube, int& exit_code) {
   auto options = std::make_shared<RbacOptions>();
   command
       ->add_option("--name", options->account,
-                   "Of the ServiceAccount, and of the Role and binding beside it")
+                   "Of the ServiceAccount, and of the Role and binding beside it (with --routes:\n"
+                   "kvasir-gateway)")
       ->capture_default_str();
   command->add_option("--namespace", options->account_namespace,
                       "Where the program runs (default: the pool's namespace)");
@@ -48,6 +49,11 @@ void add_rbac_command(CLI::App& kube, int& exit_code) {
                       "The program has --peers-service with this Service");
   command->add_flag("--sidecar", options->endpoints_only,
                     "For kvasir sidecar --inference-pool: the pool and its pods, nothing else");
+  command->add_flag(
+      "--routes", options->routes,
+      "For kvasir gateway --routes-from-cluster: the Gateway API, InferencePools and\n"
+      "pods of every namespace, and the conditions that are written there: this takes a\n"
+      "ClusterRole");
   command->add_flag("--node-labels", options->node_labels,
                     "Its configuration has a topology plugin, which reads labels of nodes: this\n"
                     "takes a ClusterRole");
@@ -57,7 +63,8 @@ void add_rbac_command(CLI::App& kube, int& exit_code) {
       "Give what `kvasir epp` or `kvasir gateway` is given, and then, in its pod template,\n"
       "serviceAccountName: kvasir-epp (or what --name says).\n\n"
       "  kvasir kube rbac --pool-name vllm --pool-namespace models | kubectl apply -f -");
-  command->callback([options, &exit_code] {
+  command->callback([command, options, &exit_code] {
+    if (options->routes && command->count("--name") == 0) options->account = "kvasir-gateway";
     if (const Result<void> good = check_names(*options); !good) {
       exit_code = fail_command("kube rbac", 2, good.error().message);
       return;

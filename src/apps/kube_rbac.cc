@@ -1,6 +1,10 @@
 #include "apps/kube_rbac.h"
 
 #include <set>
+#include <utility>
+
+#include "wire/kube/kube_gateway_objects.h"
+#include "wire/kube/kube_types.h"
 
 namespace kvasir {
 namespace {
@@ -70,7 +74,48 @@ std::string role(const RbacOptions& options, const std::vector<KubePermission>& 
          "\n  namespace: " + quoted(account_namespace(options)) + "\n";
 }
 
+// In every namespace, for there may be routes and pools. Conditions are written into what is read
+// anew.
+std::vector<KubePermission> route_permissions(const std::string& own) {
+  std::vector<KubePermission> needed;
+  for (const FollowedKind& kind : route_kinds()) {
+    needed.push_back({"", std::string(kind.type->group), std::string(kind.type->plural), kFollow});
+  }
+  const std::string gateways(kGatewayGroup);
+  for (const auto& [group, resource] :
+       {std::pair(gateways, "gatewayclasses"), std::pair(gateways, "gateways"),
+        std::pair(gateways, "httproutes"),
+        std::pair(std::string(kube_type(KubeKind::kInferencePool).group), "inferencepools")}) {
+    needed.push_back({"", group, resource, {"get"}});
+    needed.push_back({"", group, std::string(resource) + "/status", {"update"}});
+  }
+  const std::string leases = "coordination.k8s.io";
+  needed.push_back({own, leases, "leases", {"create"}});
+  needed.push_back({own, leases, "leases", {"get", "watch", "update"}, {kRoutesLease}});
+  return needed;
+}
+
 }  // namespace
+
+std::vector<FollowedKind> route_kinds() {
+  std::vector<FollowedKind> kinds;
+  const auto add = [&kinds](KubeKind kind, bool optional) {
+    kinds.push_back({&kube_type(kind), optional});
+  };
+  for (const KubeKind kind :
+       {KubeKind::kGatewayClass, KubeKind::kGateway, KubeKind::kHTTPRoute, KubeKind::kNamespace,
+        KubeKind::kService, KubeKind::kEndpointSlice, KubeKind::kPod}) {
+    add(kind, false);
+  }
+  add(KubeKind::kReferenceGrant, true);
+  for (const KubeType& type : kube_types()) {
+    const bool of_a_pool = type.as == KubeKind::kInferencePool ||
+                           type.as == KubeKind::kInferenceObjective ||
+                           type.as == KubeKind::kInferenceModelRewrite;
+    if (of_a_pool) kinds.push_back({&type, true});
+  }
+  return kinds;
+}
 
 std::string lease_name(const std::string& name_space, const std::string& pool) {
   return "epp-" + name_space + "-" + pool + ".llm-d.ai";
@@ -79,6 +124,7 @@ std::string lease_name(const std::string& name_space, const std::string& pool) {
 std::vector<KubePermission> needed_permissions(const RbacOptions& options) {
   const std::string& pool = options.pool_namespace;
   const std::string own = account_namespace(options);
+  if (options.routes) return route_permissions(own);
   std::vector<KubePermission> needed = {{pool, "", "pods", kFollow}};
   if (options.endpoints_only) {
     needed.push_back({pool, options.pool_group, "inferencepools", kFollow});

@@ -6,6 +6,8 @@
 
 namespace kvasir {
 
+struct KubeType;
+
 // Verbs on one resource. Never "*".
 struct KubePermission {
   std::string name_space;  // empty: of the cluster
@@ -27,6 +29,7 @@ struct RbacOptions {
   bool node_labels = false;      // a topology plugin reads labels of nodes
   bool metrics_auth = false;     // --metrics-endpoint-auth
   bool endpoints_only = false;   // kvasir sidecar: no objectives, rewrites and Events
+  bool routes = false;  // --routes-from-cluster: the Gateway API and all pools, in every namespace
 };
 
 std::vector<KubePermission> needed_permissions(const RbacOptions& options);
@@ -34,6 +37,16 @@ std::vector<KubePermission> needed_permissions(const RbacOptions& options);
 // A ServiceAccount, Roles and bindings as YAML; a ClusterRole only where something of the cluster
 // is read. Ends with a line feed.
 std::string rbac_manifest(const RbacOptions& options);
+
+// What --routes-from-cluster reads, in every namespace: whether it can do without it, too.
+struct FollowedKind {
+  const KubeType* type;
+  bool optional;
+};
+std::vector<FollowedKind> route_kinds();
+
+// The lease of the replicas that write conditions.
+inline constexpr const char* kRoutesLease = "kvasir-gateway-routes";
 
 // The lease of a pool's replicas, as upstream's picker names it.
 std::string lease_name(const std::string& name_space, const std::string& pool);

@@ -80,6 +80,30 @@ TEST(KubeRbac, EachOptionAddsWhatItTakesWhereItTakesIt) {
   EXPECT_THAT(lines, Contains("- watch nodes"));
 }
 
+TEST(KubeRbac, RoutesAreReadEverywhereAndOnlyTheirStatusIsWritten) {
+  RbacOptions options;
+  options.routes = true;
+  options.account_namespace = "gateways";
+  const std::vector<std::string> lines = lines_of(options);
+  for (const char* line :
+       {"- list gateways.gateway.networking.k8s.io", "- watch httproutes.gateway.networking.k8s.io",
+        "- watch referencegrants.gateway.networking.k8s.io",
+        "- watch endpointslices.discovery.k8s.io", "- watch inferencepools.serving.kserve.io",
+        "- watch pods", "- get inferencepools.inference.networking.k8s.io",
+        "- update inferencepools/status.inference.networking.k8s.io",
+        "- update gatewayclasses/status.gateway.networking.k8s.io",
+        "gateways update leases.coordination.k8s.io/kvasir-gateway-routes"}) {
+    EXPECT_THAT(lines, Contains(line));
+  }
+  for (const std::string& line : lines) {
+    EXPECT_THAT(line, Not(HasSubstr("secrets"))) << "nothing there is served with TLS";
+    const bool writes = line.find(" update ") != std::string::npos;
+    if (writes && line.find("leases") == std::string::npos) {
+      EXPECT_THAT(line, HasSubstr("/status"));
+    }
+  }
+}
+
 TEST(KubeRbac, TheManifestBindsOneRoleInEachNamespaceToTheAccount) {
   RbacOptions options;
   options.pool_name = "vllm";

@@ -43,7 +43,7 @@ std::string rbac_command(const RbacOptions& rbac, const ObjectKey& account) {
     text.append(" ").append(name).append(" ").append(value);
   };
   if (!rbac.pool_name.empty()) flag("--pool-name", rbac.pool_name);
-  flag("--pool-namespace", rbac.pool_namespace);
+  if (!rbac.routes) flag("--pool-namespace", rbac.pool_namespace);
   if (rbac.pool_group != usual.pool_group) flag("--pool-group", rbac.pool_group);
   if (rbac.selector) text += " --endpoint-selector";
   if (!account_namespace.empty() && account_namespace != rbac.pool_namespace) {
@@ -54,6 +54,7 @@ std::string rbac_command(const RbacOptions& rbac, const ObjectKey& account) {
   if (!rbac.peers_service.empty()) flag("--peers-service", rbac.peers_service);
   if (rbac.node_labels) text += " --node-labels";
   if (rbac.endpoints_only) text += " --sidecar";
+  if (rbac.routes) text += " --routes";
   if (rbac.metrics_auth) text += " --metrics-endpoint-auth";
   return text + " | kubectl apply -f -";
 }
@@ -80,7 +81,8 @@ std::string forbidden_line(const KubeType& type, const KubeStatus& status,
       "Kubernetes does not allow this program to {} {} ({}) in {}: what was known of them stays; "
       "to allow it: {} (the server says: {})",
       refused_verb(status), type.plural, in_group(type),
-      type.namespaced ? "namespace " + std::string(name_space) : "the whole cluster",
+      type.namespaced && !rbac.routes ? "namespace " + std::string(name_space)
+                                      : "the whole cluster",
       rbac_command(rbac, account_of(status.message)), status.message);
 }
 
@@ -119,8 +121,8 @@ void KubeReports::on_trouble(const KubeType& type, const KubeStatus& status,
   if (status.code == kHttpNotFound) {
     const std::string line = fmt::format(
         "Kubernetes: no {} of {} is installed in this cluster: without it there are no "
-        "endpoints; install its CustomResourceDefinition",
-        type.kind, in_group(type));
+        "{}; install its CustomResourceDefinition",
+        type.kind, in_group(type), rbac_.routes ? "routes" : "endpoints");
     log_warning(line);
     return record(true, "KindMissing", "Watch", line);
   }

@@ -1,5 +1,5 @@
-// What `kvasir gateway` has of Gateway API objects: files that are watched, what they come to, the
-// pools that they name, and what is told of all that in the log.
+// What `kvasir gateway` has of Gateway API objects: files that are watched or an API server, what
+// they come to, the pools that they name, and what is told of all that in the log.
 //
 // Made before the gateway and destroyed after it. Lives on the loop's thread.
 #pragma once
@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/route_cluster.h"
 #include "apps/route_pools.h"
 #include "base/lifeline.h"
 #include "base/result.h"
@@ -29,10 +30,16 @@ class Gateway;
 class PoolsMetrics;
 
 struct RouteFlags {
-  std::vector<std::string> paths;  // empty: requests are not routed by objects
+  std::vector<std::string> paths;
+  bool from_cluster = false;  // instead of paths
+  std::string controller_name = StatusOptions().controller_name;
+  std::vector<std::string> addresses;  // of Gateways, for their status
   std::vector<std::string> pool_configs;
   uint16_t listener_port = 0;      // 0: that of the only HTTP listener
   std::string name_space = "default";
+
+  // Whether requests are routed by objects.
+  bool any() const { return from_cluster || !paths.empty(); }
 };
 
 void add_route_flags(CLI::App& command, RouteFlags& flags);
@@ -41,7 +48,9 @@ class RouteSession {
  public:
   // Sets `options` as the objects say. An Error has every problem of the files, or says why nothing
   // could be served. `loop` must outlive it.
+  // Null: the flags ask for no routes. `kubeconfig`: empty when find_kube_config() is to look.
   static Result<std::unique_ptr<RouteSession>> open(EventLoop& loop, const RouteFlags& flags,
+                                                    const std::string& kubeconfig,
                                                     GatewayOptions& options);
   RouteSession(const RouteSession&) = delete;
   RouteSession& operator=(const RouteSession&) = delete;
@@ -51,8 +60,16 @@ class RouteSession {
   Result<void> serve(Gateway& gateway, PoolsMetrics& metrics);
   // For people: "2 HTTPRoutes of port 80".
   std::string text() const;
+  std::string page() const { return cluster_ != nullptr ? cluster_->page() : ""; }
 
  private:
+  Result<void> watch_files(const RouteFlags& flags);
+  Result<void> follow_cluster(const RouteFlags& flags, const std::string& kubeconfig);
+  Result<void> choose_port(const RouteFlags& flags, GatewayOptions& options);
+  ObjectStore& store() { return cluster_ != nullptr ? cluster_->store() : own_store_; }
+  // Everything is known that there is.
+  bool synced() const { return cluster_ == nullptr || cluster_->synced(); }
+  void on_synced();
   RouteSession(EventLoop& loop, PoolConfigFiles pool_configs);
   void on_changed(const EffectiveRoutes& routes);
   void use_routes();
@@ -61,13 +78,15 @@ class RouteSession {
   EventLoop& loop_;
   const PoolConfigFiles pool_configs_;
   uint16_t port_ = 0;
-  ObjectStore store_;
-  std::unique_ptr<ManifestWatch> watch_;
+  ObjectStore own_store_;
+  std::unique_ptr<ManifestWatch> watch_;   // null: objects come from cluster_
+  std::unique_ptr<RouteCluster> cluster_;  // null: they come from files
   std::unique_ptr<RouteFeed> feed_;
   Gateway* gateway_ = nullptr;  // null: serve() was not called yet
   std::unique_ptr<RoutePools> pools_;  // the same
   bool changes_ = false;               // use_routes() is about to run
   std::set<std::string> told_;  // what does not hold
+  size_t told_in_use_ = 0;      // HTTPRoutes
   Lifeline lifeline_;
 };
 

@@ -16,6 +16,7 @@ struct Followed {
   const KubeType* type = nullptr;
   std::string name_space;
   std::string label_selector;
+  bool optional = false;  // who asks can do without it
 
   // Whoever follows this has all objects of `other`.
   bool covers(const Followed& other) const {
@@ -75,6 +76,13 @@ class Cluster::State final : private ReflectorProbe {
     });
   }
 
+  bool all_synced() const {
+    return std::all_of(watched_.begin(), watched_.end(), [](const Watched& watched) {
+      const bool can_miss = watched.followed.optional || is_optional(*watched.followed.type);
+      return watched.reflector->synced() || (can_miss && watched.reflector->absent());
+    });
+  }
+
   // What is followed of these kinds is there, or cannot be had.
   bool optional_synced(const std::string& name_space) const {
     return std::all_of(watched_.begin(), watched_.end(), [&](const Watched& watched) {
@@ -113,8 +121,9 @@ class Cluster::State final : private ReflectorProbe {
 
   void on_synced(const KubeType& type, size_t objects) override { probe_.on_synced(type, objects); }
   void on_trouble(const KubeType& type, const KubeStatus& status, const std::string& why) override {
-    if (status.code != kHttpNotFound || !is_optional(type))
+    if (status.code != kHttpNotFound || !can_miss(type)) {
       return probe_.on_trouble(type, status, why);
+    }
     if (std::find(told_absent_.begin(), told_absent_.end(), &type) != told_absent_.end()) return;
     told_absent_.push_back(&type);
     probe_.on_kind_absent(type);
@@ -122,6 +131,13 @@ class Cluster::State final : private ReflectorProbe {
   void on_object_refused(const KubeType& type, const ObjectKey& key,
                          const std::string& why) override {
     probe_.on_object_refused(type, key, why);
+  }
+
+  bool can_miss(const KubeType& type) const {
+    return is_optional(type) ||
+           std::any_of(watched_.begin(), watched_.end(), [&](const Watched& watched) {
+             return watched.followed.type == &type && watched.followed.optional;
+           });
   }
 
   Executor& executor_;
@@ -169,6 +185,10 @@ void Cluster::follow_pool(const PoolSelection& selection, bool node_labels) {
   }
 }
 
+void Cluster::follow_type(const KubeType& type, bool optional) {
+  state_->follow({&type, "", "", optional});
+}
+
 void Cluster::follow_service(const std::string& name_space, const std::string& service) {
   state_->follow(
       {&kube_type(KubeKind::kEndpointSlice), name_space, "kubernetes.io/service-name=" + service});
@@ -181,6 +201,10 @@ bool Cluster::synced(const PoolSelection& selection) const {
     if (type == nullptr || !state_->synced({type, selection.pool_namespace, ""})) return false;
   }
   return state_->optional_synced(selection.pool_namespace);
+}
+
+bool Cluster::all_synced() const {
+  return state_->all_synced();
 }
 
 ObjectStore& Cluster::store() {

@@ -71,6 +71,9 @@ class Cluster {
   // The same without objectives and rewrites: for who wants to know no more than who is in the
   // pool.
   void follow_endpoints(const PoolSelection& selection, bool node_labels);
+  // All objects of this type, of every namespace. `optional`: it is no trouble when the server has
+  // no such type.
+  void follow_type(const KubeType& type, bool optional);
   // The EndpointSlices of a Service.
   void follow_service(const std::string& name_space, const std::string& service);
 
@@ -80,6 +83,9 @@ class Cluster {
   // All that the pool is made of is in the store, as far as the server has it and lets us read it.
   // Pods and the InferencePool must be readable. False for a pool that is not followed.
   bool synced(const PoolSelection& selection) const;
+  // Everything that is followed is in the store, as far as the server has it: what is optional may
+  // be missing.
+  bool all_synced() const;
   std::vector<KubeFreshness> freshness() const;
 
  private:

@@ -321,6 +321,9 @@ void GatewayThread::answer_health(HttpExchange& exchange) {
 void GatewayThread::answer_readiness(HttpExchange& exchange) {
   constexpr std::string_view kText = "Content-Type: text/plain\r\n";
   if (gateway_.draining()) return exchange.respond(503, kText, "stopping\n");
+  if (options_.listener_port != 0 && routed_ == nullptr) {
+    return exchange.respond(503, kText, "the routes are not known yet\n");
+  }
   if (!all_settled()) return exchange.respond(503, kText, "the workers are not known yet\n");
   exchange.respond(200, kText, "ok\n");
 }

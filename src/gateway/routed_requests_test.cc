@@ -31,6 +31,7 @@ TEST_F(RoutedRequestsTest, BeforeRoutesAreKnownNothingIsServed) {
   start();
   EXPECT_EQ(post("/v1/completions").head.status(), 503);
   EXPECT_EQ(get("/health").head.status(), 200) << "its own pages are its own";
+  EXPECT_EQ(get("/readyz").head.status(), 503);
   route(kAb);
   EXPECT_EQ(post("/v1/completions").head.status(), 200);
 }
