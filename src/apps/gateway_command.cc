@@ -25,6 +25,7 @@
 #include "apps/open_ports.h"
 #include "apps/pools_metrics.h"
 #include "apps/process_memory.h"
+#include "apps/resilience_flags.h"
 #include "apps/route_session.h"
 #include "apps/tenant_session.h"
 #include "base/whole_file.h"
@@ -78,6 +79,7 @@ struct GatewayFlags {
   std::vector<std::string> header_routes;
   std::vector<std::string> cors_origins;
   uint32_t attempts = 4;
+  ResilienceFlags resilience;
   std::string log_level = "info";
   KubeFlags kube;
   double drain_delay_s = -1;  // negative: none, and 5 s when the workers are pods
@@ -336,6 +338,8 @@ Result<GatewayOptions> options_of(const GatewayFlags& flags) {
   options.attempts_max = flags.attempts;
   options.closed_retries_max = flags.closed_retries;
   options.error_retries_max = flags.retry_on_5xx ? 1 : 0;
+  if (Result<void> read = read_resilience_flags(flags.resilience, options); !read)
+    return read.error();
   return options;
 }
 
@@ -591,6 +595,7 @@ void add_gateway_command(CLI::App& app, int& exit_code) {
   command->add_flag("--retry-on-5xx,!--no-retry-on-5xx", flags->retry_on_5xx,
                     "Of these one, on another worker, after a worker answered 429, 500, 502, 503 or 504,\n"
                     "or 200 with an error or nothing in its body (default: on)");
+  add_resilience_flags(*command, flags->resilience);
   command
       ->add_option(
           "--prefill-by", flags->prefill_by,

@@ -3,7 +3,6 @@
 #include <cstdio>
 
 namespace kvasir {
-namespace {
 
 std::string within(Duration limit) {
   char text[40];
@@ -12,8 +11,6 @@ std::string within(Duration limit) {
                 seconds < 1 ? "ms" : "s");
   return text;
 }
-
-}  // namespace
 
 bool is_passing(int status) {
   return status == 500 || status == 502 || status == 503 || status == 504;

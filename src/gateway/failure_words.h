@@ -17,6 +17,9 @@ bool is_passing(int status);
 // A worker that took a request and closed its connection may have died of it.
 bool is_closed(const HttpFailure& failure);
 
+// "within 30 s".
+std::string within(Duration limit);
+
 // Of a request that got no byte of an answer's body. No address: the endpoint is told by its name.
 std::string plain_words(const HttpFailure& failure, const HttpClientLimits& limits);
 

@@ -75,6 +75,11 @@ struct GatewayOptions {
   // Such an answer is kept, and sent when nobody else has one. A longer one, or one that takes longer, is given up.
   size_t error_answer_bytes_max = 64 * 1024;
   Duration error_answer_timeout = std::chrono::milliseconds(100);
+  // The whole time of a request, from its last byte to the answer's, waiting for its turn included;
+  // zero: no limit. Clients may ask for another one by x-request-timeout, and get
+  // `request_timeout_max` at most; zero: `request_timeout`, and without that what they ask for.
+  Duration request_timeout = Duration::zero();
+  Duration request_timeout_max = Duration::zero();
   // Answer bytes a slow client may leave unread here before the worker's connection is paused.
   size_t unread_bytes_max = 1024 * 1024;
   // A body that cannot be read is read again to refuse it in vLLM's words; a longer one is refused without them.

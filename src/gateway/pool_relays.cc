@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "gateway/gateway_error.h"
 #include "gateway/relay.h"
 #include "gateway/relay_head.h"
+#include "gateway/request_bounds.h"
 #include "net/io/event_loop.h"
 
 namespace kvasir {
@@ -52,12 +54,18 @@ PoolRelays::~PoolRelays() {
 
 void PoolRelays::relay(HttpExchange& exchange, bool inference,
                        const std::optional<RequestPeek>& peek) {
+  const Result<RequestBounds> bounds = request_bounds(exchange.head(), options_);
+  if (!bounds) {
+    const ApiError error = gateway_error(400, bounds.error().message);
+    probe_.on_not_relayed(error.status, error.message);
+    return exchange.respond(error.status, error_fields(error), error_body(error));
+  }
   if (upstream_authorization_ != nullptr) {
     HttpHead& head = exchange.editable_head();
     head.remove_fields("authorization");
     head.add_field("Authorization", *upstream_authorization_);
   }
-  auto* relay = new Relay(*this, exchange, inference);
+  auto* relay = new Relay(*this, exchange, inference, *bounds);
   relays_.insert(relay);
   relay->start(peek);
 }

@@ -39,7 +39,7 @@ class PoolRelays {
 
   // Carries it to an endpoint of the pool, and the answer back. `inference`: it is for a model, and
   // scheduled; else it goes to the best endpoints in turn. `peek`: nullopt when its body was not
-  // understood.
+  // understood. What its headers ask for and cannot be read is refused with 400.
   void relay(HttpExchange& exchange, bool inference, const std::optional<RequestPeek>& peek);
   // It is unhealthy: requests that have nothing of its answer yet are sent elsewhere.
   void on_endpoint_down(EndpointId endpoint);

@@ -80,12 +80,13 @@ class PrefillStage::Call final : public HttpCallObserver {
 };
 
 PrefillStage::PrefillStage(PoolRelays& relays, Journey& journey, const HttpHead& request,
-                           LegBodies bodies, Owner& owner)
+                           LegBodies bodies, uint32_t attempts_max, Owner& owner)
     : relays_(relays),
       journey_(journey),
       owner_(owner),
       request_(request),
       bodies_(std::move(bodies)),
+      attempts_max_(attempts_max),
       begun_(relays.loop().now()),
       conduct_(relays.pool()) {}
 
@@ -110,6 +111,7 @@ std::optional<PrefillCandidate> PrefillStage::begin_leg() {
 }
 
 std::optional<PrefillCandidate> PrefillStage::another_candidate() {
+  if (calls_.size() >= attempts_max_) return std::nullopt;
   if (closed_ > relays_.options().closed_retries_max) {
     relays_.probe().on_poison(journey_.names().request_id, closed_);
     return std::nullopt;

@@ -40,9 +40,10 @@ class PrefillStage final : private TwoLegs::Carrier {
   };
 
   // Precondition: journey.decision() names who prefills. All must outlive it; `bodies` is of a text
-  // that stays until the answer begins.
+  // that stays until the answer begins. `attempts_max`: legs that prefill, beside what the options
+  // say of them.
   PrefillStage(PoolRelays& relays, Journey& journey, const HttpHead& request, LegBodies bodies,
-               Owner& owner);
+               uint32_t attempts_max, Owner& owner);
   ~PrefillStage();
 
   void start();
@@ -95,6 +96,7 @@ class PrefillStage final : private TwoLegs::Carrier {
   Owner& owner_;
   const HttpHead request_;  // outlives the exchange, for a release
   const LegBodies bodies_;
+  const uint32_t attempts_max_;
   const TimePoint begun_;
   EndpointConduct conduct_;
   std::vector<std::unique_ptr<Call>> calls_;  // by leg

@@ -20,11 +20,13 @@ constexpr std::string_view kNoWorker = "no worker is available";
 
 }  // namespace
 
-Relay::Relay(PoolRelays& relays, HttpExchange& exchange, bool inference)
+Relay::Relay(PoolRelays& relays, HttpExchange& exchange, bool inference,
+             const RequestBounds& bounds)
     : relays_(relays),
       exchange_(exchange),
       visit_(visit_of(exchange)),
       journey_(relays.pool_thread(), *this),
+      bounds_(bounds),
       inference_(inference),
       head_request_(exchange.head().method() == "HEAD") {
   journey_.names().request_id = request_id_of(exchange.head(), relays.pool_thread().random());
@@ -32,10 +34,14 @@ Relay::Relay(PoolRelays& relays, HttpExchange& exchange, bool inference)
 
 Relay::~Relay() {
   relays_.loop().cancel(error_timer_);
+  relays_.loop().cancel(timeout_timer_);
 }
 
 void Relay::start(const std::optional<RequestPeek>& peek) {
   exchange_.set_observer(this);
+  if (bounds_.timeout > Duration::zero()) {
+    timeout_timer_ = relays_.loop().after(bounds_.timeout, [this] { on_timeout(); });
+  }
   if (inference_) {
     if (peek && has_two_legs(peek->api)) api_ = peek->api;
     if (relays_.pool_thread().reads_headers()) read_headers();
@@ -76,7 +82,7 @@ bool Relay::begin_legs() {
     if (Result<LegBodies> bodies = LegBodies::read(*api_, request_body())) {
       PrefillStage::Owner& owner = *this;
       legs_ = std::make_unique<PrefillStage>(relays_, journey_, exchange_.head(),
-                                             std::move(*bodies), owner);
+                                             std::move(*bodies), bounds_.prefills_max, owner);
       legs_->start();
       return true;
     }

@@ -12,6 +12,7 @@
 #include "gateway/answer_tail.h"
 #include "gateway/prefill_stage.h"
 #include "gateway/probe.h"
+#include "gateway/request_bounds.h"
 #include "net/http/http_client.h"
 #include "net/http/http_exchange.h"
 #include "net/io/event_loop.h"
@@ -28,7 +29,7 @@ class Relay final : private HttpCallObserver,
                     private Journey::Owner,
                     private PrefillStage::Owner {
  public:
-  Relay(PoolRelays& relays, HttpExchange& exchange, bool inference);
+  Relay(PoolRelays& relays, HttpExchange& exchange, bool inference, const RequestBounds& bounds);
   ~Relay() override;
 
   void start(const std::optional<RequestPeek>& peek);
@@ -107,6 +108,8 @@ class Relay final : private HttpCallObserver,
   void fail(int status, std::string_view message, std::string_view more_fields = {},
             std::string_view type = {});
   void drop(const JourneyRefusal& refusal);
+  // Its whole time is over.
+  void on_timeout();
   void tell_bad_answer(int status, std::string_view why);
   void tell_error_passed_on();
   // The whole answer passed.
@@ -135,11 +138,13 @@ class Relay final : private HttpCallObserver,
   std::unique_ptr<PrefillStage> legs_;     // null: one endpoint prefills and decodes
   TimerId error_timer_ = kNoTimer;     // runs while keeping_error_
   std::string failures_;               // of the attempts so far: "vllm-0: connection refused; ..."
+  TimerId timeout_timer_ = kNoTimer;   // with a bound of its time
   uint32_t closed_ = 0;                // endpoints that closed their connection on it
   uint32_t error_retries_ = 0;
   AnswerTail tail_;
   Mode mode_ = Mode::kHeld;
   std::optional<RequestApi> api_;  // when it is one that can have two legs
+  const RequestBounds bounds_;
   const bool inference_;
   const bool head_request_;
   bool paused_ = false;

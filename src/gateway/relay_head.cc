@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "base/text.h"
+#include "gateway/request_bounds.h"
 #include "net/http/hop_fields.h"
 #include "net/http/proxy_head.h"
 #include "wire/kv_transfer/router_members.h"
@@ -27,7 +28,8 @@ bool is_added(std::string_view name, const RelayFields& added) {
 }
 
 // Of a request: written by the gateway, or done with.
-constexpr std::string_view kWrittenAnew[] = {"Host", "Expect", "x-request-id"};
+constexpr std::string_view kWrittenAnew[] = {"Host", "Expect", "x-request-id", kMaxRetriesHeader,
+                                             kRequestTimeoutHeader};
 // Written by the gateway when it sends both legs.
 constexpr std::string_view kOfLegs[] = {"x-prefill-pod", "x-decode-pod", "x-prefill-time-ms"};
 

@@ -60,7 +60,7 @@ void Relay::on_endpoint_down(EndpointId endpoint) {
   if (legs_ != nullptr) legs_->on_endpoint_down(endpoint);
   const bool waits =
       call_ != nullptr && mode_ == Mode::kHeld && journey_.decision().endpoint == endpoint;
-  if (!waits || journey_.attempts() >= relays_.options().attempts_max || !journey_.has_other() ||
+  if (!waits || journey_.attempts() >= bounds_.attempts_max || !journey_.has_other() ||
       !can_move()) {
     return;
   }
@@ -83,7 +83,7 @@ bool Relay::is_worse_than_kept(int status) const {
 
 bool Relay::may_try_error_elsewhere() {
   const GatewayOptions& options = relays_.options();
-  return error_retries_ < options.error_retries_max && journey_.attempts() < options.attempts_max &&
+  return error_retries_ < options.error_retries_max && journey_.attempts() < bounds_.attempts_max &&
          journey_.has_other() && can_move();
 }
 
@@ -149,7 +149,7 @@ void Relay::note_failure(std::string_view what) {
 void Relay::retry(RetryReason reason, std::string_view detail) {
   const std::shared_ptr<const Endpoint> failed = journey_.endpoint();
   const bool was_sent = reason != RetryReason::kNotConnected && reason != RetryReason::kNoAddress;
-  if ((was_sent && !can_move()) || journey_.attempts() >= relays_.options().attempts_max ||
+  if ((was_sent && !can_move()) || journey_.attempts() >= bounds_.attempts_max ||
       !journey_.retry()) {
     journey_.conduct().unanswered();
     return give_up(kHttpBadGateway, "no worker could answer", detail);
@@ -167,6 +167,20 @@ void Relay::give_up(int status, std::string_view message, std::string_view why) 
   if (status == kHttpGatewayTimeout)
     fields.append("x-selected-pod: ").append(selected_).append("\r\n");
   fail(status, std::string(message).append(": ").append(failures_), fields);
+}
+
+// Whoever was asked may have had too little time: nobody is blamed for that.
+void Relay::on_timeout() {
+  timeout_timer_ = kNoTimer;
+  const std::string why = "the request was not answered " + within(bounds_.timeout);
+  if (legs_ != nullptr) legs_->on_left();
+  if (call_ != nullptr) std::exchange(call_, nullptr)->cancel();
+  journey_.conduct().unanswered();
+  tell_bad_answer(kHttpGatewayTimeout, why);
+  if (mode_ != Mode::kHeld) return cut(kHttpGatewayTimeout);
+  std::string fields;
+  if (!selected_.empty()) fields.append("x-selected-pod: ").append(selected_).append("\r\n");
+  fail(kHttpGatewayTimeout, failures_.empty() ? why : why + ": " + failures_, fields);
 }
 
 void Relay::tell_bad_answer(int status, std::string_view why) {
