@@ -22,7 +22,9 @@ constexpr size_t kMessageBytesMost = 1'000;
 // Of a Service's other members, while no connection can be made.
 constexpr int kMembersTriedMore = 3;
 constexpr int kHostSelections = 5;
-constexpr int kAttemptsByDefault = 1;
+// As the gateway's, docs/ROUTES.md.
+constexpr int32_t kAttemptsByDefault = 1;
+constexpr int32_t kAttemptsMost = 16;
 constexpr uint64_t kMillion = 1'000'000;
 
 EnvoyJson added_field(const char* name, const std::string& value) {
@@ -45,10 +47,11 @@ void refuse(int status, const std::string& message, EnvoyJson& route) {
   route["direct_response"] = {{"status", status}, {"body", {{"inline_string", error_body(error)}}}};
 }
 
-void set_timeouts(const RouteRule& rule, EnvoyJson& action) {
+// `tries`: whether there may be several of one request.
+void set_timeouts(const RouteRule& rule, bool tries, EnvoyJson& action) {
   const Duration none = Duration::zero();
   Duration whole = rule.request_timeout.value_or(none);
-  const Duration each = rule.backend_timeout.value_or(none);
+  const Duration each = tries ? rule.backend_timeout.value_or(none) : none;
   if (each > none && !rule.retry && (whole == none || each < whole)) whole = each;
   action["timeout"] = duration_text(whole);  // zero: none
 }
@@ -61,7 +64,9 @@ EnvoyJson retry_policy(const RouteRule& rule) {
     const HTTPRoute::Retry& retry = *rule.retry;
     std::string causes = "connect-failure,refused-stream,reset";
     if (!retry.codes.empty()) causes += ",retriable-status-codes";
-    policy = {{"retry_on", causes}, {"num_retries", retry.attempts.value_or(kAttemptsByDefault)}};
+    policy = {
+        {"retry_on", causes},
+        {"num_retries", std::min(retry.attempts.value_or(kAttemptsByDefault), kAttemptsMost)}};
     if (!retry.codes.empty()) policy["retriable_status_codes"] = retry.codes;
     if (retry.backoff && *retry.backoff > Duration::zero()) {
       policy["retry_back_off"] = {{"base_interval", duration_text(*retry.backoff)}};
@@ -124,19 +129,34 @@ void set_backends(const Backends& backends, const ObjectStore& store, EnvoyJson&
   action["cluster_not_found_response_code"] = "INTERNAL_SERVER_ERROR";
 }
 
+// What a backend says of origins itself: two answers to one question are none.
+void drop_cors_fields(EnvoyJson& route) {
+  for (const char* what : {"allow-origin", "allow-credentials", "allow-methods", "allow-headers",
+                           "expose-headers", "max-age"}) {
+    route["response_headers_to_remove"].push_back(std::string("access-control-") + what);
+  }
+}
+
+bool is_service(const RouteBackend* backend) {
+  return backend->target && backend->target->kind == RouteTarget::Kind::kService;
+}
+
 void send(const RouteEntry& entry, const Backends& backends,
           const std::optional<HTTPRoute::Rewrite>& rewrite, const ObjectStore& store,
           EnvoyJson& route) {
   const RouteRule& rule = *entry.rule;
   route["response_headers_to_add"].push_back(added_field("x-kvasir-route", to_string(rule.route)));
+  if (rule.filters.cors) drop_cors_fields(route);
   set_backends(backends, store, route);
   EnvoyJson& action = route["route"];
   if (rewrite) {
     if (!rewrite->hostname.empty()) action["host_rewrite_literal"] = rewrite->hostname;
     if (rewrite->path) modify_path(*rewrite->path, entry.match, nullptr, action);
   }
-  set_timeouts(rule, action);
-  action["retry_policy"] = retry_policy(rule);
+  // A pool's picker has named one endpoint: there is no other to try.
+  const bool tries = std::any_of(backends.begin(), backends.end(), is_service);
+  set_timeouts(rule, tries, action);
+  if (tries) action["retry_policy"] = retry_policy(rule);
   add_mirrors(rule, action);
 }
 

@@ -81,16 +81,6 @@ EnvoyJson changes_of(const char* which, EnvoyJson mutations) {
   return changes;
 }
 
-// What a backend says of origins itself: two answers to one question are none.
-EnvoyJson without_cors_fields() {
-  EnvoyJson mutations = EnvoyJson::array();
-  for (const char* what : {"allow-origin", "allow-credentials", "allow-methods", "allow-headers",
-                           "expose-headers", "max-age"}) {
-    mutations.push_back({{"remove", std::string("access-control-") + what}});
-  }
-  return mutations;
-}
-
 // "https://*.example.com": a star stands for any part of a host name.
 EnvoyJson origin_match(const std::string& written) {
   const std::string origin = lower_case(written);  // as browsers write it
@@ -147,13 +137,9 @@ EnvoyJson filter_settings(const HTTPRoute::Filters& filters) {
     settings[kRequestHeaders] =
         changes_of("request_mutations", mutations_of(*filters.request_headers));
   }
-  EnvoyJson answers = EnvoyJson::array();
-  if (filters.cors) answers = without_cors_fields();
   if (filters.response_headers) {
-    for (EnvoyJson& one : mutations_of(*filters.response_headers)) answers.push_back(one);
-  }
-  if (!answers.empty()) {
-    settings[kResponseHeaders] = changes_of("response_mutations", std::move(answers));
+    settings[kResponseHeaders] =
+        changes_of("response_mutations", mutations_of(*filters.response_headers));
   }
   return settings;
 }
