@@ -16,11 +16,12 @@ class Echo(http.server.BaseHTTPRequestHandler):
         body = json.dumps(told).encode()
         self.server.count += 1
         time.sleep(self.server.pause)
-        self.send_response(self.server.status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
         try:
+            self.send_response(self.server.status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Access-Control-Allow-Origin", "*")
+            self.end_headers()
             if self.command != "HEAD":
                 self.wfile.write(body)
         except OSError:  # whoever asked has gone

@@ -4,7 +4,7 @@ import functools
 import json
 import subprocess
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -278,6 +278,140 @@ def filters_are_carried_out(world):
             assert seen[0] == seen[1], f"{path}: gateway {seen[0]}, Envoy {seen[1]}"
 
 
+@contextmanager
+def both_programs(world, rules, **more):
+    """The ports of a gateway and of an Envoy with these rules of one route, beside the A/B objects; the backends."""
+    with ExitStack() as stack:
+        made, backends = ab_objects(stack)
+        made.append(route("llm-d-inference-scheduler", "rules", rules, **more))
+        front = Controlled(world.kvasir, world.envoy, world.folder, objects.as_text(made), [80])
+        stack.callback(front.stop)
+        gateway = Gateway(world.kvasir, world.folder, front.manifest, 80, ["http://127.0.0.1:1"])
+        stack.callback(gateway.stop)
+        yield (gateway.port, front.ports[80]), backends
+
+
+def rule(path, *filters, backends=None, **more):
+    made = {"matches": [{"path": {"value": path}}], **more}
+    if filters:
+        made["filters"] = list(filters)
+    return {**made, "backendRefs": [to("vllm-default", "llm-d-vllm")] if backends is None else backends}
+
+
+def response_header(**changes):
+    return {"type": "ResponseHeaderModifier", "responseHeaderModifier": {
+        **{kind: [{"name": name, "value": value} for name, value in changes.get(kind, {}).items()]
+           for kind in ("set", "add")}, "remove": changes.get("remove", [])}}
+
+
+def answers_are_changed_alike(world):
+    """ResponseHeaderModifier of rule and backend, also of redirects and refusals: the same fields by both."""
+    of_rule = response_header(set={"x-who": "rule"}, add={"x-more": "100%"}, remove=["content-type"])
+    of_backend = {**to("vllm-default", "llm-d-vllm"), "filters": [response_header(set={"x-who": "backend", "x-own": "1"})]}
+    rules = [rule("/rule", of_rule), rule("/both", of_rule, backends=[of_backend]),
+             rule("/gone", response_header(set={"x-who": "rule"}), backends=[to("nobody", "llm-d-vllm")]),
+             rule("/moved", response_header(set={"x-who": "rule"}), {"type": "RequestRedirect", "requestRedirect": {
+                 "hostname": "b.test"}}, backends=[])]
+    with both_programs(world, rules) as (ports, _):
+        for path in ("/rule", "/both", "/gone", "/moved"):
+            answers = [send("http://a" + path, port) for port in ports]
+            seen = [(one.status, {name: one.headers.get(name) for name in ("x-who", "x-more", "x-own", "location")})
+                    for one in answers]
+            assert seen[0] == seen[1], f"{path}: gateway {seen[0]}, Envoy {seen[1]}"
+            assert seen[0][1]["x-who"] == "rule", f"{path}: {seen[0]}"
+        assert all("content-type" not in send("http://a/rule", port).headers for port in ports)
+
+
+def backends_rewrite_by_themselves(world):
+    """URLRewrite and RequestRedirect of one backend count for its share alone."""
+    rewrite = {"type": "URLRewrite", "urlRewrite": {"hostname": "own.test", "path": {
+        "type": "ReplacePrefixMatch", "replacePrefixMatch": "/own"}}}
+    redirect = {"type": "RequestRedirect", "requestRedirect": {"hostname": "away.test"}}
+    rules = [rule("/split", backends=[
+        {**to("vllm-fs-proxy", "llm-d-vllm"), "weight": 1, "filters": [rewrite]},
+        {**to("vllm-p2p-proxy", "llm-d-vllm"), "weight": 2},
+        {**to("vllm-default", "llm-d-vllm"), "weight": 1, "filters": [redirect]},
+        {**to("nobody", "llm-d-vllm"), "weight": 1}])]
+    with both_programs(world, rules) as (ports, _):
+        for port in ports:
+            seen = collections.Counter()
+            for _ in range(400):
+                answer = send("http://a/split/x", port)
+                told = answer.told()
+                seen[(answer.status, told.get("path"), dict(told.get("headers", [])).get("host") == "own.test",
+                      answer.headers.get("location"))] += 1
+            wanted = {(200, "/own/x", True, None): 80, (200, "/split/x", False, None): 160,
+                      (302, None, False, "http://away.test/split/x"): 80, (500, None, False, None): 80}
+            assert set(seen) == set(wanted), seen
+            assert all(count / 2 < seen[what] < count * 2 for what, count in wanted.items()), seen
+
+
+def origins_are_judged_alike(world):
+    """CORS: which origins may read answers, and which may ask beforehand."""
+    cors = {"type": "CORS", "cors": {
+        "allowOrigins": ["https://app.example.com", "https://*.trusted.test"], "allowMethods": ["POST", "GET"],
+        "allowHeaders": ["content-type", "authorization"], "exposeHeaders": ["x-request-id"], "maxAge": 60,
+        "allowCredentials": True}}
+    names = ("access-control-allow-origin", "access-control-allow-credentials")
+    with both_programs(world, [rule("/cors", cors)]) as (ports, backends):
+        for origin, allowed in (("https://app.example.com", True), ("https://a.b.trusted.test", True),
+                                ("https://trusted.test", False), ("http://app.example.com", False),
+                                ("https://app.example.com.evil.test", False), (None, False)):
+            fields = [("Origin", origin)] if origin else []
+            answers = [send("http://a/cors", port, headers=fields) for port in ports]
+            seen = [(one.status, [one.headers.get(name) for name in names]) for one in answers]
+            assert seen[0] == seen[1], f"{origin}: gateway {seen[0]}, Envoy {seen[1]}"
+            assert seen[0] == (200, [origin, "true"] if allowed else [None, None]), f"{origin}: {seen[0]}"
+            if not origin:
+                continue
+            before = backends["vllm-default"].count()
+            asked = [send("http://a/cors", port, "OPTIONS", fields + [("Access-Control-Request-Method", "POST")])
+                     for port in ports]
+            seen = [one.headers.get(names[0]) for one in asked]
+            assert seen == [origin if allowed else None] * 2, f"{origin}, asked beforehand: {seen}"
+            if allowed:
+                seen = [{name.strip().lower() for name in one.headers["access-control-allow-headers"].split(",")}
+                        for one in asked]
+                assert seen[0] == seen[1], seen
+                assert all(one.headers["access-control-max-age"] == "60" for one in asked)
+            assert backends["vllm-default"].count() == before, f"{origin}: a preflight request reached the backend"
+
+
+def requests_end_in_time(world):
+    """timeouts.request: 504 by both when no answer begins in time; no limit without it."""
+    rules = [rule("/short", timeouts={"request": "300ms"}), rule("/long")]
+    with both_programs(world, rules) as (ports, backends):
+        backends["vllm-default"].server.pause = 0.8
+        for path, status in (("/short", 504), ("/long", 200)):
+            seen = [send("http://a" + path, port).status for port in ports]
+            assert seen == [status, status], f"{path}: {seen}"
+
+
+def answers_are_tried_again_alike(world):
+    """retry: a status of its codes is tried again at the next member, others are passed on."""
+    rules = [rule("/again", retry={"codes": [503], "attempts": 2, "backoff": "10ms"}), rule("/once")]
+    with both_programs(world, rules) as (ports, backends):
+        server = backends["vllm-default"].server
+        for status, path, wanted in ((503, "/again", 3), (503, "/once", 1), (500, "/again", 1)):
+            for port in ports:
+                server.status, before = status, server.count
+                answer = send("http://a" + path, port)
+                assert answer.status == status, answer.short()
+                assert server.count - before == wanted, f"{status} {path}: {server.count - before} tries"
+
+
+def copies_go_to_the_mirror(world):
+    """RequestMirror: each request once more, at the Service that is named; the client hears of its own backend alone."""
+    mirror = {"type": "RequestMirror", "requestMirror": {"backendRef": to("vllm-fs-proxy", "llm-d-vllm")}}
+    with both_programs(world, [rule("/copied", mirror)]) as (ports, backends):
+        copies = backends["vllm-fs-proxy"]
+        for port in ports:
+            before = copies.count()
+            for _ in range(20):
+                assert send("http://a/copied", port).backend() == "llm-d-vllm/vllm-default:8080"
+            until(lambda: copies.count() == before + 20, f"{copies.count() - before} copies of 20")
+
+
 def long_expressions_are_taken(world):
     """A regular expression that Envoy by itself would refuse as too large."""
     with ExitStack() as stack:
@@ -339,6 +473,8 @@ def cases_of(path, world):
 def all_scenarios():
     found = [(scenario.__name__, scenario) for scenario in (
         same_backend_each_time, without_its_grant, changes_under_load, filters_are_carried_out,
+        answers_are_changed_alike, backends_rewrite_by_themselves, origins_are_judged_alike, requests_end_in_time,
+        answers_are_tried_again_alike, copies_go_to_the_mirror,
         long_expressions_are_taken, certificate_is_renewed, pools_are_alike, picker_fails, client_names_no_endpoint)]
     for path in sorted(route_cases.CASES.glob("*.yaml")):
         scenario = functools.partial(cases_of, path)
