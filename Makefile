@@ -2,7 +2,7 @@
 KVASIR = build/release/kvasir
 FUZZ_SECONDS ?= 60
 
-.PHONY: help deps deps-dev build up policy-table test asan tsan fuzz test-clients test-clients-keys test-browser test-tokenizer test-streams test-envoy test-controller test-epp-streams test-attack test-vllm test-vllm-pd test-pd test-pd-fleets test-pd-chaos \
+.PHONY: help deps deps-dev build up policy-table test asan tsan fuzz test-clients test-clients-keys test-browser test-tokenizer test-streams test-envoy test-controller test-epp-streams test-attack test-resilience test-vllm test-vllm-pd test-pd test-pd-fleets test-pd-chaos \
   test-replicas test-kube test-kube-node test-reload test-index-storm test-upstream-configs test-upstream-hermetic docs ab bench-gateway bench-epp bench-sidecar bench-schedule bench-kv-events bench-scrape bench-transfer bench-index bench-index-capacity lint clean \
   image image-docs test-image
 .DEFAULT_GOAL := help
@@ -99,6 +99,9 @@ test-kube-node: build ## a real node of Kubernetes on this machine, as root
 
 test-attack: build ## hostile clients at full rate: another client's latency, and the gateway's memory (ARGS="--only trailers")
 	tests/attack/run.py $(ARGS)
+
+test-resilience: build ## workers that answer 503, refuse connections or swallow them, and what clients notice (ARGS="--only refused")
+	tests/resilience/run.py $(ARGS)
 
 test-epp-streams: build ## 8,000 requests in the middle of their answers in `kvasir epp`, and its memory
 	tests/epp_streams/run.py $(ARGS)
