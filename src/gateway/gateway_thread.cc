@@ -150,8 +150,7 @@ void GatewayThread::take(HttpExchange& exchange) {
   if (!take_request(exchange)) return;
   const HttpHead& head = exchange.head();
   if (is_own_page(head.path())) return answer_own_page(exchange);
-  const bool preflight = is_preflight(head);
-  if (!preflight && !admits(exchange)) return;
+  if (!admits(exchange)) return;
   if (header_routes_ != nullptr && header_routes_->take(exchange)) return;
   if (options_.listener_port != 0) {
     if (routed_ == nullptr) {
@@ -159,16 +158,17 @@ void GatewayThread::take(HttpExchange& exchange) {
     }
     return routed_->take(exchange);
   }
-  if (cors_ && preflight) return answer_preflight(exchange, *cors_);
-  if (preflight && !admits(exchange)) return;
+  if (cors_ && is_preflight(head)) return answer_preflight(exchange, *cors_);
   schedule(with_cors(exchange), pool_relays_);
 }
 
 bool GatewayThread::admits(HttpExchange& exchange) {
   Visit* const visit = gate_ == nullptr ? nullptr : visit_of(exchange);
-  return visit == nullptr ||
-         gate_->admit(*visit, loop_.now(), inference_api(exchange.head(), pool_relays_),
-                      pool().estimator());
+  if (visit == nullptr) return true;
+  const auto refused = gate_->check(
+      *visit, loop_.now(), inference_api(exchange.head(), pool_relays_), pool().estimator());
+  if (refused) gate_->refuse(*visit, with_cors(exchange), *refused);
+  return !refused;
 }
 
 HttpExchange& GatewayThread::with_cors(HttpExchange& exchange) {

@@ -7,6 +7,7 @@
 #include "gateway/gateway_error.h"
 #include "gateway/visit.h"
 #include "net/http/http_status.h"
+#include "routes/cors.h"
 #include "serving/token_estimator.h"
 #include "wire/json/json_text.h"
 #include "wire/request/gzip_reader.h"
@@ -46,13 +47,6 @@ void rewrite_head(const Tenant& tenant, HttpHead& head) {
 
 bool may_run_model(const HttpHead& head) {
   return head.method() == "POST" || head.method() == "PUT" || head.method() == "PATCH";
-}
-
-// A browser asks before it sends a page's request, and sends no key with that question. It runs no
-// model; vLLM asks for no key either.
-bool asks_for_origins(const HttpHead& head) {
-  return head.method() == "OPTIONS" && head.find("origin") &&
-         head.find("access-control-request-method");
 }
 
 bool is_compressed(const HttpHead& head) {
@@ -120,19 +114,11 @@ TenantGate::TenantGate(std::shared_ptr<const TenantTable> table, const GatewayOp
                        GatewayProbe& probe)
     : options_(options), probe_(probe), lookup_(std::move(table)) {}
 
-bool TenantGate::admit(Visit& visit, TimePoint now, std::optional<RequestApi> api,
-                       const TokenEstimator& estimator) {
-  const std::optional<Refused> refused = check(visit, now, api, estimator);
-  if (!refused) return true;
-  refuse(visit, *refused);
-  return false;
-}
-
 std::optional<TenantGate::Refused> TenantGate::check(Visit& visit, TimePoint now,
                                                      std::optional<RequestApi> api,
                                                      const TokenEstimator& estimator) {
   HttpExchange& exchange = visit;
-  if (asks_for_origins(exchange.head())) return std::nullopt;
+  if (is_preflight(exchange.head())) return std::nullopt;  // browsers send no key with it
   const std::string_view key = key_of(exchange.head());
   const std::shared_ptr<const Tenant> tenant = lookup_.find(key, options_.wall_clock());
   if (tenant == nullptr) {
@@ -188,8 +174,7 @@ TenantGate::Refused TenantGate::limit_reached(const Tenant& tenant,
   return refused;
 }
 
-void TenantGate::refuse(Visit& visit, const Refused& refused) {
-  HttpExchange& exchange = visit;
+void TenantGate::refuse(Visit& visit, HttpExchange& exchange, const Refused& refused) {
   visit.set_refusal(refused.why);
   const std::string whose = visit.tenant() == nullptr ? "" : visit.tenant()->name + ": ";
   probe_.on_not_relayed(refused.status, whose + refused.message);

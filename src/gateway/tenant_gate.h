@@ -32,23 +32,21 @@ class TenantGate {
 
   void set_table(std::shared_ptr<const TenantTable> table) { lookup_.set_table(std::move(table)); }
 
-  // False: it was refused, and `visit` is gone. `api`: what a POST asks an engine for; nullopt: it
-  // is for none that is known. The head may have changed.
-  bool admit(Visit& visit, TimePoint now, std::optional<RequestApi> api,
-             const TokenEstimator& estimator);
-
- private:
   struct Refused {
     int status = 0;
     TenantRefusal why = TenantRefusal::kNone;
     std::string message;
     std::string fields = {};
   };
-
+  // nullopt: it may come in; its head may have changed. `api`: what a POST asks an engine for;
+  // nullopt: it is for none that is known.
   std::optional<Refused> check(Visit& visit, TimePoint now, std::optional<RequestApi> api,
                                const TokenEstimator& estimator);
+  // Answers it. `exchange`: `visit`, or what wraps it; both are gone then.
+  void refuse(Visit& visit, HttpExchange& exchange, const Refused& refused);
+
+ private:
   Refused limit_reached(const Tenant& tenant, const LimitReached& reached) const;
-  void refuse(Visit& visit, const Refused& refused);
 
   const GatewayOptions& options_;
   GatewayProbe& probe_;
