@@ -184,6 +184,7 @@ TEST_F(GatewayPoolsTest, HealthAndReadinessAreOfAllPools) {
   start(0);
   add_second({&c_});
   run_for_checks(a_, 5);
+  route(kBoth);
   const auto get = [&](const std::string& path) {
     return call("GET " + path + " HTTP/1.1\r\nHost: g\r\n\r\n");
   };
