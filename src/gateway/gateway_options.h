@@ -75,6 +75,10 @@ struct GatewayOptions {
   // Such an answer is kept, and sent when nobody else has one. A longer one, or one that takes longer, is given up.
   size_t error_answer_bytes_max = 64 * 1024;
   Duration error_answer_timeout = std::chrono::milliseconds(100);
+  // What is left for connections of all further attempts once one was neither taken nor refused
+  // within client.connect_timeout, or until its endpoint was unhealthy: its client has waited, and
+  // where one worker is out of reach all may be.
+  Duration late_connect_timeout = std::chrono::milliseconds(500);
   // The whole time of a request, from its last byte to the answer's, waiting for its turn included;
   // zero: no limit. Clients may ask for another one by x-request-timeout, and get
   // `request_timeout_max` at most; zero: `request_timeout`, and without that what they ask for.

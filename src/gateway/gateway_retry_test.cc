@@ -1,4 +1,7 @@
 // What the gateway does when workers fail: whom it tries next, and whom it blames.
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 #include <algorithm>
 
 #include "gateway/gateway_retry_fixture.h"
@@ -9,6 +12,7 @@ namespace {
 using std::chrono::milliseconds;
 using ::testing::AnyOf;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 using Act = FakeWorker::Act;
 
@@ -211,6 +215,44 @@ TEST_F(GatewayRetryTest, WhenAllAreFrozenTheRequestStaysWhereItIs) {
   const int checks = a_.checks;
   run_until([&] { return probe_.healthy == 0 && a_.checks >= checks + 3; });
   EXPECT_FALSE(answer->over);
+}
+
+// Takes no connection and refuses none: its queue is full, and nobody empties it.
+class Hole {
+ public:
+  Hole() : listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in any{};
+    any.sin_family = AF_INET;
+    any.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    ::bind(listener_.get(), reinterpret_cast<const sockaddr*>(&any), sizeof any);
+    ::listen(listener_.get(), 0);
+    const SocketAddress address = resolve("127.0.0.1", port()).value();
+    for (Descriptor& one : waiting_) one = start_connect(address).socket;
+  }
+  uint16_t port() const { return local_port(listener_); }
+
+ private:
+  Descriptor listener_;
+  Descriptor waiting_[3];
+};
+
+TEST_F(GatewayRetryTest, WhereNobodyTakesConnectionsARequestWaitsForOneOfThem) {
+  Hole holes[4];
+  options_.pool.feeds.endpoints.clear();
+  for (const Hole& hole : holes) {
+    options_.pool.feeds.endpoints.push_back(worker_at(hole.port()));
+  }
+  options_.client.connect_timeout = std::chrono::milliseconds(60);
+  options_.late_connect_timeout = std::chrono::milliseconds(20);
+  start(0);
+  for (uint32_t slot = 0; slot < 4; ++slot) {  // as their checks do not say yet
+    gateway_->pool().fleet().set_healthy(EndpointId{slot}, true);
+  }
+  const Answer answer = complete();
+  EXPECT_EQ(answer.head.status(), 502);
+  EXPECT_EQ(probe_.retries, 1);
+  EXPECT_THAT(answer.body, HasSubstr("no connection within 60 ms; "));
+  EXPECT_THAT(answer.body, HasSubstr("no connection within 20 ms"));
 }
 
 }  // namespace

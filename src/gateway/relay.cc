@@ -35,6 +35,7 @@ Relay::Relay(PoolRelays& relays, HttpExchange& exchange, bool inference,
 Relay::~Relay() {
   relays_.loop().cancel(error_timer_);
   relays_.loop().cancel(timeout_timer_);
+  relays_.loop().cancel(connecting_timer_);
 }
 
 void Relay::start(const std::optional<RequestPeek>& peek) {

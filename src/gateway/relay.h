@@ -108,6 +108,8 @@ class Relay final : private HttpCallObserver,
   void fail(int status, std::string_view message, std::string_view more_fields = {},
             std::string_view type = {});
   void drop(const JourneyRefusal& refusal);
+  // A connection was not taken: those of further attempts get little time.
+  void bound_connecting();
   // Its whole time is over.
   void on_timeout();
   void tell_bad_answer(int status, std::string_view why);
@@ -139,6 +141,7 @@ class Relay final : private HttpCallObserver,
   TimerId error_timer_ = kNoTimer;     // runs while keeping_error_
   std::string failures_;               // of the attempts so far: "vllm-0: connection refused; ..."
   TimerId timeout_timer_ = kNoTimer;   // with a bound of its time
+  TimerId connecting_timer_ = kNoTimer;  // see bound_connecting()
   uint32_t closed_ = 0;                // endpoints that closed their connection on it
   uint32_t error_retries_ = 0;
   AnswerTail tail_;

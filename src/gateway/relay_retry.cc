@@ -41,7 +41,20 @@ void Relay::on_failure(const HttpFailure& failure) {
     // The worker may be at work on it: another attempt would double the load that made it late.
     return give_up(kHttpGatewayTimeout, "the worker did not answer in time", failure.message);
   }
+  if (failure.cause == HttpFailure::Cause::kTimedOut) bound_connecting();
   retry(RetryReason::kNotConnected, failure.message);
+}
+
+void Relay::bound_connecting() {
+  if (connecting_timer_ != kNoTimer) return;
+  connecting_timer_ = relays_.loop().after(relays_.options().late_connect_timeout, [this] {
+    if (call_ == nullptr || call_->connected()) return;
+    std::exchange(call_, nullptr)->cancel();
+    const std::string why = "no connection " + within(relays_.options().late_connect_timeout);
+    note_failure(why);
+    journey_.conduct().unanswered();
+    give_up(kHttpBadGateway, "no worker could answer", why);
+  });
 }
 
 // Without an answer. The request may be what the worker closed for: few others are asked.
@@ -64,6 +77,7 @@ void Relay::on_endpoint_down(EndpointId endpoint) {
       !can_move()) {
     return;
   }
+  if (!call_->connected()) bound_connecting();
   std::exchange(call_, nullptr)->cancel();
   if (keeping_error_) return give_error_up();
   withheld_.clear();
