@@ -137,12 +137,13 @@ TEST_F(GatewayPoolsTest, WhatRunsInAPoolThatIsRemovedEndsAsItWould) {
   run_for_checks(c_, 10);
   EXPECT_FALSE(running->over) << "it is still answered, and its endpoint is still looked after";
   running->call->cancel();
-  run_until([&] { return second_.finished.size() == 1; });
   run_until([&] { return c_.clients_gone == 1; });
   run_for_checks(a_, 20);
   const int checks = c_.checks;
   run_for_checks(a_, 20);
   EXPECT_EQ(c_.checks, checks) << "the pool is gone";
+  gateway_.reset();  // and its threads
+  EXPECT_EQ(second_.finished.size(), 1u);
 }
 
 TEST_F(GatewayPoolsTest, APoolThatComesBackIsAnotherOneWhileTheFirstEnds) {
