@@ -123,6 +123,7 @@ TEST_P(AllSendTypes, BlocksThatNobodyWantsMayBeOfferedLater) {
   const KvRequestId other = prefill_.plan(prompt_, id("other")).first;
   prefill_.start_offer(other, prompt_);
   EXPECT_EQ(decode_.decode(prompt_, id("other")), 10u);
+  prefill_.run_until([&] { return prefill_.released.count(other) > 0; });
   prefill_.offer(prefill_.plan(prompt_, id("unwanted")).first, prompt_);
   EXPECT_EQ(prefill_.connector().stats().offers, 0u);
   EXPECT_EQ(prefill_.connector().stats().expired_requests, 0u);
