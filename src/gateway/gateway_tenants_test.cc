@@ -174,12 +174,23 @@ TEST_F(GatewayTenantsTest, OwnPagesNeedNoKey) {
   }
   EXPECT_EQ(call("GET /v1/models HTTP/1.1\r\nHost: g\r\n\r\n").head.status(), 401);
   EXPECT_EQ(visits_.visits.size(), 1u);
-  // Nor does what a browser asks before it sends a page's request.
+}
+
+// Browsers send no key with it; nobody else's reaches a worker that way.
+TEST_F(GatewayTenantsTest, APreflightRequestNeedsNoKeyWhereItIsAnsweredHere) {
   const std::string options = "OPTIONS /v1/completions HTTP/1.1\r\nHost: g\r\n";
+  const std::string asks = "Origin: http://page\r\nAccess-Control-Request-Method: POST\r\n\r\n";
+  serve();
   EXPECT_EQ(call(options + "\r\n").head.status(), 401);
-  EXPECT_EQ(call(options + "Origin: http://page\r\nAccess-Control-Request-Method: POST\r\n\r\n")
-                .head.status(),
-            200);
+  EXPECT_EQ(call(options + asks).head.status(), 401);
+  client_.reset();
+  gateway_.reset();
+  visits_.healthy = 0;
+  options_.cors_origins = {"http://page"};
+  serve();
+  EXPECT_EQ(call(options + bearer(kKey) + asks).head.status(), 204);
+  EXPECT_EQ(call(options + "\r\n").head.status(), 401);
+  EXPECT_TRUE(heads().empty());
 }
 
 TEST_F(GatewayTenantsTest, AModelThatIsNotTheirsIsRefused) {

@@ -150,7 +150,9 @@ void GatewayThread::take(HttpExchange& exchange) {
   if (!take_request(exchange)) return;
   const HttpHead& head = exchange.head();
   if (is_own_page(head.path())) return answer_own_page(exchange);
-  if (!admits(exchange)) return;
+  // Browsers send no key with a preflight request: where nobody here answers it, it needs one.
+  const bool preflight = is_preflight(head);
+  if (!preflight && !admits(exchange)) return;
   if (header_routes_ != nullptr && header_routes_->take(exchange)) return;
   if (options_.listener_port != 0) {
     if (routed_ == nullptr) {
@@ -158,7 +160,8 @@ void GatewayThread::take(HttpExchange& exchange) {
     }
     return routed_->take(exchange);
   }
-  if (cors_ && is_preflight(head)) return answer_preflight(exchange, *cors_);
+  if (cors_ && preflight) return answer_preflight(exchange, *cors_);
+  if (preflight && !admits(exchange)) return;
   schedule(with_cors(exchange), pool_relays_);
 }
 

@@ -65,6 +65,8 @@ class GatewayThread final : public HttpHandler {
   FilteredExchanges& filtered() { return filtered_; }
   // Of the flags; null: they say nothing.
   const CorsPolicy* cors() const { return cors_ ? &*cors_ : nullptr; }
+  // Whether whoever sent it may come in; false: it is answered. True without tenants.
+  bool admits(HttpExchange& exchange);
   // An exchange that has its answer read by pages of other origins, if flags say so.
   HttpExchange& with_cors(HttpExchange& exchange);
   void answer_preflight(HttpExchange& exchange, const CorsPolicy& cors);
@@ -73,8 +75,6 @@ class GatewayThread final : public HttpHandler {
 
  private:
   void take(HttpExchange& exchange);
-  // Whether whoever sent it may come in; false: it is answered. True without tenants.
-  bool admits(HttpExchange& exchange);
   // Puts the target into normal form. False: the request was refused.
   bool take_request(HttpExchange& exchange);
   void refuse(HttpExchange& exchange, const ApiError& error, std::string_view more_fields = {});

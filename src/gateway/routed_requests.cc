@@ -53,6 +53,7 @@ void RoutedRequests::take(HttpExchange& client, const RouteRequest& request,
   if (cors != nullptr && is_preflight(request.head)) {
     return thread_.answer_preflight(client, *cors);
   }
+  if (is_preflight(request.head) && !thread_.admits(client)) return;
   const RouteBackend* const backend = rule->pick(thread_.pool_thread().random().next());
   AnswerFilters filters{rule, backend, cors, rule->request_timeout};
   HttpExchange& exchange =

@@ -7,7 +7,6 @@
 #include "gateway/gateway_error.h"
 #include "gateway/visit.h"
 #include "net/http/http_status.h"
-#include "routes/cors.h"
 #include "serving/token_estimator.h"
 #include "wire/json/json_text.h"
 #include "wire/request/gzip_reader.h"
@@ -118,7 +117,6 @@ std::optional<TenantGate::Refused> TenantGate::check(Visit& visit, TimePoint now
                                                      std::optional<RequestApi> api,
                                                      const TokenEstimator& estimator) {
   HttpExchange& exchange = visit;
-  if (is_preflight(exchange.head())) return std::nullopt;  // browsers send no key with it
   const std::string_view key = key_of(exchange.head());
   const std::shared_ptr<const Tenant> tenant = lookup_.find(key, options_.wall_clock());
   if (tenant == nullptr) {
